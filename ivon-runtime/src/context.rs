@@ -1,0 +1,314 @@
+//! What a forward or backward pass runs in: the device, the memory plan, the weights in use and the gradient buffer.
+
+use crate::adjoint::Adjoint;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::flat::Flat;
+use crate::memory::{Arena, Block, Plan, Pool, Recorder, Run};
+use crate::parameter::Parameter;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Where a model computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Device {
+    /// The processor, on all threads of the global rayon pool.
+    #[default]
+    Cpu,
+}
+
+/// The randomness of one forward pass, for dropout: which seed, which step, which pass of the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Pass {
+    /// Seed of the run.
+    pub seed: u64,
+    /// The step, counted from 1; 0 outside training.
+    pub step: u32,
+    /// The pass of the step: sample · micro-batches + micro-batch.
+    pub pass: u32,
+}
+
+/// The randomness of one op in one pass: a Philox key and the upper half of its counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Philox key.
+    pub key: [u32; 2],
+    /// Upper half of the Philox counter.
+    pub counter: [u32; 2],
+}
+
+/// What a forward or backward pass runs in.
+pub struct Context {
+    device: Device,
+    dtype: DType,
+    training: Cell<bool>,
+    loss_scale: Cell<f64>,
+    pass: Cell<Pass>,
+    streams: Cell<u32>,
+    weights: RefCell<Option<Flat>>,
+    gradient: RefCell<Option<Flat>>,
+    pool: Pool,
+    arena: Arena,
+    plans: RefCell<HashMap<PlanKey, Rc<Run>>>,
+    memory: RefCell<Memory>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct PlanKey {
+    name: &'static str,
+    training: bool,
+    shapes: Vec<Shape>,
+}
+
+enum Memory {
+    Pooled,
+    Recording(Rc<Recorder>),
+    Replaying(Rc<Run>),
+}
+
+impl Context {
+    /// A context that computes in `dtype`: f32, or f64 for the reference implementation.
+    ///
+    /// # Errors
+    /// If the type is not one to compute in.
+    pub fn new(device: Device, dtype: DType) -> Result<Context> {
+        if dtype == DType::U32 {
+            return Err(Error::config("a model computes in f32 or f64, not in ids"));
+        }
+        Ok(Context {
+            device,
+            dtype,
+            training: Cell::new(false),
+            loss_scale: Cell::new(1.0),
+            pass: Cell::default(),
+            streams: Cell::new(0),
+            weights: RefCell::new(None),
+            gradient: RefCell::new(None),
+            pool: Pool::default(),
+            arena: Arena::default(),
+            plans: RefCell::default(),
+            memory: RefCell::new(Memory::Pooled),
+        })
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// What it computes in.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    // ---- weights -----------------------------------------------------------------------------------------------
+
+    /// The weights that [`Context::sample`] reads from now on: a sample of the posterior, or its mean.
+    pub fn set_weights(&self, weights: &Flat) {
+        *self.weights.borrow_mut() = Some(weights.clone());
+    }
+
+    /// The buffer that backward passes add gradients to; without one they compute none.
+    pub fn set_gradient(&self, gradient: Option<&Flat>) {
+        *self.gradient.borrow_mut() = gradient.cloned();
+    }
+
+    /// The weights of a parameter in this pass: theta = mean + sigma · noise, or the mean where the mean is in use.
+    ///
+    /// # Errors
+    /// If no weights were set, or those of another model.
+    pub fn sample(&self, parameter: &Parameter) -> Result<Tensor> {
+        let weights = self.weights.borrow();
+        let Some(weights) = weights.as_ref() else {
+            return Err(Error::config(format!("`{}` has no weights here: call `set_weights` first", parameter.name())));
+        };
+        Self::check(weights, parameter)?;
+        Ok(weights.tensor(parameter))
+    }
+
+    /// [`Context::sample`] for a parameter that may be absent.
+    ///
+    /// # Errors
+    /// As [`Context::sample`].
+    pub fn sample_if(&self, parameter: Option<&Parameter>) -> Result<Option<Tensor>> {
+        parameter.map(|p| self.sample(p)).transpose()
+    }
+
+    /// Where the gradient of a parameter is added up; nowhere for frozen and absent ones.
+    ///
+    /// # Errors
+    /// If the gradient buffer is that of another model.
+    pub fn gradient<'a>(&self, parameter: impl Into<Option<&'a Parameter>>) -> Result<Adjoint> {
+        match (self.gradient.borrow().as_ref(), parameter.into()) {
+            (Some(gradient), Some(parameter)) if !parameter.frozen() => {
+                Self::check(gradient, parameter)?;
+                Ok(Adjoint::of(gradient.tensor(parameter)))
+            }
+            _ => Ok(Adjoint::skip()),
+        }
+    }
+
+    fn check(flat: &Flat, parameter: &Parameter) -> Result<()> {
+        let found = flat.layout().entries().get(parameter.index()).map(|e| &e.parameter);
+        match found {
+            Some(p) if p.name() == parameter.name() && p.shape() == parameter.shape() => Ok(()),
+            _ => Err(Error::config(format!(
+                "`{}` {} is not a parameter of the model whose weights are in use",
+                parameter.name(),
+                parameter.shape()
+            ))),
+        }
+    }
+
+    // ---- the pass ----------------------------------------------------------------------------------------------
+
+    /// Whether dropout drops.
+    pub fn training(&self) -> bool {
+        self.training.get()
+    }
+
+    /// Switches dropout on or off.
+    pub fn set_training(&self, training: bool) {
+        self.training.set(training);
+    }
+
+    /// What the gradient of the loss with respect to itself is: 1, or 1 / micro-batches.
+    pub fn loss_scale(&self) -> f64 {
+        self.loss_scale.get()
+    }
+
+    /// Sets [`Context::loss_scale`].
+    pub fn set_loss_scale(&self, scale: f64) {
+        self.loss_scale.set(scale);
+    }
+
+    /// Begins a pass with randomness of its own.
+    pub fn set_pass(&self, pass: Pass) {
+        self.pass.set(pass);
+        self.streams.set(0);
+    }
+
+    /// Randomness for one op call; the next call gets another one. An op that needs it again in its backward pass keeps the
+    /// [`Stream`], not the numbers.
+    pub fn stream(&self) -> Stream {
+        let Pass { seed, step, pass } = self.pass.get();
+        let call = self.streams.replace(self.streams.get() + 1);
+        // Another key than that of the posterior's noise, which is the seed itself.
+        let key = [seed as u32 ^ 0xD00D_5EED, (seed >> 32) as u32 ^ call.wrapping_mul(0x9E37_79B9)];
+        Stream { key, counter: [step, pass] }
+    }
+
+    // ---- memory ------------------------------------------------------------------------------------------------
+
+    /// Whether this is a dry run: an op allocates what it would allocate and returns before it touches memory.
+    pub fn planning(&self) -> bool {
+        matches!(&*self.memory.borrow(), Memory::Recording(_))
+    }
+
+    /// A tensor of the compute type with undefined content.
+    ///
+    /// # Errors
+    /// In a planned run, if the step allocates another sequence than in its dry run.
+    pub fn empty(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.empty_of(self.dtype, shape)
+    }
+
+    /// A tensor of any type with undefined content.
+    ///
+    /// # Errors
+    /// As [`Context::empty`].
+    pub fn empty_of(&self, dtype: DType, shape: impl Into<Shape>) -> Result<Tensor> {
+        let shape = shape.into();
+        let bytes = shape.elements() * dtype.bytes();
+        let block = match &*self.memory.borrow() {
+            Memory::Pooled => self.pool.block(bytes),
+            Memory::Recording(recorder) => Rc::new(Block::ghost(bytes, recorder)),
+            Memory::Replaying(run) => run.block(bytes)?,
+        };
+        Ok(Tensor::on(block, shape, dtype))
+    }
+
+    /// A tensor of zeros of the compute type.
+    ///
+    /// # Errors
+    /// As [`Context::empty`].
+    pub fn zeros(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        let mut zeros = self.empty(shape)?;
+        if !self.planning() {
+            match self.dtype {
+                DType::F64 => zeros.as_mut_slice::<f64>().fill(0.0),
+                _ => zeros.as_mut_slice::<f32>().fill(0.0),
+            }
+        }
+        Ok(zeros)
+    }
+
+    /// Runs `step` in planned memory. The first time for a name and shapes, a dry run (shapes only, no arithmetic) records what
+    /// it allocates, and a plan packs that into the arena; every later run uses the same addresses.
+    ///
+    /// Nothing that `step` returns may hold one of its tensors: take numbers out with [`Tensor::item`] or copy them.
+    /// Inside another planned run, `step` is a part of that one.
+    ///
+    /// # Errors
+    /// Those of `step`; and if a tensor of an earlier planned run is still held.
+    pub fn planned<R>(&self, name: &'static str, inputs: &[&Tensor], step: impl Fn(&Context) -> Result<R>) -> Result<R> {
+        if !matches!(&*self.memory.borrow(), Memory::Pooled) {
+            return step(self);
+        }
+        if self.arena.is_held() {
+            return Err(Error::value(
+                name,
+                "a tensor of an earlier step is still held, and its memory is about to be used again: take its values with \
+                 `item` or `to_f64` instead of keeping it",
+            ));
+        }
+        let key = PlanKey { name, training: self.training(), shapes: inputs.iter().map(|t| *t.shape()).collect() };
+        let streams = self.streams.get();
+        let known = self.plans.borrow().get(&key).cloned();
+        let run = match known {
+            Some(run) => run,
+            None => {
+                let recorder = Rc::new(Recorder::default());
+                drop(self.with_memory(Memory::Recording(recorder.clone()), || step(self))?);
+                self.streams.set(streams);
+                let run = self.arena.add(recorder.plan());
+                self.plans.borrow_mut().insert(key, run.clone());
+                run
+            }
+        };
+        run.start();
+        self.with_memory(Memory::Replaying(run), || step(self))
+    }
+
+    fn with_memory<R>(&self, memory: Memory, step: impl FnOnce() -> R) -> R {
+        /// Back to the pool, also when `step` panics.
+        struct Restore<'a>(&'a RefCell<Memory>);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                *self.0.borrow_mut() = Memory::Pooled;
+            }
+        }
+        *self.memory.borrow_mut() = memory;
+        let _restore = Restore(&self.memory);
+        step()
+    }
+
+    /// The memory plans made so far: name and plan.
+    pub fn plans(&self) -> Vec<(&'static str, Plan)> {
+        self.plans.borrow().iter().map(|(key, run)| (key.name, run.plan.clone())).collect()
+    }
+
+    /// Size of the arena in bytes: the activations and gradients of values, of the largest plan.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.bytes()
+    }
+
+    /// Gives pooled memory that no tensor uses back to the system.
+    pub fn trim(&self) {
+        self.pool.trim();
+    }
+}

@@ -1,0 +1,93 @@
+//! The types of elements, and the arithmetic that kernels are generic over.
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// The type of a tensor's elements.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DType {
+    /// 32-bit floating point: state, and compute by default.
+    F32,
+    /// 64-bit floating point: the reference implementation, which the fast one is checked against.
+    F64,
+    /// Ids: token ids, class labels.
+    U32,
+}
+
+impl DType {
+    /// Bytes an element.
+    pub fn bytes(self) -> usize {
+        match self {
+            DType::F32 | DType::U32 => 4,
+            DType::F64 => 8,
+        }
+    }
+}
+
+/// A Rust type that can be a tensor's element.
+pub trait Element: Copy + Default + Debug + PartialEq + Send + Sync + 'static {
+    /// Its tag.
+    const DTYPE: DType;
+}
+
+impl Element for f32 {
+    const DTYPE: DType = DType::F32;
+}
+impl Element for f64 {
+    const DTYPE: DType = DType::F64;
+}
+impl Element for u32 {
+    const DTYPE: DType = DType::U32;
+}
+
+/// A real number: `f32`, with the same bits on every instruction set, or `f64`, the reference.
+///
+/// The `f32` functions use only `+ - * /`, `sqrt`, comparisons and integer operations, so that LLVM vectorises them and every
+/// instruction set rounds alike.
+pub trait Real:
+    Element
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + std::iter::Sum
+{
+    /// The nearest value of this type.
+    fn of(x: f64) -> Self;
+    /// The same value as `f64`.
+    fn to_f64(self) -> f64;
+    /// e^x.
+    fn exp(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// The Gauss error function.
+    fn erf(self) -> Self;
+    /// Sine (radians).
+    fn sin(self) -> Self;
+    /// Cosine (radians).
+    fn cos(self) -> Self;
+    /// Absolute value.
+    fn abs(self) -> Self;
+    /// The larger of two; the second where they compare equal or the first is not a number.
+    fn max(self, other: Self) -> Self;
+    /// The smaller of two; the second where they compare equal or the first is not a number.
+    fn min(self, other: Self) -> Self;
+    /// 1 where `self > other`, else 0: the derivative of a comparison.
+    fn greater(self, other: Self) -> Self;
+    /// x^p for a constant exponent.
+    fn powf(self, p: f64) -> Self;
+    /// 1 / (1 + e^-x).
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        Self::of(1.0) / (Self::of(1.0) + (-self).exp())
+    }
+}

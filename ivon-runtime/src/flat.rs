@@ -1,0 +1,139 @@
+//! Flat buffers: all parameters of a model one after the other, each a 256-byte-aligned view.
+
+use crate::dtype::{DType, Element};
+use crate::memory::{ALIGNMENT, Block};
+use crate::parameter::{Model, Parameter};
+use crate::tensor::Tensor;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// Where each parameter lies, in elements.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    entries: Vec<Entry>,
+    elements: usize,
+    padded: usize,
+}
+
+/// One parameter's place.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The parameter.
+    pub parameter: Parameter,
+    /// Its first element in a flat buffer: a multiple of 64, so that it is aligned to 256 bytes in f32.
+    pub offset: usize,
+    /// Its first element when all parameters follow each other without padding: the index that noise is drawn for.
+    pub start: usize,
+}
+
+impl Entry {
+    /// Its elements in a flat buffer.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.parameter.shape().elements()
+    }
+}
+
+impl Layout {
+    /// The layout of a model's parameters, in declaration order.
+    pub fn of(model: &impl Model) -> Rc<Layout> {
+        let (mut elements, mut padded) = (0, 0);
+        let mut entries = vec![];
+        model.visit_parameters(&mut |p| {
+            entries.push(Entry { parameter: p.clone(), offset: padded, start: elements });
+            elements += p.shape().elements();
+            padded += p.shape().elements().next_multiple_of(ALIGNMENT / 4);
+        });
+        debug_assert!(entries.iter().enumerate().all(|(i, e)| e.parameter.index() == i));
+        Rc::new(Layout { entries, elements, padded })
+    }
+
+    /// Every parameter's place, in declaration order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The number of parameters in the sense of scalars, without padding.
+    pub fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// The length of a flat buffer, with padding.
+    pub fn padded(&self) -> usize {
+        self.padded
+    }
+}
+
+/// One value per parameter element, for all parameters of a model. Handles share the memory.
+#[derive(Clone)]
+pub struct Flat {
+    layout: Rc<Layout>,
+    whole: Rc<Block>,
+    parts: Rc<[Rc<Block>]>,
+    dtype: DType,
+}
+
+impl Flat {
+    /// A buffer of zeros.
+    pub fn zeros(layout: &Rc<Layout>, dtype: DType) -> Flat {
+        let whole = Rc::new(Block::heap(layout.padded() * dtype.bytes(), 0));
+        let part = |e: &Entry| {
+            let bytes = e.parameter.shape().elements() * dtype.bytes();
+            Rc::new(Block::part(&whole, e.offset * dtype.bytes(), bytes, 1))
+        };
+        let parts = layout.entries().iter().map(part).collect();
+        Flat { layout: layout.clone(), whole, parts, dtype }
+    }
+
+    /// Where each parameter lies.
+    pub fn layout(&self) -> &Rc<Layout> {
+        &self.layout
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Its size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.whole.bytes()
+    }
+
+    /// One parameter's part as a tensor.
+    pub fn tensor(&self, parameter: &Parameter) -> Tensor {
+        Tensor::on(self.parts[parameter.index()].clone(), *parameter.shape(), self.dtype)
+    }
+
+    /// Whether a tensor of a part is still held: the buffer may not be written then.
+    pub fn is_held(&self) -> bool {
+        self.parts.iter().any(|p| Block::sharers(p) > 0)
+    }
+
+    /// All elements, with padding.
+    ///
+    /// # Panics
+    /// If the element type is another one.
+    pub fn as_slice<E: Element>(&self) -> &[E] {
+        assert_eq!(self.dtype, E::DTYPE);
+        // SAFETY: the block holds `padded` values of type E; it is written only through `as_mut_slice`, which takes this
+        // handle mutably, or through a part's only tensor, which `State` hands out for the gradient alone.
+        unsafe { std::slice::from_raw_parts(self.whole.pointer() as *const E, self.layout.padded()) }
+    }
+
+    /// All elements, with padding, to be written.
+    ///
+    /// # Panics
+    /// If a tensor on a part is still held, or the element type is another one.
+    pub fn as_mut_slice<E: Element>(&mut self) -> &mut [E] {
+        assert_eq!(self.dtype, E::DTYPE);
+        assert!(!self.is_held(), "a flat buffer may not be written while a tensor on one of its parameters is held");
+        // SAFETY: as above; no tensor is on it, and handles on the whole are held by the state and the context, which run in turn.
+        unsafe { std::slice::from_raw_parts_mut(self.whole.pointer() as *mut E, self.layout.padded()) }
+    }
+}
+
+impl std::fmt::Debug for Flat {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "Flat({:?}, {} elements)", self.dtype, self.layout.elements())
+    }
+}

@@ -1,0 +1,1 @@
+//! Layers: annotated models of a few lines, built from ops.

@@ -1,0 +1,35 @@
+//! The runtime of variational models: what generated code calls, and what a person imports.
+//!
+//! Start with [`prelude`]: `use ivon_runtime::prelude::*`, then layers and ops by name.
+
+extern crate self as ivon_runtime;
+
+mod adjoint;
+mod context;
+mod dtype;
+mod error;
+mod flat;
+pub mod layers;
+pub mod memory;
+pub mod noise;
+pub mod ops;
+pub mod optimizers;
+mod parameter;
+mod shape;
+pub mod simd;
+mod tensor;
+
+pub use adjoint::Adjoint;
+pub use context::{Context, Device, Pass, Stream};
+pub use dtype::{DType, Element, Real};
+pub use error::{Error, Result};
+pub use flat::{Entry, Flat, Layout};
+pub use ivon_macros::{__finish, __with_struct, signature, variational};
+pub use parameter::{Builder, Differentiable, Init, Model, Options, Parameter, Saved, method};
+pub use shape::{MAX_RANK, Shape};
+pub use tensor::Tensor;
+
+/// What a file with a model needs. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
+pub mod prelude {
+    pub use crate::{Adjoint, Context, DType, Device, Error, Init, Model, Parameter, Result, Shape, Tensor, variational};
+}

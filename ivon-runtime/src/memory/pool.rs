@@ -1,0 +1,34 @@
+//! Outside a planned run, memory comes from here: blocks are handed out again once no tensor holds them.
+
+use super::Block;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Blocks by size.
+#[derive(Default)]
+pub(crate) struct Pool {
+    blocks: RefCell<HashMap<usize, Vec<Rc<Block>>>>,
+}
+
+impl Pool {
+    /// A block of this many bytes; its content is what its last user left.
+    pub fn block(&self, bytes: usize) -> Rc<Block> {
+        let mut blocks = self.blocks.borrow_mut();
+        let same = blocks.entry(bytes).or_default();
+        if let Some(free) = same.iter().find(|b| Block::sharers(b) == 0) {
+            return free.clone();
+        }
+        let fresh = Rc::new(Block::heap(bytes, 1));
+        same.push(fresh.clone());
+        fresh
+    }
+
+    /// Gives back what no tensor holds.
+    pub fn trim(&self) {
+        self.blocks.borrow_mut().retain(|_, same| {
+            same.retain(|b| Block::sharers(b) > 0);
+            !same.is_empty()
+        });
+    }
+}

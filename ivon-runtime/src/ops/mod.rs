@@ -1,0 +1,74 @@
+//! Ops: what a forward pass calls. One folder an op.
+//!
+//! # The contract of an op
+//!
+//! `signature!` declares what the compiler knows of an op: its dimensions. The op itself is a **module** of that name with
+//! three functions and a type. For
+//!
+//! ```text
+//! signature! {
+//!     pub fn attention<const HEADS: usize, B, T, SIZE>(qkv: Tensor<B, T, { 3 * HEADS * SIZE }>) -> Tensor<B, T, { HEADS * SIZE }>;
+//! }
+//! signature! {
+//!     pub fn linear<Rest: Dims, IN, OUT>(x: Tensor<Rest, IN>, weight: Tensor<OUT, IN>, bias: Option<Tensor<OUT>>) -> Tensor<Rest, OUT>;
+//! }
+//! ```
+//!
+//! they are
+//!
+//! ```text
+//! pub mod linear {
+//!     pub struct Saved { .. }   // what the backward pass reads, no more: handles on tensors, shapes, streams
+//!     pub fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor>;
+//!     pub fn forward_saving(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<(Tensor, Saved)>;
+//!     pub fn backward(cx: &Context, saved: Saved, d_y: Tensor,
+//!                     d_x: &mut Adjoint, d_weight: &mut Adjoint, d_bias: &mut Adjoint) -> Result<()>;
+//! }
+//! ```
+//!
+//! * Arguments come in the order of the signature, after `cx` and the const generics (`usize`): `Tensor` is `&Tensor`, `Option<Tensor>` is
+//!   `Option<&Tensor>`, `Ids` is `&Tensor` of u32, `f64`, `usize` and `bool` are themselves.
+//! * Several outputs are a tuple; `backward` then takes one `d_..: Tensor` for each.
+//! * `backward` takes one [`Adjoint`](crate::Adjoint) for each `Tensor` and `Option<Tensor>` argument, in order. It asks `target` where to put a
+//!   contribution and whether to add; an adjoint that is not `wanted` is not computed. `saved` and `d_y` are owned: a kernel may
+//!   work in place where `is_unique()`, and drops them as early as it can.
+//! * Shapes are checked at run time by the same rule as at compile time: `Err` names the op and both shapes.
+//! * An op allocates with `cx.empty`, workspace included, and returns before touching memory when `cx.planning()`. What it
+//!   allocates depends on shapes alone.
+//! * Results do not depend on the number of threads: work is cut by shape.
+//! * Every op has a plain implementation, generic over [`Real`](crate::Real), that serves f64 and that the fast f32 one is checked against.
+
+use crate::{Context, DType, Result, Tensor};
+
+/// A copy of a tensor in memory of its own.
+///
+/// # Errors
+/// As [`Context::empty`].
+pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
+    let mut y = cx.empty_of(x.dtype(), *x.shape())?;
+    if !cx.planning() {
+        match x.dtype() {
+            DType::F32 => y.as_mut_slice::<f32>().copy_from_slice(x.as_slice()),
+            DType::F64 => y.as_mut_slice::<f64>().copy_from_slice(x.as_slice()),
+            DType::U32 => y.as_mut_slice::<u32>().copy_from_slice(x.as_slice()),
+        }
+    }
+    Ok(y)
+}
+
+/// `sum += x`, elementwise, of equal shapes.
+///
+/// # Errors
+/// If the shapes differ.
+pub fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
+    if sum.shape() != x.shape() {
+        return Err(crate::Error::mismatch("add_assign", ("sum", sum.shape()), ("x", x.shape())));
+    }
+    if !cx.planning() {
+        match x.dtype() {
+            DType::F64 => sum.as_mut_slice::<f64>().iter_mut().zip(x.as_slice::<f64>()).for_each(|(s, x)| *s += x),
+            _ => sum.as_mut_slice::<f32>().iter_mut().zip(x.as_slice::<f32>()).for_each(|(s, x)| *s += x),
+        }
+    }
+    Ok(())
+}

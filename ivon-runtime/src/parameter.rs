@@ -1,0 +1,218 @@
+//! Parameters, and how a model that is being built numbers and names them.
+
+use crate::error::Result;
+use crate::shape::Shape;
+
+/// How a parameter's mean starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// All zeros.
+    Zeros,
+    /// All ones.
+    Ones,
+    /// All this value.
+    Constant(f64),
+    /// N(0, std²).
+    Normal(f64),
+    /// Uniform on [-bound, bound].
+    Uniform(f64),
+    /// He et al. 2015 for ReLU: N(0, 2 / fan_in); fan_in is the product of all dimensions but the first.
+    KaimingNormal,
+    /// Uniform on ±1 / sqrt(fan_in), what PyTorch's `Linear` and `Conv2d` start from.
+    KaimingUniform,
+    /// Glorot and Bengio 2010: uniform on ±sqrt(6 / (fan_in + fan_out)).
+    XavierUniform,
+}
+
+impl Init {
+    /// All zeros.
+    pub const fn zeros() -> Self {
+        Init::Zeros
+    }
+    /// All ones.
+    pub const fn ones() -> Self {
+        Init::Ones
+    }
+    /// All this value.
+    pub const fn constant(value: f64) -> Self {
+        Init::Constant(value)
+    }
+    /// N(0, std²).
+    pub const fn normal(std: f64) -> Self {
+        Init::Normal(std)
+    }
+    /// Uniform on [-bound, bound].
+    pub const fn uniform(bound: f64) -> Self {
+        Init::Uniform(bound)
+    }
+    /// See [`Init::KaimingNormal`].
+    pub const fn kaiming_normal() -> Self {
+        Init::KaimingNormal
+    }
+    /// See [`Init::KaimingUniform`].
+    pub const fn kaiming_uniform() -> Self {
+        Init::KaimingUniform
+    }
+    /// See [`Init::XavierUniform`].
+    pub const fn xavier_uniform() -> Self {
+        Init::XavierUniform
+    }
+}
+
+/// What `#[parameter(..)]` says of a parameter, or of all parameters of a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Where the mean starts. On a layer: for its tensors of two or more dimensions.
+    pub init: Option<Init>,
+    /// Weight decay (delta) instead of the optimizer's.
+    pub weight_decay: Option<f64>,
+    /// No gradient, no noise: stays at its start.
+    pub frozen: Option<bool>,
+}
+
+impl Options {
+    /// These options where they say something, else the other ones.
+    fn or(self, other: Options) -> Options {
+        Options {
+            init: self.init.or(other.init),
+            weight_decay: self.weight_decay.or(other.weight_decay),
+            frozen: self.frozen.or(other.frozen),
+        }
+    }
+}
+
+/// A learned tensor of a model: a number, a name and a shape. Its values live in the flat buffers of a training state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    index: usize,
+    name: String,
+    shape: Shape,
+    init: Init,
+    weight_decay: Option<f64>,
+    frozen: bool,
+}
+
+impl Parameter {
+    /// Its number among the model's parameters, in declaration order.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+    /// Its path in the model, `blocks.3.mlp.up.weight`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// Its dimensions.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+    /// Where its mean starts.
+    pub fn init(&self) -> Init {
+        self.init
+    }
+    /// Its own weight decay, if `#[parameter(weight_decay = ..)]` gives one.
+    pub fn weight_decay(&self) -> Option<f64> {
+        self.weight_decay
+    }
+    /// Whether it stays at its start.
+    pub fn frozen(&self) -> bool {
+        self.frozen
+    }
+}
+
+/// Numbers and names parameters while a model is built, outermost options first.
+#[derive(Debug, Default)]
+pub struct Builder {
+    prefix: String,
+    next: usize,
+    outer: Options,
+}
+
+impl Builder {
+    /// A builder for a whole model.
+    pub fn new() -> Self {
+        Builder::default()
+    }
+
+    /// Builds a layer under `name`, with options that win over the layer's own.
+    pub fn layer<L>(&mut self, name: &str, options: Options, build: impl FnOnce(&mut Builder) -> Result<L>) -> Result<L> {
+        let (length, outer) = (self.prefix.len(), self.outer);
+        if !self.prefix.is_empty() {
+            self.prefix.push('.');
+        }
+        self.prefix.push_str(name);
+        self.outer = outer.or(options);
+        let layer = build(self);
+        self.prefix.truncate(length);
+        self.outer = outer;
+        layer
+    }
+
+    /// Builds an array of layers, `name.0`, `name.1`, ...
+    pub fn layers<L>(
+        &mut self,
+        name: &str,
+        count: usize,
+        options: Options,
+        mut build: impl FnMut(&mut Builder) -> Result<L>,
+    ) -> Result<Box<[L]>> {
+        (0..count).map(|i| self.layer(&format!("{name}.{i}"), options, &mut build)).collect()
+    }
+
+    /// Adds a parameter.
+    pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, options: Options) -> Parameter {
+        let shape = shape.into();
+        let outer = match shape.rank() {
+            0 | 1 => Options { init: None, ..self.outer },
+            _ => self.outer,
+        };
+        let options = outer.or(options);
+        let name = if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) };
+        let index = self.next;
+        self.next += 1;
+        let default = if shape.rank() < 2 { Init::Zeros } else { Init::KaimingUniform };
+        Parameter {
+            index,
+            name,
+            shape,
+            init: options.init.unwrap_or(default),
+            weight_decay: options.weight_decay,
+            frozen: options.frozen.unwrap_or(false),
+        }
+    }
+}
+
+/// A model: something with parameters. `#[variational]` implements it.
+pub trait Model {
+    /// The name of its type.
+    const NAME: &'static str;
+
+    /// Calls `visit` with every parameter, in declaration order.
+    fn visit_parameters<'a>(&'a self, visit: &mut dyn FnMut(&'a Parameter));
+
+    /// Every parameter, in declaration order.
+    fn parameters(&self) -> Vec<&Parameter> {
+        let mut all = vec![];
+        self.visit_parameters(&mut |p| all.push(p));
+        all
+    }
+}
+
+/// The values that a method of `M` keeps for its backward pass; `METHOD` is [`method`] of its name.
+pub trait Differentiable<const METHOD: u64> {
+    /// The saved values.
+    type Saved;
+}
+
+/// The saved values of a model's method: `Saved<Linear, { method("forward") }>`.
+pub type Saved<M, const METHOD: u64> = <M as Differentiable<METHOD>>::Saved;
+
+/// A number for a method's name (FNV-1a), because a string cannot be a const argument on stable Rust.
+pub const fn method(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let (mut hash, mut i) = (0xcbf29ce484222325, 0);
+    while i < bytes.len() {
+        hash = (hash ^ bytes[i] as u64).wrapping_mul(0x100000001b3);
+        i += 1;
+    }
+    hash
+}

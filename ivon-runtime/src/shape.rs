@@ -1,0 +1,94 @@
+//! Shapes: up to six dimensions, kept inline so that a tensor handle costs no heap allocation.
+
+use std::fmt;
+use std::ops::Deref;
+
+/// The most dimensions a tensor may have.
+pub const MAX_RANK: usize = 6;
+
+/// The dimensions of a tensor, outermost first. A scalar has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Shape {
+    rank: u8,
+    dims: [usize; MAX_RANK],
+}
+
+impl Shape {
+    /// # Panics
+    /// If there are more than [`MAX_RANK`] dimensions; the compiler refuses such models.
+    pub fn new(dims: &[usize]) -> Self {
+        assert!(dims.len() <= MAX_RANK, "a tensor has at most {MAX_RANK} dimensions, not {}", dims.len());
+        let mut shape = Shape { rank: dims.len() as u8, dims: [0; MAX_RANK] };
+        shape.dims[..dims.len()].copy_from_slice(dims);
+        shape
+    }
+
+    /// The number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.rank as usize
+    }
+
+    /// The number of elements: the product of the dimensions, 1 for a scalar.
+    pub fn elements(&self) -> usize {
+        self.iter().product()
+    }
+
+    /// The innermost dimension, 1 for a scalar.
+    pub fn last(&self) -> usize {
+        self.split_last().map_or(1, |(last, _)| *last)
+    }
+
+    /// How often the innermost dimension is repeated: `elements = rows · last`.
+    pub fn rows(&self) -> usize {
+        self.split_last().map_or(1, |(_, lead)| lead.iter().product())
+    }
+
+    /// The same shape with another innermost dimension.
+    pub fn with_last(&self, last: usize) -> Shape {
+        let mut shape = *self;
+        match shape.rank {
+            0 => Shape::new(&[last]),
+            rank => {
+                shape.dims[rank as usize - 1] = last;
+                shape
+            }
+        }
+    }
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+    fn deref(&self) -> &[usize] {
+        &self.dims[..self.rank as usize]
+    }
+}
+
+impl From<&[usize]> for Shape {
+    fn from(dims: &[usize]) -> Self {
+        Shape::new(dims)
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    fn from(dims: [usize; N]) -> Self {
+        Shape::new(&dims)
+    }
+}
+
+impl<const N: usize> From<&[usize; N]> for Shape {
+    fn from(dims: &[usize; N]) -> Self {
+        Shape::new(dims)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

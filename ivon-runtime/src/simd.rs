@@ -1,0 +1,82 @@
+//! One portable source, compiled for several instruction sets and chosen at run time.
+//!
+//! [`versions!`](crate::versions) compiles the same always-inlined body for AVX-512, AVX2 and the baseline and lets LLVM vectorise
+//! it. Bodies use only `+ - * /`, `sqrt`, comparisons and integer operations, never `mul_add`, so all versions give the same
+//! bits.
+
+use std::sync::OnceLock;
+
+/// An instruction set.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// What every machine of the target has.
+    Baseline,
+    /// 256-bit vectors.
+    Avx2,
+    /// 512-bit vectors.
+    Avx512,
+}
+
+/// The best instruction set of this machine; `IVON_SIMD=baseline|avx2|avx512` in the environment lowers it.
+pub fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let wanted = match std::env::var("IVON_SIMD").as_deref() {
+            Ok("baseline") => Level::Baseline,
+            Ok("avx2") => Level::Avx2,
+            _ => Level::Avx512,
+        };
+        wanted.min(detected())
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detected() -> Level {
+    let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl");
+    if avx512 {
+        Level::Avx512
+    } else if is_x86_feature_detected!("avx2") {
+        Level::Avx2
+    } else {
+        Level::Baseline
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detected() -> Level {
+    Level::Baseline
+}
+
+/// Compiles a function for every [`Level`] and calls the best one. Generic functions are fine; everything that the body
+/// calls must be `#[inline(always)]` for it to be compiled along.
+#[macro_export]
+macro_rules! versions {
+    (
+        $(#[$attribute:meta])*
+        $vis:vis fn $name:ident $(<{ $($generics:tt)* } { $($names:tt)* }>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
+    ) => {
+        $(#[$attribute])*
+        $vis fn $name $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+            fn avx512 $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($names)*>)? ($($arg),*) }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2 $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($names)*>)? ($($arg),*) }
+            match $crate::simd::level() {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: `level` has checked the features.
+                $crate::simd::Level::Avx512 => unsafe { avx512 $(::<$($names)*>)? ($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: `level` has checked the features.
+                $crate::simd::Level::Avx2 => unsafe { avx2 $(::<$($names)*>)? ($($arg),*) },
+                _ => body $(::<$($names)*>)? ($($arg),*),
+            }
+        }
+    };
+}

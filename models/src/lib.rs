@@ -1,0 +1,1 @@
+//! Annotated models, data and the `ivon` command.
