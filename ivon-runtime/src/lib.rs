@@ -10,6 +10,7 @@ mod dtype;
 mod error;
 mod flat;
 pub mod layers;
+pub mod matmul;
 pub mod memory;
 pub mod noise;
 pub mod ops;

@@ -1,0 +1,84 @@
+//! Matrix products on the processor: `C (+)= A B` for operands with any strides, on all threads of the current rayon pool.
+//!
+//! Results have the same bits for every number of threads: sums are cut by shape alone.
+
+mod library;
+#[cfg(test)]
+mod tests;
+
+use crate::dtype::Element;
+
+/// A view of a matrix in a slice: element (i, j) is `data[i * row_stride + j * column_stride]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a, E> {
+    /// Where the elements lie.
+    pub data: &'a [E],
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// Distance of neighbouring rows, in elements.
+    pub row_stride: usize,
+    /// Distance of neighbouring columns, in elements.
+    pub column_stride: usize,
+}
+
+impl<'a, E> Matrix<'a, E> {
+    /// The row-major matrix `[rows, columns]` at the beginning of `data`.
+    pub fn new(data: &'a [E], rows: usize, columns: usize) -> Self {
+        Matrix { data, rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The transpose: another view of the same elements.
+    pub fn transposed(self) -> Self {
+        Matrix {
+            data: self.data,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    /// Whether every element lies in `data`.
+    fn is_in_bounds(&self) -> bool {
+        extent((self.rows, self.row_stride), (self.columns, self.column_stride)).is_some_and(|n| n <= self.data.len())
+    }
+}
+
+/// How many elements from the first to the last of a matrix, given (count, stride) of its axes; none where that overflows.
+fn extent(rows: (usize, usize), columns: (usize, usize)) -> Option<usize> {
+    if rows.0 == 0 || columns.0 == 0 {
+        return Some(0);
+    }
+    let last = (rows.0 - 1).checked_mul(rows.1)?.checked_add((columns.0 - 1).checked_mul(columns.1)?)?;
+    last.checked_add(1)
+}
+
+/// C (+)= A B, for A `[m, k]`, B `[k, n]` and C `[m, n]`, row-major with `row_stride`; elements of `c` between the rows are
+/// left as they are. Without `accumulate` the old content of C is not read.
+///
+/// # Panics
+/// If the shapes do not fit, a matrix exceeds its slice or `E` is not a real number: a mistake in the op that calls, which checks shapes first.
+pub fn multiply<E: Element>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    assert_eq!(k, b.rows, "A has as many columns as B has rows");
+    assert!(a.is_in_bounds(), "A {m} x {k} exceeds its {} elements", a.data.len());
+    assert!(b.is_in_bounds(), "B {k} x {n} exceeds its {} elements", b.data.len());
+    assert!(m <= 1 || row_stride >= n, "rows of C overlap: {n} columns, stride {row_stride}");
+    assert!(
+        extent((m, row_stride), (n, 1)).is_some_and(|extent| extent <= c.len()),
+        "C {m} x {n} exceeds its {} elements",
+        c.len()
+    );
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k == 0 {
+        if !accumulate {
+            c.chunks_mut(row_stride.max(1)).take(m).for_each(|row| row[..n].fill(E::default()));
+        }
+        return;
+    }
+    library::multiply(a, b, c, row_stride, accumulate);
+}

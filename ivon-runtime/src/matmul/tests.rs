@@ -1,0 +1,172 @@
+use super::*;
+
+/// What the tests need of f32 and f64.
+trait Number: Element {
+    fn of(x: f64) -> Self;
+    fn to_f64(self) -> f64;
+}
+impl Number for f32 {
+    fn of(x: f64) -> f32 {
+        x as f32
+    }
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+}
+impl Number for f64 {
+    fn of(x: f64) -> f64 {
+        x
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+/// Numbers in [-1, 1) without a pattern: SplitMix64.
+fn numbers<E: Number>(n: usize, seed: u64) -> Vec<E> {
+    let number = |i: u64| {
+        let mut z = (seed << 32 | i).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        E::of((z >> 40) as f64 / (1u64 << 23) as f64 - 1.0)
+    };
+    (0..n as u64).map(number).collect()
+}
+
+/// The definition, with sums in f64.
+fn reference<E: Number>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+    for i in 0..a.rows {
+        for j in 0..b.columns {
+            let product = |l: usize| {
+                E::to_f64(a.data[i * a.row_stride + l * a.column_stride])
+                    * E::to_f64(b.data[l * b.row_stride + j * b.column_stride])
+            };
+            let sum: f64 = (0..a.columns).map(product).sum();
+            let c = &mut c[i * row_stride + j];
+            *c = E::of(if accumulate { c.to_f64() + sum } else { sum });
+        }
+    }
+}
+
+/// The four layouts of a product: what lies in memory is A or its transpose, B or its transpose.
+fn layouts<'a, E: Copy>(a: &'a [E], b: &'a [E], (m, n, k): (usize, usize, usize)) -> [(Matrix<'a, E>, Matrix<'a, E>); 4] {
+    let (a, at) = (Matrix::new(a, m, k), Matrix::new(a, k, m).transposed());
+    let (b, bt) = (Matrix::new(b, k, n), Matrix::new(b, n, k).transposed());
+    [(a, b), (a, bt), (at, b), (at, bt)]
+}
+
+/// Edges of every tile size, a few layers' shapes, long sums, many rows and few columns.
+const SHAPES: &[(usize, usize, usize)] = &[
+    (1, 1, 1),
+    (1, 33, 7),
+    (5, 1, 300),
+    (12, 32, 256),
+    (13, 31, 257),
+    (11, 47, 16),
+    (24, 64, 64),
+    (100, 130, 70),
+    (37, 515, 129),
+    (300, 64, 512),
+    (900, 33, 40),
+    (40, 33, 4500),
+];
+
+fn agrees_with_the_definition<E: Number>(relative: f64) {
+    for &(m, n, k) in SHAPES {
+        let (a, b) = (numbers::<E>(m * k, 1), numbers::<E>(k * n, 2));
+        for (layout, (a, b)) in layouts(&a, &b, (m, n, k)).into_iter().enumerate() {
+            for (row_stride, accumulate) in [(n, false), (n + 3, true)] {
+                let old = numbers::<E>(m * row_stride, 3);
+                let (mut expected, mut found) = (old.clone(), old.clone());
+                reference(a, b, &mut expected, row_stride, accumulate);
+                multiply(a, b, &mut found, row_stride, accumulate);
+                for (i, (e, f)) in expected.iter().zip(&found).enumerate() {
+                    let tolerance = if i % row_stride < n { relative * (k as f64).sqrt() } else { 0.0 };
+                    let error = (e.to_f64() - f.to_f64()).abs();
+                    assert!(error <= tolerance, "{m} x {n} x {k}, layout {layout}, element {i}: expected {e:?}, found {f:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_product_of_f32_matrices_is_the_sum_of_products() {
+    agrees_with_the_definition::<f32>(2e-6);
+}
+
+#[test]
+fn a_product_of_f64_matrices_is_the_sum_of_products() {
+    agrees_with_the_definition::<f64>(1e-14);
+}
+
+fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
+}
+
+fn same_bits_for_every_number_of_threads<E: Number>() {
+    for &(m, n, k) in SHAPES.iter().chain(&[(256, 768, 768), (768, 2304, 64), (257, 1001, 300), (128, 384, 384)]) {
+        let (a, b) = (numbers::<E>(m * k, 1), numbers::<E>(k * n, 2));
+        for (layout, (a, b)) in layouts(&a, &b, (m, n, k)).into_iter().enumerate() {
+            let product = |threads| {
+                let mut c = vec![E::of(0.5); m * n];
+                with_threads(threads, || multiply(a, b, &mut c, n, true));
+                c.into_iter().map(|x| x.to_f64().to_bits()).collect::<Vec<_>>()
+            };
+            let alone = product(1);
+            for threads in 2..=4 {
+                assert!(
+                    product(threads) == alone,
+                    "{m} x {n} x {k}, layout {layout}: {threads} threads give other bits than one"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn f32_products_have_the_same_bits_for_every_number_of_threads() {
+    same_bits_for_every_number_of_threads::<f32>();
+}
+
+#[test]
+fn f64_products_have_the_same_bits_for_every_number_of_threads() {
+    same_bits_for_every_number_of_threads::<f64>();
+}
+
+#[test]
+fn an_empty_sum_is_zero_or_adds_nothing() {
+    let (a, b) = (Matrix::<f32>::new(&[], 2, 0), Matrix::new(&[], 0, 2));
+    let mut c = [1.0f32; 7];
+    multiply(a, b, &mut c, 5, true);
+    assert_eq!(c, [1.0; 7]);
+    multiply(a, b, &mut c, 5, false);
+    assert_eq!(c, [0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn without_accumulate_the_old_content_is_not_read() {
+    let one = [1.0f32; 40];
+    let mut c = [f32::NAN; 16];
+    multiply(Matrix::new(&one, 4, 10), Matrix::new(&one, 10, 4), &mut c, 4, false);
+    assert_eq!(c, [10.0; 16]);
+}
+
+#[test]
+#[should_panic = "B 3 x 4 exceeds its 11 elements"]
+fn a_matrix_beyond_its_slice_is_refused() {
+    multiply(Matrix::new(&[0.0f32; 6], 2, 3), Matrix::new(&[0.0; 11], 3, 4), &mut [0.0; 8], 4, false);
+}
+
+#[test]
+#[should_panic = "C 2 x 4 exceeds its 7 elements"]
+fn a_result_beyond_its_slice_is_refused() {
+    multiply(Matrix::new(&[0.0f32; 6], 2, 3), Matrix::new(&[0.0; 12], 3, 4), &mut [0.0; 7], 4, false);
+}
+
+#[test]
+#[should_panic = "exceeds its"]
+fn strides_that_overflow_are_refused() {
+    let a = Matrix { data: &[0.0f32; 6], rows: 2, columns: 3, row_stride: usize::MAX, column_stride: 1 };
+    multiply(a, Matrix::new(&[0.0; 12], 3, 4), &mut [0.0; 8], 4, false);
+}
