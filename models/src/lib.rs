@@ -1,1 +1,4 @@
 //! Annotated models, data and the `ivon` command.
+
+pub mod data;
+pub mod weights;

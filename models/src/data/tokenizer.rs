@@ -1,0 +1,148 @@
+//! From text to ids and back.
+
+use ivon_runtime::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tiktoken_rs::CoreBPE;
+
+/// How text becomes ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Tokenizer {
+    /// Every byte is a token: 256 ids, any file.
+    #[default]
+    Bytes,
+    /// GPT-2's byte-pair encoding: 50257 ids, UTF-8 text.
+    Gpt2,
+}
+
+/// The id that GPT-2 puts between documents.
+const END_OF_TEXT: u16 = 50256;
+
+impl Tokenizer {
+    /// The number of ids.
+    pub fn vocab(self) -> usize {
+        match self {
+            Tokenizer::Bytes => 256,
+            Tokenizer::Gpt2 => 50257,
+        }
+    }
+
+    /// What `--tokenizer` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tokenizer::Bytes => "bytes",
+            Tokenizer::Gpt2 => "gpt2",
+        }
+    }
+
+    /// # Errors
+    /// If the model has too few rows for the ids.
+    pub fn check_vocab(self, vocab: usize) -> Result<()> {
+        if vocab >= self.vocab() {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "the tokenizer `{}` has {} ids but the model's vocabulary is {vocab}: use `--vocab {}`{}",
+            self.name(),
+            self.vocab(),
+            self.vocab(),
+            if self == Tokenizer::Gpt2 && vocab >= 256 { " or `--tokenizer bytes`" } else { "" },
+        )))
+    }
+
+    /// The ids of a document; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// If the tokenizer is for UTF-8 and the document is not: says at which byte.
+    pub fn encode(self, document: &[u8], origin: &str) -> Result<Vec<u16>> {
+        match self {
+            Tokenizer::Bytes => Ok(document.iter().map(|b| u16::from(*b)).collect()),
+            Tokenizer::Gpt2 => {
+                let text = std::str::from_utf8(document).map_err(|e| {
+                    Error::config(format!(
+                        "{origin}: byte {} is not UTF-8, which the tokenizer `gpt2` needs; `--tokenizer bytes` takes any file",
+                        e.valid_up_to()
+                    ))
+                })?;
+                Ok(bpe()?.encode_ordinary(text).into_iter().map(|id| id as u16).collect())
+            }
+        }
+    }
+
+    /// What stands between two documents, if anything.
+    pub fn separator(self) -> Option<u16> {
+        match self {
+            Tokenizer::Bytes => None,
+            Tokenizer::Gpt2 => Some(END_OF_TEXT),
+        }
+    }
+
+    /// The text of some ids. Bytes that are no UTF-8 become `�`; so do ids beyond the tokenizer's.
+    ///
+    /// # Errors
+    /// If the embedded vocabulary cannot be loaded.
+    pub fn decode(self, ids: &[u16]) -> Result<String> {
+        let bytes: Vec<u8> = match self {
+            Tokenizer::Bytes => {
+                ids.iter().flat_map(|id| u8::try_from(*id).map_or("\u{fffd}".as_bytes().to_vec(), |b| vec![b])).collect()
+            }
+            Tokenizer::Gpt2 => {
+                let bpe = bpe()?;
+                let token = |id: &u16| bpe.decode_bytes(&[u32::from(*id)]).unwrap_or_else(|_| "\u{fffd}".as_bytes().to_vec());
+                ids.iter().flat_map(token).collect()
+            }
+        };
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+fn bpe() -> Result<&'static CoreBPE> {
+    use std::sync::OnceLock;
+    static BPE: OnceLock<Result<CoreBPE>> = OnceLock::new();
+    let load =
+        || tiktoken_rs::r50k_base().map_err(|e| Error::config(format!("GPT-2's embedded vocabulary cannot be loaded: {e}")));
+    BPE.get_or_init(load).as_ref().map_err(Error::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpt2_encodes_as_the_published_vocabulary_does() {
+        // Known ids of OpenAI's encoder.
+        assert_eq!(Tokenizer::Gpt2.encode(b"Hello, world!", "test").unwrap(), [15496, 11, 995, 0]);
+        assert_eq!(Tokenizer::Gpt2.encode("naïve café".as_bytes(), "test").unwrap(), [2616, 38776, 40304]);
+        assert_eq!(Tokenizer::Gpt2.decode(&[15496, 11, 995, 0, 50256]).unwrap(), "Hello, world!<|endoftext|>");
+    }
+
+    #[test]
+    fn text_that_looks_like_a_special_token_is_text() {
+        let ids = Tokenizer::Gpt2.encode(b"<|endoftext|>", "test").unwrap();
+        assert!(!ids.contains(&END_OF_TEXT), "{ids:?}");
+    }
+
+    #[test]
+    fn every_byte_survives_the_round_trip() {
+        let text = "tab\tline\nümlaut 漢字";
+        for tokenizer in [Tokenizer::Bytes, Tokenizer::Gpt2] {
+            let ids = tokenizer.encode(text.as_bytes(), "test").unwrap();
+            assert!(ids.iter().all(|id| usize::from(*id) < tokenizer.vocab()));
+            assert_eq!(tokenizer.decode(&ids).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_named_by_their_offset() {
+        let error = Tokenizer::Gpt2.encode(b"ab\xffcd", "notes.txt").unwrap_err().to_string();
+        assert!(error.contains("notes.txt: byte 2 is not UTF-8"), "{error}");
+        assert_eq!(Tokenizer::Bytes.encode(b"ab\xff", "notes.txt").unwrap(), [97, 98, 255]);
+    }
+
+    #[test]
+    fn a_vocabulary_that_is_too_small_is_refused() {
+        let error = Tokenizer::Gpt2.check_vocab(256).unwrap_err().to_string();
+        assert!(error.contains("50257 ids") && error.contains("vocabulary is 256"), "{error}");
+        Tokenizer::Bytes.check_vocab(50257).unwrap();
+    }
+}
