@@ -38,37 +38,44 @@
 //! * Results do not depend on the number of threads: work is cut by shape.
 //! * Every op has a plain implementation, generic over [`Real`](crate::Real), that serves f64 and that the fast f32 one is checked against.
 
-use crate::{Context, DType, Result, Tensor};
+pub mod gradcheck;
+pub mod pointwise;
 
-/// A copy of a tensor in memory of its own.
-///
-/// # Errors
-/// As [`Context::empty`].
-pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
-    let mut y = cx.empty_of(x.dtype(), *x.shape())?;
-    if !cx.planning() {
-        match x.dtype() {
-            DType::F32 => y.as_mut_slice::<f32>().copy_from_slice(x.as_slice()),
-            DType::F64 => y.as_mut_slice::<f64>().copy_from_slice(x.as_slice()),
-            DType::U32 => y.as_mut_slice::<u32>().copy_from_slice(x.as_slice()),
-        }
-    }
-    Ok(y)
-}
+mod along;
+#[allow(dead_code)]
+mod check;
+mod elementwise;
+#[allow(dead_code)]
+mod parallel;
+#[allow(dead_code)]
+mod reduce;
+#[cfg(test)]
+#[allow(dead_code)]
+mod specification;
+mod strips;
 
-/// `sum += x`, elementwise, of equal shapes.
-///
-/// # Errors
-/// If the shapes differ.
-pub fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
-    if sum.shape() != x.shape() {
-        return Err(crate::Error::mismatch("add_assign", ("sum", sum.shape()), ("x", x.shape())));
-    }
-    if !cx.planning() {
-        match x.dtype() {
-            DType::F64 => sum.as_mut_slice::<f64>().iter_mut().zip(x.as_slice::<f64>()).for_each(|(s, x)| *s += x),
-            _ => sum.as_mut_slice::<f32>().iter_mut().zip(x.as_slice::<f32>()).for_each(|(s, x)| *s += x),
+pub mod concat;
+pub mod mean;
+pub mod reshape;
+pub mod slice;
+pub mod sum;
+pub mod transpose;
+
+pub use elementwise::{add_assign, copy};
+
+/// Runs generic code with the element type that a [`DType`](crate::DType) of floats stands for: `with_real!(cx.dtype(), E => f::<E>())`.
+macro_rules! with_real {
+    ($dtype:expr, $E:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::F64 => {
+                type $E = f64;
+                $body
+            }
+            _ => {
+                type $E = f32;
+                $body
+            }
         }
-    }
-    Ok(())
+    };
 }
+use with_real;

@@ -1,0 +1,56 @@
+//! Checks of arguments, with messages that name the op, the argument and the shapes.
+
+use crate::{Context, DType, Error, Result, Shape, Tensor};
+
+/// Float tensors are of the type that the context computes in.
+pub(crate) fn float(at: &str, cx: &Context, arguments: &[(&str, &Tensor)]) -> Result<()> {
+    for (name, x) in arguments {
+        if x.dtype() != cx.dtype() {
+            let message = format!("`{name}` holds {:?} where the context computes in {:?}", x.dtype(), cx.dtype());
+            return Err(Error::value(at, message));
+        }
+    }
+    Ok(())
+}
+
+/// Ids are of u32.
+pub(crate) fn ids(at: &str, name: &str, x: &Tensor) -> Result<()> {
+    if x.dtype() != DType::U32 {
+        return Err(Error::value(at, format!("`{name}` holds {:?} where ids (u32) are expected", x.dtype())));
+    }
+    Ok(())
+}
+
+/// A tensor has this shape; `because` says where the expectation comes from.
+pub(crate) fn shape(at: &str, (name, found): (&str, &Shape), expected: impl Into<Shape>, because: &str) -> Result<()> {
+    let expected = expected.into();
+    if *found != expected {
+        return Err(Error::shape(at, format!("`{name}` is {found} where {expected} is expected, {because}")));
+    }
+    Ok(())
+}
+
+/// A tensor has at least this many dimensions.
+pub(crate) fn rank(at: &str, (name, found): (&str, &Shape), least: usize) -> Result<()> {
+    if found.rank() < least {
+        let dimensions = if least == 1 { "dimension" } else { "dimensions" };
+        return Err(Error::shape(at, format!("`{name}` is {found} where at least {least} {dimensions} are expected")));
+    }
+    Ok(())
+}
+
+/// An axis exists.
+pub(crate) fn axis(at: &str, x: &Shape, axis: usize) -> Result<()> {
+    if axis >= x.rank() {
+        return Err(Error::shape(at, format!("there is no axis {axis} in `x`, which is {x}; axes count from 0")));
+    }
+    Ok(())
+}
+
+/// A number lies in the range in which the op makes sense.
+pub(crate) fn number(at: &str, name: &str, value: f64, allowed: bool, range: &str) -> Result<()> {
+    if !allowed {
+        return Err(Error::value(at, format!("`{name}` is {value} where {range} is expected")));
+    }
+    Ok(())
+}

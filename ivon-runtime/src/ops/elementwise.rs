@@ -1,0 +1,57 @@
+//! The two operations that adjoints are made of.
+
+use super::parallel::{CHUNK, pieces};
+use crate::{Context, DType, Element, Error, Real, Result, Tensor, versions};
+
+/// A copy of a tensor in memory of its own.
+///
+/// # Errors
+/// As [`Context::empty`].
+pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
+    let mut y = cx.empty_of(x.dtype(), *x.shape())?;
+    if !cx.planning() {
+        match x.dtype() {
+            DType::F32 => copy_slice::<f32>(x.as_slice(), y.as_mut_slice()),
+            DType::F64 => copy_slice::<f64>(x.as_slice(), y.as_mut_slice()),
+            DType::U32 => copy_slice::<u32>(x.as_slice(), y.as_mut_slice()),
+        }
+    }
+    Ok(y)
+}
+
+/// `sum += x`, elementwise, of equal shapes.
+///
+/// # Errors
+/// If the shapes or the types differ, or the elements are ids.
+pub fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
+    if sum.shape() != x.shape() {
+        return Err(Error::mismatch("add_assign", ("sum", sum.shape()), ("x", x.shape())));
+    }
+    if sum.dtype() != x.dtype() || x.dtype() == DType::U32 {
+        let message = format!("`x` of {:?} cannot be added to `sum` of {:?}: both must be f32 or f64", x.dtype(), sum.dtype());
+        return Err(Error::value("add_assign", message));
+    }
+    if !cx.planning() {
+        match x.dtype() {
+            DType::F64 => add_slice::<f64>(x.as_slice(), sum.as_mut_slice()),
+            _ => add_slice::<f32>(x.as_slice(), sum.as_mut_slice()),
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn copy_slice<E: Element>(x: &[E], y: &mut [E]) {
+    pieces(y, CHUNK, |i, y| y.copy_from_slice(&x[i * CHUNK..][..y.len()]));
+}
+
+pub(crate) fn add_slice<E: Real>(x: &[E], y: &mut [E]) {
+    pieces(y, CHUNK, |i, y| add_piece(&x[i * CHUNK..][..y.len()], y));
+}
+
+versions! {
+    fn add_piece<{E: Real} {E}>(x: &[E], y: &mut [E]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y += *x;
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Mean: of all elements, or over one axis.
+
+#[cfg(test)]
+mod tests;
+
+use super::along;
+use crate::{Adjoint, Context, Result, Shape, Tensor};
+
+/// The axis, and the shape of `x`.
+#[derive(Debug)]
+pub struct Saved {
+    axis: Option<usize>,
+    x: Shape,
+}
+
+/// The mean over an axis, which the output lacks; over everything where `axis` is `None`. NaN where there is nothing to average.
+///
+/// # Errors
+/// If there is no such axis.
+pub fn forward(cx: &Context, x: &Tensor, axis: Option<usize>) -> Result<Tensor> {
+    along::check("mean", cx, x, axis)?;
+    along::forward(cx, x, axis, 1.0 / along::count(x.shape(), axis) as f64)
+}
+
+/// [`forward`], and what [`backward`] reads.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_saving(cx: &Context, x: &Tensor, axis: Option<usize>) -> Result<(Tensor, Saved)> {
+    Ok((forward(cx, x, axis)?, Saved { axis, x: *x.shape() }))
+}
+
+/// `d_x += d_y / n`, repeated along the axis, with the number n of elements averaged.
+///
+/// # Errors
+/// As [`Adjoint::target`].
+pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+    along::backward(cx, saved.x, saved.axis, 1.0 / along::count(&saved.x, saved.axis) as f64, &d_y, d_x)
+}

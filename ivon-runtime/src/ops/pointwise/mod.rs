@@ -1,0 +1,125 @@
+//! The engine for fused pointwise expressions: the compiler writes a [`Kernel`], this runs it.
+//!
+//! Shapes broadcast over leading dimensions: the output has the shape of the longest input, and every other input's shape is a suffix
+//! of it. `[C]` goes with `[B, T, C]`, a scalar with everything; `[B, T]` does not go with `[B, T, C]`.
+
+mod cpu;
+#[cfg(test)]
+mod tests;
+
+use super::{check, reduce, with_real};
+use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor};
+
+/// A pointwise expression of `I` tensors and `S` numbers with `O` results.
+pub trait Kernel<const I: usize, const S: usize, const O: usize> {
+    /// The expression as the person wrote it, for messages.
+    const NAME: &'static str;
+    /// The body as CUDA C++.
+    const CUDA: &'static str;
+    /// The body, for one element. Generated code marks it `#[inline(always)]`, so that it is vectorised with the loop around it.
+    fn apply<E: Real>(inputs: [E; I], scalars: [E; S]) -> [E; O];
+}
+
+/// y = K(inputs, scalars), elementwise.
+///
+/// # Errors
+/// If the inputs do not broadcast: the message names both shapes and the expression.
+pub fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
+    cx: &Context,
+    inputs: [&Tensor; I],
+    scalars: [f64; S],
+) -> Result<Tensor> {
+    let shape = output_shape(K::NAME, &inputs)?;
+    check_types(K::NAME, cx, &inputs)?;
+    let mut y = cx.empty(shape)?;
+    if !cx.planning() {
+        with_real!(cx.dtype(), E => cpu::forward::<E, K, I, S>(inputs.map(|x| x.as_slice::<E>()), scalars, y.as_mut_slice::<E>()));
+    }
+    Ok(y)
+}
+
+/// Adds output j of the kernel to adjoint j. The inputs include saved ones and `d_y`, whose shape is `shape`; where an
+/// adjoint's shape is shorter, the gradient is summed over the leading dimensions that it lacks.
+///
+/// # Errors
+/// If a shape is not a suffix of `shape`.
+pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
+    cx: &Context,
+    shape: Shape,
+    inputs: [&Tensor; I],
+    scalars: [f64; S],
+    adjoints: [(&mut Adjoint, Shape); O],
+) -> Result<()> {
+    for input in inputs {
+        check_suffix(K::NAME, &shape, input.shape())?;
+    }
+    check_types(K::NAME, cx, &inputs)?;
+    if !adjoints.iter().any(|(adjoint, _)| adjoint.wanted()) {
+        return Ok(());
+    }
+    // What is summed over leading dimensions is computed in full first.
+    let mut full: [Option<Tensor>; O] = [const { None }; O];
+    let mut targets: [Option<(&mut Tensor, bool)>; O] = [const { None }; O];
+    for ((target, full), (adjoint, of)) in targets.iter_mut().zip(&mut full).zip(adjoints) {
+        check_suffix(K::NAME, &shape, &of)?;
+        if adjoint.wanted() && of != shape {
+            *full = Some(cx.empty(shape)?);
+        }
+        *target = adjoint.target(cx, of)?;
+    }
+    if !cx.planning() {
+        with_real!(cx.dtype(), E => {
+            let mut outputs: [Option<(&mut [E], bool)>; O] = [const { None }; O];
+            for ((output, full), target) in outputs.iter_mut().zip(&mut full).zip(&mut targets) {
+                *output = match (full, target) {
+                    (Some(full), _) => Some((full.as_mut_slice::<E>(), false)),
+                    (None, Some((target, add))) => Some((target.as_mut_slice::<E>(), *add)),
+                    (None, None) => None,
+                };
+            }
+            cpu::backward::<E, K, I, S, O>(inputs.map(|x| x.as_slice::<E>()), scalars, outputs, shape.elements());
+        });
+    }
+    for (full, target) in full.into_iter().zip(targets) {
+        if let (Some(full), Some((target, add))) = (full, target) {
+            reduce::sum_rows(cx, &full, target, add)?;
+        }
+    }
+    Ok(())
+}
+
+/// The gradient that is `d_y` itself, as that of `b` in `x + b`: shared where the shapes are equal, else summed over leading dimensions.
+///
+/// # Errors
+/// If `shape` is not a suffix of the shape of `d_y`.
+pub fn pass_through(cx: &Context, d_y: &Tensor, adjoint: &mut Adjoint, shape: Shape) -> Result<()> {
+    check_suffix("pass_through", d_y.shape(), &shape)?;
+    if shape == *d_y.shape() {
+        return adjoint.add(cx, d_y.clone());
+    }
+    match adjoint.target(cx, shape)? {
+        Some((target, add)) => reduce::sum_rows(cx, d_y, target, add),
+        None => Ok(()),
+    }
+}
+
+/// The shape of the longest input, of which all others are suffixes.
+fn output_shape(name: &str, inputs: &[&Tensor]) -> Result<Shape> {
+    let longest = inputs.iter().map(|x| *x.shape()).reduce(|a, b| if b.rank() > a.rank() { b } else { a }).unwrap_or_default();
+    inputs.iter().try_for_each(|x| check_suffix(name, &longest, x.shape()))?;
+    Ok(longest)
+}
+
+fn check_suffix(name: &str, shape: &Shape, suffix: &Shape) -> Result<()> {
+    if shape.ends_with(suffix) {
+        return Ok(());
+    }
+    Err(Error::shape(
+        format!("`{name}`"),
+        format!("{shape} does not go with {suffix}: shapes must be equal, or one the last dimensions of the other"),
+    ))
+}
+
+fn check_types(name: &str, cx: &Context, inputs: &[&Tensor]) -> Result<()> {
+    inputs.iter().try_for_each(|x| check::float(name, cx, &[("an input", x)]))
+}

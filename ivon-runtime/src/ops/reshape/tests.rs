@@ -1,0 +1,29 @@
+use super::*;
+use crate::ops::specification::{f32_context, numbers, refused, specify};
+
+#[test]
+fn gradients_and_precision() {
+    specify!(
+        [numbers([2, 3, 4])],
+        [numbers([14, 3, 21])],
+        0.0,
+        |cx, [x]| forward_saving(cx, x, &[x.shape().elements() / 6, 6]),
+        |cx, saved, d_y, [d_x]| backward(cx, saved, d_y, d_x)
+    );
+}
+
+#[test]
+fn keeps_the_order_and_shares_the_memory() {
+    let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]).unwrap();
+    let y = forward(&f32_context(), &x, &[3, 2]).unwrap();
+    assert_eq!(y.as_slice::<f32>(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert!(!y.is_unique());
+}
+
+#[test]
+fn another_number_of_elements_is_refused() {
+    let cx = f32_context();
+    let x = cx.zeros([2, 3]).unwrap();
+    refused(forward(&cx, &x, &[4, 2]), &["reshape", "[2, 3]", "[4, 2]"]);
+    refused(forward(&cx, &x, &[1, 1, 1, 1, 1, 1, 6]), &["7 dimensions"]);
+}

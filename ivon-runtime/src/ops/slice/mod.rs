@@ -1,0 +1,68 @@
+//! Slice: a range of one axis.
+
+#[cfg(test)]
+mod tests;
+
+use super::strips::Strip;
+use super::{check, with_real};
+use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
+use std::ops::Range;
+
+/// Where the slice lay, and the shape of `x`.
+#[derive(Debug)]
+pub struct Saved {
+    axis: usize,
+    start: usize,
+    x: Shape,
+}
+
+/// The entries `range` of an axis.
+///
+/// # Errors
+/// If there is no such axis, or the range exceeds it.
+pub fn forward(cx: &Context, x: &Tensor, axis: usize, range: Range<usize>) -> Result<Tensor> {
+    check::axis("slice", x.shape(), axis)?;
+    check::float("slice", cx, &[("x", x)])?;
+    if range.start > range.end || range.end > x.dim(axis) {
+        let message = format!("{range:?} does not lie in axis {axis} of `x`, which is {}: it has 0..{}", x.shape(), x.dim(axis));
+        return Err(Error::shape("slice", message));
+    }
+    let mut dims = x.shape().to_vec();
+    dims[axis] = range.len();
+    let mut y = cx.empty(Shape::new(&dims))?;
+    if !cx.planning() {
+        let strip = Strip::of(x.shape(), axis, range.start, range.len());
+        with_real!(cx.dtype(), E => strip.take::<E>(x.as_slice(), y.as_mut_slice(), false));
+    }
+    Ok(y)
+}
+
+/// [`forward`], and what [`backward`] reads.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_saving(cx: &Context, x: &Tensor, axis: usize, range: Range<usize>) -> Result<(Tensor, Saved)> {
+    let start = range.start;
+    Ok((forward(cx, x, axis, range)?, Saved { axis, start, x: *x.shape() }))
+}
+
+/// `d_x[.., range, ..] += d_y`; zero elsewhere.
+///
+/// # Errors
+/// As [`Adjoint::target`].
+pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+    let Saved { axis, start, x } = saved;
+    if let Some((d_x, add)) = d_x.target(cx, x)?
+        && !cx.planning()
+    {
+        let strip = Strip::of(&x, axis, start, d_y.dim(axis));
+        with_real!(cx.dtype(), E => {
+            let d_x = d_x.as_mut_slice::<E>();
+            if !add {
+                d_x.fill(0.0);
+            }
+            strip.put::<E>(d_y.as_slice(), d_x, add);
+        });
+    }
+    Ok(())
+}

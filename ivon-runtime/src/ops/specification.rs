@@ -1,0 +1,112 @@
+//! What every op's tests ask: gradients, f32 against f64, the same bits on any number of threads.
+
+use super::gradcheck;
+use crate::{Adjoint, Context, DType, Device, Result, Shape, Tensor};
+
+/// An f64 context, for gradients.
+pub(crate) fn f64_context() -> Context {
+    Context::new(Device::Cpu, DType::F64).unwrap()
+}
+
+pub(crate) fn f32_context() -> Context {
+    Context::new(Device::Cpu, DType::F32).unwrap()
+}
+
+/// An input of a test.
+#[derive(Clone)]
+pub(crate) enum Input {
+    /// Made-up numbers in (-1, 1).
+    Numbers(Shape),
+    /// These ids.
+    Ids(Shape, Vec<u32>),
+}
+
+/// Made-up numbers in (-1, 1).
+pub(crate) fn numbers(shape: impl Into<Shape>) -> Input {
+    Input::Numbers(shape.into())
+}
+
+/// Made-up ids below a limit.
+pub(crate) fn ids(shape: impl Into<Shape>, below: u32) -> Input {
+    let shape = shape.into();
+    let ids = (0..shape.elements() as u32).map(|i| i.wrapping_mul(2_654_435_761) >> 7).map(|i| i % below).collect();
+    Input::Ids(shape, ids)
+}
+
+fn tensors<const N: usize>(cx: &Context, inputs: &[Input; N]) -> [Tensor; N] {
+    std::array::from_fn(|i| match &inputs[i] {
+        Input::Numbers(shape) => gradcheck::tensor(cx, *shape, 11 + i as u64).unwrap(),
+        Input::Ids(shape, ids) => Tensor::from_slice(ids, *shape).unwrap(),
+    })
+}
+
+/// Gradients against central differences, for all inputs but ids.
+pub(crate) fn gradients<const N: usize, S>(
+    inputs: [Input; N],
+    forward_saving: impl Fn(&Context, [&Tensor; N]) -> Result<(Tensor, S)>,
+    backward: impl Fn(&Context, S, Tensor, [&mut Adjoint; N]) -> Result<()>,
+) {
+    let cx = f64_context();
+    let tensors = tensors(&cx, &inputs);
+    if let Err(error) = gradcheck::check(&cx, tensors.each_ref(), forward_saving, backward) {
+        panic!("{error}");
+    }
+}
+
+/// f32 against f64, output and all gradients, within `tolerance` · (1 + |value|); and f32 on one and on three threads, bit by bit.
+pub(crate) fn precision<const N: usize, S>(
+    inputs: [Input; N],
+    tolerance: f64,
+    forward_saving: impl Fn(&Context, [&Tensor; N]) -> Result<(Tensor, S)> + Sync,
+    backward: impl Fn(&Context, S, Tensor, [&mut Adjoint; N]) -> Result<()> + Sync,
+) {
+    let run = |dtype: DType, threads: usize| {
+        on_threads(threads, || {
+            let cx = Context::new(Device::Cpu, dtype).unwrap();
+            let tensors = tensors(&cx, &inputs);
+            let (y, saved) = forward_saving(&cx, tensors.each_ref()).unwrap();
+            let d_y = gradcheck::tensor(&cx, *y.shape(), 3).unwrap();
+            let mut adjoints = tensors.each_ref().map(|x| if x.dtype() == dtype { Adjoint::new() } else { Adjoint::skip() });
+            let y = y.to_f64();
+            backward(&cx, saved, d_y, adjoints.each_mut()).unwrap();
+            let gradients = adjoints.map(|a| a.into_option().map_or(vec![], |t| t.to_f64()));
+            std::iter::once(y).chain(gradients).collect::<Vec<_>>()
+        })
+    };
+    let (single, double) = (run(DType::F32, 1), run(DType::F64, 1));
+    for (k, (single, double)) in single.iter().zip(&double).enumerate() {
+        let what = if k == 0 { "the output".to_string() } else { format!("the gradient of input {}", k - 1) };
+        assert_eq!(single.len(), double.len(), "{what}");
+        for (i, (single, double)) in single.iter().zip(double).enumerate() {
+            let close = (single - double).abs() <= tolerance * (1.0 + double.abs());
+            assert!(close, "{what}, element {i}: {single} in f32, {double} in f64");
+        }
+    }
+    let three = run(DType::F32, 3);
+    let bits = |run: &[Vec<f64>]| run.iter().flatten().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert!(bits(&single) == bits(&three), "other bits on three threads than on one");
+}
+
+/// Runs `work` on so many threads.
+pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}
+
+/// Gradients and precision with the same closures on small and on odd, larger inputs.
+macro_rules! specify {
+    ($small:expr, $large:expr, $tolerance:expr, $forward:expr, $backward:expr $(,)?) => {{
+        $crate::ops::specification::gradients($small, $forward, $backward);
+        $crate::ops::specification::precision($large, $tolerance, $forward, $backward);
+    }};
+}
+pub(crate) use specify;
+
+/// That the message of an error contains all of these.
+#[track_caller]
+pub(crate) fn refused<T>(result: Result<T>, parts: &[&str]) {
+    let Err(error) = result else { panic!("this should have been refused") };
+    let message = error.to_string();
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}

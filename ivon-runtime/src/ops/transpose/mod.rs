@@ -1,0 +1,80 @@
+//! Transpose: two axes change places.
+
+mod cpu;
+#[cfg(test)]
+mod tests;
+
+use super::{check, with_real};
+use crate::{Adjoint, Context, Result, Shape, Tensor};
+
+/// The two axes, and the shape of `x`.
+#[derive(Debug)]
+pub struct Saved {
+    axes: (usize, usize),
+    x: Shape,
+}
+
+/// y\[.., i, .., j, ..\] = x\[.., j, .., i, ..\] with the axes `a` and `b` exchanged.
+///
+/// # Errors
+/// If `x` lacks one of the axes.
+pub fn forward(cx: &Context, x: &Tensor, a: usize, b: usize) -> Result<Tensor> {
+    check::axis("transpose", x.shape(), a)?;
+    check::axis("transpose", x.shape(), b)?;
+    check::float("transpose", cx, &[("x", x)])?;
+    let mut y = cx.empty(exchanged(x.shape(), a, b))?;
+    if !cx.planning() {
+        let parts = Parts::of(x.shape(), a, b);
+        with_real!(cx.dtype(), E => cpu::transpose::<E>(x.as_slice(), y.as_mut_slice(), parts, false));
+    }
+    Ok(y)
+}
+
+/// [`forward`], and what [`backward`] reads.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_saving(cx: &Context, x: &Tensor, a: usize, b: usize) -> Result<(Tensor, Saved)> {
+    Ok((forward(cx, x, a, b)?, Saved { axes: (a, b), x: *x.shape() }))
+}
+
+/// `d_x += d_y` with the axes exchanged again.
+///
+/// # Errors
+/// As [`Adjoint::target`].
+pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+    let (a, b) = saved.axes;
+    let parts = Parts::of(d_y.shape(), a, b);
+    if let Some((d_x, add)) = d_x.target(cx, saved.x)?
+        && !cx.planning()
+    {
+        with_real!(cx.dtype(), E => cpu::transpose::<E>(d_y.as_slice(), d_x.as_mut_slice(), parts, add));
+    }
+    Ok(())
+}
+
+fn exchanged(x: &Shape, a: usize, b: usize) -> Shape {
+    let mut dims = x.to_vec();
+    dims.swap(a, b);
+    Shape::new(&dims)
+}
+
+/// A tensor as \[.., a, middle, b, inner\], where `a` and `b` change places.
+#[derive(Clone, Copy)]
+struct Parts {
+    a: usize,
+    middle: usize,
+    b: usize,
+    inner: usize,
+}
+
+impl Parts {
+    fn of(x: &Shape, a: usize, b: usize) -> Parts {
+        let (a, b) = (a.min(b), a.max(b));
+        if a == b {
+            return Parts { a: 1, middle: 1, b: 1, inner: x.elements() };
+        }
+        let product = |dims: &[usize]| dims.iter().product();
+        Parts { a: x[a], middle: product(&x[a + 1..b]), b: x[b], inner: product(&x[b + 1..]) }
+    }
+}
