@@ -2,11 +2,28 @@
 //!
 //! Results have the same bits for every number of threads: sums are cut by shape alone.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod library;
+#[cfg(target_arch = "x86_64")]
+mod scratch;
+#[cfg(target_arch = "x86_64")]
+mod team;
 #[cfg(test)]
 mod tests;
 
 use crate::dtype::Element;
+
+/// How a product of f32 matrices is computed; sums are f32 in any case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Precision {
+    /// Operands as they are.
+    #[default]
+    F32,
+    /// Operands rounded to bf16 (to the nearest, ties to even): twice as fast where the processor has AVX512-BF16, with a relative
+    /// error of about 0.2 %; as [`Precision::F32`] elsewhere, and for f64.
+    Bf16,
+}
 
 /// A view of a matrix in a slice: element (i, j) is `data[i * row_stride + j * column_stride]`.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +78,21 @@ fn extent(rows: (usize, usize), columns: (usize, usize)) -> Option<usize> {
 /// # Panics
 /// If the shapes do not fit, a matrix exceeds its slice or `E` is not a real number: a mistake in the op that calls, which checks shapes first.
 pub fn multiply<E: Element>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+    multiply_as(Precision::F32, a, b, c, row_stride, accumulate);
+}
+
+/// [`multiply`] in a given precision.
+///
+/// # Panics
+/// As [`multiply`].
+pub fn multiply_as<E: Element>(
+    precision: Precision,
+    a: Matrix<E>,
+    b: Matrix<E>,
+    c: &mut [E],
+    row_stride: usize,
+    accumulate: bool,
+) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert_eq!(k, b.rows, "A has as many columns as B has rows");
     assert!(a.is_in_bounds(), "A {m} x {k} exceeds its {} elements", a.data.len());
@@ -80,5 +112,11 @@ pub fn multiply<E: Element>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride:
         }
         return;
     }
+    #[cfg(target_arch = "x86_64")]
+    if avx512::multiply(precision, a, b, c, row_stride, accumulate) {
+        return;
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = precision;
     library::multiply(a, b, c, row_stride, accumulate);
 }

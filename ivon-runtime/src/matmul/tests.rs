@@ -71,7 +71,10 @@ const SHAPES: &[(usize, usize, usize)] = &[
     (40, 33, 4500),
 ];
 
-fn agrees_with_the_definition<E: Number>(relative: f64) {
+type Multiply<E> = fn(Matrix<E>, Matrix<E>, &mut [E], usize, bool);
+
+/// The error of each element is at most `relative` times the square root of the length of the sum.
+fn agrees_with_the_definition<E: Number>(multiply: Multiply<E>, relative: f64) {
     for &(m, n, k) in SHAPES {
         let (a, b) = (numbers::<E>(m * k, 1), numbers::<E>(k * n, 2));
         for (layout, (a, b)) in layouts(&a, &b, (m, n, k)).into_iter().enumerate() {
@@ -92,19 +95,77 @@ fn agrees_with_the_definition<E: Number>(relative: f64) {
 
 #[test]
 fn a_product_of_f32_matrices_is_the_sum_of_products() {
-    agrees_with_the_definition::<f32>(2e-6);
+    agrees_with_the_definition::<f32>(multiply, 2e-6);
 }
 
 #[test]
 fn a_product_of_f64_matrices_is_the_sum_of_products() {
-    agrees_with_the_definition::<f64>(1e-14);
+    agrees_with_the_definition::<f64>(multiply, 1e-14);
+}
+
+#[test]
+fn a_product_by_the_library_is_the_sum_of_products() {
+    agrees_with_the_definition::<f32>(library::multiply, 2e-6);
+}
+
+/// The nearest bf16, ties to even.
+fn to_bf16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    f32::from_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_product_in_bf16_is_the_sum_of_products_of_rounded_operands() {
+    if !avx512::has_bf16() {
+        return;
+    }
+    let rounding: Multiply<f32> = |a, b, c, row_stride, accumulate| {
+        // What the kernel rounds is what it multiplies: the definition sees rounded operands, the kernel the original ones.
+        let (x, y): (Vec<f32>, Vec<f32>) =
+            (a.data.iter().map(|&x| to_bf16(x)).collect(), b.data.iter().map(|&x| to_bf16(x)).collect());
+        let old = c.to_vec();
+        let mut expected = old.clone();
+        reference(Matrix { data: &x, ..a }, Matrix { data: &y, ..b }, &mut expected, row_stride, accumulate);
+        multiply_as(Precision::Bf16, a, b, c, row_stride, accumulate);
+        for (e, f) in expected.iter().zip(&*c) {
+            assert!((e - f).abs() <= 2e-6 * (a.columns as f32).sqrt(), "expected {e}, found {f}");
+        }
+    };
+    // And rounding costs at most 2^-8 of each product.
+    agrees_with_the_definition::<f32>(rounding, 2.0f64.powi(-7));
+}
+
+/// More rows than a shared block of A holds, more columns than a task takes, every layout of views inside of larger matrices.
+#[test]
+fn parts_of_larger_matrices_are_multiplied_in_blocks() {
+    let (m, n, k) = (3470, 1190, 3);
+    let (data_a, data_b) = (numbers::<f32>((m + 1) * (k + 2), 1), numbers::<f32>((n + 1) * (k + 2), 2));
+    let a = Matrix { data: &data_a, rows: m, columns: k, row_stride: k + 2, column_stride: 1 };
+    let b = Matrix { data: &data_b, rows: k, columns: n, row_stride: 1, column_stride: k + 2 };
+    let (mut expected, mut found) = (vec![0.0; m * n], vec![f32::NAN; m * n]);
+    reference(a, b, &mut expected, n, false);
+    multiply(a, b, &mut found, n, false);
+    let error = expected.iter().zip(&found).map(|(e, f)| (e - f).abs());
+    assert!(error.fold(0.0, f32::max) < 1e-6);
+    assert!(found.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn matrices_that_are_contiguous_along_no_axis_are_multiplied() {
+    let data = numbers::<f32>(400, 1);
+    let a = Matrix { data: &data, rows: 5, columns: 7, row_stride: 30, column_stride: 2 };
+    let (mut expected, mut found) = ([0.0; 25], [0.0; 25]);
+    reference(a, a.transposed(), &mut expected, 5, false);
+    multiply(a, a.transposed(), &mut found, 5, false);
+    assert!(expected.iter().zip(&found).all(|(e, f)| (e - f).abs() < 1e-5), "{expected:?} {found:?}");
 }
 
 fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
 }
 
-fn same_bits_for_every_number_of_threads<E: Number>() {
+fn same_bits_for_every_number_of_threads<E: Number>(multiply: Multiply<E>) {
     for &(m, n, k) in SHAPES.iter().chain(&[(256, 768, 768), (768, 2304, 64), (257, 1001, 300), (128, 384, 384)]) {
         let (a, b) = (numbers::<E>(m * k, 1), numbers::<E>(k * n, 2));
         for (layout, (a, b)) in layouts(&a, &b, (m, n, k)).into_iter().enumerate() {
@@ -126,12 +187,39 @@ fn same_bits_for_every_number_of_threads<E: Number>() {
 
 #[test]
 fn f32_products_have_the_same_bits_for_every_number_of_threads() {
-    same_bits_for_every_number_of_threads::<f32>();
+    same_bits_for_every_number_of_threads::<f32>(multiply);
 }
 
 #[test]
 fn f64_products_have_the_same_bits_for_every_number_of_threads() {
-    same_bits_for_every_number_of_threads::<f64>();
+    same_bits_for_every_number_of_threads::<f64>(multiply);
+}
+
+#[test]
+fn products_by_the_library_have_the_same_bits_for_every_number_of_threads() {
+    same_bits_for_every_number_of_threads::<f32>(library::multiply);
+}
+
+#[test]
+fn bf16_products_have_the_same_bits_for_every_number_of_threads() {
+    same_bits_for_every_number_of_threads::<f32>(|a, b, c, row_stride, accumulate| {
+        multiply_as(Precision::Bf16, a, b, c, row_stride, accumulate);
+    });
+}
+
+#[test]
+fn products_inside_of_rayon_tasks_have_the_same_bits() {
+    use rayon::prelude::*;
+    let (m, n, k) = (150, 200, 300);
+    let (a, b) = (numbers::<f32>(m * k, 1), numbers::<f32>(k * n, 2));
+    let product = |_: usize| {
+        let mut c = vec![0.0; m * n];
+        multiply(Matrix::new(&a, m, k), Matrix::new(&b, k, n), &mut c, n, false);
+        c
+    };
+    let alone = product(0);
+    let nested: Vec<_> = with_threads(3, || (0..24).into_par_iter().map(product).collect());
+    assert!(nested.iter().all(|c| *c == alone));
 }
 
 #[test]

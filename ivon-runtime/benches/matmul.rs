@@ -1,0 +1,174 @@
+//! GFLOP/s of matrix products at the shapes of GPT-2: ours in f32 and bf16, the `gemm` crate, and the register-only peak.
+//!
+//! ```text
+//! RAYON_NUM_THREADS=2 cargo bench -p ivon-runtime --bench matmul [-- ROUNDS [MxNxK ...]]
+//! ```
+//!
+//! The contestants take turns; a figure is the median of the rounds, and the spread is that from the first to the third quartile,
+//! in percent of the median.
+
+use ivon_runtime::matmul::{Matrix, Precision, multiply_as};
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Rows are tokens (batch x time); (inputs, outputs) of the linear layers of GPT-2 small and nano.
+const SHAPES: &[[usize; 3]] = &[
+    [256, 768, 768],
+    [256, 2304, 768],
+    [256, 3072, 768],
+    [256, 768, 3072],
+    [256, 50257, 768],
+    [2048, 384, 384],
+    [2048, 1152, 384],
+    [2048, 1536, 384],
+    [2048, 384, 1536],
+    [256, 256, 64],
+    [64, 64, 64],
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let rounds = arguments.first().and_then(|a| a.parse().ok()).unwrap_or(15);
+    let mut shapes: Vec<[usize; 3]> = arguments.iter().skip(1).filter_map(|a| parse(a)).collect();
+    if shapes.is_empty() {
+        shapes = SHAPES.to_vec();
+    }
+    println!("{} threads, {rounds} rounds, GFLOP/s (spread in %)", rayon::current_num_threads());
+    println!("register-only peak: f32 {:.0}, bf16 {:.0}", peak::gflops(false), peak::gflops(true));
+    println!("{:<20} {:>12} {:>12} {:>12}", "product MxNxK", "f32", "gemm crate", "bf16");
+    for [tokens, outputs, inputs] in shapes {
+        // y = x W^T, dx = dy W, dW = dy^T x
+        row("forward", rounds, [tokens, outputs, inputs], [false, true]);
+        row("d_x", rounds, [tokens, inputs, outputs], [false, false]);
+        row("d_weight", rounds, [outputs, inputs, tokens], [true, false]);
+    }
+}
+
+fn parse(shape: &str) -> Option<[usize; 3]> {
+    let sizes: Vec<usize> = shape.split('x').filter_map(|s| s.parse().ok()).collect();
+    sizes.try_into().ok()
+}
+
+/// Prints a line; `transposed` says whether what lies in memory is the transpose of A, of B.
+fn row(what: &str, rounds: usize, [m, n, k]: [usize; 3], transposed: [bool; 2]) {
+    let numbers = |n: usize| (0..n).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect::<Vec<f32>>();
+    let (a, b, mut c) = (numbers(m * k), numbers(k * n), vec![0.0; m * n]);
+    let view = |data, rows, columns, transposed| match transposed {
+        true => Matrix::new(data, columns, rows).transposed(),
+        false => Matrix::new(data, rows, columns),
+    };
+    let (a, b) = (view(&a, m, k, transposed[0]), view(&b, k, n, transposed[1]));
+    let work = 2.0 * (m * n * k) as f64;
+    let repeats = (2e8 / work).ceil() as usize;
+    let mut rates = [const { Vec::new() }; 3];
+    // The first round warms up: buffers, caches, threads.
+    for round in 0..=rounds {
+        for (contestant, rates) in rates.iter_mut().enumerate() {
+            let start = Instant::now();
+            for _ in 0..repeats {
+                match contestant {
+                    0 => multiply_as(Precision::F32, a, b, &mut c, n, false),
+                    1 => library(a, b, &mut c),
+                    _ => multiply_as(Precision::Bf16, a, b, &mut c, n, false),
+                }
+                black_box(&mut c);
+            }
+            if round > 0 {
+                rates.push(work * repeats as f64 / start.elapsed().as_secs_f64() / 1e9);
+            }
+        }
+    }
+    let columns = rates.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        let at = |share: f64| rates[((rates.len() - 1) as f64 * share).round() as usize];
+        format!("{:.0} ({:.0})", at(0.5), 100.0 * (at(0.75) - at(0.25)) / at(0.5))
+    });
+    println!("{:<20} {:>12} {:>12} {:>12}", format!("{what} {m}x{n}x{k}"), columns[0], columns[1], columns[2]);
+}
+
+fn library(a: Matrix<f32>, b: Matrix<f32>, c: &mut [f32]) {
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    // SAFETY: `row` made the three matrices of these shapes.
+    unsafe {
+        gemm::gemm::<f32>(
+            m,
+            n,
+            k,
+            c.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            a.data.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::Rayon(0),
+        );
+    }
+}
+
+/// Multiply-adds that touch no memory: what the machine could do.
+mod peak {
+    #[cfg(target_arch = "x86_64")]
+    pub fn gflops(bf16: bool) -> f64 {
+        use super::*;
+        const STEPS: usize = 4_000_000;
+        if !is_x86_feature_detected!("avx512f") || bf16 && !is_x86_feature_detected!("avx512bf16") {
+            return f64::NAN;
+        }
+        let best = (0..5)
+            .map(|_| {
+                let start = Instant::now();
+                // SAFETY: the features were detected.
+                rayon::broadcast(|_| unsafe { black_box(if bf16 { burn_bf16(STEPS) } else { burn_f32(STEPS) }) });
+                start.elapsed().as_secs_f64()
+            })
+            .fold(f64::INFINITY, f64::min);
+        let flops = STEPS * ACCUMULATORS * 16 * if bf16 { 4 } else { 2 };
+        (flops * rayon::current_num_threads()) as f64 / best / 1e9
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn gflops(_bf16: bool) -> f64 {
+        f64::NAN
+    }
+
+    /// Enough to hide the latency, few enough for the compiler to keep them in registers.
+    #[cfg(target_arch = "x86_64")]
+    const ACCUMULATORS: usize = 12;
+
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! burn {
+        ($name:ident, $features:literal, |$sum:ident, $x:ident, $y:ident| $multiply_add:expr) => {
+            #[target_feature(enable = $features)]
+            fn $name(steps: usize) -> f32 {
+                use std::arch::x86_64::*;
+                use std::hint::black_box;
+                let ($x, $y) = (black_box(_mm512_set1_ps(1e-9)), black_box(_mm512_set1_ps(0.5)));
+                let mut sums = [$x; ACCUMULATORS];
+                for _ in 0..steps {
+                    for sum in &mut sums {
+                        let $sum = *sum;
+                        *sum = $multiply_add;
+                    }
+                }
+                sums.iter().map(|&sum| _mm512_reduce_add_ps(sum)).sum()
+            }
+        };
+    }
+    #[cfg(target_arch = "x86_64")]
+    burn!(burn_f32, "avx512f", |sum, x, y| _mm512_fmadd_ps(x, y, sum));
+    #[cfg(target_arch = "x86_64")]
+    burn!(burn_bf16, "avx512f,avx512bf16", |sum, x, y| {
+        // SAFETY: 512 bits without invalid values.
+        let (x, y) = unsafe { (std::mem::transmute::<__m512, __m512bh>(x), std::mem::transmute::<__m512, __m512bh>(y)) };
+        _mm512_dpbf16_ps(sum, x, y)
+    });
+}

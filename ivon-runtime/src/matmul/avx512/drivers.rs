@@ -1,0 +1,268 @@
+//! Loops over blocks: which panels are packed when, and which thread multiplies them.
+
+use super::kernel::{Kernel, MR, NR, Range, Tile, columns};
+use super::pack::Operand;
+use crate::matmul::scratch::{self, Buffer};
+use crate::matmul::team::{run_stages, threads_for};
+
+/// C (+)= A B for A `[m, k]`, B `[k, n]` and C `[m, n]`, row-major with `row_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Product<A, B> {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    /// Panel elements are rows.
+    pub a: A,
+    /// Panel elements are columns.
+    pub b: B,
+    pub c: Shared,
+    pub row_stride: usize,
+    pub accumulate: bool,
+}
+
+/// Memory that tasks of one stage write to, each in a place of its own, and those of a later stage read or write again.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared(pub *mut f32);
+// SAFETY: see above; `run_stages` separates the stages.
+unsafe impl Sync for Shared {}
+impl Shared {
+    fn at(&self, i: usize) -> *mut f32 {
+        self.0.wrapping_add(i)
+    }
+}
+
+/// Where a packed block of A, or of B, and the result lie.
+#[derive(Clone, Copy)]
+struct Panels {
+    lanes: usize,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+    row_stride: usize,
+    add: bool,
+}
+
+impl<A: Operand, B: Operand> Product<A, B> {
+    /// Computes it. No dimension is zero.
+    ///
+    /// # Safety
+    /// The operands have these shapes; C holds `m` rows that do not overlap, and nobody else accesses it; the machine has the features of
+    /// `KN`.
+    pub(crate) unsafe fn run<KN: Kernel>(self) {
+        let Product { m, n, k, .. } = self;
+        let threads = threads_for((m * n).saturating_mul(k) / KN::K);
+        // SAFETY: what this function requires.
+        unsafe {
+            if m * n <= 1 << 18 && k >= 4096 {
+                self.deep::<KN>(threads);
+            } else if m >= 3 * n && n * k.div_ceil(KN::K) <= 1 << 21 {
+                self.tall::<KN>(threads);
+            } else {
+                self.general::<KN>(threads);
+            }
+        }
+    }
+
+    /// Blocks of A are packed once and shared; every thread packs its own columns of B and multiplies all rows with them. The
+    /// next block of A is packed, into a second buffer, by threads that find no more columns.
+    ///
+    /// # Safety
+    /// As [`Product::run`].
+    unsafe fn general<KN: Kernel>(self, threads: usize) {
+        /// Rows of A in a block.
+        const ROWS: usize = MR * 288;
+        /// Rows of A packed by one task.
+        const GROUP: usize = MR * 8;
+        let Product { m, n, k, .. } = self;
+        let width = self.tile_width(threads);
+        let depth = KN::BLOCK * KN::K;
+        let k_blocks = k.div_ceil(depth);
+        let blocks = m.div_ceil(ROWS) * k_blocks;
+        // Rows and k steps of a block.
+        let block = |i: usize| (part(i / k_blocks, ROWS, m), part(i % k_blocks, depth, k));
+        let groups = |i: usize| if i < blocks { block(i).0.count.div_ceil(GROUP) } else { 0 };
+        let tiles = |stage: usize| if stage > 0 { n.div_ceil(width) } else { 0 };
+        let lanes = KN::BLOCK.min(k.div_ceil(KN::K));
+        let size = ROWS.min(m.next_multiple_of(MR)) * lanes;
+        scratch::with(Buffer::Shared, 2 * size, |panels| {
+            let panels = Shared(panels.as_mut_ptr());
+            let buffer = |i: usize| panels.at(i % 2 * size);
+            let pack = |i: usize, group: usize| {
+                let (rows, steps) = block(i);
+                let group = part(group, GROUP, rows.count);
+                let to = buffer(i).wrapping_add(group.start * steps.count.div_ceil(KN::K));
+                let at = Range { start: rows.start + group.start, count: group.count };
+                // SAFETY: rows and steps lie in A. GROUP is a multiple of MR, so that the group's panels end before `size`, and no other task
+                // of this stage writes them. Those that read this buffer did so in the stage before the last.
+                unsafe { KN::pack::<A, MR>(self.a, to, at, steps) };
+            };
+            let multiply = |i: usize, tile: usize| {
+                let (rows, steps) = block(i);
+                let at = part(tile, width, n);
+                scratch::with(Buffer::Right, width * lanes, |b| {
+                    let lanes = steps.count.div_ceil(KN::K);
+                    // SAFETY: columns and steps lie in B, and `width` is a multiple of NR. Block `i` of A was packed in the stage before this one. The
+                    // columns of C are this task's alone in this stage.
+                    unsafe {
+                        KN::pack::<B, NR>(self.b, b.as_mut_ptr(), at, steps);
+                        let c = self.c.at(rows.start * self.row_stride + at.start);
+                        let add = self.accumulate || steps.start > 0;
+                        let panels = Panels { lanes, a: buffer(i), b: b.as_ptr(), c, row_stride: self.row_stride, add };
+                        panels.multiply::<KN>(rows.count, at.count);
+                    }
+                });
+            };
+            run_stages(
+                threads,
+                blocks + 1,
+                |stage| tiles(stage) + groups(stage),
+                |stage, task| match task.checked_sub(tiles(stage)) {
+                    None => multiply(stage - 1, task),
+                    Some(group) => pack(stage, group),
+                },
+            );
+        });
+    }
+
+    /// Columns of B that a task packs: such that the last thread ends soonest.
+    fn tile_width(&self, threads: usize) -> usize {
+        let ends = |width: usize| self.n.div_ceil(width).div_ceil(threads) * width;
+        [4 * NR, 3 * NR, 2 * NR, NR].into_iter().min_by_key(|&width| ends(width)).unwrap_or(NR)
+    }
+
+    /// For many rows and few columns: all of B is packed once and shared, and every thread packs its own rows of A, which then
+    /// stay in its second-level cache.
+    ///
+    /// # Safety
+    /// As [`Product::run`].
+    unsafe fn tall<KN: Kernel>(self, threads: usize) {
+        let Product { m, n, k, .. } = self;
+        let depth = KN::BLOCK * KN::K;
+        let width = n.next_multiple_of(NR);
+        let height = (MR * (8192 / width).clamp(4, 12)).min(m.div_ceil(threads).next_multiple_of(MR));
+        let k_blocks = k.div_ceil(depth);
+        let tiles = n.div_ceil(NR);
+        scratch::with(Buffer::Shared, width * k.div_ceil(KN::K), |panels| {
+            let panels = Shared(panels.as_mut_ptr());
+            let pack = |task: usize| {
+                let steps = part(task / tiles, depth, k);
+                let at = part(task % tiles, NR, n);
+                let to = panels.at(width * (steps.start / KN::K) + at.start * steps.count.div_ceil(KN::K));
+                // SAFETY: columns and steps lie in B; blocks of k follow each other, with `width` elements for every lane.
+                unsafe { KN::pack::<B, NR>(self.b, to, at, steps) };
+            };
+            let multiply = |task: usize| {
+                let rows = part(task, height, m);
+                scratch::with(Buffer::Left, height * KN::BLOCK, |a| {
+                    for steps in (0..k_blocks).map(|i| part(i, depth, k)) {
+                        // SAFETY: rows and steps lie in A, and `height` is a multiple of MR. B was packed in the stage before. The rows of C are
+                        // this task's alone.
+                        unsafe {
+                            KN::pack::<A, MR>(self.a, a.as_mut_ptr(), rows, steps);
+                            let panels = Panels {
+                                lanes: steps.count.div_ceil(KN::K),
+                                a: a.as_ptr(),
+                                b: panels.at(width * (steps.start / KN::K)),
+                                c: self.c.at(rows.start * self.row_stride),
+                                row_stride: self.row_stride,
+                                add: self.accumulate || steps.start > 0,
+                            };
+                            panels.multiply::<KN>(rows.count, n);
+                        }
+                    }
+                });
+            };
+            let tasks = [k_blocks * tiles, m.div_ceil(height)];
+            run_stages(threads, 2, |stage| tasks[stage], |stage, task| if stage == 0 { pack(task) } else { multiply(task) });
+        });
+    }
+
+    /// For small results of long sums (gradients of weights): partial sums over slices of k, whose number depends on the shape
+    /// alone, then their sum in order.
+    ///
+    /// # Safety
+    /// As [`Product::run`].
+    unsafe fn deep<KN: Kernel>(self, threads: usize) {
+        let Product { m, n, k, .. } = self;
+        let depth = KN::BLOCK * KN::K;
+        let (height, width) = (m.next_multiple_of(MR), n.next_multiple_of(NR));
+        let slice = (k / 16).max(1024).next_multiple_of(depth);
+        let slices = k.div_ceil(slice);
+        scratch::with(Buffer::Shared, slices * m * width, |partial| {
+            let partial = Shared(partial.as_mut_ptr());
+            let multiply = |task: usize| {
+                let whole = part(task, slice, k);
+                scratch::with(Buffer::Left, height * KN::BLOCK, |a| {
+                    scratch::with(Buffer::Right, width * KN::BLOCK, |b| {
+                        for block in (0..whole.count.div_ceil(depth)).map(|i| part(i, depth, whole.count)) {
+                            let steps = Range { start: whole.start + block.start, count: block.count };
+                            // SAFETY: all rows, all columns and steps below k; the buffers hold them as whole panels. The partial sum `task` is this
+                            // task's alone: `m` rows of `width`.
+                            unsafe {
+                                KN::pack::<A, MR>(self.a, a.as_mut_ptr(), Range { start: 0, count: m }, steps);
+                                KN::pack::<B, NR>(self.b, b.as_mut_ptr(), Range { start: 0, count: n }, steps);
+                                let panels = Panels {
+                                    lanes: steps.count.div_ceil(KN::K),
+                                    a: a.as_ptr(),
+                                    b: b.as_ptr(),
+                                    c: partial.at(task * m * width),
+                                    row_stride: width,
+                                    add: block.start > 0,
+                                };
+                                panels.multiply::<KN>(m, n);
+                            }
+                        }
+                    });
+                });
+            };
+            let add_up = |row: usize| {
+                // SAFETY: the row of C is this task's alone; the partial sums were written in the stage before.
+                let c = unsafe { std::slice::from_raw_parts_mut(self.c.at(row * self.row_stride), n) };
+                for task in 0..slices {
+                    // SAFETY: as above.
+                    let sum = unsafe { std::slice::from_raw_parts(partial.at((task * m + row) * width), n) };
+                    if task == 0 && !self.accumulate {
+                        c.copy_from_slice(sum);
+                    } else {
+                        c.iter_mut().zip(sum).for_each(|(c, s)| *c += s);
+                    }
+                }
+            };
+            let tasks = [slices, m];
+            run_stages(threads, 2, |stage| tasks[stage], |stage, task| if stage == 0 { multiply(task) } else { add_up(task) });
+        });
+    }
+}
+
+impl Panels {
+    /// C (+)= A B for packed blocks of `m` rows and `n` columns. A panel of B stays in the first-level cache while the panels of
+    /// A, 288 rows at a time, come from the second-level one.
+    ///
+    /// # Safety
+    /// The panels are packed, `m` rows of `n` columns of C are the caller's alone; the machine has the features of `KN`.
+    unsafe fn multiply<KN: Kernel>(self, m: usize, n: usize) {
+        const ROWS: usize = MR * 24;
+        for start in (0..m).step_by(ROWS) {
+            for j in (0..n).step_by(NR) {
+                for i in (start..m.min(start + ROWS)).step_by(MR) {
+                    let tile = Tile {
+                        lanes: self.lanes,
+                        a: self.a.wrapping_add(i * self.lanes),
+                        b: self.b.wrapping_add(j * self.lanes),
+                        c: self.c.wrapping_add(i * self.row_stride + j),
+                        row_stride: self.row_stride,
+                        columns: columns(n - j),
+                        add: self.add,
+                    };
+                    // SAFETY: panel `i / MR` of A and `j / NR` of B, of `lanes` each; rows and columns below m and n of C.
+                    unsafe { KN::tile(MR.min(m - i), tile) };
+                }
+            }
+        }
+    }
+}
+
+/// Part `i` of an axis of length `whole` that is cut into parts of `size`.
+fn part(i: usize, size: usize, whole: usize) -> Range {
+    Range { start: i * size, count: size.min(whole - i * size) }
+}

@@ -1,0 +1,212 @@
+//! The microkernel: a tile of C, up to 12 rows x 32 columns, in registers.
+
+use super::pack::{Operand, interleave};
+use std::arch::x86_64::*;
+
+/// Rows of a tile: 12 x 2 accumulators, 2 vectors of B and one broadcast element of A take 27 of the 32 registers. (14 rows and
+/// 8 x 48 were 3 to 17 % slower.)
+pub(super) const MR: usize = 12;
+/// Vectors of a tile's row.
+const NV: usize = 2;
+/// Columns of a tile.
+pub(super) const NR: usize = NV * 16;
+
+/// A precision: how lanes are made of f32 and how they are multiplied.
+pub(crate) trait Kernel {
+    /// k steps a lane.
+    const K: usize;
+    /// Lanes of a block of k: a panel of B is 32 KiB then and stays in the first-level cache.
+    const BLOCK: usize = 256;
+
+    /// 16 lanes of neighbouring panel elements, of which `keep` exist, at the `K` rows of k; a null row stands for zeros.
+    ///
+    /// # Safety
+    /// The kept elements of non-null rows can be read; the machine has the features.
+    unsafe fn across(rows: [*const f32; 2], keep: __mmask16) -> __m512i;
+    /// Up to 16 lanes of `steps` neighbouring k steps; zeros beyond.
+    ///
+    /// # Safety
+    /// `steps` elements (16 `K` at most) can be read; the machine has the features.
+    unsafe fn along(p: *const f32, steps: usize) -> __m512i;
+    /// [`Operand::pack`], compiled with the features.
+    ///
+    /// # Safety
+    /// As [`Operand::pack`]; the machine has the features.
+    unsafe fn pack<O: Operand, const W: usize>(operand: O, panels: *mut f32, at: Range, k: Range);
+    /// C (+)= A B for `rows` of a tile.
+    ///
+    /// # Safety
+    /// What [`Tile`] promises, for so many rows, `1..=MR`; the machine has the features.
+    unsafe fn tile(rows: usize, tile: Tile);
+}
+
+/// `count` steps of an axis from `start`.
+#[derive(Clone, Copy)]
+pub(crate) struct Range {
+    pub start: usize,
+    pub count: usize,
+}
+
+/// A product of two panels.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile {
+    /// Length of the panels.
+    pub lanes: usize,
+    /// `lanes * MR` elements can be read here, whatever the number of rows.
+    pub a: *const f32,
+    /// `lanes * NR` elements can be read here.
+    pub b: *const f32,
+    /// The elements of `columns` can be read and written here, in every row.
+    pub c: *mut f32,
+    /// Distance of the rows of C.
+    pub row_stride: usize,
+    /// Which columns of C exist.
+    pub columns: [__mmask16; NV],
+    /// Whether to add to C; else its old content is not read.
+    pub add: bool,
+}
+
+/// The first `n` of 16 lanes.
+#[inline(always)]
+pub(super) fn first(n: usize) -> __mmask16 {
+    ((1u32 << n.min(16)) - 1) as u16
+}
+
+/// The first `n` columns of a tile.
+pub(super) fn columns(n: usize) -> [__mmask16; NV] {
+    std::array::from_fn(|v| first(n.saturating_sub(16 * v)))
+}
+
+/// # Safety
+/// The kept elements can be read unless `p` is null; the machine has AVX-512.
+#[inline(always)]
+unsafe fn load_or_zero(p: *const f32, keep: __mmask16) -> __m512 {
+    // SAFETY: masked lanes are not accessed, and with a null pointer all are masked.
+    unsafe { _mm512_maskz_loadu_ps(if p.is_null() { 0 } else { keep }, p) }
+}
+
+macro_rules! microkernel {
+    ($name:ident, $features:literal, |$sum:ident, $a:ident, $b:ident| $multiply_add:expr) => {
+        /// # Safety
+        /// As [`Kernel::tile`], for `M` rows.
+        #[target_feature(enable = $features)]
+        unsafe fn $name<const M: usize>(t: Tile) {
+            let mut sums = [[_mm512_setzero_ps(); NV]; M];
+            // SAFETY: both panels have `lanes` steps, of MR >= M and NR elements. Row `i` of C holds its columns at
+            // `c + i * row_stride`, and masked lanes are not accessed. Prefetching is harmless anywhere.
+            unsafe {
+                for row in 0..M {
+                    let c = t.c.wrapping_add(row * t.row_stride);
+                    _mm_prefetch::<_MM_HINT_T0>(c.cast());
+                    _mm_prefetch::<_MM_HINT_T0>(c.wrapping_add(16).cast());
+                }
+                let (mut a, mut b) = (t.a, t.b);
+                for _ in 0..t.lanes {
+                    let bs: [__m512; NV] = std::array::from_fn(|j| _mm512_loadu_ps(b.add(16 * j)));
+                    for row in 0..M {
+                        let $a = _mm512_set1_ps(*a.add(row));
+                        for j in 0..NV {
+                            let ($sum, $b) = (sums[row][j], bs[j]);
+                            sums[row][j] = $multiply_add;
+                        }
+                    }
+                    (a, b) = (a.wrapping_add(MR), b.wrapping_add(NR));
+                }
+                for (row, sums) in sums.iter().enumerate() {
+                    for (j, &sum) in sums.iter().enumerate() {
+                        let c = t.c.wrapping_add(row * t.row_stride + 16 * j);
+                        let old = if t.add { _mm512_maskz_loadu_ps(t.columns[j], c) } else { _mm512_setzero_ps() };
+                        _mm512_mask_storeu_ps(c, t.columns[j], _mm512_add_ps(old, sum));
+                    }
+                }
+            }
+        }
+    };
+}
+microkernel!(tile_f32, "avx512f", |sum, a, b| _mm512_fmadd_ps(a, b, sum));
+microkernel!(tile_bf16, "avx512f,avx512bf16", |sum, a, b| _mm512_dpbf16_ps(sum, bf16(a), bf16(b)));
+
+/// The same bits as pairs of bf16.
+#[inline(always)]
+fn bf16(lanes: __m512) -> __m512bh {
+    // SAFETY: both are 512 bits without invalid values.
+    unsafe { std::mem::transmute(lanes) }
+}
+
+/// The same bits as integers.
+#[inline(always)]
+fn bits(pairs: __m512bh) -> __m512i {
+    // SAFETY: both are 512 bits without invalid values.
+    unsafe { std::mem::transmute(pairs) }
+}
+
+macro_rules! by_rows {
+    ($rows:expr, $tile:ident($t:expr), $($m:literal)*) => {
+        // SAFETY: what this function requires, for `$m` rows.
+        unsafe {
+            match $rows { $($m => $tile::<$m>($t),)* rows => unreachable!("a tile of {rows} rows") }
+        }
+    };
+}
+
+/// f32 lanes.
+pub(crate) struct F32;
+
+impl Kernel for F32 {
+    const K: usize = 1;
+
+    #[inline(always)]
+    unsafe fn across(rows: [*const f32; 2], keep: __mmask16) -> __m512i {
+        // SAFETY: what this function requires.
+        unsafe { _mm512_castps_si512(load_or_zero(rows[0], keep)) }
+    }
+
+    #[inline(always)]
+    unsafe fn along(p: *const f32, steps: usize) -> __m512i {
+        // SAFETY: masked lanes are not accessed.
+        unsafe { _mm512_maskz_loadu_epi32(first(steps), p.cast()) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+    unsafe fn pack<O: Operand, const W: usize>(operand: O, panels: *mut f32, at: Range, k: Range) {
+        // SAFETY: what this function requires.
+        unsafe { operand.pack::<F32, W>(panels, at, k) }
+    }
+
+    unsafe fn tile(rows: usize, tile: Tile) {
+        by_rows!(rows, tile_f32(tile), 1 2 3 4 5 6 7 8 9 10 11 12)
+    }
+}
+
+/// Lanes of two bf16, rounded to the nearest (ties to even); sums in f32.
+pub(crate) struct Bf16;
+
+impl Kernel for Bf16 {
+    const K: usize = 2;
+
+    #[inline(always)]
+    unsafe fn across(rows: [*const f32; 2], keep: __mmask16) -> __m512i {
+        // SAFETY: what this function requires.
+        unsafe { interleave(bits(_mm512_cvtne2ps_pbh(load_or_zero(rows[1], keep), load_or_zero(rows[0], keep)))) }
+    }
+
+    #[inline(always)]
+    unsafe fn along(p: *const f32, steps: usize) -> __m512i {
+        // SAFETY: masked lanes are not accessed.
+        unsafe {
+            let low = _mm512_maskz_loadu_ps(first(steps), p);
+            let high = _mm512_maskz_loadu_ps(first(steps.saturating_sub(16)), p.wrapping_add(16));
+            bits(_mm512_cvtne2ps_pbh(high, low))
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")]
+    unsafe fn pack<O: Operand, const W: usize>(operand: O, panels: *mut f32, at: Range, k: Range) {
+        // SAFETY: what this function requires.
+        unsafe { operand.pack::<Bf16, W>(panels, at, k) }
+    }
+
+    unsafe fn tile(rows: usize, tile: Tile) {
+        by_rows!(rows, tile_bf16(tile), 1 2 3 4 5 6 7 8 9 10 11 12)
+    }
+}

@@ -1,0 +1,40 @@
+//! Packing buffers: one of a kind for each thread, kept from call to call.
+
+use std::cell::RefCell;
+
+/// Which of a thread's buffers; a task may hold one of each.
+#[derive(Clone, Copy)]
+pub(crate) enum Buffer {
+    /// Packed once and read by all threads.
+    Shared,
+    /// A thread's own panels of A.
+    Left,
+    /// A thread's own panels of B.
+    Right,
+}
+
+thread_local!(static BUFFERS: RefCell<[Vec<f32>; 3]> = const { RefCell::new([const { Vec::new() }; 3]) });
+
+/// f32 elements of a cache line.
+const LINE: usize = 16;
+
+/// Calls `f` with a buffer of `n` elements, aligned to a cache line, of undefined content.
+///
+/// The buffer is taken out of its place meanwhile: should this thread come by again before `f` returns, because it steals work
+/// while it waits, it gets another one.
+pub(crate) fn with<R>(buffer: Buffer, n: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    let place = buffer as usize;
+    let mut memory = BUFFERS.with(|b| std::mem::take(&mut b.borrow_mut()[place]));
+    if memory.len() < n + LINE {
+        memory = vec![0.0; n + LINE];
+    }
+    let start = memory.as_ptr().align_offset(4 * LINE).min(LINE);
+    let result = f(&mut memory[start..start + n]);
+    BUFFERS.with(|b| {
+        let kept = &mut b.borrow_mut()[place];
+        if kept.len() < memory.len() {
+            *kept = memory;
+        }
+    });
+    result
+}
