@@ -8,6 +8,7 @@
 //! in percent of the median.
 
 use ivon_runtime::matmul::{Matrix, Precision, multiply_as};
+use ivon_runtime::prelude::{Context, DType, Device};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -27,6 +28,8 @@ const SHAPES: &[[usize; 3]] = &[
 ];
 
 fn main() {
+    // As it does for a training step, a context makes this thread one of the pool.
+    Context::new(Device::Cpu, DType::F32).expect("f32 is a type to compute in");
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let rounds = arguments.first().and_then(|a| a.parse().ok()).unwrap_or(15);
     let mut shapes: Vec<[usize; 3]> = arguments.iter().skip(1).filter_map(|a| parse(a)).collect();

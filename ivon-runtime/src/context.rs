@@ -8,6 +8,7 @@ use crate::memory::{Arena, Block, Plan, Pool, Recorder, Run};
 use crate::parameter::Parameter;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::threads;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -71,7 +72,8 @@ enum Memory {
 }
 
 impl Context {
-    /// A context that computes in `dtype`: f32, or f64 for the reference implementation.
+    /// A context that computes in `dtype`: f32, or f64 for the reference implementation. The first one makes the thread that calls
+    /// one of the global rayon pool, unless that is in use already.
     ///
     /// # Errors
     /// If the type is not one to compute in.
@@ -79,6 +81,7 @@ impl Context {
         if dtype == DType::U32 {
             return Err(Error::config("a model computes in f32 or f64, not in ids"));
         }
+        threads::join_pool();
         Ok(Context {
             device,
             dtype,

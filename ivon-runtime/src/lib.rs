@@ -20,6 +20,7 @@ mod real;
 mod shape;
 pub mod simd;
 mod tensor;
+mod threads;
 
 pub use adjoint::Adjoint;
 pub use context::{Context, Device, Pass, Stream};

@@ -1,11 +1,11 @@
-//! The `gemm` crate: f64, and f32 on machines for which there is no kernel of our own.
+//! The `gemm` crate: f64, products with vectors, and f32 on machines for which there is no kernel of our own.
 
 use super::Matrix;
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Real};
 use std::mem::size_of;
 
 /// C (+)= A B. Shapes and bounds were checked by [`multiply`](super::multiply); no dimension is zero.
-pub(super) fn multiply<E: Element>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+pub(super) fn multiply<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
     match E::DTYPE {
         DType::F32 => call::<E, f32>(a, b, c, row_stride, accumulate),
         DType::F64 => call::<E, f64>(a, b, c, row_stride, accumulate),
@@ -13,7 +13,7 @@ pub(super) fn multiply<E: Element>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_
     }
 }
 
-fn call<E: Element, T: Element + From<i8>>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+fn call<E: Real, T: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
     assert_eq!((E::DTYPE, size_of::<E>()), (T::DTYPE, size_of::<T>()));
     let (m, n, k) = (a.rows, b.columns, a.columns);
     // SAFETY: `E` is `T` by its tag. `super::multiply` asserted that every element (i, j) of the three matrices, at
@@ -34,8 +34,8 @@ fn call<E: Element, T: Element + From<i8>>(a: Matrix<E>, b: Matrix<E>, c: &mut [
             b.data.as_ptr().cast(),
             b.column_stride as isize,
             b.row_stride as isize,
-            T::from(1),
-            T::from(1),
+            T::of(1.0),
+            T::of(1.0),
             false,
             false,
             false,

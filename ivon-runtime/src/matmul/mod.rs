@@ -12,7 +12,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 
-use crate::dtype::Element;
+use crate::dtype::Real;
 
 /// How a product of f32 matrices is computed; sums are f32 in any case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -76,8 +76,8 @@ fn extent(rows: (usize, usize), columns: (usize, usize)) -> Option<usize> {
 /// left as they are. Without `accumulate` the old content of C is not read.
 ///
 /// # Panics
-/// If the shapes do not fit, a matrix exceeds its slice or `E` is not a real number: a mistake in the op that calls, which checks shapes first.
-pub fn multiply<E: Element>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+/// If the shapes do not fit or a matrix exceeds its slice: a mistake in the op that calls, which checks shapes first.
+pub fn multiply<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
     multiply_as(Precision::F32, a, b, c, row_stride, accumulate);
 }
 
@@ -85,14 +85,7 @@ pub fn multiply<E: Element>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride:
 ///
 /// # Panics
 /// As [`multiply`].
-pub fn multiply_as<E: Element>(
-    precision: Precision,
-    a: Matrix<E>,
-    b: Matrix<E>,
-    c: &mut [E],
-    row_stride: usize,
-    accumulate: bool,
-) {
+pub fn multiply_as<E: Real>(precision: Precision, a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert_eq!(k, b.rows, "A has as many columns as B has rows");
     assert!(a.is_in_bounds(), "A {m} x {k} exceeds its {} elements", a.data.len());

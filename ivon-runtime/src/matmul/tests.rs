@@ -1,29 +1,7 @@
 use super::*;
 
-/// What the tests need of f32 and f64.
-trait Number: Element {
-    fn of(x: f64) -> Self;
-    fn to_f64(self) -> f64;
-}
-impl Number for f32 {
-    fn of(x: f64) -> f32 {
-        x as f32
-    }
-    fn to_f64(self) -> f64 {
-        self.into()
-    }
-}
-impl Number for f64 {
-    fn of(x: f64) -> f64 {
-        x
-    }
-    fn to_f64(self) -> f64 {
-        self
-    }
-}
-
 /// Numbers in [-1, 1) without a pattern: SplitMix64.
-fn numbers<E: Number>(n: usize, seed: u64) -> Vec<E> {
+fn numbers<E: Real>(n: usize, seed: u64) -> Vec<E> {
     let number = |i: u64| {
         let mut z = (seed << 32 | i).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -34,7 +12,7 @@ fn numbers<E: Number>(n: usize, seed: u64) -> Vec<E> {
 }
 
 /// The definition, with sums in f64.
-fn reference<E: Number>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+fn reference<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
     for i in 0..a.rows {
         for j in 0..b.columns {
             let product = |l: usize| {
@@ -74,7 +52,7 @@ const SHAPES: &[(usize, usize, usize)] = &[
 type Multiply<E> = fn(Matrix<E>, Matrix<E>, &mut [E], usize, bool);
 
 /// The error of each element is at most `relative` times the square root of the length of the sum.
-fn agrees_with_the_definition<E: Number>(multiply: Multiply<E>, relative: f64) {
+fn agrees_with_the_definition<E: Real>(multiply: Multiply<E>, relative: f64) {
     for &(m, n, k) in SHAPES {
         let (a, b) = (numbers::<E>(m * k, 1), numbers::<E>(k * n, 2));
         for (layout, (a, b)) in layouts(&a, &b, (m, n, k)).into_iter().enumerate() {
@@ -109,7 +87,7 @@ fn a_product_by_the_library_is_the_sum_of_products() {
 }
 
 /// The nearest bf16, ties to even.
-fn to_bf16(x: f32) -> f32 {
+fn rounded(x: f32) -> f32 {
     let bits = x.to_bits();
     f32::from_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
 }
@@ -123,7 +101,7 @@ fn a_product_in_bf16_is_the_sum_of_products_of_rounded_operands() {
     let rounding: Multiply<f32> = |a, b, c, row_stride, accumulate| {
         // What the kernel rounds is what it multiplies: the definition sees rounded operands, the kernel the original ones.
         let (x, y): (Vec<f32>, Vec<f32>) =
-            (a.data.iter().map(|&x| to_bf16(x)).collect(), b.data.iter().map(|&x| to_bf16(x)).collect());
+            (a.data.iter().map(|&x| rounded(x)).collect(), b.data.iter().map(|&x| rounded(x)).collect());
         let old = c.to_vec();
         let mut expected = old.clone();
         reference(Matrix { data: &x, ..a }, Matrix { data: &y, ..b }, &mut expected, row_stride, accumulate);
@@ -165,7 +143,7 @@ fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
 }
 
-fn same_bits_for_every_number_of_threads<E: Number>(multiply: Multiply<E>) {
+fn same_bits_for_every_number_of_threads<E: Real>(multiply: Multiply<E>) {
     for &(m, n, k) in SHAPES.iter().chain(&[(256, 768, 768), (768, 2304, 64), (257, 1001, 300), (128, 384, 384)]) {
         let (a, b) = (numbers::<E>(m * k, 1), numbers::<E>(k * n, 2));
         for (layout, (a, b)) in layouts(&a, &b, (m, n, k)).into_iter().enumerate() {

@@ -139,7 +139,9 @@ impl<A: Operand, B: Operand> Product<A, B> {
         let Product { m, n, k, .. } = self;
         let depth = KN::BLOCK * KN::K;
         let width = n.next_multiple_of(NR);
-        let height = (MR * (8192 / width).clamp(4, 12)).min(m.div_ceil(threads).next_multiple_of(MR));
+        // Rows of A packed by one task: what the cache holds, in equal shares.
+        let most = MR * (8192 / width).clamp(4, 12);
+        let height = m.div_ceil(m.div_ceil(most).next_multiple_of(threads)).next_multiple_of(MR);
         let k_blocks = k.div_ceil(depth);
         let tiles = n.div_ceil(NR);
         scratch::with(Buffer::Shared, width * k.div_ceil(KN::K), |panels| {

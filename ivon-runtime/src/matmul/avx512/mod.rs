@@ -19,7 +19,7 @@ use kernel::{Bf16, F32};
 use pack::View;
 
 use super::{Matrix, Precision};
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Real};
 use crate::simd::{Level, level};
 
 /// Whether this machine has AVX-512.
@@ -32,9 +32,9 @@ pub(crate) fn has_bf16() -> bool {
     is_available() && is_x86_feature_detected!("avx512bf16")
 }
 
-/// C (+)= A B if these are matrices for these kernels (f32, contiguous along one axis); else false, and nothing was done. Shapes
+/// C (+)= A B if these are matrices for these kernels (f32, contiguous along one axis, not a vector); else false, and nothing was done. Shapes
 /// and bounds were checked by [`multiply_as`](super::multiply_as); no dimension is zero.
-pub(super) fn multiply<E: Element>(
+pub(super) fn multiply<E: Real>(
     precision: Precision,
     a: Matrix<E>,
     b: Matrix<E>,
@@ -43,7 +43,9 @@ pub(super) fn multiply<E: Element>(
     accumulate: bool,
 ) -> bool {
     let contiguous = |x: &Matrix<E>| x.row_stride == 1 || x.column_stride == 1;
-    if E::DTYPE != DType::F32 || !is_available() || !contiguous(&a) || !contiguous(&b) {
+    // Packing a matrix to multiply it with one vector would double the traffic.
+    let vector = precision == Precision::F32 && (a.rows == 1 || b.columns == 1);
+    if E::DTYPE != DType::F32 || !is_available() || vector || !contiguous(&a) || !contiguous(&b) {
         return false;
     }
     let product = Product {
