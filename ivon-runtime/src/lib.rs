@@ -16,9 +16,11 @@ pub mod noise;
 pub mod ops;
 pub mod optimizers;
 mod parameter;
+mod posterior;
 mod real;
 mod shape;
 pub mod simd;
+mod state;
 mod tensor;
 mod threads;
 
@@ -30,7 +32,9 @@ pub use flat::{Entry, Flat, Layout};
 pub use ivon_macros::{__finish, __with_struct, signature, variational};
 pub use ops::gradcheck;
 pub use parameter::{Builder, Differentiable, Init, Model, Options, Parameter, Saved, method};
+pub use posterior::{LogAverage, Posterior};
 pub use shape::{MAX_RANK, Shape};
+pub use state::State;
 pub use tensor::Tensor;
 
 /// What a file with a model needs. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.

@@ -98,6 +98,17 @@ impl Noise {
     pub fn fill_normals(&self, start: u64, out: &mut [f32]) {
         fill_normals(*self, start, out);
     }
+
+    /// Writes uniform numbers on [-bound, bound] for elements `start .. start + out.len()`: bound · (2 (word + ½) / 2³² - 1).
+    pub fn fill_uniform(&self, start: u64, bound: f64, out: &mut [f32]) {
+        let mut words = [0; GROUP];
+        for (i, part) in out.chunks_mut(GROUP).enumerate() {
+            self.fill_words(start + (i * GROUP) as u64, &mut words);
+            for (x, word) in part.iter_mut().zip(words) {
+                *x = (bound * ((word as f64 + 0.5) * (-31f64).exp2() - 1.0)) as f32;
+            }
+        }
+    }
 }
 
 /// Calls `visit(group, first lane, range)` for each part of `start .. start + length` that lies in one group of elements.

@@ -1,0 +1,135 @@
+//! AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (ICLR 2019), as PyTorch computes it.
+//!
+//! ```text
+//! mean     = mean · (1 − lr · weight_decay)
+//! momentum = beta1 · momentum + (1 − beta1) · g
+//! variance = beta2 · variance + (1 − beta2) · g²
+//! mean     = mean − lr / (1 − beta1^t) · momentum / (sqrt(variance) / sqrt(1 − beta2^t) + eps)
+//! ```
+
+use super::driver::require;
+use super::pass::{CHUNK, Compute, for_parts};
+use super::point::{Point, Rule, Step};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::flat::Flat;
+use crate::versions;
+use rayon::prelude::*;
+
+/// The AdamW optimizer: 16 bytes a parameter, the gradient included.
+pub type AdamW = Point<AdamWConfig>;
+
+/// The hyper-parameters of [`AdamW`]; the defaults are PyTorch's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdamWConfig {
+    /// Decay of the momentum.
+    pub beta1: f64,
+    /// Decay of the mean square of the gradient.
+    pub beta2: f64,
+    /// Added to the root of the mean square.
+    pub eps: f64,
+    /// Decoupled weight decay on tensors of two or more dimensions; 0 on others; a parameter's own wins.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        AdamWConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+impl Rule for AdamWConfig {
+    const NAME: &'static str = "adamw";
+    const BUFFERS: &'static [&'static str] = &["momentum", "variance"];
+
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+
+    fn check(&self) -> Result<()> {
+        require((0.0..1.0).contains(&self.beta1), "beta1", self.beta1, "at least 0 and below 1")?;
+        require((0.0..1.0).contains(&self.beta2), "beta2", self.beta2, "at least 0 and below 1")?;
+        require(self.eps > 0.0 && self.eps.is_finite(), "eps", self.eps, "a positive number")?;
+        let decay = self.weight_decay;
+        require(decay >= 0.0 && decay.is_finite(), "weight_decay", decay, "zero or a positive number")
+    }
+
+    fn update(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool {
+        match step.dtype {
+            DType::F64 => self.pass::<f64>(step, buffers, gradient),
+            _ => self.pass::<f32>(step, buffers, gradient),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Constants {
+    beta1: f32,
+    take1: f32,
+    beta2: f32,
+    take2: f32,
+    /// 1 − lr · weight_decay
+    shrink: f32,
+    /// lr / (1 − beta1^t)
+    rate: f32,
+    /// 1 / sqrt(1 − beta2^t)
+    debias: f32,
+    eps: f32,
+    scale: f32,
+}
+
+impl AdamWConfig {
+    fn pass<E: Compute>(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool {
+        let [(_, mean), (_, momentum), (_, variance)] = buffers else { return false };
+        let t = step.number as f64;
+        let common = Constants {
+            beta1: self.beta1 as f32,
+            take1: (1.0 - self.beta1) as f32,
+            beta2: self.beta2 as f32,
+            take2: (1.0 - self.beta2) as f32,
+            shrink: 1.0,
+            rate: (step.lr / (1.0 - self.beta1.powf(t))) as f32,
+            debias: (1.0 / (1.0 - self.beta2.powf(t)).sqrt()) as f32,
+            eps: self.eps as f32,
+            scale: step.scale,
+        };
+        let chunks = (
+            mean.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
+            momentum.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
+            variance.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
+            gradient.as_mut_slice::<E>().par_chunks_mut(CHUNK),
+        )
+            .into_par_iter()
+            .enumerate();
+        let work = |chunk: usize, mean: &mut [f32], momentum: &mut [f32], variance: &mut [f32], gradient: &mut [E]| {
+            let mut good = true;
+            for_parts(step.entries, chunk, mean.len(), |i, _, range| {
+                if step.entries[i].parameter.frozen() {
+                    return;
+                }
+                let c = Constants { shrink: (1.0 - step.lr * step.decays[i]) as f32, ..common };
+                let (m, v) = (&mut momentum[range.clone()], &mut variance[range.clone()]);
+                good &= update(&c, &mut mean[range.clone()], m, v, &mut gradient[range]);
+            });
+            good
+        };
+        chunks
+            .map(|(chunk, (mean, momentum, variance, gradient))| work(chunk, mean, momentum, variance, gradient))
+            .reduce(|| true, |a, b| a & b)
+    }
+}
+
+versions! {
+    fn update<{ E: Compute } { E }>(c: &Constants, mean: &mut [f32], momentum: &mut [f32], variance: &mut [f32], gradient: &mut [E]) -> bool {
+        let mut good = true;
+        for (((mean, m), v), gradient) in mean.iter_mut().zip(momentum).zip(variance).zip(gradient) {
+            let g = gradient.f32() * c.scale;
+            *m = c.beta1 * *m + c.take1 * g;
+            *v = c.beta2 * *v + c.take2 * (g * g);
+            *mean = *mean * c.shrink - c.rate * (*m / (v.sqrt() * c.debias + c.eps));
+            *gradient = E::of(0.0);
+            good &= mean.abs() <= f32::MAX;
+        }
+        good
+    }
+}

@@ -1,0 +1,197 @@
+//! What every optimizer does around its update: running the micro-batches, clipping, keeping order between steps.
+
+use super::pass::{self, Compute};
+use super::{Gradient, Tracer};
+use crate::context::{Context, Device, Pass};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::noise::Noise;
+use crate::parameter::Model;
+use crate::state::State;
+
+/// What every optimizer is set up with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Seed of the initial means, the posterior's noise and dropout. 0 by default.
+    pub seed: u64,
+    /// Where to compute.
+    pub device: Device,
+    /// What to compute in: f32, or f64 for the reference. The state is f32 in both.
+    pub dtype: DType,
+    /// Parts that a batch is worked through in, to save memory; the result is the same up to rounding. 1 by default.
+    pub micro_batches: usize,
+    /// The largest global norm of a gradient; a longer one is scaled down to it. Per sample, before it enters any average.
+    pub grad_clip: Option<f64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { seed: 0, device: Device::Cpu, dtype: DType::F32, micro_batches: 1, grad_clip: None }
+    }
+}
+
+/// The part of an optimizer that does not depend on its update rule.
+pub(super) struct Driver {
+    pub cx: Context,
+    pub state: State,
+    pub settings: Settings,
+    pub tracer: Option<Box<dyn Tracer>>,
+    /// Whether gradient and sums are zero and the weights those of the next step. Unset while that may be wrong, so that an error or a panic
+    /// in between leaves the truth behind.
+    pub ready: bool,
+    partial: Vec<f64>,
+}
+
+impl Driver {
+    pub fn new(model: &impl Model, settings: Settings, buffers: &[&'static str], sampled: bool) -> Result<Driver> {
+        if settings.micro_batches == 0 {
+            return Err(Error::config("micro_batches is 0: a batch has at least one part"));
+        }
+        if let Some(clip) = settings.grad_clip {
+            require(clip > 0.0 && !clip.is_nan(), "grad_clip", clip, "a positive number, or none")?;
+        }
+        let cx = Context::new(settings.device, settings.dtype)?;
+        let state = State::new(model, settings.seed, settings.dtype, buffers, sampled);
+        let partial = vec![0.0; state.layout().padded().div_ceil(pass::CHUNK)];
+        Ok(Driver { cx, state, settings, tracer: None, ready: false, partial })
+    }
+
+    /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`; the mean loss.
+    pub fn gradient(&mut self, sample: usize, first: usize, parts: usize, gradient: &mut Gradient) -> Result<f64> {
+        let step = self.state.step() + 1;
+        self.cx.set_weights(&self.state.weights);
+        self.cx.set_gradient(Some(&self.state.gradient));
+        self.cx.set_training(true);
+        self.cx.set_loss_scale(1.0 / parts as f64);
+        let _rest = Rest(&self.cx);
+        let mut sum = 0.0;
+        for part in 0..parts {
+            let pass = (sample * parts + part) as u32;
+            self.cx.set_pass(Pass { seed: self.state.seed(), step, pass });
+            let loss = gradient(&self.cx, first + part)?;
+            if !loss.is_finite() {
+                let message = format!("the loss is {loss} in pass {pass}: {ADVICE}");
+                return Err(Error::value(format!("step {step}"), message));
+            }
+            sum += loss;
+        }
+        Ok(sum / parts as f64)
+    }
+
+    /// What the gradient must be multiplied with so that its global norm is at most `grad_clip`: PyTorch's
+    /// `min(1, clip / (norm + 1e-6))`.
+    pub fn clip_scale(&mut self) -> Result<f32> {
+        let Some(clip) = self.settings.grad_clip else { return Ok(1.0) };
+        let square = match self.settings.dtype {
+            DType::F64 => pass::sum_of_squares::<f64>(&self.state.gradient, &mut self.partial),
+            _ => pass::sum_of_squares::<f32>(&self.state.gradient, &mut self.partial),
+        };
+        let norm = square.sqrt();
+        if norm.is_finite() {
+            return Ok((clip / (norm + 1e-6)).min(1.0) as f32);
+        }
+        let at = self.first_bad(|gradient| !gradient.is_finite());
+        Err(Error::value(format!("step {}", self.state.step() + 1), format!("the norm of the gradient is {norm}{at}: {ADVICE}")))
+    }
+
+    fn first_bad(&self, bad: impl Fn(f64) -> bool) -> String {
+        for entry in self.state.layout().entries() {
+            let values = self.state.gradient.tensor(&entry.parameter).to_f64();
+            if let Some(value) = values.into_iter().find(|x| bad(*x)) {
+                return format!(", `{}` has {value}", entry.parameter.name());
+            }
+        }
+        String::new()
+    }
+
+    /// Runs an evaluation at `weights`, or at those of the state.
+    pub fn observe(&mut self, at_mean: bool, pass: &mut dyn FnMut(&Context) -> Result<()>) -> Result<()> {
+        match self.state.flat("mean") {
+            Some(mean) if at_mean => self.cx.set_weights(mean),
+            _ => self.cx.set_weights(&self.state.weights),
+        }
+        let _rest = Rest(&self.cx);
+        self.cx.set_pass(Pass { seed: self.state.seed(), step: 0, pass: 0 });
+        let result = pass(&self.cx);
+        self.cx.set_weights(&self.state.weights);
+        result
+    }
+
+    /// Zeroes the gradient.
+    pub fn zero_gradient(&mut self) {
+        match self.settings.dtype {
+            DType::F64 => self.state.gradient.as_mut_slice::<f64>().fill(0.0),
+            _ => self.state.gradient.as_mut_slice::<f32>().fill(0.0),
+        }
+    }
+
+    /// Shows a sample to the tracer, if there is one.
+    pub fn trace_sample(&mut self, sample: u32, noise: Option<Noise>, scale: f32) -> Result<()> {
+        let Some(tracer) = &mut self.tracer else { return Ok(()) };
+        let state = &self.state;
+        let mut normals = vec![0.0; state.layout().elements()];
+        if let Some(noise) = noise {
+            noise.fill_normals(0, &mut normals);
+        }
+        let gradient: Vec<f32> = match self.settings.dtype {
+            DType::F64 => unpadded::<f64>(state, scale),
+            _ => unpadded::<f32>(state, scale),
+        };
+        tracer.sample(state.step() + 1, sample, &normals, &gradient)
+    }
+
+    /// Counts the update and shows it to the tracer.
+    pub fn finish(&mut self, lr: f64) -> Result<()> {
+        let step = self.state.step() + 1;
+        self.state.set_step(step);
+        self.ready = true;
+        self.cx.set_weights(&self.state.weights);
+        match &mut self.tracer {
+            Some(tracer) => tracer.update(step, lr, &self.state),
+            None => Ok(()),
+        }
+    }
+
+    /// An error that names the first element of the state that `bad` describes.
+    pub fn diagnose(&self, bad: impl Fn(usize, usize) -> Option<String>) -> Error {
+        let at = |step| format!("step {step}");
+        for (i, entry) in self.state.layout().entries().iter().enumerate() {
+            for element in entry.range() {
+                if let Some(what) = bad(i, element) {
+                    let message = format!("{what} at element {}: {ADVICE}", element - entry.offset);
+                    return Error::value(format!("{}: `{}`", at(self.state.step() + 1), entry.parameter.name()), message);
+                }
+            }
+        }
+        Error::value(at(self.state.step() + 1), format!("the update went out of range: {ADVICE}"))
+    }
+}
+
+fn unpadded<E: Compute>(state: &State, scale: f32) -> Vec<f32> {
+    let all = state.gradient.as_slice::<E>();
+    state.layout().entries().iter().flat_map(|e| &all[e.range()]).map(|g| g.f32() * scale).collect()
+}
+
+/// Puts a context back to rest, also when a pass panics: no gradient, no dropout, loss scale 1.
+struct Rest<'a>(&'a Context);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.set_gradient(None);
+        self.0.set_training(false);
+        self.0.set_loss_scale(1.0);
+    }
+}
+
+/// What to do about numbers that run away.
+const ADVICE: &str = "lower the learning rate or set grad_clip; for IVON, raise hess_init or weight_decay, or set clip_radius";
+
+/// Refuses a configuration value.
+pub(super) fn require(holds: bool, key: &str, value: impl std::fmt::Display, expected: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::config(format!("{key} is {value}: it must be {expected}"))) }
+}
+
+/// Refuses a learning rate that is not one.
+pub(super) fn check_lr(lr: f64) -> Result<()> {
+    require(lr >= 0.0 && lr.is_finite(), "the learning rate", lr, "zero or a positive number")
+}

@@ -1,0 +1,469 @@
+//! IVON, the improved variational online Newton method: Shen et al., "Variational Learning is Effective for Large Deep
+//! Networks" (ICML 2024), Algorithm 1.
+//!
+//! The posterior is q = N(mean, diag(sigma²)) with sigma² = 1 / (ess · (h + delta)). One step t, elementwise, with S samples:
+//!
+//! ```text
+//! theta_s  = mean + sigma · noise_s,   g_s = gradient of the loss at theta_s
+//! g        = (1/S) Σ g_s
+//! h_hat    = (1/S) Σ g_s · noise_s / sigma                          Price
+//!          = ess · (1/S) Σ g_s²                                     GradSq
+//! momentum = beta1 · momentum + (1 − beta1) · g
+//! h        = h + (1 − beta2) · ((h_hat − h) + ½ (1 − beta2) (h_hat − h)² / (h + delta))
+//! step     = clip((momentum / (1 − beta1^t) + delta · mean) / (h + delta), ±clip_radius)
+//! mean     = mean − lr · (hess_init + delta) · step
+//! ```
+//!
+//! The update of the last sample, the zeroing of the gradient and the drawing of the next step's first sample are one pass over memory.
+
+pub(crate) mod kernel;
+
+use super::driver::{Driver, Settings, check_lr, require};
+use super::pass::{CHUNK, Compute, for_parts};
+use super::{Gradient, Optimizer, Tracer, Weights};
+use crate::context::Context;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::flat::Flat;
+use crate::noise::{EVALUATION, Noise};
+use crate::parameter::Model;
+use crate::posterior::Posterior;
+use crate::state::{State, weight_decays};
+use kernel::{Constants, Part};
+use rayon::prelude::*;
+
+/// How the Hessian is estimated from gradients at samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HessianEstimate {
+    /// The reparameterised estimate g · noise / sigma (Price's theorem), the paper's.
+    #[default]
+    Price,
+    /// ess · g². The factor ess follows the reference package `ivon-opt`, whose users dispute it.
+    GradSq,
+}
+
+/// How often a new sample of the posterior is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SamplePer {
+    /// `samples` times an update; each sample sees the whole batch.
+    #[default]
+    Update,
+    /// For every micro-batch: an update averages over as many samples as there are micro-batches. What the published GPT-2 runs do.
+    MicroBatch,
+}
+
+/// The hyper-parameters of [`Ivon`]. The defaults are those of the reference package.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IvonConfig {
+    /// Effective sample size lambda: the number of training examples, unless tempered. No default fits; 1e6 here.
+    pub ess: f64,
+    /// Where the Hessian starts, h0 > 0.
+    pub hess_init: f64,
+    /// Decay of the momentum.
+    pub beta1: f64,
+    /// Decay of the Hessian.
+    pub beta2: f64,
+    /// Prior precision over ess, delta: on tensors of two or more dimensions; 0 on others; a parameter's own wins.
+    pub weight_decay: f64,
+    /// The largest step of one element, before the learning rate.
+    pub clip_radius: Option<f64>,
+    /// How the Hessian is estimated.
+    pub estimate: HessianEstimate,
+    /// Monte Carlo samples an update, S.
+    pub samples: usize,
+    /// How often a new sample is drawn.
+    pub sample_per: SamplePer,
+    /// Whether to divide the momentum by 1 − beta1^t.
+    pub debias: bool,
+    /// Whether to multiply the learning rate by hess_init + delta.
+    pub rescale_lr: bool,
+}
+
+impl Default for IvonConfig {
+    fn default() -> Self {
+        IvonConfig {
+            ess: 1e6,
+            hess_init: 1.0,
+            beta1: 0.9,
+            beta2: 0.99999,
+            weight_decay: 1e-4,
+            clip_radius: None,
+            estimate: HessianEstimate::Price,
+            samples: 1,
+            sample_per: SamplePer::Update,
+            debias: true,
+            rescale_lr: true,
+        }
+    }
+}
+
+impl IvonConfig {
+    fn check(&self, settings: &Settings) -> Result<()> {
+        let positive = |x: f64| x > 0.0 && x.is_finite();
+        require(positive(self.ess), "ess", self.ess, "a positive number: the number of training examples")?;
+        require(positive(self.hess_init), "hess_init", self.hess_init, "a positive number")?;
+        require((0.0..1.0).contains(&self.beta1), "beta1", self.beta1, "at least 0 and below 1")?;
+        require((0.0..1.0).contains(&self.beta2), "beta2", self.beta2, "at least 0 and below 1")?;
+        let decay = self.weight_decay;
+        require(decay >= 0.0 && decay.is_finite(), "weight_decay", decay, "zero or a positive number")?;
+        if let Some(radius) = self.clip_radius {
+            require(radius > 0.0, "clip_radius", radius, "a positive number, or none")?;
+        }
+        require(self.samples > 0, "samples", self.samples, "at least 1")?;
+        if self.sample_per == SamplePer::MicroBatch && self.samples != 1 && self.samples != settings.micro_batches {
+            return Err(Error::config(format!(
+                "a sample per micro-batch makes {} samples an update, but samples is {}: leave samples at 1",
+                settings.micro_batches, self.samples
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Range of the Hessian and mean of sigma over all parameters that are not frozen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Statistics {
+    /// The smallest h.
+    pub hessian_min: f64,
+    /// The largest h.
+    pub hessian_max: f64,
+    /// The mean of sigma.
+    pub sigma_mean: f64,
+}
+
+/// The optimizer; see the module's documentation for the formulas.
+pub struct Ivon {
+    driver: Driver,
+    config: IvonConfig,
+    /// Weight decay of each parameter.
+    decays: Vec<f64>,
+    frozen: Vec<bool>,
+    samples: usize,
+    /// Sums of g and of g · noise (or g²) over the samples before the last one; only with several samples.
+    sums: Option<(Flat, Flat)>,
+}
+
+impl Ivon {
+    /// An optimizer for a model, with its means at their start and the first sample drawn.
+    ///
+    /// # Errors
+    /// If the configuration makes no sense: which key, what is allowed.
+    pub fn new(model: &impl Model, config: IvonConfig, settings: Settings) -> Result<Ivon> {
+        config.check(&settings)?;
+        let samples = match config.sample_per {
+            SamplePer::Update => config.samples,
+            SamplePer::MicroBatch => settings.micro_batches,
+        };
+        let mut driver = Driver::new(model, settings, &["hessian", "momentum"], true)?;
+        driver.state.buffer_mut("hessian")?.fill(config.hess_init as f32);
+        let layout = driver.state.layout().clone();
+        let sums = (samples > 1).then(|| (Flat::zeros(&layout, DType::F32), Flat::zeros(&layout, DType::F32)));
+        let decays = weight_decays(&layout, config.weight_decay);
+        let frozen = layout.entries().iter().map(|e| e.parameter.frozen()).collect();
+        let mut ivon = Ivon { driver, config, decays, frozen, samples, sums };
+        ivon.draw(Some(ivon.noise(1, 0)));
+        ivon.driver.ready = true;
+        ivon.driver.cx.set_weights(&ivon.driver.state.weights);
+        Ok(ivon)
+    }
+
+    /// The hyper-parameters.
+    pub fn config(&self) -> &IvonConfig {
+        &self.config
+    }
+
+    /// The weight decay of each parameter, in declaration order.
+    pub fn weight_decays(&self) -> &[f64] {
+        &self.decays
+    }
+
+    fn noise(&self, step: u32, sample: u32) -> Noise {
+        Noise::of(self.driver.state.seed(), step, sample)
+    }
+
+    /// The constants of one pass, but for what depends on a parameter's weight decay.
+    fn constants(&self, scale: f32, now: Noise, next: Noise) -> Constants {
+        let (c, step) = (&self.config, self.driver.state.step() + 1);
+        let debias = if c.debias { 1.0 / (1.0 - c.beta1.powf(step as f64)) } else { 1.0 };
+        Constants {
+            ess: c.ess as f32,
+            delta: 0.0,
+            keep: c.beta1 as f32,
+            take: (1.0 - c.beta1) as f32,
+            // Differences from 1 in f64: in f32, 1 - 0.99999 would be off by a tenth of a per cent.
+            gain: (1.0 - c.beta2) as f32,
+            correction: (0.5 * (1.0 - c.beta2)) as f32,
+            debias: debias as f32,
+            rate: 0.0,
+            radius: c.clip_radius.map_or(f32::INFINITY, |r| r as f32),
+            scale,
+            share: (1.0 / self.samples as f64) as f32,
+            now,
+            next,
+        }
+    }
+
+    /// Puts a sample with this noise, or the mean, into the weights.
+    fn draw(&mut self, noise: Option<Noise>) {
+        match self.driver.settings.dtype {
+            DType::F64 => self.draw_as::<f64>(noise),
+            _ => self.draw_as::<f32>(noise),
+        }
+    }
+
+    fn draw_as<E: Compute>(&mut self, noise: Option<Noise>) {
+        let Ivon { driver, config, decays, frozen, .. } = self;
+        let layout = driver.state.layout().clone();
+        let entries = layout.entries();
+        let (buffers, weights, _) = driver.state.parts_mut();
+        let (mean, hessian) = (buffers[0].1.as_slice::<f32>(), buffers[1].1.as_slice::<f32>());
+        let weights = weights.as_mut_slice::<E>();
+        let chunks = (mean.par_chunks(CHUNK), hessian.par_chunks(CHUNK), weights.par_chunks_mut(CHUNK)).into_par_iter();
+        chunks.enumerate().for_each(|(chunk, (mean, hessian, weights))| {
+            for_parts(entries, chunk, mean.len(), |i, first, part| {
+                let (mean, hessian, weights) = (&mean[part.clone()], &hessian[part.clone()], &mut weights[part]);
+                match noise.filter(|_| !frozen[i]) {
+                    Some(noise) => {
+                        let start = (entries[i].start + first) as u64;
+                        kernel::draw(noise, config.ess as f32, decays[i] as f32, start, mean, hessian, weights);
+                    }
+                    None => weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)),
+                }
+            });
+        });
+    }
+
+    /// One pass over memory: takes the gradient of sample `sample` in, zeroes it, and draws the next sample. Whether everything stayed in range.
+    fn pass<E: Compute>(&mut self, lr: f64, sample: usize, scale: f32) -> bool {
+        let (step, last) = (self.driver.state.step() + 1, sample + 1 == self.samples);
+        let now = self.noise(step, sample as u32);
+        let next = if last { self.noise(step + 1, 0) } else { self.noise(step, sample as u32 + 1) };
+        let common = self.constants(scale, now, next);
+        let Ivon { driver, config, decays, frozen, sums, .. } = self;
+        let (config, decays, frozen) = (&*config, &*decays, &*frozen);
+        let layout = driver.state.layout().clone();
+        let entries = layout.entries();
+        let gradsq = config.estimate == HessianEstimate::GradSq;
+        let sums = sums.as_mut().map(|(g, p)| (g.as_mut_slice::<f32>(), p.as_mut_slice::<f32>()));
+        let several = sums.is_some();
+        // What happens to one chunk of every buffer.
+        let work = |chunk: usize, all: Part<E>| {
+            let mut good = true;
+            let Part { mean, hessian, momentum, weights, gradient, sum_gradient, sum_product } = all;
+            for_parts(entries, chunk, mean.len(), |i, first, range| {
+                if frozen[i] {
+                    return;
+                }
+                let delta = decays[i];
+                let rate = if config.rescale_lr { lr * (config.hess_init + delta) } else { lr };
+                let constants = Constants { delta: delta as f32, rate: rate as f32, ..common };
+                let sums = if several { range.clone() } else { 0..0 };
+                let part = Part {
+                    mean: &mut mean[range.clone()],
+                    hessian: &mut hessian[range.clone()],
+                    momentum: &mut momentum[range.clone()],
+                    weights: &mut weights[range.clone()],
+                    gradient: &mut gradient[range],
+                    sum_gradient: &mut sum_gradient[sums.clone()],
+                    sum_product: &mut sum_product[sums],
+                };
+                let start = (entries[i].start + first) as u64;
+                good &= match (last, several, gradsq) {
+                    (true, false, false) => kernel::update::<E, false, false>(&constants, start, part),
+                    (true, false, true) => kernel::update::<E, true, false>(&constants, start, part),
+                    (true, true, false) => kernel::update::<E, false, true>(&constants, start, part),
+                    (true, true, true) => kernel::update::<E, true, true>(&constants, start, part),
+                    (false, _, false) => kernel::accumulate::<E, false>(&constants, start, part),
+                    (false, _, true) => kernel::accumulate::<E, true>(&constants, start, part),
+                };
+            });
+            good
+        };
+        let (buffers, weights, gradient) = driver.state.parts_mut();
+        let [(_, mean), (_, hessian), (_, momentum)] = buffers else { return false };
+        let buffers = (
+            mean.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
+            hessian.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
+            momentum.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
+            weights.as_mut_slice::<E>().par_chunks_mut(CHUNK),
+            gradient.as_mut_slice::<E>().par_chunks_mut(CHUNK),
+        )
+            .into_par_iter()
+            .enumerate();
+        // Every chunk is worked through, also after one that went out of range.
+        match sums {
+            None => buffers
+                .map(|(chunk, (mean, hessian, momentum, weights, gradient))| {
+                    let (sum_gradient, sum_product) = (&mut [][..], &mut [][..]);
+                    work(chunk, Part { mean, hessian, momentum, weights, gradient, sum_gradient, sum_product })
+                })
+                .reduce(|| true, |a, b| a & b),
+            Some((sum_gradient, sum_product)) => (buffers, sum_gradient.par_chunks_mut(CHUNK), sum_product.par_chunks_mut(CHUNK))
+                .into_par_iter()
+                .map(|((chunk, (mean, hessian, momentum, weights, gradient)), sum_gradient, sum_product)| {
+                    work(chunk, Part { mean, hessian, momentum, weights, gradient, sum_gradient, sum_product })
+                })
+                .reduce(|| true, |a, b| a & b),
+        }
+    }
+
+    /// What is wrong with an element, if anything.
+    fn out_of_range(&self, parameter: usize, element: usize) -> Option<String> {
+        if self.frozen[parameter] {
+            return None;
+        }
+        let state = &self.driver.state;
+        let (mean, h) = (state.mean()[element], state.buffer("hessian")[element]);
+        let precise = h + self.decays[parameter] as f32;
+        let precision = self.config.ess as f32 * precise;
+        let weight = match self.driver.settings.dtype {
+            DType::F64 => state.weights.as_slice::<f64>()[element],
+            _ => state.weights.as_slice::<f32>()[element] as f64,
+        };
+        if !precise.is_finite() {
+            Some(format!("the Hessian h is {h}"))
+        } else if precise <= 0.0 {
+            Some(format!("the Hessian plus weight decay, h + delta, is {precise:e}, which is not positive"))
+        } else if precision >= kernel::PRECISION_LIMIT {
+            Some(format!("the Hessian h is {h:e}, so large that sigma vanishes"))
+        } else if !mean.is_finite() {
+            Some(format!("the mean is {mean}"))
+        } else if !weight.is_finite() {
+            Some(format!("the sample of the weight is {weight}"))
+        } else {
+            None
+        }
+    }
+
+    /// Brings gradient, sums and sample in order after an error or a panic; refuses while a tensor on them is held.
+    fn prepare(&mut self) -> Result<()> {
+        self.driver.state.check_free()?;
+        if !self.driver.ready {
+            self.driver.zero_gradient();
+            if let Some((g, p)) = &mut self.sums {
+                g.as_mut_slice::<f32>().fill(0.0);
+                p.as_mut_slice::<f32>().fill(0.0);
+            }
+            let noise = self.noise(self.driver.state.step() + 1, 0);
+            self.draw(Some(noise));
+            self.driver.cx.set_weights(&self.driver.state.weights);
+            self.driver.ready = true;
+        }
+        Ok(())
+    }
+}
+
+impl Optimizer for Ivon {
+    fn name(&self) -> &'static str {
+        "ivon"
+    }
+
+    fn context(&self) -> &Context {
+        &self.driver.cx
+    }
+
+    fn state(&self) -> &State {
+        &self.driver.state
+    }
+
+    fn restore(&mut self, load: &mut dyn FnMut(&mut State) -> Result<()>) -> Result<()> {
+        self.prepare()?;
+        self.driver.ready = false;
+        load(&mut self.driver.state)?;
+        self.prepare()
+    }
+
+    fn samples_per_update(&self) -> usize {
+        self.samples
+    }
+
+    fn micro_batches(&self) -> usize {
+        self.driver.settings.micro_batches
+    }
+
+    fn step_in_parts(&mut self, lr: f64, gradient: &mut Gradient) -> Result<f64> {
+        check_lr(lr)?;
+        self.prepare()?;
+        self.driver.ready = false;
+        let mut sum = 0.0;
+        for sample in 0..self.samples {
+            let loss = match self.config.sample_per {
+                SamplePer::Update => self.driver.gradient(sample, 0, self.driver.settings.micro_batches, gradient),
+                SamplePer::MicroBatch => self.driver.gradient(sample, sample, 1, gradient),
+            };
+            let Ok(loss) = loss else {
+                // Leave the sample of this step behind, so that the step can be tried again.
+                self.prepare()?;
+                return loss;
+            };
+            sum += loss;
+            self.driver.state.check_free()?;
+            let scale = self.driver.clip_scale()?;
+            let noise = self.noise(self.driver.state.step() + 1, sample as u32);
+            self.driver.trace_sample(sample as u32, Some(noise), scale)?;
+            let good = match self.driver.settings.dtype {
+                DType::F64 => self.pass::<f64>(lr, sample, scale),
+                _ => self.pass::<f32>(lr, sample, scale),
+            };
+            if !good {
+                return Err(self.driver.diagnose(|parameter, element| self.out_of_range(parameter, element)));
+            }
+        }
+        self.driver.finish(lr)?;
+        Ok(sum / self.samples as f64)
+    }
+
+    fn evaluate(&mut self, at: Weights, pass: &mut dyn FnMut(&Context) -> Result<()>) -> Result<()> {
+        self.prepare()?;
+        self.driver.ready = false;
+        let in_place = at == Weights::Mean && self.driver.settings.dtype == DType::F32;
+        match at {
+            Weights::Mean if in_place => {}
+            Weights::Mean => self.draw(None),
+            Weights::Sample(k) => self.draw(Some(self.noise(EVALUATION, k))),
+        }
+        let result = self.driver.observe(in_place, pass);
+        if in_place {
+            self.driver.ready = true;
+            return result;
+        }
+        result.and(self.prepare())
+    }
+
+    fn posterior(&self) -> Posterior<'_> {
+        let state = &self.driver.state;
+        Posterior::gaussian(state.layout(), state.mean(), state.buffer("hessian"), self.config.ess, &self.decays)
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        let state = &self.driver.state;
+        let (entries, hessian) = (state.layout().entries(), state.buffer("hessian"));
+        let (ess, decays, frozen) = (self.config.ess, &self.decays, &self.frozen);
+        // Per chunk and then in order, so that the sum does not depend on the number of threads.
+        let chunks: Vec<_> = hessian
+            .par_chunks(CHUNK)
+            .enumerate()
+            .map(|(chunk, h)| {
+                let (mut min, mut max, mut sum, mut count) = (f32::INFINITY, f32::NEG_INFINITY, 0.0, 0usize);
+                for_parts(entries, chunk, h.len(), |i, _, range| {
+                    for h in h[range].iter().filter(|_| !frozen[i]) {
+                        (min, max) = (min.min(*h), max.max(*h));
+                        sum += 1.0 / (ess * (*h as f64 + decays[i])).sqrt();
+                        count += 1;
+                    }
+                });
+                (min, max, sum, count)
+            })
+            .collect();
+        let count = chunks.iter().map(|c| c.3).sum::<usize>().max(1);
+        Some(Statistics {
+            hessian_min: chunks.iter().fold(f64::INFINITY, |m, c| m.min(c.0 as f64)),
+            hessian_max: chunks.iter().fold(f64::NEG_INFINITY, |m, c| m.max(c.1 as f64)),
+            sigma_mean: chunks.iter().map(|c| c.2).sum::<f64>() / count as f64,
+        })
+    }
+
+    fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {
+        self.driver.tracer = tracer;
+    }
+}

@@ -1,0 +1,102 @@
+//! One pass over flat buffers: chunks of a fixed size, so that the bits do not depend on the number of threads, each cut into
+//! the parameters it holds.
+
+use crate::dtype::Element;
+use crate::flat::{Entry, Flat};
+use crate::versions;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Elements of a flat buffer that one thread works through at a time: 64 KiB of each buffer.
+pub(crate) const CHUNK: usize = 1 << 14;
+
+/// Elements of an inner loop: a group of the noise.
+pub(crate) const GROUP: usize = crate::noise::GROUP;
+
+/// The types that weights and gradients come in.
+pub(crate) trait Compute: Element {
+    fn of(x: f32) -> Self;
+    fn f32(self) -> f32;
+}
+
+impl Compute for f32 {
+    #[inline(always)]
+    fn of(x: f32) -> f32 {
+        x
+    }
+    #[inline(always)]
+    fn f32(self) -> f32 {
+        self
+    }
+}
+
+impl Compute for f64 {
+    #[inline(always)]
+    fn of(x: f32) -> f64 {
+        x as f64
+    }
+    #[inline(always)]
+    fn f32(self) -> f32 {
+        self as f32
+    }
+}
+
+/// Calls `visit(parameter, first element of it, range in the chunk)` for each parameter that lies in chunk number `chunk`.
+pub(crate) fn for_parts(entries: &[Entry], chunk: usize, length: usize, mut visit: impl FnMut(usize, usize, Range<usize>)) {
+    let (from, to) = (chunk * CHUNK, chunk * CHUNK + length);
+    let first = entries.partition_point(|e| e.range().end <= from);
+    for (i, entry) in entries.iter().enumerate().skip(first) {
+        let whole = entry.range();
+        if whole.start >= to {
+            break;
+        }
+        let (start, end) = (whole.start.max(from), whole.end.min(to));
+        if start < end {
+            visit(i, start - whole.start, start - from..end - from);
+        }
+    }
+}
+
+/// A group of 64 elements from a part of a chunk: itself where it is whole, else a copy filled up with `pad`.
+#[inline(always)]
+pub(crate) fn load<E: Element>(part: &[E], lane: usize, range: &Range<usize>, pad: E) -> [E; GROUP] {
+    let mut group = [pad; GROUP];
+    if range.len() == GROUP {
+        group.copy_from_slice(&part[range.clone()]);
+    } else {
+        group[lane..lane + range.len()].copy_from_slice(&part[range.clone()]);
+    }
+    group
+}
+
+/// Writes a group back that [`load`] has read.
+#[inline(always)]
+pub(crate) fn store<E: Element>(part: &mut [E], lane: usize, range: &Range<usize>, group: &[E; GROUP]) {
+    if range.len() == GROUP {
+        part[range.clone()].copy_from_slice(group);
+    } else {
+        part[range.clone()].copy_from_slice(&group[lane..lane + range.len()]);
+    }
+}
+
+/// The sum of squares of a flat buffer. `partial` has one place for each chunk, so that the order of summation is fixed.
+pub(crate) fn sum_of_squares<E: Compute>(flat: &Flat, partial: &mut [f64]) -> f64 {
+    let chunks = flat.as_slice::<E>().par_chunks(CHUNK);
+    partial.par_iter_mut().zip(chunks).for_each(|(sum, chunk)| *sum = squares(chunk));
+    partial.iter().sum()
+}
+
+versions! {
+    fn squares<{ E: Compute } { E }>(chunk: &[E]) -> f64 {
+        let mut lanes = [0f32; GROUP];
+        let mut groups = chunk.chunks_exact(GROUP);
+        for group in &mut groups {
+            for (sum, x) in lanes.iter_mut().zip(group) {
+                *sum += x.f32() * x.f32();
+            }
+        }
+        // A flat buffer is padded to whole groups.
+        debug_assert!(groups.remainder().is_empty());
+        lanes.iter().map(|x| *x as f64).sum()
+    }
+}

@@ -1,0 +1,157 @@
+//! Optimizers without a posterior: the weights are the mean.
+
+use super::driver::{Driver, Settings, check_lr};
+use super::{Gradient, Optimizer, Tracer, Weights};
+use crate::context::Context;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::flat::{Entry, Flat};
+use crate::parameter::Model;
+use crate::posterior::Posterior;
+use crate::state::{State, weight_decays};
+
+/// An update rule without a posterior.
+pub trait Rule {
+    /// Its name in logs.
+    const NAME: &'static str;
+    /// Its buffers beside the mean.
+    const BUFFERS: &'static [&'static str];
+    /// Weight decay of tensors of two or more dimensions.
+    fn weight_decay(&self) -> f64;
+    /// Refuses hyper-parameters that make no sense.
+    ///
+    /// # Errors
+    /// Which one, and what is allowed.
+    fn check(&self) -> Result<()>;
+    /// One pass over memory: takes the gradient in and zeroes it. Whether every mean stayed finite.
+    #[doc(hidden)]
+    fn update(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool;
+}
+
+/// What a [`Rule`] needs to know of a step.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    /// Counted from 1.
+    pub number: u32,
+    pub lr: f64,
+    /// What clipping multiplies the gradient with.
+    pub scale: f32,
+    pub entries: &'a [Entry],
+    /// Weight decay of each parameter.
+    pub decays: &'a [f64],
+    pub dtype: DType,
+}
+
+/// An optimizer whose posterior is a point.
+pub struct Point<R> {
+    driver: Driver,
+    rule: R,
+    decays: Vec<f64>,
+}
+
+impl<R: Rule> Point<R> {
+    /// An optimizer for a model, with its weights at their start.
+    ///
+    /// # Errors
+    /// If the configuration makes no sense: which key, what is allowed.
+    pub fn new(model: &impl Model, config: R, settings: Settings) -> Result<Self> {
+        config.check()?;
+        let names: Vec<_> = R::BUFFERS.to_vec();
+        let driver = Driver::new(model, settings, &names, false)?;
+        let decays = weight_decays(driver.state.layout(), config.weight_decay());
+        let mut point = Point { driver, rule: config, decays };
+        point.prepare()?;
+        Ok(point)
+    }
+
+    /// The hyper-parameters.
+    pub fn config(&self) -> &R {
+        &self.rule
+    }
+
+    /// Where the weights have a buffer of their own (f64), copies the mean there.
+    fn copy_mean(&mut self) {
+        let own = self.driver.state.own_weights;
+        let (buffers, weights, _) = self.driver.state.parts_mut();
+        if own {
+            let mean = buffers[0].1.as_slice::<f32>();
+            weights.as_mut_slice::<f64>().iter_mut().zip(mean).for_each(|(w, m)| *w = *m as f64);
+        }
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.driver.state.check_free()?;
+        if !self.driver.ready {
+            self.driver.zero_gradient();
+            self.copy_mean();
+            self.driver.cx.set_weights(&self.driver.state.weights);
+            self.driver.ready = true;
+        }
+        Ok(())
+    }
+}
+
+impl<R: Rule> Optimizer for Point<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn context(&self) -> &Context {
+        &self.driver.cx
+    }
+
+    fn state(&self) -> &State {
+        &self.driver.state
+    }
+
+    fn restore(&mut self, load: &mut dyn FnMut(&mut State) -> Result<()>) -> Result<()> {
+        self.prepare()?;
+        self.driver.ready = false;
+        load(&mut self.driver.state)?;
+        self.prepare()
+    }
+
+    fn micro_batches(&self) -> usize {
+        self.driver.settings.micro_batches
+    }
+
+    fn step_in_parts(&mut self, lr: f64, gradient: &mut Gradient) -> Result<f64> {
+        check_lr(lr)?;
+        self.prepare()?;
+        self.driver.ready = false;
+        let loss = self.driver.gradient(0, 0, self.driver.settings.micro_batches, gradient);
+        let Ok(loss) = loss else {
+            self.prepare()?;
+            return loss;
+        };
+        self.driver.state.check_free()?;
+        let scale = self.driver.clip_scale()?;
+        self.driver.trace_sample(0, None, scale)?;
+        let (layout, dtype) = (self.driver.state.layout().clone(), self.driver.settings.dtype);
+        let number = self.driver.state.step() + 1;
+        let step = Step { number, lr, scale, entries: layout.entries(), decays: &self.decays, dtype };
+        let (buffers, _, gradient) = self.driver.state.parts_mut();
+        if !self.rule.update(step, buffers, gradient) {
+            let mean = |element: usize| self.driver.state.mean()[element];
+            let bad = |_, element| Some(mean(element)).filter(|m| !m.is_finite()).map(|m| format!("the weight is {m}"));
+            return Err(self.driver.diagnose(bad));
+        }
+        self.copy_mean();
+        self.driver.finish(lr)?;
+        Ok(loss)
+    }
+
+    fn evaluate(&mut self, _: Weights, pass: &mut dyn FnMut(&Context) -> Result<()>) -> Result<()> {
+        self.prepare()?;
+        self.driver.observe(false, pass)
+    }
+
+    fn posterior(&self) -> Posterior<'_> {
+        Posterior::point(self.driver.state.layout(), self.driver.state.mean())
+    }
+
+    fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {
+        self.driver.tracer = tracer;
+    }
+}

@@ -1,0 +1,110 @@
+//! Stochastic gradient descent with momentum, as PyTorch computes it.
+//!
+//! ```text
+//! g        = g + weight_decay · mean
+//! momentum = momentum_decay · momentum + g
+//! mean     = mean − lr · momentum                       (Nesterov: lr · (g + momentum_decay · momentum))
+//! ```
+
+use super::driver::require;
+use super::pass::{CHUNK, Compute, for_parts};
+use super::point::{Point, Rule, Step};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::flat::Flat;
+use crate::versions;
+use rayon::prelude::*;
+
+/// Stochastic gradient descent with momentum: 12 bytes a parameter, the gradient included.
+pub type Sgd = Point<SgdConfig>;
+
+/// The hyper-parameters of [`Sgd`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SgdConfig {
+    /// Decay of the momentum. 0.9 by default; 0 for none.
+    pub momentum: f64,
+    /// Whether the momentum looks ahead.
+    pub nesterov: bool,
+    /// Weight decay, added to the gradient, on tensors of two or more dimensions; 0 on others; a parameter's own wins.
+    pub weight_decay: f64,
+}
+
+impl Default for SgdConfig {
+    fn default() -> Self {
+        SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 0.0 }
+    }
+}
+
+impl Rule for SgdConfig {
+    const NAME: &'static str = "sgd";
+    const BUFFERS: &'static [&'static str] = &["momentum"];
+
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+
+    fn check(&self) -> Result<()> {
+        require((0.0..1.0).contains(&self.momentum), "momentum", self.momentum, "at least 0 and below 1")?;
+        let decay = self.weight_decay;
+        require(decay >= 0.0 && decay.is_finite(), "weight_decay", decay, "zero or a positive number")
+    }
+
+    fn update(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool {
+        match step.dtype {
+            DType::F64 => self.pass::<f64>(step, buffers, gradient),
+            _ => self.pass::<f32>(step, buffers, gradient),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Constants {
+    keep: f32,
+    rate: f32,
+    decay: f32,
+    scale: f32,
+    /// Of the gradient and of the momentum in the step: (0, 1), with Nesterov (1, keep).
+    mix: (f32, f32),
+}
+
+impl SgdConfig {
+    fn pass<E: Compute>(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool {
+        let [(_, mean), (_, momentum)] = buffers else { return false };
+        let keep = self.momentum as f32;
+        let mix = if self.nesterov { (1.0, keep) } else { (0.0, 1.0) };
+        let common = Constants { keep, rate: step.lr as f32, decay: 0.0, scale: step.scale, mix };
+        let chunks = (
+            mean.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
+            momentum.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
+            gradient.as_mut_slice::<E>().par_chunks_mut(CHUNK),
+        )
+            .into_par_iter()
+            .enumerate();
+        let work = |chunk: usize, mean: &mut [f32], momentum: &mut [f32], gradient: &mut [E]| {
+            let mut good = true;
+            for_parts(step.entries, chunk, mean.len(), |i, _, range| {
+                if step.entries[i].parameter.frozen() {
+                    return;
+                }
+                let c = Constants { decay: step.decays[i] as f32, ..common };
+                good &= update(&c, &mut mean[range.clone()], &mut momentum[range.clone()], &mut gradient[range]);
+            });
+            good
+        };
+        chunks.map(|(chunk, (mean, momentum, gradient))| work(chunk, mean, momentum, gradient)).reduce(|| true, |a, b| a & b)
+    }
+}
+
+versions! {
+    fn update<{ E: Compute } { E }>(c: &Constants, mean: &mut [f32], momentum: &mut [f32], gradient: &mut [E]) -> bool {
+        let mut good = true;
+        for ((mean, m), gradient) in mean.iter_mut().zip(momentum).zip(gradient) {
+            let g = gradient.f32() * c.scale + c.decay * *mean;
+            *m = c.keep * *m + g;
+            *mean -= c.rate * (c.mix.0 * g + c.mix.1 * *m);
+            *gradient = E::of(0.0);
+            good &= mean.abs() <= f32::MAX;
+        }
+        good
+    }
+}

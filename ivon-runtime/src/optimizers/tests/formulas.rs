@@ -1,0 +1,175 @@
+//! IVON against the formulas of its paper, written down again in plain f64.
+
+use super::*;
+use crate::noise::Noise;
+
+/// One element.
+struct Element {
+    mean: f64,
+    h: f64,
+    momentum: f64,
+    delta: f64,
+}
+
+impl Element {
+    /// The update with S samples (noise, gradient), straight from the paper: beta2 · h + …, nothing rearranged.
+    fn update(&mut self, c: &IvonConfig, t: i32, lr: f64, samples: &[(f64, f64)]) {
+        let n = samples.len() as f64;
+        let sigma = 1.0 / (c.ess * (self.h + self.delta)).sqrt();
+        let g = samples.iter().map(|(_, g)| g).sum::<f64>() / n;
+        let h_hat = match c.estimate {
+            HessianEstimate::Price => samples.iter().map(|(noise, g)| g * noise / sigma).sum::<f64>() / n,
+            HessianEstimate::GradSq => c.ess * samples.iter().map(|(_, g)| g * g).sum::<f64>() / n,
+        };
+        self.momentum = c.beta1 * self.momentum + (1.0 - c.beta1) * g;
+        let correction = 0.5 * (1.0 - c.beta2).powi(2) * (self.h - h_hat).powi(2) / (self.h + self.delta);
+        self.h = c.beta2 * self.h + (1.0 - c.beta2) * h_hat + correction;
+        let debiased = if c.debias { self.momentum / (1.0 - c.beta1.powi(t)) } else { self.momentum };
+        let radius = c.clip_radius.unwrap_or(f64::INFINITY);
+        let step = ((debiased + self.delta * self.mean) / (self.h + self.delta)).clamp(-radius, radius);
+        let rate = if c.rescale_lr { lr * (c.hess_init + self.delta) } else { lr };
+        self.mean -= rate * step;
+    }
+}
+
+/// Runs `steps` steps and compares every element after each.
+fn follow(config: IvonConfig, settings: Settings, steps: i32) {
+    let model = Bowl::new(3);
+    let grad_clip = settings.grad_clip;
+    let seed = settings.seed;
+    let parts = settings.micro_batches;
+    let mut ivon = Ivon::new(&model, config.clone(), settings).unwrap();
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    ivon.trace(Some(Box::new(Recorder(seen.clone()))));
+    let layout = ivon.state().layout().clone();
+    let deltas = [config.weight_decay, 0.0, 0.0, 0.3];
+    let mean = ivon.state().unpadded("mean");
+    let mut elements: Vec<Element> = vec![];
+    for (entry, delta) in layout.entries().iter().zip(deltas) {
+        let n = entry.parameter.shape().elements();
+        let start = |i: usize| Element { mean: mean[entry.start + i] as f64, h: config.hess_init, momentum: 0.0, delta };
+        elements.extend((0..n).map(start));
+    }
+    for t in 1..=steps {
+        let lr = 0.1 / t as f64;
+        // Micro-batches whose gradients differ: their mean is the whole gradient.
+        let share = |part: usize| 1.0 + 0.5 * (part as f64 - (parts as f64 - 1.0) / 2.0);
+        ivon.step_in_parts(lr, &mut |cx, part| model.gradient(cx, share(part))).unwrap();
+        let seen = seen.borrow();
+        assert_eq!((seen.steps, seen.samples.len()), (t as u32, ivon.samples_per_update()));
+        let mut exact = vec![vec![0.0; elements.len()]; seen.samples.len()];
+        for (s, (noise, gradient)) in seen.samples.iter().enumerate() {
+            let mut drawn = vec![0.0; noise.len()];
+            Noise::of(seed, t as u32, s as u32).fill_normals(0, &mut drawn);
+            assert_eq!(*noise, drawn, "the noise is that of (seed, step, sample)");
+            let factor = if config.sample_per == SamplePer::MicroBatch { share(s) } else { 1.0 };
+            for entry in layout.entries().iter().filter(|e| !e.parameter.frozen()) {
+                for i in 0..entry.parameter.shape().elements() {
+                    let e = &elements[entry.start + i];
+                    let (a, target) = Bowl::shape_of(entry.parameter.index(), i);
+                    let theta = e.mean + noise[entry.start + i] as f64 / (config.ess * (e.h + e.delta)).sqrt();
+                    exact[s][entry.start + i] = factor * a * (theta - target);
+                }
+            }
+            let norm = exact[s].iter().map(|g| g * g).sum::<f64>().sqrt();
+            let scale = grad_clip.map_or(1.0, |clip| (clip / (norm + 1e-6)).min(1.0));
+            exact[s].iter_mut().for_each(|g| *g *= scale);
+            for (found, expected) in gradient.iter().zip(&exact[s]) {
+                let close = (*found as f64 - expected).abs() < 2e-5 * (1.0 + expected.abs());
+                assert!(close, "step {t} sample {s}: gradient {found} where {expected} is expected, {config:?}");
+            }
+        }
+        for entry in layout.entries().iter().filter(|e| !e.parameter.frozen()) {
+            for i in entry.start..entry.start + entry.parameter.shape().elements() {
+                let samples: Vec<_> = seen.samples.iter().map(|(n, g)| (n[i] as f64, g[i] as f64)).collect();
+                elements[i].update(&config, t, lr, &samples);
+            }
+        }
+        let found = ["mean", "hessian", "momentum"].map(|name| ivon.state().unpadded(name));
+        for (i, e) in elements.iter().enumerate() {
+            // Half a unit in the last place for each step, and a part of the values themselves.
+            for (name, found, expected) in
+                [("mean", found[0][i], e.mean), ("hessian", found[1][i], e.h), ("momentum", found[2][i], e.momentum)]
+            {
+                let tolerance = 1e-5 * expected.abs() + 1e-6;
+                let close = (found as f64 - expected).abs() < tolerance;
+                assert!(close, "step {t}: {name}[{i}] is {found} where {expected} is expected, {config:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ivon_follows_the_paper_for_every_combination_of_options() {
+    for choice in 0..128 {
+        let on = |bit: u32| choice >> bit & 1 == 1;
+        let config = IvonConfig {
+            ess: if on(0) { 50.0 } else { 1000.0 },
+            hess_init: 0.7,
+            beta1: 0.8,
+            beta2: 0.95,
+            weight_decay: 0.05,
+            estimate: if on(0) { HessianEstimate::GradSq } else { HessianEstimate::Price },
+            samples: if on(1) { 3 } else { 1 },
+            clip_radius: on(2).then_some(0.2),
+            debias: !on(3),
+            rescale_lr: !on(4),
+            sample_per: SamplePer::Update,
+        };
+        let grad_clip = on(5).then_some(2.0);
+        let micro_batches = if on(6) { 4 } else { 1 };
+        follow(config, Settings { seed: 9 + choice, micro_batches, grad_clip, ..Settings::default() }, 4);
+    }
+}
+
+#[test]
+fn a_sample_per_micro_batch_averages_over_the_micro_batches() {
+    for estimate in [HessianEstimate::Price, HessianEstimate::GradSq] {
+        let config = IvonConfig { estimate, ess: 200.0, beta2: 0.9, sample_per: SamplePer::MicroBatch, ..IvonConfig::default() };
+        follow(config, Settings { micro_batches: 5, grad_clip: Some(3.0), ..Settings::default() }, 3);
+    }
+}
+
+#[test]
+fn a_beta2_next_to_1_moves_the_hessian_by_what_it_should() {
+    // In f32, beta2 · h + (1 − beta2) · h_hat would lose most of a change of this size.
+    let model = Bowl::new(3);
+    let config = IvonConfig { beta2: 0.99999, hess_init: 0.5, ess: 100.0, ..IvonConfig::default() };
+    let mut ivon = Ivon::new(&model, config, Settings::default()).unwrap();
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    ivon.trace(Some(Box::new(Recorder(seen.clone()))));
+    let mut expected = 0.0;
+    for _ in 0..50 {
+        let h = ivon.state().unpadded("hessian")[0] as f64;
+        ivon.step(0.0, |cx| model.gradient(cx, 1.0)).unwrap();
+        let (noise, gradient) = &seen.borrow().samples[0];
+        let h_hat = gradient[0] as f64 * noise[0] as f64 * (100.0 * (h + 1e-4)).sqrt();
+        expected += 1e-5 * (h_hat - h) + 0.5e-10 * (h_hat - h).powi(2) / (h + 1e-4);
+    }
+    let change = ivon.state().unpadded("hessian")[0] as f64 - 0.5;
+    assert!((change - expected).abs() < 0.01 * expected.abs() + 50.0 * 3e-8, "{change} where {expected} is expected");
+}
+
+#[test]
+fn the_hessian_of_a_quadratic_is_found() {
+    let model = Bowl::new(3);
+    let config = IvonConfig { ess: 100.0, hess_init: 0.5, beta2: 0.999, weight_decay: 0.0, samples: 4, ..IvonConfig::default() };
+    let mut ivon = Ivon::new(&model, config, Settings { seed: 3, ..Settings::default() }).unwrap();
+    let steps = 6000;
+    for t in 0..steps {
+        let lr = if t < 500 { 0.3 } else { 0.0 };
+        ivon.step(lr, |cx| model.gradient(cx, 1.0)).unwrap();
+    }
+    let (found, layout) = (ivon.state().unpadded("hessian"), ivon.state().layout().clone());
+    let mut ratios = vec![];
+    for entry in layout.entries().iter().filter(|e| !e.parameter.frozen()) {
+        for i in 0..entry.parameter.shape().elements() {
+            let (a, _) = Bowl::shape_of(entry.parameter.index(), i);
+            ratios.push(found[entry.start + i] as f64 / a);
+        }
+    }
+    // g · noise / sigma of a quadratic varies by a sqrt(2) around a; h averages about 2 / (1 − beta2) · 4 = 8000 of them.
+    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    assert!((mean - 1.0).abs() < 0.005, "h / a is {mean} on average");
+    assert!(ratios.iter().all(|r| (r - 1.0).abs() < 0.12), "{ratios:?}");
+}

@@ -1,0 +1,194 @@
+//! The state of a model in training: one flat buffer per kind, and the counters from which everything else follows.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::flat::{Entry, Flat, Layout};
+use crate::noise::{self, Noise};
+use crate::optimizers::pass;
+use crate::parameter::{Init, Model, Parameter};
+use rayon::prelude::*;
+use std::rc::Rc;
+
+/// Everything that training changes. [`State::seed`], [`State::step`] and [`State::buffers`] are what a checkpoint has to
+/// keep: the sample is drawn again from them, and the gradient is zero between two steps.
+pub struct State {
+    layout: Rc<Layout>,
+    seed: u64,
+    step: u32,
+    buffers: Vec<(&'static str, Flat)>,
+    /// What the model computes with: the sample of an optimizer that samples, else the mean.
+    pub(crate) weights: Flat,
+    /// What backward passes add to; zero between two steps.
+    pub(crate) gradient: Flat,
+    /// Whether the weights are a buffer of their own rather than the mean itself.
+    pub(crate) own_weights: bool,
+}
+
+impl State {
+    /// The state before the first step: the mean as each parameter's [`Init`] says, drawn from `seed`; everything in `more` zero.
+    /// `sampled` gives the weights a buffer of their own.
+    pub(crate) fn new(model: &impl Model, seed: u64, dtype: DType, more: &[&'static str], sampled: bool) -> State {
+        let layout = Layout::of(model);
+        let buffers: Vec<_> =
+            [&["mean"], more].concat().into_iter().map(|name| (name, Flat::zeros(&layout, DType::F32))).collect();
+        let own_weights = sampled || dtype != DType::F32;
+        let weights = if own_weights { Flat::zeros(&layout, dtype) } else { buffers[0].1.clone() };
+        let gradient = Flat::zeros(&layout, dtype);
+        let mut state = State { layout, seed, step: 0, buffers, weights, gradient, own_weights };
+        state.start();
+        state
+    }
+
+    /// Draws the initial mean.
+    fn start(&mut self) {
+        let noise = Noise::of(self.seed, noise::INITIAL, 0);
+        let layout = self.layout.clone();
+        let entries = layout.entries();
+        let chunks = self.buffers[0].1.as_mut_slice::<f32>().par_chunks_mut(pass::CHUNK);
+        chunks.enumerate().for_each(|(chunk, mean)| {
+            pass::for_parts(entries, chunk, mean.len(), |i, first, range| {
+                let (out, start) = (&mut mean[range], (entries[i].start + first) as u64);
+                match spread(&entries[i].parameter) {
+                    Spread::Constant(value) => out.fill(value as f32),
+                    Spread::Normal(std) => {
+                        noise.fill_normals(start, out);
+                        out.iter_mut().for_each(|x| *x = (*x as f64 * std) as f32);
+                    }
+                    Spread::Uniform(bound) => noise.fill_uniform(start, bound, out),
+                }
+            });
+        });
+    }
+
+    /// Where each parameter lies.
+    pub fn layout(&self) -> &Rc<Layout> {
+        &self.layout
+    }
+
+    /// The seed of the run: the key of all its noise.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Updates done so far.
+    pub fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// Sets the seed; to be used inside `Optimizer::restore`.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
+    /// Sets the number of updates done; to be used inside `Optimizer::restore`.
+    pub fn set_step(&mut self, step: u32) {
+        self.step = step;
+    }
+
+    /// The buffers by name, `mean` first: `hessian`, `momentum` (IVON), `momentum`, `variance` (AdamW), `momentum` (SGD).
+    pub fn buffers(&self) -> impl ExactSizeIterator<Item = (&'static str, &[f32])> {
+        self.buffers.iter().map(|(name, flat)| (*name, flat.as_slice::<f32>()))
+    }
+
+    /// A buffer with its padding; empty if there is none of that name.
+    pub fn buffer(&self, name: &str) -> &[f32] {
+        self.flat(name).map_or(&[], |flat| flat.as_slice::<f32>())
+    }
+
+    /// A buffer to be written; to be used inside `Optimizer::restore`.
+    ///
+    /// # Errors
+    /// If there is none of that name, or a tensor on it is still held.
+    pub fn buffer_mut(&mut self, name: &str) -> Result<&mut [f32]> {
+        let known = self.buffers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("`, `");
+        match self.buffers.iter_mut().find(|(n, _)| *n == name) {
+            Some((name, flat)) => {
+                free(flat, name)?;
+                Ok(flat.as_mut_slice())
+            }
+            None => Err(Error::config(format!("the state has no buffer `{name}`: it has `{known}`"))),
+        }
+    }
+
+    /// A buffer without padding: all parameters in declaration order.
+    pub fn unpadded(&self, name: &str) -> Vec<f32> {
+        let flat = self.buffer(name);
+        self.layout.entries().iter().filter(|_| !flat.is_empty()).flat_map(|e| &flat[e.range()]).copied().collect()
+    }
+
+    /// The mean.
+    pub fn mean(&self) -> &[f32] {
+        self.buffers[0].1.as_slice()
+    }
+
+    /// Bytes of all buffers, the weights and the gradient.
+    pub fn bytes(&self) -> usize {
+        let own = if self.own_weights { self.weights.bytes() } else { 0 };
+        self.buffers.iter().map(|(_, flat)| flat.bytes()).sum::<usize>() + own + self.gradient.bytes()
+    }
+
+    pub(crate) fn flat(&self, name: &str) -> Option<&Flat> {
+        self.buffers.iter().find(|(n, _)| *n == name).map(|(_, flat)| flat)
+    }
+
+    /// All buffers to be written in one pass: those of the state in order, the weights, the gradient.
+    pub(crate) fn parts_mut(&mut self) -> (&mut [(&'static str, Flat)], &mut Flat, &mut Flat) {
+        (&mut self.buffers, &mut self.weights, &mut self.gradient)
+    }
+
+    /// Refuses to go on while somebody holds a tensor on what is about to be written.
+    pub(crate) fn check_free(&self) -> Result<()> {
+        self.buffers.iter().try_for_each(|(name, flat)| free(flat, name))?;
+        free(&self.weights, "weights")?;
+        free(&self.gradient, "gradient")
+    }
+}
+
+fn free(flat: &Flat, name: &str) -> Result<()> {
+    if flat.is_held() {
+        return Err(Error::value(
+            name,
+            "a tensor on one of the parameters is still held, and its memory is about to be written: take its values with \
+             `to_f64` instead of keeping it",
+        ));
+    }
+    Ok(())
+}
+
+/// An [`Init`] with its numbers worked out for a shape.
+#[derive(Clone, Copy)]
+enum Spread {
+    Constant(f64),
+    Normal(f64),
+    Uniform(f64),
+}
+
+fn spread(parameter: &Parameter) -> Spread {
+    let shape = parameter.shape();
+    let fan_in = shape.iter().skip(1).product::<usize>().max(1) as f64;
+    match parameter.init() {
+        Init::Zeros => Spread::Constant(0.0),
+        Init::Ones => Spread::Constant(1.0),
+        Init::Constant(value) => Spread::Constant(value),
+        Init::Normal(std) => Spread::Normal(std),
+        Init::Uniform(bound) => Spread::Uniform(bound),
+        Init::KaimingNormal => Spread::Normal((2.0 / fan_in).sqrt()),
+        Init::KaimingUniform => Spread::Uniform(1.0 / fan_in.sqrt()),
+        Init::XavierUniform => {
+            // Each output sees dimension 0 through every place of the kernel (dimensions 2 and up).
+            let fan_out = shape.iter().enumerate().filter(|(i, _)| *i != 1).map(|(_, d)| *d).product::<usize>() as f64;
+            Spread::Uniform((6.0 / (fan_in + fan_out)).sqrt())
+        }
+    }
+}
+
+/// The weight decay of each parameter: its own, or `weight_decay` on tensors of two or more dimensions and 0 on the rest.
+pub(crate) fn weight_decays(layout: &Layout, weight_decay: f64) -> Vec<f64> {
+    let decay = |e: &Entry| match e.parameter.weight_decay() {
+        _ if e.parameter.frozen() => 0.0,
+        Some(own) => own,
+        None if e.parameter.shape().rank() >= 2 => weight_decay,
+        None => 0.0,
+    };
+    layout.entries().iter().map(decay).collect()
+}
