@@ -39,5 +39,6 @@ pub use tensor::Tensor;
 
 /// What a file with a model needs. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
 pub mod prelude {
+    pub use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Optimizer, Settings, Sgd, SgdConfig};
     pub use crate::{Adjoint, Context, DType, Device, Error, Init, Model, Parameter, Result, Shape, Tensor, variational};
 }
