@@ -38,28 +38,74 @@
 //! * Results do not depend on the number of threads: work is cut by shape.
 //! * Every op has a plain implementation, generic over [`Real`](crate::Real), that serves f64 and that the fast f32 one is checked against.
 
+use crate::signature;
+
 pub mod gradcheck;
 pub mod pointwise;
 
 mod along;
-#[allow(dead_code)]
 mod check;
 mod elementwise;
-#[allow(dead_code)]
+mod entropy;
+mod normalize;
 mod parallel;
-#[allow(dead_code)]
 mod reduce;
 #[cfg(test)]
-#[allow(dead_code)]
 mod specification;
 mod strips;
 
+// The compiler knows their shape rules: they take dimensions, axes and ranges rather than tensors alone.
 pub mod concat;
 pub mod mean;
 pub mod reshape;
 pub mod slice;
 pub mod sum;
 pub mod transpose;
+
+pub mod cross_entropy;
+signature! {
+    pub fn cross_entropy<Rest: Dims, CLASSES>(logits: Tensor<Rest, CLASSES>, targets: Ids<Rest>) -> Tensor<>;
+}
+pub mod cross_entropy_smoothed;
+signature! {
+    pub fn cross_entropy_smoothed<Rest: Dims, CLASSES>(logits: Tensor<Rest, CLASSES>, targets: Ids<Rest>, smoothing: f64) -> Tensor<>;
+}
+pub mod dropout;
+signature! {
+    pub fn dropout<Rest: Dims>(x: Tensor<Rest>, rate: f64) -> Tensor<Rest>;
+}
+pub mod embedding;
+signature! {
+    pub fn embedding<Rest: Dims, ROWS, WIDTH>(ids: Ids<Rest>, weight: Tensor<ROWS, WIDTH>) -> Tensor<Rest, WIDTH>;
+}
+pub mod layer_norm;
+signature! {
+    pub fn layer_norm<Rest: Dims, N>(x: Tensor<Rest, N>, gain: Tensor<N>, bias: Option<Tensor<N>>, eps: f64) -> Tensor<Rest, N>;
+}
+pub mod linear;
+signature! {
+    pub fn linear<Rest: Dims, IN, OUT>(x: Tensor<Rest, IN>, weight: Tensor<OUT, IN>, bias: Option<Tensor<OUT>>) -> Tensor<Rest, OUT>;
+}
+pub mod log_softmax;
+signature! {
+    pub fn log_softmax<Rest: Dims, N>(x: Tensor<Rest, N>) -> Tensor<Rest, N>;
+}
+pub mod matmul;
+signature! {
+    pub fn matmul<Lead: Dims, M, K, N>(a: Tensor<Lead, M, K>, b: Tensor<Lead, K, N>) -> Tensor<Lead, M, N>;
+}
+pub mod mse;
+signature! {
+    pub fn mse<Rest: Dims>(x: Tensor<Rest>, y: Tensor<Rest>) -> Tensor<>;
+}
+pub mod rms_norm;
+signature! {
+    pub fn rms_norm<Rest: Dims, N>(x: Tensor<Rest, N>, gain: Tensor<N>, eps: f64) -> Tensor<Rest, N>;
+}
+pub mod softmax;
+signature! {
+    pub fn softmax<Rest: Dims, N>(x: Tensor<Rest, N>) -> Tensor<Rest, N>;
+}
 
 pub use elementwise::{add_assign, copy};
 

@@ -40,6 +40,24 @@ pub(crate) fn sum_of2<E: Real>(x: &[E], y: &[E], map: impl Fn(E, E) -> E) -> E {
     fold(sums, |a, b| a + b)
 }
 
+/// sum over i of map(x\[i\], y\[i\], z\[i\]), likewise.
+#[inline(always)]
+pub(crate) fn sum_of3<E: Real>([x, y, z]: [&[E]; 3], map: impl Fn(E, E, E) -> E) -> E {
+    let mut sums = [E::default(); LANES];
+    let (x_whole, x_rest) = x.as_chunks::<LANES>();
+    let (y_whole, y_rest) = y.as_chunks::<LANES>();
+    let (z_whole, z_rest) = z.as_chunks::<LANES>();
+    for ((x, y), z) in x_whole.iter().zip(y_whole).zip(z_whole) {
+        for i in 0..LANES {
+            sums[i] += map(x[i], y[i], z[i]);
+        }
+    }
+    for (((sum, x), y), z) in sums.iter_mut().zip(x_rest).zip(y_rest).zip(z_rest) {
+        *sum += map(*x, *y, *z);
+    }
+    fold(sums, |a, b| a + b)
+}
+
 /// The largest element; -infinity where there is none.
 #[inline(always)]
 pub(crate) fn max_of<E: Real>(x: &[E]) -> E {
@@ -54,6 +72,13 @@ pub(crate) fn max_of<E: Real>(x: &[E]) -> E {
         *largest = x.max(*largest);
     }
     fold(largest, |a, b| a.max(b))
+}
+
+/// ln of the sum of e^x, without overflow.
+#[inline(always)]
+pub(crate) fn log_sum_exp<E: Real>(x: &[E]) -> E {
+    let max = max_of(x);
+    max + sum_of(x, |x| (x - max).exp()).ln()
 }
 
 #[inline(always)]

@@ -1,0 +1,40 @@
+//! Cross-entropy of logits, fused with softmax.
+
+#[cfg(test)]
+mod tests;
+
+use super::entropy;
+
+use crate::{Adjoint, Context, Result, Tensor};
+
+pub use super::entropy::IGNORE;
+
+/// Logits, targets and the log-sum-exp of every row.
+#[derive(Debug)]
+pub struct Saved(entropy::Saved);
+
+/// The mean over rows of ln(sum of e^z) - z_t, for the logits z \[.., CLASSES\] and the target t of each row: the negative
+/// log-likelihood in nats. Rows whose target is [`IGNORE`] do not count.
+///
+/// # Errors
+/// [`crate::Error::Id`] if a target is not below CLASSES; if shapes do not fit or no target counts.
+pub fn forward(cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    Ok(forward_saving(cx, logits, targets)?.0)
+}
+
+/// [`forward`], and what [`backward`] reads.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_saving(cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<(Tensor, Saved)> {
+    let (loss, saved) = entropy::forward("cross_entropy", cx, logits, targets, 0.0)?;
+    Ok((loss, Saved(saved)))
+}
+
+/// `d_logits += d_loss / rows · (softmax(z) - onehot(t))`, in place of the logits where nothing else reads them.
+///
+/// # Errors
+/// As [`Adjoint::target`].
+pub fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mut Adjoint) -> Result<()> {
+    entropy::backward(cx, saved.0, d_loss, d_logits)
+}

@@ -1,0 +1,105 @@
+//! Embedding: rows of a table.
+
+#[cfg(test)]
+mod tests;
+
+use super::parallel::{pieces, rows_a_task};
+use super::{check, with_real};
+use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor, versions};
+
+/// The ids, and the shape of the table.
+#[derive(Debug)]
+pub struct Saved {
+    ids: Tensor,
+    table: Shape,
+}
+
+/// y\[.., c\] = weight\[ids\[..\], c\], with `weight` \[ROWS, WIDTH\].
+///
+/// # Errors
+/// [`Error::Id`] if an id is not below ROWS; if `weight` does not have two dimensions.
+pub fn forward(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    const AT: &str = "embedding";
+    check::ids(AT, "ids", ids)?;
+    check::float(AT, cx, &[("weight", weight)])?;
+    if weight.shape().rank() != 2 {
+        return Err(Error::shape(
+            AT,
+            format!("`weight` is {} where two dimensions, [ROWS, WIDTH], are expected", weight.shape()),
+        ));
+    }
+    let (rows, width) = (weight.dim(0), weight.dim(1));
+    let mut dims = ids.shape().to_vec();
+    dims.push(width);
+    if dims.len() > crate::MAX_RANK {
+        return Err(Error::shape(AT, format!("`ids` is {}: a tensor has at most {} dimensions", ids.shape(), crate::MAX_RANK)));
+    }
+    let mut y = cx.empty(Shape::new(&dims))?;
+    if !cx.planning() {
+        let ids = ids.as_slice::<u32>();
+        if let Some(position) = ids.iter().position(|id| *id as usize >= rows) {
+            return Err(Error::Id { at: AT.into(), id: ids[position], position, limit: rows });
+        }
+        with_real!(cx.dtype(), E => look_up(ids, weight.as_slice::<E>(), width, y.as_mut_slice::<E>()));
+    }
+    Ok(y)
+}
+
+/// [`forward`], and what [`backward`] reads.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_saving(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<(Tensor, Saved)> {
+    Ok((forward(cx, ids, weight)?, Saved { ids: ids.clone(), table: *weight.shape() }))
+}
+
+/// `d_weight[id] +=` the sum of the rows of `d_y` at which `id` stands, in their order.
+///
+/// # Errors
+/// As [`Adjoint::target`].
+pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_weight: &mut Adjoint) -> Result<()> {
+    let Saved { ids, table } = saved;
+    if let Some((d_weight, add)) = d_weight.target(cx, table)?
+        && !cx.planning()
+    {
+        with_real!(cx.dtype(), E => {
+            scatter(ids.as_slice::<u32>(), d_y.as_slice::<E>(), table[1], d_weight.as_mut_slice::<E>(), add);
+        });
+    }
+    Ok(())
+}
+
+fn look_up<E: Real>(ids: &[u32], weight: &[E], width: usize, y: &mut [E]) {
+    let rows = rows_a_task(width);
+    pieces(y, rows * width.max(1), |task, y| {
+        for (id, y) in ids[task * rows..].iter().zip(y.chunks_exact_mut(width)) {
+            y.copy_from_slice(&weight[*id as usize * width..][..width]);
+        }
+    });
+}
+
+/// Every task owns some rows of the table and looks through all ids: no two write to the same row, and the order of the sum
+/// is that of the ids.
+fn scatter<E: Real>(ids: &[u32], d_y: &[E], width: usize, d_weight: &mut [E], add: bool) {
+    let table = d_weight.len() / width.max(1);
+    let rows = table.div_ceil(64).max(1);
+    pieces(d_weight, rows * width.max(1), |task, d_weight| {
+        if !add {
+            d_weight.fill(E::default());
+        }
+        let owned = task * rows..((task + 1) * rows).min(table);
+        for (id, d_y) in ids.iter().zip(d_y.chunks_exact(width)) {
+            if owned.contains(&(*id as usize)) {
+                add_row(d_y, &mut d_weight[(*id as usize - owned.start) * width..][..width]);
+            }
+        }
+    });
+}
+
+versions! {
+    fn add_row<{E: Real} {E}>(x: &[E], y: &mut [E]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y += *x;
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Cross-entropy fused with softmax: what both forms of it are made of.
+//!
+//! Per row of logits z with target t and smoothing s: loss = lse(z) - (1 - s) z_t - s mean(z), and
+//! d_z = softmax(z) - (1 - s) onehot(t) - s / CLASSES. Rows whose target is [`IGNORE`] count nothing.
+
+use super::parallel::{pieces, pieces2, rows_a_task};
+use super::reduce::{log_sum_exp, sum_of};
+use super::{check, with_real};
+use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor, versions};
+
+/// The target of a row that does not count: what padding is labelled with.
+pub const IGNORE: u32 = u32::MAX;
+
+/// What the backward pass reads.
+#[derive(Debug)]
+pub(super) struct Saved {
+    logits: Tensor,
+    targets: Tensor,
+    /// ln of the sum of e^z, for every row.
+    lse: Tensor,
+    smoothing: f64,
+}
+
+pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor, smoothing: f64) -> Result<(Tensor, Saved)> {
+    check::float(at, cx, &[("logits", logits)])?;
+    check::ids(at, "targets", targets)?;
+    check::rank(at, ("logits", logits.shape()), 1)?;
+    let (lead, classes) = (Shape::new(&logits.shape()[..logits.shape().rank() - 1]), logits.shape().last());
+    check::shape(at, ("targets", targets.shape()), lead, &format!("because `logits` is {}", logits.shape()))?;
+    let rows = lead.elements();
+    let mut loss = cx.empty([])?;
+    let mut lse = cx.empty([rows])?;
+    let mut losses = cx.empty([rows])?;
+    if !cx.planning() {
+        let ids = targets.as_slice::<u32>();
+        if let Some(position) = ids.iter().position(|id| *id as usize >= classes && *id != IGNORE) {
+            return Err(Error::Id { at: at.into(), id: ids[position], position, limit: classes });
+        }
+        let counted = counted(ids);
+        if counted == 0 {
+            return Err(Error::value(at, "no target counts: the mean of no losses is not a number"));
+        }
+        with_real!(cx.dtype(), E => {
+            let (lse, losses) = (lse.as_mut_slice::<E>(), losses.as_mut_slice::<E>());
+            let logits = logits.as_slice::<E>();
+            let task = rows_a_task(classes);
+            pieces2((lse, task), (losses, task), |i, lse, losses| {
+                let rows = i * task..i * task + lse.len();
+                lose(&logits[rows.start * classes..rows.end * classes], &ids[rows], lse, losses, E::of(smoothing));
+            });
+            // In f64: the sum of many losses.
+            let sum: f64 = losses.iter().map(|loss| loss.to_f64()).sum();
+            loss.as_mut_slice::<E>()[0] = E::of(sum / counted as f64);
+        });
+    }
+    Ok((loss, Saved { logits: logits.clone(), targets: targets.clone(), lse, smoothing }))
+}
+
+fn counted(ids: &[u32]) -> usize {
+    ids.iter().filter(|id| **id != IGNORE).count()
+}
+
+versions! {
+    fn lose<{E: Real} {E}>(logits: &[E], ids: &[u32], lse: &mut [E], losses: &mut [E], smoothing: E) {
+        let classes = logits.len() / ids.len();
+        for (((z, id), lse), loss) in logits.chunks_exact(classes).zip(ids).zip(lse).zip(losses) {
+            if *id == IGNORE {
+                (*lse, *loss) = (E::default(), E::default());
+                continue;
+            }
+            *lse = log_sum_exp(z);
+            let target = z[*id as usize];
+            *loss = *lse - target;
+            if smoothing > E::default() {
+                let mean = sum_of(z, |z| z) / E::of(classes as f64);
+                *loss = *lse - (E::of(1.0) - smoothing) * target - smoothing * mean;
+            }
+        }
+    }
+}
+
+/// In place of the logits, where nothing else reads them.
+pub(super) fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mut Adjoint) -> Result<()> {
+    let Saved { mut logits, targets, lse, smoothing } = saved;
+    if !d_logits.wanted() {
+        return Ok(());
+    }
+    if d_logits.is_empty() && logits.is_unique() {
+        if !cx.planning() {
+            let classes = logits.shape().last();
+            with_real!(cx.dtype(), E => {
+                let rows = Rows::<E>::new(&targets, &lse, &d_loss, smoothing, classes);
+                let task = rows_a_task(classes);
+                pieces(logits.as_mut_slice::<E>(), task * classes.max(1), |i, z| rows.in_place(i * task, z, classes));
+            });
+        }
+        return d_logits.add(cx, logits);
+    }
+    if let Some((d_logits, add)) = d_logits.target(cx, *logits.shape())?
+        && !cx.planning()
+    {
+        let classes = logits.shape().last();
+        with_real!(cx.dtype(), E => {
+            let rows = Rows::<E>::new(&targets, &lse, &d_loss, smoothing, classes);
+            let (z, task) = (logits.as_slice::<E>(), rows_a_task(classes));
+            pieces(d_logits.as_mut_slice::<E>(), task * classes.max(1), |i, d_z| {
+                rows.aside(i * task, &z[i * task * classes..][..d_z.len()], d_z, classes, add);
+            });
+        });
+    }
+    Ok(())
+}
+
+/// What the gradient of a row depends on besides its logits.
+struct Rows<'a, E> {
+    targets: &'a [u32],
+    lse: &'a [E],
+    /// (scale, scale · s / CLASSES, scale · (1 - s)) with scale = d_loss / counted, for
+    /// d_z = scale · (softmax(z) - s / CLASSES - (1 - s) onehot(t)).
+    weights: [E; 3],
+}
+
+impl<'a, E: Real> Rows<'a, E> {
+    fn new(targets: &'a Tensor, lse: &'a Tensor, d_loss: &Tensor, smoothing: f64, classes: usize) -> Self {
+        let targets = targets.as_slice();
+        let scale = d_loss.as_slice::<E>()[0].to_f64() / counted(targets) as f64;
+        let weights = [scale, scale * smoothing / classes as f64, scale * (1.0 - smoothing)].map(E::of);
+        Rows { targets, lse: lse.as_slice(), weights }
+    }
+
+    fn in_place(&self, first: usize, z: &mut [E], classes: usize) {
+        for (row, z) in z.chunks_exact_mut(classes).enumerate() {
+            match self.targets[first + row] {
+                IGNORE => z.fill(E::default()),
+                target => {
+                    soften(z, self.lse[first + row], self.weights);
+                    z[target as usize] -= self.weights[2];
+                }
+            }
+        }
+    }
+
+    fn aside(&self, first: usize, z: &[E], d_z: &mut [E], classes: usize, add: bool) {
+        if !add {
+            d_z.fill(E::default());
+        }
+        for (row, (z, d_z)) in z.chunks_exact(classes).zip(d_z.chunks_exact_mut(classes)).enumerate() {
+            let target = self.targets[first + row];
+            if target != IGNORE {
+                soften_aside(z, d_z, self.lse[first + row], self.weights);
+                d_z[target as usize] -= self.weights[2];
+            }
+        }
+    }
+}
+
+versions! {
+    fn soften<{E: Real} {E}>(z: &mut [E], lse: E, weights: [E; 3]) {
+        for z in z.iter_mut() {
+            *z = (*z - lse).exp() * weights[0] - weights[1];
+        }
+    }
+}
+
+versions! {
+    fn soften_aside<{E: Real} {E}>(z: &[E], d_z: &mut [E], lse: E, weights: [E; 3]) {
+        for (d_z, z) in d_z.iter_mut().zip(z) {
+            *d_z += (*z - lse).exp() * weights[0] - weights[1];
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Linear: y = x Wᵀ + b.
+
+#[cfg(test)]
+mod tests;
+
+use super::{check, elementwise, reduce, with_real};
+use crate::matmul::{Matrix, multiply};
+use crate::{Adjoint, Context, Error, Result, Tensor};
+
+/// The operands.
+#[derive(Debug)]
+pub struct Saved {
+    x: Tensor,
+    weight: Tensor,
+}
+
+/// y = x Wᵀ + b over the last axis of `x` \[.., IN\], with `weight` \[OUT, IN\] and `bias` \[OUT\].
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (outputs, inputs) = check_shapes(cx, x, weight, bias)?;
+    let mut y = cx.empty(x.shape().with_last(outputs))?;
+    if !cx.planning() {
+        let rows = x.shape().rows();
+        with_real!(cx.dtype(), E => {
+            let (x, weight) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(weight.as_slice::<E>(), outputs, inputs));
+            let y = y.as_mut_slice::<E>();
+            if let Some(bias) = bias {
+                elementwise::repeat_slice(bias.as_slice::<E>(), y);
+            }
+            multiply(x, weight.transposed(), y, outputs, bias.is_some());
+        });
+    }
+    Ok(y)
+}
+
+/// [`forward`], and what [`backward`] reads.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_saving(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<(Tensor, Saved)> {
+    Ok((forward(cx, x, weight, bias)?, Saved { x: x.clone(), weight: weight.clone() }))
+}
+
+/// `d_x += d_y W`, `d_weight += d_yᵀ x`, `d_bias +=` the sum of the rows of `d_y`.
+///
+/// # Errors
+/// As [`Adjoint::target`].
+pub fn backward(
+    cx: &Context,
+    saved: Saved,
+    d_y: Tensor,
+    d_x: &mut Adjoint,
+    d_weight: &mut Adjoint,
+    d_bias: &mut Adjoint,
+) -> Result<()> {
+    let Saved { x, weight } = saved;
+    let (outputs, inputs) = (weight.dim(0), weight.dim(1));
+    let (shape, rows) = (*x.shape(), x.shape().rows());
+    if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())?
+        && !cx.planning()
+    {
+        with_real!(cx.dtype(), E => {
+            let (x, d_y) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(d_y.as_slice::<E>(), rows, outputs));
+            multiply(d_y.transposed(), x, d_weight.as_mut_slice::<E>(), inputs, add);
+        });
+    }
+    drop(x);
+    if let Some((d_bias, add)) = d_bias.target(cx, [outputs])? {
+        reduce::sum_rows(cx, &d_y, d_bias, add)?;
+    }
+    if let Some((d_x, add)) = d_x.target(cx, shape)?
+        && !cx.planning()
+    {
+        with_real!(cx.dtype(), E => {
+            let (d_y, weight) = (Matrix::new(d_y.as_slice::<E>(), rows, outputs), Matrix::new(weight.as_slice::<E>(), outputs, inputs));
+            multiply(d_y, weight, d_x.as_mut_slice::<E>(), inputs, add);
+        });
+    }
+    Ok(())
+}
+
+/// (OUT, IN).
+fn check_shapes(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<(usize, usize)> {
+    const AT: &str = "linear";
+    check::float(AT, cx, &[("x", x), ("weight", weight)])?;
+    check::rank(AT, ("x", x.shape()), 1)?;
+    if weight.shape().rank() != 2 {
+        return Err(Error::shape(AT, format!("`weight` is {} where two dimensions, [OUT, IN], are expected", weight.shape())));
+    }
+    let (outputs, inputs) = (weight.dim(0), weight.dim(1));
+    if x.shape().last() != inputs {
+        let message =
+            format!("`x` is {} but `weight` is {}: the last dimension of `x` must be {inputs}", x.shape(), weight.shape());
+        return Err(Error::shape(AT, message));
+    }
+    if let Some(bias) = bias {
+        check::float(AT, cx, &[("bias", bias)])?;
+        check::shape(AT, ("bias", bias.shape()), [outputs], &format!("because `weight` is {}", weight.shape()))?;
+    }
+    Ok((outputs, inputs))
+}

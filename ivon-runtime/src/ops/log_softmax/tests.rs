@@ -1,0 +1,27 @@
+use super::*;
+use crate::ops::specification::{f32_context, numbers, refused, specify};
+
+#[test]
+fn gradients_and_precision() {
+    specify!(
+        [numbers([2, 3, 5])],
+        [numbers([7, 53, 131])],
+        2e-6, // d_x sums 131 terms
+        |cx, [x]| forward_saving(cx, x),
+        |cx, saved, d_y, [d_x]| backward(cx, saved, d_y, d_x)
+    );
+}
+
+#[test]
+fn large_numbers_do_not_overflow() {
+    let cx = f32_context();
+    let x = Tensor::from_slice(&[1000.0f32, 1000.0, -1000.0], [3]).unwrap();
+    let y = forward(&cx, &x).unwrap().to_f64();
+    assert!((y[0] + 2f64.ln()).abs() < 1e-4 && (y[2] + 2000.0).abs() < 1.0);
+}
+
+#[test]
+fn a_scalar_is_refused() {
+    let cx = f32_context();
+    refused(forward(&cx, &cx.zeros([]).unwrap()), &["log_softmax", "`x` is []", "1 dimension"]);
+}

@@ -1,0 +1,30 @@
+use crate::ops::reduce::{max_of, sum_of, sum_of2};
+use crate::{Real, versions};
+
+versions! {
+    pub(super) fn forward<{E: Real} {E}>(x: &[E], y: &mut [E], width: usize) {
+        for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+            let max = max_of(x);
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = (*x - max).exp();
+            }
+            let scale = E::of(1.0) / sum_of(y, |y| y);
+            for y in y.iter_mut() {
+                *y *= scale;
+            }
+        }
+    }
+}
+
+versions! {
+    pub(super) fn backward<{E: Real} {E}>(rows: (&[E], &[E]), d_x: &mut [E], width: usize, add: bool) {
+        let rows = rows.0.chunks_exact(width).zip(rows.1.chunks_exact(width));
+        for ((y, d_y), d_x) in rows.zip(d_x.chunks_exact_mut(width)) {
+            let sum = sum_of2(y, d_y, |y, d_y| y * d_y);
+            for ((d_x, y), d_y) in d_x.iter_mut().zip(y).zip(d_y) {
+                let value = *y * (*d_y - sum);
+                *d_x = if add { *d_x + value } else { value };
+            }
+        }
+    }
+}
