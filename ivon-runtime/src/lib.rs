@@ -5,6 +5,7 @@
 extern crate self as ivon_runtime;
 
 mod adjoint;
+pub mod blr;
 mod context;
 mod dtype;
 mod error;
