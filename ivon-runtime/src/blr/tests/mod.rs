@@ -4,6 +4,7 @@ mod conjugate;
 mod descent;
 mod estimators;
 mod families;
+mod optimizers;
 mod problems;
 mod rule;
 mod truth;
