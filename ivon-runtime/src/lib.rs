@@ -19,11 +19,13 @@ pub mod optimizers;
 mod parameter;
 mod posterior;
 mod real;
+mod schedule;
 mod shape;
 pub mod simd;
 mod state;
 mod tensor;
 mod threads;
+pub mod trainer;
 
 pub use adjoint::Adjoint;
 pub use context::{Context, Device, Pass, Stream};
@@ -34,6 +36,7 @@ pub use ivon_macros::{__finish, __with_struct, signature, variational};
 pub use ops::gradcheck;
 pub use parameter::{Builder, Differentiable, Init, Model, Options, Parameter, Saved, method};
 pub use posterior::{LogAverage, Posterior};
+pub use schedule::{Decay, Schedule};
 pub use shape::{MAX_RANK, Shape};
 pub use state::State;
 pub use tensor::Tensor;
@@ -41,5 +44,8 @@ pub use tensor::Tensor;
 /// What a file with a model needs. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
 pub mod prelude {
     pub use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Optimizer, Settings, Sgd, SgdConfig};
-    pub use crate::{Adjoint, Context, DType, Device, Error, Init, Model, Parameter, Result, Shape, Tensor, variational};
+    pub use crate::trainer::Trainer;
+    pub use crate::{
+        Adjoint, Context, DType, Device, Error, Init, Model, Parameter, Result, Schedule, Shape, Tensor, variational,
+    };
 }
