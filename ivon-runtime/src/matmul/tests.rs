@@ -129,6 +129,20 @@ fn parts_of_larger_matrices_are_multiplied_in_blocks() {
     assert!(found.iter().all(|x| x.is_finite()));
 }
 
+/// Too much of A to be packed at once: blocks of k take turns in two buffers. Every 97th element is checked.
+#[test]
+fn long_sums_are_added_up_block_by_block() {
+    let (m, n, k) = (530, 500, 8200);
+    let (a, b) = (numbers::<f32>(m * k, 1), numbers::<f32>(k * n, 2));
+    let mut c = vec![1.0f32; m * n];
+    multiply(Matrix::new(&a, m, k), Matrix::new(&b, n, k).transposed(), &mut c, n, true);
+    for (at, found) in c.iter().enumerate().step_by(97) {
+        let (row, column) = (&a[at / n * k..][..k], &b[at % n * k..][..k]);
+        let expected = 1.0 + row.iter().zip(column).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        assert!((expected - f64::from(*found)).abs() < 1e-3, "element {at}: expected {expected}, found {found}");
+    }
+}
+
 #[test]
 fn matrices_that_are_contiguous_along_no_axis_are_multiplied() {
     let data = numbers::<f32>(400, 1);

@@ -73,52 +73,66 @@ impl<A: Operand, B: Operand> Product<A, B> {
         const ROWS: usize = MR * 288;
         /// Rows of A packed by one task.
         const GROUP: usize = MR * 8;
+        /// Elements up to which a block of A has all of k: then a task finishes its columns of C while they are in the cache.
+        const WHOLE: usize = 1 << 22;
         let Product { m, n, k, .. } = self;
         let width = self.tile_width(threads);
         let depth = KN::BLOCK * KN::K;
-        let k_blocks = k.div_ceil(depth);
-        let blocks = m.div_ceil(ROWS) * k_blocks;
-        // Rows and k steps of a block.
-        let block = |i: usize| (part(i / k_blocks, ROWS, m), part(i % k_blocks, depth, k));
-        let groups = |i: usize| if i < blocks { block(i).0.count.div_ceil(GROUP) } else { 0 };
+        let span = if m * k.div_ceil(KN::K) <= WHOLE { k } else { depth };
+        let spans = k.div_ceil(span);
+        let blocks = m.div_ceil(ROWS) * spans;
+        // Rows and k steps of a block; the k steps are cut into slices of `depth`, which lie in its buffer one after the other.
+        let block = |i: usize| (part(i / spans, ROWS, m), part(i % spans, span, k));
+        let slices = |steps: Range| (0..steps.count.div_ceil(depth)).map(move |i| part(i, depth, steps.count));
+        let slice_at = |rows: Range, slice: Range| rows.count.next_multiple_of(MR) * (slice.start / KN::K);
+        let groups = |i: usize| block(i).0.count.div_ceil(GROUP);
+        let packs = |i: usize| if i < blocks { groups(i) * block(i).1.count.div_ceil(depth) } else { 0 };
         let tiles = |stage: usize| if stage > 0 { n.div_ceil(width) } else { 0 };
-        let lanes = KN::BLOCK.min(k.div_ceil(KN::K));
-        let size = ROWS.min(m.next_multiple_of(MR)) * lanes;
-        scratch::with(Buffer::Shared, 2 * size, |panels| {
+        let size = ROWS.min(m.next_multiple_of(MR)) * span.div_ceil(KN::K);
+        scratch::with(Buffer::Shared, blocks.min(2) * size, |panels| {
             let panels = Shared(panels.as_mut_ptr());
             let buffer = |i: usize| panels.at(i % 2 * size);
-            let pack = |i: usize, group: usize| {
+            let pack = |i: usize, task: usize| {
                 let (rows, steps) = block(i);
-                let group = part(group, GROUP, rows.count);
-                let to = buffer(i).wrapping_add(group.start * steps.count.div_ceil(KN::K));
+                let group = part(task % groups(i), GROUP, rows.count);
+                let slice = part(task / groups(i), depth, steps.count);
+                let to = buffer(i).wrapping_add(slice_at(rows, slice) + group.start * slice.count.div_ceil(KN::K));
                 let at = Range { start: rows.start + group.start, count: group.count };
-                // SAFETY: rows and steps lie in A. GROUP is a multiple of MR, so that the group's panels end before `size`, and no other task
-                // of this stage writes them. Those that read this buffer did so in the stage before the last.
-                unsafe { KN::pack::<A, MR>(self.a, to, at, steps) };
+                // SAFETY: rows and steps lie in A. GROUP is a multiple of MR and `depth` one of K, so that the group's panels end before those of
+                // the next group and slice, the last before `size`, and no other task of this stage writes them. Those that
+                // read this buffer did so in the stage before the last.
+                unsafe { KN::pack::<A, MR>(self.a, to, at, Range { start: steps.start + slice.start, count: slice.count }) };
             };
             let multiply = |i: usize, tile: usize| {
                 let (rows, steps) = block(i);
                 let at = part(tile, width, n);
-                scratch::with(Buffer::Right, width * lanes, |b| {
-                    let lanes = steps.count.div_ceil(KN::K);
-                    // SAFETY: columns and steps lie in B, and `width` is a multiple of NR. Block `i` of A was packed in the stage before this one. The
-                    // columns of C are this task's alone in this stage.
-                    unsafe {
-                        KN::pack::<B, NR>(self.b, b.as_mut_ptr(), at, steps);
-                        let c = self.c.at(rows.start * self.row_stride + at.start);
-                        let add = self.accumulate || steps.start > 0;
-                        let panels = Panels { lanes, a: buffer(i), b: b.as_ptr(), c, row_stride: self.row_stride, add };
-                        panels.multiply::<KN>(rows.count, at.count);
+                scratch::with(Buffer::Right, width * KN::BLOCK, |b| {
+                    for slice in slices(steps) {
+                        let start = steps.start + slice.start;
+                        // SAFETY: columns and steps lie in B, and `width` is a multiple of NR. Block `i` of A was packed in the stage before this one.
+                        // The columns of C are this task's alone in this stage.
+                        unsafe {
+                            KN::pack::<B, NR>(self.b, b.as_mut_ptr(), at, Range { start, count: slice.count });
+                            let panels = Panels {
+                                lanes: slice.count.div_ceil(KN::K),
+                                a: buffer(i).wrapping_add(slice_at(rows, slice)),
+                                b: b.as_ptr(),
+                                c: self.c.at(rows.start * self.row_stride + at.start),
+                                row_stride: self.row_stride,
+                                add: self.accumulate || start > 0,
+                            };
+                            panels.multiply::<KN>(rows.count, at.count);
+                        }
                     }
                 });
             };
             run_stages(
                 threads,
                 blocks + 1,
-                |stage| tiles(stage) + groups(stage),
+                |stage| tiles(stage) + packs(stage),
                 |stage, task| match task.checked_sub(tiles(stage)) {
                     None => multiply(stage - 1, task),
-                    Some(group) => pack(stage, group),
+                    Some(task) => pack(stage, task),
                 },
             );
         });
