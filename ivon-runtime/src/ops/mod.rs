@@ -44,6 +44,7 @@ pub mod gradcheck;
 pub mod pointwise;
 
 mod along;
+mod attend;
 mod check;
 mod elementwise;
 mod entropy;
@@ -62,6 +63,14 @@ pub mod slice;
 pub mod sum;
 pub mod transpose;
 
+pub mod attention;
+signature! {
+    pub fn attention<const HEADS: usize, B, T, SIZE>(qkv: Tensor<B, T, { 3 * HEADS * SIZE }>) -> Tensor<B, T, { HEADS * SIZE }>;
+}
+pub mod causal_attention;
+signature! {
+    pub fn causal_attention<const HEADS: usize, B, T, SIZE>(qkv: Tensor<B, T, { 3 * HEADS * SIZE }>) -> Tensor<B, T, { HEADS * SIZE }>;
+}
 pub mod cross_entropy;
 signature! {
     pub fn cross_entropy<Rest: Dims, CLASSES>(logits: Tensor<Rest, CLASSES>, targets: Ids<Rest>) -> Tensor<>;

@@ -1,0 +1,82 @@
+//! The one product that all of attention is made of, in registers.
+
+use crate::Real;
+
+/// Queries, and keys, a block.
+pub(super) const BLOCK: usize = 64;
+/// Rows of a register tile. With 16 or 32 columns it takes half of the vector registers of AVX-512.
+pub(super) const ROWS: usize = 4;
+
+/// A block of scores.
+pub(super) type Scores<E> = [[E; BLOCK]; BLOCK];
+
+/// Element (i, k) of an operand is `data[i * row + k * step]`.
+#[derive(Clone, Copy)]
+pub(super) struct Left<'a, E> {
+    pub data: &'a [E],
+    pub row: usize,
+    pub step: usize,
+}
+
+/// C\[i, j\] += sum over k < depth of A\[i, k\] B\[k, j\], for [`ROWS`] rows i and `W` columns j; the sums run in the order of k.
+/// B and C are row-major with the given distance of rows.
+#[inline(always)]
+pub(super) fn product<E: Real, const W: usize>(depth: usize, a: Left<E>, b: (&[E], usize), c: (&mut [E], usize)) {
+    let ((b, b_row), (c, c_row)) = (b, c);
+    if depth == 0 {
+        return;
+    }
+    assert!((ROWS - 1) * a.row + (depth - 1) * a.step < a.data.len());
+    assert!((depth - 1) * b_row + W <= b.len());
+    let mut sums = [[E::default(); W]; ROWS];
+    for i in 0..ROWS {
+        sums[i].copy_from_slice(&c[i * c_row..][..W]);
+    }
+    for k in 0..depth {
+        // SAFETY: the row ends at k * b_row + W, at most the length that was asserted above.
+        let b = unsafe { &*b.as_ptr().add(k * b_row).cast::<[E; W]>() };
+        for i in 0..ROWS {
+            // SAFETY: i < ROWS and k < depth, so the index is at most the one that was asserted above.
+            let x = unsafe { *a.data.get_unchecked(i * a.row + k * a.step) };
+            for j in 0..W {
+                sums[i][j] += x * b[j];
+            }
+        }
+    }
+    for i in 0..ROWS {
+        c[i * c_row..][..W].copy_from_slice(&sums[i]);
+    }
+}
+
+/// scores = A B for a block of queries, row-major with distance `row`, and a transposed block of keys, \[size, BLOCK\].
+#[inline(always)]
+pub(super) fn scores<E: Real>(a: &[E], row: usize, b: &[E], size: usize, scores: &mut Scores<E>) {
+    *scores = [[E::default(); BLOCK]; BLOCK];
+    let scores = scores.as_flattened_mut();
+    for i in (0..BLOCK).step_by(ROWS) {
+        for j in (0..BLOCK).step_by(32) {
+            let left = Left { data: &a[i * row..], row, step: 1 };
+            product::<E, 32>(size, left, (&b[j..], BLOCK), (&mut scores[i * BLOCK + j..], BLOCK));
+        }
+    }
+}
+
+/// C += A B for a block of rows of C, \[BLOCK, columns\]: A is a block of scores or its transpose, B \[BLOCK, columns\].
+#[inline(always)]
+pub(super) fn weigh<E: Real, const W: usize>(weights: &Scores<E>, transposed: bool, b: &[E], columns: usize, c: &mut [E]) {
+    let weights = weights.as_flattened();
+    let (row, step) = if transposed { (1, BLOCK) } else { (BLOCK, 1) };
+    for i in (0..BLOCK).step_by(ROWS) {
+        for j in (0..columns).step_by(W) {
+            let left = Left { data: &weights[i * row..], row, step };
+            product::<E, W>(BLOCK, left, (&b[j..], columns), (&mut c[i * columns + j..], columns));
+        }
+    }
+}
+
+/// Below which key of its block at `first_key` a query attends.
+#[inline(always)]
+pub(super) fn visible(length: usize, causal: bool, query: usize, first_key: usize) -> usize {
+    let end = if causal { (query + 1).min(length) } else { length };
+    end.saturating_sub(first_key).min(BLOCK)
+}
