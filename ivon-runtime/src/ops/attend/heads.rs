@@ -1,6 +1,7 @@
 //! Where the heads lie in the tensors, and how threads share them.
 
-use super::tile::BLOCK;
+use super::tile::{BLOCK, NARROW, WIDE};
+use crate::simd::{Level, level};
 use crate::{Real, Shape};
 use rayon::prelude::*;
 use std::marker::PhantomData;
@@ -28,14 +29,14 @@ impl Geometry {
         self.length.next_multiple_of(BLOCK)
     }
 
-    /// Columns of a register tile.
-    pub fn lanes(&self) -> usize {
-        if self.size <= 16 { 16 } else { 32 }
+    /// Columns of a register tile of outputs.
+    pub fn columns(&self) -> usize {
+        if self.size <= NARROW || level() < Level::Avx512 { NARROW } else { WIDE }
     }
 
     /// SIZE in whole register tiles.
     pub fn padded_size(&self) -> usize {
-        self.size.next_multiple_of(self.lanes())
+        self.size.next_multiple_of(self.columns())
     }
 
     /// Elements of q, k or v of one head, packed with padding.

@@ -17,6 +17,7 @@ mod tile;
 use super::{check, with_real};
 use crate::{Adjoint, Context, Error, Result, Tensor};
 use heads::{Geometry, SharedMut};
+use tile::{NARROW, WIDE};
 
 /// What the backward pass reads.
 #[derive(Debug)]
@@ -48,9 +49,9 @@ pub(super) fn forward(at: &str, cx: &Context, heads: usize, qkv: &Tensor, causal
         with_real!(cx.dtype(), E => {
             let (out, lse) = (SharedMut::new(y.as_mut_slice::<E>()), SharedMut::new(lse.as_mut_slice::<E>()));
             let qkv = qkv.as_slice::<E>();
-            geometry.for_each_head(workspace.as_mut_slice::<E>(), |head, workspace| match geometry.lanes() {
-                16 => forward::head::<E, 16>(geometry, head, qkv, out, lse, workspace),
-                _ => forward::head::<E, 32>(geometry, head, qkv, out, lse, workspace),
+            geometry.for_each_head(workspace.as_mut_slice::<E>(), |head, workspace| match geometry.columns() {
+                WIDE => forward::head::<E, WIDE>(geometry, head, qkv, out, lse, workspace),
+                _ => forward::head::<E, NARROW>(geometry, head, qkv, out, lse, workspace),
             });
         });
     }
@@ -67,9 +68,9 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjo
         with_real!(cx.dtype(), E => {
             let d_qkv = SharedMut::new(d_qkv.as_mut_slice::<E>());
             let inputs = backward::Inputs { qkv: qkv.as_slice::<E>(), y: y.as_slice(), lse: lse.as_slice(), d_y: d_y.as_slice() };
-            geometry.for_each_head(workspace.as_mut_slice::<E>(), |head, workspace| match geometry.lanes() {
-                16 => backward::head::<E, 16>(geometry, head, inputs, d_qkv, add, workspace),
-                _ => backward::head::<E, 32>(geometry, head, inputs, d_qkv, add, workspace),
+            geometry.for_each_head(workspace.as_mut_slice::<E>(), |head, workspace| match geometry.columns() {
+                WIDE => backward::head::<E, WIDE>(geometry, head, inputs, d_qkv, add, workspace),
+                _ => backward::head::<E, NARROW>(geometry, head, inputs, d_qkv, add, workspace),
             });
         });
     }

@@ -1,27 +1,32 @@
-//! The one product that all of attention is made of, in registers.
+//! The one product that all of attention is made of, in registers. Each sum runs in a fixed order, whatever the tile.
 
-use crate::Real;
+use crate::simd::{Level, level};
+use crate::{Real, versions};
 
 /// Queries, and keys, a block.
 pub(super) const BLOCK: usize = 64;
-/// Rows of a register tile. With 16 or 32 columns it takes half of the vector registers of AVX-512.
-pub(super) const ROWS: usize = 4;
+/// Rows of a register tile.
+const ROWS: usize = 4;
+/// Columns of a register tile: 64 fill half of the registers of AVX-512, 16 those of AVX2. The numbers between are worse: LLVM
+/// unrolls their loops before it could vectorise them.
+pub(super) const WIDE: usize = 64;
+pub(super) const NARROW: usize = 16;
 
 /// A block of scores.
 pub(super) type Scores<E> = [[E; BLOCK]; BLOCK];
 
 /// Element (i, k) of an operand is `data[i * row + k * step]`.
 #[derive(Clone, Copy)]
-pub(super) struct Left<'a, E> {
-    pub data: &'a [E],
-    pub row: usize,
-    pub step: usize,
+struct Left<'a, E> {
+    data: &'a [E],
+    row: usize,
+    step: usize,
 }
 
 /// C\[i, j\] += sum over k < depth of A\[i, k\] B\[k, j\], for [`ROWS`] rows i and `W` columns j; the sums run in the order of k.
 /// B and C are row-major with the given distance of rows.
 #[inline(always)]
-pub(super) fn product<E: Real, const W: usize>(depth: usize, a: Left<E>, b: (&[E], usize), c: (&mut [E], usize)) {
+fn product<E: Real, const W: usize>(depth: usize, a: Left<E>, b: (&[E], usize), c: (&mut [E], usize)) {
     let ((b, b_row), (c, c_row)) = (b, c);
     if depth == 0 {
         return;
@@ -49,34 +54,54 @@ pub(super) fn product<E: Real, const W: usize>(depth: usize, a: Left<E>, b: (&[E
 }
 
 /// scores = A B for a block of queries, row-major with distance `row`, and a transposed block of keys, \[size, BLOCK\].
-#[inline(always)]
 pub(super) fn scores<E: Real>(a: &[E], row: usize, b: &[E], size: usize, scores: &mut Scores<E>) {
-    *scores = [[E::default(); BLOCK]; BLOCK];
-    let scores = scores.as_flattened_mut();
-    for i in (0..BLOCK).step_by(ROWS) {
-        for j in (0..BLOCK).step_by(32) {
-            let left = Left { data: &a[i * row..], row, step: 1 };
-            product::<E, 32>(size, left, (&b[j..], BLOCK), (&mut scores[i * BLOCK + j..], BLOCK));
+    match level() {
+        Level::Avx512 => scores_by::<E, WIDE>(a, row, b, size, scores),
+        _ => scores_by::<E, NARROW>(a, row, b, size, scores),
+    }
+}
+
+versions! {
+    fn scores_by<{E: Real, const W: usize} {E, W}>(a: &[E], row: usize, b: &[E], size: usize, scores: &mut Scores<E>) {
+        *scores = [[E::default(); BLOCK]; BLOCK];
+        let scores = scores.as_flattened_mut();
+        for i in (0..BLOCK).step_by(ROWS) {
+            for j in (0..BLOCK).step_by(W) {
+                let left = Left { data: &a[i * row..], row, step: 1 };
+                product::<E, W>(size, left, (&b[j..], BLOCK), (&mut scores[i * BLOCK + j..], BLOCK));
+            }
         }
     }
 }
 
-/// C += A B for a block of rows of C, \[BLOCK, columns\]: A is a block of scores or its transpose, B \[BLOCK, columns\].
-#[inline(always)]
-pub(super) fn weigh<E: Real, const W: usize>(weights: &Scores<E>, transposed: bool, b: &[E], columns: usize, c: &mut [E]) {
-    let weights = weights.as_flattened();
-    let (row, step) = if transposed { (1, BLOCK) } else { (BLOCK, 1) };
-    for i in (0..BLOCK).step_by(ROWS) {
-        for j in (0..columns).step_by(W) {
-            let left = Left { data: &weights[i * row..], row, step };
-            product::<E, W>(BLOCK, left, (&b[j..], columns), (&mut c[i * columns + j..], columns));
+versions! {
+    /// C += A B for a block of rows of C, \[BLOCK, columns\]: A is a block of scores or its transpose, B \[BLOCK, columns\].
+    pub(super) fn weigh<{E: Real, const W: usize} {E, W}>(weights: &Scores<E>, transposed: bool, b: &[E], columns: usize, c: &mut [E]) {
+        let weights = weights.as_flattened();
+        let (row, step) = if transposed { (1, BLOCK) } else { (BLOCK, 1) };
+        for i in (0..BLOCK).step_by(ROWS) {
+            for j in (0..columns).step_by(W) {
+                let left = Left { data: &weights[i * row..], row, step };
+                product::<E, W>(BLOCK, left, (&b[j..], columns), (&mut c[i * columns + j..], columns));
+            }
         }
     }
 }
 
-/// Below which key of its block at `first_key` a query attends.
-#[inline(always)]
-pub(super) fn visible(length: usize, causal: bool, query: usize, first_key: usize) -> usize {
-    let end = if causal { (query + 1).min(length) } else { length };
-    end.saturating_sub(first_key).min(BLOCK)
+/// Which block of scores: its first query, its first key, and the number of both.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    pub first: usize,
+    pub first_key: usize,
+    pub length: usize,
+    pub causal: bool,
+}
+
+impl Block {
+    /// How many keys of the block, from its first, query `i` of the block sees.
+    #[inline(always)]
+    pub fn visible(&self, i: usize) -> usize {
+        let end = if self.causal { (self.first + i + 1).min(self.length) } else { self.length };
+        end.saturating_sub(self.first_key).min(BLOCK)
+    }
 }
