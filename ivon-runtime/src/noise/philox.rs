@@ -49,5 +49,12 @@ pub fn philox_16(key: [u32; 2], upper: [u32; 2], group: u64) -> [[u32; LANES]; 4
         k0 = k0.wrapping_add(WEYL[0]);
         k1 = k1.wrapping_add(WEYL[1]);
     }
-    c.map(|w| w.map(|x| x as u32))
+    // Not `map`: it is a call that is not compiled for the instruction set of its caller.
+    let mut words = [[0; LANES]; 4];
+    for w in 0..4 {
+        for l in 0..LANES {
+            words[w][l] = c[w][l] as u32;
+        }
+    }
+    words
 }

@@ -57,25 +57,19 @@ pub(crate) fn for_parts(entries: &[Entry], chunk: usize, length: usize, mut visi
     }
 }
 
-/// A group of 64 elements from a part of a chunk: itself where it is whole, else a copy filled up with `pad`.
-#[inline(always)]
-pub(crate) fn load<E: Element>(part: &[E], lane: usize, range: &Range<usize>, pad: E) -> [E; GROUP] {
-    let mut group = [pad; GROUP];
-    if range.len() == GROUP {
-        group.copy_from_slice(&part[range.clone()]);
-    } else {
-        group[lane..lane + range.len()].copy_from_slice(&part[range.clone()]);
-    }
-    group
-}
-
-/// Writes a group back that [`load`] has read.
-#[inline(always)]
-pub(crate) fn store<E: Element>(part: &mut [E], lane: usize, range: &Range<usize>, group: &[E; GROUP]) {
-    if range.len() == GROUP {
-        part[range.clone()].copy_from_slice(group);
-    } else {
-        part[range.clone()].copy_from_slice(&group[lane..lane + range.len()]);
+/// Cuts `start .. start + length` of all elements into whole groups of 64 and what is left at its ends, and calls
+/// `visit(number of the first group, first lane in it, range)` for each; a range that is no multiple of 64 lies in one group.
+pub(crate) fn cut(start: u64, length: usize, mut visit: impl FnMut(u64, usize, Range<usize>)) {
+    let mut done = 0;
+    while done < length {
+        let element = start + done as u64;
+        let (lane, left) = ((element % GROUP as u64) as usize, length - done);
+        let count = match lane {
+            0 if left >= GROUP => left - left % GROUP,
+            _ => left.min(GROUP - lane),
+        };
+        visit(element / GROUP as u64, lane, done..done + count);
+        done += count;
     }
 }
 
