@@ -1,7 +1,7 @@
 //! Where a backward pass puts the gradient of one value.
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -33,6 +33,11 @@ impl Adjoint {
     /// An adjoint that nobody needs: ops leave its computation out.
     pub fn skip() -> Self {
         Adjoint { slot: Slot::Skip }
+    }
+
+    /// Empty where somebody needs it, else one that is left out.
+    pub fn when(wanted: bool) -> Self {
+        if wanted { Adjoint::new() } else { Adjoint::skip() }
     }
 
     /// An adjoint that has this contribution.
@@ -86,6 +91,28 @@ impl Adjoint {
                 ops::add_assign(cx, sum, &contribution)
             }
         }
+    }
+
+    /// Adds what another adjoint of the same value has summed up.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn merge(&mut self, cx: &Context, other: Adjoint) -> Result<()> {
+        match other.into_option() {
+            Some(sum) => self.add(cx, sum),
+            None => Ok(()),
+        }
+    }
+
+    /// The sum over all uses of the value `name`.
+    ///
+    /// # Errors
+    /// If nothing contributed: an op that uses the value has left its gradient out.
+    pub fn into_sum(self, name: &str) -> Result<Tensor> {
+        self.into_option().ok_or_else(|| {
+            let message = "no op gave this value a gradient: the `backward` of an op that uses it leaves one out";
+            Error::value(format!("the gradient of `{name}`"), message)
+        })
     }
 
     /// The sum; zeros of this shape where nothing contributed.

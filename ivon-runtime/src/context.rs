@@ -62,6 +62,7 @@ pub struct Context {
 struct PlanKey {
     name: &'static str,
     training: bool,
+    gradient: bool,
     shapes: Vec<Shape>,
 }
 
@@ -240,14 +241,7 @@ impl Context {
     /// # Errors
     /// As [`Context::empty`].
     pub fn zeros(&self, shape: impl Into<Shape>) -> Result<Tensor> {
-        let mut zeros = self.empty(shape)?;
-        if !self.planning() {
-            match self.dtype {
-                DType::F64 => zeros.as_mut_slice::<f64>().fill(0.0),
-                _ => zeros.as_mut_slice::<f32>().fill(0.0),
-            }
-        }
-        Ok(zeros)
+        self.filled(shape, 0.0)
     }
 
     /// Runs `step` in planned memory. The first time for a name and shapes, a dry run (shapes only, no arithmetic) records what
@@ -269,7 +263,8 @@ impl Context {
                  `item` or `to_f64` instead of keeping it",
             ));
         }
-        let key = PlanKey { name, training: self.training(), shapes: inputs.iter().map(|t| *t.shape()).collect() };
+        let gradient = self.gradient.borrow().is_some();
+        let key = PlanKey { name, training: self.training(), gradient, shapes: inputs.iter().map(|t| *t.shape()).collect() };
         let streams = self.streams.get();
         let known = self.plans.borrow().get(&key).cloned();
         let run = match known {
@@ -298,6 +293,21 @@ impl Context {
         *self.memory.borrow_mut() = memory;
         let _restore = Restore(&self.memory);
         step()
+    }
+
+    /// A tensor of the compute type with this value everywhere.
+    ///
+    /// # Errors
+    /// As [`Context::empty`].
+    pub fn filled(&self, shape: impl Into<Shape>, value: f64) -> Result<Tensor> {
+        let mut filled = self.empty(shape)?;
+        if !self.planning() {
+            match self.dtype {
+                DType::F64 => filled.as_mut_slice::<f64>().fill(value),
+                _ => filled.as_mut_slice::<f32>().fill(value as f32),
+            }
+        }
+        Ok(filled)
     }
 
     /// The memory plans made so far: name and plan.

@@ -1,20 +1,157 @@
-//! The compiler behind `#[variational]`.
+//! The compiler behind `#[variational]`: from a model in Rust to IVON training code.
+//!
+//! `parse → lower → check → fuse → differentiate → emit`, one file or folder each:
+//!
+//! * [`parse`](self): syn to the model language, a documented subset of Rust; its grammar stands at the top of `parse/mod.rs`.
+//! * lower: to SSA; names are resolved.
+//! * check: shapes, kinds, arity, usage. Errors are collected; after this pass nothing can fail.
+//! * fuse: neighbouring elementwise steps become one kernel.
+//! * differentiate: reverse mode on SSA and inside each kernel.
+//! * emit: readable Rust.
+//!
+//! The attribute is a shim over [`variational`], [`with_struct`] and [`finish`]; [`expand_file`] gives a person the generated code
+//! of their own models as text.
 
-use proc_macro2::TokenStream;
+mod callee;
+mod check;
+mod differentiate;
+mod dims;
+mod emit;
+mod errors;
+mod expand;
+mod expression;
+mod fuse;
+mod ir;
+mod lower;
+mod names;
+mod parse;
+mod surface;
 
-/// `#[variational]` on a struct, an impl or a function.
-pub fn variational(_arguments: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub use expand::{ExpandError, expand_file, expand_source};
+pub use surface::{finish, signature, variational, with_struct};
+
+/// The sources of the runtime's layers and ops, whose signatures [`expand_file`] knows.
+const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ivon-runtime/src");
+
+use callee::Callees;
+use check::Deferred;
+use errors::Errors;
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use std::cell::RefCell;
+use surface::{Finish, Subject};
+use syn::{ImplItem, ItemFn, ItemImpl, ItemStruct};
+
+/// The result of compiling one model or function.
+struct Compiled {
+    name: Ident,
+    /// Generated code, with comments; or errors and a fallback.
+    tokens: TokenStream,
+    /// The messages, where it did not compile.
+    errors: Vec<String>,
 }
-/// Round 2: the struct's fields are known.
-pub fn with_struct(_input: TokenStream) -> TokenStream {
-    TokenStream::new()
+
+/// Compiles a model or a function whose callees are known.
+fn compile(finish: &Finish) -> Compiled {
+    let mut callees = Callees::default();
+    for (path, item) in finish.callees.iter().zip(&finish.signatures) {
+        callees.add(path, item);
+    }
+    match &finish.subject {
+        Subject::Model(structure, item) => compile_model(structure, item, &callees, finish),
+        Subject::Function(item) => compile_function(item, &callees, finish),
+    }
 }
-/// Round 3: every signature is known.
-pub fn finish(_input: TokenStream) -> TokenStream {
-    TokenStream::new()
+
+fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, finish: &Finish) -> Compiled {
+    let errors = Errors::new();
+    let (generics, fields, divisions) = parse::structure(structure, &errors);
+    for other in item.items.iter().filter(|i| !matches!(i, ImplItem::Fn(_))) {
+        errors.at(other, "an annotated impl holds functions alone: put constants and types in a plain impl");
+    }
+    let methods = item.items.iter().filter_map(|i| match i {
+        ImplItem::Fn(f) => Some(parse::function(&f.vis, &f.attrs, &f.sig, Some(&f.block), true, &errors)),
+        _ => None,
+    });
+    let functions: Vec<_> = methods.collect();
+    let mut model = parse::Model { name: structure.ident.clone(), generics, fields, functions, divisions };
+    check::check_fields(&mut model, callees, &errors);
+    let deferred = RefCell::new(Deferred::default());
+    let programs: Vec<_> = model.functions.iter().map(|f| front(&model, f, callees, &errors, &deferred)).collect();
+    check::check_usage(&model, &programs, &errors);
+    let name = model.name.clone();
+    let compiled: Option<Vec<ir::Program>> = programs.into_iter().collect();
+    let (Some(mut programs), true) = (compiled, errors.is_empty()) else {
+        let messages = errors.messages();
+        let errors = errors.into_tokens();
+        let fallback = emit::fallback(&model, item, &finish.runtime);
+        return Compiled { name, tokens: quote!(#errors #fallback), errors: messages };
+    };
+    for (program, function) in programs.iter_mut().zip(&model.functions) {
+        fuse::fuse(program);
+        names::assign(program, function);
+    }
+    let derivatives: Vec<_> = programs.iter().map(|p| differentiate::differentiate(p, callees)).collect();
+    let methods: Vec<_> = model
+        .functions
+        .iter()
+        .zip(&programs)
+        .zip(&derivatives)
+        .map(|((function, program), derivative)| emit::Method {
+            model: &model,
+            function,
+            program,
+            derivative,
+            callees,
+            kernels: RefCell::default(),
+            receiver: true,
+            owner: &model.name,
+        })
+        .collect();
+    let tokens = emit::model(&model, &methods, item, &deferred.borrow(), &finish.runtime);
+    Compiled { name, tokens, errors: vec![] }
 }
-/// The signature of an op written by hand.
-pub fn signature(_input: TokenStream) -> TokenStream {
-    TokenStream::new()
+
+fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compiled {
+    let errors = Errors::new();
+    let function = parse::function(&item.vis, &[], &item.sig, Some(&item.block), false, &errors);
+    let name = item.sig.ident.clone();
+    // A function is a model without fields.
+    let model = parse::Model { name: name.clone(), generics: vec![], fields: vec![], functions: vec![], divisions: vec![] };
+    let deferred = RefCell::new(Deferred::default());
+    let program = front(&model, &function, callees, &errors, &deferred);
+    let (Some(mut program), true) = (program, errors.is_empty()) else {
+        let messages = errors.messages();
+        return Compiled { name, tokens: errors.into_tokens(), errors: messages };
+    };
+    fuse::fuse(&mut program);
+    names::assign(&mut program, &function);
+    let derivative = differentiate::differentiate(&program, callees);
+    let method = emit::Method {
+        model: &model,
+        function: &function,
+        program: &program,
+        derivative: &derivative,
+        callees,
+        kernels: RefCell::default(),
+        receiver: false,
+        owner: &name,
+    };
+    let tokens = emit::free_function(&method, &finish.runtime);
+    let assertions = &deferred.borrow().assertions;
+    let tokens = quote!(#tokens #(#assertions)*);
+    Compiled { name, tokens, errors: vec![] }
+}
+
+/// lower and check.
+fn front(
+    model: &parse::Model,
+    function: &parse::Function,
+    callees: &Callees,
+    errors: &Errors,
+    deferred: &RefCell<Deferred>,
+) -> Option<ir::Program> {
+    let mut program = lower::lower(model, function, callees, errors)?;
+    check::check(model, function, &mut program, callees, errors, deferred);
+    Some(program)
 }

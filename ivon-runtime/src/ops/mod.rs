@@ -40,6 +40,7 @@
 
 use crate::signature;
 
+mod activations;
 pub mod gradcheck;
 pub mod pointwise;
 
@@ -116,6 +117,7 @@ signature! {
     pub fn softmax<Rest: Dims, N>(x: Tensor<Rest, N>) -> Tensor<Rest, N>;
 }
 
+pub use activations::*;
 pub use elementwise::{add_assign, copy};
 
 /// Runs generic code with the element type that a [`DType`](crate::DType) of floats stands for: `with_real!(cx.dtype(), E => f::<E>())`.

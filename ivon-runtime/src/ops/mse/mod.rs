@@ -26,7 +26,7 @@ pub fn forward(cx: &Context, x: &Tensor, y: &Tensor) -> Result<Tensor> {
     if x.shape().elements() == 0 {
         return Err(Error::shape("mse", format!("`x` is {}: the mean of nothing is not a number", x.shape())));
     }
-    let squares = pointwise::forward::<Square, 2, 0>(cx, [x, y], [])?;
+    let squares = pointwise::forward(cx, Square, [x, y], [])?;
     mean::forward(cx, &squares, None)
 }
 
@@ -46,7 +46,7 @@ pub fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_x: &mut Adjoint, d
     let Saved { x, y } = saved;
     let shape = *x.shape();
     let scale = 2.0 / shape.elements() as f64;
-    pointwise::backward::<Difference, 3, 1, 2>(cx, shape, [&d_loss, &x, &y], [scale], [(d_x, shape), (d_y, shape)])
+    pointwise::backward(cx, Difference, shape, [&d_loss, &x, &y], [scale], [(d_x, shape), (d_y, shape)])
 }
 
 struct Square;

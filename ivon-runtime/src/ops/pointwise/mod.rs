@@ -26,6 +26,7 @@ pub trait Kernel<const I: usize, const S: usize, const O: usize> {
 /// If the inputs do not broadcast: the message names both shapes and the expression.
 pub fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
     cx: &Context,
+    _kernel: K,
     inputs: [&Tensor; I],
     scalars: [f64; S],
 ) -> Result<Tensor> {
@@ -45,6 +46,7 @@ pub fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
 /// If a shape is not a suffix of `shape`.
 pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     cx: &Context,
+    _kernel: K,
     shape: Shape,
     inputs: [&Tensor; I],
     scalars: [f64; S],

@@ -27,14 +27,14 @@ impl Kernel<3, 1, 3> for FusedBackward {
 #[test]
 fn gradients_and_precision_of_every_broadcast() {
     let forward_saving = |cx: &Context, inputs: [&Tensor; 3]| {
-        let y = forward::<Fused, 3, 1>(cx, inputs, [0.5])?;
+        let y = forward(cx, Fused, inputs, [0.5])?;
         let shape = *y.shape();
         Ok((y, (shape, inputs.map(Tensor::clone))))
     };
     let backward =
         |cx: &Context, (shape, [x, gain, b]): (Shape, [Tensor; 3]), d_y: Tensor, [d_x, d_gain, d_b]: [&mut Adjoint; 3]| {
             let adjoints = [(d_x, *x.shape()), (d_gain, *gain.shape()), (d_b, *b.shape())];
-            super::backward::<FusedBackward, 3, 1, 3>(cx, shape, [&d_y, &x, &gain], [0.5], adjoints)
+            super::backward(cx, FusedBackward, shape, [&d_y, &x, &gain], [0.5], adjoints)
         };
     for (x, gain, b) in [
         (vec![2, 3, 4], vec![4], vec![]),
@@ -94,9 +94,9 @@ fn shapes_that_do_not_broadcast_are_refused() {
     let cx = f32_context();
     let of = |dims: &[usize]| cx.zeros(dims).unwrap();
     let parts = ["x.tanh() * gain + 0.5 * b", "[2, 3, 4]", "[2, 3]"];
-    refused(forward::<Fused, 3, 1>(&cx, [&of(&[2, 3, 4]), &of(&[2, 3]), &of(&[4])], [0.5]), &parts);
-    refused(forward::<Fused, 3, 1>(&cx, [&of(&[2]), &of(&[3]), &of(&[])], [0.5]), &["[2]", "[3]"]);
+    refused(forward(&cx, Fused, [&of(&[2, 3, 4]), &of(&[2, 3]), &of(&[4])], [0.5]), &parts);
+    refused(forward(&cx, Fused, [&of(&[2]), &of(&[3]), &of(&[])], [0.5]), &["[2]", "[3]"]);
     let ids = Tensor::from_slice(&[1u32, 2], [2]).unwrap();
-    refused(forward::<Fused, 3, 1>(&cx, [&of(&[2]), &ids, &of(&[])], [0.5]), &["U32", "F32"]);
+    refused(forward(&cx, Fused, [&of(&[2]), &ids, &of(&[])], [0.5]), &["U32", "F32"]);
     refused(pass_through(&cx, &of(&[2, 3]), &mut Adjoint::new(), Shape::new(&[2])), &["[2, 3]", "[2]"]);
 }

@@ -1,0 +1,114 @@
+//! What is known of everything that a model calls: signatures, which travelled here from where they were written.
+
+use crate::errors::Errors;
+use crate::parse::{self, Function, Generic, path_text, pointwise_body};
+use proc_macro2::Ident;
+use std::collections::BTreeMap;
+use syn::{GenericArgument, ImplItem, Item, ItemFn, ItemImpl, Path, PathArguments, Type, Visibility};
+
+/// Signatures by the path that the person wrote.
+#[derive(Default)]
+pub struct Callees {
+    known: BTreeMap<String, Callee>,
+}
+
+pub enum Callee {
+    /// The name is not annotated.
+    Missing,
+    /// An op: a module with `forward`, `forward_saving` and `backward`.
+    Op(Function),
+    /// A function with `#[variational]` that calls ops: a type with these functions.
+    Composed(Function),
+    /// A function of arithmetic and intrinsics; its body is here.
+    Pointwise(Function),
+    Model(Signatures),
+}
+
+/// The methods of a model.
+pub struct Signatures {
+    pub generics: Vec<Generic>,
+    pub functions: Vec<Function>,
+}
+
+impl Callees {
+    /// Takes in what travelled for one path.
+    pub fn add(&mut self, path: &Path, item: &Item) {
+        // A signature was checked where it was written; what is wrong with it was said there.
+        let quiet = Errors::new();
+        let callee = match item {
+            Item::Fn(f) => function(f, &quiet),
+            Item::Impl(i) => Callee::Model(signatures(i, &quiet)),
+            _ => Callee::Missing,
+        };
+        self.known.insert(path_text(path), callee);
+    }
+
+    pub fn get(&self, path: &Path) -> Option<&Callee> {
+        self.known.get(&path_text(path))
+    }
+
+    pub fn is_missing(&self, path: &Path) -> bool {
+        matches!(self.get(path), Some(Callee::Missing) | None)
+    }
+
+    pub fn pointwise(&self, path: &Path) -> Option<&Function> {
+        match self.get(path) {
+            Some(Callee::Pointwise(f)) => Some(f),
+            _ => None,
+        }
+    }
+
+    pub fn function(&self, path: &Path) -> Option<&Function> {
+        match self.get(path) {
+            Some(Callee::Op(f) | Callee::Composed(f) | Callee::Pointwise(f)) => Some(f),
+            _ => None,
+        }
+    }
+
+    pub fn model(&self, path: &Path) -> Option<&Signatures> {
+        match self.get(path) {
+            Some(Callee::Model(s)) => Some(s),
+            _ => None,
+        }
+    }
+
+    pub fn method(&self, path: &Path, method: &Ident) -> Option<&Function> {
+        self.model(path)?.functions.iter().find(|f| f.name == *method)
+    }
+}
+
+fn function(item: &ItemFn, errors: &Errors) -> Callee {
+    let empty = item.block.stmts.is_empty();
+    let function = parse::function(&item.vis, &[], &item.sig, if empty { None } else { Some(&item.block) }, false, errors);
+    if !empty && pointwise_body(&function) {
+        Callee::Pointwise(function)
+    } else if item.attrs.iter().any(|a| a.path().is_ident("composed")) {
+        Callee::Composed(function)
+    } else {
+        Callee::Op(function)
+    }
+}
+
+fn signatures(item: &ItemImpl, errors: &Errors) -> Signatures {
+    // The struct's generics in the order of the model's own arguments: `impl<const W: usize> Block<W>`.
+    let declared = parse::const_generics(&item.generics, errors);
+    let generics = match &*item.self_ty {
+        Type::Path(p) => match &p.path.segments[p.path.segments.len() - 1].arguments {
+            PathArguments::AngleBracketed(a) => a.args.iter().filter_map(|a| generic(a, &declared)).collect(),
+            _ => vec![],
+        },
+        _ => vec![],
+    };
+    let methods = item.items.iter().filter_map(|i| match i {
+        ImplItem::Fn(f) => Some(parse::function(&Visibility::Inherited, &[], &f.sig, None, true, errors)),
+        _ => None,
+    });
+    Signatures { generics, functions: methods.collect() }
+}
+
+fn generic(argument: &GenericArgument, declared: &[Generic]) -> Option<Generic> {
+    match argument {
+        GenericArgument::Type(Type::Path(p)) => declared.iter().find(|g| p.path.is_ident(&g.name)).cloned(),
+        _ => None,
+    }
+}

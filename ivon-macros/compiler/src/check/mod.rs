@@ -1,0 +1,231 @@
+//! Check: shapes by unification, kinds, arity, and that every parameter reaches the output. Errors are collected; an unknown
+//! shape silences what follows from it. After this pass emission cannot fail.
+
+mod call;
+mod pointwise;
+mod structural;
+mod usage;
+
+use crate::callee::Callees;
+use crate::dims::{Dim, Division, Shape, show};
+use crate::errors::{Errors, Place};
+use crate::ir::*;
+use crate::parse::{self, FieldKind, Model, path_text};
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+pub use call::free_constants;
+pub use usage::check_usage;
+
+/// What only later stages can tell: constants in rustc, const generics when a model is built.
+#[derive(Default)]
+pub struct Deferred {
+    /// `const _: () = assert!(..)`, at the place of the mistake.
+    pub assertions: Vec<TokenStream>,
+    /// What must divide what, in const generics.
+    pub divisions: Vec<Division>,
+}
+
+pub struct Checker<'a> {
+    model: &'a Model,
+    function: &'a parse::Function,
+    callees: &'a Callees,
+    errors: &'a Errors,
+    deferred: &'a RefCell<Deferred>,
+    /// Const generics and symbolic dimensions: names that are no constants of a module.
+    dims: BTreeSet<String>,
+    packs: BTreeSet<String>,
+}
+
+/// Gives every value of the program its shape.
+pub fn check(
+    model: &Model,
+    function: &parse::Function,
+    program: &mut Program,
+    callees: &Callees,
+    errors: &Errors,
+    deferred: &RefCell<Deferred>,
+) {
+    let generics = model.generics.iter().chain(&function.consts).filter(|g| !g.flag).map(|g| g.name.to_string());
+    let variables = function.variables.iter().map(|v| v.name.to_string());
+    let checker = Checker {
+        model,
+        function,
+        callees,
+        errors,
+        deferred,
+        dims: generics.chain(variables).collect(),
+        packs: function.variables.iter().filter(|v| v.pack).map(|v| v.name.to_string()).collect(),
+    };
+    for division in function.divisions.iter().chain(&model.divisions) {
+        checker.divisible(division.clone());
+    }
+    let Program { values, body, outputs, .. } = program;
+    checker.instructions(body, values);
+    checker.outputs(values, outputs, program.result);
+}
+
+/// Every field's type is a model with as many dimensions as it is given.
+pub fn check_fields(model: &mut Model, callees: &Callees, errors: &Errors) {
+    for field in &mut model.fields {
+        let (FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. }) = &mut field.kind else { continue };
+        if layer.path.is_ident(&model.name) || layer.path.is_ident("Self") {
+            errors.at(layer.place, format!("`{}` contains itself: a model has a finite number of parameters", model.name));
+            continue;
+        }
+        let name = path_text(&layer.path);
+        if callees.is_missing(&layer.path) {
+            errors.at(layer.place, format!(
+                "`{name}` is not a model here: `#[variational]` is missing on it or on its impl, its methods are private, or it is not imported"));
+            continue;
+        }
+        let Some(signatures) = callees.model(&layer.path) else {
+            errors.at(layer.place, format!("`{name}` is an op, not a layer: call it in a method, `{name}(x)`"));
+            continue;
+        };
+        let generics = &signatures.generics;
+        let required = generics.iter().filter(|g| !g.flag).count();
+        let given = layer.arguments.len();
+        if given > generics.len() || given < required {
+            let names: Vec<String> = generics.iter().map(|g| g.name.to_string()).collect();
+            errors.at(layer.place, format!("`{name}` has the dimensions <{}>, but {given} are given", names.join(", ")));
+            continue;
+        }
+        layer.defaults = generics[given..].iter().map(|g| g.name.to_string()).collect();
+    }
+}
+
+impl Checker<'_> {
+    fn instructions(&self, body: &mut [Instruction], values: &mut Vec<Value>) {
+        for instruction in body {
+            if let Op::Loop(l) = &mut instruction.op {
+                self.check_loop(l, &instruction.results, values);
+                continue;
+            }
+            let shapes = match &instruction.op {
+                Op::Layer { .. } | Op::Call { .. } => self.call(instruction, values),
+                Op::Pointwise(_) => self.pointwise(instruction, values).map(|s| vec![s]),
+                _ => self.structural(instruction, values).map(|s| vec![s]),
+            };
+            for (i, result) in instruction.results.iter().enumerate() {
+                values[*result].shape = shapes.as_ref().and_then(|s| s.get(i).cloned());
+            }
+        }
+    }
+
+    fn check_loop(&self, l: &mut Loop, results: &[ValueId], values: &mut Vec<Value>) {
+        for c in &l.carried {
+            values[c.turn].shape = values[c.start].shape.clone();
+        }
+        self.instructions(&mut l.body, values);
+        for (c, result) in l.carried.iter().zip(results) {
+            if let (Some(before), Some(after)) = (&values[c.turn].shape, &values[c.next].shape)
+                && !self.same_shape(before, after, values[c.next].place)
+            {
+                let text = format!("`{}` is {} before the loop but {} after one turn", c.name, show(before), show(after));
+                self.errors.at(values[c.next].place, text);
+            }
+            values[*result].shape = values[c.turn].shape.clone();
+        }
+    }
+
+    fn outputs(&self, values: &[Value], outputs: &[ValueId], place: Place) {
+        let name = &self.function.name;
+        if outputs.len() != self.function.outputs.len() {
+            let promised = self.function.outputs.len();
+            self.errors.at(
+                place,
+                format!(
+                    "`{name}` promises {promised} value{} but this has {}",
+                    if promised == 1 { "" } else { "s" },
+                    outputs.len()
+                ),
+            );
+            return;
+        }
+        for (promised, output) in self.function.outputs.iter().zip(outputs) {
+            let value = &values[*output];
+            if value.kind == Kind::Ids {
+                self.errors.at(place, format!("`{name}` returns tensors, but `{}` is ids", value.name));
+                continue;
+            }
+            let Some(found) = &value.shape else { continue };
+            if !self.same_shape(promised, found, place) {
+                self.errors.at(place, format!("`{name}` promises {} but this is {}", show(promised), show(found)));
+            }
+        }
+    }
+
+    fn same_shape(&self, wanted: &[Dim], found: &[Dim], place: Place) -> bool {
+        wanted.len() == found.len()
+            && wanted.iter().zip(found).all(|(w, f)| self.same(w, f, place, &format!("{w} is expected here, but this is {f}")))
+    }
+
+    /// Equal, or equal if named constants have the right values: then rustc evaluates an assertion at this place.
+    fn same(&self, wanted: &Dim, found: &Dim, place: Place, text: &str) -> bool {
+        let difference = wanted.minus(found);
+        let names: Vec<&str> = difference.names().collect();
+        if names.is_empty() || names.iter().any(|n| self.dims.contains(*n) || n.contains(['(', '/'])) {
+            return difference == Dim::default();
+        }
+        let (Ok(left), Ok(right)) =
+            (syn::parse_str::<syn::Expr>(&wanted.to_string()), syn::parse_str::<syn::Expr>(&found.to_string()))
+        else {
+            return false;
+        };
+        let assertion = quote_spanned!(place.first()=> const _: () = assert!(#left == #right, #text););
+        self.deferred.borrow_mut().assertions.push(assertion);
+        true
+    }
+
+    /// Notes that one dimension must divide another: checked now, in rustc, or when the model is built.
+    fn divisible(&self, division: Division) {
+        let Division { numerator, denominator, span } = &division;
+        match (numerator.as_number(), denominator.as_number()) {
+            (Some(_), Some(1)) | (_, Some(1)) => {}
+            (Some(n), Some(d)) if d != 0 && n % d == 0 => {}
+            (Some(n), Some(d)) => self.errors.at(*span, format!("{n} is not a multiple of {d}")),
+            _ if numerator.over(denominator).names().all(|n| numerator.names().any(|m| m == n))
+                && is_whole(&numerator.over(denominator)) => {}
+            _ => {
+                let mut deferred = self.deferred.borrow_mut();
+                let known = |d: &Division| (d.numerator.clone(), d.denominator.clone());
+                if !deferred.divisions.iter().any(|d| known(d) == known(&division)) {
+                    deferred.divisions.push(division);
+                }
+            }
+        }
+    }
+
+    fn number(&self, dim: &syn::Expr) -> Option<Dim> {
+        let mut divisions = vec![];
+        let dim_value = self.errors.take(Dim::parse(dim, &mut divisions))?;
+        for name in dim_value.names() {
+            self.known_name(name, Place::of(dim));
+        }
+        divisions.into_iter().for_each(|d| self.divisible(d));
+        Some(dim_value)
+    }
+
+    /// A lower-case name in a dimension is a mistake; an upper-case one may be a constant of the module.
+    fn known_name(&self, name: &str, place: Place) {
+        let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if plain && !self.dims.contains(name) && name.chars().any(|c| c.is_lowercase()) {
+            let hint = crate::errors::did_you_mean(name, self.dims.iter().map(String::as_str));
+            self.errors.at(place, format!("`{name}` is no dimension here{hint}"));
+        }
+    }
+}
+
+/// A quotient without fractions: the division is exact whatever the values.
+fn is_whole(quotient: &Dim) -> bool {
+    !quotient.to_string().contains('/')
+}
+
+/// A shape that is known to have no pack in front, so that its dimensions can be counted.
+pub(crate) fn countable<'s>(checker: &Checker, shape: &'s Shape) -> Option<&'s Shape> {
+    let pack = shape.first().and_then(Dim::as_name).is_some_and(|n| checker.packs.contains(n));
+    (!pack).then_some(shape)
+}

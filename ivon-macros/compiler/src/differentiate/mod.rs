@@ -1,0 +1,204 @@
+//! Differentiate: reverse mode on SSA. Which values have an adjoint, what each kernel's backward kernel is, and what must be
+//! saved for it. Adjoints that reach no parameter and no argument are never computed.
+
+mod table;
+
+use crate::callee::{Callee, Callees};
+use crate::expression::{Graph, Node, NodeId};
+use crate::fuse::Kernel;
+use crate::ir::*;
+use crate::parse::InputKind;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the backward pass of a program needs to know.
+pub struct Derivative {
+    /// Whether each value has an adjoint.
+    pub active: Vec<bool>,
+    /// Whether its adjoint is wanted whatever the arguments: it depends on a parameter.
+    pub learned: Vec<bool>,
+    /// The backward kernels, by the value that the kernel makes.
+    pub kernels: BTreeMap<ValueId, BackwardKernel>,
+}
+
+/// The derivative of a kernel `y = f(inputs)`.
+pub struct BackwardKernel {
+    /// Inputs whose gradient is that of y itself.
+    pub passes: Vec<ValueId>,
+    /// Inputs whose gradient is computed, and its node.
+    pub computed: Vec<(ValueId, NodeId)>,
+    /// What the computed ones read, in the order of the graph's inputs: values of the forward pass, or the gradient of y.
+    pub reads: Vec<Read>,
+    /// Indices into the forward kernel's numbers.
+    pub numbers: Vec<usize>,
+    pub graph: Graph,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Read {
+    Value(ValueId),
+    Gradient,
+}
+
+impl BackwardKernel {
+    /// The values of the forward pass that are read.
+    pub fn values(&self) -> impl Iterator<Item = ValueId> {
+        self.reads.iter().filter_map(|r| match r {
+            Read::Value(v) => Some(*v),
+            Read::Gradient => None,
+        })
+    }
+}
+
+/// Differentiates a program.
+pub fn differentiate(program: &Program, callees: &Callees) -> Derivative {
+    let count = program.values.len();
+    let mut depends = vec![false; count];
+    let mut learned = vec![false; count];
+    for (v, value) in program.values.iter().enumerate() {
+        depends[v] = value.kind == Kind::Float && matches!(value.role, Role::Input | Role::Parameter { .. });
+        learned[v] = matches!(value.role, Role::Parameter { .. });
+    }
+    forward(&program.body, &mut depends, &mut learned, callees);
+    let mut live = vec![false; count];
+    program.outputs.iter().for_each(|o| live[*o] = true);
+    backward(&program.body, &mut live, &depends);
+    let active: Vec<bool> = (0..count).map(|v| depends[v] && live[v] && program.values[v].kind == Kind::Float).collect();
+    let mut kernels = BTreeMap::new();
+    collect(&program.body, &active, &mut kernels);
+    Derivative { active, learned, kernels }
+}
+
+/// Which values depend on a parameter or a tensor argument.
+fn forward(body: &[Instruction], depends: &mut [bool], learned: &mut [bool], callees: &Callees) {
+    for instruction in body {
+        if let Op::Loop(l) = &instruction.op {
+            // A layer's element has parameters, so what a loop rebinds depends on them after one turn.
+            for _ in 0..2 {
+                for c in &l.carried {
+                    depends[c.turn] |= depends[c.start] || depends[c.next];
+                    learned[c.turn] |= learned[c.start] || learned[c.next];
+                }
+                forward(&l.body, depends, learned, callees);
+            }
+            for (c, result) in l.carried.iter().zip(&instruction.results) {
+                depends[*result] = depends[c.start] || depends[c.next];
+                learned[*result] = learned[c.start] || learned[c.next];
+            }
+            continue;
+        }
+        let parameters = matches!(instruction.op, Op::Layer { .. });
+        let reads = differentiable(instruction, callees);
+        for result in &instruction.results {
+            depends[*result] = parameters || reads.iter().any(|v| depends[*v]);
+            learned[*result] = parameters || reads.iter().any(|v| learned[*v]);
+        }
+    }
+}
+
+/// The arguments that an instruction has a gradient for.
+pub fn differentiable(instruction: &Instruction, callees: &Callees) -> Vec<ValueId> {
+    match &instruction.op {
+        Op::Call { path, .. } => match callees.get(path) {
+            Some(Callee::Op(f) | Callee::Composed(f) | Callee::Pointwise(f)) => f
+                .inputs
+                .iter()
+                .zip(&instruction.arguments)
+                .filter(|(input, _)| matches!(input.kind, InputKind::Tensor { .. } | InputKind::Optional { .. }))
+                .filter_map(|(_, argument)| argument.value())
+                .collect(),
+            _ => vec![],
+        },
+        _ => instruction.reads(),
+    }
+}
+
+/// Which values contribute to an output.
+fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool]) {
+    for instruction in body.iter().rev() {
+        if let Op::Loop(l) = &instruction.op {
+            for (c, result) in l.carried.iter().zip(&instruction.results) {
+                live[c.next] |= live[*result];
+            }
+            loop {
+                let before = live.iter().filter(|l| **l).count();
+                backward(&l.body, live, depends);
+                for c in &l.carried {
+                    live[c.next] |= live[c.turn];
+                    live[c.start] |= live[c.turn];
+                }
+                if live.iter().filter(|l| **l).count() == before {
+                    break;
+                }
+            }
+            // With no turn at all the start is the result.
+            for (c, result) in l.carried.iter().zip(&instruction.results) {
+                live[c.start] |= live[*result];
+            }
+        } else if instruction.results.iter().any(|r| live[*r] && depends[*r]) {
+            instruction.reads().into_iter().for_each(|v| live[v] = true);
+        }
+    }
+}
+
+fn collect(body: &[Instruction], active: &[bool], kernels: &mut BTreeMap<ValueId, BackwardKernel>) {
+    for instruction in body {
+        match &instruction.op {
+            Op::Loop(l) => collect(&l.body, active, kernels),
+            Op::Kernel(kernel) if active[instruction.results[0]] => {
+                kernels.insert(instruction.results[0], kernel_backward(kernel, active));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reverse mode within one kernel's graph.
+fn kernel_backward(kernel: &Kernel, active: &[bool]) -> BackwardKernel {
+    let mut g = kernel.graph.clone();
+    let gradient_slot = kernel.inputs.len();
+    let d_y = g.add(Node::Input(gradient_slot));
+    let mut adjoints: BTreeMap<NodeId, NodeId> = [(kernel.root, d_y)].into();
+    // Nodes stand after what they read, so going down visits every user first.
+    for node in (0..=kernel.root).rev() {
+        let Some(d) = adjoints.get(&node).copied() else { continue };
+        for (read, contribution) in table::contributions(&mut g, node, d) {
+            let sum = match adjoints.get(&read) {
+                Some(known) => {
+                    let known = *known;
+                    g.plus(known, contribution)
+                }
+                None => contribution,
+            };
+            adjoints.insert(read, sum);
+        }
+    }
+    let (mut passes, mut computed) = (vec![], vec![]);
+    for (slot, input) in kernel.inputs.iter().enumerate().filter(|(_, v)| active[**v]) {
+        let node = g.add(Node::Input(slot));
+        match adjoints.get(&node) {
+            Some(d) if *d == d_y => passes.push(*input),
+            Some(d) => computed.push((*input, *d)),
+            None => {}
+        }
+    }
+    let roots: Vec<NodeId> = computed.iter().map(|(_, node)| *node).collect();
+    let (graph, roots, slots, numbers) = g.extract(&roots);
+    let computed = computed.iter().zip(roots).map(|((input, _), root)| (*input, root)).collect();
+    let reads = slots.iter().map(|slot| kernel.inputs.get(*slot).map_or(Read::Gradient, |v| Read::Value(*v))).collect();
+    BackwardKernel { passes, computed, reads, numbers, graph }
+}
+
+/// Values of the forward pass that the backward pass of a block reads, in order of appearance; parameters are read again instead.
+pub fn saved_values(body: &[Instruction], values: &[Value], derivative: &Derivative) -> Vec<ValueId> {
+    let mut seen = BTreeSet::new();
+    let mut saved = vec![];
+    for result in body.iter().filter(|i| matches!(i.op, Op::Kernel(_))).flat_map(|i| &i.results) {
+        let Some(kernel) = derivative.kernels.get(result) else { continue };
+        for v in kernel.values() {
+            if !matches!(values[v].role, Role::Parameter { .. }) && seen.insert(v) {
+                saved.push(v);
+            }
+        }
+    }
+    saved
+}

@@ -1,0 +1,103 @@
+//! The adjoints of elementwise steps, one formula each.
+
+use crate::expression::Node::*;
+use crate::expression::{Graph, NodeId};
+use crate::parse::Intrinsic;
+
+/// What a step `y` adds to the adjoints of what it reads, given its own adjoint `d`.
+pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId)> {
+    match g.node(y) {
+        Input(_) | Number(_) | Constant(_) | Greater(_, _) => vec![],
+        // y = -x: d_x = -d
+        Negate(x) => vec![(x, g.negate(d))],
+        // y = a + b: d_a = d, d_b = d
+        Add(a, b) => vec![(a, d), (b, d)],
+        // y = a - b: d_a = d, d_b = -d
+        Subtract(a, b) => vec![(a, d), (b, g.negate(d))],
+        // y = a b: d_a = d b, d_b = d a
+        Multiply(a, b) => vec![(a, g.times(d, b)), (b, g.times(d, a))],
+        // y = a / b: d_a = d / b, d_b = -(d / b) y
+        Divide(a, b) => {
+            let d_a = g.over(d, b);
+            let product = g.times(d_a, y);
+            vec![(a, d_a), (b, g.negate(product))]
+        }
+        // y = max(a, b): d_a = d [a > b], d_b = d (1 - [a > b])
+        Max(a, b) => choice(g, d, a, b, a, b),
+        // y = min(a, b): d_a = d [b > a], d_b = d (1 - [b > a])
+        Min(a, b) => choice(g, d, b, a, a, b),
+        // y = x^p: d_x = d p x^(p - 1)
+        Power(x, p) => {
+            let one = g.constant(1.0);
+            let less = g.minus(p, one);
+            let power = g.add(Power(x, less));
+            let slope = g.times(p, power);
+            vec![(x, g.times(d, slope))]
+        }
+        Call(f, x) => {
+            let one = g.constant(1.0);
+            let d_x = match f {
+                // e^x: d y
+                Intrinsic::Exp => g.times(d, y),
+                // ln x: d / x
+                Intrinsic::Ln => g.over(d, x),
+                // sqrt x: d / (2 y)
+                Intrinsic::Sqrt => {
+                    let two = g.constant(2.0);
+                    let twice = g.times(two, y);
+                    g.over(d, twice)
+                }
+                // tanh x: d (1 - y^2)
+                Intrinsic::Tanh => {
+                    let square = g.times(y, y);
+                    let slope = g.minus(one, square);
+                    g.times(d, slope)
+                }
+                // sigmoid x: d y (1 - y)
+                Intrinsic::Sigmoid => {
+                    let rest = g.minus(one, y);
+                    let slope = g.times(y, rest);
+                    g.times(d, slope)
+                }
+                // erf x: d 2 / sqrt(pi) e^(-x^2)
+                Intrinsic::Erf => {
+                    let square = g.times(x, x);
+                    let exponent = g.negate(square);
+                    let bell = g.call(Intrinsic::Exp, exponent);
+                    let c = g.constant(std::f64::consts::FRAC_2_SQRT_PI);
+                    let slope = g.times(c, bell);
+                    g.times(d, slope)
+                }
+                // sin x: d cos x
+                Intrinsic::Sin => {
+                    let slope = g.call(Intrinsic::Cos, x);
+                    g.times(d, slope)
+                }
+                // cos x: -d sin x
+                Intrinsic::Cos => {
+                    let slope = g.call(Intrinsic::Sin, x);
+                    let product = g.times(d, slope);
+                    g.negate(product)
+                }
+                // |x|: d ([x > 0] - [0 > x])
+                Intrinsic::Abs => {
+                    let zero = g.constant(0.0);
+                    let (up, down) = (g.add(Greater(x, zero)), g.add(Greater(zero, x)));
+                    let sign = g.minus(up, down);
+                    g.times(d, sign)
+                }
+                // These are other nodes: see `Graph::call` and `fuse`.
+                Intrinsic::Relu | Intrinsic::Max | Intrinsic::Min | Intrinsic::Powf => return vec![],
+            };
+            vec![(x, d_x)]
+        }
+    }
+}
+
+/// `first` gets the adjoint where `left > right`, `second` where not.
+fn choice(g: &mut Graph, d: NodeId, left: NodeId, right: NodeId, first: NodeId, second: NodeId) -> Vec<(NodeId, NodeId)> {
+    let one = g.constant(1.0);
+    let chosen = g.add(Greater(left, right));
+    let other = g.minus(one, chosen);
+    vec![(first, g.times(d, chosen)), (second, g.times(d, other))]
+}

@@ -1,0 +1,366 @@
+//! Dimension arithmetic: `4 * W`, `W * 4` and `W + 3 * W` are the same value, and `H * (W / H)` is `W`.
+//!
+//! A dimension is a polynomial in normal form: a sum of monomials with rational coefficients, where a name may have a negative
+//! power. A division that a person writes is meant to be exact; what must divide what is collected as a [`Division`] and
+//! checked where the values are known. `floor(a / b)` is for the dimensions of convolutions: an atom, unless it can be computed.
+
+use proc_macro2::Span;
+use quote::ToTokens;
+use std::collections::BTreeMap;
+use std::fmt;
+use syn::spanned::Spanned;
+use syn::{BinOp, Error, Expr, ExprLit, ExprPath, GenericArgument, Lit, Result, Stmt, Type};
+
+/// Names and their powers, none of them zero.
+type Monomial = BTreeMap<String, i32>;
+
+/// A dimension in normal form: no coefficient is zero, so that equality is structural.
+#[derive(Clone, PartialEq, Eq, Debug, Default, PartialOrd, Ord)]
+pub struct Dim(BTreeMap<Monomial, Ratio>);
+
+/// A shape: outermost dimension first.
+pub type Shape = Vec<Dim>;
+
+/// A fraction in lowest terms, with a positive denominator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+struct Ratio(i64, i64);
+
+impl Ratio {
+    /// `None` where the numbers do not fit.
+    fn new(numerator: i128, denominator: i128) -> Option<Ratio> {
+        let (mut a, mut b) = (numerator.unsigned_abs(), denominator.unsigned_abs());
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        let divisor = a.max(1) as i128 * denominator.signum();
+        Some(Ratio(i64::try_from(numerator / divisor).ok()?, i64::try_from(denominator / divisor).ok()?))
+    }
+    fn plus(self, other: Ratio) -> Option<Ratio> {
+        let (a, b, c, d) = (self.0 as i128, self.1 as i128, other.0 as i128, other.1 as i128);
+        Ratio::new(a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?, b * d)
+    }
+    fn times(self, other: Ratio) -> Option<Ratio> {
+        Ratio::new(self.0 as i128 * other.0 as i128, self.1 as i128 * other.1 as i128)
+    }
+}
+
+/// A written or inferred division: `numerator` must be a multiple of `denominator`.
+#[derive(Clone, Debug)]
+pub struct Division {
+    pub numerator: Dim,
+    pub denominator: Dim,
+    pub span: Span,
+}
+
+impl Dim {
+    /// A number.
+    pub fn constant(value: i64) -> Dim {
+        Dim((value != 0).then(|| (Monomial::new(), Ratio(value, 1))).into_iter().collect())
+    }
+
+    /// A name, of a const generic, a symbolic dimension or a constant.
+    pub fn name(name: &str) -> Dim {
+        Dim([([(name.to_string(), 1)].into(), Ratio(1, 1))].into())
+    }
+
+    fn sum(terms: impl IntoIterator<Item = (Monomial, Ratio)>) -> Dim {
+        let mut sum: BTreeMap<Monomial, Ratio> = BTreeMap::new();
+        for (monomial, c) in terms {
+            let entry = sum.entry(monomial).or_insert(Ratio(0, 1));
+            // A sum that does not fit 64 bits is nonsense as a dimension; it stays different from everything sensible.
+            *entry = entry.plus(c).unwrap_or(Ratio(i64::MAX, 1));
+        }
+        sum.retain(|_, c| c.0 != 0);
+        Dim(sum)
+    }
+
+    /// The sum.
+    pub fn plus(&self, other: &Dim) -> Dim {
+        Dim::sum(self.0.clone().into_iter().chain(other.0.clone()))
+    }
+
+    /// The difference.
+    pub fn minus(&self, other: &Dim) -> Dim {
+        self.plus(&other.times(&Dim::constant(-1)))
+    }
+
+    /// The product.
+    pub fn times(&self, other: &Dim) -> Dim {
+        let mut terms = vec![];
+        for (a, x) in &self.0 {
+            for (b, y) in &other.0 {
+                let mut monomial = a.clone();
+                for (name, power) in b {
+                    *monomial.entry(name.clone()).or_default() += power;
+                }
+                monomial.retain(|_, power| *power != 0);
+                terms.push((monomial, x.times(*y).unwrap_or(Ratio(i64::MAX, 1))));
+            }
+        }
+        Dim::sum(terms)
+    }
+
+    /// The exact quotient by a single term (`HEADS`, `2 * HEADS`), else an atom that is equal only to itself.
+    pub fn over(&self, other: &Dim) -> Dim {
+        match (other.0.len(), other.0.first_key_value()) {
+            (1, Some((monomial, c))) => {
+                let inverse = monomial.iter().map(|(name, power)| (name.clone(), -power)).collect();
+                let Some(c) = Ratio::new(c.1 as i128, c.0 as i128) else { return Dim::atom("/", self, other) };
+                self.times(&Dim([(inverse, c)].into()))
+            }
+            _ => Dim::atom("/", self, other),
+        }
+    }
+
+    /// The quotient rounded down.
+    pub fn floor_over(&self, other: &Dim) -> Dim {
+        match (self.as_number(), other.as_number()) {
+            (Some(a), Some(b)) if b != 0 => Dim::constant(a.div_euclid(b)),
+            _ if other.as_number() == Some(1) => self.clone(),
+            _ if self.0.len() > 1 => Dim::name(&format!("floor(({self}) / {other})")),
+            _ => Dim::name(&format!("floor({self} / {other})")),
+        }
+    }
+
+    fn atom(operator: &str, left: &Dim, right: &Dim) -> Dim {
+        Dim::name(&format!("(({left}) {operator} ({right}))"))
+    }
+
+    /// Replaces names by dimensions.
+    pub fn substitute(&self, bind: &BTreeMap<String, Dim>) -> Dim {
+        let mut sum = Dim::default();
+        for (monomial, c) in &self.0 {
+            let mut term = Dim([(Monomial::new(), *c)].into());
+            for (name, power) in monomial {
+                let value = match bind.get(name) {
+                    Some(value) => value.clone(),
+                    None => substitute_atom(name, bind).unwrap_or_else(|| Dim::name(name)),
+                };
+                for _ in 0..power.unsigned_abs() {
+                    term = if *power > 0 { term.times(&value) } else { term.over(&value) };
+                }
+            }
+            sum = sum.plus(&term);
+        }
+        sum
+    }
+
+    /// Solves `self = value` for the one name in `unknown` that occurs: `3 * HEADS * SIZE = 3 * WIDTH` gives
+    /// `SIZE = WIDTH / HEADS`. `None` if there is not exactly one, or it does not occur linearly.
+    pub fn solve(&self, value: &Dim, unknown: impl Fn(&str) -> bool) -> Option<(String, Dim, Dim)> {
+        let mut found: Option<String> = None;
+        for name in self.0.keys().flat_map(|m| m.keys()).filter(|n| unknown(n)) {
+            if found.as_ref().is_some_and(|f| f != name) {
+                return None;
+            }
+            found = Some(name.clone());
+        }
+        let name = found?;
+        let (with, without): (Vec<_>, Vec<_>) = self.0.clone().into_iter().partition(|(m, _)| m.contains_key(&name));
+        let mut factor = vec![];
+        for (mut monomial, c) in with {
+            if monomial.remove(&name) != Some(1) {
+                return None;
+            }
+            factor.push((monomial, c));
+        }
+        let (factor, rest) = (Dim::sum(factor), Dim::sum(without));
+        let numerator = value.minus(&rest);
+        Some((name, numerator.over(&factor), factor))
+    }
+
+    /// Every name that occurs.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().flat_map(|m| m.keys()).map(String::as_str)
+    }
+
+    /// The name, if it is one.
+    pub fn as_name(&self) -> Option<&str> {
+        let (monomial, c) = self.0.first_key_value()?;
+        let (name, power) = monomial.first_key_value()?;
+        (self.0.len() == 1 && monomial.len() == 1 && *c == Ratio(1, 1) && *power == 1).then_some(name)
+    }
+
+    /// The number, if it is one.
+    pub fn as_number(&self) -> Option<i64> {
+        match (self.0.len(), self.0.first_key_value()) {
+            (0, _) => Some(0),
+            (1, Some((monomial, Ratio(c, 1)))) if monomial.is_empty() => Some(*c),
+            _ => None,
+        }
+    }
+
+    /// A number that is not whole or is negative: impossible as a dimension.
+    pub fn is_impossible(&self) -> bool {
+        self.0.len() == 1 && self.0.first_key_value().is_some_and(|(m, c)| m.is_empty() && (c.1 != 1 || c.0 < 0))
+    }
+
+    /// Reads a dimension; every division in it goes to `divisions`.
+    pub fn parse(expr: &Expr, divisions: &mut Vec<Division>) -> Result<Dim> {
+        Ok(match expr {
+            Expr::Lit(ExprLit { lit: Lit::Int(n), .. }) => Dim::constant(n.base10_parse()?),
+            Expr::Path(ExprPath { path, .. }) => match path.get_ident() {
+                Some(ident) => Dim::name(&ident.to_string()),
+                None => Dim::name(&path.to_token_stream().to_string().replace(' ', "")),
+            },
+            Expr::Paren(e) => Dim::parse(&e.expr, divisions)?,
+            Expr::Group(e) => Dim::parse(&e.expr, divisions)?,
+            Expr::Block(b) if b.block.stmts.len() == 1 => match &b.block.stmts[0] {
+                Stmt::Expr(e, None) => Dim::parse(e, divisions)?,
+                other => return Err(Error::new_spanned(other, "a dimension is an expression, as in `{ 4 * WIDTH }`")),
+            },
+            Expr::Call(call) if is_floor(&call.func) && call.args.len() == 1 => {
+                let mut inner = &call.args[0];
+                while let Expr::Paren(e) = inner {
+                    inner = &e.expr;
+                }
+                match inner {
+                    Expr::Binary(b) if matches!(b.op, BinOp::Div(_)) => {
+                        Dim::parse(&b.left, divisions)?.floor_over(&Dim::parse(&b.right, divisions)?)
+                    }
+                    other => return Err(Error::new_spanned(other, "`floor` takes a division: `floor(SIZE / STRIDE)`")),
+                }
+            }
+            Expr::Binary(b) => {
+                let (left, right) = (Dim::parse(&b.left, divisions)?, Dim::parse(&b.right, divisions)?);
+                match b.op {
+                    BinOp::Add(_) => left.plus(&right),
+                    BinOp::Sub(_) => left.minus(&right),
+                    BinOp::Mul(_) => left.times(&right),
+                    BinOp::Div(_) if right == Dim::default() => {
+                        return Err(Error::new_spanned(b, "a dimension cannot be divided by zero"));
+                    }
+                    BinOp::Div(_) => {
+                        let quotient = left.over(&right);
+                        divisions.push(Division { numerator: left, denominator: right, span: b.span() });
+                        quotient
+                    }
+                    _ => return Err(Error::new_spanned(b, "a dimension uses `+ - * /` and `floor(a / b)`")),
+                }
+            }
+            other => {
+                return Err(Error::new_spanned(
+                    other,
+                    "a dimension is a number, a name, or `+ - * /` and `floor(a / b)` of them",
+                ));
+            }
+        })
+    }
+}
+
+fn is_floor(function: &Expr) -> bool {
+    matches!(function, Expr::Path(p) if p.path.is_ident("floor"))
+}
+
+/// A `floor(..)` atom mentions names in its text; when they get values it is read again and computed.
+fn substitute_atom(atom: &str, bind: &BTreeMap<String, Dim>) -> Option<Dim> {
+    if !atom.contains(['(', '/']) {
+        return None;
+    }
+    let expr: Expr = syn::parse_str(atom).ok()?;
+    let (function, quotient) = match &expr {
+        Expr::Call(call) if is_floor(&call.func) => (true, call.args.first()?),
+        Expr::Paren(p) => (false, &*p.expr),
+        _ => return None,
+    };
+    let Expr::Binary(b) = quotient else { return None };
+    let part = |e: &Expr| Some(Dim::parse(e, &mut vec![]).ok()?.substitute(bind));
+    let (left, right) = (part(&b.left)?, part(&b.right)?);
+    Some(if function { left.floor_over(&right) } else { left.over(&right) })
+}
+
+/// A generic argument as an expression: `WIDTH`, `64`, `{ 4 * WIDTH }`.
+pub fn argument_expr(argument: &GenericArgument) -> Result<Expr> {
+    match argument {
+        GenericArgument::Const(e) => Ok(e.clone()),
+        GenericArgument::Type(Type::Path(p)) if p.qself.is_none() => {
+            Ok(Expr::Path(ExprPath { attrs: vec![], qself: None, path: p.path.clone() }))
+        }
+        other => {
+            Err(Error::new_spanned(other, "expected a dimension: a number, a name or an expression in braces, `{ 4 * WIDTH }`"))
+        }
+    }
+}
+
+/// `[B, T, WIDTH]`
+pub fn show(shape: &[Dim]) -> String {
+    let dims: Vec<String> = shape.iter().map(Dim::to_string).collect();
+    format!("[{}]", dims.join(", "))
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("0");
+        }
+        // Terms with names first, numbers last, as a person writes them.
+        for (i, (monomial, Ratio(n, d))) in self.0.iter().rev().enumerate() {
+            match (i, *n < 0) {
+                (0, true) => f.write_str("-")?,
+                (0, false) => {}
+                (_, true) => f.write_str(" - ")?,
+                (_, false) => f.write_str(" + ")?,
+            }
+            let mut factors: Vec<String> = vec![];
+            let mut divisors: Vec<String> = vec![];
+            for (name, power) in monomial {
+                let side = if *power > 0 { &mut factors } else { &mut divisors };
+                side.extend((0..power.unsigned_abs()).map(|_| name.clone()));
+            }
+            if n.abs() != 1 || factors.is_empty() {
+                factors.insert(0, n.abs().to_string());
+            }
+            if *d != 1 {
+                divisors.insert(0, d.to_string());
+            }
+            f.write_str(&factors.join(" * "))?;
+            for divisor in divisors {
+                write!(f, " / {divisor}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dim(text: &str) -> Dim {
+        Dim::parse(&syn::parse_str(text).unwrap(), &mut vec![]).unwrap()
+    }
+
+    #[test]
+    fn normal_form_decides_equality() {
+        assert_eq!(dim("4 * W"), dim("W + 3 * W"));
+        assert_eq!(dim("(A + B) * (A - B)"), dim("A * A - B * B"));
+        assert_eq!(dim("H * (W / H)"), dim("W"));
+        assert_eq!(dim("6 * W / 3"), dim("2 * W"));
+        assert_ne!(dim("W / H"), dim("W / G"));
+        assert_ne!(dim("(A + B) / (A + C)"), dim("1"));
+    }
+
+    #[test]
+    fn a_dimension_reads_as_it_was_written() {
+        for text in ["4 * W", "W / H", "B * T + 1", "2 * A - B", "0", "7", "floor(H / 2)"] {
+            assert_eq!(dim(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_single_unknown_is_solved_for() {
+        let solve = |formal: &str, actual: &str, name: &str| dim(formal).solve(&dim(actual), |n| n == name).map(|s| s.1);
+        assert_eq!(solve("3 * H * S", "3 * W", "S"), Some(dim("W / H")));
+        assert_eq!(solve("N + 1", "T", "N"), Some(dim("T - 1")));
+        assert_eq!(solve("N * N", "T", "N"), None);
+    }
+
+    #[test]
+    fn floor_is_computed_once_its_names_have_values() {
+        let formal = dim("floor((H + 2 * P - K) / S) + 1");
+        let bind = [("H", 32), ("P", 1), ("K", 3), ("S", 2)].map(|(n, v)| (n.to_string(), Dim::constant(v))).into();
+        assert_eq!(formal.substitute(&bind), dim("16"));
+        let partly = [("P", 1), ("K", 3), ("S", 1)].map(|(n, v)| (n.to_string(), Dim::constant(v))).into();
+        assert_eq!(dim("floor((H + 2 * P - K) / S)").substitute(&partly), dim("H - 1"));
+    }
+}

@@ -1,0 +1,456 @@
+//! The forward pass, once for evaluation and once keeping what the backward pass reads.
+
+use super::{Method, dimension, kernel};
+use crate::callee::Callee;
+use crate::differentiate::saved_values;
+use crate::dims::Shape;
+use crate::ir::*;
+use crate::names;
+use crate::parse::InputKind;
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a block keeps for its backward pass.
+pub(super) struct SavedPlan {
+    /// Saved values of calls: field and type.
+    calls: Vec<(String, TokenStream)>,
+    /// Tensors that backward kernels read, and the field of each.
+    pub tensors: Vec<(ValueId, Ident)>,
+    /// Values of which the shape is needed, and the field of each.
+    pub shapes: Vec<(ValueId, Ident)>,
+    /// Numbers that backward kernels read and that are not known there, as tokens, and the field of each.
+    pub numbers: Vec<(TokenStream, Ident)>,
+    /// Loops: the plan of one turn, by the loop's saved name.
+    pub turns: BTreeMap<String, SavedPlan>,
+}
+
+impl SavedPlan {
+    pub fn of(method: &Method) -> SavedPlan {
+        SavedPlan::block(method, &method.program.body)
+    }
+
+    fn block(method: &Method, body: &[Instruction]) -> SavedPlan {
+        let mut plan = SavedPlan { calls: vec![], tensors: vec![], shapes: vec![], numbers: vec![], turns: BTreeMap::new() };
+        let mut shapes: Vec<&ValueId> = vec![];
+        for instruction in body.iter().filter(|i| method.is_active(i)) {
+            let field = instruction.saved.clone();
+            match &instruction.op {
+                Op::Kernel(kernel) => {
+                    let result = instruction.results[0];
+                    if let Some(backward) = method.derivative.kernels.get(&result) {
+                        backward.numbers.iter().for_each(|i| plan.number(method, &kernel.numbers[*i]));
+                        let targets = backward.passes.iter().chain(backward.computed.iter().map(|(v, _)| v));
+                        shapes.extend(targets.filter(|v| needs_shape(method, **v, result)));
+                    }
+                }
+                Op::Loop(l) => {
+                    let turn = names::turn_struct(method.owner, &method.function.name, &field);
+                    plan.calls.push((field.clone(), quote!(Vec<#turn>)));
+                    plan.turns.insert(field, SavedPlan::block(method, &l.body));
+                    shapes.extend(instruction.results.iter().filter(|r| !method.active(**r)));
+                }
+                op => {
+                    plan.calls.push((field, saved_type(method, op)));
+                    if instruction.results.len() > 1 {
+                        shapes.extend(instruction.results.iter().filter(|r| !method.active(**r)));
+                    }
+                }
+            }
+        }
+        let taken: BTreeSet<String> = plan.calls.iter().map(|(f, _)| f.clone()).collect();
+        for v in saved_values(body, &method.program.values, method.derivative) {
+            let name = &method.value(v).name;
+            let field = if taken.contains(name) { format!("{name}_value") } else { name.clone() };
+            plan.tensors.push((v, names::ident(&field)));
+        }
+        for v in shapes {
+            if !plan.shapes.iter().any(|(known, _)| known == v) {
+                plan.shapes.push((*v, names::ident(&format!("{}_shape", method.value(*v).name))));
+            }
+        }
+        plan
+    }
+
+    /// Keeps a number of the forward pass, unless it is made of settings, constants and dimensions of the model.
+    fn number(&mut self, method: &Method, tokens: &TokenStream) {
+        let arguments = method.function.inputs.iter().map(|i| &i.name).chain(method.function.variables.iter().map(|v| &v.name));
+        let local: BTreeSet<String> =
+            arguments.chain(method.function.consts.iter().map(|g| &g.name)).map(Ident::to_string).collect();
+        let mut read = BTreeSet::new();
+        super::function::idents(tokens, &mut read);
+        if !read.is_disjoint(&local) && self.kept_number(tokens).is_none() {
+            let field = names::ident(&format!("number_{}", self.numbers.len()));
+            self.numbers.push((tokens.clone(), field));
+        }
+    }
+
+    /// The field of a number that is kept.
+    pub fn kept_number(&self, tokens: &TokenStream) -> Option<&Ident> {
+        let text = tokens.to_string();
+        self.numbers.iter().find(|(known, _)| known.to_string() == text).map(|(_, field)| field)
+    }
+
+    /// Whether a value itself is kept.
+    pub fn keeps(&self, v: ValueId) -> bool {
+        self.tensors.iter().any(|(known, _)| *known == v)
+    }
+
+    /// The structs of loops' turns, innermost first.
+    pub fn types(&self, method: &Method, function: &Ident) -> TokenStream {
+        let inner = self.turns.iter().map(|(field, plan)| {
+            let turn = names::turn_struct(method.owner, function, field);
+            let types = plan.types(method, function);
+            let docs = format!(" What one turn of the loop over `{field}` keeps.");
+            quote! {
+                #types
+                #[doc = #docs]
+                #[allow(dead_code, missing_docs)]
+                pub struct #turn { #plan }
+            }
+        });
+        quote!(#(#inner)*)
+    }
+
+    /// `up: up_saved, x: x.clone(), b_shape: *b.shape()`
+    pub fn initialisers(&self, method: &Method) -> TokenStream {
+        let calls = self.calls.iter().map(|(field, _)| {
+            let (field, variable) = (names::ident(field), names::ident(&names::saved_variable(field)));
+            quote!(#field: #variable,)
+        });
+        // Shapes are read before tensors are moved in.
+        let shapes = self.shapes.iter().map(|(v, field)| {
+            if method.value(*v).role == Role::Local {
+                return quote!(#field,); // noted when it was made
+            }
+            let name = method.name(*v);
+            quote!(#field: *#name.shape(),)
+        });
+        let tensors = self.tensors.iter().map(|(v, field)| {
+            let name = method.name(*v);
+            let shared = method.value(*v).role != Role::Local || method.program.outputs.contains(v);
+            let value = if shared { quote!(#name.clone()) } else { quote!(#name) };
+            match *field == name && !shared {
+                true => quote!(#field,),
+                false => quote!(#field: #value,),
+            }
+        });
+        let numbers = self.numbers.iter().map(|(tokens, field)| quote!(#field: #tokens,));
+        quote!(#(#calls)* #(#shapes)* #(#numbers)* #(#tensors)*)
+    }
+}
+
+impl ToTokens for SavedPlan {
+    /// The fields of the struct.
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let calls = self.calls.iter().map(|(field, ty)| {
+            let field = names::ident(field);
+            quote!(#field: #ty,)
+        });
+        let shapes = self.shapes.iter().map(|(_, field)| quote!(#field: ivon::Shape,));
+        let tensors = self.tensors.iter().map(|(_, field)| quote!(#field: ivon::Tensor,));
+        let numbers = self.numbers.iter().map(|(_, field)| quote!(#field: f64,));
+        tokens.extend(quote!(#(#calls)* #(#shapes)* #(#numbers)* #(#tensors)*));
+    }
+}
+
+/// Whether the shape of a kernel's input must be kept: where it is broadcast, unless it is a parameter.
+fn needs_shape(method: &Method, input: ValueId, result: ValueId) -> bool {
+    let shape = |v: ValueId| -> &Option<Shape> { &method.value(v).shape };
+    shape(input) != shape(result) && !matches!(method.value(input).role, Role::Parameter { .. })
+}
+
+fn saved_type(method: &Method, op: &Op) -> TokenStream {
+    let of_model = |ty: TokenStream, method: &Ident| {
+        let method = method.to_string();
+        quote!(ivon::Saved<#ty, { ivon::method(#method) }>)
+    };
+    match op {
+        Op::Layer { target: Target::Own, method: name } => {
+            let owner = method.owner;
+            of_model(quote!(#owner), name)
+        }
+        Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, method: name } => {
+            let path = method.layer(*field).map(|l| &l.path);
+            of_model(quote!(#path), name)
+        }
+        Op::Call { path, .. } => match method.callees.get(path) {
+            Some(Callee::Op(_)) => quote!(#path::Saved),
+            _ => of_model(quote!(#path), &names::ident("forward")),
+        },
+        op => {
+            let module = structural_module(op);
+            quote!(#module::Saved)
+        }
+    }
+}
+
+/// The runtime's module of an operation on shapes.
+pub(super) fn structural_module(op: &Op) -> TokenStream {
+    let name = names::ident(match op {
+        Op::Reshape(_) => "reshape",
+        Op::Transpose(..) => "transpose",
+        Op::Slice(..) => "slice",
+        Op::Concat(_) => "concat",
+        Op::Reduce { mean: true, .. } => "mean",
+        _ => "sum",
+    });
+    quote!(ivon::ops::#name)
+}
+
+/// Writes the statements of a forward pass.
+pub(super) struct Forward<'a> {
+    method: &'a Method<'a>,
+    plan: &'a SavedPlan,
+    saving: bool,
+    sampled: BTreeSet<ValueId>,
+}
+
+impl<'a> Forward<'a> {
+    pub fn new(method: &'a Method<'a>, plan: &'a SavedPlan, saving: bool) -> Self {
+        Forward { method, plan, saving, sampled: BTreeSet::new() }
+    }
+
+    pub fn body(mut self) -> TokenStream {
+        let method = self.method;
+        let outputs: BTreeSet<ValueId> = method.program.outputs.iter().copied().collect();
+        let samples = self.samples(method.program.outputs.iter().copied());
+        let body = self.block(&method.program.body, self.plan, &outputs);
+        quote!(#samples #body)
+    }
+
+    /// Reads parameters that were not read yet: theta = mean + sigma · noise.
+    fn samples(&mut self, values: impl Iterator<Item = ValueId>) -> TokenStream {
+        let mut lines = quote!();
+        for v in values {
+            let Role::Parameter { field, optional } = self.method.value(v).role else { continue };
+            if self.sampled.insert(v) {
+                let (name, field) = (self.method.name(v), &self.method.model.fields[field].name);
+                lines.extend(match optional {
+                    false => quote!(let #name = cx.sample(&self.#field)?;),
+                    true => quote!(let #name = cx.sample_if(self.#field.as_ref())?;),
+                });
+            }
+        }
+        lines
+    }
+
+    /// `after`: values of the block that are read after it.
+    fn block(&mut self, body: &[Instruction], plan: &SavedPlan, after: &BTreeSet<ValueId>) -> TokenStream {
+        let mut lines = quote!();
+        let mut last: BTreeMap<ValueId, usize> = BTreeMap::new();
+        for (at, instruction) in body.iter().enumerate() {
+            instruction.results.iter().chain(&instruction.reads()).for_each(|v| {
+                last.insert(*v, at);
+            });
+        }
+        for (at, instruction) in body.iter().enumerate() {
+            // A value that dies here and is not kept may be moved into a loop.
+            let dies = |v: ValueId| {
+                last.get(&v) == Some(&at) && !after.contains(&v) && !(self.saving && plan.keeps(v)) && self.is_own(v, body)
+            };
+            let dying: Vec<ValueId> = last.keys().copied().filter(|v| dies(*v)).collect();
+            let samples = self.samples(instruction.reads().into_iter());
+            let comment = self.method.comment(instruction);
+            let (code, moved) = self.instruction(instruction, plan, &dying);
+            let drops = dying.iter().filter(|v| !moved.contains(v)).map(|v| {
+                let name = self.method.name(*v);
+                quote!(drop(#name);)
+            });
+            // The shape of a value that dies before the saved values are put together.
+            let shapes = plan
+                .shapes
+                .iter()
+                .filter(|(v, _)| self.saving && instruction.results.contains(v) && self.method.value(*v).role == Role::Local);
+            let shapes = shapes.map(|(v, field)| {
+                let name = self.method.name(*v);
+                quote!(let #field = *#name.shape();)
+            });
+            lines.extend(quote!(#comment #samples #code #(#shapes)* #(#drops)*));
+        }
+        lines
+    }
+
+    /// Whether a value is a local of this block.
+    fn is_own(&self, v: ValueId, body: &[Instruction]) -> bool {
+        matches!(self.method.value(v).role, Role::Local | Role::Carried) && body.iter().any(|i| i.results.contains(&v))
+    }
+
+    /// The code of an instruction, and which of the dying values it takes.
+    fn instruction(&mut self, instruction: &Instruction, plan: &SavedPlan, dying: &[ValueId]) -> (TokenStream, Vec<ValueId>) {
+        let method = self.method;
+        let saving = self.saving && method.is_active(instruction);
+        let results: Vec<Ident> = instruction.results.iter().map(|r| method.name(*r)).collect();
+        let value = if results.len() == 1 { quote!(#(#results)*) } else { quote!((#(#results),*)) };
+        let saved = names::ident(&names::saved_variable(&instruction.saved));
+        let pattern = if saving { quote!((#value, #saved)) } else { value };
+        let code = match &instruction.op {
+            Op::Loop(l) => return self.for_loop(l, instruction, plan, dying),
+            Op::Kernel(kernel) => {
+                let name = kernel::emit_forward(method, instruction, kernel);
+                let inputs = kernel.inputs.iter().map(|v| self.reference(*v));
+                let numbers = &kernel.numbers;
+                quote!(let #(#results)* = ivon::ops::pointwise::forward(cx, #name, [#(#inputs),*], [#(#numbers),*])?;)
+            }
+            Op::Layer { method: called, .. } => {
+                let Some((function, callee)) = method.callee(&instruction.op) else { return (quote!(), vec![]) };
+                let arguments = self.arguments(&instruction.arguments, &function.inputs);
+                let place = callee_place(method, &instruction.op);
+                let called = if saving { names::saving(called) } else { called.clone() };
+                quote!(let #pattern = #callee.#called(cx, #(#arguments),*).at(#place)?;)
+            }
+            Op::Call { dims, .. } => {
+                let Some((function, callee)) = method.callee(&instruction.op) else { return (quote!(), vec![]) };
+                let arguments = self.arguments(&instruction.arguments, &function.inputs);
+                let dims = dims.iter().map(dimension);
+                let called = names::ident(if saving { "forward_saving" } else { "forward" });
+                quote!(let #pattern = #callee::#called(cx, #(#dims,)* #(#arguments),*)?;)
+            }
+            op => {
+                let module = structural_module(op);
+                let called = names::ident(if saving { "forward_saving" } else { "forward" });
+                let tensors: Vec<_> =
+                    instruction.arguments.iter().filter_map(Argument::value).map(|v| self.reference(v)).collect();
+                let rest = match op {
+                    Op::Reshape(dims) => {
+                        let dims = dims.iter().map(dimension);
+                        quote!(#(#tensors)*, &[#(#dims),*])
+                    }
+                    Op::Transpose(a, b) => quote!(#(#tensors)*, #a, #b),
+                    Op::Slice(axis, start, end) => {
+                        let (start, end) = (dimension(start), dimension(end));
+                        quote!(#(#tensors)*, #axis, #start..#end)
+                    }
+                    Op::Concat(axis) => quote!(&[#(#tensors),*], #axis),
+                    Op::Reduce { axis: Some(axis), .. } => quote!(#(#tensors)*, Some(#axis)),
+                    _ => quote!(#(#tensors)*, None),
+                };
+                quote!(let #pattern = #module::#called(cx, #rest)?;)
+            }
+        };
+        (code, vec![])
+    }
+
+    /// A value as `&Tensor`.
+    fn reference(&self, v: ValueId) -> TokenStream {
+        let name = self.method.name(v);
+        match self.method.value(v).role {
+            Role::Input => quote!(#name),
+            _ => quote!(&#name),
+        }
+    }
+
+    fn arguments(&self, arguments: &[Argument], inputs: &[crate::parse::Input]) -> Vec<TokenStream> {
+        arguments
+            .iter()
+            .zip(inputs)
+            .map(|(argument, input)| match (argument, &input.kind) {
+                (Argument::Number(tokens), InputKind::Number(ty)) if ty == "usize" => quote!((#tokens) as usize),
+                (Argument::Number(tokens), _) => quote!(#tokens),
+                (Argument::Absent, _) => quote!(None),
+                (Argument::Value(v), InputKind::Optional { .. }) => match self.method.value(*v).role {
+                    Role::Parameter { optional: true, .. } => {
+                        let name = self.method.name(*v);
+                        quote!(#name.as_ref())
+                    }
+                    _ => {
+                        let reference = self.reference(*v);
+                        quote!(Some(#reference))
+                    }
+                },
+                (Argument::Value(v), _) => self.reference(*v),
+            })
+            .collect()
+    }
+
+    fn for_loop(
+        &mut self,
+        l: &Loop,
+        instruction: &Instruction,
+        plan: &SavedPlan,
+        dying: &[ValueId],
+    ) -> (TokenStream, Vec<ValueId>) {
+        let method = self.method;
+        let saving = self.saving && method.is_active(instruction);
+        let field = &method.model.fields[l.field].name;
+        let variable = &l.variable;
+        let mut moved = vec![];
+        let starts: Vec<_> = l
+            .carried
+            .iter()
+            .map(|c| {
+                let (name, start) = (method.name(c.turn), method.name(c.start));
+                let last = dying.contains(&c.start)
+                    && !moved.contains(&c.start)
+                    && l.carried.iter().filter(|o| o.start == c.start).count() == 1;
+                let captured = l.captured().contains(&c.start);
+                if last && !captured {
+                    moved.push(c.start);
+                    quote!(let mut #name = #start;)
+                } else {
+                    quote!(let mut #name = #start.clone();)
+                }
+            })
+            .collect();
+        let empty = SavedPlan { calls: vec![], tensors: vec![], shapes: vec![], numbers: vec![], turns: BTreeMap::new() };
+        let turn_plan = plan.turns.get(&instruction.saved).unwrap_or(&empty);
+        let after: BTreeSet<ValueId> = l.carried.iter().map(|c| c.next).collect();
+        let body = self.block(&l.body, turn_plan, &after);
+        let keep = saving.then(|| {
+            let turn = names::turn_struct(method.owner, &method.function.name, &instruction.saved);
+            let turns = names::ident(&names::saved_variable(&instruction.saved));
+            let fields = turn_plan.initialisers(method);
+            quote!(#turns.push(#turn { #fields });)
+        });
+        let nexts: Vec<_> = l
+            .carried
+            .iter()
+            .map(|c| {
+                let name = method.name(c.next);
+                let kept = self.saving && turn_plan.keeps(c.next);
+                let own = self.is_own(c.next, &l.body) && !kept && l.carried.iter().filter(|o| o.next == c.next).count() == 1;
+                if own { quote!(#name) } else { quote!(#name.clone()) }
+            })
+            .collect();
+        let names_: Vec<Ident> = l.carried.iter().map(|c| method.name(c.turn)).collect();
+        // Kept values are moved into the turn, so the next ones are taken before.
+        let step = match nexts.as_slice() {
+            [next] => quote!(#(#names_)* = #next;),
+            _ => quote!((#(#names_),*) = (#(#nexts),*);),
+        };
+        let (before, step) = match (&keep, nexts.as_slice()) {
+            (Some(_), _) if turn_plan.tensors.iter().any(|(v, _)| l.carried.iter().any(|c| c.turn == *v || c.next == *v)) => {
+                let temporaries: Vec<Ident> =
+                    l.carried.iter().map(|c| names::ident(&format!("{}_after", method.value(c.turn).name))).collect();
+                (quote!(#(let #temporaries = #nexts;)*), quote!(#(#names_ = #temporaries;)*))
+            }
+            _ => (quote!(), step),
+        };
+        let turns = saving.then(|| {
+            let turns = names::ident(&names::saved_variable(&instruction.saved));
+            quote!(let mut #turns = Vec::with_capacity(self.#field.len());)
+        });
+        let code = quote! {
+            #(#starts)*
+            #turns
+            for #variable in &self.#field {
+                #body
+                #before
+                #keep
+                #step
+            }
+        };
+        (code, moved)
+    }
+}
+
+/// Where a call is, as an error at run time names it.
+fn callee_place(method: &Method, op: &Op) -> String {
+    match op {
+        Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, .. } => {
+            method.model.fields[*field].name.to_string()
+        }
+        Op::Layer { method, .. } => method.to_string(),
+        _ => String::new(),
+    }
+}

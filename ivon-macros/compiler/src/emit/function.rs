@@ -1,0 +1,234 @@
+//! One method: its signature three times over, its saved values, and the parts that the passes write.
+
+use super::{Method, backward, dimension, forward};
+use crate::dims::Dim;
+use crate::ir::*;
+use crate::names;
+use crate::parse::{InputKind, Variable};
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::quote;
+use std::collections::BTreeSet;
+use syn::Expr;
+
+/// (items beside the impl, functions inside it)
+pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
+    let function = method.function;
+    let name = match method.receiver {
+        true => function.name.clone(),
+        // The functions of a free function go by the names that an op's have.
+        false => Ident::new("forward", function.name.span()),
+    };
+    let owner = method.owner;
+    let plan = forward::SavedPlan::of(method);
+    let saved = names::saved_struct(owner, &function.name);
+    let types = plan.types(method, &function.name);
+
+    let consts: Vec<_> = function.consts.iter().map(|g| &g.name).collect();
+    let inputs: Vec<_> = function
+        .inputs
+        .iter()
+        .zip(&method.program.inputs)
+        .map(|(input, value)| {
+            let name = value.map_or_else(|| input.name.clone(), |v| method.name(v));
+            let ty = match &input.kind {
+                InputKind::Number(ty) => quote!(#ty),
+                _ => quote!(&ivon::Tensor),
+            };
+            quote!(#name: #ty)
+        })
+        .collect();
+    let receiver = method.receiver.then(|| quote!(&self,));
+    let arguments = quote!(#receiver cx: &ivon::Context, #(#consts: usize,)* #(#inputs),*);
+    let output = match function.returns_tuple {
+        false => quote!(ivon::Tensor),
+        true => {
+            let each = function.outputs.iter().map(|_| quote!(ivon::Tensor));
+            quote!((#(#each),*))
+        }
+    };
+    let outputs: Vec<Ident> = method.program.outputs.iter().map(|o| method.name(*o)).collect();
+    let bind = bind(method);
+
+    let evaluate = forward::Forward::new(method, &plan, false).body();
+    let results: Vec<_> = results(method, &outputs, None);
+    let result = tuple(&results, function.returns_tuple);
+    let evaluate = with_dims(method, quote!(#bind #evaluate Ok(#result)));
+
+    let keep = forward::Forward::new(method, &plan, true).body();
+    let kept: Vec<_> = super::function::results(method, &outputs, Some(&plan));
+    let result = tuple(&kept, function.returns_tuple);
+    let fields = plan.initialisers(method);
+    let keep = with_dims(method, quote!(#bind #keep let saved = #saved { #fields }; Ok((#result, saved))));
+
+    let (d_outputs, start) = backward::outputs(method);
+    let d_inputs: Vec<Ident> = tensor_inputs(method).map(|v| method.adjoint(v)).collect();
+    let back = backward::Backward::new(method, &plan).body();
+    let back = with_dims(method, quote!(#start #back Ok(())));
+
+    let name_text = name.to_string();
+    let (vis, docs) = (&function.vis, &function.docs);
+    let saving = names::saving(&name);
+    let backward_name = match method.receiver {
+        true => names::backward(&name),
+        false => Ident::new("backward", name.span()),
+    };
+    let gradient = gradient(method, &name);
+    let text = match method.receiver {
+        true => format!("{owner}::{name}"),
+        false => owner.to_string(),
+    };
+    let saved_docs = format!(" What the backward pass of `{text}` reads.");
+    let saving_docs = format!(" `{text}`, keeping what its backward pass reads.");
+    let backward_docs =
+        format!(" The backward pass of `{text}`: adds gradients to parameters and to the adjoints of its arguments.");
+    let items = quote! {
+        #types
+        #[doc = #saved_docs]
+        #[allow(dead_code, missing_docs)]
+        pub struct #saved { #plan }
+        impl ivon::Differentiable<{ ivon::method(#name_text) }> for #owner {
+            type Saved = #saved;
+        }
+    };
+    let bodies = quote! {
+        #(#docs)*
+        #vis fn #name(#arguments) -> ivon::Result<#output> { #evaluate }
+        #[doc = #saving_docs]
+        #vis fn #saving(#arguments) -> ivon::Result<(#output, #saved)> { #keep }
+        #[doc = #backward_docs]
+        #vis fn #backward_name(
+            #receiver cx: &ivon::Context, saved: #saved,
+            #(#d_outputs: ivon::Tensor,)* #(#d_inputs: &mut ivon::Adjoint),*
+        ) -> ivon::Result<()> { #back }
+        #gradient
+    };
+    (items, bodies)
+}
+
+/// The arguments that have an adjoint, in order.
+pub(super) fn tensor_inputs<'a>(method: &'a Method) -> impl Iterator<Item = ValueId> + 'a {
+    let tensors = method.function.inputs.iter().map(|i| matches!(i.kind, InputKind::Tensor { .. }));
+    method.program.inputs.iter().zip(tensors).filter(|(_, tensor)| *tensor).filter_map(|(v, _)| *v)
+}
+
+fn tuple(parts: &[TokenStream], several: bool) -> TokenStream {
+    match (several, parts) {
+        (false, [one]) => one.clone(),
+        _ => quote!((#(#parts),*)),
+    }
+}
+
+/// The outputs as owned tensors: arguments, parameters, repeated and saved values are shared.
+fn results(method: &Method, outputs: &[Ident], plan: Option<&forward::SavedPlan>) -> Vec<TokenStream> {
+    let values = &method.program.outputs;
+    let one = |(i, (name, v)): (usize, (&Ident, &ValueId))| {
+        let again = values[i + 1..].contains(v);
+        let shared = matches!(method.value(*v).role, Role::Input | Role::Parameter { .. });
+        let saved = plan.is_some_and(|p| p.keeps(*v));
+        if again || shared || saved { quote!(#name.clone()) } else { quote!(#name) }
+    };
+    outputs.iter().zip(values).enumerate().map(one).collect()
+}
+
+/// Puts `let WIDTH = self.__dims[0];` in front, for those dimensions that the code reads.
+fn with_dims(method: &Method, code: TokenStream) -> TokenStream {
+    let mut read = BTreeSet::new();
+    idents(&code, &mut read);
+    let lets = method.model.generics.iter().enumerate().filter(|(_, g)| read.contains(&g.name.to_string())).map(|(i, g)| {
+        let (name, i) = (&g.name, proc_macro2::Literal::usize_unsuffixed(i));
+        let flag = g.flag.then(|| quote!(!= 0));
+        quote!(let #name = self.__dims[#i] #flag;)
+    });
+    quote!(#(#lets)* #code)
+}
+
+pub(super) fn idents(code: &TokenStream, into: &mut BTreeSet<String>) {
+    for token in code.clone() {
+        match token {
+            TokenTree::Ident(i) => {
+                into.insert(i.to_string());
+            }
+            TokenTree::Group(g) => idents(&g.stream(), into),
+            _ => {}
+        }
+    }
+}
+
+/// Gives symbolic dimensions their values and checks what the signature promises:
+/// `let [B, T] = ivon::bind("Mlp::forward", ["B", "T"], &[("x", x, &[Symbol(0), Symbol(1), Is(WIDTH)])])?;`
+fn bind(method: &Method) -> TokenStream {
+    let symbols: Vec<&Variable> = method.function.variables.iter().filter(|v| !v.pack).collect();
+    let generics: BTreeSet<String> =
+        method.model.generics.iter().chain(&method.function.consts).map(|g| g.name.to_string()).collect();
+    let variable = |dim: &Dim| dim.as_name().and_then(|n| method.function.variables.iter().find(|v| v.name == n));
+    let rows = method.function.inputs.iter().zip(&method.program.inputs).filter_map(|(input, value)| {
+        let (InputKind::Tensor { shape, dims } | InputKind::Ids { shape, dims }) = &input.kind else { return None };
+        let (name, text) = (method.name((*value)?), input.name.to_string());
+        let extents = shape.iter().zip(dims).map(|(dim, expr): (&Dim, &Expr)| match variable(dim) {
+            Some(v) if v.pack => quote!(ivon::Extent::Rest),
+            Some(v) => {
+                let i = symbols.iter().position(|s| s.name == v.name).map(proc_macro2::Literal::usize_unsuffixed);
+                quote!(ivon::Extent::Symbol(#i))
+            }
+            None if dim.names().all(|n| {
+                generics.contains(n)
+                    || n.chars().all(|c| c.is_uppercase() || c == '_' || c.is_numeric())
+                        && !method.function.variables.iter().any(|v| v.name == n)
+            }) =>
+            {
+                let value = dimension(expr);
+                quote!(ivon::Extent::Is(#value))
+            }
+            None => quote!(ivon::Extent::Any),
+        });
+        Some(quote!((#text, #name, &[#(#extents),*])))
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return quote!();
+    }
+    let names: Vec<_> = symbols.iter().map(|s| &s.name).collect();
+    let texts = names.iter().map(|n| n.to_string());
+    let at = match method.receiver {
+        true => format!("{}::{}", method.owner, method.function.name),
+        false => method.owner.to_string(),
+    };
+    quote!(let [#(#names),*] = ivon::bind(#at, [#(#texts),*], &[#(#rows),*])?;)
+}
+
+/// For a scalar result: the whole step in planned memory.
+fn gradient(method: &Method, name: &Ident) -> TokenStream {
+    let function = method.function;
+    if !method.receiver || function.returns_tuple || function.outputs.first().is_none_or(|s| !s.is_empty()) {
+        return quote!();
+    }
+    let (vis, gradient, saving, backward) = (&function.vis, names::gradient(name), names::saving(name), names::backward(name));
+    let consts: Vec<_> = function.consts.iter().map(|g| &g.name).collect();
+    let names: Vec<Ident> = function
+        .inputs
+        .iter()
+        .zip(&method.program.inputs)
+        .map(|(i, v)| v.map_or_else(|| i.name.clone(), |v| method.name(v)))
+        .collect();
+    let typed = function.inputs.iter().zip(&names).map(|(i, name)| match &i.kind {
+        InputKind::Number(ty) => quote!(#name: #ty),
+        _ => quote!(#name: &ivon::Tensor),
+    });
+    let tensors = method.program.inputs.iter().flatten().map(|v| method.name(*v));
+    let skips = tensor_inputs(method).map(|_| quote!(&mut ivon::Adjoint::skip()));
+    let at = format!("{}::{name}", method.owner);
+    let docs = format!(
+        " The value of `{at}`, and its gradient, times `cx.loss_scale()`, added to the parameters: one forward and one backward pass in planned memory."
+    );
+    quote! {
+        #[doc = #docs]
+        #vis fn #gradient(&self, cx: &ivon::Context, #(#consts: usize,)* #(#typed),*) -> ivon::Result<f64> {
+            cx.planned(#at, &[#(#tensors),*], |cx| {
+                let (value, saved) = self.#saving(cx, #(#consts,)* #(#names),*)?;
+                let d_value = cx.filled([], cx.loss_scale())?;
+                self.#backward(cx, saved, d_value, #(#skips),*)?;
+                value.item()
+            })
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Emit: readable Rust. It cannot fail: everything was checked before.
+//!
+//! Generated code says where each value is born and where it dies. Comments travel as `__comment!("..")` statements: taken
+//! out of what rustc gets, turned into `// ..` in the text that a person reads.
+
+mod backward;
+mod forward;
+mod function;
+mod kernel;
+mod structure;
+pub mod text;
+
+use crate::callee::Callees;
+use crate::check::Deferred;
+use crate::differentiate::Derivative;
+use crate::ir::*;
+use crate::names;
+use crate::parse::{self, Model};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use syn::{Expr, ItemImpl, Path};
+
+pub use structure::{erased_structure, fallback};
+
+/// Everything about one method that emission reads.
+pub(crate) struct Method<'a> {
+    pub model: &'a Model,
+    pub function: &'a parse::Function,
+    pub program: &'a Program,
+    pub derivative: &'a Derivative,
+    pub callees: &'a Callees,
+    /// Kernels made on the way.
+    pub kernels: RefCell<BTreeMap<String, TokenStream>>,
+    /// Whether it takes `&self`; a free function does not.
+    pub receiver: bool,
+    /// The name of the type it belongs to.
+    pub owner: &'a Ident,
+}
+
+/// The generated code of a model's impl.
+pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred: &Deferred, runtime: &Path) -> TokenStream {
+    let functions: Vec<_> = methods.iter().map(function::emit).collect();
+    let (items, bodies): (Vec<_>, Vec<_>) = functions.into_iter().unzip();
+    let kernels = methods.iter().flat_map(|m| m.kernels.borrow().values().cloned().collect::<Vec<_>>()).collect::<Vec<_>>();
+    let structure = structure::emit(model, item, deferred);
+    let name = &model.name;
+    let assertions = &deferred.assertions;
+    quote! {
+        #[allow(unused_imports)]
+        use #runtime as ivon;
+        #[allow(unused_imports)]
+        use ivon::At as _;
+        #(#kernels)*
+        #(#items)*
+        #[allow(non_snake_case, dead_code, unused_variables, unused_mut, unused_braces, unused_parens, missing_docs, clippy::all)]
+        impl #name {
+            #(#bodies)*
+        }
+        #structure
+        #(#assertions)*
+    }
+}
+
+/// The generated code of a free function: a type of its name with the functions of an op.
+pub(crate) fn free_function(method: &Method, runtime: &Path) -> TokenStream {
+    let (item, body) = function::emit(method);
+    let kernels: Vec<_> = method.kernels.borrow().values().cloned().collect();
+    let name = method.owner;
+    quote! {
+        #[allow(unused_imports)]
+        use #runtime as ivon;
+        #[allow(unused_imports)]
+        use ivon::At as _;
+        #(#kernels)*
+        #item
+        #[allow(non_snake_case, dead_code, unused_variables, unused_mut, unused_braces, unused_parens, missing_docs, clippy::all)]
+        impl #name {
+            #body
+        }
+    }
+}
+
+impl Method<'_> {
+    pub fn name(&self, value: ValueId) -> Ident {
+        names::ident(&self.program.values[value].name)
+    }
+
+    pub fn adjoint(&self, value: ValueId) -> Ident {
+        names::ident(&names::adjoint(&self.program.values[value].name))
+    }
+
+    pub fn value(&self, value: ValueId) -> &Value {
+        &self.program.values[value]
+    }
+
+    pub fn active(&self, value: ValueId) -> bool {
+        self.derivative.active[value]
+    }
+
+    /// Whether an instruction has a backward pass.
+    pub fn is_active(&self, instruction: &Instruction) -> bool {
+        match &instruction.op {
+            Op::Loop(l) => l.body.iter().any(|i| self.is_active(i)),
+            _ => instruction.results.iter().any(|r| self.active(*r)),
+        }
+    }
+
+    /// What is called: its signature, and the tokens before `::forward` or `.forward`.
+    pub fn callee(&self, op: &Op) -> Option<(&parse::Function, TokenStream)> {
+        match op {
+            Op::Layer { target: Target::Own, method } => {
+                let function = self.model.functions.iter().find(|f| f.name == *method)?;
+                Some((function, quote!(self)))
+            }
+            Op::Layer { target: Target::Field(field), method } => {
+                let name = &self.model.fields[*field].name;
+                Some((self.callees.method(&self.layer(*field)?.path, method)?, quote!(self.#name)))
+            }
+            Op::Layer { target: Target::Element { variable, field }, method } => {
+                Some((self.callees.method(&self.layer(*field)?.path, method)?, quote!(#variable)))
+            }
+            Op::Call { path, .. } => Some((self.callees.function(path)?, quote!(#path))),
+            _ => None,
+        }
+    }
+
+    pub fn layer(&self, field: usize) -> Option<&parse::LayerType> {
+        match &self.model.fields[field].kind {
+            parse::FieldKind::Layer(layer) | parse::FieldKind::Array { of: layer, .. } => Some(layer),
+            _ => None,
+        }
+    }
+
+    /// The comment above an instruction.
+    pub fn comment(&self, instruction: &Instruction) -> TokenStream {
+        let text = match &instruction.op {
+            Op::Layer { target: Target::Field(field), .. } => {
+                let field = &self.model.fields[*field];
+                let ty = self.layer_text(&field.kind);
+                format!("{}: {ty}", field.name)
+            }
+            Op::Layer { target: Target::Element { field, variable }, .. } => {
+                let ty = self.layer_text(&self.model.fields[*field].kind);
+                let ty = ty.trim_start_matches('[').split(';').next().unwrap_or_default().to_string();
+                format!("{variable}: {ty}")
+            }
+            Op::Loop(l) => {
+                let field = &self.model.fields[l.field];
+                format!("{}: {}", field.name, self.layer_text(&field.kind))
+            }
+            _ => instruction.text.clone(),
+        };
+        comment(&text)
+    }
+
+    fn layer_text(&self, kind: &parse::FieldKind) -> String {
+        match kind {
+            parse::FieldKind::Layer(layer) => layer.text(),
+            parse::FieldKind::Array { of, count } => format!("[{}; {}]", of.text(), parse::expr_text(count)),
+            _ => String::new(),
+        }
+    }
+}
+
+/// A comment in generated code.
+pub(crate) fn comment(text: &str) -> TokenStream {
+    quote!(__comment!(#text);)
+}
+
+/// A dimension as an expression of type usize: `floor(a / b)` is `(a / b)`.
+pub(crate) fn dimension(e: &Expr) -> TokenStream {
+    match e {
+        Expr::Call(call) => {
+            let inner = call.args.first().map(dimension);
+            quote!((#inner))
+        }
+        Expr::Binary(b) => {
+            let (left, op, right) = (dimension(&b.left), &b.op, dimension(&b.right));
+            quote!(#left #op #right)
+        }
+        Expr::Paren(p) => {
+            let inner = dimension(&p.expr);
+            quote!((#inner))
+        }
+        Expr::Group(g) => {
+            let inner = dimension(&g.expr);
+            quote!((#inner))
+        }
+        Expr::Block(b) => match b.block.stmts.first() {
+            Some(syn::Stmt::Expr(e, None)) => dimension(e),
+            _ => quote!(#e),
+        },
+        other => quote!(#other),
+    }
+}

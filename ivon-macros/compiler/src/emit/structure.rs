@@ -1,0 +1,332 @@
+//! The struct as rustc gets it, and how a model is built. Dimensions are erased in fields: arguments are dropped and the
+//! struct's const generics get a default, so `up: Linear<WIDTH, { 4 * WIDTH }>` becomes `up: Linear`.
+
+use super::dimension;
+use crate::check::Deferred;
+use crate::names;
+use crate::parse::{self, Field, FieldKind, Generic, LayerType, Model};
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{GenericArgument, ImplItem, ItemImpl, ItemStruct, Path, PathArguments, ReturnType, Type};
+
+/// The struct without dimensions.
+pub fn erased_structure(item: &ItemStruct) -> TokenStream {
+    let ItemStruct { attrs, vis, ident, generics, fields, .. } = item;
+    let parameters = generics.const_params().map(|p| {
+        let (name, ty) = (&p.ident, &p.ty);
+        let default = match (&p.default, ty.to_token_stream().to_string().as_str()) {
+            (Some((_, default)), _) => quote!(#default),
+            (None, "bool") => quote!(false),
+            _ => quote!(0),
+        };
+        quote!(const #name: #ty = #default)
+    });
+    let fields = fields.iter().map(|f| {
+        let attributes = f.attrs.iter().filter(|a| !parse::is_ours(a));
+        let (vis, name, ty) = (&f.vis, &f.ident, erased(&f.ty));
+        quote!(#(#attributes)* #vis #name: #ty)
+    });
+    let count = Literal::usize_unsuffixed(generics.const_params().count());
+    quote! {
+        #(#attrs)*
+        #vis struct #ident<#(#parameters),*> {
+            #(#fields,)*
+            #[doc(hidden)]
+            __dims: [usize; #count],
+        }
+    }
+}
+
+fn erased(ty: &Type) -> TokenStream {
+    match ty {
+        Type::Array(array) => {
+            let element = erased(&array.elem);
+            quote!(::std::boxed::Box<[#element]>)
+        }
+        Type::Group(g) => erased(&g.elem),
+        Type::Paren(p) => erased(&p.elem),
+        Type::Path(p) => {
+            let mut p = p.clone();
+            let option = parse::last(&p.path) == "Option";
+            for segment in &mut p.path.segments {
+                if let (true, PathArguments::AngleBracketed(a)) = (option, &segment.arguments)
+                    && let Some(GenericArgument::Type(inner)) = a.args.first()
+                {
+                    let inner = erased(inner);
+                    return quote!(::std::option::Option<#inner>);
+                }
+                segment.arguments = PathArguments::None;
+            }
+            quote!(#p)
+        }
+        other => quote!(#other),
+    }
+}
+
+/// `build`, `build_in`, the const-generic face, the divisibility checks and `Model`.
+pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred) -> TokenStream {
+    let name = &model.name;
+    let arguments: Vec<_> = model.generics.iter().map(argument).collect();
+    let names: Vec<_> = model.generics.iter().map(|g| &g.name).collect();
+    let fields = model.fields.iter().map(build_field);
+    let dims = model.generics.iter().map(|g| {
+        let name = &g.name;
+        if g.flag { quote!(#name as usize) } else { quote!(#name) }
+    });
+    let divisions: Vec<(String, String)> = deferred
+        .divisions
+        .iter()
+        .filter(|d| knows(model, d))
+        .map(|d| (d.numerator.to_string(), d.denominator.to_string()))
+        .collect();
+    let parsed: Vec<(TokenStream, TokenStream)> =
+        divisions.iter().filter_map(|(n, d)| Some((n.parse().ok()?, d.parse().ok()?))).collect();
+    let checks = divisions.iter().zip(&parsed).map(|((n_text, d_text), (n, d))| {
+        let model = name.to_string();
+        quote!(ivon::divides(#model, #n_text, #n, #d_text, #d)?;)
+    });
+    let const_checks = divisions.iter().zip(&parsed).map(|((n_text, d_text), (n, d))| {
+        let text = format!("`{name}`: {n_text} must be a multiple of {d_text}");
+        quote!(assert!(#d != 0 && (#n) % (#d) == 0, #text);)
+    });
+    let nested = model.fields.iter().filter_map(|f| match &f.kind {
+        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } => {
+            let (path, arguments) = (&layer.path, layer_arguments(layer));
+            Some(quote!(<#path>::__check(#(#arguments),*);))
+        }
+        _ => None,
+    });
+    let defaults = model.generics.iter().filter_map(|g| {
+        let default = g.default.as_ref()?;
+        let (constant, ty) = (names::ident(&format!("DEFAULT_{}", g.name)), if g.flag { quote!(bool) } else { quote!(usize) });
+        Some(quote!(#[doc(hidden)] pub const #constant: #ty = #default;))
+    });
+    let constants = constants(model).into_iter().map(|c| {
+        let c = names::ident(&c);
+        quote!(#[doc(hidden)] pub const #c: usize = #c;)
+    });
+    let visits = model.fields.iter().map(visit_field);
+    let generics = &item.generics;
+    let face = &item.self_ty;
+    let text = name.to_string();
+    let docs = match names.len() {
+        0 => format!(" A whole `{name}`."),
+        _ => format!(
+            " A whole `{name}` of these dimensions. `{name}::<..>::new()` does the same for dimensions known at compile time."
+        ),
+    };
+    quote! {
+        #[allow(non_snake_case, non_upper_case_globals, dead_code, unused_variables, unused_braces, unused_parens, missing_docs, clippy::all)]
+        impl #name {
+            #(#defaults)*
+            #(#constants)*
+            #[doc = #docs]
+            pub fn build(#(#arguments),*) -> ivon::Result<Self> {
+                Self::build_in(&mut ivon::Builder::new(), #(#names),*)
+            }
+            #[doc(hidden)]
+            pub fn build_in(b: &mut ivon::Builder, #(#arguments),*) -> ivon::Result<Self> {
+                #(#checks)*
+                Ok(Self { #(#fields,)* __dims: [#(#dims),*] })
+            }
+            #[doc(hidden)]
+            pub const fn __check(#(#arguments),*) {
+                #(#const_checks)*
+                #(#nested)*
+            }
+        }
+        #[allow(dead_code, missing_docs, clippy::new_without_default)]
+        impl #generics #face {
+            /// A whole model; dimensions that do not fit do not compile.
+            pub fn new() -> #name {
+                const { <#name>::__check(#(#names),*) };
+                match <#name>::build(#(#names),*) {
+                    Ok(model) => model,
+                    // `__check` has evaluated the same conditions.
+                    Err(error) => unreachable!("{error}"),
+                }
+            }
+        }
+        impl ivon::Model for #name {
+            const NAME: &'static str = #text;
+            fn visit_parameters<'a>(&'a self, visit: &mut dyn FnMut(&'a ivon::Parameter)) {
+                #(#visits)*
+            }
+        }
+    }
+}
+
+/// Only divisions among const generics and constants can be checked when the model is built.
+fn knows(model: &Model, division: &crate::dims::Division) -> bool {
+    division.numerator.names().chain(division.denominator.names()).all(|n| {
+        let symbolic = model.functions.iter().any(|f| f.variables.iter().any(|v| v.name == n));
+        !symbolic && !n.contains(['(', '/', '<'])
+    })
+}
+
+fn argument(generic: &Generic) -> TokenStream {
+    let name = &generic.name;
+    if generic.flag { quote!(#name: bool) } else { quote!(#name: usize) }
+}
+
+/// The dimensions of a layer; those that are left out have a default.
+fn layer_arguments(layer: &LayerType) -> Vec<TokenStream> {
+    layer
+        .arguments
+        .iter()
+        .map(dimension)
+        .chain(layer.defaults.iter().map(|name| {
+            let (path, constant) = (&layer.path, names::ident(&format!("DEFAULT_{name}")));
+            quote!(<#path>::#constant)
+        }))
+        .collect()
+}
+
+fn build_field(field: &Field) -> TokenStream {
+    let (name, text) = (&field.name, field.name.to_string());
+    let options = options(field);
+    match &field.kind {
+        FieldKind::Parameter { dims, when, .. } => {
+            let dims = dims.iter().map(dimension);
+            let parameter = quote!(b.parameter(#text, [#(#dims),*], #options));
+            match when {
+                None => quote!(#name: #parameter),
+                Some(when) => quote!(#name: if #when { Some(#parameter) } else { None }),
+            }
+        }
+        FieldKind::Layer(layer) => {
+            let (path, arguments) = (&layer.path, layer_arguments(layer));
+            quote!(#name: b.layer(#text, #options, |b| <#path>::build_in(b, #(#arguments),*))?)
+        }
+        FieldKind::Array { of, count } => {
+            let (path, arguments, count) = (&of.path, layer_arguments(of), dimension(count));
+            quote!(#name: b.layers(#text, #count, #options, |b| <#path>::build_in(b, #(#arguments),*))?)
+        }
+        FieldKind::Setting { default, .. } => quote!(#name: #default),
+    }
+}
+
+fn options(field: &Field) -> TokenStream {
+    let parse::Options { init, weight_decay, frozen } = &field.options;
+    if init.is_none() && weight_decay.is_none() && !frozen {
+        return quote!(ivon::Options::default());
+    }
+    let ivon: Path = syn::parse_quote!(ivon);
+    let init = init.iter().map(|i| {
+        let i = parse::init_tokens(i, &ivon);
+        quote!(init: Some(#i),)
+    });
+    let decay = weight_decay.iter().map(|d| quote!(weight_decay: Some(#d),));
+    let frozen = frozen.then(|| quote!(frozen: Some(true),));
+    quote!(ivon::Options { #(#init)* #(#decay)* #frozen ..ivon::Options::default() })
+}
+
+fn visit_field(field: &Field) -> TokenStream {
+    let name = &field.name;
+    match &field.kind {
+        FieldKind::Parameter { when: None, .. } => quote!(visit(&self.#name);),
+        FieldKind::Parameter { when: Some(_), .. } => quote!(self.#name.iter().for_each(&mut *visit);),
+        FieldKind::Layer(_) => quote!(ivon::Model::visit_parameters(&self.#name, visit);),
+        FieldKind::Array { .. } => quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_parameters(layer, visit));),
+        FieldKind::Setting { .. } => quote!(),
+    }
+}
+
+/// Constants of the module that signatures mention: callers read them as `<Model>::K`.
+fn constants(model: &Model) -> Vec<String> {
+    let mut all: Vec<String> = model.functions.iter().flat_map(|f| crate::check::free_constants(f, &model.generics)).collect();
+    all.sort();
+    all.dedup();
+    all.retain(|c| !c.contains(':'));
+    all
+}
+
+/// The same functions without bodies: what rustc gets beside the errors, so that nothing else fails.
+pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
+    let name = &model.name;
+    let arguments: Vec<_> = model.generics.iter().map(argument).collect();
+    let constants = constants(model).into_iter().map(|c| {
+        let c = names::ident(&c);
+        quote!(#[doc(hidden)] pub const #c: usize = #c;)
+    });
+    let defaults = model.generics.iter().filter(|g| g.default.is_some()).map(|g| {
+        let (constant, ty) = (names::ident(&format!("DEFAULT_{}", g.name)), if g.flag { quote!(bool) } else { quote!(usize) });
+        let default = &g.default;
+        quote!(#[doc(hidden)] pub const #constant: #ty = #default;)
+    });
+    let (mut saved, mut methods) = (quote!(), quote!());
+    for f in item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f) } else { None }) {
+        let (vis, method) = (&f.vis, &f.sig.ident);
+        let inputs: Vec<_> = f
+            .sig
+            .inputs
+            .iter()
+            .filter_map(|i| match i {
+                syn::FnArg::Typed(t) => Some(match &*t.ty {
+                    Type::Path(p) if ["f64", "usize", "bool"].iter().any(|n| p.path.is_ident(n)) => (quote!(#p), false),
+                    Type::Path(p) if parse::last(&p.path) == "Tensor" => (quote!(&ivon::Tensor), true),
+                    _ => (quote!(&ivon::Tensor), false),
+                }),
+                syn::FnArg::Receiver(_) => None,
+            })
+            .collect();
+        let types = inputs.iter().map(|(t, _)| t);
+        let types: Vec<_> = types.collect();
+        let adjoints = inputs.iter().filter(|(_, tensor)| *tensor).map(|_| quote!(_: &mut ivon::Adjoint));
+        let outputs = match &f.sig.output {
+            ReturnType::Type(_, ty) => match &**ty {
+                Type::Tuple(t) => t.elems.len(),
+                _ => 1,
+            },
+            ReturnType::Default => 1,
+        };
+        let tensor = quote!(ivon::Tensor);
+        let output = if outputs == 1 {
+            tensor.clone()
+        } else {
+            let each = vec![tensor; outputs];
+            quote!((#(#each),*))
+        };
+        let d_outputs = (0..outputs).map(|_| quote!(_: ivon::Tensor));
+        let (saving, backward, gradient) = (names::saving(method), names::backward(method), names::gradient(method));
+        let text = "this model did not compile";
+        let method_text = method.to_string();
+        saved.extend(quote! {
+            impl ivon::Differentiable<{ ivon::method(#method_text) }> for #name { type Saved = (); }
+        });
+        methods.extend(quote! {
+            #vis fn #method(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<#output> { unreachable!(#text) }
+            #vis fn #saving(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<(#output, ())> { unreachable!(#text) }
+            #vis fn #backward(&self, _: &ivon::Context, _: (), #(#d_outputs,)* #(#adjoints),*) -> ivon::Result<()> { unreachable!(#text) }
+            #vis fn #gradient(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<f64> { unreachable!(#text) }
+        });
+    }
+    let generics = &item.generics;
+    let face = &item.self_ty;
+    let text = name.to_string();
+    let lints = quote!(#[allow(non_snake_case, dead_code, unused_variables, missing_docs, clippy::all)]);
+    quote! {
+        #[allow(unused_imports)]
+        use #runtime as ivon;
+        #lints
+        impl #name {
+            #(#defaults)*
+            #(#constants)*
+            pub fn build(#(#arguments),*) -> ivon::Result<Self> { unreachable!("this model did not compile") }
+            #[doc(hidden)]
+            pub fn build_in(b: &mut ivon::Builder, #(#arguments),*) -> ivon::Result<Self> { unreachable!("this model did not compile") }
+            #[doc(hidden)]
+            pub const fn __check(#(#arguments),*) {}
+            #methods
+        }
+        #saved
+        #lints
+        impl #generics #face {
+            pub fn new() -> #name { unreachable!("this model did not compile") }
+        }
+        impl ivon::Model for #name {
+            const NAME: &'static str = #text;
+            fn visit_parameters<'a>(&'a self, _: &mut dyn FnMut(&'a ivon::Parameter)) {}
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Errors are collected and must be taken out, so that none gets lost and a person sees all of them at once.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use std::cell::RefCell;
+use syn::Error;
+
+/// Where errors go while a model is compiled.
+#[derive(Default)]
+pub struct Errors {
+    found: RefCell<Vec<Error>>,
+}
+
+impl Errors {
+    pub fn new() -> Self {
+        Errors::default()
+    }
+
+    /// Notes a mistake at a range of source.
+    pub fn at(&self, place: impl Into<Place>, message: impl std::fmt::Display) {
+        let place = place.into();
+        let error = Error::new_spanned(place.tokens(), message);
+        // A mistake in a method's signature is found once for each use; say it once.
+        let text = |e: &Error| (e.to_string(), format!("{:?}", e.span().start()));
+        let mut found = self.found.borrow_mut();
+        if !found.iter().any(|known| text(known) == text(&error)) {
+            found.push(error);
+        }
+    }
+
+    /// Notes an error that syn found.
+    pub fn push(&self, error: Error) {
+        self.found.borrow_mut().push(error);
+    }
+
+    /// The value, or `None` and the error noted.
+    pub fn take<T>(&self, result: Result<T, Error>) -> Option<T> {
+        result.map_err(|e| self.push(e)).ok()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+
+    /// All of them as `compile_error!` invocations.
+    pub fn into_tokens(self) -> TokenStream {
+        self.found.into_inner().iter().map(Error::to_compile_error).collect()
+    }
+
+    /// The messages alone.
+    pub fn messages(&self) -> Vec<String> {
+        self.found.borrow().iter().flat_map(|e| e.clone().into_iter()).map(|e| e.to_string()).collect()
+    }
+}
+
+/// A range of source: `Span::join` is not stable, so the first and the last span are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    first: Span,
+    last: Span,
+}
+
+impl Place {
+    pub fn of(tokens: impl ToTokens) -> Place {
+        let tokens = tokens.to_token_stream();
+        let mut spans = tokens.into_iter().map(|t| match t {
+            TokenTree::Group(g) => (g.span_open(), g.span_close()),
+            t => (t.span(), t.span()),
+        });
+        let (first, mut last) = spans.next().unwrap_or((Span::call_site(), Span::call_site()));
+        if let Some((_, end)) = spans.last() {
+            last = end;
+        }
+        Place { first, last }
+    }
+
+    pub fn first(self) -> Span {
+        self.first
+    }
+
+    /// `src/model.rs:12`
+    pub fn line(self) -> String {
+        format!("{}:{}", self.first.file(), self.first.start().line)
+    }
+
+    /// Two tokens with the spans; an error underlines from the one to the other.
+    fn tokens(self) -> TokenStream {
+        let token = |span: Span| {
+            let mut t = proc_macro2::Punct::new(';', proc_macro2::Spacing::Alone);
+            t.set_span(span);
+            TokenTree::from(t)
+        };
+        [token(self.first), token(self.last)].into_iter().collect()
+    }
+}
+
+impl<T: ToTokens> From<&T> for Place {
+    fn from(tokens: &T) -> Place {
+        Place::of(tokens)
+    }
+}
+
+impl From<Span> for Place {
+    fn from(span: Span) -> Place {
+        Place { first: span, last: span }
+    }
+}
+
+/// `: did you mean `norm`?` for the nearest name, if one is near.
+pub fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let near = names.into_iter().map(|n| (distance(n, wrong), n)).min();
+    match near {
+        Some((d, name)) if d <= (wrong.len() / 3).clamp(1, 3) => format!(": did you mean `{name}`?"),
+        _ => String::new(),
+    }
+}
+
+/// Levenshtein distance, with a swap of neighbours as one edit.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let mut best = (rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1])).min(row[j - 1] + 1).min(rows[i - 1][j] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}

@@ -1,0 +1,202 @@
+//! The generated code of a file's models as text, for snapshot tests and for reading.
+
+use crate::emit::text;
+use crate::parse;
+use crate::surface::{Finish, Subject};
+use proc_macro2::TokenStream;
+use quote::quote;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use syn::{File, ImplItem, Item, ItemFn, ItemImpl, ItemStruct, Type, Visibility};
+
+/// Why a file could not be expanded.
+#[derive(Debug)]
+pub enum ExpandError {
+    /// It cannot be read.
+    Read(PathBuf, std::io::Error),
+    /// It is no Rust.
+    Parse(PathBuf, syn::Error),
+    /// A model in it does not compile: the model's name and every message.
+    Model(String, Vec<String>),
+}
+
+impl fmt::Display for ExpandError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            ExpandError::Read(path, e) => write!(f, "{}: cannot be read: {e}", path.display()),
+            ExpandError::Parse(path, e) => write!(f, "{}:{}: not Rust: {e}", path.display(), e.span().start().line),
+            ExpandError::Model(name, messages) => write!(f, "`{name}` does not compile:\n  {}", messages.join("\n  ")),
+        }
+    }
+}
+
+impl std::error::Error for ExpandError {}
+
+/// The generated code of every model in a file. The models of `others` may be called, as may the runtime's layers and ops.
+///
+/// # Errors
+/// If a file cannot be read or is no Rust, or a model does not compile.
+pub fn expand_file(path: impl AsRef<Path>, others: &[&Path]) -> Result<String, ExpandError> {
+    let others = others.iter().map(|p| parse_file(p)).collect::<Result<Vec<_>, _>>()?;
+    expand(&parse_file(path.as_ref())?, &others)
+}
+
+fn parse_file(path: &Path) -> Result<File, ExpandError> {
+    let source = std::fs::read_to_string(path).map_err(|e| ExpandError::Read(path.to_path_buf(), e))?;
+    syn::parse_file(&source).map_err(|e| ExpandError::Parse(path.to_path_buf(), e))
+}
+
+/// The same for source text.
+///
+/// # Errors
+/// As [`expand_file`].
+pub fn expand_source(source: &str) -> Result<String, ExpandError> {
+    let file = syn::parse_file(source).map_err(|e| ExpandError::Parse("source".into(), e))?;
+    expand(&file, &[])
+}
+
+/// Signatures by the name that an import ends in: what rustc's resolver does in the macro.
+#[derive(Default)]
+struct Known {
+    signatures: BTreeMap<String, Item>,
+}
+
+fn expand(file: &File, others: &[File]) -> Result<String, ExpandError> {
+    let mut known = Known::default();
+    for folder in ["layers", "ops"] {
+        known.add_folder(&Path::new(crate::RUNTIME).join(folder))?;
+    }
+    others.iter().chain([file]).for_each(|f| known.add(f));
+    let mut text = String::new();
+    for subject in subjects(&file.items) {
+        let callees = crate::surface::callees(&subject);
+        let signatures = callees.iter().map(|p| known.find(p)).collect();
+        let finish = Finish { signatures, callees, runtime: syn::parse_quote!(::ivon_runtime), subject };
+        let compiled = crate::compile(&finish);
+        if !compiled.errors.is_empty() {
+            return Err(ExpandError::Model(compiled.name.to_string(), compiled.errors));
+        }
+        text += &text::format(compiled.tokens);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+impl Known {
+    fn add_folder(&mut self, folder: &Path) -> Result<(), ExpandError> {
+        let failed = |e| ExpandError::Read(folder.to_path_buf(), e);
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.is_dir() {
+                self.add_folder(&path)?;
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                self.add(&parse_file(&path)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, file: &File) {
+        self.items(&file.items);
+    }
+
+    fn items(&mut self, items: &[Item]) {
+        for item in items {
+            match item {
+                Item::Mod(m) => {
+                    if let Some((_, items)) = &m.content {
+                        self.items(items);
+                    }
+                }
+                Item::Impl(i) if annotated(&i.attrs) => {
+                    if let Type::Path(p) = &*i.self_ty {
+                        let (generics, ty) = (&i.generics, &i.self_ty);
+                        let methods = i.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(&f.sig) } else { None });
+                        self.insert(parse::last(&p.path).to_string(), quote!(impl #generics #ty { #(#methods {})* }));
+                    }
+                }
+                Item::Fn(f) if annotated(&f.attrs) => {
+                    let errors = crate::errors::Errors::new();
+                    let parsed = parse::function(&f.vis, &[], &f.sig, Some(&f.block), false, &errors);
+                    let (sig, block) = (&f.sig, &f.block);
+                    let payload = if parse::pointwise_body(&parsed) { quote!(#sig #block) } else { quote!(#[composed] #sig {}) };
+                    self.insert(f.sig.ident.to_string(), payload);
+                }
+                Item::Macro(m) if m.mac.path.segments.last().is_some_and(|s| s.ident == "signature") => {
+                    let declaration = |input: syn::parse::ParseStream| {
+                        input.call(syn::Attribute::parse_outer)?;
+                        input.parse::<Visibility>()?;
+                        let sig: syn::Signature = input.parse()?;
+                        input.parse::<syn::Token![;]>()?;
+                        Ok(sig)
+                    };
+                    if let Ok(sig) = m.mac.parse_body_with(declaration) {
+                        self.insert(sig.ident.to_string(), quote!(#sig {}));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn insert(&mut self, name: String, payload: TokenStream) {
+        if let Ok(item) = syn::parse2(payload) {
+            self.signatures.insert(name, item);
+        }
+    }
+
+    fn find(&self, path: &syn::Path) -> Item {
+        let missing = || Item::Verbatim(TokenStream::new());
+        self.signatures.get(&parse::last(path).to_string()).cloned().unwrap_or_else(missing)
+    }
+}
+
+fn annotated(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|a| a.path().segments.last().is_some_and(|s| s.ident == "variational"))
+}
+
+/// Every annotated model and function, in order.
+fn subjects(items: &[Item]) -> Vec<Subject> {
+    let mut structs: BTreeMap<String, &ItemStruct> = BTreeMap::new();
+    for item in items {
+        if let Item::Struct(s) = item {
+            structs.insert(s.ident.to_string(), s);
+        }
+    }
+    let mut all = vec![];
+    for item in items {
+        match item {
+            Item::Impl(i) if annotated(&i.attrs) => {
+                if let Some(structure) = model_struct(i, &structs) {
+                    all.push(Subject::Model(structure, bare(i)));
+                }
+            }
+            Item::Fn(f) if annotated(&f.attrs) => {
+                all.push(Subject::Function(ItemFn { attrs: without_ours(&f.attrs), ..f.clone() }))
+            }
+            Item::Mod(m) => {
+                if let Some((_, items)) = &m.content {
+                    all.extend(subjects(items));
+                }
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn model_struct(item: &ItemImpl, structs: &BTreeMap<String, &ItemStruct>) -> Option<ItemStruct> {
+    let Type::Path(p) = &*item.self_ty else { return None };
+    let structure = structs.get(&parse::last(&p.path).to_string())?;
+    let structure = crate::surface::with_names_of(item, (*structure).clone()).ok()?;
+    Some(ItemStruct { attrs: vec![], ..structure })
+}
+
+fn bare(item: &ItemImpl) -> ItemImpl {
+    ItemImpl { attrs: without_ours(&item.attrs), ..item.clone() }
+}
+
+fn without_ours(attributes: &[syn::Attribute]) -> Vec<syn::Attribute> {
+    attributes.iter().filter(|a| !annotated(std::slice::from_ref(a))).cloned().collect()
+}

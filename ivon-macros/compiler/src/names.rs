@@ -1,0 +1,134 @@
+//! Every name of generated code that is not the person's own comes from here.
+
+use crate::ir::*;
+use crate::parse::{Function, InputKind};
+use proc_macro2::{Ident, Span};
+use std::collections::BTreeSet;
+
+/// Names in use within one function.
+struct Names {
+    used: BTreeSet<String>,
+}
+
+/// Names that generated code uses for itself.
+const RESERVED: &[&str] = &["cx", "saved", "self", "ivon", "visit", "b", "model", "loss", "turn"];
+
+/// Makes the names of values and of saved fields unique, in order of appearance.
+pub fn assign(program: &mut Program, function: &Function) {
+    let mut names = Names { used: RESERVED.iter().map(|n| n.to_string()).collect() };
+    let numbers = function.inputs.iter().filter(|i| matches!(i.kind, InputKind::Number(_))).map(|i| &i.name);
+    let dims = function.consts.iter().map(|g| &g.name).chain(function.variables.iter().map(|v| &v.name));
+    names.used.extend(numbers.chain(dims).map(Ident::to_string));
+    let Program { values, inputs, body, .. } = program;
+    for v in inputs.iter().flatten() {
+        values[*v].name = names.fresh(&values[*v].name);
+    }
+    for value in values.iter_mut().filter(|v| matches!(v.role, Role::Parameter { .. })) {
+        value.name = names.fresh(&value.name);
+    }
+    names.block(body, values);
+}
+
+impl Names {
+    fn block(&mut self, body: &mut [Instruction], values: &mut [Value]) {
+        for instruction in body {
+            instruction.saved = self.saved(&instruction.saved);
+            if let Op::Loop(l) = &mut instruction.op {
+                self.used.insert(l.variable.to_string());
+                for (c, result) in l.carried.iter().zip(&instruction.results) {
+                    // One variable of generated code, before, in and after a turn.
+                    let name = self.fresh(&values[c.turn].name);
+                    values[c.turn].name = name.clone();
+                    values[*result].name = name;
+                }
+                self.block(&mut l.body, values);
+                continue;
+            }
+            for result in &instruction.results {
+                values[*result].name = self.fresh(&values[*result].name);
+            }
+        }
+    }
+
+    /// `hint`, or `hint_2`, `hint_3` where it is taken. Its adjoint's name is taken with it.
+    fn fresh(&mut self, hint: &str) -> String {
+        let name = unique(hint, |n| self.used.contains(n) || self.used.contains(&adjoint(n)));
+        self.used.insert(name.clone());
+        self.used.insert(adjoint(&name));
+        name
+    }
+
+    /// The name under which the saved values of a call are kept: the field `up`, the variable `up_saved`.
+    fn saved(&mut self, hint: &str) -> String {
+        let name = unique(hint, |n| self.used.contains(&saved_variable(n)));
+        self.used.insert(saved_variable(&name));
+        name
+    }
+}
+
+/// The variable that holds saved values in the forward pass.
+pub fn saved_variable(saved: &str) -> String {
+    format!("{saved}_saved")
+}
+
+fn unique(hint: &str, taken: impl Fn(&str) -> bool) -> String {
+    let hint = hint.trim_start_matches("r#");
+    // A Rust keyword is no name for a value.
+    let hint = if syn::parse_str::<Ident>(hint).is_ok() { hint.to_string() } else { format!("{hint}_") };
+    if !taken(&hint) {
+        return hint;
+    }
+    let mut i = 2;
+    while taken(&format!("{hint}_{i}")) {
+        i += 1;
+    }
+    format!("{hint}_{i}")
+}
+
+/// The adjoint of a value: `d_x`.
+pub fn adjoint(value: &str) -> String {
+    format!("d_{value}")
+}
+
+/// `forward_saving`
+pub fn saving(method: &Ident) -> Ident {
+    suffixed(method, "saving")
+}
+
+/// `forward_backward`
+pub fn backward(method: &Ident) -> Ident {
+    suffixed(method, "backward")
+}
+
+/// `loss_gradient`
+pub fn gradient(method: &Ident) -> Ident {
+    suffixed(method, "gradient")
+}
+
+fn suffixed(method: &Ident, suffix: &str) -> Ident {
+    Ident::new(&format!("{method}_{suffix}"), method.span())
+}
+
+/// `MlpForwardSaved`
+pub fn saved_struct(model: &Ident, method: &Ident) -> Ident {
+    Ident::new(&format!("{model}{}Saved", camel(&method.to_string())), Span::call_site())
+}
+
+/// `MlpForwardBlocksTurn`: what one turn of a loop saves.
+pub fn turn_struct(model: &Ident, method: &Ident, saved: &str) -> Ident {
+    Ident::new(&format!("{model}{}{}Turn", camel(&method.to_string()), camel(saved)), Span::call_site())
+}
+
+/// `gate_up` to `GateUp`.
+pub fn camel(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>())
+    };
+    name.split('_').filter_map(capital).collect()
+}
+
+/// An identifier of generated code.
+pub fn ident(name: &str) -> Ident {
+    Ident::new(name, Span::call_site())
+}

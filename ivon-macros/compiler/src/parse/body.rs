@@ -1,0 +1,374 @@
+//! Statements and expressions.
+
+use super::{Expression, ExpressionKind, INTRINSICS, Pattern, SHAPE_METHODS, Statement, expr_text};
+use crate::dims::argument_expr;
+use crate::errors::{Errors, Place, did_you_mean};
+use proc_macro2::Ident;
+use quote::{ToTokens, quote};
+use syn::{BinOp, Block, Expr, ExprCall, ExprMethodCall, Lit, Local, Member, Pat, RangeLimits, Stmt, UnOp};
+
+const LANGUAGE: &str = "the model language has `let`, `for block in &self.blocks`, calls of layers and ops, and arithmetic";
+
+/// The statements of a block and its result.
+pub fn block(block: &Block, errors: &Errors) -> (Vec<Statement>, Option<Expression>) {
+    let mut statements = vec![];
+    let mut result = None;
+    for (i, stmt) in block.stmts.iter().enumerate() {
+        let last = i + 1 == block.stmts.len();
+        match stmt {
+            Stmt::Local(local) => statements.extend(binding(local, errors)),
+            Stmt::Expr(Expr::ForLoop(f), _) => statements.extend(for_loop(f, errors)),
+            Stmt::Expr(Expr::Assign(a), _) => match simple_name(&a.left) {
+                Some(name) => statements.extend(expression(&a.right, errors).map(|value| Statement::Assign { name, value })),
+                None => errors.at(a, "only a value can be rebound: `x = block.forward(x);`"),
+            },
+            Stmt::Expr(e, None) if last => result = expression(e, errors),
+            Stmt::Expr(Expr::Return(r), _) => match (last, &r.expr) {
+                (true, Some(e)) => result = expression(e, errors),
+                _ => errors.at(r, "a forward pass has no early return: its result is the last expression"),
+            },
+            Stmt::Expr(e @ (Expr::If(_) | Expr::Match(_) | Expr::While(_) | Expr::Loop(_)), _) => {
+                expression(e, errors);
+            }
+            Stmt::Expr(e, Some(_)) => {
+                if expression(e, errors).is_some() {
+                    errors.at(e, "the value of this expression is dropped: bind it with `let`, or make it the result by leaving out the `;`");
+                }
+            }
+            Stmt::Expr(e, None) => {
+                errors.at(e, LANGUAGE);
+            }
+            other => errors.at(other, LANGUAGE),
+        }
+    }
+    (statements, result)
+}
+
+fn binding(local: &Local, errors: &Errors) -> Option<Statement> {
+    let Some(init) = &local.init else {
+        errors.at(local, "a `let` needs a value here: `let hidden = self.up.forward(x);`");
+        return None;
+    };
+    if let Some((_, otherwise)) = &init.diverge {
+        errors.at(otherwise, "there is no `let .. else` in a forward pass");
+    }
+    let pattern = match &local.pat {
+        Pat::Type(t) => {
+            errors.at(&t.ty, "shapes are inferred: leave the type out");
+            pattern(&t.pat, errors)?
+        }
+        other => pattern(other, errors)?,
+    };
+    Some(Statement::Let { pattern, value: expression(&init.expr, errors)? })
+}
+
+fn pattern(pat: &Pat, errors: &Errors) -> Option<Pattern> {
+    match pat {
+        Pat::Ident(p) if p.subpat.is_none() && p.by_ref.is_none() => Some(Pattern::Name(p.ident.clone(), p.mutability.is_some())),
+        Pat::Wild(_) => Some(Pattern::Ignored),
+        Pat::Tuple(tuple) => {
+            let mut names = vec![];
+            for element in &tuple.elems {
+                match element {
+                    Pat::Ident(p) if p.subpat.is_none() => names.push(Some(p.ident.clone())),
+                    Pat::Wild(_) => names.push(None),
+                    other => {
+                        errors.at(other, "a pattern is a name, `_`, or a tuple of them");
+                        return None;
+                    }
+                }
+            }
+            Some(Pattern::Tuple(names, Place::of(pat)))
+        }
+        other => {
+            errors.at(other, "a pattern is a name, `_`, or a tuple of them");
+            None
+        }
+    }
+}
+
+fn for_loop(f: &syn::ExprForLoop, errors: &Errors) -> Option<Statement> {
+    let wanted = "a loop goes over an array of layers: `for block in &self.blocks { .. }`";
+    let Pat::Ident(variable) = &*f.pat else {
+        errors.at(&f.pat, wanted);
+        return None;
+    };
+    let mut over = &*f.expr;
+    if let Expr::Reference(r) = over {
+        over = &r.expr;
+    }
+    let Some(field) = self_field(over) else {
+        errors.at(&f.expr, wanted);
+        return None;
+    };
+    let (body, result) = block(&f.body, errors);
+    if let Some(result) = result {
+        errors.at(result.place, "the body of a loop has no result: rebind a value, `x = block.forward(x);`");
+    }
+    Some(Statement::For { variable: variable.ident.clone(), field, body, place: Place::of(&f.expr) })
+}
+
+/// `self.name`
+fn self_field(e: &Expr) -> Option<Ident> {
+    match e {
+        Expr::Field(f) => match (&*f.base, &f.member) {
+            (Expr::Path(p), Member::Named(name)) if p.path.is_ident("self") => Some(name.clone()),
+            _ => None,
+        },
+        Expr::Paren(p) => self_field(&p.expr),
+        Expr::Group(g) => self_field(&g.expr),
+        _ => None,
+    }
+}
+
+fn simple_name(e: &Expr) -> Option<Ident> {
+    match e {
+        Expr::Path(p) if p.qself.is_none() => p.path.get_ident().cloned(),
+        _ => None,
+    }
+}
+
+/// Reads an expression; `None` where it is not of the language, and the error is noted.
+pub fn expression(e: &Expr, errors: &Errors) -> Option<Expression> {
+    let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
+    match e {
+        Expr::Paren(p) => expression(&p.expr, errors),
+        Expr::Group(g) => expression(&g.expr, errors),
+        Expr::Reference(r) => expression(&r.expr, errors),
+        Expr::Lit(l) => match &l.lit {
+            Lit::Int(n) => make(ExpressionKind::Number(float(&n.base10_digits().replace('_', ""), n.span()))),
+            Lit::Float(n) => make(ExpressionKind::Number(float(&n.base10_digits().replace('_', ""), n.span()))),
+            Lit::Bool(b) => make(ExpressionKind::Number(quote!(#b))),
+            other => {
+                errors.at(other, "a forward pass computes with numbers, and this is none");
+                None
+            }
+        },
+        Expr::Path(p) => match p.path.get_ident() {
+            Some(name) => make(ExpressionKind::Name(name.clone())),
+            None if p.qself.is_none() => make(ExpressionKind::Number(quote!((#p as f64)))),
+            None => wrong(e, errors),
+        },
+        Expr::Field(_) => match self_field(e) {
+            Some(field) => make(ExpressionKind::Field(field)),
+            None => {
+                errors.at(e, "only fields of the model can be read here: `self.name`");
+                None
+            }
+        },
+        Expr::Tuple(t) => {
+            let all: Vec<_> = t.elems.iter().map(|e| expression(e, errors)).collect();
+            make(ExpressionKind::Tuple(all.into_iter().collect::<Option<_>>()?))
+        }
+        Expr::Unary(u) => match u.op {
+            UnOp::Neg(_) => make(ExpressionKind::Negate(Box::new(expression(&u.expr, errors)?))),
+            _ => wrong(e, errors),
+        },
+        Expr::Cast(c) => {
+            // Numbers are f64 throughout, so a cast between floats says nothing new.
+            let to = c.ty.to_token_stream().to_string();
+            if !["f64", "f32"].contains(&to.as_str()) {
+                errors.at(&c.ty, "numbers in a forward pass are f64: cast with `as f64`, or leave the cast out");
+                return None;
+            }
+            expression(&c.expr, errors)
+        }
+        Expr::Binary(b) => {
+            let operator = match b.op {
+                BinOp::Add(_) => '+',
+                BinOp::Sub(_) => '-',
+                BinOp::Mul(_) => '*',
+                BinOp::Div(_) => '/',
+                _ => {
+                    errors
+                        .at(b, "operators are `+ - * /`: a forward pass has no comparisons and no assignments with an operator");
+                    return None;
+                }
+            };
+            let (left, right) = (expression(&b.left, errors), expression(&b.right, errors));
+            make(ExpressionKind::Binary(operator, Box::new(left?), Box::new(right?)))
+        }
+        Expr::Call(call) => call_expression(call, e, errors),
+        Expr::MethodCall(call) => method_expression(call, e, errors),
+        Expr::If(i) => {
+            errors.at(i.if_token.span, "there is no `if` in a forward pass: values are not known at compile time; use `max`, `min` or a flag of the model");
+            None
+        }
+        Expr::Match(m) => {
+            errors.at(m.match_token.span, "there is no `match` in a forward pass: values are not known at compile time");
+            None
+        }
+        Expr::While(_) | Expr::Loop(_) => {
+            errors.at(e, "the only loop is over an array of layers: `for block in &self.blocks { .. }`");
+            None
+        }
+        Expr::Closure(c) => {
+            errors.at(c, "there are no closures in a forward pass: write a function with `#[variational]`");
+            None
+        }
+        Expr::Return(r) => {
+            errors.at(r, "a forward pass has no early return: its result is the last expression");
+            None
+        }
+        Expr::Try(t) => {
+            errors.at(t, "no `?` is needed: generated code passes errors on by itself");
+            None
+        }
+        Expr::Macro(m) => {
+            errors.at(m, "macros are not expanded in a forward pass: write the expression itself");
+            None
+        }
+        Expr::Index(i) => {
+            errors.at(i, "tensors are not indexed with `[..]`: use `.slice(axis, a..b)`");
+            None
+        }
+        _ => wrong(e, errors),
+    }
+}
+
+fn wrong(e: &Expr, errors: &Errors) -> Option<Expression> {
+    errors.at(e, format!("{LANGUAGE}; `{}` is none of these", shorten(&expr_text(e))));
+    None
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{} ..", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+/// A literal as f64.
+fn float(digits: &str, span: proc_macro2::Span) -> proc_macro2::TokenStream {
+    // Digits of a valid literal: an integer beyond f64 or one in another base has been normalised by syn.
+    let value: f64 = digits.parse().unwrap_or(f64::NAN);
+    let mut literal = proc_macro2::Literal::f64_unsuffixed(if value.is_finite() { value } else { 0.0 });
+    literal.set_span(span);
+    quote!(#literal)
+}
+
+fn arguments<'a>(list: impl IntoIterator<Item = &'a Expr>, errors: &Errors) -> Option<Vec<Expression>> {
+    // All are read before giving up, so that every mistake is reported.
+    let all: Vec<_> = list.into_iter().map(|e| expression(e, errors)).collect();
+    all.into_iter().collect()
+}
+
+fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Expression> {
+    let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
+    let Expr::Path(function) = &*call.func else {
+        errors.at(&call.func, "only ops and functions with `#[variational]` can be called");
+        return None;
+    };
+    if let Some(name) = function.path.get_ident() {
+        let text = name.to_string();
+        if let Some((intrinsic, _, arity)) = INTRINSICS.iter().find(|(_, n, _)| *n == text) {
+            let arguments = arguments(&call.args, errors)?;
+            if arguments.len() != *arity {
+                errors.at(
+                    e,
+                    format!("`{text}` takes {arity} argument{}, not {}", if *arity == 1 { "" } else { "s" }, arguments.len()),
+                );
+                return None;
+            }
+            return make(ExpressionKind::Intrinsic(*intrinsic, arguments));
+        }
+        if text == "concat" {
+            return match (call.args.first(), call.args.get(1), call.args.len()) {
+                (Some(Expr::Array(list)), Some(axis), 2) => {
+                    make(ExpressionKind::Concat(arguments(&list.elems, errors)?, axis.clone()))
+                }
+                _ => {
+                    errors.at(e, "`concat` takes a list and an axis: `concat([a, b], 2)`");
+                    None
+                }
+            };
+        }
+    }
+    let mut path = function.path.clone();
+    let mut dims = vec![];
+    for segment in &mut path.segments {
+        if let syn::PathArguments::AngleBracketed(list) = std::mem::replace(&mut segment.arguments, syn::PathArguments::None) {
+            for argument in &list.args {
+                dims.push(errors.take(argument_expr(argument))?);
+            }
+        }
+    }
+    make(ExpressionKind::Call { path, dims, arguments: arguments(&call.args, errors)? })
+}
+
+fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Expression> {
+    let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
+    let method = call.method.clone();
+    let name = method.to_string();
+    if simple_name(&call.receiver).is_some_and(|n| n == "self") {
+        return make(ExpressionKind::Own { method, arguments: arguments(&call.args, errors)? });
+    }
+    if let Some((intrinsic, _, arity)) = INTRINSICS.iter().find(|(_, n, _)| *n == name) {
+        let arguments = arguments(std::iter::once(&*call.receiver).chain(&call.args), errors)?;
+        if arguments.len() != *arity {
+            errors.at(
+                e,
+                format!(
+                    "`.{name}()` takes {} argument{}, not {}",
+                    arity - 1,
+                    if *arity == 2 { "" } else { "s" },
+                    arguments.len() - 1
+                ),
+            );
+            return None;
+        }
+        return make(ExpressionKind::Intrinsic(*intrinsic, arguments));
+    }
+    if SHAPE_METHODS.contains(&name.as_str()) {
+        let of = Box::new(expression(&call.receiver, errors)?);
+        let kind = match (name.as_str(), call.args.iter().collect::<Vec<_>>().as_slice()) {
+            ("reshape", [Expr::Array(dims)]) => ExpressionKind::Reshape(of, dims.elems.iter().cloned().collect()),
+            ("transpose", [a, b]) => ExpressionKind::Transpose(of, (*a).clone(), (*b).clone()),
+            ("slice", [axis, Expr::Range(r)])
+                if matches!(r.limits, RangeLimits::HalfOpen(_)) && r.start.is_some() && r.end.is_some() =>
+            {
+                let (Some(start), Some(end)) = (&r.start, &r.end) else { return None };
+                ExpressionKind::Slice(of, (*axis).clone(), Box::new(((**start).clone(), (**end).clone())))
+            }
+            ("sum" | "mean", []) => ExpressionKind::Reduce { mean: name == "mean", of, axis: None },
+            ("sum" | "mean", [axis]) => ExpressionKind::Reduce { mean: name == "mean", of, axis: Some((*axis).clone()) },
+            _ => {
+                let example = match name.as_str() {
+                    "reshape" => "x.reshape([B, T, HEADS, WIDTH / HEADS])",
+                    "transpose" => "x.transpose(1, 2)",
+                    "slice" => "x.slice(0, 0..T)",
+                    "sum" => "x.sum(2)` or `x.sum()",
+                    _ => "x.mean(2)` or `x.mean()",
+                };
+                errors.at(e, format!("`{name}` is written `{example}`"));
+                return None;
+            }
+        };
+        return make(kind);
+    }
+    if let Some(field) = self_field(&call.receiver) {
+        return make(ExpressionKind::Layer { field, method, arguments: arguments(&call.args, errors)? });
+    }
+    if let Some(variable) = simple_name(&call.receiver) {
+        return make(ExpressionKind::Element { variable, method, arguments: arguments(&call.args, errors)? });
+    }
+    expression(&call.receiver, errors)?;
+    let known = INTRINSICS.iter().map(|(_, n, _)| *n).chain(SHAPE_METHODS.iter().copied());
+    errors.at(&call.method, format!("a tensor has no method `{name}`{}", did_you_mean(&name, known)));
+    None
+}
+
+/// Whether a body is arithmetic and intrinsics alone.
+pub fn is_pointwise(statements: &[Statement], result: Option<&Expression>) -> bool {
+    fn pure(e: &Expression) -> bool {
+        match &e.kind {
+            ExpressionKind::Name(_) | ExpressionKind::Number(_) => true,
+            ExpressionKind::Negate(e) => pure(e),
+            ExpressionKind::Binary(_, l, r) => pure(l) && pure(r),
+            ExpressionKind::Intrinsic(_, arguments) => arguments.iter().all(pure),
+            _ => false,
+        }
+    }
+    statements.iter().all(|s| matches!(s, Statement::Let { pattern: Pattern::Name(_, false), value } if pure(value)))
+        && result.is_some_and(pure)
+}

@@ -1,0 +1,183 @@
+//! A method of a model, a free function, or the signature of an op.
+
+use super::{Function, Input, InputKind, Variable, body, const_generics, expr_text, last};
+use crate::dims::{Dim, Division, Shape, argument_expr};
+use crate::errors::{Errors, Place};
+use syn::{Block, Expr, FnArg, GenericArgument, GenericParam, Pat, PathArguments, ReturnType, Signature, Type, Visibility};
+
+/// Reads a function. `receiver`: whether it takes `&self`. Without a block it is a signature.
+pub fn function(
+    vis: &Visibility,
+    attributes: &[syn::Attribute],
+    sig: &Signature,
+    block: Option<&Block>,
+    receiver: bool,
+    errors: &Errors,
+) -> Function {
+    qualifiers(sig, errors);
+    let mut divisions = vec![];
+    let mut variables = vec![];
+    for parameter in &sig.generics.params {
+        match parameter {
+            GenericParam::Type(t) => {
+                let bounds: Vec<String> = t.bounds.iter().map(expr_text).collect();
+                let pack = bounds.iter().any(|b| b == "Dims" || b.ends_with("::Dims"));
+                if !pack && !bounds.is_empty() {
+                    errors.at(
+                        t,
+                        format!("`{}` is a dimension: it has no bound, or `Dims` for any number of leading dimensions", t.ident),
+                    );
+                }
+                variables.push(Variable { name: t.ident.clone(), pack });
+            }
+            GenericParam::Const(_) => {}
+            GenericParam::Lifetime(l) => errors.at(l, "a forward pass has no lifetimes: tensors are passed by value"),
+        }
+    }
+    if let Some(clause) = &sig.generics.where_clause {
+        errors.at(clause, "a forward pass has no `where` clause: dimensions are checked from the body");
+    }
+    let mut inputs = vec![];
+    let mut has_self = false;
+    for input in &sig.inputs {
+        match input {
+            FnArg::Receiver(r) => {
+                has_self = true;
+                if !matches!(r.kind, syn::ReceiverKind::Reference(_, _, None)) {
+                    errors.at(r, "a forward pass takes `&self`: it changes nothing in the model");
+                }
+            }
+            FnArg::Typed(typed) => match &*typed.pat {
+                Pat::Ident(p) if p.subpat.is_none() && p.by_ref.is_none() => {
+                    if let Some(kind) = input_kind(&typed.ty, block.is_none(), errors, &mut divisions) {
+                        inputs.push(Input { name: p.ident.clone(), kind, place: Place::of(&typed.ty) });
+                    }
+                }
+                other => errors.at(other, "an argument of a forward pass is a name: `x: Tensor<B, T, WIDTH>`"),
+            },
+        }
+    }
+    if receiver && !has_self {
+        errors.at(&sig.ident, format!("`{}` in an annotated impl takes `&self`; put other functions in a plain impl", sig.ident));
+    }
+    let (outputs, returns_tuple) = outputs(&sig.output, sig, errors, &mut divisions);
+    let (statements, result) = block.map_or((vec![], None), |b| body::block(b, errors));
+    Function {
+        vis: vis.clone(),
+        name: sig.ident.clone(),
+        docs: attributes.iter().filter(|a| a.path().is_ident("doc")).cloned().collect(),
+        variables,
+        consts: const_generics(&sig.generics, errors),
+        inputs,
+        outputs,
+        returns_tuple,
+        body: statements,
+        result,
+        place: Place::of(&sig.ident),
+        divisions,
+    }
+}
+
+fn qualifiers(sig: &Signature, errors: &Errors) {
+    for (found, word) in [
+        (sig.asyncness.as_ref().map(Place::of), "async"),
+        (sig.constness.as_ref().map(Place::of), "const"),
+        (matches!(sig.safety, syn::Safety::Unsafe(_)).then(|| Place::of(&sig.safety)), "unsafe"),
+        (sig.abi.as_ref().map(Place::of), "extern"),
+    ] {
+        if let Some(place) = found {
+            errors.at(place, format!("a forward pass is a plain `fn`, not `{word} fn`"));
+        }
+    }
+}
+
+fn input_kind(ty: &Type, signature: bool, errors: &Errors, divisions: &mut Vec<Division>) -> Option<InputKind> {
+    match ty {
+        Type::Group(g) => input_kind(&g.elem, signature, errors, divisions),
+        Type::Path(p) if p.qself.is_none() => match last(&p.path).to_string().as_str() {
+            "Tensor" => dims(ty, errors, divisions).map(|(shape, dims)| InputKind::Tensor { shape, dims }),
+            "Ids" => dims(ty, errors, divisions).map(|(shape, dims)| InputKind::Ids { shape, dims }),
+            "f64" | "usize" | "bool" => Some(InputKind::Number(last(&p.path).clone())),
+            "Option" if signature => {
+                let PathArguments::AngleBracketed(a) = &p.path.segments[p.path.segments.len() - 1].arguments else {
+                    return wrong_input(ty, errors);
+                };
+                match a.args.first() {
+                    Some(GenericArgument::Type(inner)) => match input_kind(inner, true, errors, divisions)? {
+                        InputKind::Tensor { shape, .. } => Some(InputKind::Optional { shape }),
+                        _ => wrong_input(ty, errors),
+                    },
+                    _ => wrong_input(ty, errors),
+                }
+            }
+            _ => wrong_input(ty, errors),
+        },
+        Type::Reference(r) => {
+            errors.at(r, format!("tensors are passed by value here: write `{}`", expr_text(&r.elem)));
+            None
+        }
+        _ => wrong_input(ty, errors),
+    }
+}
+
+fn wrong_input(ty: &Type, errors: &Errors) -> Option<InputKind> {
+    errors.at(
+        ty,
+        format!(
+            "a forward pass takes `Tensor<B, T, WIDTH>`, `Ids<B, T>` or a number (f64, usize, bool), not `{}`",
+            expr_text(ty)
+        ),
+    );
+    None
+}
+
+/// The dimensions of `Tensor<B, T, { 4 * WIDTH }>`; `Tensor` and `Tensor<>` are scalars.
+fn dims(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<(Shape, Vec<Expr>)> {
+    let Type::Path(p) = ty else { return None };
+    let list = match &p.path.segments[p.path.segments.len() - 1].arguments {
+        PathArguments::AngleBracketed(a) => a.args.iter().collect(),
+        _ => vec![],
+    };
+    if list.len() > 6 {
+        errors.at(ty, format!("a tensor has at most 6 dimensions, not {}", list.len()));
+        return None;
+    }
+    let exprs: Vec<Expr> = list.iter().map(|a| errors.take(argument_expr(a))).collect::<Option<_>>()?;
+    let shape = exprs.iter().map(|e| errors.take(Dim::parse(e, divisions))).collect::<Option<_>>()?;
+    Some((shape, exprs))
+}
+
+fn outputs(output: &ReturnType, sig: &Signature, errors: &Errors, divisions: &mut Vec<Division>) -> (Vec<Shape>, bool) {
+    let ReturnType::Type(_, ty) = output else {
+        errors.at(&sig.ident, format!("`{}` returns nothing: it needs an output, `-> Tensor<B, T, WIDTH>`", sig.ident));
+        return (vec![], false);
+    };
+    let mut one = |ty: &Type| match ty {
+        Type::Path(p) if last(&p.path) == "Tensor" => dims(ty, errors, divisions).map(|(shape, _)| shape),
+        other => {
+            errors.at(other, format!("a forward pass returns `Tensor<..>` or a tuple of them, not `{}`", expr_text(other)));
+            None
+        }
+    };
+    match &**ty {
+        Type::Tuple(tuple) => (tuple.elems.iter().filter_map(&mut one).collect(), true),
+        ty => (one(ty).into_iter().collect(), false),
+    }
+}
+
+/// Whether a function is pointwise: every argument is `Tensor<Rest>` or a number, and the body is arithmetic and intrinsics.
+/// Its body then travels with it and is fused into whatever calls it.
+pub fn pointwise_body(function: &Function) -> bool {
+    let [Variable { name, pack: true }] = function.variables.as_slice() else { return false };
+    let rest = vec![Dim::name(&name.to_string())];
+    let plain = function.inputs.iter().all(|i| match &i.kind {
+        InputKind::Tensor { shape, .. } => *shape == rest,
+        InputKind::Number(_) => true,
+        _ => false,
+    });
+    plain
+        && function.consts.is_empty()
+        && function.outputs == [rest]
+        && !function.returns_tuple
+        && body::is_pointwise(&function.body, function.result.as_ref())
+}

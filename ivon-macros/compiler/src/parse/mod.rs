@@ -1,0 +1,308 @@
+//! Parse: from syn's Rust to the **model language**, a documented subset.
+//!
+//! ```text
+//! model      = #[variational] struct NAME<generics> { (attributes field: type,)* }
+//!              #[variational] impl<generics> NAME<..> { function* }
+//! generics   = const NAME: usize | const NAME: bool = false
+//! type       = Parameter<dims>                  a learned tensor        #[parameter(init = normal(0.02), weight_decay = 0.0, frozen)]
+//!            | Option<Parameter<dims>>          one that may be absent  #[parameter(when = FLAG)]
+//!            | Layer<args>                      another model           #[parameter(..)] applies to all its parameters
+//!            | [Layer<args>; COUNT]             an array of them
+//!            | f64 | usize | bool               a setting               #[setting(0.1)]
+//! function   = fn NAME<dim variables>(&self, (name: input,)*) -> output { statement* expression }
+//! dim var    = T | Rest: Dims                   one dimension, or any number of leading ones
+//! input      = Tensor<dims> | Ids<dims> | f64 | usize | bool
+//! output     = Tensor<dims> | (Tensor<dims>, ..)
+//! dim        = number | NAME | dim (+ - * /) dim | floor(dim / dim)        `{ .. }` around arithmetic
+//! statement  = let (mut)? pattern = expression;
+//!            | name = expression;               only of a `mut` value, in a loop over layers
+//!            | for name in &self.field { statement* }
+//! pattern    = name | (name, ..) | _
+//! expression = name | number | self.field | (expression, ..)
+//!            | - expression | expression (+ - * /) expression              broadcasting over leading dimensions
+//!            | self.layer.method(args) | name.method(args) | self.method(args)
+//!            | op(args) | op::<dims>(args)
+//!            | exp ln sqrt tanh sigmoid erf sin cos abs relu (x), max min (x, y), powf(x, number)   or as methods, x.exp()
+//!            | x.reshape([dims]) | x.transpose(axis, axis) | x.slice(axis, dim..dim) | concat([x, ..], axis)
+//!            | x.sum() | x.sum(axis) | x.mean() | x.mean(axis)
+//! ```
+
+mod body;
+mod function;
+mod structure;
+
+use crate::dims::{Division, Shape};
+use crate::errors::{Errors, Place};
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::{Expr, Path, Visibility};
+
+pub use function::{function, pointwise_body};
+pub use structure::{init_tokens, is_ours, structure};
+
+/// A model: its struct and its methods.
+pub struct Model {
+    pub name: Ident,
+    pub generics: Vec<Generic>,
+    pub fields: Vec<Field>,
+    pub functions: Vec<Function>,
+    /// Divisions written in the types of fields.
+    pub divisions: Vec<Division>,
+}
+
+/// `const WIDTH: usize` or `const BIAS: bool = true`.
+#[derive(Clone)]
+pub struct Generic {
+    pub name: Ident,
+    pub flag: bool,
+    pub default: Option<Expr>,
+}
+
+pub struct Field {
+    pub name: Ident,
+    pub kind: FieldKind,
+    pub options: Options,
+    pub place: Place,
+}
+
+pub enum FieldKind {
+    Parameter { dims: Vec<Expr>, shape: Shape, when: Option<Expr> },
+    Layer(LayerType),
+    Array { of: LayerType, count: Expr },
+    Setting { ty: Ident, default: Expr },
+}
+
+/// `Linear<WIDTH, { 4 * WIDTH }>`
+pub struct LayerType {
+    /// Without arguments.
+    pub path: Path,
+    pub arguments: Vec<Expr>,
+    /// The dimensions that are left out, by the names of the layer's generics; known once its signature is.
+    pub defaults: Vec<String>,
+    pub place: Place,
+}
+
+impl LayerType {
+    /// As the person wrote it.
+    pub fn text(&self) -> String {
+        let path = path_text(&self.path);
+        match self.arguments.len() {
+            0 => path,
+            _ => format!("{path}<{}>", self.arguments.iter().map(expr_text).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}
+
+/// What `#[parameter(..)]` says.
+#[derive(Default)]
+pub struct Options {
+    pub init: Option<Expr>,
+    pub weight_decay: Option<Expr>,
+    pub frozen: bool,
+}
+
+pub struct Function {
+    pub vis: Visibility,
+    pub name: Ident,
+    pub docs: Vec<syn::Attribute>,
+    pub variables: Vec<Variable>,
+    /// Const generics of the function itself.
+    pub consts: Vec<Generic>,
+    pub inputs: Vec<Input>,
+    pub outputs: Vec<Shape>,
+    pub returns_tuple: bool,
+    pub body: Vec<Statement>,
+    pub result: Option<Expression>,
+    pub place: Place,
+    pub divisions: Vec<Division>,
+}
+
+/// `T`, or `Rest: Dims`.
+pub struct Variable {
+    pub name: Ident,
+    pub pack: bool,
+}
+
+pub struct Input {
+    pub name: Ident,
+    pub kind: InputKind,
+    pub place: Place,
+}
+
+#[derive(Clone)]
+pub enum InputKind {
+    Tensor {
+        shape: Shape,
+        dims: Vec<Expr>,
+    },
+    Ids {
+        shape: Shape,
+        dims: Vec<Expr>,
+    },
+    /// `Option<Tensor<..>>`: in signatures of ops only.
+    Optional {
+        shape: Shape,
+    },
+    /// `f64`, `usize`, `bool`.
+    Number(Ident),
+}
+
+pub enum Statement {
+    Let { pattern: Pattern, value: Expression },
+    Assign { name: Ident, value: Expression },
+    For { variable: Ident, field: Ident, body: Vec<Statement>, place: Place },
+}
+
+pub enum Pattern {
+    Name(Ident, bool),
+    Tuple(Vec<Option<Ident>>, Place),
+    Ignored,
+}
+
+pub struct Expression {
+    pub kind: ExpressionKind,
+    pub place: Place,
+    /// As the person wrote it, for comments.
+    pub text: String,
+}
+
+#[allow(clippy::large_enum_variant)] // there are few expressions
+pub enum ExpressionKind {
+    Name(Ident),
+    /// `self.name`
+    Field(Ident),
+    /// A number that is known when the model runs: a literal, a dimension, arithmetic of them.
+    Number(TokenStream),
+    Tuple(Vec<Expression>),
+    Negate(Box<Expression>),
+    Binary(char, Box<Expression>, Box<Expression>),
+    /// `exp`, `max`, ...
+    Intrinsic(Intrinsic, Vec<Expression>),
+    /// `self.norm.forward(x)`: a method of a field's layer.
+    Layer {
+        field: Ident,
+        method: Ident,
+        arguments: Vec<Expression>,
+    },
+    /// `block.forward(x)`: a method of a loop's layer.
+    Element {
+        variable: Ident,
+        method: Ident,
+        arguments: Vec<Expression>,
+    },
+    /// `self.forward(x)`: another method of this model.
+    Own {
+        method: Ident,
+        arguments: Vec<Expression>,
+    },
+    /// `gelu(x)`
+    Call {
+        path: Path,
+        dims: Vec<Expr>,
+        arguments: Vec<Expression>,
+    },
+    Reshape(Box<Expression>, Vec<Expr>),
+    Transpose(Box<Expression>, Expr, Expr),
+    Slice(Box<Expression>, Expr, Box<(Expr, Expr)>),
+    Concat(Vec<Expression>, Expr),
+    Reduce {
+        mean: bool,
+        of: Box<Expression>,
+        axis: Option<Expr>,
+    },
+}
+
+/// A function of numbers that is part of the language; it is applied elementwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub enum Intrinsic {
+    Exp,
+    Ln,
+    Sqrt,
+    Tanh,
+    Sigmoid,
+    Erf,
+    Sin,
+    Cos,
+    Abs,
+    Relu,
+    Max,
+    Min,
+    Powf,
+}
+
+/// Every intrinsic with its name and number of arguments.
+pub const INTRINSICS: &[(Intrinsic, &str, usize)] = &[
+    (Intrinsic::Exp, "exp", 1),
+    (Intrinsic::Ln, "ln", 1),
+    (Intrinsic::Sqrt, "sqrt", 1),
+    (Intrinsic::Tanh, "tanh", 1),
+    (Intrinsic::Sigmoid, "sigmoid", 1),
+    (Intrinsic::Erf, "erf", 1),
+    (Intrinsic::Sin, "sin", 1),
+    (Intrinsic::Cos, "cos", 1),
+    (Intrinsic::Abs, "abs", 1),
+    (Intrinsic::Relu, "relu", 1),
+    (Intrinsic::Max, "max", 2),
+    (Intrinsic::Min, "min", 2),
+    (Intrinsic::Powf, "powf", 2),
+];
+
+/// Methods of tensors that change their shape.
+pub const SHAPE_METHODS: &[&str] = &["reshape", "transpose", "slice", "sum", "mean"];
+
+/// `crate::layers::Block` without spaces.
+pub fn path_text(path: &Path) -> String {
+    path.to_token_stream().to_string().replace(' ', "")
+}
+
+/// An expression on one line, as a person would write it.
+pub fn expr_text(expr: impl ToTokens) -> String {
+    let mut text = expr.to_token_stream().to_string().replace('\n', " ");
+    for (from, to) in [
+        (" (", "("),
+        ("( ", "("),
+        (" )", ")"),
+        (" . ", "."),
+        (" ,", ","),
+        ("self .", "self."),
+        ("& ", "&"),
+        (" :: ", "::"),
+        (":: ", "::"),
+        ("< ", "<"),
+        (" <", "<"),
+        (" >", ">"),
+        ("[ ", "["),
+        (" ]", "]"),
+        (" .. ", ".."),
+    ] {
+        text = text.replace(from, to);
+    }
+    // A call's parenthesis has no space before it, an operator's has one.
+    for operator in ["+", "-", "*", "/", "="] {
+        text = text.replace(&format!("{operator}("), &format!("{operator} ("));
+    }
+    text
+}
+
+/// The last segment of a path.
+pub fn last(path: &Path) -> &Ident {
+    // A path has at least one segment: syn parses no other.
+    &path.segments[path.segments.len() - 1].ident
+}
+
+/// Generics of a struct, an impl or a function: const generics are dimensions or flags.
+pub fn const_generics(generics: &syn::Generics, errors: &Errors) -> Vec<Generic> {
+    let mut all = vec![];
+    for parameter in generics.const_params() {
+        let ty = parameter.ty.to_token_stream().to_string();
+        if !["usize", "bool"].contains(&ty.as_str()) {
+            errors.at(&parameter.ty, "a const generic of a model is a dimension, `usize`, or a flag, `bool`");
+        }
+        all.push(Generic {
+            name: parameter.ident.clone(),
+            flag: ty == "bool",
+            default: parameter.default.as_ref().map(|(_, e)| e.clone()),
+        });
+    }
+    all
+}

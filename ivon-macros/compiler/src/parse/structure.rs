@@ -1,0 +1,278 @@
+//! The struct of a model: its fields, and what their attributes say.
+
+use super::{Field, FieldKind, Generic, LayerType, Options, const_generics, expr_text, last};
+use crate::dims::{Dim, Division, argument_expr};
+use crate::errors::{Errors, Place, did_you_mean};
+use quote::{ToTokens, quote};
+use syn::parse::Parse;
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, Fields, Ident, ItemStruct, Meta, Path, PathArguments, Token, Type};
+
+/// Reads the struct; what is wrong goes to `errors`.
+pub fn structure(item: &ItemStruct, errors: &Errors) -> (Vec<Generic>, Vec<Field>, Vec<Division>) {
+    for parameter in &item.generics.params {
+        if !matches!(parameter, syn::GenericParam::Const(_)) {
+            errors.at(parameter, "a model has const generics only: `const WIDTH: usize`, or a flag, `const BIAS: bool`");
+        }
+    }
+    if let Some(clause) = &item.generics.where_clause {
+        errors.at(clause, "a model has no `where` clause: dimensions are checked from the forward pass");
+    }
+    let generics = const_generics(&item.generics, errors);
+    let mut divisions = vec![];
+    let named = match &item.fields {
+        Fields::Named(fields) => fields.named.iter().collect(),
+        Fields::Unnamed(fields) => {
+            errors.at(fields, "the fields of a model have names: write `struct Model { up: Linear<..> }`");
+            vec![]
+        }
+        Fields::Unit => vec![],
+    };
+    let fields = named.into_iter().filter_map(|f| field(f, errors, &mut divisions)).collect();
+    (generics, fields, divisions)
+}
+
+fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Field> {
+    let name = field.ident.clone()?;
+    let mut options = Options::default();
+    let (mut when, mut setting) = (None, None);
+    for attribute in &field.attrs {
+        match attribute.path().get_ident().map(Ident::to_string).as_deref() {
+            Some("parameter") => parameter_attribute(attribute, &mut options, &mut when, errors),
+            Some("setting") => setting = errors.take(attribute.parse_args::<Expr>()),
+            Some("cfg") => {
+                errors.at(attribute, "`#[cfg]` on a field of a model: the attribute cannot see whether it holds; use two models")
+            }
+            _ => {}
+        }
+    }
+    let place = Place::of(field);
+    let kind = kind(&field.ty, errors, divisions)?;
+    let kind = match (kind, when) {
+        (Kind::Optional(dims), Some(when)) => parameter(dims, Some(when), errors, divisions),
+        (Kind::Optional(_), None) => {
+            errors.at(
+                &field.ty,
+                format!("`{name}` may be absent: say when it is there, `#[parameter(when = BIAS)]` with `const BIAS: bool`"),
+            );
+            return None;
+        }
+        (_, Some(when)) => {
+            errors.at(&when, format!("`when` makes a parameter optional: declare `{name}: Option<Parameter<..>>`"));
+            return None;
+        }
+        (Kind::Parameter(dims), None) => parameter(dims, None, errors, divisions),
+        (Kind::Layer(layer), None) => FieldKind::Layer(layer),
+        (Kind::Array(of, count), None) => FieldKind::Array { of, count },
+        (Kind::Setting(ty), None) => match setting.take() {
+            Some(default) => FieldKind::Setting { ty, default },
+            None => {
+                errors.at(&field.ty, format!("`{name}` is a setting and needs a default: `#[setting(0.1)] {name}: {ty}`"));
+                return None;
+            }
+        },
+    };
+    if setting.is_some() {
+        errors.at(&field.ty, format!("`#[setting(..)]` is for fields of type f64, usize or bool, and `{name}` is none"));
+    }
+    Some(Field { name, kind, options, place })
+}
+
+#[allow(clippy::large_enum_variant)] // one at a time
+enum Kind {
+    Parameter(Vec<Expr>),
+    Optional(Vec<Expr>),
+    Layer(LayerType),
+    Array(LayerType, Expr),
+    Setting(Ident),
+}
+
+fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kind> {
+    let not_a_layer =
+        || {
+            errors.at(ty, format!(
+            "`{}` cannot be a field of a model: a field is a layer (`Linear<..>`), an array of layers (`[Block<..>; 4]`), a \
+             `Parameter<..>`, or a setting (f64, usize, bool)", expr_text(ty)));
+            None
+        };
+    match ty {
+        Type::Group(g) => kind(&g.elem, errors, divisions),
+        Type::Paren(p) => kind(&p.elem, errors, divisions),
+        Type::Array(array) => match kind(&array.elem, errors, divisions)? {
+            Kind::Layer(layer) => {
+                errors.take(Dim::parse(&array.len, divisions));
+                Some(Kind::Array(layer, array.len.clone()))
+            }
+            _ => {
+                errors.at(ty, "an array in a model holds layers: `[Block<WIDTH>; LAYERS]`; several parameters are one with a further dimension");
+                None
+            }
+        },
+        Type::Path(p) if p.qself.is_none() => {
+            let name = last(&p.path).to_string();
+            let segment = &p.path.segments[p.path.segments.len() - 1];
+            match name.as_str() {
+                "Parameter" => Some(Kind::Parameter(arguments(&p.path, errors)?)),
+                "f64" | "usize" | "bool" => Some(Kind::Setting(last(&p.path).clone())),
+                "Option" => match &segment.arguments {
+                    PathArguments::AngleBracketed(a) if a.args.len() == 1 => match a.args.first()? {
+                        syn::GenericArgument::Type(inner) => match kind(inner, errors, divisions)? {
+                            Kind::Parameter(dims) => Some(Kind::Optional(dims)),
+                            _ => not_a_layer(),
+                        },
+                        _ => not_a_layer(),
+                    },
+                    _ => not_a_layer(),
+                },
+                "Tensor" | "Ids" => {
+                    errors.at(
+                        ty,
+                        format!(
+                            "a model keeps no tensors: make `{}` a `Parameter<..>` (learned), or an argument of `forward`",
+                            expr_text(ty)
+                        ),
+                    );
+                    None
+                }
+                "Vec" | "Box" | "Rc" | "Arc" | "String" | "HashMap" | "f32" | "i32" | "i64" | "u32" | "u64" | "isize" => {
+                    not_a_layer()
+                }
+                _ => {
+                    let arguments = arguments(&p.path, errors)?;
+                    for argument in &arguments {
+                        // `true` and `false` are flags, not dimensions.
+                        if !matches!(argument, Expr::Lit(l) if matches!(l.lit, syn::Lit::Bool(_))) {
+                            errors.take(Dim::parse(argument, divisions))?;
+                        }
+                    }
+                    let mut path = p.path.clone();
+                    path.segments.iter_mut().for_each(|s| s.arguments = PathArguments::None);
+                    Some(Kind::Layer(LayerType { path, arguments, defaults: vec![], place: Place::of(ty) }))
+                }
+            }
+        }
+        _ => not_a_layer(),
+    }
+}
+
+fn parameter(dims: Vec<Expr>, when: Option<Expr>, errors: &Errors, divisions: &mut Vec<Division>) -> FieldKind {
+    let shape = dims.iter().filter_map(|d| errors.take(Dim::parse(d, divisions))).collect();
+    FieldKind::Parameter { dims, shape, when }
+}
+
+fn arguments(path: &Path, errors: &Errors) -> Option<Vec<Expr>> {
+    match &path.segments[path.segments.len() - 1].arguments {
+        PathArguments::None => Some(vec![]),
+        PathArguments::AngleBracketed(a) => a.args.iter().map(|a| errors.take(argument_expr(a))).collect(),
+        PathArguments::Parenthesized(p) => {
+            errors.at(p, "dimensions are listed in angle brackets: `Linear<WIDTH, { 4 * WIDTH }>`");
+            None
+        }
+    }
+}
+
+/// `#[parameter(init = normal(0.02), weight_decay = 0.0, frozen, when = BIAS)]`
+fn parameter_attribute(attribute: &Attribute, options: &mut Options, when: &mut Option<Expr>, errors: &Errors) {
+    let Some(items) = errors.take(attribute.parse_args_with(Punctuated::<Item, Token![,]>::parse_terminated)) else { return };
+    for Item { key, value } in items {
+        let set = |slot: &mut Option<Expr>| match (&value, slot.is_some()) {
+            (_, true) => errors.at(&key, format!("`{key}` is given twice")),
+            (Some(value), _) => *slot = Some(value.clone()),
+            (None, _) => errors.at(&key, format!("`{key}` needs a value: `{key} = ..`")),
+        };
+        match key.to_string().as_str() {
+            "init" => {
+                set(&mut options.init);
+                if let Some(init) = &options.init {
+                    check_init(init, errors);
+                }
+            }
+            "weight_decay" => set(&mut options.weight_decay),
+            "when" => set(when),
+            "frozen" => {
+                if let Some(value) = &value {
+                    errors.at(value, "`frozen` stands alone: `#[parameter(frozen)]`");
+                }
+                options.frozen = true;
+            }
+            other => {
+                let known = ["init", "weight_decay", "frozen", "when"];
+                errors.at(&key, format!(
+                    "`#[parameter]` knows no `{other}`{}; it takes `init = normal(0.02)`, `weight_decay = 0.0`, `frozen` and `when = FLAG`",
+                    did_you_mean(other, known)
+                ));
+            }
+        }
+    }
+}
+
+/// The names of `ivon_runtime::Init`'s constructors, and how many numbers each takes.
+const INITS: &[(&str, usize)] = &[
+    ("zeros", 0),
+    ("ones", 0),
+    ("constant", 1),
+    ("normal", 1),
+    ("uniform", 1),
+    ("kaiming_normal", 0),
+    ("kaiming_uniform", 0),
+    ("xavier_uniform", 0),
+];
+
+fn check_init(init: &Expr, errors: &Errors) {
+    let (name, count) = match init {
+        Expr::Path(p) if p.path.get_ident().is_some() => (last(&p.path).to_string(), 0),
+        Expr::Call(c) => (expr_text(&c.func), c.args.len()),
+        other => (expr_text(other), 0),
+    };
+    match INITS.iter().find(|(n, _)| *n == name) {
+        Some((_, wanted)) if *wanted == count => {}
+        Some((_, wanted)) => {
+            errors.at(init, format!("`{name}` takes {wanted} number{}, not {count}", if *wanted == 1 { "" } else { "s" }))
+        }
+        None => {
+            let known: Vec<&str> = INITS.iter().map(|(n, _)| *n).collect();
+            errors.at(
+                init,
+                format!(
+                    "`init` knows no `{name}`{}; it is one of {}",
+                    did_you_mean(&name, known.iter().copied()),
+                    known.join(", ")
+                ),
+            );
+        }
+    }
+}
+
+struct Item {
+    key: Ident,
+    value: Option<Expr>,
+}
+
+impl Parse for Item {
+    fn parse(input: syn::parse::ParseStream) -> syn::Result<Self> {
+        let key = input.parse()?;
+        let value = match input.peek(Token![=]) {
+            true => {
+                input.parse::<Token![=]>()?;
+                Some(input.parse()?)
+            }
+            false => None,
+        };
+        Ok(Item { key, value })
+    }
+}
+
+/// Whether an attribute is one of ours, so that it does not reach rustc.
+pub fn is_ours(attribute: &Attribute) -> bool {
+    matches!(&attribute.meta, Meta::List(_) | Meta::Path(_) | Meta::NameValue(_))
+        && ["parameter", "setting"].iter().any(|name| attribute.path().is_ident(name))
+}
+
+/// `init` as tokens of the runtime: `normal(0.02)` becomes `Init::normal(0.02)`.
+pub fn init_tokens(init: &Expr, runtime: &Path) -> proc_macro2::TokenStream {
+    let init = match init {
+        Expr::Path(_) => quote!(#init()),
+        other => other.to_token_stream(),
+    };
+    quote!(#runtime::Init::#init)
+}

@@ -1,0 +1,64 @@
+//! Macros that carry signatures, and the chain of calls that collects them.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Path, Visibility};
+
+/// A macro that hands `payload` to a callback and travels under `alias` with visibility `vis`.
+/// `{ seen.. } next, rest..` becomes `next! { { seen.. payload } rest.. }`: one arm, so macros chain without us.
+pub fn travelling_macro(alias: &Ident, vis: &Visibility, payload: TokenStream) -> TokenStream {
+    let name = format_ident!("__variational_{}_{}", alias, position(alias.span()), span = Span::call_site());
+    let export = matches!(vis, Visibility::Public(_)).then(|| quote!(#[macro_export]));
+    let alias = Ident::new(&alias.to_string(), alias.span());
+    quote! {
+        #[doc(hidden)] #export #[allow(unused_macros, non_local_definitions)]
+        macro_rules! #name {
+            ({ $($seen:tt)* } $callback:path, $($rest:tt)*) => { $callback! { { $($seen)* #payload } $($rest)* } };
+        }
+        #[doc(hidden)] #[allow(unused_imports)] #vis use #name as #alias;
+    }
+}
+
+/// Distinguishes two `pub struct Block` of one crate: `macro_export` puts both macros in the crate's root. (FNV-1a of the place.)
+fn position(span: Span) -> String {
+    let text = format!("{}:{}:{}", span.file(), span.start().line, span.start().column);
+    let hash = text.bytes().fold(0xcbf29ce484222325u64, |h, b| (h ^ b as u64).wrapping_mul(0x100000001b3));
+    format!("{:08x}", hash as u32)
+}
+
+/// Asks each path's macro for its payload and hands them all, in order, to the callback at the head of `then`.
+///
+/// A path without such a macro answers `const MISSING: () = ();`. Three blocks, because an inner scope wins:
+/// what is missing < what the person has in scope < the call. An import whose name exists in no namespace would be
+/// an error of its own; so each name exists, as a function: ops are modules and layers are types,
+/// so emitted code never calls it, and a `let` of the same name shadows it.
+pub fn look_up(paths: &[Path], then: &TokenStream) -> TokenStream {
+    let Some(first_path) = paths.first() else {
+        let mut tokens = then.clone().into_iter();
+        let comma = |t: &TokenTree| matches!(t, TokenTree::Punct(p) if p.as_char() == ',');
+        let callback: TokenStream = tokens.by_ref().take_while(|t| !comma(t)).collect();
+        let rest: TokenStream = tokens.collect();
+        return quote!(const _: () = { #callback! { {} #rest } };);
+    };
+    let names: Vec<_> = paths.iter().enumerate().map(|(i, path)| format_ident!("__callee_{i}", span = path.span())).collect();
+    let imports =
+        paths.iter().zip(&names).map(|(path, name)| quote_spanned!(path.span()=> #[allow(unused_imports)] use #path as #name;));
+    let exists = paths.iter().filter_map(|path| {
+        let name = path.get_ident()?;
+        Some(quote!(#[allow(non_snake_case, dead_code)] fn #name() {}))
+    });
+    let first = format_ident!("__callee_0", span = first_path.span());
+    let more = &names[1..];
+    quote! {
+        const _: () = {
+            #[allow(unused_macros)]
+            macro_rules! __missing {
+                ({ $($seen:tt)* } $callback:path, $($rest:tt)*) => { $callback! { { $($seen)* const MISSING: () = (); } $($rest)* } };
+            }
+            #(#[allow(unused_imports)] use __missing as #names;)*
+            #(#exists)*
+            { #(#imports)* { #first! { {} #(#more,)* #then } } }
+        };
+    }
+}

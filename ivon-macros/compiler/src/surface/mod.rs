@@ -1,0 +1,363 @@
+//! The surface: from an attribute to the compiler, in rounds, because a macro sees only its own item.
+//!
+//! | round | who | emits |
+//! |---|---|---|
+//! | struct | attribute | the erased struct; its fields under a macro `struct_Mlp_lacks_variational` |
+//! | impl 1 | attribute | its signatures under a macro named like the model, `Mlp`; a look-up of the struct's fields |
+//! | impl 2 | `__with_struct` | a look-up of every field's type and every called function |
+//! | impl 3 | `__finish` | the compiler proper |
+//!
+//! Signatures travel as `macro_rules!` under the model's own name, so `use crate::layers::Block` brings type and definition together.
+
+mod lookup;
+mod respan;
+
+use crate::errors::{Errors, Place};
+use crate::parse;
+use lookup::{look_up, travelling_macro};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+pub use respan::with_names_of;
+use syn::parse::{Parse, ParseStream};
+use syn::visit::{self, Visit};
+use syn::{
+    Attribute, Error, Expr, ExprCall, ImplItem, Item, ItemFn, ItemImpl, ItemStruct, Path, PathArguments, Result, Signature,
+    Token, Type, TypePath, Visibility, braced, parse2,
+};
+
+/// `#[variational]` on a struct, an impl or a function.
+pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let runtime: Path = match arguments.is_empty() {
+        true => syn::parse_quote!(::ivon_runtime),
+        false => match parse2(arguments) {
+            Ok(path) => path,
+            Err(e) => {
+                let error = Error::new(
+                    e.span(),
+                    "`#[variational]` takes no argument, or the path under which `ivon_runtime` is found here",
+                );
+                return with_error(error, item);
+            }
+        },
+    };
+    match parse2::<Item>(item.clone()) {
+        Ok(Item::Struct(item)) => structure(item),
+        Ok(Item::Impl(item)) => implementation(&runtime, item),
+        Ok(Item::Fn(item)) => function(&runtime, item),
+        Ok(Item::Enum(e)) => {
+            with_error(Error::new_spanned(&e.ident, "a model is a struct: an enum has no fixed set of parameters"), item)
+        }
+        Ok(other) => {
+            with_error(Error::new_spanned(&other, "`#[variational]` goes on a struct, on its impl, or on a function"), item)
+        }
+        Err(error) => with_error(error, item),
+    }
+}
+
+fn with_error(error: Error, item: TokenStream) -> TokenStream {
+    let error = error.to_compile_error();
+    // The item stays, so that the editor keeps working, unless it is what does not parse.
+    match parse2::<Item>(item.clone()) {
+        Ok(_) => quote!(#error #item),
+        Err(_) => error,
+    }
+}
+
+/// The struct's fields travel under a name of their own. With a path (`impl super::Block`) rustc prints the name when the struct is
+/// not annotated: so the name is the message.
+fn fields_macro(name: &Ident) -> Ident {
+    Ident::new(&format!("struct_{name}_lacks_variational"), name.span())
+}
+
+fn structure(item: ItemStruct) -> TokenStream {
+    let mut bare = item.clone();
+    bare.attrs.clear();
+    let definition = travelling_macro(&fields_macro(&item.ident), &Visibility::Inherited, bare.to_token_stream());
+    // What is wrong with the struct is said once the impl has seen it; tuple structs are said here, because they cannot be erased.
+    if let syn::Fields::Unnamed(fields) = &item.fields {
+        let error = Error::new_spanned(fields, "the fields of a model have names: write `struct Model { up: Linear<..> }`")
+            .to_compile_error();
+        let stub = crate::emit::erased_structure(&ItemStruct { fields: syn::Fields::Unit, semi_token: None, ..item });
+        return quote!(#error #stub);
+    }
+    let emitted = crate::emit::erased_structure(&item);
+    quote!(#emitted #definition)
+}
+
+fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
+    let bad = |at: &dyn ToTokens, text: &str| Error::new_spanned(at, text).to_compile_error();
+    if let Some((path, _)) = &item.trait_ {
+        let error = bad(path, "`#[variational]` goes on an impl of the model itself, `impl Model { .. }`, not on one of a trait");
+        return quote!(#error #item);
+    }
+    let Type::Path(TypePath { path, qself: None, .. }) = &*item.self_ty else {
+        return bad(&item.self_ty, "`#[variational]` needs `impl Model { .. }`");
+    };
+    let name = parse::last(path).clone();
+    if !item.items.iter().any(|i| matches!(i, ImplItem::Fn(_))) {
+        return bad(
+            &item.self_ty,
+            "an annotated impl has a forward pass: `pub fn forward<B>(&self, x: Tensor<B, IN>) -> Tensor<B, OUT>`",
+        );
+    }
+    let signature = impl_signature(&name, &item);
+    let mut fields = path.clone();
+    if let Some(last) = fields.segments.last_mut() {
+        (last.ident, last.arguments) = (fields_macro(&last.ident), PathArguments::None);
+    }
+    let call = look_up(&[fields], &quote!(#runtime::__with_struct, {#runtime} #item));
+    quote!(#signature #call)
+}
+
+/// Signatures alone, as visible as the most visible method.
+fn impl_signature(name: &Ident, item: &ItemImpl) -> TokenStream {
+    let (generics, ty) = (&item.generics, &item.self_ty);
+    let methods: Vec<_> = item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f) } else { None }).collect();
+    let public = methods.iter().find(|f| matches!(f.vis, Visibility::Public(_)));
+    let restricted = methods.iter().find(|f| matches!(f.vis, Visibility::Restricted(_)));
+    let vis = public.or(restricted).map_or(Visibility::Inherited, |f| f.vis.clone());
+    let signatures = methods.iter().map(|f| &f.sig);
+    travelling_macro(name, &vis, quote!(impl #generics #ty { #(#signatures {})* }))
+}
+
+/// A free function: an op without a kernel of its own.
+fn function(runtime: &Path, item: ItemFn) -> TokenStream {
+    let (name, vis) = (&item.sig.ident, &item.vis);
+    let errors = Errors::new();
+    let parsed = parse::function(vis, &item.attrs, &item.sig, Some(&item.block), false, &errors);
+    let pointwise = parse::pointwise_body(&parsed);
+    let sig = &item.sig;
+    let payload = match pointwise {
+        true => {
+            let block = &item.block;
+            quote!(#sig #block)
+        }
+        false => quote!(#[composed] #sig {}),
+    };
+    let travelling = travelling_macro(name, vis, payload);
+    let attributes = item.attrs.iter().filter(|a| !a.path().is_ident("inline"));
+    let ty = quote! {
+        #(#attributes)*
+        #[allow(non_camel_case_types)]
+        #vis struct #name {}
+    };
+    let callees = Callees::of_function(&item);
+    let call = look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #item));
+    quote!(#ty #travelling #call)
+}
+
+/// `signature! { pub fn linear<..>(..) -> ..; }`
+pub fn signature(input: TokenStream) -> TokenStream {
+    struct Declaration {
+        attributes: Vec<Attribute>,
+        vis: Visibility,
+        sig: Signature,
+    }
+    impl Parse for Declaration {
+        fn parse(input: ParseStream) -> Result<Self> {
+            let attributes = input.call(Attribute::parse_outer)?;
+            let declaration = Declaration { attributes, vis: input.parse()?, sig: input.parse()? };
+            input.parse::<Token![;]>()?;
+            Ok(declaration)
+        }
+    }
+    match parse2::<Declaration>(input) {
+        Ok(Declaration { attributes, vis, sig }) => {
+            let errors = Errors::new();
+            parse::function(&vis, &attributes, &sig, None, false, &errors);
+            let errors = errors.into_tokens();
+            let travelling = travelling_macro(&sig.ident, &vis, quote!(#sig {}));
+            quote!(#errors #travelling)
+        }
+        Err(e) => e.to_compile_error(),
+    }
+}
+
+/// Paths whose signatures are needed: types of fields, then functions that the bodies call; each once.
+struct Callees {
+    paths: Vec<Path>,
+}
+
+impl Callees {
+    fn of_model(structure: &ItemStruct, item: &ItemImpl) -> Vec<Path> {
+        let mut callees = Callees { paths: vec![] };
+        structure.fields.iter().filter_map(|f| layer_path(&f.ty)).for_each(|p| callees.push(p));
+        callees.visit_item_impl(item);
+        callees.paths
+    }
+
+    fn of_function(item: &ItemFn) -> Vec<Path> {
+        let mut callees = Callees { paths: vec![] };
+        callees.visit_item_fn(item);
+        callees.paths
+    }
+
+    fn push(&mut self, path: &Path) {
+        let mut path = path.clone();
+        path.segments.iter_mut().for_each(|s| s.arguments = PathArguments::None);
+        if !self.paths.contains(&path) {
+            self.paths.push(path);
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Callees {
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        if let Expr::Path(f) = &*call.func
+            && f.qself.is_none()
+        {
+            let built_in = f
+                .path
+                .get_ident()
+                .is_some_and(|name| *name == "concat" || *name == "floor" || parse::INTRINSICS.iter().any(|(_, n, _)| name == n));
+            if !built_in {
+                self.push(&f.path);
+            }
+        }
+        visit::visit_expr_call(self, call);
+    }
+}
+
+/// The path of a field's layer; nothing for parameters and settings.
+fn layer_path(ty: &Type) -> Option<&Path> {
+    match ty {
+        Type::Path(p) if p.qself.is_none() => {
+            let name = parse::last(&p.path).to_string();
+            let other = [
+                "Parameter",
+                "Option",
+                "f64",
+                "usize",
+                "bool",
+                "Tensor",
+                "Ids",
+                "Vec",
+                "Box",
+                "Rc",
+                "Arc",
+                "String",
+                "HashMap",
+                "f32",
+                "i32",
+                "i64",
+                "u32",
+                "u64",
+                "isize",
+                "Self",
+            ];
+            (!other.contains(&name.as_str())).then_some(&p.path)
+        }
+        Type::Array(a) => layer_path(&a.elem),
+        Type::Group(g) => layer_path(&g.elem),
+        Type::Paren(p) => layer_path(&p.elem),
+        _ => None,
+    }
+}
+
+/// The callees of a model or a function, for [`crate::expand_file`].
+pub fn callees(subject: &Subject) -> Vec<Path> {
+    match subject {
+        Subject::Model(structure, item) => Callees::of_model(structure, item),
+        Subject::Function(item) => Callees::of_function(item),
+    }
+}
+
+struct WithStruct {
+    structure: ItemStruct,
+    runtime: Path,
+    item: ItemImpl,
+}
+
+impl Parse for WithStruct {
+    fn parse(input: ParseStream) -> Result<Self> {
+        let (content, runtime);
+        braced!(content in input);
+        braced!(runtime in input);
+        let (runtime, item): (_, ItemImpl) = (runtime.parse()?, input.parse()?);
+        if content.peek(Token![const]) {
+            return Err(Error::new_spanned(
+                &item.self_ty,
+                "the struct of this model is not annotated: put `#[variational]` on it, in this module",
+            ));
+        }
+        let home = item.impl_token.span;
+        let structure: ItemStruct = parse2(respan::as_if_written_in(home, content.parse()?))?;
+        let structure = respan::with_names_of(&item, structure)?;
+        Ok(WithStruct { structure, runtime, item })
+    }
+}
+
+/// Round 2: the fields are known. Asks for the signature of everything that is called.
+pub fn with_struct(input: TokenStream) -> TokenStream {
+    let WithStruct { structure, runtime, item } = match parse2(input) {
+        Ok(parts) => parts,
+        Err(e) => return e.to_compile_error(),
+    };
+    let callees = Callees::of_model(&structure, &item);
+    look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #structure #item))
+}
+
+/// Everything that is known in round 3.
+pub struct Finish {
+    pub signatures: Vec<Item>,
+    pub callees: Vec<Path>,
+    pub runtime: Path,
+    pub subject: Subject,
+}
+
+/// What is compiled.
+#[allow(clippy::large_enum_variant)] // one of each at a time
+pub enum Subject {
+    Model(ItemStruct, ItemImpl),
+    Function(ItemFn),
+}
+
+impl Parse for Finish {
+    fn parse(input: ParseStream) -> Result<Self> {
+        let (seen, names, runtime);
+        braced!(seen in input);
+        let mut signatures = vec![];
+        while !seen.is_empty() {
+            signatures.push(seen.parse()?);
+        }
+        braced!(names in input);
+        let callees = names.parse_terminated(Path::parse_mod_style, Token![,])?.into_iter().collect();
+        braced!(runtime in input);
+        let runtime = runtime.parse()?;
+        let subject = match input.parse()? {
+            Item::Struct(structure) => Subject::Model(structure, input.parse()?),
+            Item::Fn(function) => Subject::Function(function),
+            other => return Err(Error::new_spanned(other, "a struct or a function is compiled")),
+        };
+        Ok(Finish { signatures, callees, runtime, subject })
+    }
+}
+
+/// Round 3: everything is known.
+pub fn finish(input: TokenStream) -> TokenStream {
+    let finish: Finish = match parse2(input) {
+        Ok(finish) => finish,
+        Err(e) => return e.to_compile_error(),
+    };
+    let compiled = crate::compile(&finish);
+    let written = write_expansion(&compiled);
+    let tokens = crate::emit::text::without_comments(compiled.tokens);
+    // Naming the variable tells cargo to build again when it changes.
+    quote!(#tokens #written const _: ::core::option::Option<&str> = ::core::option_env!("IVON_EXPAND_DIR");)
+}
+
+/// Writes the generated code where `IVON_EXPAND_DIR` says; an error where that cannot be done.
+fn write_expansion(compiled: &crate::Compiled) -> TokenStream {
+    let Some(dir) = std::env::var_os("IVON_EXPAND_DIR").filter(|d| !d.is_empty()) else { return quote!() };
+    let dir = std::path::Path::new(&dir);
+    let path = dir.join(format!("{}.rs", compiled.name));
+    let text = crate::emit::text::format(compiled.tokens.clone());
+    match std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&path, text)) {
+        Ok(()) => quote!(),
+        Err(e) => {
+            let text = format!("IVON_EXPAND_DIR: cannot write {}: {e}", path.display());
+            let place = Place::of(&compiled.name);
+            Error::new(place.first(), text).to_compile_error()
+        }
+    }
+}

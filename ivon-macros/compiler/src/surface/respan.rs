@@ -1,0 +1,73 @@
+//! Tokens that came through a macro, made to look as if they had been written in place.
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::quote;
+use std::collections::HashMap;
+use syn::{Error, GenericArgument, ItemImpl, ItemStruct, PathArguments, Result, Type, parse2};
+
+/// What came out of a `macro_rules!` body carries the mark of its expansion, and rustc would add "in this macro expansion" to each
+/// error. The same places, with the marks of a token that the person wrote, do not.
+pub fn as_if_written_in(home: Span, tokens: TokenStream) -> TokenStream {
+    let one = |mut token: TokenTree| {
+        if let TokenTree::Group(g) = &token {
+            let mut inner = Group::new(g.delimiter(), as_if_written_in(home, g.stream()));
+            inner.set_span(home.located_at(g.span()));
+            return inner.into();
+        }
+        token.set_span(home.located_at(token.span()));
+        token
+    };
+    tokens.into_iter().map(one).collect()
+}
+
+/// `struct Block<const WIDTH: usize>` and `impl<const W: usize> Block<W>` name one dimension twice: the impl's name wins.
+pub fn with_names_of(item: &ItemImpl, structure: ItemStruct) -> Result<ItemStruct> {
+    let Type::Path(ty) = &*item.self_ty else { return Ok(structure) };
+    let mut names = HashMap::new();
+    let arguments = match ty.path.segments.last().map(|s| &s.arguments) {
+        Some(PathArguments::AngleBracketed(a)) => a.args.iter().collect(),
+        _ => vec![],
+    };
+    let count = structure.generics.const_params().count();
+    if arguments.len() != count {
+        let list: Vec<String> = structure.generics.const_params().map(|p| p.ident.to_string()).collect();
+        let text = format!("`{}` has the dimensions <{}>: the impl names all of them", structure.ident, list.join(", "));
+        return Err(Error::new_spanned(&item.self_ty, text));
+    }
+    for (parameter, argument) in structure.generics.const_params().zip(arguments) {
+        match argument {
+            GenericArgument::Type(Type::Path(p)) if p.path.get_ident().is_some() => {
+                if let Some(name) = p.path.get_ident() {
+                    names.insert(parameter.ident.to_string(), name.to_string());
+                }
+            }
+            other => {
+                return Err(Error::new_spanned(
+                    other,
+                    "a forward pass is for every dimension: write a const generic here, `impl<const WIDTH: usize> Block<WIDTH>`",
+                ));
+            }
+        }
+    }
+    names.retain(|from, to| from != to);
+    match names.is_empty() {
+        true => Ok(structure),
+        false => parse2(rename(&names, quote!(#structure))),
+    }
+}
+
+fn rename(names: &HashMap<String, String>, tokens: TokenStream) -> TokenStream {
+    let one = |token: TokenTree| match token {
+        TokenTree::Group(g) => {
+            let mut inner = Group::new(g.delimiter(), rename(names, g.stream()));
+            inner.set_span(g.span());
+            inner.into()
+        }
+        TokenTree::Ident(i) => match names.get(&i.to_string()) {
+            Some(name) => Ident::new(name, i.span()).into(),
+            None => i.into(),
+        },
+        other => other,
+    };
+    tokens.into_iter().map(one).collect()
+}

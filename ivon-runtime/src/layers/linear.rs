@@ -1,0 +1,22 @@
+use crate::ops::linear;
+use crate::{Parameter, variational};
+
+/// y = x W^T + b, on the innermost dimension.
+///
+/// `weight` is [OUT, IN] and starts as PyTorch's `Linear`, uniform on ±1 / sqrt(IN); `bias` is [OUT], is there unless `BIAS` is
+/// false, and starts at zero.
+#[variational]
+#[derive(Clone, Debug)]
+pub struct Linear<const IN: usize, const OUT: usize, const BIAS: bool = true> {
+    weight: Parameter<OUT, IN>,
+    #[parameter(when = BIAS)]
+    bias: Option<Parameter<OUT>>,
+}
+
+#[variational]
+impl<const IN: usize, const OUT: usize, const BIAS: bool> Linear<IN, OUT, BIAS> {
+    /// [.., IN] to [.., OUT].
+    pub fn forward<Rest: Dims>(&self, x: Tensor<Rest, IN>) -> Tensor<Rest, OUT> {
+        linear(x, self.weight, self.bias)
+    }
+}

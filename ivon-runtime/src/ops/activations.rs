@@ -1,0 +1,39 @@
+//! Activations: functions of one number each, fused into whatever calls them.
+
+use crate::variational;
+
+/// max(x, 0). The derivative at 0 is 0.
+#[variational]
+pub fn relu<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
+    max(x, 0.0)
+}
+
+/// x Φ(x), with the normal distribution function by erf (Hendrycks and Gimpel 2016); PyTorch's `gelu`.
+#[variational]
+pub fn gelu<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
+    0.5 * x * (1.0 + erf(0.7071067811865476 * x))
+}
+
+/// The tanh approximation of [`gelu`], which GPT-2 uses; Hugging Face's `gelu_new`.
+#[variational]
+pub fn gelu_tanh<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
+    0.5 * x * (1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+}
+
+/// x sigmoid(x) (Elfwing et al. 2017); also called swish.
+#[variational]
+pub fn silu<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
+    x * sigmoid(x)
+}
+
+/// ln(1 + e^x), without overflow.
+#[variational]
+pub fn softplus<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
+    max(x, 0.0) + ln(1.0 + exp(-abs(x)))
+}
+
+/// x where positive, else slope · x.
+#[variational]
+pub fn leaky_relu<Rest: Dims>(x: Tensor<Rest>, slope: f64) -> Tensor<Rest> {
+    max(x, 0.0) + slope * min(x, 0.0)
+}
