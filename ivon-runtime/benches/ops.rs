@@ -132,7 +132,7 @@ impl Table {
 
     fn gelu(&mut self, cx: &Context, shape: [usize; 2], calls: usize) -> Result<()> {
         let (x, d_y, n) = (uniform(shape)?, uniform(shape)?, shape[0] * shape[1]);
-        let forward = |()| pointwise::forward::<Gelu, 1, 0>(cx, [&x], []).map(drop);
+        let forward = |()| pointwise::forward(cx, Gelu, [&x], []).map(drop);
         self.row("gelu", calls, 0.0, 2 * n, || Ok(()), forward)?;
         self.row(
             "gelu backward",
@@ -140,13 +140,13 @@ impl Table {
             0.0,
             3 * n,
             || Ok(Adjoint::new()),
-            |mut d_x| pointwise::backward::<DGelu, 2, 0, 1>(cx, *x.shape(), [&x, &d_y], [], [(&mut d_x, *x.shape())]),
+            |mut d_x| pointwise::backward(cx, DGelu, *x.shape(), [&x, &d_y], [], [(&mut d_x, *x.shape())]),
         )
     }
 
     fn residual(&mut self, cx: &Context, shape: [usize; 2], calls: usize) -> Result<()> {
         let (x, y, n) = (uniform(shape)?, uniform(shape)?, shape[0] * shape[1]);
-        let forward = |()| pointwise::forward::<Sum, 2, 0>(cx, [&x, &y], []).map(drop);
+        let forward = |()| pointwise::forward(cx, Sum, [&x, &y], []).map(drop);
         self.row("residual", calls, 0.0, 3 * n, || Ok(()), forward)
     }
 

@@ -1,6 +1,6 @@
 //! Models through the macro, against central differences in f64.
 use ivon_runtime::layers::{Embedding, LayerNorm, Linear};
-use ivon_runtime::ops::{cross_entropy, gelu_tanh, mse};
+use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh, mse};
 use ivon_runtime::prelude::*;
 
 #[variational]
@@ -25,7 +25,7 @@ pub struct Attention<const WIDTH: usize, const HEADS: usize> {
 #[variational]
 impl<const WIDTH: usize, const HEADS: usize> Attention<WIDTH, HEADS> {
     pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
-        self.out.forward(self.qkv.forward(x).slice(2, 0..WIDTH))
+        self.out.forward(causal_attention::<HEADS>(self.qkv.forward(x)))
     }
 }
 

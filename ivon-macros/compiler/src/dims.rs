@@ -293,8 +293,10 @@ impl fmt::Display for Dim {
         if self.0.is_empty() {
             return f.write_str("0");
         }
-        // Terms with names first, numbers last, as a person writes them.
-        for (i, (monomial, Ratio(n, d))) in self.0.iter().rev().enumerate() {
+        // As a person writes them: what is added before what is subtracted, products before names before numbers.
+        let mut terms: Vec<(&Monomial, &Ratio)> = self.0.iter().collect();
+        terms.sort_by_key(|(m, c)| (c.0 < 0, std::cmp::Reverse(m.values().sum::<i32>()), *m));
+        for (i, (monomial, Ratio(n, d))) in terms.into_iter().enumerate() {
             match (i, *n < 0) {
                 (0, true) => f.write_str("-")?,
                 (0, false) => {}
