@@ -1,0 +1,86 @@
+//! The ops that are not matrix products give the same bits on every instruction set of this machine.
+
+use ivon_runtime::ops::{causal_attention, cross_entropy, dropout, layer_norm, log_softmax, mse, softmax, sum};
+use ivon_runtime::prelude::*;
+use ivon_runtime::{gradcheck, simd};
+use std::process::Command;
+
+/// FNV-1a of the bits of some tensors.
+fn hash(tensors: &[&Tensor]) -> u64 {
+    let bits = tensors.iter().flat_map(|t| t.as_slice::<f32>().iter().flat_map(|x| x.to_bits().to_le_bytes()));
+    bits.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Outputs and gradients of ops with f32 kernels of their own, at odd sizes.
+fn bits() -> Result<Vec<(&'static str, u64)>> {
+    let cx = Context::new(Device::Cpu, DType::F32)?;
+    cx.set_training(true);
+    let tensor = |shape: &[usize], seed| gradcheck::tensor(&cx, shape, seed);
+    let mut all = vec![];
+    for (name, length, heads, size) in [("attention, small heads", 131, 3, 11), ("attention, large heads", 70, 1, 80)] {
+        let qkv = tensor(&[2, length, 3 * heads * size], 1)?;
+        let (y, saved) = causal_attention::forward_saving(&cx, heads, &qkv)?;
+        let mut d_qkv = Adjoint::new();
+        causal_attention::backward(&cx, saved, tensor(y.shape(), 2)?, &mut d_qkv)?;
+        all.push((name, hash(&[&y, &d_qkv.into_tensor(&cx, *qkv.shape())?])));
+    }
+    let (x, gain) = (tensor(&[371, 131], 3)?, tensor(&[131], 4)?);
+    let shape = *x.shape();
+    let d_y = || tensor(&[371, 131], 5);
+    let (y, saved) = layer_norm::forward_saving(&cx, &x, &gain, Some(&gain), 1e-5)?;
+    let (mut d_x, mut d_gain, mut d_bias) = (Adjoint::new(), Adjoint::new(), Adjoint::new());
+    layer_norm::backward(&cx, saved, d_y()?, &mut d_x, &mut d_gain, &mut d_bias)?;
+    let gradients = [d_gain.into_tensor(&cx, [131])?, d_bias.into_tensor(&cx, [131])?];
+    all.push(("layer_norm", hash(&[&y, &d_x.into_tensor(&cx, shape)?, &gradients[0], &gradients[1]])));
+
+    let (y, saved) = softmax::forward_saving(&cx, &x)?;
+    let mut d_x = Adjoint::new();
+    softmax::backward(&cx, saved, d_y()?, &mut d_x)?;
+    all.push(("softmax", hash(&[&y, &d_x.into_tensor(&cx, shape)?])));
+
+    let (y, saved) = log_softmax::forward_saving(&cx, &x)?;
+    let mut d_x = Adjoint::new();
+    log_softmax::backward(&cx, saved, d_y()?, &mut d_x)?;
+    all.push(("log_softmax", hash(&[&y, &d_x.into_tensor(&cx, shape)?])));
+
+    let (y, saved) = dropout::forward_saving(&cx, &x, 0.1)?;
+    let mut d_x = Adjoint::new();
+    dropout::backward(&cx, saved, d_y()?, &mut d_x)?;
+    all.push(("dropout", hash(&[&y, &d_x.into_tensor(&cx, shape)?])));
+
+    let targets = Tensor::from_slice(&(0..371u32).map(|i| i * 7 % 131).collect::<Vec<_>>(), [371])?;
+    let (y, saved) = cross_entropy::forward_saving(&cx, &x, &targets)?;
+    let mut d_x = Adjoint::new();
+    cross_entropy::backward(&cx, saved, tensor(&[], 6)?, &mut d_x)?;
+    all.push(("cross_entropy", hash(&[&y, &d_x.into_tensor(&cx, shape)?])));
+
+    all.push(("sum", hash(&[&sum::forward(&cx, &x, None)?, &sum::forward(&cx, &x, Some(0))?, &sum::forward(&cx, &x, Some(1))?])));
+    all.push(("mse", hash(&[&mse::forward(&cx, &x, &d_y()?)?])));
+    Ok(all)
+}
+
+/// Not a test by itself: what the test below runs under each instruction set.
+#[test]
+#[ignore = "run by `every_instruction_set_gives_the_same_bits`"]
+fn print_bits() {
+    println!("level {:?}", simd::level());
+    for (name, bits) in bits().unwrap() {
+        println!("bits of {name}: {bits:016x}");
+    }
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_bits() {
+    let under = |level: &str| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["print_bits", "--exact", "--ignored", "--nocapture"]).env("IVON_SIMD", level);
+        let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        output.lines().filter(|line| line.starts_with("bits of")).map(str::to_string).collect::<Vec<_>>()
+    };
+    let baseline = under("baseline");
+    assert_eq!(baseline.len(), 9, "{baseline:?}");
+    for level in ["avx2", "avx512"] {
+        // A level that this machine lacks runs as the best one below it.
+        assert_eq!(under(level), baseline, "{level}");
+    }
+}
