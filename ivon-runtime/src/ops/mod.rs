@@ -88,6 +88,10 @@ pub mod embedding;
 signature! {
     pub fn embedding<Rest: Dims, ROWS, WIDTH>(ids: Ids<Rest>, weight: Tensor<ROWS, WIDTH>) -> Tensor<Rest, WIDTH>;
 }
+pub mod gaussian_nll;
+signature! {
+    pub fn gaussian_nll<Rest: Dims>(mean: Tensor<Rest>, log_variance: Tensor<Rest>, y: Tensor<Rest>) -> Tensor<>;
+}
 pub mod layer_norm;
 signature! {
     pub fn layer_norm<Rest: Dims, N>(x: Tensor<Rest, N>, gain: Tensor<N>, bias: Option<Tensor<N>>, eps: f64) -> Tensor<Rest, N>;
