@@ -30,7 +30,7 @@ pub fn forward(cx: &Context, mean: &Tensor, log_variance: &Tensor, y: &Tensor) -
     if mean.shape().elements() == 0 {
         return Err(Error::shape(AT, format!("`mean` is {}: the mean of nothing is not a number", mean.shape())));
     }
-    let losses = pointwise::forward::<Loss, 3, 1>(cx, [mean, log_variance, y], [std::f64::consts::TAU.ln()])?;
+    let losses = pointwise::forward(cx, Loss, [mean, log_variance, y], [std::f64::consts::TAU.ln()])?;
     mean::forward(cx, &losses, None)
 }
 
@@ -59,7 +59,7 @@ pub fn backward(
     let shape = *mean.shape();
     let scale = 1.0 / shape.elements() as f64;
     let inputs = [&d_loss, &mean, &log_variance, &y];
-    pointwise::backward::<Gradient, 4, 1, 3>(cx, shape, inputs, [scale], [(d_mean, shape), (d_log_variance, shape), (d_y, shape)])
+    pointwise::backward(cx, Gradient, shape, inputs, [scale], [(d_mean, shape), (d_log_variance, shape), (d_y, shape)])
 }
 
 struct Loss;
