@@ -1,7 +1,7 @@
 use crate::ops::{embedding, linear};
 use crate::{Parameter, variational};
 
-/// A table of vectors: ids in, one row of `weight` [ROWS, WIDTH] each out. Starts from N(0, 0.02²), as GPT-2.
+/// A table of vectors: ids in, one row of `weight` `[ROWS, WIDTH]` each out. Starts from N(0, 0.02²), as GPT-2.
 #[variational]
 #[derive(Clone, Debug)]
 pub struct Embedding<const ROWS: usize, const WIDTH: usize> {
@@ -11,12 +11,12 @@ pub struct Embedding<const ROWS: usize, const WIDTH: usize> {
 
 #[variational]
 impl<const ROWS: usize, const WIDTH: usize> Embedding<ROWS, WIDTH> {
-    /// The row of each id: [..] to [.., WIDTH].
+    /// The row of each id: `[..]` to `[.., WIDTH]`.
     pub fn forward<Rest: Dims>(&self, ids: Ids<Rest>) -> Tensor<Rest, WIDTH> {
         embedding(ids, self.weight)
     }
 
-    /// x W^T, the score of each row for each vector: a head that is tied to the embedding. [.., WIDTH] to [.., ROWS].
+    /// x W^T, the score of each row for each vector: a head that is tied to the embedding. `[.., WIDTH]` to `[.., ROWS]`.
     pub fn attend<Rest: Dims>(&self, x: Tensor<Rest, WIDTH>) -> Tensor<Rest, ROWS> {
         linear(x, self.weight, None)
     }

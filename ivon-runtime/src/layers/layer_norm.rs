@@ -18,7 +18,7 @@ pub struct LayerNorm<const WIDTH: usize, const BIAS: bool = true> {
 
 #[variational]
 impl<const WIDTH: usize, const BIAS: bool> LayerNorm<WIDTH, BIAS> {
-    /// [.., WIDTH] to the same shape.
+    /// `[.., WIDTH]` to the same shape.
     pub fn forward<Rest: Dims>(&self, x: Tensor<Rest, WIDTH>) -> Tensor<Rest, WIDTH> {
         layer_norm(x, self.gain, self.bias, self.eps)
     }

@@ -3,7 +3,7 @@ use crate::{Parameter, variational};
 
 /// y = x W^T + b, on the innermost dimension.
 ///
-/// `weight` is [OUT, IN] and starts as PyTorch's `Linear`, uniform on ±1 / sqrt(IN); `bias` is [OUT], is there unless `BIAS` is
+/// `weight` is `[OUT, IN]` and starts as PyTorch's `Linear`, uniform on ±1 / sqrt(IN); `bias` is `[OUT]`, is there unless `BIAS` is
 /// false, and starts at zero.
 #[variational]
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Linear<const IN: usize, const OUT: usize, const BIAS: bool = true> {
 
 #[variational]
 impl<const IN: usize, const OUT: usize, const BIAS: bool> Linear<IN, OUT, BIAS> {
-    /// [.., IN] to [.., OUT].
+    /// `[.., IN]` to `[.., OUT]`.
     pub fn forward<Rest: Dims>(&self, x: Tensor<Rest, IN>) -> Tensor<Rest, OUT> {
         linear(x, self.weight, self.bias)
     }
