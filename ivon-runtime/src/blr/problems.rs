@@ -198,8 +198,9 @@ impl Loss for LogisticRegression {
             for (e, w) in &self.rule {
                 let f = center + deviation * e;
                 value += w * (softplus(f) - self.examples.y[i] * f) / n as f64;
-                first[i] += w * (sigmoid(f) - self.examples.y[i]);
-                second[i] += w * sigmoid(f) * sigmoid(-f);
+                let p = sigmoid(f);
+                first[i] += w * (p - self.examples.y[i]);
+                second[i] += w * p * (1.0 - p);
             }
         }
         Some(Expected { value, gradient: self.examples.mean_of_rows(&first), hessian: self.examples.mean_of_squares(&second) })

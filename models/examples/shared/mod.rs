@@ -1,0 +1,6 @@
+//! What the experiments share.
+
+#![allow(dead_code, reason = "no experiment uses all of it")]
+
+pub mod data;
+pub mod figure;
