@@ -1,4 +1,5 @@
 //! Annotated models, data and the `ivon` command.
 
 pub mod data;
+pub mod gpt2;
 pub mod weights;

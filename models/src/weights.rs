@@ -1,23 +1,25 @@
 //! Tensors in safetensors files: names, shapes and values.
 
-use ivon_runtime::{Error, Result};
+use ivon_runtime::{DType, Error, Result, Tensor};
+use safetensors::View;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// A tensor as a file has it.
+/// A tensor of a file. Read ones are f64, in which every type that weights come in is exact.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Values {
+pub struct Values<E = f64> {
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
-    /// Elements, row-major. Every type that weights come in is exact in f64.
-    pub data: Vec<f64>,
+    /// Elements, row-major.
+    pub data: Vec<E>,
 }
 
 /// Tensors by name.
-pub type Table = BTreeMap<String, Values>;
+pub type Table<E = f64> = BTreeMap<String, Values<E>>;
 
-/// How the elements are written.
+/// How elements are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floating point.
@@ -32,12 +34,12 @@ pub enum Precision {
 /// If the file cannot be read, is no safetensors file, or a tensor has another type.
 pub fn read(path: &Path) -> Result<Table> {
     let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| {
-        Error::file(path, format!("is not a whole safetensors file: {e:?}. Was its download or its writing cut short?"))
-    })?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|e| Error::file(path, format!("is not a whole safetensors file ({e}); was it cut short?")))?;
     let values = |(name, view): (String, TensorView)| {
         let data = elements(&view).ok_or_else(|| {
-            Error::file(path, format!("tensor `{name}` is of type {:?}; expected F16, BF16, F32, F64, I32 or I64", view.dtype()))
+            let found = view.dtype();
+            Error::file(path, format!("tensor `{name}` is of type {found:?}; expected F16, BF16, F32, F64, I32 or I64"))
         })?;
         Ok((name, Values { shape: view.shape().to_vec(), data }))
     };
@@ -60,30 +62,89 @@ fn elements(view: &TensorView) -> Option<Vec<f64>> {
     }
 }
 
-/// Writes a table.
+/// Writes a table, with some text beside it.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write(path: &Path, table: &Table, precision: Precision, metadata: Option<HashMap<String, String>>) -> Result<()> {
-    let (dtype, width) = match precision {
-        Precision::F32 => (Dtype::F32, 4),
-        Precision::F64 => (Dtype::F64, 8),
-    };
-    let bytes: Vec<(&str, &[usize], Vec<u8>)> = table
-        .iter()
-        .map(|(name, v)| {
-            let mut bytes = Vec::with_capacity(v.data.len() * width);
-            match precision {
-                Precision::F32 => v.data.iter().for_each(|x| bytes.extend((*x as f32).to_le_bytes())),
-                Precision::F64 => v.data.iter().for_each(|x| bytes.extend(x.to_le_bytes())),
-            }
-            (name.as_str(), v.shape.as_slice(), bytes)
-        })
-        .collect();
-    let broken = |e: &dyn std::fmt::Display| Error::file(path, format!("cannot be written: {e}"));
-    let views: Vec<(&str, TensorView)> = bytes
-        .iter()
-        .map(|(name, shape, bytes)| Ok((*name, TensorView::new(dtype, shape.to_vec(), bytes).map_err(|e| broken(&e))?)))
-        .collect::<Result<_>>()?;
-    safetensors::serialize_to_file(views, metadata, path).map_err(|e| broken(&e))
+pub fn write<E: Copy + Into<f64>>(
+    path: &Path,
+    table: &Table<E>,
+    precision: Precision,
+    metadata: Option<HashMap<String, String>>,
+) -> Result<()> {
+    let views = table.iter().map(|(name, values)| (name, Written { values, precision }));
+    safetensors::serialize_to_file(views, metadata, path).map_err(|e| Error::file(path, format!("cannot be written: {e}")))
+}
+
+/// Turns into bytes one tensor at a time, so that a large table is not in memory twice.
+struct Written<'a, E> {
+    values: &'a Values<E>,
+    precision: Precision,
+}
+
+impl<E: Copy + Into<f64>> View for Written<'_, E> {
+    fn dtype(&self) -> Dtype {
+        match self.precision {
+            Precision::F32 => Dtype::F32,
+            Precision::F64 => Dtype::F64,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.values.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let numbers = self.values.data.iter().map(|x| (*x).into());
+        match self.precision {
+            Precision::F32 => numbers.flat_map(|x: f64| (x as f32).to_le_bytes()).collect(),
+            Precision::F64 => numbers.flat_map(f64::to_le_bytes).collect(),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        let width = if self.precision == Precision::F32 { 4 } else { 8 };
+        self.values.data.len() * width
+    }
+}
+
+/// Puts values into a tensor of f32 or f64.
+pub fn fill(tensor: &mut Tensor, values: &[f64]) {
+    match tensor.dtype() {
+        DType::F64 => tensor.as_mut_slice::<f64>().copy_from_slice(values),
+        _ => tensor.as_mut_slice::<f32>().iter_mut().zip(values).for_each(|(t, v)| *t = *v as f32),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let values = Values { shape: vec![2, 2], data: vec![1.0, -0.1, 1e-30, 3.5] };
+        Table::from([("a.weight".into(), values), ("scalar".into(), Values { shape: vec![], data: vec![2.0] })])
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        write(&path, &table(), Precision::F64, None).unwrap();
+        assert_eq!(read(&path).unwrap(), table());
+        write(&path, &table(), Precision::F32, None).unwrap();
+        assert_eq!(read(&path).unwrap()["a.weight"].data, [1.0, -0.1f32 as f64, 1e-30f32 as f64, 3.5]);
+    }
+
+    #[test]
+    fn a_broken_file_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        write(&path, &table(), Precision::F32, None).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for length in [0, 4, whole.len() - 1] {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains("w.safetensors") && error.contains("cut short"), "{error}");
+        }
+    }
 }
