@@ -1,5 +1,6 @@
 //! Annotated models, data and the `ivon` command.
 
+pub mod command;
 pub mod data;
 pub mod gpt2;
 pub mod weights;

@@ -1,0 +1,75 @@
+//! What a step sees.
+
+use super::values::count;
+use crate::data::{Corpus, Tokenizer, embedded, read};
+use clap::Args;
+use ivon_runtime::{Error, Result};
+use std::path::PathBuf;
+
+/// The text.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Data")]
+pub struct DataFlags {
+    /// Text to learn: files, or folders with all files in them; the last tenth is for validation [default: the text of this
+    /// program's own repository]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+}
+
+impl DataFlags {
+    /// Reads, encodes and splits the text.
+    ///
+    /// # Errors
+    /// If it cannot be read, does not fit the tokenizer, or is empty.
+    pub fn load(&self, tokenizer: Tokenizer) -> Result<Corpus> {
+        let documents = if self.data.is_empty() { vec![embedded()] } else { read(&self.data)? };
+        Corpus::new(&documents, tokenizer)
+    }
+}
+
+/// Size and parts of a batch.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Data")]
+pub struct BatchFlags {
+    /// Sequences per update
+    #[arg(long, value_name = "N", default_value = "12", value_parser = count)]
+    pub batch: usize,
+
+    /// Tokens per sequence, the model's context at most [default: the context]
+    #[arg(long, value_name = "TOKENS", value_parser = count)]
+    pub seq: Option<usize>,
+
+    /// Parts that a batch is worked through in, to save memory; they divide the batch
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
+    pub micro_batches: usize,
+}
+
+impl BatchFlags {
+    /// The length of a sequence.
+    ///
+    /// # Errors
+    /// If it is longer than the model's context.
+    pub fn seq(&self, context: usize) -> Result<usize> {
+        match self.seq {
+            Some(seq) if seq > context => Err(Error::config(format!(
+                "--seq {seq} is longer than the model's context of {context}: shorten it, or use --context {seq}"
+            ))),
+            seq => Ok(seq.unwrap_or(context)),
+        }
+    }
+
+    /// Sequences in a micro-batch.
+    ///
+    /// # Errors
+    /// If the parts do not divide the batch.
+    pub fn rows(&self) -> Result<usize> {
+        let (batch, parts) = (self.batch, self.micro_batches);
+        match batch % parts {
+            0 => Ok(batch / parts),
+            _ => Err(Error::config(format!(
+                "--micro-batches {parts} does not divide --batch {batch} into equal parts; --batch {} would do",
+                batch.div_ceil(parts) * parts
+            ))),
+        }
+    }
+}

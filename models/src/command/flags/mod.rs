@@ -1,0 +1,14 @@
+//! The flags of the command, in groups that several subcommands share.
+
+mod batch;
+mod device;
+mod model;
+mod optimizer;
+mod schedule;
+pub mod values;
+
+pub use batch::{BatchFlags, DataFlags};
+pub use device::DeviceFlags;
+pub use model::{DropoutFlags, ModelFlags, TokenizerFlags};
+pub use optimizer::{OptimizerFlags, OptimizerName, Setup, Trained};
+pub use schedule::ScheduleFlags;

@@ -1,0 +1,261 @@
+//! Which optimizer, and all its numbers.
+
+use super::values::{Bound, bound, count, fraction, non_negative, positive};
+use crate::gpt2::Gpt2;
+use clap::{Args, ValueEnum};
+use ivon_runtime::optimizers::{
+    AdamW, AdamWConfig, HessianEstimate, Ivon, IvonConfig, Optimizer, SamplePer, Settings, Sgd, SgdConfig,
+};
+use ivon_runtime::{DType, Device, Layout, Result};
+use serde_json::{Value, json};
+
+/// The optimizers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OptimizerName {
+    /// Improved variational online Newton: a posterior for the price of Adam
+    Ivon,
+    /// Adam with decoupled weight decay
+    Adamw,
+    /// Stochastic gradient descent with momentum
+    Sgd,
+}
+
+impl OptimizerName {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            OptimizerName::Ivon => "ivon",
+            OptimizerName::Adamw => "adamw",
+            OptimizerName::Sgd => "sgd",
+        }
+    }
+}
+
+/// When IVON draws a new sample of the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SamplePerName {
+    /// --mc-samples times an update; each sample sees the whole batch
+    Update,
+    /// Once for every micro-batch; --micro-batches is then also the number of samples
+    MicroBatch,
+}
+
+/// How IVON estimates the Hessian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HessApprox {
+    /// gradient · noise / sigma
+    Price,
+    /// ess · gradient²
+    Gradsq,
+}
+
+/// The optimizer and its numbers.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Optimizer")]
+pub struct OptimizerFlags {
+    /// The optimizer
+    #[arg(long, value_enum, default_value = "ivon")]
+    pub optimizer: OptimizerName,
+
+    /// Learning rate after warm-up; IVON's is multiplied by hess-init + weight-decay [default: ivon 10, adamw 0.001, sgd 0.1]
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    pub lr: Option<f64>,
+
+    /// Decay of the momentum average of sgd [default: 0.9]
+    #[arg(long, value_name = "DECAY", value_parser = fraction)]
+    pub momentum: Option<f64>,
+
+    /// Effective sample size of ivon, in training examples; larger means less noise [default: 1e6]
+    #[arg(long, value_name = "EXAMPLES", value_parser = positive)]
+    pub ess: Option<f64>,
+
+    /// Where the Hessian of ivon starts, above 0 [default: 0.1]
+    #[arg(long, value_name = "H", value_parser = positive)]
+    pub hess_init: Option<f64>,
+
+    /// Decay of the gradient average of ivon and adamw [default: 0.9]
+    #[arg(long, value_name = "DECAY", value_parser = fraction)]
+    pub beta1: Option<f64>,
+
+    /// Decay of the Hessian average of ivon, of the squared-gradient average of adamw [default: ivon 0.9999, adamw 0.99]
+    #[arg(long, value_name = "DECAY", value_parser = fraction)]
+    pub beta2: Option<f64>,
+
+    /// Weight decay on tensors of two or more dimensions; ivon's is the prior precision over ess [default: ivon 1e-5, adamw 0.1,
+    /// sgd 1e-4]
+    #[arg(long, value_name = "DELTA", value_parser = non_negative)]
+    pub weight_decay: Option<f64>,
+
+    /// The largest step of one weight of ivon before the learning rate, or none [default: 0.001]
+    #[arg(long, value_name = "RADIUS", value_parser = bound)]
+    pub clip_radius: Option<Bound>,
+
+    /// Posterior samples an update of ivon; each costs a forward and a backward pass over the batch [default: 1]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub mc_samples: Option<usize>,
+
+    /// When ivon draws a new sample [default: update]
+    #[arg(long, value_enum)]
+    pub sample_per: Option<SamplePerName>,
+
+    /// How ivon estimates the Hessian [default: price]
+    #[arg(long, value_enum)]
+    pub hess_approx: Option<HessApprox>,
+
+    /// Do not divide the momentum of ivon by 1 - beta1^step
+    #[arg(long)]
+    pub no_debias: bool,
+
+    /// Do not multiply the learning rate of ivon by hess-init + weight-decay
+    #[arg(long)]
+    pub no_rescale_lr: bool,
+
+    /// The largest global norm of a gradient, or none
+    #[arg(long, value_name = "NORM", default_value = "1", value_parser = bound)]
+    pub grad_clip: Bound,
+}
+
+/// An optimizer ready to step, and its configuration for people and programs.
+pub struct Trained {
+    /// The optimizer.
+    pub optimizer: Box<dyn Optimizer>,
+    /// Every number of it, in the words of the flags.
+    pub config: Value,
+    /// What a replay of IVON has to know: the configuration in the words of the trace.
+    pub replay: Option<Value>,
+}
+
+/// What an optimizer is set up with besides its own numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Where to compute.
+    pub device: Device,
+    /// In what type.
+    pub dtype: DType,
+    /// Of all randomness.
+    pub seed: u64,
+    /// Parts of a batch.
+    pub micro_batches: usize,
+}
+
+impl OptimizerFlags {
+    /// The learning rate after warm-up.
+    pub fn lr(&self) -> f64 {
+        self.lr.unwrap_or(match self.optimizer {
+            OptimizerName::Ivon => 10.0,
+            OptimizerName::Adamw => 1e-3,
+            OptimizerName::Sgd => 0.1,
+        })
+    }
+
+    /// The optimizer for a model.
+    ///
+    /// # Errors
+    /// If the numbers do not go together.
+    pub fn build(&self, model: &Gpt2, setup: Setup) -> Result<Trained> {
+        self.warn();
+        let Setup { device, dtype, seed, micro_batches } = setup;
+        let settings = Settings { seed, device, dtype, micro_batches, grad_clip: self.grad_clip.0 };
+        match self.optimizer {
+            OptimizerName::Ivon => {
+                let c = self.ivon();
+                let config = json!({
+                    "optimizer": "ivon", "ess": c.ess, "hess_init": c.hess_init, "beta1": c.beta1, "beta2": c.beta2,
+                    "weight_decay": c.weight_decay, "clip_radius": c.clip_radius, "mc_samples": c.samples,
+                    "sample_per": self.sample_per_name(), "hess_approx": self.approx_name(), "debias": c.debias,
+                    "rescale_lr": c.rescale_lr, "grad_clip": self.grad_clip.0,
+                });
+                let optimizer = Ivon::new(model, c, settings)?;
+                let mut replay = config.clone();
+                replay["groups"] = groups(&Layout::of(model), optimizer.weight_decays());
+                Ok(Trained { optimizer: Box::new(optimizer), config, replay: Some(replay) })
+            }
+            OptimizerName::Adamw => {
+                let base = AdamWConfig::default();
+                let c = AdamWConfig {
+                    beta1: self.beta1.unwrap_or(0.9),
+                    beta2: self.beta2.unwrap_or(0.99),
+                    weight_decay: self.weight_decay.unwrap_or(0.1),
+                    ..base
+                };
+                let config = json!({
+                    "optimizer": "adamw", "beta1": c.beta1, "beta2": c.beta2, "weight_decay": c.weight_decay, "grad_clip": self.grad_clip.0,
+                });
+                Ok(Trained { optimizer: Box::new(AdamW::new(model, c, settings)?), config, replay: None })
+            }
+            OptimizerName::Sgd => {
+                let base = SgdConfig::default();
+                let c =
+                    SgdConfig { momentum: self.momentum.unwrap_or(0.9), weight_decay: self.weight_decay.unwrap_or(1e-4), ..base };
+                let config = json!({
+                    "optimizer": "sgd", "momentum": c.momentum, "weight_decay": c.weight_decay, "grad_clip": self.grad_clip.0,
+                });
+                Ok(Trained { optimizer: Box::new(Sgd::new(model, c, settings)?), config, replay: None })
+            }
+        }
+    }
+
+    fn ivon(&self) -> IvonConfig {
+        IvonConfig {
+            ess: self.ess.unwrap_or(1e6),
+            hess_init: self.hess_init.unwrap_or(0.1),
+            beta1: self.beta1.unwrap_or(0.9),
+            beta2: self.beta2.unwrap_or(0.9999),
+            weight_decay: self.weight_decay.unwrap_or(1e-5),
+            clip_radius: self.clip_radius.map_or(Some(1e-3), |b| b.0),
+            estimate: match self.hess_approx {
+                Some(HessApprox::Gradsq) => HessianEstimate::GradSq,
+                _ => HessianEstimate::Price,
+            },
+            samples: self.mc_samples.unwrap_or(1),
+            sample_per: match self.sample_per {
+                Some(SamplePerName::MicroBatch) => SamplePer::MicroBatch,
+                _ => SamplePer::Update,
+            },
+            debias: !self.no_debias,
+            rescale_lr: !self.no_rescale_lr,
+        }
+    }
+
+    fn sample_per_name(&self) -> &'static str {
+        if self.sample_per == Some(SamplePerName::MicroBatch) { "micro-batch" } else { "update" }
+    }
+
+    fn approx_name(&self) -> &'static str {
+        if self.hess_approx == Some(HessApprox::Gradsq) { "gradsq" } else { "price" }
+    }
+
+    /// Says which flags the chosen optimizer has no use for.
+    fn warn(&self) {
+        use OptimizerName::{Adamw, Ivon, Sgd};
+        let given: [(&str, bool, &[OptimizerName]); 11] = [
+            ("--momentum", self.momentum.is_some(), &[Sgd]),
+            ("--ess", self.ess.is_some(), &[Ivon]),
+            ("--hess-init", self.hess_init.is_some(), &[Ivon]),
+            ("--beta1", self.beta1.is_some(), &[Ivon, Adamw]),
+            ("--beta2", self.beta2.is_some(), &[Ivon, Adamw]),
+            ("--clip-radius", self.clip_radius.is_some(), &[Ivon]),
+            ("--mc-samples", self.mc_samples.is_some(), &[Ivon]),
+            ("--sample-per", self.sample_per.is_some(), &[Ivon]),
+            ("--hess-approx", self.hess_approx.is_some(), &[Ivon]),
+            ("--no-debias", self.no_debias, &[Ivon]),
+            ("--no-rescale-lr", self.no_rescale_lr, &[Ivon]),
+        ];
+        for (flag, _, _) in given.iter().filter(|(_, given, of)| *given && !of.contains(&self.optimizer)) {
+            eprintln!("warning: {flag} has no effect on {}", self.optimizer.name());
+        }
+    }
+}
+
+/// Runs of neighbouring parameters with one weight decay, over the elements of all parameters in order.
+fn groups(layout: &Layout, decays: &[f64]) -> Value {
+    let mut groups: Vec<(usize, usize, f64)> = vec![];
+    for (entry, decay) in layout.entries().iter().zip(decays) {
+        let end = entry.start + entry.parameter.shape().elements();
+        match groups.last_mut() {
+            Some((_, last, same)) if same == decay => *last = end,
+            _ => groups.push((entry.start, end, *decay)),
+        }
+    }
+    groups.into_iter().map(|(start, end, decay)| json!({"start": start, "end": end, "weight_decay": decay})).collect()
+}

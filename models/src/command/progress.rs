@@ -1,0 +1,126 @@
+//! What a run tells while it goes: a bar on a terminal or plain lines elsewhere, and figures for the run folder.
+
+use super::run_folder::RunFolder;
+use indicatif::{ProgressBar, ProgressStyle};
+use ivon_runtime::Result;
+use ivon_runtime::optimizers::Optimizer;
+use ivon_runtime::trainer::{Evaluation, Progress, Report};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// How often the figures are renewed; some of them cost a pass over the state.
+const ON_A_TERMINAL: Duration = Duration::from_millis(500);
+const IN_A_LOG: Duration = Duration::from_secs(5);
+
+/// Shows a run on standard error and keeps its figures.
+pub struct Console {
+    bar: Option<ProgressBar>,
+    folder: RunFolder,
+    started: Instant,
+    shown: Option<Instant>,
+}
+
+impl Console {
+    /// For a run that leaves its figures in `folder`.
+    pub fn new(folder: RunFolder, steps: usize) -> Console {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style =
+                ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(steps as u64).with_style(style)
+        });
+        Console { bar, folder, started: Instant::now(), shown: None }
+    }
+
+    /// The run folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// Seconds since the start.
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    fn due(&self) -> bool {
+        let pause = if self.bar.is_some() { ON_A_TERMINAL } else { IN_A_LOG };
+        self.shown.is_none_or(|at| at.elapsed() >= pause)
+    }
+
+    /// A line of its own, above the bar.
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl Progress for Console {
+    fn step(&mut self, report: &Report, optimizer: &dyn Optimizer) -> Result<ControlFlow<()>> {
+        let last = report.step == report.steps;
+        if let Some(bar) = &self.bar {
+            bar.set_position(report.step as u64);
+        }
+        if last || self.due() {
+            self.shown = Some(Instant::now());
+            let statistics = optimizer.statistics();
+            let mut text = format!(
+                "loss {:.4}  {:.0} tokens/s  {} left",
+                report.smooth,
+                report.rate,
+                duration(report.remaining.as_secs_f64())
+            );
+            if let Some(s) = statistics {
+                text += &format!("  h {:.1e} to {:.1e}  sigma {:.1e}", s.hessian_min, s.hessian_max, s.sigma_mean);
+            }
+            match &self.bar {
+                Some(bar) => bar.set_message(text),
+                None => eprintln!("step {}/{}  {text}", report.step, report.steps),
+            }
+            self.folder.log(&json!({
+                "step": report.step, "seconds": self.seconds(), "loss": report.smooth, "lr": report.lr, "tokens_per_s": report.rate,
+                "hessian_min": statistics.map(|s| s.hessian_min), "hessian_max": statistics.map(|s| s.hessian_max),
+                "sigma_mean": statistics.map(|s| s.sigma_mean),
+            }))?;
+        }
+        if let (Some(bar), true) = (&self.bar, last) {
+            bar.abandon();
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn evaluation(&mut self, step: usize, evaluation: &Evaluation) -> Result<()> {
+        let Evaluation { mean, posterior, samples, .. } = *evaluation;
+        let mut text = format!("step {step}  validation loss {mean:.4} at the mean");
+        if samples > 0 {
+            text += &format!(", {posterior:.4} averaged over {samples} posterior samples");
+        }
+        self.line(&text);
+        self.folder.log(&json!({
+            "step": step, "seconds": self.seconds(), "validation_loss": mean,
+            "validation_loss_posterior": (samples > 0).then_some(posterior), "samples": samples,
+        }))
+    }
+}
+
+/// `45 s`, `3 min 20 s`, `5 h 10 min`.
+fn duration(seconds: f64) -> String {
+    let s = seconds.round() as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        _ => format!("{} h {} min", s / 3600, s / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_for_people() {
+        assert_eq!([4.4, 200.0, 18_600.0].map(duration), ["4 s", "3 min 20 s", "5 h 10 min"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! The `ivon` command as a person runs it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn ivon(folder: &Path, arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ivon"))
+        .current_dir(folder)
+        .args(arguments.split_whitespace())
+        .output()
+        .expect("the command starts")
+}
+
+fn succeeds(folder: &Path, arguments: &str) -> (String, serde_json::Value) {
+    let output = ivon(folder, arguments);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(output.status.success(), "ivon {arguments}\n{out}\n{err}");
+    let json = out.lines().last().and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default();
+    (out, json)
+}
+
+/// The command fails with a message, neither a success nor a panic.
+fn fails(folder: &Path, arguments: &str) -> String {
+    let output = ivon(folder, arguments);
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(matches!(output.status.code(), Some(1 | 2)), "ivon {arguments}: {:?}\n{err}", output.status);
+    assert!(!err.contains("panicked"), "ivon {arguments}\n{err}");
+    err
+}
+
+const TINY: &str =
+    "train gpt2 --preset tiny --layers 1 --width 16 --heads 2 --seq 16 --batch 2 --eval-tokens 256 --steps 4 --warmup 1 --json";
+
+#[test]
+fn every_optimizer_trains_on_the_embedded_text() {
+    let folder = tempfile::tempdir().unwrap();
+    for optimizer in ["ivon", "adamw", "sgd"] {
+        let (_, result) = succeeds(folder.path(), &format!("{TINY} --optimizer {optimizer}"));
+        let number = |key: &str| result[key].as_f64().unwrap_or(f64::NAN);
+        assert_eq!(result["steps"], 4);
+        assert!(number("seconds") > 0.0);
+        // ln 256 = 5.55: a model that has hardly learned yet knows that nothing is impossible.
+        assert!((3.0..6.0).contains(&number("validation_loss")), "{result}");
+        assert!((3.0..6.0).contains(&number("validation_loss_posterior")), "{result}");
+        let run = folder.path().join(result["run"].as_str().unwrap());
+        assert!(run.join("config.json").is_file() && run.join("metrics.jsonl").is_file());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_losses_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let loss =
+        |more: &str| succeeds(folder.path(), &format!("{TINY} --dropout 0.1 {more}")).1["validation_loss_posterior"].clone();
+    let one = loss("--threads 1");
+    assert_eq!(one, loss("--threads 2"));
+    assert_ne!(one, loss("--threads 1 --seed 2"));
+}
+
+#[test]
+fn a_bench_says_where_time_and_memory_went() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, result) = succeeds(folder.path(), "bench gpt2 --preset tiny --batch 2 --seq 16 --steps 3 --warmup 1 --json");
+    assert_eq!(result["params"], 120_576);
+    let shares = result["shares"].as_object().unwrap();
+    let sum: f64 = ["sampling", "forward", "backward", "update"].iter().map(|k| shares[*k].as_f64().unwrap()).sum();
+    assert!(sum > 0.5 && sum < 1.5, "{shares:?}");
+    assert!(result["seconds_per_step"].as_f64().unwrap() > 0.0 && result["tokens_per_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_what_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("train gpt2 --preset tinny", "tiny"),
+        ("train gpt2 --batch 0", "at least 1"),
+        ("train gpt2 --lr nan", "finite"),
+        ("train gpt2 --lr -1", "above 0"),
+        ("train gpt2 --beta2 1", "below 1"),
+        ("train gpt2 --heads 3", "do not divide width 128"),
+        ("train gpt2 --seq 65", "longer than the model's context of 64"),
+        ("train gpt2 --batch 12 --micro-batches 5", "does not divide"),
+        ("train gpt2 --preset micro --tokenizer gpt2", "50257 ids but the model's vocabulary is 256"),
+        ("train gpt2 --data nowhere.txt", "nowhere.txt: does not exist"),
+        ("train gpt2 --device cuda:0", "no CUDA device"),
+        ("train gpt2 --device tpu", "cpu, cuda:N"),
+        ("train gpt2 --dtype bf16", "f32"),
+        ("train gpt2 --dtype f64", "gradients"),
+        ("train gpt2 --width 9999999999 --heads 1", "memory"),
+        ("train gpt2 --optimizer adamw --trace t.safetensors", "ivon"),
+        ("train bert", "gpt2"),
+        ("gradients gpt2 --weights no.safetensors --batch no.safetensors --out g.safetensors", "no.safetensors"),
+        ("bench gpt2 --preset tiny --seq 65", "context of 64"),
+    ];
+    for (arguments, wanted) in cases {
+        let message = fails(folder.path(), arguments);
+        assert!(message.contains(wanted), "ivon {arguments}\n{message}");
+    }
+}
+
+#[test]
+fn short_and_empty_texts_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("empty.txt"), "").unwrap();
+    std::fs::write(folder.path().join("short.txt"), "too short to cut a window out of it").unwrap();
+    assert!(fails(folder.path(), "train gpt2 --data empty.txt").contains("empty.txt is empty"));
+    assert!(fails(folder.path(), "train gpt2 --data short.txt").contains("too short"));
+}
