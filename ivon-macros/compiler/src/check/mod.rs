@@ -3,6 +3,7 @@
 
 mod call;
 mod pointwise;
+mod signature;
 mod structural;
 mod usage;
 
@@ -59,6 +60,7 @@ pub fn check(
         dims: generics.chain(variables).collect(),
         packs: function.variables.iter().filter(|v| v.pack).map(|v| v.name.to_string()).collect(),
     };
+    signature::check_signature(function, errors);
     for division in function.divisions.iter().chain(&model.divisions) {
         checker.divisible(division.clone());
     }

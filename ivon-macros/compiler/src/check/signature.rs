@@ -1,0 +1,46 @@
+//! What a function's own signature must satisfy.
+
+use crate::dims::{Dim, Shape};
+use crate::errors::Errors;
+use crate::parse::{Function, InputKind};
+use std::collections::BTreeSet;
+
+/// Every symbolic dimension gets its value from an argument, and `Rest` stands in front.
+pub fn check_signature(function: &Function, errors: &Errors) {
+    let shapes: Vec<(&Shape, crate::errors::Place)> = function
+        .inputs
+        .iter()
+        .filter_map(|i| match &i.kind {
+            InputKind::Tensor { shape, .. } | InputKind::Ids { shape, .. } | InputKind::Optional { shape } => {
+                Some((shape, i.place))
+            }
+            InputKind::Number(_) => None,
+        })
+        .collect();
+    let bound: BTreeSet<&str> = shapes.iter().flat_map(|(s, _)| s.iter()).filter_map(Dim::as_name).collect();
+    for variable in &function.variables {
+        let name = variable.name.to_string();
+        if !bound.contains(name.as_str()) {
+            errors.at(
+                &variable.name,
+                format!("`{name}` has no value: a dimension variable is a dimension of an argument, `x: Tensor<.., {name}>`"),
+            );
+        }
+        if variable.pack {
+            for (shape, place) in &shapes {
+                if shape.iter().skip(1).any(|d| d.names().any(|n| n == name)) {
+                    errors.at(
+                        *place,
+                        format!("`{name}: Dims` stands for leading dimensions: it comes first, `Tensor<{name}, ..>`"),
+                    );
+                }
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for input in &function.inputs {
+        if !names.insert(input.name.to_string()) {
+            errors.at(&input.name, format!("there are two arguments `{}`", input.name));
+        }
+    }
+}
