@@ -108,11 +108,13 @@ impl From<Span> for Place {
 
 /// `: did you mean `norm`?` for the nearest name, if one is near.
 pub fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(wrong, names).map_or(String::new(), |name| format!(": did you mean `{name}`?"))
+}
+
+/// The name that a misspelt one most likely stands for.
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = names.into_iter().map(|n| (distance(n, wrong), n)).min();
-    match near {
-        Some((d, name)) if d <= (wrong.len() / 3).clamp(1, 3) => format!(": did you mean `{name}`?"),
-        _ => String::new(),
-    }
+    near.filter(|(d, _)| *d <= (wrong.len() / 3).clamp(1, 3)).map(|(_, name)| name)
 }
 
 /// Levenshtein distance, with a swap of neighbours as one edit.

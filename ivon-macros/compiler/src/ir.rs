@@ -55,6 +55,8 @@ pub enum Role {
 pub struct Instruction {
     pub op: Op,
     pub arguments: Vec<Argument>,
+    /// Where each argument stands.
+    pub argument_places: Vec<Place>,
     pub results: Vec<ValueId>,
     pub place: Place,
     /// As the person wrote it.

@@ -39,6 +39,7 @@ use errors::Errors;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use surface::{Finish, Subject};
 use syn::{ImplItem, ItemFn, ItemImpl, ItemStruct};
 
@@ -77,8 +78,13 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
     let mut model = parse::Model { name: structure.ident.clone(), generics, fields, functions, divisions };
     check::check_fields(&mut model, callees, &errors);
     let deferred = RefCell::new(Deferred::default());
-    let programs: Vec<_> = model.functions.iter().map(|f| front(&model, f, callees, &errors, &deferred)).collect();
-    check::check_usage(&model, &programs, &errors);
+    // Where a body was not understood, a field may be used in what was left out.
+    let understood = errors.is_empty();
+    let mentioned = RefCell::default();
+    let programs: Vec<_> = model.functions.iter().map(|f| front(&model, f, callees, &mentioned, &errors, &deferred)).collect();
+    if understood {
+        check::check_usage(&model, &programs, &mentioned.borrow(), &errors);
+    }
     let name = model.name.clone();
     let compiled: Option<Vec<ir::Program>> = programs.into_iter().collect();
     let (Some(mut programs), true) = (compiled, errors.is_empty()) else {
@@ -119,7 +125,7 @@ fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compil
     // A function is a model without fields.
     let model = parse::Model { name: name.clone(), generics: vec![], fields: vec![], functions: vec![], divisions: vec![] };
     let deferred = RefCell::new(Deferred::default());
-    let program = front(&model, &function, callees, &errors, &deferred);
+    let program = front(&model, &function, callees, &RefCell::default(), &errors, &deferred);
     let (Some(mut program), true) = (program, errors.is_empty()) else {
         let messages = errors.messages();
         return Compiled { name, tokens: errors.into_tokens(), errors: messages };
@@ -148,10 +154,11 @@ fn front(
     model: &parse::Model,
     function: &parse::Function,
     callees: &Callees,
+    mentioned: &RefCell<BTreeSet<usize>>,
     errors: &Errors,
     deferred: &RefCell<Deferred>,
 ) -> Option<ir::Program> {
-    let mut program = lower::lower(model, function, callees, errors)?;
+    let mut program = lower::lower(model, function, callees, mentioned, errors)?;
     check::check(model, function, &mut program, callees, errors, deferred);
     Some(program)
 }

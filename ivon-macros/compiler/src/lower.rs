@@ -1,11 +1,12 @@
 //! Lower: the model language to SSA. Names are resolved here; shapes come in `check`.
 
 use crate::callee::Callees;
-use crate::errors::{Errors, Place, did_you_mean};
+use crate::errors::{Errors, Place, did_you_mean, nearest};
 use crate::ir::*;
 use crate::parse::{self, Expression, ExpressionKind, FieldKind, InputKind, Model, Pattern, Statement, path_text};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a name stands for.
@@ -41,6 +42,8 @@ struct Lower<'a> {
     body: Vec<Instruction>,
     scope: BTreeMap<String, Binding>,
     parameters: BTreeMap<usize, ValueId>,
+    /// Fields that are named, misspelt ones included.
+    mentioned: &'a RefCell<BTreeSet<usize>>,
     /// How deep pointwise functions are inlined into each other.
     depth: usize,
     /// Where inlined code was called.
@@ -48,7 +51,13 @@ struct Lower<'a> {
 }
 
 /// Lowers one function of a model.
-pub fn lower(model: &Model, function: &parse::Function, callees: &Callees, errors: &Errors) -> Option<Program> {
+pub fn lower(
+    model: &Model,
+    function: &parse::Function,
+    callees: &Callees,
+    mentioned: &RefCell<BTreeSet<usize>>,
+    errors: &Errors,
+) -> Option<Program> {
     let mut lower = Lower {
         model,
         callees,
@@ -58,6 +67,7 @@ pub fn lower(model: &Model, function: &parse::Function, callees: &Callees, error
         body: vec![],
         scope: BTreeMap::new(),
         parameters: BTreeMap::new(),
+        mentioned,
         depth: 0,
         home: None,
     };
@@ -272,6 +282,7 @@ impl Lower<'_> {
         self.body.push(Instruction {
             op: Op::Loop(Loop { field: index, variable: variable.clone(), carried, body }),
             arguments: vec![],
+            argument_places: vec![],
             results,
             place,
             text,
@@ -280,9 +291,11 @@ impl Lower<'_> {
     }
 
     fn field(&mut self, name: &Ident) -> Option<usize> {
-        let found = self.model.fields.iter().position(|f| f.name == *name);
+        let fields: Vec<String> = self.model.fields.iter().map(|f| f.name.to_string()).collect();
+        let found = fields.iter().position(|f| name == f);
+        let near = nearest(&name.to_string(), fields.iter().map(String::as_str));
+        self.mentioned.borrow_mut().extend(found.or_else(|| fields.iter().position(|f| Some(f.as_str()) == near)));
         if found.is_none() {
-            let fields: Vec<String> = self.model.fields.iter().map(|f| f.name.to_string()).collect();
             let hint = did_you_mean(&name.to_string(), fields.iter().map(String::as_str));
             self.errors.at(name, format!("`{}` has no field `{name}`{hint}", self.model.name));
         }
@@ -303,7 +316,9 @@ impl Lower<'_> {
         let results: Vec<ValueId> = (0..results)
             .map(|_| self.value(Value { name: hint.to_string(), kind: Kind::Float, role: Role::Local, shape: None, place }))
             .collect();
-        self.body.push(Instruction { op, arguments, results: results.clone(), place, text: e.text.clone(), saved });
+        let argument_places = e.arguments().iter().map(|a| self.place(a.place)).collect();
+        let (results_, text) = (results.clone(), e.text.clone());
+        self.body.push(Instruction { op, arguments, argument_places, results: results_, place, text, saved });
         results
     }
 

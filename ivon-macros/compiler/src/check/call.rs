@@ -147,7 +147,8 @@ impl Checker<'_> {
         let mut packs: BTreeMap<String, Shape> = BTreeMap::new();
         let variables: BTreeSet<String> = function.variables.iter().filter(|v| !v.pack).map(|v| v.name.to_string()).collect();
         let mut fine = true;
-        for (input, argument) in function.inputs.iter().zip(&call.arguments) {
+        for (i, (input, argument)) in function.inputs.iter().zip(&call.arguments).enumerate() {
+            let place = call.argument_places.get(i).copied().unwrap_or(call.place);
             let (formal, kind) = match (&input.kind, argument) {
                 (InputKind::Number(_), Argument::Number(_)) | (InputKind::Optional { .. }, Argument::Absent) => continue,
                 (_, Argument::Absent) => {
@@ -165,7 +166,7 @@ impl Checker<'_> {
                     continue;
                 }
                 (_, Argument::Number(_)) => {
-                    self.errors.at(call.place, format!("`{}` of `{}` is a tensor, and a number is given", input.name, name.text));
+                    self.errors.at(place, format!("`{}` of `{}` is a tensor, and a number is given", input.name, name.text));
                     fine = false;
                     continue;
                 }
@@ -174,7 +175,6 @@ impl Checker<'_> {
             };
             let Argument::Value(v) = argument else { continue };
             let value = &values[*v];
-            let place = self.argument_place(value, call);
             match (kind, value.kind) {
                 (Kind::Float, Kind::Ids) => {
                     self.errors.at(
@@ -217,7 +217,8 @@ impl Checker<'_> {
                 fine = false;
                 continue;
             };
-            if !self.unify(formal, actual, function, &variables, &mut bind, &mut packs, place, name) {
+            let mut why = String::new();
+            if !self.unify(formal, actual, function, &variables, &mut bind, &mut packs, place, name, &mut why) {
                 let wanted: Vec<String> = formal
                     .iter()
                     .enumerate()
@@ -229,7 +230,13 @@ impl Checker<'_> {
                 let which = if function.inputs.len() > 1 { format!(" as `{}`", input.name) } else { String::new() };
                 self.errors.at(
                     place,
-                    format!("`{}`{} takes [{}]{which} but this is {}", name.text, name.declared, wanted.join(", "), show(actual)),
+                    format!(
+                        "`{}`{} takes [{}]{which} but this is {}{why}",
+                        name.text,
+                        name.declared,
+                        wanted.join(", "),
+                        show(actual)
+                    ),
                 );
                 fine = false;
             }
@@ -257,14 +264,6 @@ impl Checker<'_> {
             .collect()
     }
 
-    /// An argument that is a plain name is best shown where it is used; an expression where it stands.
-    fn argument_place(&self, value: &Value, call: &Instruction) -> Place {
-        match value.role {
-            Role::Local => value.place,
-            _ => call.place,
-        }
-    }
-
     fn pack_of<'d>(&self, dim: &'d Dim, function: &Function) -> Option<&'d str> {
         dim.as_name().filter(|n| function.variables.iter().any(|v| v.pack && v.name == *n))
     }
@@ -280,6 +279,7 @@ impl Checker<'_> {
         packs: &mut BTreeMap<String, Shape>,
         place: Place,
         name: &Name,
+        why: &mut String,
     ) -> bool {
         let pack = formal.first().and_then(|d| self.pack_of(d, function));
         let fixed = formal.len() - usize::from(pack.is_some());
@@ -307,11 +307,14 @@ impl Checker<'_> {
             let known = formal.substitute(bind);
             match known.solve(actual, unknown) {
                 Some((variable, value, factor)) if open => {
+                    if value.is_impossible() {
+                        // Said with the shapes: there is no whole number that fits.
+                        fine = false;
+                        *why = format!(": {actual} is not a multiple of {factor}");
+                        continue;
+                    }
                     if factor != Dim::constant(1) {
                         self.divisible(Division { numerator: actual.clone(), denominator: factor, span: place.first() });
-                    }
-                    if value.is_impossible() {
-                        fine = false;
                     }
                     bind.insert(variable, value);
                 }

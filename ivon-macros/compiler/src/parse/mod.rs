@@ -212,6 +212,19 @@ pub enum ExpressionKind {
     },
 }
 
+impl Expression {
+    /// The arguments of a call.
+    pub fn arguments(&self) -> &[Expression] {
+        match &self.kind {
+            ExpressionKind::Layer { arguments, .. }
+            | ExpressionKind::Element { arguments, .. }
+            | ExpressionKind::Own { arguments, .. }
+            | ExpressionKind::Call { arguments, .. } => arguments,
+            _ => &[],
+        }
+    }
+}
+
 /// A function of numbers that is part of the language; it is applied elementwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub enum Intrinsic {
