@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// Checks the fields of a model against all its methods. `mentioned`: fields that a method names, misspelt ones included.
 pub fn check_usage(model: &Model, programs: &[Option<Program>], mentioned: &BTreeSet<usize>, errors: &Errors) {
     // Where something is wrong already, it is not known what reaches an output.
-    let reached = errors.is_empty().then(|| programs.iter().flatten().flat_map(|p| reached(p)).collect::<BTreeSet<_>>());
+    let reached = errors.is_empty().then(|| programs.iter().flatten().flat_map(reached).collect::<BTreeSet<_>>());
     let names: Vec<String> = model.functions.iter().map(|f| format!("`{}`", f.name)).collect();
     let methods = names.join(" and ");
     for (i, field) in model.fields.iter().enumerate() {
