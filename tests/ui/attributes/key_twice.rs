@@ -1,0 +1,17 @@
+//! A key is given once.
+use ivon_runtime::{prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    #[parameter(weight_decay = 0.1, weight_decay = 0.2)]
+    scale: Parameter<WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        x * self.scale
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! An `Option` says when it is there.
+use ivon_runtime::{prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    scale: Parameter<WIDTH>,
+    bias: Option<Parameter<WIDTH>>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        x * self.scale
+    }
+}
+
+fn main() {}

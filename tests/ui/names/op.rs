@@ -1,0 +1,16 @@
+//! An op that does not exist.
+use ivon_runtime::{layers::Linear, ops::gelu_tanh, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        gelu_tahn(self.up.forward(x))
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! A method that tensors do not have.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        let y = self.up.forward(x);
+        y.tanhh() + y.transposed(0, 1) + self.up.forward(x).expp()
+    }
+}
+
+fn main() {}

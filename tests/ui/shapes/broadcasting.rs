@@ -1,0 +1,17 @@
+//! Shapes broadcast over leading dimensions only.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        let gate = x.mean(2);
+        self.up.forward(x) * gate
+    }
+}
+
+fn main() {}

@@ -1,0 +1,16 @@
+//! A tensor has at most six dimensions.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        self.up.forward(x.reshape([B, T, 1, 1, 1, 1, 1, WIDTH]).reshape([B, T, WIDTH]))
+    }
+}
+
+fn main() {}

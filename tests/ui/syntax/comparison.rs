@@ -1,0 +1,16 @@
+//! There are no comparisons.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        self.up.forward(x) * (x > 0.0)
+    }
+}
+
+fn main() {}

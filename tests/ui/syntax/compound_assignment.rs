@@ -1,0 +1,18 @@
+//! A value is rebound with `=`.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        let mut y = self.up.forward(x);
+        y += x;
+        y
+    }
+}
+
+fn main() {}

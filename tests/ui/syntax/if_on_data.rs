@@ -1,0 +1,17 @@
+//! Values are not known at compile time.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        let y = self.up.forward(x);
+        if y > 0.0 { y } else { x }
+    }
+}
+
+fn main() {}

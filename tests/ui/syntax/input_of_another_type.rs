@@ -1,0 +1,16 @@
+//! Arguments are tensors, ids and numbers.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>, names: Vec<String>) -> Tensor<B, T, WIDTH> {
+        self.up.forward(x)
+    }
+}
+
+fn main() {}

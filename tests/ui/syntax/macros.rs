@@ -1,0 +1,18 @@
+//! Macros are not expanded.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        println!("{}", 1);
+        let y = vec![x];
+        dbg!(self.up.forward(x))
+    }
+}
+
+fn main() {}
