@@ -190,6 +190,11 @@ impl Dim {
         }
     }
 
+    /// Greater than zero whatever the values of its names, each of which is at least one.
+    pub fn is_positive(&self) -> bool {
+        !self.0.is_empty() && self.0.values().all(|c| c.0 > 0)
+    }
+
     /// A number that is not whole or is negative: impossible as a dimension.
     pub fn is_impossible(&self) -> bool {
         self.0.len() == 1 && self.0.first_key_value().is_some_and(|(m, c)| m.is_empty() && (c.1 != 1 || c.0 < 0))

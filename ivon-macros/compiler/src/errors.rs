@@ -74,6 +74,11 @@ impl Place {
         Place { first, last }
     }
 
+    /// The end of the range.
+    pub fn last(self) -> Span {
+        self.last
+    }
+
     pub fn first(self) -> Span {
         self.first
     }
@@ -115,6 +120,14 @@ pub fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = names.into_iter().map(|n| (distance(n, wrong), n)).min();
     near.filter(|(d, _)| *d <= (wrong.len() / 3).clamp(1, 3)).map(|(_, name)| name)
+}
+
+/// The same, or `otherwise` where no name is near.
+pub fn did_you_mean_or<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>, otherwise: &str) -> String {
+    match did_you_mean(wrong, names) {
+        hint if hint.is_empty() => otherwise.to_string(),
+        hint => hint,
+    }
 }
 
 /// Levenshtein distance, with a swap of neighbours as one edit.

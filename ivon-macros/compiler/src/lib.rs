@@ -66,7 +66,10 @@ fn compile(finish: &Finish) -> Compiled {
 
 fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, finish: &Finish) -> Compiled {
     let errors = Errors::new();
-    let (generics, fields, divisions) = parse::structure(structure, &errors);
+    if let syn::Fields::Unnamed(_) = &structure.fields {
+        return unnamed(structure, item, finish);
+    }
+    let parse::Structure { generics, fields, divisions, wrong } = parse::structure(structure, &errors);
     for other in item.items.iter().filter(|i| !matches!(i, ImplItem::Fn(_))) {
         errors.at(other, "an annotated impl holds functions alone: put constants and types in a plain impl");
     }
@@ -75,7 +78,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
         _ => None,
     });
     let functions: Vec<_> = methods.collect();
-    let mut model = parse::Model { name: structure.ident.clone(), generics, fields, functions, divisions };
+    let mut model = parse::Model { name: structure.ident.clone(), generics, fields, functions, divisions, wrong };
     check::check_fields(&mut model, callees, &errors);
     let deferred = RefCell::new(Deferred::default());
     // Where a body was not understood, a field may be used in what was left out.
@@ -118,12 +121,29 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
     Compiled { name, tokens, errors: vec![] }
 }
 
+/// A tuple struct was reported where it was written; what is left to do is that nothing else fails.
+fn unnamed(structure: &ItemStruct, item: &ItemImpl, finish: &Finish) -> Compiled {
+    let generics = parse::const_generics(&structure.generics, &Errors::new());
+    let name = structure.ident.clone();
+    let model =
+        parse::Model { name: name.clone(), generics, fields: vec![], functions: vec![], divisions: vec![], wrong: vec![] };
+    let tokens = emit::fallback(&model, item, &finish.runtime);
+    Compiled { name, tokens, errors: vec!["the fields of a model have names".into()] }
+}
+
 fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compiled {
     let errors = Errors::new();
     let function = parse::function(&item.vis, &[], &item.sig, Some(&item.block), false, &errors);
     let name = item.sig.ident.clone();
     // A function is a model without fields.
-    let model = parse::Model { name: name.clone(), generics: vec![], fields: vec![], functions: vec![], divisions: vec![] };
+    let model = parse::Model {
+        name: name.clone(),
+        generics: vec![],
+        fields: vec![],
+        functions: vec![],
+        divisions: vec![],
+        wrong: vec![],
+    };
     let deferred = RefCell::new(Deferred::default());
     let program = front(&model, &function, callees, &RefCell::default(), &errors, &deferred);
     let (Some(mut program), true) = (program, errors.is_empty()) else {

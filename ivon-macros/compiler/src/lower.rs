@@ -97,6 +97,7 @@ pub fn lower(
         lower.bind(&input.name, Binding::Value { value, mutable: false });
         inputs.push(Some(value));
     }
+    function.wrong.iter().for_each(|name| lower.bind(name, Binding::Unknown));
     lower.statements(&function.body);
     let Some(result) = &function.result else {
         // A mistake in the result expression was reported when it was parsed; an absent one was not.
@@ -239,7 +240,7 @@ impl Lower<'_> {
         }
     }
 
-    fn for_loop(&mut self, variable: &Ident, field: &Ident, body: &[Statement], place: Place) {
+    fn for_loop(&mut self, variable: &Ident, field: &Ident, statements: &[Statement], place: Place) {
         let Some(index) = self.field(field) else { return };
         if !matches!(self.model.fields[index].kind, FieldKind::Array { .. }) {
             self.errors.at(place, format!("`{field}` is no array: a loop goes over `[Layer<..>; COUNT]`"));
@@ -247,7 +248,7 @@ impl Lower<'_> {
         }
         let before = self.scope.clone();
         let mut carried = vec![];
-        for name in rebound(body) {
+        for name in rebound(statements) {
             // Anything else that is rebound is reported by `assign`.
             let Some(Binding::Value { value: start, mutable: true }) = before.get(&name).cloned() else { continue };
             let Value { kind, place, .. } = self.values[start];
@@ -257,7 +258,7 @@ impl Lower<'_> {
         }
         self.bind(variable, Binding::Element(index));
         let outer = std::mem::take(&mut self.body);
-        self.statements(body);
+        self.statements(statements);
         let body = std::mem::replace(&mut self.body, outer);
         let mut results = vec![];
         let after = std::mem::replace(&mut self.scope, before);
@@ -271,7 +272,7 @@ impl Lower<'_> {
             self.scope.insert(c.name.clone(), Binding::Value { value: result, mutable: true });
             results.push(result);
         }
-        if carried.is_empty() {
+        if rebound(statements).is_empty() {
             self.errors.at(
                 place,
                 format!("this loop changes nothing: rebind a value in it, `x = {variable}.forward(x);` with `let mut x` before"),
@@ -295,7 +296,7 @@ impl Lower<'_> {
         let found = fields.iter().position(|f| name == f);
         let near = nearest(&name.to_string(), fields.iter().map(String::as_str));
         self.mentioned.borrow_mut().extend(found.or_else(|| fields.iter().position(|f| Some(f.as_str()) == near)));
-        if found.is_none() {
+        if found.is_none() && !self.model.wrong.contains(name) {
             let hint = did_you_mean(&name.to_string(), fields.iter().map(String::as_str));
             self.errors.at(name, format!("`{}` has no field `{name}`{hint}", self.model.name));
         }
@@ -363,6 +364,7 @@ impl Lower<'_> {
 
     fn expression(&mut self, e: &Expression) -> Option<Operand> {
         match &e.kind {
+            ExpressionKind::Wrong => None,
             ExpressionKind::Number(tokens) => Some(Operand::Number(tokens.clone())),
             ExpressionKind::Name(name) if name == "None" => Some(Operand::Absent),
             ExpressionKind::Name(name) => match self.scope.get(&name.to_string()) {
@@ -594,6 +596,19 @@ impl Lower<'_> {
     }
 
     fn call(&mut self, path: &syn::Path, dims: &[syn::Expr], list: &[Expression], e: &Expression) -> Option<Operand> {
+        match path.get_ident().and_then(|name| self.scope.get(&name.to_string())) {
+            Some(Binding::Unknown) => return None,
+            Some(Binding::Value { .. } | Binding::Number(_)) => {
+                self.errors.at(self.place(e.place), format!("`{}` is a value, not an op or a function", path_text(path)));
+                return None;
+            }
+            Some(Binding::Element(_)) => {
+                let name = path_text(path);
+                self.errors.at(self.place(e.place), format!("`{name}` is a layer: call its method, `{name}.forward(x)`"));
+                return None;
+            }
+            None => {}
+        }
         if let Some(function) = self.callees.pointwise(path) {
             return self.inline(function, path, list, e);
         }

@@ -4,7 +4,7 @@ use ivon_runtime::{prelude::*};
 #[variational]
 pub struct Model<const WIDTH: usize> {
     scale: Parameter<WIDTH>,
-    #[cfg(feature = "more")]
+    #[cfg(test)]
     more: Parameter<WIDTH>,
 }
 

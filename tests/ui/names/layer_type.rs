@@ -1,9 +1,9 @@
 //! A layer that does not exist.
-use ivon_runtime::{layers::Linear, prelude::*};
+use ivon_runtime::{layers, prelude::*};
 
 #[variational]
 pub struct Model<const WIDTH: usize> {
-    up: Linaer<WIDTH, WIDTH>,
+    up: layers::Linaer<WIDTH, WIDTH>,
 }
 
 #[variational]

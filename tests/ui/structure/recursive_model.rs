@@ -2,14 +2,14 @@
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]
-pub struct Model<const WIDTH: usize> {
+pub struct Tree<const WIDTH: usize> {
     up: Linear<WIDTH, WIDTH>,
-    inner: Model<WIDTH>,
+    inner: Tree<WIDTH>,
 }
 
 #[variational]
-impl<const WIDTH: usize> Model<WIDTH> {
-    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+impl<const WIDTH: usize> Tree<WIDTH> {
+    pub fn forward<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH> {
         self.inner.forward(self.up.forward(x))
     }
 }

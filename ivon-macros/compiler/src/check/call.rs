@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::callee::Callee;
 use crate::dims::{Dim, Division, Shape, show};
-use crate::errors::{Place, did_you_mean};
+use crate::errors::{Place, did_you_mean_or};
 use crate::ir::*;
 use crate::lower::wrong_count;
 use crate::parse::{FieldKind, Function, Generic, InputKind, LayerType, path_text};
@@ -47,9 +47,9 @@ impl Checker<'_> {
                 let signatures = self.callees.model(&layer.path)?; // reported at the field
                 let Some(function) = signatures.functions.iter().find(|f| f.name == *method) else {
                     let methods: Vec<String> = signatures.functions.iter().map(|f| f.name.to_string()).collect();
-                    let hint = did_you_mean(&method.to_string(), methods.iter().map(String::as_str));
-                    let all = methods.join("`, `");
-                    self.errors.at(method, format!("`{}` has no method `{method}`{hint}; it has `{all}`", layer.text()));
+                    let all = format!("; it has `{}`", methods.join("`, `"));
+                    let hint = did_you_mean_or(&method.to_string(), methods.iter().map(String::as_str), &all);
+                    self.errors.at(method, format!("`{}` has no method `{method}`{hint}", layer.text()));
                     return None;
                 };
                 let bind = self.bind_layer(layer, &signatures.generics)?;
@@ -176,11 +176,15 @@ impl Checker<'_> {
             let Argument::Value(v) = argument else { continue };
             let value = &values[*v];
             match (kind, value.kind) {
+                (Kind::Ids, Kind::Float) if value.shape.is_none() => {
+                    fine = false; // made by a mistake
+                    continue;
+                }
                 (Kind::Float, Kind::Ids) => {
                     self.errors.at(
                         place,
                         format!(
-                            "`{}`{} takes a tensor as `{}`, but `{}` is ids: look them up with an embedding first",
+                            "`{}`{} takes a tensor as `{}`, but `{}` holds ids: look them up with an embedding first",
                             name.text, name.declared, input.name, value.name
                         ),
                     );

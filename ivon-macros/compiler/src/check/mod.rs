@@ -12,7 +12,7 @@ use crate::dims::{Dim, Division, Shape, show};
 use crate::errors::{Errors, Place};
 use crate::ir::*;
 use crate::parse::{self, FieldKind, Model, path_text};
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::quote_spanned;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -92,7 +92,12 @@ pub fn check_fields(model: &mut Model, callees: &Callees, errors: &Errors) {
         let given = layer.arguments.len();
         if given > generics.len() || given < required {
             let names: Vec<String> = generics.iter().map(|g| g.name.to_string()).collect();
-            errors.at(layer.place, format!("`{name}` has the dimensions <{}>, but {given} are given", names.join(", ")));
+            let wanted = match generics.len() {
+                all if all == required => all.to_string(),
+                all => format!("{required} to {all}"),
+            };
+            let text = format!("`{name}<{}>` takes {wanted} dimensions and flags, but {given} are given", names.join(", "));
+            errors.at(layer.place, text);
             continue;
         }
         layer.defaults = generics[given..].iter().map(|g| g.name.to_string()).collect();
@@ -126,8 +131,14 @@ impl Checker<'_> {
             if let (Some(before), Some(after)) = (&values[c.turn].shape, &values[c.next].shape)
                 && !self.same_shape(before, after, values[c.next].place)
             {
-                let text = format!("`{}` is {} before the loop but {} after one turn", c.name, show(before), show(after));
+                let text = format!(
+                    "`{}` is {} before the loop but {} after one turn: a loop keeps shapes",
+                    c.name,
+                    show(before),
+                    show(after)
+                );
                 self.errors.at(values[c.next].place, text);
+                continue;
             }
             values[*result].shape = values[c.turn].shape.clone();
         }
@@ -177,7 +188,10 @@ impl Checker<'_> {
         else {
             return false;
         };
-        let assertion = quote_spanned!(place.first()=> const _: () = assert!(#left == #right, #text););
+        // rustc underlines an invocation from its first to its last token: so it covers the whole argument.
+        let mut condition = Group::new(Delimiter::Parenthesis, quote_spanned!(place.first()=> #left == #right, #text));
+        condition.set_span(place.last());
+        let assertion = quote_spanned!(place.first()=> const _: () = assert! #condition;);
         self.deferred.borrow_mut().assertions.push(assertion);
         true
     }

@@ -14,7 +14,10 @@ impl Checker<'_> {
             if value.kind == Kind::Ids {
                 self.errors.at(
                     instruction.place,
-                    format!("`{}` is ids: there is no arithmetic on ids, look them up with an embedding first", value.name),
+                    format!(
+                        "`{}` holds ids, and there is no arithmetic on ids: look them up with an embedding first",
+                        value.name
+                    ),
                 );
                 return None;
             }

@@ -12,7 +12,7 @@ impl Checker<'_> {
         let mut shapes = vec![];
         for v in instruction.arguments.iter().filter_map(Argument::value) {
             if values[v].kind == Kind::Ids {
-                self.errors.at(instruction.place, format!("`{}` is ids, and this is for tensors", values[v].name));
+                self.errors.at(instruction.place, format!("`{}` holds ids, and this is for tensors of numbers", values[v].name));
                 return None;
             }
             if let Role::Parameter { optional: true, field } = values[v].role {
@@ -71,8 +71,8 @@ impl Checker<'_> {
                 let (from, to) = (self.number(start)?, self.number(end)?);
                 let size = to.minus(&from);
                 let has = &shape[axis];
-                let beyond = to.minus(has).as_number().is_some_and(|n| n > 0);
-                if size.as_number().is_some_and(|n| n < 0) || beyond {
+                let beyond = to.minus(has).is_positive();
+                if size.as_number().is_some_and(|n| n < 0) || from.minus(&to).is_positive() || beyond {
                     let range = format!("{}..{}", expr_text(start), expr_text(end));
                     self.errors
                         .at(place, format!("`{range}` does not lie in dimension {axis} of {}, which is {has}", show(shape)));

@@ -5,8 +5,9 @@ use super::dimension;
 use crate::check::Deferred;
 use crate::names;
 use crate::parse::{self, Field, FieldKind, Generic, LayerType, Model};
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use std::collections::BTreeSet;
 use syn::{GenericArgument, ImplItem, ItemImpl, ItemStruct, Path, PathArguments, ReturnType, Type};
 
 /// The struct without dimensions.
@@ -21,7 +22,8 @@ pub fn erased_structure(item: &ItemStruct) -> TokenStream {
         };
         quote!(const #name: #ty = #default)
     });
-    let fields = fields.iter().map(|f| {
+    // A model that contains itself is refused once its impl is seen; until then rustc must not see an infinite type.
+    let fields = fields.iter().filter(|f| !contains_itself(&f.ty, ident)).map(|f| {
         let attributes = f.attrs.iter().filter(|a| !parse::is_ours(a));
         let (vis, name, ty) = (&f.vis, &f.ident, erased(&f.ty));
         quote!(#(#attributes)* #vis #name: #ty)
@@ -37,8 +39,19 @@ pub fn erased_structure(item: &ItemStruct) -> TokenStream {
     }
 }
 
+fn contains_itself(field: &Type, model: &Ident) -> bool {
+    match field {
+        Type::Group(g) => contains_itself(&g.elem, model),
+        Type::Paren(p) => contains_itself(&p.elem, model),
+        Type::Path(p) => p.path.segments.len() == 1 && (parse::last(&p.path) == model || parse::last(&p.path) == "Self"),
+        _ => false,
+    }
+}
+
 fn erased(ty: &Type) -> TokenStream {
     match ty {
+        // It cannot be a field, which is reported once the impl is seen; until then it must be some type.
+        Type::Path(p) if parse::is_no_layer(parse::last(&p.path)) => quote!(()),
         Type::Array(array) => {
             let element = erased(&array.elem);
             quote!(::std::boxed::Box<[#element]>)
@@ -101,10 +114,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred) -> Token
         let (constant, ty) = (names::ident(&format!("DEFAULT_{}", g.name)), if g.flag { quote!(bool) } else { quote!(usize) });
         Some(quote!(#[doc(hidden)] pub const #constant: #ty = #default;))
     });
-    let constants = constants(model).into_iter().map(|c| {
-        let c = names::ident(&c);
-        quote!(#[doc(hidden)] pub const #c: usize = #c;)
-    });
+    let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
     let visits = model.fields.iter().map(visit_field);
     let generics = &item.generics;
     let face = &item.self_ty;
@@ -233,22 +243,28 @@ fn visit_field(field: &Field) -> TokenStream {
 }
 
 /// Constants of the module that signatures mention: callers read them as `<Model>::K`.
-fn constants(model: &Model) -> Vec<String> {
-    let mut all: Vec<String> = model.functions.iter().flat_map(|f| crate::check::free_constants(f, &model.generics)).collect();
-    all.sort();
-    all.dedup();
-    all.retain(|c| !c.contains(':'));
-    all
+fn constants(model: &Model, item: &ItemImpl) -> Vec<Ident> {
+    let names: BTreeSet<String> = model.functions.iter().flat_map(|f| crate::check::free_constants(f, &model.generics)).collect();
+    // With the span of where the person wrote it: there rustc says what it does not know.
+    let signatures = item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f.sig.to_token_stream()) } else { None });
+    let written: Vec<Ident> = signatures.flat_map(idents).collect();
+    names.iter().filter(|n| !n.contains(':')).filter_map(|n| written.iter().find(|w| *w == n)).cloned().collect()
+}
+
+fn idents(tokens: TokenStream) -> Vec<Ident> {
+    let one = |token| match token {
+        TokenTree::Ident(i) => vec![i],
+        TokenTree::Group(g) => idents(g.stream()),
+        _ => vec![],
+    };
+    tokens.into_iter().flat_map(one).collect()
 }
 
 /// The same functions without bodies: what rustc gets beside the errors, so that nothing else fails.
 pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
     let name = &model.name;
     let arguments: Vec<_> = model.generics.iter().map(argument).collect();
-    let constants = constants(model).into_iter().map(|c| {
-        let c = names::ident(&c);
-        quote!(#[doc(hidden)] pub const #c: usize = #c;)
-    });
+    let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
     let defaults = model.generics.iter().filter(|g| g.default.is_some()).map(|g| {
         let (constant, ty) = (names::ident(&format!("DEFAULT_{}", g.name)), if g.flag { quote!(bool) } else { quote!(usize) });
         let default = &g.default;

@@ -8,6 +8,7 @@ use quote::{ToTokens, quote};
 use syn::{BinOp, Block, Expr, ExprCall, ExprMethodCall, Lit, Local, Member, Pat, RangeLimits, Stmt, UnOp};
 
 const LANGUAGE: &str = "the model language has `let`, `for block in &self.blocks`, calls of layers and ops, and arithmetic";
+const MACRO: &str = "macros are not expanded in a forward pass: write the expression itself";
 
 /// The statements of a block and its result.
 pub fn block(block: &Block, errors: &Errors) -> (Vec<Statement>, Option<Expression>) {
@@ -19,26 +20,27 @@ pub fn block(block: &Block, errors: &Errors) -> (Vec<Statement>, Option<Expressi
             Stmt::Local(local) => statements.extend(binding(local, errors)),
             Stmt::Expr(Expr::ForLoop(f), _) => statements.extend(for_loop(f, errors)),
             Stmt::Expr(Expr::Assign(a), _) => match simple_name(&a.left) {
-                Some(name) => statements.extend(expression(&a.right, errors).map(|value| Statement::Assign { name, value })),
+                Some(name) => statements.push(Statement::Assign { name, value: expression(&a.right, errors) }),
                 None => errors.at(a, "only a value can be rebound: `x = block.forward(x);`"),
             },
-            Stmt::Expr(e, None) if last => result = expression(e, errors),
+            Stmt::Expr(e, None) if last => result = Some(expression(e, errors)),
             Stmt::Expr(Expr::Return(r), _) => match (last, &r.expr) {
-                (true, Some(e)) => result = expression(e, errors),
+                (true, Some(e)) => result = Some(expression(e, errors)),
                 _ => errors.at(r, "a forward pass has no early return: its result is the last expression"),
             },
             Stmt::Expr(e @ (Expr::If(_) | Expr::Match(_) | Expr::While(_) | Expr::Loop(_)), _) => {
                 expression(e, errors);
             }
             Stmt::Expr(e, Some(_)) => {
-                if expression(e, errors).is_some() {
+                if !matches!(expression(e, errors).kind, ExpressionKind::Wrong) {
                     errors.at(e, "the value of this expression is dropped: bind it with `let`, or make it the result by leaving out the `;`");
                 }
             }
             Stmt::Expr(e, None) => {
                 errors.at(e, LANGUAGE);
             }
-            other => errors.at(other, LANGUAGE),
+            Stmt::Macro(m) => errors.at(m, MACRO),
+            Stmt::Item(item) => errors.at(item, "functions, constants and types stand outside of a forward pass"),
         }
     }
     (statements, result)
@@ -59,7 +61,7 @@ fn binding(local: &Local, errors: &Errors) -> Option<Statement> {
         }
         other => pattern(other, errors)?,
     };
-    Some(Statement::Let { pattern, value: expression(&init.expr, errors)? })
+    Some(Statement::Let { pattern, value: expression(&init.expr, errors) })
 }
 
 fn pattern(pat: &Pat, errors: &Errors) -> Option<Pattern> {
@@ -128,13 +130,19 @@ fn simple_name(e: &Expr) -> Option<Ident> {
     }
 }
 
-/// Reads an expression; `None` where it is not of the language, and the error is noted.
-pub fn expression(e: &Expr, errors: &Errors) -> Option<Expression> {
+/// Reads an expression. One that is not of the language stands as [`ExpressionKind::Wrong`], so that what is around it is still checked.
+pub fn expression(e: &Expr, errors: &Errors) -> Expression {
+    let wrong = || Expression { kind: ExpressionKind::Wrong, place: Place::of(e), text: expr_text(e) };
+    read(e, errors).unwrap_or_else(wrong)
+}
+
+/// `None` where an expression is not of the language, and the error is noted.
+fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
     let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
     match e {
-        Expr::Paren(p) => expression(&p.expr, errors),
-        Expr::Group(g) => expression(&g.expr, errors),
-        Expr::Reference(r) => expression(&r.expr, errors),
+        Expr::Paren(p) => read(&p.expr, errors),
+        Expr::Group(g) => read(&g.expr, errors),
+        Expr::Reference(r) => read(&r.expr, errors),
         Expr::Lit(l) => match &l.lit {
             Lit::Int(n) => make(ExpressionKind::Number(float(&n.base10_digits().replace('_', ""), n.span()))),
             Lit::Float(n) => make(ExpressionKind::Number(float(&n.base10_digits().replace('_', ""), n.span()))),
@@ -156,12 +164,9 @@ pub fn expression(e: &Expr, errors: &Errors) -> Option<Expression> {
                 None
             }
         },
-        Expr::Tuple(t) => {
-            let all: Vec<_> = t.elems.iter().map(|e| expression(e, errors)).collect();
-            make(ExpressionKind::Tuple(all.into_iter().collect::<Option<_>>()?))
-        }
+        Expr::Tuple(t) => make(ExpressionKind::Tuple(t.elems.iter().map(|e| expression(e, errors)).collect())),
         Expr::Unary(u) => match u.op {
-            UnOp::Neg(_) => make(ExpressionKind::Negate(Box::new(expression(&u.expr, errors)?))),
+            UnOp::Neg(_) => make(ExpressionKind::Negate(Box::new(expression(&u.expr, errors)))),
             _ => wrong(e, errors),
         },
         Expr::Cast(c) => {
@@ -171,7 +176,7 @@ pub fn expression(e: &Expr, errors: &Errors) -> Option<Expression> {
                 errors.at(&c.ty, "numbers in a forward pass are f64: cast with `as f64`, or leave the cast out");
                 return None;
             }
-            expression(&c.expr, errors)
+            read(&c.expr, errors)
         }
         Expr::Binary(b) => {
             let operator = match b.op {
@@ -179,14 +184,21 @@ pub fn expression(e: &Expr, errors: &Errors) -> Option<Expression> {
                 BinOp::Sub(_) => '-',
                 BinOp::Mul(_) => '*',
                 BinOp::Div(_) => '/',
+                BinOp::AddAssign(_) | BinOp::SubAssign(_) | BinOp::MulAssign(_) | BinOp::DivAssign(_) => {
+                    errors.at(b, "there is no assignment with an operator: write `x = x + y;` for a `mut` value, or bind a new one with `let`");
+                    return None;
+                }
+                BinOp::Eq(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Ne(_) | BinOp::Ge(_) | BinOp::Gt(_) => {
+                    errors.at(b, "there are no comparisons in a forward pass: values are not known at compile time; use `max`, `min` or `relu`");
+                    return None;
+                }
                 _ => {
-                    errors
-                        .at(b, "operators are `+ - * /`: a forward pass has no comparisons and no assignments with an operator");
+                    errors.at(b, "the operators of a forward pass are `+ - * /`");
                     return None;
                 }
             };
             let (left, right) = (expression(&b.left, errors), expression(&b.right, errors));
-            make(ExpressionKind::Binary(operator, Box::new(left?), Box::new(right?)))
+            make(ExpressionKind::Binary(operator, Box::new(left), Box::new(right)))
         }
         Expr::Call(call) => call_expression(call, e, errors),
         Expr::MethodCall(call) => method_expression(call, e, errors),
@@ -215,7 +227,7 @@ pub fn expression(e: &Expr, errors: &Errors) -> Option<Expression> {
             None
         }
         Expr::Macro(m) => {
-            errors.at(m, "macros are not expanded in a forward pass: write the expression itself");
+            errors.at(m, MACRO);
             None
         }
         Expr::Index(i) => {
@@ -247,10 +259,8 @@ fn float(digits: &str, span: proc_macro2::Span) -> proc_macro2::TokenStream {
     quote!(#literal)
 }
 
-fn arguments<'a>(list: impl IntoIterator<Item = &'a Expr>, errors: &Errors) -> Option<Vec<Expression>> {
-    // All are read before giving up, so that every mistake is reported.
-    let all: Vec<_> = list.into_iter().map(|e| expression(e, errors)).collect();
-    all.into_iter().collect()
+fn arguments<'a>(list: impl IntoIterator<Item = &'a Expr>, errors: &Errors) -> Vec<Expression> {
+    list.into_iter().map(|e| expression(e, errors)).collect()
 }
 
 fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Expression> {
@@ -262,7 +272,7 @@ fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Express
     if let Some(name) = function.path.get_ident() {
         let text = name.to_string();
         if let Some((intrinsic, _, arity)) = INTRINSICS.iter().find(|(_, n, _)| *n == text) {
-            let arguments = arguments(&call.args, errors)?;
+            let arguments = arguments(&call.args, errors);
             if arguments.len() != *arity {
                 errors.at(
                     e,
@@ -275,7 +285,7 @@ fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Express
         if text == "concat" {
             return match (call.args.first(), call.args.get(1), call.args.len()) {
                 (Some(Expr::Array(list)), Some(axis), 2) => {
-                    make(ExpressionKind::Concat(arguments(&list.elems, errors)?, axis.clone()))
+                    make(ExpressionKind::Concat(arguments(&list.elems, errors), axis.clone()))
                 }
                 _ => {
                     errors.at(e, "`concat` takes a list and an axis: `concat([a, b], 2)`");
@@ -293,7 +303,7 @@ fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Express
             }
         }
     }
-    make(ExpressionKind::Call { path, dims, arguments: arguments(&call.args, errors)? })
+    make(ExpressionKind::Call { path, dims, arguments: arguments(&call.args, errors) })
 }
 
 fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Expression> {
@@ -301,10 +311,10 @@ fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option
     let method = call.method.clone();
     let name = method.to_string();
     if simple_name(&call.receiver).is_some_and(|n| n == "self") {
-        return make(ExpressionKind::Own { method, arguments: arguments(&call.args, errors)? });
+        return make(ExpressionKind::Own { method, arguments: arguments(&call.args, errors) });
     }
     if let Some((intrinsic, _, arity)) = INTRINSICS.iter().find(|(_, n, _)| *n == name) {
-        let arguments = arguments(std::iter::once(&*call.receiver).chain(&call.args), errors)?;
+        let arguments = arguments(std::iter::once(&*call.receiver).chain(&call.args), errors);
         if arguments.len() != *arity {
             errors.at(
                 e,
@@ -320,7 +330,7 @@ fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option
         return make(ExpressionKind::Intrinsic(*intrinsic, arguments));
     }
     if SHAPE_METHODS.contains(&name.as_str()) {
-        let of = Box::new(expression(&call.receiver, errors)?);
+        let of = Box::new(expression(&call.receiver, errors));
         let kind = match (name.as_str(), call.args.iter().collect::<Vec<_>>().as_slice()) {
             ("reshape", [Expr::Array(dims)]) => ExpressionKind::Reshape(of, dims.elems.iter().cloned().collect()),
             ("transpose", [a, b]) => ExpressionKind::Transpose(of, (*a).clone(), (*b).clone()),
@@ -347,12 +357,12 @@ fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option
         return make(kind);
     }
     if let Some(field) = self_field(&call.receiver) {
-        return make(ExpressionKind::Layer { field, method, arguments: arguments(&call.args, errors)? });
+        return make(ExpressionKind::Layer { field, method, arguments: arguments(&call.args, errors) });
     }
     if let Some(variable) = simple_name(&call.receiver) {
-        return make(ExpressionKind::Element { variable, method, arguments: arguments(&call.args, errors)? });
+        return make(ExpressionKind::Element { variable, method, arguments: arguments(&call.args, errors) });
     }
-    expression(&call.receiver, errors)?;
+    expression(&call.receiver, errors);
     let known = INTRINSICS.iter().map(|(_, n, _)| *n).chain(SHAPE_METHODS.iter().copied());
     errors.at(&call.method, format!("a tensor has no method `{name}`{}", did_you_mean(&name, known)));
     None

@@ -37,7 +37,7 @@ pub fn function(
     if let Some(clause) = &sig.generics.where_clause {
         errors.at(clause, "a forward pass has no `where` clause: dimensions are checked from the body");
     }
-    let mut inputs = vec![];
+    let (mut inputs, mut wrong) = (vec![], vec![]);
     let mut has_self = false;
     for input in &sig.inputs {
         match input {
@@ -49,8 +49,9 @@ pub fn function(
             }
             FnArg::Typed(typed) => match &*typed.pat {
                 Pat::Ident(p) if p.subpat.is_none() && p.by_ref.is_none() => {
-                    if let Some(kind) = input_kind(&typed.ty, block.is_none(), errors, &mut divisions) {
-                        inputs.push(Input { name: p.ident.clone(), kind, place: Place::of(&typed.ty) });
+                    match input_kind(&typed.ty, block.is_none(), errors, &mut divisions) {
+                        Some(kind) => inputs.push(Input { name: p.ident.clone(), kind, place: Place::of(&typed.ty) }),
+                        None => wrong.push(p.ident.clone()),
                     }
                 }
                 other => errors.at(other, "an argument of a forward pass is a name: `x: Tensor<B, T, WIDTH>`"),
@@ -69,6 +70,7 @@ pub fn function(
         variables,
         consts: const_generics(&sig.generics, errors),
         inputs,
+        wrong,
         outputs,
         returns_tuple,
         body: statements,

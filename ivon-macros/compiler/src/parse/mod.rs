@@ -38,7 +38,7 @@ use quote::ToTokens;
 use syn::{Expr, Path, Visibility};
 
 pub use function::{function, pointwise_body};
-pub use structure::{init_tokens, is_ours, structure};
+pub use structure::{Structure, init_tokens, is_no_layer, is_ours, structure};
 
 /// A model: its struct and its methods.
 pub struct Model {
@@ -48,6 +48,8 @@ pub struct Model {
     pub functions: Vec<Function>,
     /// Divisions written in the types of fields.
     pub divisions: Vec<Division>,
+    /// Fields with a mistake, which was reported: what reads them is silent.
+    pub wrong: Vec<Ident>,
 }
 
 /// `const WIDTH: usize` or `const BIAS: bool = true`.
@@ -109,6 +111,8 @@ pub struct Function {
     /// Const generics of the function itself.
     pub consts: Vec<Generic>,
     pub inputs: Vec<Input>,
+    /// Arguments with a mistake, which was reported: what reads them is silent.
+    pub wrong: Vec<Ident>,
     pub outputs: Vec<Shape>,
     pub returns_tuple: bool,
     pub body: Vec<Statement>,
@@ -168,6 +172,8 @@ pub struct Expression {
 
 #[allow(clippy::large_enum_variant)] // there are few expressions
 pub enum ExpressionKind {
+    /// A mistake, which was reported: silent from here on.
+    Wrong,
     Name(Ident),
     /// `self.name`
     Field(Ident),

@@ -2,14 +2,23 @@
 
 use super::{Field, FieldKind, Generic, LayerType, Options, const_generics, expr_text, last};
 use crate::dims::{Dim, Division, argument_expr};
-use crate::errors::{Errors, Place, did_you_mean};
+use crate::errors::{Errors, Place, did_you_mean_or};
 use quote::{ToTokens, quote};
 use syn::parse::Parse;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, Fields, Ident, ItemStruct, Meta, Path, PathArguments, Token, Type};
 
+/// What a struct says.
+pub struct Structure {
+    pub generics: Vec<Generic>,
+    pub fields: Vec<Field>,
+    pub divisions: Vec<Division>,
+    /// Fields with a mistake.
+    pub wrong: Vec<Ident>,
+}
+
 /// Reads the struct; what is wrong goes to `errors`.
-pub fn structure(item: &ItemStruct, errors: &Errors) -> (Vec<Generic>, Vec<Field>, Vec<Division>) {
+pub fn structure(item: &ItemStruct, errors: &Errors) -> Structure {
     for parameter in &item.generics.params {
         if !matches!(parameter, syn::GenericParam::Const(_)) {
             errors.at(parameter, "a model has const generics only: `const WIDTH: usize`, or a flag, `const BIAS: bool`");
@@ -28,18 +37,31 @@ pub fn structure(item: &ItemStruct, errors: &Errors) -> (Vec<Generic>, Vec<Field
         }
         Fields::Unit => vec![],
     };
-    let fields = named.into_iter().filter_map(|f| field(f, errors, &mut divisions)).collect();
-    (generics, fields, divisions)
+    let (mut fields, mut wrong) = (vec![], vec![]);
+    for f in named {
+        match field(f, errors, &mut divisions) {
+            Some(field) => fields.push(field),
+            None => wrong.extend(f.ident.clone()),
+        }
+    }
+    Structure { generics, fields, divisions, wrong }
 }
 
 fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Field> {
     let name = field.ident.clone()?;
     let mut options = Options::default();
     let (mut when, mut setting) = (None, None);
+    let (mut at_parameter, mut at_setting) = (None, None);
     for attribute in &field.attrs {
         match attribute.path().get_ident().map(Ident::to_string).as_deref() {
-            Some("parameter") => parameter_attribute(attribute, &mut options, &mut when, errors),
-            Some("setting") => setting = errors.take(attribute.parse_args::<Expr>()),
+            Some("parameter") => {
+                at_parameter = Some(Place::of(attribute));
+                parameter_attribute(attribute, &mut options, &mut when, errors);
+            }
+            Some("setting") => {
+                at_setting = Some(Place::of(attribute));
+                setting = errors.take(attribute.parse_args::<Expr>());
+            }
             Some("cfg") => {
                 errors.at(attribute, "`#[cfg]` on a field of a model: the attribute cannot see whether it holds; use two models")
             }
@@ -72,8 +94,15 @@ fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> 
             }
         },
     };
-    if setting.is_some() {
-        errors.at(&field.ty, format!("`#[setting(..)]` is for fields of type f64, usize or bool, and `{name}` is none"));
+    match (&kind, at_parameter, at_setting) {
+        (FieldKind::Setting { .. }, Some(at), _) => {
+            errors.at(at, format!("`{name}` is a setting, which is not learned: `#[parameter(..)]` is for parameters and layers"))
+        }
+        (FieldKind::Setting { .. }, ..) => {}
+        (_, _, Some(at)) => {
+            errors.at(at, format!("`#[setting(..)]` is for fields of type f64, usize or bool, and `{name}` is none"))
+        }
+        _ => {}
     }
     Some(Field { name, kind, options, place })
 }
@@ -134,9 +163,7 @@ fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kin
                     );
                     None
                 }
-                "Vec" | "Box" | "Rc" | "Arc" | "String" | "HashMap" | "f32" | "i32" | "i64" | "u32" | "u64" | "isize" => {
-                    not_a_layer()
-                }
+                _ if is_no_layer(last(&p.path)) => not_a_layer(),
                 _ => {
                     let arguments = arguments(&p.path, errors)?;
                     for argument in &arguments {
@@ -153,6 +180,38 @@ fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kin
         }
         _ => not_a_layer(),
     }
+}
+
+/// Well-known types that a person might try as a field.
+pub fn is_no_layer(name: &Ident) -> bool {
+    const TYPES: &[&str] = &[
+        "Vec",
+        "Box",
+        "Rc",
+        "Arc",
+        "String",
+        "HashMap",
+        "BTreeMap",
+        "Cell",
+        "RefCell",
+        "Mutex",
+        "PhantomData",
+        "f32",
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+        "i128",
+        "isize",
+        "u8",
+        "u16",
+        "u32",
+        "u64",
+        "u128",
+        "char",
+        "str",
+    ];
+    TYPES.iter().any(|t| name == t)
 }
 
 fn parameter(dims: Vec<Expr>, when: Option<Expr>, errors: &Errors, divisions: &mut Vec<Division>) -> FieldKind {
@@ -197,10 +256,17 @@ fn parameter_attribute(attribute: &Attribute, options: &mut Options, when: &mut 
             }
             other => {
                 let known = ["init", "weight_decay", "frozen", "when"];
-                errors.at(&key, format!(
-                    "`#[parameter]` knows no `{other}`{}; it takes `init = normal(0.02)`, `weight_decay = 0.0`, `frozen` and `when = FLAG`",
-                    did_you_mean(other, known)
-                ));
+                errors.at(
+                    &key,
+                    format!(
+                        "`#[parameter]` knows no `{other}`{}",
+                        did_you_mean_or(
+                            other,
+                            known,
+                            "; it takes `init = normal(0.02)`, `weight_decay = 0.0`, `frozen` and `when = FLAG`"
+                        )
+                    ),
+                );
             }
         }
     }
@@ -234,9 +300,8 @@ fn check_init(init: &Expr, errors: &Errors) {
             errors.at(
                 init,
                 format!(
-                    "`init` knows no `{name}`{}; it is one of {}",
-                    did_you_mean(&name, known.iter().copied()),
-                    known.join(", ")
+                    "`init` knows no `{name}`{}",
+                    did_you_mean_or(&name, known.iter().copied(), &format!("; it is one of {}", known.join(", ")))
                 ),
             );
         }

@@ -27,16 +27,17 @@ use syn::{
 
 /// `#[variational]` on a struct, an impl or a function.
 pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let standard: Path = syn::parse_quote!(::ivon_runtime);
     let runtime: Path = match arguments.is_empty() {
-        true => syn::parse_quote!(::ivon_runtime),
-        false => match parse2(arguments) {
+        true => standard,
+        false => match parse2(arguments.clone()) {
             Ok(path) => path,
-            Err(e) => {
-                let error = Error::new(
-                    e.span(),
-                    "`#[variational]` takes no argument, or the path under which `ivon_runtime` is found here",
-                );
-                return with_error(error, item);
+            Err(_) => {
+                let text = "`#[variational]` takes no argument, or the path under which `ivon_runtime` is found here";
+                let error = Error::new_spanned(arguments, text).to_compile_error();
+                // The model is compiled all the same: its own mistakes are reported, and nothing else fails.
+                let compiled = variational(TokenStream::new(), item);
+                return quote!(#error #compiled);
             }
         },
     };
@@ -78,7 +79,7 @@ fn structure(item: ItemStruct) -> TokenStream {
         let error = Error::new_spanned(fields, "the fields of a model have names: write `struct Model { up: Linear<..> }`")
             .to_compile_error();
         let stub = crate::emit::erased_structure(&ItemStruct { fields: syn::Fields::Unit, semi_token: None, ..item });
-        return quote!(#error #stub);
+        return quote!(#error #stub #definition);
     }
     let emitted = crate::emit::erased_structure(&item);
     quote!(#emitted #definition)
@@ -223,29 +224,8 @@ fn layer_path(ty: &Type) -> Option<&Path> {
     match ty {
         Type::Path(p) if p.qself.is_none() => {
             let name = parse::last(&p.path).to_string();
-            let other = [
-                "Parameter",
-                "Option",
-                "f64",
-                "usize",
-                "bool",
-                "Tensor",
-                "Ids",
-                "Vec",
-                "Box",
-                "Rc",
-                "Arc",
-                "String",
-                "HashMap",
-                "f32",
-                "i32",
-                "i64",
-                "u32",
-                "u64",
-                "isize",
-                "Self",
-            ];
-            (!other.contains(&name.as_str())).then_some(&p.path)
+            let other = ["Parameter", "Option", "f64", "usize", "bool", "Tensor", "Ids", "Self"];
+            (!other.contains(&name.as_str()) && !parse::is_no_layer(parse::last(&p.path))).then_some(&p.path)
         }
         Type::Array(a) => layer_path(&a.elem),
         Type::Group(g) => layer_path(&g.elem),

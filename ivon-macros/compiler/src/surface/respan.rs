@@ -1,9 +1,9 @@
 //! Tokens that came through a macro, made to look as if they had been written in place.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::{ToTokens, quote};
 use std::collections::HashMap;
-use syn::{Error, GenericArgument, ItemImpl, ItemStruct, PathArguments, Result, Type, parse2};
+use syn::{Error, GenericArgument, GenericParam, ItemImpl, ItemStruct, PathArguments, Result, Type, parse2};
 
 /// What came out of a `macro_rules!` body carries the mark of its expansion, and rustc would add "in this macro expansion" to each
 /// error. The same places, with the marks of a token that the person wrote, do not.
@@ -29,9 +29,21 @@ pub fn with_names_of(item: &ItemImpl, structure: ItemStruct) -> Result<ItemStruc
         _ => vec![],
     };
     let count = structure.generics.const_params().count();
+    if let Some(other) = structure.generics.params.iter().find(|p| !matches!(p, GenericParam::Const(_))) {
+        return Err(Error::new_spanned(
+            other,
+            "a model has const generics only: `const WIDTH: usize`, or a flag, `const BIAS: bool`",
+        ));
+    }
     if arguments.len() != count {
-        let list: Vec<String> = structure.generics.const_params().map(|p| p.ident.to_string()).collect();
-        let text = format!("`{}` has the dimensions <{}>: the impl names all of them", structure.ident, list.join(", "));
+        let (name, constants) = (&structure.ident, || structure.generics.const_params());
+        let declared: Vec<String> = constants().map(|p| format!("const {}: {}", p.ident, p.ty.to_token_stream())).collect();
+        let named: Vec<String> = constants().map(|p| p.ident.to_string()).collect();
+        let (declared, named) = (declared.join(", "), named.join(", "));
+        let text = match count {
+            0 => format!("`{name}` has no dimensions: write `impl {name}`"),
+            _ => format!("an annotated impl names every dimension of its struct: `impl<{declared}> {name}<{named}>`"),
+        };
         return Err(Error::new_spanned(&item.self_ty, text));
     }
     for (parameter, argument) in structure.generics.const_params().zip(arguments) {

@@ -1,0 +1,16 @@
+//! A dimension is not divided by zero.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, { WIDTH / 0 }>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
+        self.up.forward(x)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,16 @@
+//! A dimension of the result comes from an argument.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    up: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B, T>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, T, WIDTH> {
+        self.up.forward(x)
+    }
+}
+
+fn main() {}
