@@ -47,6 +47,11 @@ impl Callees {
         self.known.get(&path_text(path))
     }
 
+    /// The names of all functions that are known.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().filter(|(_, c)| !matches!(c, Callee::Missing | Callee::Model(_))).map(|(name, _)| name.as_str())
+    }
+
     pub fn is_missing(&self, path: &Path) -> bool {
         matches!(self.get(path), Some(Callee::Missing) | None)
     }

@@ -106,9 +106,11 @@ pub fn lower(
         }
         return None;
     };
-    let outputs = match lower.expression(result)? {
-        Operand::Value(v) => vec![v],
-        Operand::Tuple(parts) => {
+    let outputs = match lower.expression(result) {
+        // The body is checked all the same.
+        None => vec![],
+        Some(Operand::Value(v)) => vec![v],
+        Some(Operand::Tuple(parts)) => {
             let mut outputs = vec![];
             for part in parts {
                 match part {
@@ -118,9 +120,9 @@ pub fn lower(
             }
             outputs
         }
-        Operand::Number(_) | Operand::Absent => {
+        Some(Operand::Number(_) | Operand::Absent) => {
             errors.at(result.place, "the result is a number, not a tensor: it does not depend on the model");
-            return None;
+            vec![]
         }
     };
     if lower.body.is_empty() && errors.is_empty() {

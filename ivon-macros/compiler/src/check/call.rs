@@ -6,7 +6,7 @@ use crate::dims::{Dim, Division, Shape, show};
 use crate::errors::{Place, did_you_mean_or};
 use crate::ir::*;
 use crate::lower::wrong_count;
-use crate::parse::{FieldKind, Function, Generic, InputKind, LayerType, path_text};
+use crate::parse::{FieldKind, Function, Generic, INTRINSICS, InputKind, LayerType, path_text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A callee as an error names it.
@@ -69,8 +69,9 @@ impl Checker<'_> {
                 let name = path_text(path);
                 match self.callees.get(path) {
                     None | Some(Callee::Missing) => {
-                        self.errors.at(instruction.place, format!(
-                            "`{name}` is not an op here: it is not imported, or `signature!` or `#[variational]` is missing on it"));
+                        let otherwise = ": it is not imported, or `signature!` or `#[variational]` is missing on it";
+                        let hint = did_you_mean_or(&name, self.callables(), otherwise);
+                        self.errors.at(instruction.place, format!("`{name}` is not an op here{hint}"));
                         None
                     }
                     Some(Callee::Model(_)) => {
@@ -103,6 +104,11 @@ impl Checker<'_> {
             }
             _ => None,
         }
+    }
+
+    /// What a misspelt function may stand for: the functions of the language and what else this model calls.
+    fn callables(&self) -> impl Iterator<Item = &str> {
+        INTRINSICS.iter().map(|(_, name, _)| *name).chain(["concat"]).chain(self.callees.functions())
     }
 
     fn bind_layer(&self, layer: &LayerType, generics: &[Generic]) -> Option<BTreeMap<String, Dim>> {

@@ -162,6 +162,10 @@ fn outputs(output: &ReturnType, sig: &Signature, errors: &Errors, divisions: &mu
         }
     };
     match &**ty {
+        Type::Tuple(tuple) if tuple.elems.is_empty() => {
+            errors.at(ty, format!("`{}` returns nothing: it needs an output, `-> Tensor<B, T, WIDTH>`", sig.ident));
+            (vec![], true)
+        }
         Type::Tuple(tuple) => (tuple.elems.iter().filter_map(&mut one).collect(), true),
         ty => (one(ty).into_iter().collect(), false),
     }
