@@ -44,12 +44,19 @@ impl Errors {
 
     /// All of them as `compile_error!` invocations.
     pub fn into_tokens(self) -> TokenStream {
-        self.found.into_inner().iter().map(Error::to_compile_error).collect()
+        self.in_order().iter().map(Error::to_compile_error).collect()
     }
 
     /// The messages alone.
     pub fn messages(&self) -> Vec<String> {
-        self.found.borrow().iter().flat_map(|e| e.clone().into_iter()).map(|e| e.to_string()).collect()
+        self.in_order().iter().map(Error::to_string).collect()
+    }
+
+    /// As a reader of the source comes upon them.
+    fn in_order(&self) -> Vec<Error> {
+        let mut all: Vec<Error> = self.found.borrow().iter().flat_map(|e| e.clone().into_iter()).collect();
+        all.sort_by_key(|e| (e.span().file(), e.span().start().line, e.span().start().column));
+        all
     }
 }
 
@@ -119,7 +126,7 @@ pub fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -
 /// The name that a misspelt one most likely stands for.
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = names.into_iter().map(|n| (distance(n, wrong), n)).min();
-    near.filter(|(d, _)| *d <= (wrong.len() / 3).clamp(1, 3)).map(|(_, name)| name)
+    near.filter(|(d, n)| *d <= (wrong.len() / 3).clamp(1, 3) && *d < n.len().max(wrong.len())).map(|(_, name)| name)
 }
 
 /// The same, or `otherwise` where no name is near.

@@ -307,8 +307,9 @@ impl Lower<'_> {
 
     fn unknown_name(&mut self, name: &Ident) {
         let hint = did_you_mean(&name.to_string(), self.scope.keys().map(String::as_str));
-        let field = self.model.fields.iter().any(|f| f.name == *name);
-        let hint = if field { format!(": a field is read as `self.{name}`") } else { hint };
+        let field = self.model.fields.iter().position(|f| f.name == *name);
+        self.mentioned.borrow_mut().extend(field);
+        let hint = if field.is_some() { format!(": a field is read as `self.{name}`") } else { hint };
         self.errors.at(name, format!("there is no value `{name}` here{hint}"));
     }
 

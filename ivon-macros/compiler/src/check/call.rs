@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::callee::Callee;
 use crate::dims::{Dim, Division, Shape, show};
-use crate::errors::{Place, did_you_mean_or};
+use crate::errors::{Place, did_you_mean_or, nearest};
 use crate::ir::*;
 use crate::lower::wrong_count;
 use crate::parse::{FieldKind, Function, Generic, INTRINSICS, InputKind, LayerType, path_text};
@@ -69,9 +69,10 @@ impl Checker<'_> {
                 let name = path_text(path);
                 match self.callees.get(path) {
                     None | Some(Callee::Missing) => {
-                        let otherwise = ": it is not imported, or `signature!` or `#[variational]` is missing on it";
-                        let hint = did_you_mean_or(&name, self.callables(), otherwise);
-                        self.errors.at(instruction.place, format!("`{name}` is not an op here{hint}"));
+                        let hint =
+                            nearest(&name, self.callables()).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
+                        self.errors.at(instruction.place, format!(
+                            "`{name}` is not an op here{hint}: it is not imported, or `signature!` or `#[variational]` is missing on it"));
                         None
                     }
                     Some(Callee::Model(_)) => {
