@@ -10,6 +10,7 @@ use std::rc::Rc;
 /// Where each parameter lies, in elements.
 #[derive(Clone, Debug)]
 pub struct Layout {
+    model: &'static str,
     entries: Vec<Entry>,
     elements: usize,
     padded: usize,
@@ -35,7 +36,7 @@ impl Entry {
 
 impl Layout {
     /// The layout of a model's parameters, in declaration order.
-    pub fn of(model: &impl Model) -> Rc<Layout> {
+    pub fn of<M: Model>(model: &M) -> Rc<Layout> {
         let (mut elements, mut padded) = (0, 0);
         let mut entries = vec![];
         model.visit_parameters(&mut |p| {
@@ -44,7 +45,12 @@ impl Layout {
             padded += p.shape().elements().next_multiple_of(ALIGNMENT / 4);
         });
         debug_assert!(entries.iter().enumerate().all(|(i, e)| e.parameter.index() == i));
-        Rc::new(Layout { entries, elements, padded })
+        Rc::new(Layout { model: M::NAME, entries, elements, padded })
+    }
+
+    /// The name of the model's type.
+    pub fn model(&self) -> &'static str {
+        self.model
     }
 
     /// Every parameter's place, in declaration order.

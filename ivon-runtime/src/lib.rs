@@ -6,6 +6,8 @@ extern crate self as ivon_runtime;
 
 mod adjoint;
 pub mod blr;
+pub mod checkpoint;
+mod checksum;
 mod context;
 mod dtype;
 mod error;

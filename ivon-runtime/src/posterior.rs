@@ -64,6 +64,16 @@ impl<'a> Posterior<'a> {
         self.precision.is_none()
     }
 
+    /// The effective sample size; `None` of a point.
+    pub fn ess(&self) -> Option<f64> {
+        self.precision.as_ref().map(|p| p.ess)
+    }
+
+    /// Weight decay (delta) of each parameter, in declaration order; empty for a point.
+    pub fn weight_decays(&self) -> &[f64] {
+        self.precision.as_ref().map_or(&[], |p| &p.decays)
+    }
+
     /// The mean of a parameter, row-major.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! Learning rates over the steps of a run.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// How the learning rate falls after warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Decay {
     /// Not at all.
     Constant,
@@ -27,7 +29,7 @@ pub enum Decay {
 /// Steps are counted **from 0**. With `warmup` steps of warm-up, step `t < warmup` has `lr · (t + 1) / (warmup + 1)`, so that the first step is
 /// not lost and step `warmup` is the first with the full `lr`. Linear and cosine decay go from `lr` at step `warmup` to `min_lr` at
 /// step `steps`, one past the last: what nanoGPT and the published runs do.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     /// The highest learning rate.
     pub lr: f64,

@@ -15,12 +15,13 @@ use crate::error::Result;
 use crate::flat::Flat;
 use crate::versions;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// The AdamW optimizer: 16 bytes a parameter, the gradient included.
 pub type AdamW = Point<AdamWConfig>;
 
 /// The hyper-parameters of [`AdamW`]; the defaults are PyTorch's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdamWConfig {
     /// Decay of the momentum.
     pub beta1: f64,

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::noise::Noise;
 use crate::parameter::Model;
 use crate::state::State;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 /// What every optimizer is set up with.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +56,20 @@ impl Driver {
         let state = State::new(model, settings.seed, settings.dtype, buffers, sampled);
         let partial = vec![0.0; state.layout().padded().div_ceil(pass::CHUNK)];
         Ok(Driver { cx, state, settings, tracer: None, ready: false, partial })
+    }
+
+    /// Hyper-parameters and settings by name. The seed is the state's.
+    pub fn describe(&self, config: &impl Serialize) -> Map<String, Value> {
+        let mut all = match serde_json::to_value(config) {
+            Ok(Value::Object(all)) => all,
+            _ => Map::new(),
+        };
+        let Settings { seed: _, device, dtype, micro_batches, grad_clip } = &self.settings;
+        all.insert("micro_batches".into(), json!(micro_batches));
+        all.insert("grad_clip".into(), json!(grad_clip));
+        all.insert("dtype".into(), json!(format!("{dtype:?}").to_lowercase()));
+        all.insert("device".into(), json!(format!("{device:?}").to_lowercase()));
+        all
     }
 
     /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`; the mean loss.

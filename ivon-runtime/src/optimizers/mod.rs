@@ -17,7 +17,7 @@ pub(crate) mod pass;
 mod point;
 mod sgd;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trace;
 
 pub use adamw::{AdamW, AdamWConfig};
@@ -32,6 +32,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::posterior::Posterior;
 use crate::state::State;
+use serde_json::{Map, Value};
 
 /// Which weights to evaluate a model at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,9 @@ pub type Gradient<'a> = dyn FnMut(&Context, usize) -> Result<f64> + 'a;
 pub trait Optimizer {
     /// Its name in logs: `ivon`, `adamw`, `sgd`.
     fn name(&self) -> &'static str;
+
+    /// Its hyper-parameters and settings by name, for logs and checkpoints.
+    fn hyperparameters(&self) -> Map<String, Value>;
 
     /// The context of all passes. Outside of a step and of `at_mean`, `at_sample` its weights are those of the next step.
     fn context(&self) -> &Context;
@@ -153,6 +157,9 @@ pub(crate) fn at<R>(
 impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
     fn name(&self) -> &'static str {
         (**self).name()
+    }
+    fn hyperparameters(&self) -> Map<String, Value> {
+        (**self).hyperparameters()
     }
     fn context(&self) -> &Context {
         (**self).context()

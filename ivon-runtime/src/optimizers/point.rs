@@ -9,9 +9,11 @@ use crate::flat::{Entry, Flat};
 use crate::parameter::Model;
 use crate::posterior::Posterior;
 use crate::state::{State, weight_decays};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// An update rule without a posterior.
-pub trait Rule {
+pub trait Rule: Serialize {
     /// Its name in logs.
     const NAME: &'static str;
     /// Its buffers beside the mean.
@@ -95,6 +97,10 @@ impl<R: Rule> Point<R> {
 impl<R: Rule> Optimizer for Point<R> {
     fn name(&self) -> &'static str {
         R::NAME
+    }
+
+    fn hyperparameters(&self) -> Map<String, Value> {
+        self.driver.describe(&self.rule)
     }
 
     fn context(&self) -> &Context {

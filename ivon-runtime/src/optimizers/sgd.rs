@@ -14,12 +14,13 @@ use crate::error::Result;
 use crate::flat::Flat;
 use crate::versions;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Stochastic gradient descent with momentum: 12 bytes a parameter, the gradient included.
 pub type Sgd = Point<SgdConfig>;
 
 /// The hyper-parameters of [`Sgd`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SgdConfig {
     /// Decay of the momentum. 0.9 by default; 0 for none.
     pub momentum: f64,

@@ -31,9 +31,12 @@ use crate::posterior::Posterior;
 use crate::state::{State, weight_decays};
 use kernel::{Constants, Part};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// How the Hessian is estimated from gradients at samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum HessianEstimate {
     /// The reparameterised estimate g · noise / sigma (Price's theorem), the paper's.
     #[default]
@@ -43,7 +46,8 @@ pub enum HessianEstimate {
 }
 
 /// How often a new sample of the posterior is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SamplePer {
     /// `samples` times an update; each sample sees the whole batch.
     #[default]
@@ -53,7 +57,7 @@ pub enum SamplePer {
 }
 
 /// The hyper-parameters of [`Ivon`]. The defaults are those of the reference package.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IvonConfig {
     /// Effective sample size lambda: the number of training examples, unless tempered. No default fits; 1e6 here.
     pub ess: f64,
@@ -356,6 +360,10 @@ impl Ivon {
 impl Optimizer for Ivon {
     fn name(&self) -> &'static str {
         "ivon"
+    }
+
+    fn hyperparameters(&self) -> Map<String, Value> {
+        self.driver.describe(&self.config)
     }
 
     fn context(&self) -> &Context {

@@ -1,0 +1,140 @@
+//! Checkpoints: everything that a run needs to go on with the same bits, in files that other programs read.
+//!
+//! A checkpoint is a folder:
+//!
+//! ```text
+//! step-00000400/
+//!   manifest.json           what it is: model, parameters, optimizer, hyper-parameters, step, seed, checksums of all files
+//!   mean.safetensors        one file a state buffer, every parameter by its name and shape, f32
+//!   hessian.safetensors     (IVON)
+//!   momentum.safetensors    (IVON, AdamW, SGD)
+//!   variance.safetensors    (AdamW)
+//! ```
+//!
+//! In Python, `safetensors.torch.load_file("mean.safetensors")` is the state dict of the means. Of IVON,
+//! sigma = (ess · (hessian + weight_decay))^(-1/2), with `ess` from the manifest's `hyperparameters` and `weight_decay` from its
+//! `parameters`.
+//!
+//! Noise, dropout and the order of the data follow from seed and step, and the sample in use from mean, Hessian and noise, so that none of them is
+//! stored. A checkpoint appears under its name when all of it is on the disk; every bit of it is under a checksum (CRC-32C), the
+//! manifest included.
+
+pub(crate) mod disk;
+mod manifest;
+mod store;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use manifest::{FileEntry, Manifest, Notes, ParameterEntry, VERSION};
+pub use store::{Checkpoints, Which};
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::flat::{Flat, Layout};
+use crate::optimizers::Optimizer;
+use crate::parameter::Model;
+use crate::posterior::Posterior;
+use disk::Disk;
+use std::path::{Path, PathBuf};
+
+/// A checkpoint whose every file has been checked.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    manifest: Manifest,
+}
+
+impl Checkpoint {
+    /// Opens the checkpoint in a folder and checks all of it.
+    ///
+    /// # Errors
+    /// If it is not there, not whole, altered, or of another version of the format.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Checkpoint> {
+        let path = path.into();
+        let manifest = Manifest::read(&path)?;
+        manifest.files.iter().try_for_each(|file| values::verify(&path, file))?;
+        Ok(Checkpoint { path, manifest })
+    }
+
+    /// Writes the state of an optimizer into a folder, which is made for it.
+    fn write(disk: &dyn Disk, path: &Path, optimizer: &dyn Optimizer, notes: Notes) -> Result<Manifest> {
+        std::fs::create_dir(path).map_err(|e| disk::unwritable(path, &e))?;
+        let state = optimizer.state();
+        let write = |(buffer, values): (&'static str, &[f32])| {
+            let name = format!("{buffer}.safetensors");
+            let (bytes, crc32c) = values::write(disk, &path.join(&name), state.layout(), buffer, values)?;
+            Ok(FileEntry { name, buffer: buffer.into(), bytes, crc32c })
+        };
+        let files = state.buffers().map(write).collect::<Result<Vec<_>>>()?;
+        let manifest = Manifest::of(optimizer, notes, files);
+        disk::write(disk, &path.join(manifest::NAME), |file| std::io::Write::write_all(file, manifest.to_text()?.as_bytes()))?;
+        disk::sync_folder(path)?;
+        Ok(manifest)
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it holds.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Brings an optimizer into the state of the checkpoint: its next step has the bits that it would have had without a stop.
+    ///
+    /// Returns the hyper-parameters in which the optimizer differs from the one that was saved, in words: the run goes on with its own,
+    /// and then not as it would have.
+    ///
+    /// # Errors
+    /// If model or optimizer are others: what differs. The optimizer is as before then. If a file changes while it is read; the
+    /// optimizer must be restored again then.
+    pub fn restore(&self, optimizer: &mut dyn Optimizer) -> Result<Vec<String>> {
+        let m = &self.manifest;
+        if m.optimizer != optimizer.name() {
+            let message = format!("the checkpoint is of optimizer {}, not {}: resume with {0}", m.optimizer, optimizer.name());
+            return Err(Error::file(&self.path, message));
+        }
+        let layout = optimizer.state().layout().clone();
+        m.check_model(&self.path, &layout)?;
+        let names: Vec<_> = optimizer.state().buffers().map(|(name, _)| name).collect();
+        let files = names.iter().map(|name| m.file(&self.path, name)).collect::<Result<Vec<_>>>()?;
+        let ours = optimizer.hyperparameters();
+        optimizer.restore(&mut |state| {
+            state.set_seed(m.seed);
+            state.set_step(m.step);
+            names.iter().zip(&files).try_for_each(|(name, file)| values::read(&self.path, file, &layout, state.buffer_mut(name)?))
+        })?;
+        let keys: std::collections::BTreeSet<_> = ours.keys().chain(m.hyperparameters.keys()).collect();
+        let value = |map: &serde_json::Map<_, serde_json::Value>, key| map.get(key).map_or("not set".into(), |v| v.to_string());
+        let pairs = keys.into_iter().map(|key| (key, value(&m.hyperparameters, key), value(&ours, key)));
+        Ok(pairs
+            .filter(|(_, then, now)| then != now)
+            .map(|(key, then, now)| format!("{key} was {then} and is {now} now"))
+            .collect())
+    }
+
+    /// The posterior that was saved; a point for an optimizer without one.
+    ///
+    /// # Errors
+    /// If it is of another model: what differs. If a file changes while it is read.
+    pub fn posterior(&self, model: &impl Model) -> Result<Posterior<'static>> {
+        let layout = Layout::of(model);
+        self.manifest.check_model(&self.path, &layout)?;
+        let read = |buffer: &str| {
+            let mut flat = Flat::zeros(&layout, DType::F32);
+            values::read(&self.path, self.manifest.file(&self.path, buffer)?, &layout, flat.as_mut_slice())?;
+            Ok(flat)
+        };
+        let mean = read("mean")?;
+        let decays: Option<Vec<f64>> = self.manifest.parameters.iter().map(|p| p.weight_decay).collect();
+        let ess = self.manifest.hyperparameters.get("ess").and_then(|v| v.as_f64());
+        let (Some(ess), Some(decays)) = (ess, decays) else {
+            return Ok(Posterior::point(&layout, mean.as_slice()).into_owned());
+        };
+        let hessian = read("hessian")?;
+        Ok(Posterior::gaussian(&layout, mean.as_slice(), hessian.as_slice(), ess, &decays).into_owned())
+    }
+}
