@@ -53,3 +53,12 @@ pub mod prelude {
         Adjoint, Context, DType, Device, Error, Init, Model, Parameter, Result, Schedule, Shape, Tensor, variational,
     };
 }
+
+/// The code of the documentation's pages, compiled as doc tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/model-language.md")]
+    mod model_language {}
+    #[doc = include_str!("../../docs/op.md")]
+    mod op {}
+}
