@@ -135,7 +135,7 @@ impl<'a> Posterior<'a> {
                 match (noise, precision) {
                     (Some(noise), Some(p)) if !entries[i].parameter.frozen() => {
                         let start = (entries[i].start + first) as u64;
-                        draw(noise, p.ess as f32, p.decays[i] as f32, start, mean, &p.hessian[whole], weights);
+                        draw(noise, p.ess, p.decays[i] as f32, start, mean, &p.hessian[whole], weights);
                     }
                     _ => weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)),
                 }

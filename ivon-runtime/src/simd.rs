@@ -50,8 +50,37 @@ fn detected() -> Level {
     Level::Baseline
 }
 
+/// A [`Level`] as a type, for what must be written differently for one of them.
+///
+/// # Safety
+/// A function that is generic over it may use its instructions: only code that runs on that level, such as the bodies of
+/// [`versions!`](crate::versions), may name it.
+pub unsafe trait Instructions {
+    /// The level.
+    const LEVEL: Level;
+}
+
+/// The types that implement [`Instructions`].
+pub mod set {
+    use super::{Instructions, Level};
+
+    macro_rules! sets {
+        ($($name:ident),*) => {$(
+            #[doc = concat!("[`Level::", stringify!($name), "`].")]
+            #[derive(Debug)]
+            pub enum $name {}
+
+            // SAFETY: the level has the type's name.
+            unsafe impl Instructions for $name {
+                const LEVEL: Level = Level::$name;
+            }
+        )*};
+    }
+    sets!(Baseline, Avx2, Avx512);
+}
+
 /// Compiles a function for every [`Level`] and calls the best one. Generic functions are fine; everything that the body
-/// calls must be `#[inline(always)]` for it to be compiled along.
+/// calls must be `#[inline(always)]` for it to be compiled along. In the body, the type `Set` is the level ([`Instructions`]).
 #[macro_export]
 macro_rules! versions {
     (
@@ -61,13 +90,18 @@ macro_rules! versions {
         $(#[$attribute])*
         $vis fn $name $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            fn body $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? $body
+            #[allow(clippy::extra_unused_type_parameters)]
+            fn body<Set: $crate::simd::Instructions $(, $($generics)*)?>($($arg: $ty),*) $(-> $ret)? $body
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
-            fn avx512 $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($names)*>)? ($($arg),*) }
+            fn avx512 $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                body::<$crate::simd::set::Avx512 $(, $($names)*)?>($($arg),*)
+            }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2")]
-            fn avx2 $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($names)*>)? ($($arg),*) }
+            fn avx2 $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                body::<$crate::simd::set::Avx2 $(, $($names)*)?>($($arg),*)
+            }
             match $crate::simd::level() {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: `level` has checked the features.
@@ -75,7 +109,7 @@ macro_rules! versions {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: `level` has checked the features.
                 $crate::simd::Level::Avx2 => unsafe { avx2 $(::<$($names)*>)? ($($arg),*) },
-                _ => body $(::<$($names)*>)? ($($arg),*),
+                _ => body::<$crate::simd::set::Baseline $(, $($names)*)?>($($arg),*),
             }
         }
     };

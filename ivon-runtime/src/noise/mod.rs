@@ -29,6 +29,9 @@
 //! |---|---|---|---|---|---|---|---|
 //! | normal | -0.1650477 | -0.6431315 | 2.6764481 | 0.7548954 | 1.5598536 | -0.8133752 | -0.7400570 |
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod lanes;
 mod normal;
 mod philox;
 #[cfg(test)]
@@ -37,6 +40,9 @@ mod tests;
 pub use normal::box_muller;
 pub use philox::{LANES, philox, philox_16};
 
+use crate::simd::Instructions;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Level;
 use crate::versions;
 
 /// Elements of a group: four words of [`LANES`] blocks.
@@ -89,6 +95,18 @@ impl Noise {
         normals
     }
 
+    /// The standard normals of two groups, the second of them from a stream with the same key: faster than one after the other.
+    #[inline(always)]
+    pub(crate) fn two<Set: Instructions>(&self, group: u64, other: &Noise, other_group: u64) -> [[f32; GROUP]; 2] {
+        debug_assert_eq!(self.key, other.key);
+        #[cfg(target_arch = "x86_64")]
+        if Set::LEVEL == Level::Avx512 {
+            // SAFETY: code that is generic over a set of instructions runs where they are.
+            return unsafe { avx512::normals([*self, *other], [group, other_group]) };
+        }
+        [self.normals(group), other.normals(other_group)]
+    }
+
     /// Writes the uniform words of elements `start .. start + out.len()`: the same bits however a range is cut.
     pub fn fill_words(&self, start: u64, out: &mut [u32]) {
         fill_words(*self, start, out);
@@ -135,9 +153,15 @@ versions! {
 
 versions! {
     fn fill_normals(noise: Noise, start: u64, out: &mut [f32]) {
-        for_groups(start, out.len(), #[inline(always)] |group, lane, range| {
-            let count = range.len();
-            out[range].copy_from_slice(&noise.normals(group)[lane..lane + count]);
-        });
+        // Two groups at a time; what comes before the first whole group and after the last is copied out of one.
+        let head = (start.next_multiple_of(GROUP as u64) - start).min(out.len() as u64) as usize;
+        let (head, rest) = out.split_at_mut(head);
+        let group = start / GROUP as u64;
+        head.copy_from_slice(&noise.normals(group)[start as usize % GROUP..][..head.len()]);
+        let group = start.div_ceil(GROUP as u64);
+        for (i, out) in rest.chunks_mut(2 * GROUP).enumerate() {
+            let group = group + 2 * i as u64;
+            out.copy_from_slice(&noise.two::<Set>(group, &noise, group + 1).as_flattened()[..out.len()]);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::noise::Noise;
 use crate::optimizers::pass::{Compute, GROUP, cut};
+use crate::simd::Instructions;
 use crate::versions;
 use std::ops::Range;
 
@@ -9,6 +10,8 @@ use std::ops::Range;
 #[derive(Clone, Copy)]
 pub struct Constants {
     pub ess: f32,
+    /// 1 / ess
+    pub temperature: f32,
     pub delta: f32,
     /// beta1
     pub keep: f32,
@@ -56,34 +59,58 @@ fn in_range(precision: f32, weight: f32) -> bool {
     precision > 0.0 && precision < PRECISION_LIMIT && weight.abs() <= f32::MAX
 }
 
-/// mean + sigma · noise, 64 at a time.
+/// 1 / ess
+pub fn temperature(ess: f64) -> f32 {
+    (1.0 / ess) as f32
+}
+
+/// mean + sigma · noise with sigma² = 1 / (h + delta) · 1 / ess. The same operations wherever a sample is drawn, so that one that is drawn
+/// again has the same bits.
 #[inline(always)]
-fn sample<E: Compute>(noise: &Group<f32>, ess: f32, delta: f32, mean: &Group<f32>, hessian: &Group<f32>, weights: &mut Group<E>) {
+fn theta<E: Compute>(mean: f32, noise: f32, inverse: f32, temperature: f32) -> E {
+    E::of(mean + noise * (inverse * temperature).sqrt())
+}
+
+/// [`theta`] for a whole group.
+#[inline(always)]
+fn sample<E: Compute>(
+    noise: &Group<f32>,
+    temperature: f32,
+    delta: f32,
+    mean: &Group<f32>,
+    hessian: &Group<f32>,
+    weights: &mut Group<E>,
+) {
     for i in 0..GROUP {
-        weights[i] = E::of(mean[i] + noise[i] / (ess * (hessian[i] + delta)).sqrt());
+        weights[i] = theta(mean[i], noise[i], 1.0 / (hessian[i] + delta), temperature);
     }
 }
 
 /// Draws a sample into `weights`; `start` is the first element's number among all elements.
-pub fn draw<E: Compute>(noise: Noise, ess: f32, delta: f32, start: u64, mean: &[f32], hessian: &[f32], weights: &mut [E]) {
+pub fn draw<E: Compute>(noise: Noise, ess: f64, delta: f32, start: u64, mean: &[f32], hessian: &[f32], weights: &mut [E]) {
+    let temperature = temperature(ess);
     cut(start, mean.len(), |group, lane, range| {
         let count = range.len();
         if count.is_multiple_of(GROUP) {
-            draw_groups(noise, ess, delta, group, &mean[range.clone()], &hessian[range.clone()], &mut weights[range]);
+            draw_groups(noise, temperature, delta, group, &mean[range.clone()], &hessian[range.clone()], &mut weights[range]);
         } else {
             let (m, h) = (pad(&mean[range.clone()], lane, 0.0), pad(&hessian[range.clone()], lane, 1.0));
             let mut padded = [E::of(0.0); GROUP];
-            draw_groups(noise, ess, delta, group, &m, &h, &mut padded);
+            draw_groups(noise, temperature, delta, group, &m, &h, &mut padded);
             weights[range].copy_from_slice(&padded[lane..lane + count]);
         }
     });
 }
 
 versions! {
-    fn draw_groups<{ E: Compute } { E }>(noise: Noise, ess: f32, delta: f32, first: u64, mean: &[f32], hessian: &[f32], weights: &mut [E]) {
-        let groups = mean.as_chunks().0.iter().zip(hessian.as_chunks().0).zip(weights.as_chunks_mut().0);
+    fn draw_groups<{ E: Compute } { E }>(noise: Noise, temperature: f32, delta: f32, first: u64, mean: &[f32], hessian: &[f32], weights: &mut [E]) {
+        let groups = mean.as_chunks().0.chunks(2).zip(hessian.as_chunks().0.chunks(2)).zip(weights.as_chunks_mut().0.chunks_mut(2));
         for (i, ((mean, hessian), weights)) in groups.enumerate() {
-            sample(&noise.normals(first + i as u64), ess, delta, mean, hessian, weights);
+            let group = first + 2 * i as u64;
+            let normals = noise.two::<Set>(group, &noise, group + 1);
+            for (((noise, mean), hessian), weights) in normals.iter().zip(mean).zip(hessian).zip(weights) {
+                sample(noise, temperature, delta, mean, hessian, weights);
+            }
         }
     }
 }
@@ -160,13 +187,19 @@ versions! {
         let state = part.mean.as_chunks().0.iter().zip(part.hessian.as_chunks().0).zip(part.weights.as_chunks_mut().0);
         for (i, (((gradient, g_sum), p_sum), ((mean, hessian), weights))) in groups.zip(state).enumerate() {
             let group = first + i as u64;
-            let noise = if GRADSQ { [0.0; GROUP] } else { c.now.normals(group) };
-            add::<E, GRADSQ>(c.scale, &noise, gradient, g_sum, p_sum);
-            sample(&c.next.normals(group), c.ess, c.delta, mean, hessian, weights);
+            let [now, next] = noise::<Set, GRADSQ>(c, group);
+            add::<E, GRADSQ>(c.scale, &now, gradient, g_sum, p_sum);
+            sample(&next, c.temperature, c.delta, mean, hessian, weights);
             good &= weights.iter().fold(true, |good, theta| good & (theta.f32().abs() <= f32::MAX));
         }
         good
     }
+}
+
+/// The noise of a group in this sample, if it is needed, and in the next one.
+#[inline(always)]
+fn noise<Set: Instructions, const GRADSQ: bool>(c: &Constants, group: u64) -> [Group<f32>; 2] {
+    if GRADSQ { [[0.0; GROUP], c.next.normals(group)] } else { c.now.two::<Set>(group, &c.next, group) }
 }
 
 #[inline(always)]
@@ -202,48 +235,59 @@ versions! {
         for (i, ((((mean, hessian), momentum), weights), gradient)) in groups.enumerate() {
             let group = first + i as u64;
             let (mut g, mut product) = ([0.0; GROUP], [0.0; GROUP]);
-            let noise = if GRADSQ { [0.0; GROUP] } else { c.now.normals(group) };
+            let [now, next] = noise::<Set, GRADSQ>(c, group);
             if SUMS {
-                add::<E, GRADSQ>(c.scale, &noise, gradient, &mut g_sums[i], &mut p_sums[i]);
+                add::<E, GRADSQ>(c.scale, &now, gradient, &mut g_sums[i], &mut p_sums[i]);
                 for l in 0..GROUP {
                     (g[l], product[l]) = (g_sums[i][l] * c.share, p_sums[i][l] * c.share);
                     (g_sums[i][l], p_sums[i][l]) = (0.0, 0.0);
                 }
             } else {
-                add::<E, GRADSQ>(c.scale, &noise, gradient, &mut g, &mut product);
+                add::<E, GRADSQ>(c.scale, &now, gradient, &mut g, &mut product);
             }
-            move_group::<GRADSQ>(c, &g, &product, mean, hessian, momentum);
-            sample(&c.next.normals(group), c.ess, c.delta, mean, hessian, weights);
+            move_group::<E, GRADSQ>(c, &g, &product, &next, [&mut *mean, hessian, momentum], weights);
             good &= check(c, hessian, weights);
         }
         good
     }
 }
 
-/// The formulas of the module above for g and the mean of g · noise (or of g²).
+/// The formulas of the module above for g and the mean of g · noise (or of g²), and the next sample.
+///
+/// In stages of a few instructions for all 64 elements, because an element's divisions and roots wait for each other.
 #[inline(always)]
-fn move_group<const GRADSQ: bool>(
+fn move_group<E: Compute, const GRADSQ: bool>(
     c: &Constants,
     g: &Group<f32>,
     product: &Group<f32>,
-    mean: &mut Group<f32>,
-    hessian: &mut Group<f32>,
-    momentum: &mut Group<f32>,
+    next: &Group<f32>,
+    [mean, hessian, momentum]: [&mut Group<f32>; 3],
+    weights: &mut Group<E>,
 ) {
+    let mut difference = [0.0; GROUP];
     for i in 0..GROUP {
-        let (m, h) = (mean[i], hessian[i]);
-        let precise = h + c.delta;
-        let estimate = if GRADSQ { c.ess * product[i] } else { product[i] * (c.ess * precise).sqrt() };
-        let difference = estimate - h;
+        let estimate = if GRADSQ { c.ess * product[i] } else { product[i] * (c.ess * (hessian[i] + c.delta)).sqrt() };
+        difference[i] = estimate - hessian[i];
+    }
+    for i in 0..GROUP {
+        let (h, d) = (hessian[i], difference[i]);
         // The Riemannian term keeps h + delta positive. An increment, because (beta2 h + …) in f32 would lose it.
-        let h = h + c.gain * (difference + c.correction * (difference * difference) / precise);
+        hessian[i] = h + c.gain * (d + c.correction * (d * d) / (h + c.delta));
+    }
+    let mut inverse = [0.0; GROUP];
+    for i in 0..GROUP {
+        inverse[i] = 1.0 / (hessian[i] + c.delta);
+    }
+    for i in 0..GROUP {
         let v = c.keep * momentum[i] + c.take * g[i];
-        let step = (v * c.debias + c.delta * m) / (h + c.delta);
+        let step = (v * c.debias + c.delta * mean[i]) * inverse[i];
         let step = if step > c.radius { c.radius } else { step };
         let step = if step < -c.radius { -c.radius } else { step };
         momentum[i] = v;
-        hessian[i] = h;
-        mean[i] = m - c.rate * step;
+        mean[i] -= c.rate * step;
+    }
+    for i in 0..GROUP {
+        weights[i] = theta(mean[i], next[i], inverse[i], c.temperature);
     }
 }
 

@@ -191,6 +191,7 @@ impl Ivon {
         let debias = if c.debias { 1.0 / (1.0 - c.beta1.powf(step as f64)) } else { 1.0 };
         Constants {
             ess: c.ess as f32,
+            temperature: kernel::temperature(c.ess),
             delta: 0.0,
             keep: c.beta1 as f32,
             take: (1.0 - c.beta1) as f32,
@@ -229,7 +230,7 @@ impl Ivon {
                 match noise.filter(|_| !frozen[i]) {
                     Some(noise) => {
                         let start = (entries[i].start + first) as u64;
-                        kernel::draw(noise, config.ess as f32, decays[i] as f32, start, mean, hessian, weights);
+                        kernel::draw(noise, config.ess, decays[i] as f32, start, mean, hessian, weights);
                     }
                     None => weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)),
                 }
