@@ -1,5 +1,6 @@
 //! Annotated models, data and the `ivon` command.
 
+mod beside;
 pub mod command;
 pub mod data;
 pub mod gpt2;

@@ -99,6 +99,35 @@ fn what_makes_no_sense_is_refused_with_what_would() {
 }
 
 #[test]
+fn prepared_tokens_train_like_the_text_they_were_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("a.txt"), "All work and no play. ".repeat(100)).unwrap();
+    std::fs::write(path.join("b.txt"), "A second text, of other words. ".repeat(100)).unwrap();
+    for format in ["llm.c", "nanogpt"] {
+        let (_, result) = succeeds(path, &format!("prepare *.txt --tokenizer bytes --format {format} --out {format}.bin --json"));
+        assert_eq!((&result["files"], &result["tokens"]), (&2.into(), &5300.into()));
+    }
+    let loss = |data: &str| succeeds(path, &format!("{TINY} {data}")).1["validation_loss"].clone();
+    let text = loss("--data a.txt b.txt");
+    assert_eq!(loss("--data llm.c.bin"), text);
+    assert_eq!(loss("--data nanogpt.bin"), text);
+    assert_eq!(loss("--data ./*.txt"), text);
+    assert_ne!(loss("--data nanogpt.bin --validation-data a.txt"), text);
+
+    std::fs::write(path.join("wide.bin"), [1, 0].repeat(5000).into_iter().chain([0, 1]).collect::<Vec<u8>>()).unwrap();
+    let message = fails(path, &format!("{TINY} --data wide.bin"));
+    assert!(message.contains("token 5000 (byte 10000) is 256, but the model's vocabulary is 256"), "{message}");
+    std::fs::write(path.join("latin.txt"), b"caf\xe9").unwrap();
+    assert!(fails(path, "prepare latin.txt --out x.bin").contains("latin.txt: byte 3 is not UTF-8"));
+    assert!(fails(path, "prepare a.txt --out .").contains("is a folder"));
+    assert!(fails(path, "prepare a.txt --out nowhere/x.bin").contains("make it first"));
+    assert!(fails(path, "prepare nothing.txt --out x.bin").contains("does not exist"));
+    assert!(fails(path, "prepare no*.txt --out x.bin").contains("matches no file"));
+    assert!(fails(path, "prepare a.txt").contains("--out"));
+}
+
+#[test]
 fn short_and_empty_texts_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("empty.txt"), "").unwrap();

@@ -4,6 +4,7 @@ mod bench;
 mod flags;
 mod gradients;
 mod memory;
+mod prepare;
 mod progress;
 mod run_folder;
 mod trace;
@@ -25,6 +26,7 @@ enum Command {
     Train(Box<train::Train>),
     Gradients(gradients::Gradients),
     Bench(bench::Bench),
+    Prepare(prepare::Prepare),
 }
 
 /// Runs the command line; an error is one message on standard error.
@@ -44,5 +46,6 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Train(train) => train.run(),
         Command::Gradients(gradients) => gradients.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Prepare(prepare) => prepare.run(),
     }
 }

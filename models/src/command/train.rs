@@ -105,7 +105,7 @@ impl Train {
             return Err(Error::config("--trace shows the updates of ivon: use --optimizer ivon"));
         }
         memory::check(&dimensions, BYTES_PER_PARAMETER)?;
-        let corpus = self.data.load(tokenizer)?;
+        let corpus = self.data.load(tokenizer, dimensions.vocab)?;
         corpus.check_seq(seq)?;
         let validation = validation_batches(&corpus, self.evaluation.eval_tokens, rows, seq)?;
 
@@ -153,6 +153,7 @@ impl Train {
         json!({
             "model": self.model.model.name(), "preset": self.model.preset_name(), "dimensions": dimensions,
             "tokenizer": corpus.tokenizer, "dropout": self.dropout.dropout, "data": self.data.data,
+            "validation_data": self.data.validation_data,
             "batch": self.batch.batch, "seq": seq, "micro_batches": self.batch.micro_batches,
             "optimizer": optimizer, "lr": schedule.lr, "min_lr": schedule.min_lr, "warmup": schedule.warmup, "steps": schedule.steps,
             "schedule": self.schedule.name(), "seed": self.run.seed, "eval_every": self.evaluation.eval_every,
@@ -162,10 +163,10 @@ impl Train {
 
     /// Text of the model's own, after the beginning of the validation text.
     fn sample(&self, optimizer: &mut dyn Optimizer, model: &Gpt2, corpus: &Corpus, context: usize) -> Result<String> {
-        let prompt = &corpus.validation[..corpus.validation.len().min(context / 4).max(1)];
+        let prompt = corpus.validation.read(0..corpus.validation.len().min(context / 4).max(1));
         let mut text = vec![];
         optimizer.evaluate(Weights::Mean, &mut |cx| {
-            text = model.generate(cx, prompt, SHOWN, context, TEMPERATURE, self.run.seed)?;
+            text = model.generate(cx, &prompt, SHOWN, context, TEMPERATURE, self.run.seed)?;
             Ok(())
         })?;
         corpus.tokenizer.decode(&text)

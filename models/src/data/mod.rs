@@ -1,11 +1,17 @@
-//! Text to train on: read, encoded, split 90 / 10 in order, and cut into windows.
+//! What to train on: text, encoded here, and token files; split 90 / 10 in order, and cut into windows.
 
+mod prepare;
 mod text;
+mod token_file;
 mod tokenizer;
+mod tokens;
 mod windows;
 
-pub use text::{Document, embedded, files, read};
+pub use prepare::{Prepared, prepare};
+pub use text::{Document, Input, embedded, files, read};
+pub use token_file::{TokenFile, TokenFormat, TokenWriter};
 pub use tokenizer::Tokenizer;
+pub use tokens::Tokens;
 pub use windows::{Batch, training_batch, validation_batches};
 
 use ivon_runtime::{Error, Result};
@@ -13,35 +19,29 @@ use ivon_runtime::{Error, Result};
 /// The part of a text that is trained on; the rest, its end, is for validation.
 const TRAINING_SHARE: f64 = 0.9;
 
-/// An encoded text in two parts.
+/// Encoded text in two parts.
 #[derive(Clone, Debug)]
 pub struct Corpus {
     /// How it was encoded.
     pub tokenizer: Tokenizer,
-    /// The first nine tenths.
-    pub training: Vec<u16>,
-    /// The last tenth.
-    pub validation: Vec<u16>,
+    /// What to learn.
+    pub training: Tokens,
+    /// What to be tested with.
+    pub validation: Tokens,
 }
 
 impl Corpus {
-    /// Encodes documents, one after the other, and splits the whole in order.
+    /// Encodes inputs, one after the other. Without inputs for validation, the last tenth of the whole is taken for it.
     ///
     /// # Errors
-    /// If a document does not fit the tokenizer, or there is no text at all.
-    pub fn new(documents: &[Document], tokenizer: Tokenizer) -> Result<Corpus> {
-        let mut training: Vec<u16> = vec![];
-        for document in documents {
-            if !training.is_empty() {
-                training.extend(tokenizer.separator());
-            }
-            training.extend(tokenizer.encode(&document.bytes, &document.origin)?);
-        }
-        if training.is_empty() {
-            let origins: Vec<&str> = documents.iter().map(|d| d.origin.as_str()).collect();
-            return Err(Error::config(format!("there is no text to train on: {} is empty", origins.join(", "))));
-        }
-        let validation = training.split_off((training.len() as f64 * TRAINING_SHARE) as usize);
+    /// If an input does not fit the tokenizer or the model's vocabulary, or there is nothing in it at all.
+    pub fn new(training: Vec<Input>, validation: Vec<Input>, tokenizer: Tokenizer, vocab: usize) -> Result<Corpus> {
+        let split = validation.is_empty();
+        let mut training = encode(training, "train on", tokenizer, vocab)?;
+        let validation = match split {
+            true => training.split_off((training.len() as f64 * TRAINING_SHARE) as usize),
+            false => encode(validation, "validate with", tokenizer, vocab)?,
+        };
         Ok(Corpus { tokenizer, training, validation })
     }
 
@@ -52,6 +52,7 @@ impl Corpus {
         if shortest > seq {
             return Ok(());
         }
+        let window = format!("a window takes {} of either (--seq {seq} and the token after)", seq + 1);
         let total = self.training.len() + self.validation.len();
         let needed = ((seq + 1) as f64 / (1.0 - TRAINING_SHARE)).ceil();
         let fits = match shortest {
@@ -59,44 +60,68 @@ impl Corpus {
             _ => format!(", or a shorter sequence, `--seq {}` at most", shortest - 1),
         };
         Err(Error::config(format!(
-            "the text is too short: its {total} tokens are split into {} to train on and {} for validation, and a window takes {} of \
-             either (--seq {seq} and the token after); give a text of about {needed} tokens or more{fits}",
+            "the text is too short: of its {total} tokens {} are to train on and {} for validation, and {window}; give a text of about \
+             {needed} tokens or more{fits}",
             self.training.len(),
             self.validation.len(),
-            seq + 1,
         )))
     }
+}
+
+fn encode(inputs: Vec<Input>, purpose: &str, tokenizer: Tokenizer, vocab: usize) -> Result<Tokens> {
+    let mut tokens = Tokens::default();
+    let mut origins = vec![];
+    for input in inputs {
+        match input {
+            Input::Tokens(file) => tokens.push_file(file),
+            Input::Text(document) => {
+                let separator = tokenizer.separator().filter(|_| !tokens.is_empty());
+                let ids = tokenizer.encode(&document.bytes, &document.origin)?;
+                tokens.push(separator.into_iter().chain(ids).collect());
+                origins.push(document.origin);
+            }
+        }
+    }
+    if tokens.is_empty() {
+        return Err(Error::config(format!("there is no text to {purpose}: {} is empty", origins.join(", "))));
+    }
+    tokens.check(tokenizer, vocab)?;
+    Ok(tokens)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn document(text: &str) -> Document {
-        Document { origin: "test".into(), bytes: text.into() }
+    fn corpus(documents: &[&str], tokenizer: Tokenizer) -> Result<Corpus> {
+        let text = |t: &&str| Input::Text(Document { origin: "test".into(), bytes: t.bytes().collect() });
+        Corpus::new(documents.iter().map(text).collect(), vec![], tokenizer, tokenizer.vocab())
+    }
+
+    fn text(tokenizer: Tokenizer, tokens: &Tokens) -> String {
+        tokenizer.decode(&tokens.read(0..tokens.len())).unwrap()
     }
 
     #[test]
     fn the_last_tenth_is_for_validation() {
-        let corpus = Corpus::new(&[document("0123456789"), document("abcdefghij")], Tokenizer::Bytes).unwrap();
-        assert_eq!(corpus.tokenizer.decode(&corpus.training).unwrap(), "0123456789abcdefgh");
-        assert_eq!(corpus.tokenizer.decode(&corpus.validation).unwrap(), "ij");
+        let corpus = corpus(&["0123456789", "abcdefghij"], Tokenizer::Bytes).unwrap();
+        assert_eq!(text(corpus.tokenizer, &corpus.training), "0123456789abcdefgh");
+        assert_eq!(text(corpus.tokenizer, &corpus.validation), "ij");
     }
 
     #[test]
     fn documents_are_parted_where_the_tokenizer_has_a_mark_for_it() {
-        let corpus = Corpus::new(&[document("one"), document("two")], Tokenizer::Gpt2).unwrap();
-        let all = [corpus.training, corpus.validation].concat();
-        assert_eq!(Tokenizer::Gpt2.decode(&all).unwrap(), "one<|endoftext|>two");
+        let corpus = corpus(&["one", "two"], Tokenizer::Gpt2).unwrap();
+        assert_eq!(text(Tokenizer::Gpt2, &corpus.training) + &text(Tokenizer::Gpt2, &corpus.validation), "one<|endoftext|>two");
     }
 
     #[test]
     fn too_little_text_is_refused_with_what_would_fit() {
-        let error = Corpus::new(&[document("")], Tokenizer::Bytes).unwrap_err().to_string();
+        let error = corpus(&[""], Tokenizer::Bytes).unwrap_err().to_string();
         assert_eq!(error, "there is no text to train on: test is empty");
-        let corpus = Corpus::new(&[document(&"x".repeat(100))], Tokenizer::Bytes).unwrap();
+        let corpus = corpus(&[&"x".repeat(100)], Tokenizer::Bytes).unwrap();
         corpus.check_seq(9).unwrap();
         let error = corpus.check_seq(10).unwrap_err().to_string();
-        assert!(error.contains("90 to train on and 10 for validation") && error.contains("`--seq 9` at most"), "{error}");
+        assert!(error.contains("90 are to train on and 10 for validation") && error.contains("`--seq 9` at most"), "{error}");
     }
 }

@@ -1,5 +1,7 @@
-//! Text from files and folders.
+//! What `--data` names: text and token files, in folders and by pattern.
 
+use super::TokenFile;
+use crate::beside::unreadable;
 use ivon_runtime::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -11,13 +13,27 @@ pub struct Document {
     pub bytes: Vec<u8>,
 }
 
-/// The files under `paths`: a file is itself, a folder all files in it, recursively and sorted by name, hidden ones left out.
+/// Something to learn from.
+pub enum Input {
+    /// Text, to be encoded.
+    Text(Document),
+    /// Tokens.
+    Tokens(TokenFile),
+}
+
+/// The files under `paths`: a file is itself, a folder all files in it, recursively and sorted by name, hidden ones left out, and a pattern
+/// with `*`, `?`, `[..]` or `**` what it matches, sorted by name.
 ///
 /// # Errors
-/// If a path does not exist or cannot be read, or a folder holds no file.
+/// If a path does not exist or cannot be read, a folder holds no file, or a pattern matches nothing.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = vec![];
     for path in paths {
+        if let Some(pattern) = pattern(path) {
+            let matched = matches(path, pattern)?;
+            all.extend(files(&matched)?);
+            continue;
+        }
         let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
         if !metadata.is_dir() {
             all.push(path.clone());
@@ -30,6 +46,20 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(all)
+}
+
+/// The path as a pattern, if it is one and no file of that name is there.
+fn pattern(path: &Path) -> Option<&str> {
+    path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists())
+}
+
+fn matches(path: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
+    let found = glob::glob(pattern).map_err(|e| Error::file(path, format!("is no pattern that can be matched: {e}")))?;
+    let found = found.collect::<Result<Vec<_>, _>>().map_err(|e| unreadable(e.path(), e.error()))?;
+    match found.is_empty() {
+        true => Err(Error::file(path, "matches no file")),
+        false => Ok(found),
+    }
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -51,16 +81,19 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The documents under `paths`, in the order of [`files`].
+/// What is under `paths`, in the order of [`files`]. Token files are recognised by their content, or by `.bin`.
 ///
 /// # Errors
 /// Those of [`files`], and if a file cannot be read.
-pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>> {
-    let document = |path: PathBuf| {
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Input>> {
+    let input = |path: PathBuf| {
+        if let Some(tokens) = TokenFile::recognise(&path)? {
+            return Ok(Input::Tokens(tokens));
+        }
         let bytes = std::fs::read(&path).map_err(|e| unreadable(&path, &e))?;
-        Ok(Document { origin: path.display().to_string(), bytes })
+        Ok(Input::Text(Document { origin: path.display().to_string(), bytes }))
     };
-    files(paths)?.into_iter().map(document).collect()
+    files(paths)?.into_iter().map(input).collect()
 }
 
 /// The text of this project's own repository, as it was when the program was built: the default to train on.
@@ -69,18 +102,6 @@ pub fn embedded() -> Document {
         origin: "the text of this repository".into(),
         bytes: include_bytes!(concat!(env!("OUT_DIR"), "/repository.txt")).to_vec(),
     }
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    use std::io::ErrorKind;
-    Error::file(
-        path,
-        match error.kind() {
-            ErrorKind::NotFound => "does not exist".to_string(),
-            ErrorKind::PermissionDenied => "may not be read: permission denied".to_string(),
-            _ => format!("cannot be read: {error}"),
-        },
-    )
 }
 
 #[cfg(test)]
@@ -95,8 +116,16 @@ mod tests {
         for (name, text) in [("c.txt", "3"), ("a.txt", "1"), ("b/deep/x.txt", "2"), (".hidden", "no")] {
             fs::write(root.path().join(name), text).unwrap();
         }
-        let text: Vec<u8> = read(&[root.path().into()]).unwrap().into_iter().flat_map(|d| d.bytes).collect();
-        assert_eq!(text, b"123");
+        let text = |path: PathBuf| -> Vec<u8> {
+            let bytes = |input| match input {
+                Input::Text(document) => document.bytes,
+                Input::Tokens(_) => panic!("text is no tokens"),
+            };
+            read(&[path]).unwrap().into_iter().flat_map(bytes).collect()
+        };
+        assert_eq!(text(root.path().into()), b"123");
+        assert_eq!(text(root.path().join("*.txt")), b"13");
+        assert_eq!(text(root.path().join("**/x.*")), b"2");
     }
 
     #[test]
@@ -107,6 +136,10 @@ mod tests {
         assert_eq!(error, format!("{}: does not exist", missing.display()));
         let error = files(&[root.path().into()]).unwrap_err().to_string();
         assert!(error.contains("folder without files"), "{error}");
+        let error = files(&[root.path().join("*.bin")]).unwrap_err().to_string();
+        assert!(error.contains("*.bin: matches no file"), "{error}");
+        let error = files(&[root.path().join("a[.bin")]).unwrap_err().to_string();
+        assert!(error.contains("no pattern"), "{error}");
     }
 
     #[test]

@@ -55,16 +55,38 @@ impl Tokenizer {
     /// # Errors
     /// If the tokenizer is for UTF-8 and the document is not: says at which byte.
     pub fn encode(self, document: &[u8], origin: &str) -> Result<Vec<u16>> {
+        self.encode_at(document, origin, 0)
+    }
+
+    /// [`Tokenizer::encode`] of a part that begins at byte `offset` of its document.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encode_at(self, part: &[u8], origin: &str, offset: u64) -> Result<Vec<u16>> {
         match self {
-            Tokenizer::Bytes => Ok(document.iter().map(|b| u16::from(*b)).collect()),
+            Tokenizer::Bytes => Ok(part.iter().map(|b| u16::from(*b)).collect()),
             Tokenizer::Gpt2 => {
-                let text = std::str::from_utf8(document).map_err(|e| {
+                let text = std::str::from_utf8(part).map_err(|e| {
                     Error::config(format!(
                         "{origin}: byte {} is not UTF-8, which the tokenizer `gpt2` needs; `--tokenizer bytes` takes any file",
-                        e.valid_up_to()
+                        offset + e.valid_up_to() as u64
                     ))
                 })?;
                 Ok(bpe()?.encode_ordinary(text).into_iter().map(|id| id as u16).collect())
+            }
+        }
+    }
+
+    /// The last place where a text may be cut so that the tokens of the two parts are those of the whole; 0 if there is none.
+    ///
+    /// GPT-2 first splits text into words, each with at most one space before it, and never looks back: where whitespace follows something
+    /// else, a word has ended.
+    pub fn boundary(self, text: &[u8]) -> usize {
+        match self {
+            Tokenizer::Bytes => text.len(),
+            Tokenizer::Gpt2 => {
+                let ends = |pair: &[u8]| pair[0].is_ascii_graphic() && pair[1].is_ascii_whitespace();
+                text.windows(2).rposition(ends).map_or(0, |i| i + 1)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Windows of a text: random ones to train on, fixed ones to validate with.
 
-use super::Corpus;
+use super::{Corpus, Tokens};
 use ivon_runtime::noise::philox;
 use ivon_runtime::{Result, Tensor};
 
@@ -15,12 +15,13 @@ pub struct Batch {
 
 impl Batch {
     /// The windows of `seq` tokens that start at `starts`.
-    fn of(text: &[u16], starts: &[usize], seq: usize) -> Result<Batch> {
-        let gather = |shift: usize| -> Vec<u32> {
-            starts.iter().flat_map(|s| text[s + shift..s + shift + seq].iter().map(|id| u32::from(*id))).collect()
+    fn of(text: &Tokens, starts: &[usize], seq: usize) -> Result<Batch> {
+        let gather = |shift: usize| {
+            let mut ids = Vec::with_capacity(starts.len() * seq);
+            starts.iter().for_each(|s| text.read_into(s + shift..s + shift + seq, &mut ids));
+            Tensor::from_slice(&ids, [starts.len(), seq])
         };
-        let shape = [starts.len(), seq];
-        Ok(Batch { ids: Tensor::from_slice(&gather(0), shape)?, targets: Tensor::from_slice(&gather(1), shape)? })
+        Ok(Batch { ids: gather(0)?, targets: gather(1)? })
     }
 }
 
@@ -64,11 +65,12 @@ pub fn validation_batches(corpus: &Corpus, tokens: usize, batch: usize, seq: usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Document, Tokenizer};
+    use crate::data::{Document, Input, Tokenizer};
 
     fn corpus(length: usize) -> Corpus {
         let bytes = (0..length).map(|i| (i % 251) as u8).collect();
-        Corpus::new(&[Document { origin: "test".into(), bytes }], Tokenizer::Bytes).unwrap()
+        let text = Input::Text(Document { origin: "test".into(), bytes });
+        Corpus::new(vec![text], vec![], Tokenizer::Bytes, 256).unwrap()
     }
 
     fn ids(tensor: &Tensor) -> Vec<u32> {

@@ -1,7 +1,7 @@
 //! What a step sees.
 
 use super::values::count;
-use crate::data::{Corpus, Tokenizer, embedded, read};
+use crate::data::{Corpus, Input, Tokenizer, embedded, read};
 use clap::Args;
 use ivon_runtime::{Error, Result};
 use std::path::PathBuf;
@@ -10,20 +10,24 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Data")]
 pub struct DataFlags {
-    /// Text to learn: files, or folders with all files in them; the last tenth is for validation [default: the text of this
-    /// program's own repository]
+    /// What to learn: text or token files (nanoGPT's and llm.c's .bin), folders with all files in them, or patterns such as 'data/*.txt'
+    /// [default: the text of this program's own repository]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub data: Vec<PathBuf>,
+
+    /// What to validate with, in the same forms [default: the last tenth of --data]
+    #[arg(long, value_name = "PATH", num_args = 1.., requires = "data")]
+    pub validation_data: Vec<PathBuf>,
 }
 
 impl DataFlags {
-    /// Reads, encodes and splits the text.
+    /// Reads, encodes and splits the text, for a model with this vocabulary.
     ///
     /// # Errors
-    /// If it cannot be read, does not fit the tokenizer, or is empty.
-    pub fn load(&self, tokenizer: Tokenizer) -> Result<Corpus> {
-        let documents = if self.data.is_empty() { vec![embedded()] } else { read(&self.data)? };
-        Corpus::new(&documents, tokenizer)
+    /// If it cannot be read, does not fit tokenizer or vocabulary, or is empty.
+    pub fn load(&self, tokenizer: Tokenizer, vocab: usize) -> Result<Corpus> {
+        let training = if self.data.is_empty() { vec![Input::Text(embedded())] } else { read(&self.data)? };
+        Corpus::new(training, read(&self.validation_data)?, tokenizer, vocab)
     }
 }
 

@@ -1,0 +1,90 @@
+//! Files that are whole or not there: written beside their place and renamed into it.
+
+use ivon_runtime::{Error, Result};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes a file: `content` fills it beside its place, and when it is on the disk it gets its name. What was there before stays until then.
+///
+/// # Errors
+/// Those of `content`, and if the file cannot be written: why. Nothing is left behind.
+pub fn write(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::file(path, "is a folder; give the name of a file"));
+    }
+    let beside = beside(path)?;
+    let run = || {
+        let failed = |e: io::Error| unwritable(path, &e);
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(&beside).map_err(failed)?);
+        content(&mut file)?;
+        file.flush().map_err(failed)?;
+        file.get_ref().sync_all().map_err(failed)?;
+        fs::rename(&beside, path).map_err(failed)
+    };
+    run().inspect_err(|_| {
+        // The error says what matters.
+        let _ = fs::remove_file(&beside);
+    })
+}
+
+/// `folder/name` is written as `folder/.name.writing`.
+fn beside(path: &Path) -> Result<PathBuf> {
+    let Some(name) = path.file_name() else { return Err(Error::file(path, "has no file name; give the name of a file")) };
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(".writing");
+    Ok(path.with_file_name(hidden))
+}
+
+/// Why a path cannot be written, and what to do.
+pub fn unwritable(path: &Path, error: &io::Error) -> Error {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => ": the folder does not exist; make it first",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": free some space, or use another disk",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ": use a place that you may write to",
+        _ => "",
+    };
+    Error::file(path, format!("cannot be written: {error}{advice}"))
+}
+
+/// Why a path cannot be read.
+pub fn unreadable(path: &Path, error: &io::Error) -> Error {
+    Error::file(
+        path,
+        match error.kind() {
+            io::ErrorKind::NotFound => "does not exist".to_string(),
+            io::ErrorKind::PermissionDenied => "may not be read: permission denied".to_string(),
+            io::ErrorKind::IsADirectory => "is a folder; give a file".to_string(),
+            _ => format!("cannot be read: {error}"),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_fails_half_way_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.bin");
+        write(&path, |f| f.write_all(b"old").map_err(|e| unwritable(&path, &e))).unwrap();
+        let fails = |f: &mut BufWriter<File>| {
+            f.write_all(b"ne").map_err(|e| unwritable(&path, &e))?;
+            Err(Error::config("half way"))
+        };
+        assert_eq!(write(&path, fails).unwrap_err().to_string(), "half way");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn places_that_cannot_be_written_are_refused_with_advice() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = |path: &Path| write(path, |_| Ok(())).unwrap_err().to_string();
+        assert!(message(folder.path()).contains("is a folder"));
+        assert!(message(&folder.path().join("no/x.bin")).contains("make it first"));
+        assert!(message(Path::new("/")).contains("folder"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Text of any size into a token file, with bounded memory.
+
+use super::{TokenFile, TokenFormat, TokenWriter, Tokenizer};
+use crate::beside;
+use crate::beside::unreadable;
+use ivon_runtime::{Error, Result};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 1 << 20;
+/// The longest stretch without whitespace that is encoded: all of it has to be looked at together.
+const LONGEST_WORD: usize = 16 << 20;
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Bytes of text.
+    pub bytes: u64,
+    /// Tokens.
+    pub tokens: usize,
+}
+
+/// Encodes text files, one after the other, into the token file `out`. The tokens are those that encoding each file as a whole would give.
+/// `progress` is told how many bytes have been read in all.
+///
+/// # Errors
+/// If a file cannot be read or is not for the tokenizer (which, at which byte), there is no text, or `out` cannot be written.
+pub fn prepare(
+    files: &[PathBuf],
+    tokenizer: Tokenizer,
+    format: TokenFormat,
+    out: &Path,
+    mut progress: impl FnMut(u64),
+) -> Result<Prepared> {
+    let mut prepared = Prepared { bytes: 0, tokens: 0 };
+    beside::write(out, |file| {
+        let mut writer = TokenWriter::new(out, file, format, tokenizer.vocab())?;
+        let mut before = false;
+        for path in files {
+            if TokenFile::recognise(path)?.is_some() {
+                return Err(Error::file(path, "holds tokens already; give `--data` of `ivon train` this file itself"));
+            }
+            let separator = tokenizer.separator().filter(|_| before);
+            writer.add(separator.as_slice())?;
+            let bytes = encode(path, tokenizer, CHUNK, &mut writer, |n| progress(prepared.bytes + n))?;
+            before |= bytes > 0;
+            prepared.bytes += bytes;
+        }
+        prepared.tokens = writer.finish()?;
+        if prepared.tokens == 0 {
+            let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+            return Err(Error::config(format!("there is no text to prepare: {} is empty", names.join(", "))));
+        }
+        Ok(())
+    })?;
+    Ok(prepared)
+}
+
+fn encode<W: Write + Seek>(
+    path: &Path,
+    tokenizer: Tokenizer,
+    chunk: usize,
+    writer: &mut TokenWriter<W>,
+    mut progress: impl FnMut(u64),
+) -> Result<u64> {
+    let failed = |e: std::io::Error| unreadable(path, &e);
+    let mut file = File::open(path).map_err(failed)?;
+    let (mut waiting, mut done) = (Vec::<u8>::new(), 0u64);
+    loop {
+        let read = (&mut file).take(chunk as u64).read_to_end(&mut waiting).map_err(failed)?;
+        let whole = if read == 0 { waiting.len() } else { tokenizer.boundary(&waiting) };
+        if whole > 0 {
+            writer.add(&tokenizer.encode_at(&waiting[..whole], &path.display().to_string(), done)?)?;
+            waiting.drain(..whole);
+            done += whole as u64;
+            progress(done);
+        }
+        if read == 0 {
+            return Ok(done);
+        }
+        if waiting.len() > LONGEST_WORD {
+            let message = format!(
+                "from byte {done} on there is no whitespace for more than {} MiB; is it text? Break it into lines, or use `--tokenizer bytes`",
+                LONGEST_WORD >> 20
+            );
+            return Err(Error::file(path, message));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn prepared(folder: &Path, texts: &[&[u8]], tokenizer: Tokenizer) -> Result<Vec<u16>> {
+        let write = |(i, text): (usize, &&[u8])| {
+            let path = folder.join(format!("{i}.txt"));
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let files: Vec<PathBuf> = texts.iter().enumerate().map(write).collect();
+        let out = folder.join("out.bin");
+        prepare(&files, tokenizer, TokenFormat::Llmc, &out, |_| ())?;
+        let file = TokenFile::recognise(&out).unwrap().unwrap();
+        Ok(file.tokens(0..file.len()).collect())
+    }
+
+    #[test]
+    fn files_follow_each_other_with_the_mark_of_the_tokenizer() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(prepared(folder.path(), &[b"ab", b"", b"\xff"], Tokenizer::Bytes).unwrap(), [97, 98, 255]);
+        let ids = prepared(folder.path(), &[b"one", b"two"], Tokenizer::Gpt2).unwrap();
+        assert_eq!(Tokenizer::Gpt2.decode(&ids).unwrap(), "one<|endoftext|>two");
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_tokens_of_the_whole() {
+        let text = "We'll  see:\n\n\tthe naïve 漢字 cost 12 345 €; it\u{2003}isn't  much \u{a0} .\r\n  end   ".repeat(3);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.txt");
+        fs::write(&path, &text).unwrap();
+        for tokenizer in [Tokenizer::Bytes, Tokenizer::Gpt2] {
+            let whole = tokenizer.encode(text.as_bytes(), "test").unwrap();
+            for chunk in 1..80 {
+                let out = folder.path().join("x.bin");
+                let mut file = File::create(&out).unwrap();
+                let mut writer = TokenWriter::new(&out, &mut file, TokenFormat::NanoGpt, tokenizer.vocab()).unwrap();
+                encode(&path, tokenizer, chunk, &mut writer, |_| ()).unwrap();
+                writer.finish().unwrap();
+                let read = TokenFile::recognise(&out).unwrap().unwrap();
+                assert_eq!(read.tokens(0..read.len()).collect::<Vec<_>>(), whole, "{chunk} bytes at a time");
+            }
+        }
+    }
+
+    #[test]
+    fn invalid_text_is_named_by_its_byte_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = "word ".repeat(500_000).into_bytes(); // more than two chunks
+        text[2_200_003] = 0xff;
+        let error = prepared(folder.path(), &[&text], Tokenizer::Gpt2).unwrap_err().to_string();
+        assert!(error.contains("0.txt: byte 2200003 is not UTF-8"), "{error}");
+        // A character that the end of the file cuts in two.
+        let error =
+            prepared(folder.path(), &["12 €".as_bytes().split_last().unwrap().1], Tokenizer::Gpt2).unwrap_err().to_string();
+        assert!(error.contains("byte 3 is not UTF-8"), "{error}");
+        assert!(!folder.path().join("out.bin").exists());
+        let tokens = folder.path().join("tokens.bin");
+        fs::write(&tokens, [1, 0]).unwrap();
+        let out = folder.path().join("out.bin");
+        let error = prepare(&[tokens], Tokenizer::Bytes, TokenFormat::Llmc, &out, |_| ()).unwrap_err().to_string();
+        assert!(error.contains("holds tokens already"), "{error}");
+        let error = prepared(folder.path(), &[b""], Tokenizer::Bytes).unwrap_err().to_string();
+        assert!(error.contains("0.txt is empty"), "{error}");
+    }
+}
