@@ -10,7 +10,6 @@ use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::threads;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Where a model computes.
@@ -54,16 +53,17 @@ pub struct Context {
     gradient: RefCell<Option<Flat>>,
     pool: Pool,
     arena: Arena,
-    plans: RefCell<HashMap<PlanKey, Rc<Run>>>,
+    plans: RefCell<Vec<Planned>>,
     memory: RefCell<Memory>,
 }
 
-#[derive(PartialEq, Eq, Hash)]
-struct PlanKey {
+/// What a plan was made for. There are few, so they are looked for one by one.
+struct Planned {
     name: &'static str,
     training: bool,
     gradient: bool,
     shapes: Vec<Shape>,
+    run: Rc<Run>,
 }
 
 enum Memory {
@@ -263,18 +263,22 @@ impl Context {
                  `item` or `to_f64` instead of keeping it",
             ));
         }
-        let gradient = self.gradient.borrow().is_some();
-        let key = PlanKey { name, training: self.training(), gradient, shapes: inputs.iter().map(|t| *t.shape()).collect() };
-        let streams = self.streams.get();
-        let known = self.plans.borrow().get(&key).cloned();
+        let (training, gradient) = (self.training(), self.gradient.borrow().is_some());
+        let same = |p: &&Planned| {
+            let shapes = p.shapes.iter().eq(inputs.iter().map(|t| t.shape()));
+            p.name == name && p.training == training && p.gradient == gradient && shapes
+        };
+        let known = self.plans.borrow().iter().find(same).map(|p| p.run.clone());
         let run = match known {
             Some(run) => run,
             None => {
+                let streams = self.streams.get();
                 let recorder = Rc::new(Recorder::default());
                 drop(self.with_memory(Memory::Recording(recorder.clone()), || step(self))?);
                 self.streams.set(streams);
                 let run = self.arena.add(recorder.plan());
-                self.plans.borrow_mut().insert(key, run.clone());
+                let shapes = inputs.iter().map(|t| *t.shape()).collect();
+                self.plans.borrow_mut().push(Planned { name, training, gradient, shapes, run: run.clone() });
                 run
             }
         };
@@ -312,7 +316,7 @@ impl Context {
 
     /// The memory plans made so far: name and plan.
     pub fn plans(&self) -> Vec<(&'static str, Plan)> {
-        self.plans.borrow().iter().map(|(key, run)| (key.name, run.plan.clone())).collect()
+        self.plans.borrow().iter().map(|p| (p.name, p.run.plan.clone())).collect()
     }
 
     /// Size of the arena in bytes: the activations and gradients of values, of the largest plan.

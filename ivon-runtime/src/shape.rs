@@ -43,6 +43,14 @@ impl Shape {
         self.split_last().map_or(1, |(_, lead)| lead.iter().product())
     }
 
+    /// The same shape with one more innermost dimension, if that is not one too many.
+    pub fn push(&self, last: usize) -> Option<Shape> {
+        let mut shape = *self;
+        *shape.dims.get_mut(self.rank())? = last;
+        shape.rank += 1;
+        Some(shape)
+    }
+
     /// The same shape with another innermost dimension.
     pub fn with_last(&self, last: usize) -> Shape {
         let mut shape = *self;

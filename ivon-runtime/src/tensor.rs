@@ -114,7 +114,12 @@ impl Tensor {
         if self.shape.elements() != 1 {
             return Err(Error::shape("item", format!("a tensor of shape {} is not a single number", self.shape)));
         }
-        Ok(if self.block.is_ghost() { 0.0 } else { self.to_f64()[0] })
+        Ok(match self.dtype {
+            _ if self.block.is_ghost() => 0.0,
+            DType::F32 => self.as_slice::<f32>()[0] as f64,
+            DType::F64 => self.as_slice::<f64>()[0],
+            DType::U32 => self.as_slice::<u32>()[0] as f64,
+        })
     }
 }
 

@@ -21,11 +21,14 @@ pub(crate) fn ids(at: &str, name: &str, x: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// A tensor has this shape; `because` says where the expectation comes from.
-pub(crate) fn shape(at: &str, (name, found): (&str, &Shape), expected: impl Into<Shape>, because: &str) -> Result<()> {
+/// A tensor has this shape, because `because`, another argument, has its own.
+pub(crate) fn shape(at: &str, (name, found): (&str, &Shape), expected: impl Into<Shape>, because: (&str, &Shape)) -> Result<()> {
     let expected = expected.into();
     if *found != expected {
-        return Err(Error::shape(at, format!("`{name}` is {found} where {expected} is expected, {because}")));
+        return Err(Error::shape(
+            at,
+            format!("`{name}` is {found} where {expected} is expected, because `{}` is {}", because.0, because.1),
+        ));
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
     check::ids(at, "targets", targets)?;
     check::rank(at, ("logits", logits.shape()), 1)?;
     let (lead, classes) = (Shape::new(&logits.shape()[..logits.shape().rank() - 1]), logits.shape().last());
-    check::shape(at, ("targets", targets.shape()), lead, &format!("because `logits` is {}", logits.shape()))?;
+    check::shape(at, ("targets", targets.shape()), lead, ("logits", logits.shape()))?;
     let rows = lead.elements();
     let mut loss = cx.empty([])?;
     let mut lse = cx.empty([rows])?;

@@ -19,11 +19,11 @@ pub(super) struct Saved {
 pub(super) fn check(at: &str, cx: &Context, x: &Tensor, gain: &Tensor, bias: Option<&Tensor>, eps: f64) -> Result<()> {
     check::float(at, cx, &[("x", x), ("gain", gain)])?;
     check::rank(at, ("x", x.shape()), 1)?;
-    let because = format!("because `x` is {}", x.shape());
-    check::shape(at, ("gain", gain.shape()), [x.shape().last()], &because)?;
+    let because = ("x", x.shape());
+    check::shape(at, ("gain", gain.shape()), [x.shape().last()], because)?;
     if let Some(bias) = bias {
         check::float(at, cx, &[("bias", bias)])?;
-        check::shape(at, ("bias", bias.shape()), [x.shape().last()], &because)?;
+        check::shape(at, ("bias", bias.shape()), [x.shape().last()], because)?;
     }
     check::number(at, "eps", eps, eps >= 0.0 && eps.is_finite(), "a number that is not negative")
 }

@@ -78,7 +78,7 @@ impl Bench {
 
         let middle = |of: fn(&Times) -> f64| median(times.iter().map(of).collect());
         let (step, forward, backward) = (middle(|t| t.step), middle(|t| t.forward), middle(|t| t.backward));
-        let rest = (step - forward - backward).max(0.0);
+        let rest = middle(|t| t.step - t.forward - t.backward);
         let sampling = (sampling * optimizer.samples_per_update() as f64).min(rest);
         let spread = times.iter().fold([f64::INFINITY, 0.0], |[low, high], t| [t.step.min(low), t.step.max(high)]);
         let tokens = (batch * seq) as f64;

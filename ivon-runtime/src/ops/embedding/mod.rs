@@ -29,12 +29,10 @@ pub fn forward(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
         ));
     }
     let (rows, width) = (weight.dim(0), weight.dim(1));
-    let mut dims = ids.shape().to_vec();
-    dims.push(width);
-    if dims.len() > crate::MAX_RANK {
+    let Some(shape) = ids.shape().push(width) else {
         return Err(Error::shape(AT, format!("`ids` is {}: a tensor has at most {} dimensions", ids.shape(), crate::MAX_RANK)));
-    }
-    let mut y = cx.empty(Shape::new(&dims))?;
+    };
+    let mut y = cx.empty(shape)?;
     if !cx.planning() {
         let ids = ids.as_slice::<u32>();
         if let Some(position) = ids.iter().position(|id| *id as usize >= rows) {

@@ -97,7 +97,7 @@ fn check_shapes(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
     }
     if let Some(bias) = bias {
         check::float(AT, cx, &[("bias", bias)])?;
-        check::shape(AT, ("bias", bias.shape()), [outputs], &format!("because `weight` is {}", weight.shape()))?;
+        check::shape(AT, ("bias", bias.shape()), [outputs], ("weight", weight.shape()))?;
     }
     Ok((outputs, inputs))
 }
