@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 /// Colours that stay apart for most people (Okabe and Ito 2008).
-const COLORS: [RGBColor; 7] = [
+pub const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -32,6 +32,8 @@ pub enum Style {
     Line,
     Dashed,
     Points,
+    /// The inside of the outline that the points go around, lightly.
+    Area,
 }
 
 /// A named series; `color` counts from 0 and repeats after seven.
@@ -141,14 +143,33 @@ impl Ranged for Coordinates {
 /// # Errors
 /// When the file cannot be written.
 pub fn draw(name: &str, panels: &[Panel]) -> Result<PathBuf, Box<dyn Error>> {
+    let panels: Vec<&dyn Chart> = panels.iter().map(|p| p as &dyn Chart).collect();
+    draw_rows(name, panels.len(), &panels)
+}
+
+/// Something that fills a rectangle of a figure.
+pub trait Chart {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    fn draw(&self, area: &DrawingArea<SVGBackend, Shift>) -> Result<(), Box<dyn Error>>;
+}
+
+/// [`draw`] for charts of any kind, in rows of `columns`.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn draw_rows(name: &str, columns: usize, charts: &[&dyn Chart]) -> Result<PathBuf, Box<dyn Error>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/experiments");
     std::fs::create_dir_all(&folder)?;
     let path = folder.canonicalize()?.join(format!("{name}.svg"));
     {
-        let root = SVGBackend::new(&path, (470 * panels.len() as u32, 380)).into_drawing_area();
+        let rows = charts.len().div_ceil(columns);
+        let root = SVGBackend::new(&path, (470 * columns as u32, 380 * rows as u32)).into_drawing_area();
         root.fill(&WHITE)?;
-        for (panel, area) in panels.iter().zip(root.split_evenly((1, panels.len()))) {
-            panel.draw(&area)?;
+        for (chart, area) in charts.iter().zip(root.split_evenly((rows, columns))) {
+            chart.draw(&area)?;
         }
         root.present()?;
     }
@@ -156,7 +177,7 @@ pub fn draw(name: &str, panels: &[Panel]) -> Result<PathBuf, Box<dyn Error>> {
     Ok(path)
 }
 
-impl Panel {
+impl Chart for Panel {
     fn draw(&self, area: &DrawingArea<SVGBackend, Shift>) -> Result<(), Box<dyn Error>> {
         let place = |(x, y): &(f64, f64)| (self.x.place(*x), self.y.place(*y));
         let series: Vec<(&Series, Vec<(f64, f64)>)> = self
@@ -189,6 +210,7 @@ impl Panel {
                 Style::Line => chart.draw_series(LineSeries::new(thin(points, &across), line))?,
                 Style::Dashed => chart.draw_series(DashedLineSeries::new(thin(points, &across), 6, 4, line))?,
                 Style::Points => chart.draw_series(points.into_iter().map(|p| Circle::new(p, 3, color.filled())))?,
+                Style::Area => chart.draw_series([Polygon::new(points, color.mix(0.2).filled())])?,
             };
             if series.label.is_empty() {
                 continue;
@@ -196,6 +218,9 @@ impl Panel {
             let drawn = drawn.label(series.label.clone());
             match series.style {
                 Style::Points => drawn.legend(move |(x, y)| Circle::new((x + 9, y), 3, color.filled()).into_dyn()),
+                Style::Area => {
+                    drawn.legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], color.mix(0.2).filled()).into_dyn())
+                }
                 _ => drawn.legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], line).into_dyn()),
             };
         }

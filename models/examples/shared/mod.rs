@@ -4,3 +4,7 @@
 
 pub mod data;
 pub mod figure;
+pub mod heat;
+pub mod net;
+pub mod pictures;
+pub mod score;
