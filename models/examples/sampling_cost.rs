@@ -127,9 +127,9 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
                 ratio("sgd").show()
             );
             one.push((weights as f64, ratio("ivon").median()));
-            four.push((weights as f64, ratio("ivon 4").median()));
+            four.push((weights as f64, ratio("ivon 4").median() / 4.0));
         }
-        for (points, samples, style) in [(one, "1 sample", Style::Line), (four, "4 samples", Style::Dashed)] {
+        for (points, samples, style) in [(one, "1 sample", Style::Line), (four, "4 samples, by 4", Style::Dashed)] {
             steps.push(Series { label: format!("{samples}, batch {batch}"), color, style, points });
         }
     }
@@ -207,14 +207,14 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
             Panel {
                 title: "a step of IVON by a step of AdamW",
                 x: left,
-                y: Axis::linear("ratio of times"),
-                legend: SeriesLabelPosition::MiddleRight,
+                y: Axis::linear("ratio of times").covering(0.0, 4.0),
+                legend: SeriesLabelPosition::UpperRight,
                 series: steps,
             },
             Panel {
                 title: "the parts",
                 x: right,
-                y: Axis::log("nanoseconds a weight"),
+                y: Axis::log("nanoseconds a weight").covering(0.1, 10.0),
                 legend: SeriesLabelPosition::UpperRight,
                 series: parts,
             },

@@ -48,6 +48,8 @@ pub struct Series {
 pub struct Axis {
     pub label: &'static str,
     pub scale: Scale,
+    /// What it covers at least.
+    pub limits: Option<(f64, f64)>,
 }
 
 /// One chart.
@@ -62,11 +64,16 @@ pub struct Panel {
 
 impl Axis {
     pub fn linear(label: &'static str) -> Axis {
-        Axis { label, scale: Scale::Linear }
+        Axis { label, scale: Scale::Linear, limits: None }
     }
 
     pub fn log(label: &'static str) -> Axis {
-        Axis { label, scale: Scale::Log }
+        Axis { label, scale: Scale::Log, limits: None }
+    }
+
+    /// The same, covering at least these values.
+    pub fn covering(self, low: f64, high: f64) -> Axis {
+        Axis { limits: Some((low, high)), ..self }
     }
 
     /// Where a value is drawn: log axes are linear in log10.
@@ -107,7 +114,9 @@ impl Axis {
 
     /// What the axis covers, with a little room.
     fn range(&self, values: impl Iterator<Item = f64>) -> Range<f64> {
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        let limits = self.limits.iter().flat_map(|(low, high)| [self.place(*low), self.place(*high)]);
+        let (low, high) =
+            values.chain(limits).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         let room = 0.03 * (high - low).max(1e-9);
         low - room..high + room
     }
@@ -221,6 +230,7 @@ impl Chart for Panel {
                 Style::Area => {
                     drawn.legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], color.mix(0.2).filled()).into_dyn())
                 }
+                Style::Dashed => drawn.legend(move |(x, y)| DashedPathElement::new([(x, y), (x + 18, y)], 5, 3, line).into_dyn()),
                 _ => drawn.legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], line).into_dyn()),
             };
         }
