@@ -230,7 +230,8 @@ impl Chart for Panel {
                 Style::Area => {
                     drawn.legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], color.mix(0.2).filled()).into_dyn())
                 }
-                Style::Dashed => drawn.legend(move |(x, y)| DashedPathElement::new([(x, y), (x + 18, y)], 5, 3, line).into_dyn()),
+                // A dash and the start of the next.
+                Style::Dashed => drawn.legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 7, y)], line).into_dyn()),
                 _ => drawn.legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], line).into_dyn()),
             };
         }
