@@ -85,9 +85,10 @@ pub fn lower(
         let (kind, shape) = match &input.kind {
             InputKind::Tensor { shape, .. } | InputKind::Optional { shape } => (Kind::Float, shape.clone()),
             InputKind::Ids { shape, .. } => (Kind::Ids, shape.clone()),
-            InputKind::Number(_) => {
+            InputKind::Number(ty) => {
                 let name = &input.name;
-                lower.scope.insert(name.to_string(), Binding::Number(quote!(#name)));
+                let number = if ty == "usize" { quote!((#name as f64)) } else { quote!(#name) };
+                lower.scope.insert(name.to_string(), Binding::Number(number));
                 inputs.push(None);
                 continue;
             }

@@ -149,6 +149,7 @@ impl<'a> Backward<'a> {
         let name = self.method.adjoint(v);
         match self.states.get(&v) {
             Some(State::Tensor) => quote!(#name),
+            Some(State::Adjoint) if !self.method.derivative.learned[v] => quote!(#name), // see `guarded`
             Some(State::Adjoint) => {
                 let text = &self.method.value(v).name;
                 quote!(#name.into_sum(#text)?)
@@ -158,6 +159,17 @@ impl<'a> Backward<'a> {
                 Some((_, field)) => quote!(cx.zeros(#saved.#field)?),
                 None => quote!(cx.zeros([])?),
             },
+        }
+    }
+
+    /// Results that depend on arguments alone have no adjoint where nobody needs those of the arguments: then `code` is skipped.
+    fn guarded(&self, results: &[ValueId], code: TokenStream) -> TokenStream {
+        let unlearned = |v: &&ValueId| self.states.get(v) == Some(&State::Adjoint) && !self.method.derivative.learned[**v];
+        let names: Vec<Ident> = results.iter().filter(unlearned).map(|v| self.method.adjoint(*v)).collect();
+        match names.as_slice() {
+            [] => code,
+            [one] => quote!(if let Some(#one) = #one.into_option() { #code }),
+            _ => quote!(if let (#(Some(#names)),*) = (#(#names.into_option()),*) { #code }),
         }
     }
 
@@ -178,21 +190,17 @@ impl<'a> Backward<'a> {
                 };
                 let (before, targets, after) = self.targets(&instruction.arguments, Some(&function.inputs));
                 let d_outputs = instruction.results.iter().map(|r| self.complete(*r, plan, saved));
-                quote! {
-                    #before
-                    #callee.#called(cx, #saved.#field, #(#d_outputs,)* #(#targets),*).at(#place)?;
-                    #after
-                }
+                let call = quote!(#callee.#called(cx, #saved.#field, #(#d_outputs,)* #(#targets),*).at(#place)?; #after);
+                let call = self.guarded(&instruction.results, call);
+                quote!(#before #call)
             }
             Op::Call { .. } => {
                 let Some((function, callee)) = method.callee(&instruction.op) else { return quote!() };
                 let (before, targets, after) = self.targets(&instruction.arguments, Some(&function.inputs));
                 let d_outputs = instruction.results.iter().map(|r| self.complete(*r, plan, saved));
-                quote! {
-                    #before
-                    #callee::backward(cx, #saved.#field, #(#d_outputs,)* #(#targets),*)?;
-                    #after
-                }
+                let call = quote!(#callee::backward(cx, #saved.#field, #(#d_outputs,)* #(#targets),*)?; #after);
+                let call = self.guarded(&instruction.results, call);
+                quote!(#before #call)
             }
             op => {
                 let module = structural_module(op);
@@ -202,11 +210,9 @@ impl<'a> Backward<'a> {
                     Op::Concat(_) => quote!(&mut [#(#targets),*]),
                     _ => quote!(#(#targets),*),
                 };
-                quote! {
-                    #before
-                    #module::backward(cx, #saved.#field, #d_result, #targets)?;
-                    #after
-                }
+                let call = quote!(#module::backward(cx, #saved.#field, #d_result, #targets)?; #after);
+                let call = self.guarded(&instruction.results, call);
+                quote!(#before #call)
             }
         }
     }
@@ -248,8 +254,9 @@ impl<'a> Backward<'a> {
         let Some(kernel) = method.derivative.kernels.get(&result) else { return quote!() };
         let d_result = method.adjoint(result);
         let complete = self.complete(result, plan, saved);
-        let take = (self.states.get(&result) != Some(&State::Tensor)).then(|| quote!(let #d_result = #complete;));
-        let mut lines = quote!();
+        let guarded = self.states.get(&result) == Some(&State::Adjoint) && !method.derivative.learned[result];
+        let take = (self.states.get(&result) != Some(&State::Tensor) && !guarded).then(|| quote!(let #d_result = #complete;));
+        let (mut declarations, mut lines) = (quote!(), quote!());
         let same_shape = |v: ValueId| method.value(v).shape == method.value(result).shape;
         let shape = |v: ValueId| -> TokenStream {
             if same_shape(v) {
@@ -273,12 +280,11 @@ impl<'a> Backward<'a> {
                 Some(field) => quote!(#saved.#field),
                 None => n.clone(),
             });
-            let mut before = quote!();
             let targets: Vec<TokenStream> = kernel
                 .computed
                 .iter()
                 .map(|(v, _)| {
-                    before.extend(self.declare(*v));
+                    declarations.extend(self.declare(*v));
                     let (target, shape) = (self.target(*v), shape(*v));
                     quote!((#target, #shape))
                 })
@@ -297,7 +303,6 @@ impl<'a> Backward<'a> {
                 },
             });
             lines.extend(quote! {
-                #before
                 ivon::ops::pointwise::backward(cx, #name, *#d_result.shape(), [#(#reads),*], [#(#numbers),*], [#(#targets),*])?;
             });
         }
@@ -306,8 +311,9 @@ impl<'a> Backward<'a> {
         for (i, v) in kernel.passes.iter().enumerate() {
             let last = i + 1 == kernel.passes.len();
             if !same_shape(*v) {
-                let (before, target, shape) = (self.declare(*v), self.target(*v), shape(*v));
-                lines.extend(quote!(#before ivon::ops::pointwise::pass_through(cx, &#d_result, #target, #shape)?;));
+                declarations.extend(self.declare(*v));
+                let (target, shape) = (self.target(*v), shape(*v));
+                lines.extend(quote!(ivon::ops::pointwise::pass_through(cx, &#d_result, #target, #shape)?;));
                 continue;
             }
             let contribution = if last { quote!(#d_result) } else { quote!(#d_result.clone()) };
@@ -320,14 +326,16 @@ impl<'a> Backward<'a> {
                     quote!(let mut #name = ivon::Adjoint::of(#contribution);)
                 }
                 _ => {
-                    let (before, target) = (self.declare(*v), self.target(*v));
+                    declarations.extend(self.declare(*v));
+                    let target = self.target(*v);
                     let target = if local || method.value(*v).role == Role::Input { quote!(#name) } else { quote!((#target)) };
-                    quote!(#before #target.add(cx, #contribution)?;)
+                    quote!(#target.add(cx, #contribution)?;)
                 }
             });
         }
         let end = (!moved).then(|| quote!(drop(#d_result);));
-        quote!(#take #lines #end)
+        let lines = self.guarded(&[result], quote!(#lines #end));
+        quote!(#take #declarations #lines)
     }
 
     fn for_loop(&mut self, l: &Loop, instruction: &Instruction, plan: &SavedPlan, saved: &TokenStream) -> TokenStream {
@@ -355,7 +363,8 @@ impl<'a> Backward<'a> {
             }
         }
         // In a turn, the adjoint of what the turn leaves is taken, and that of what it began with is born.
-        let mut take = quote!();
+        // All are taken before any is handed on: a turn may rebind one carried value to another (`a = b; b = c;`).
+        let (mut take, mut hand_on) = (quote!(), quote!());
         for (c, _) in &carried {
             let (d_turn, d_next) = (method.adjoint(c.turn), method.adjoint(c.next));
             self.states.insert(c.turn, State::Adjoint);
@@ -363,16 +372,17 @@ impl<'a> Backward<'a> {
             if c.next == c.turn {
                 continue;
             }
-            take.extend(match (own, self.states.get(&c.next)) {
+            match (own, self.states.get(&c.next)) {
                 (true, None) => {
                     self.states.insert(c.next, State::Adjoint);
-                    quote!(let mut #d_next = std::mem::replace(&mut #d_turn, ivon::Adjoint::new());)
+                    take.extend(quote!(let mut #d_next = std::mem::replace(&mut #d_turn, ivon::Adjoint::new());));
                 }
                 _ => {
-                    let target = self.target(c.next);
-                    quote!((#target).merge(cx, std::mem::replace(&mut #d_turn, ivon::Adjoint::new()))?;)
+                    let (target, taken) = (self.target(c.next), names::ident(&format!("{d_turn}_after")));
+                    take.extend(quote!(let #taken = std::mem::replace(&mut #d_turn, ivon::Adjoint::new());));
+                    hand_on.extend(quote!((#target).merge(cx, #taken)?;));
                 }
-            });
+            }
         }
         let saved_field = names::ident(&instruction.saved);
         let (field, variable) = (&method.model.fields[l.field].name, &l.variable);
@@ -404,6 +414,7 @@ impl<'a> Backward<'a> {
             #before
             for (#variable, turn) in self.#field.iter().zip(#saved.#saved_field).rev() {
                 #take
+                #hand_on
                 #body
             }
             #after

@@ -12,6 +12,7 @@ use quote::{ToTokens, quote};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a block keeps for its backward pass.
+#[derive(Default)]
 pub(super) struct SavedPlan {
     /// Saved values of calls: field and type.
     calls: Vec<(String, TokenStream)>,
@@ -23,6 +24,8 @@ pub(super) struct SavedPlan {
     pub numbers: Vec<(TokenStream, Ident)>,
     /// Loops: the plan of one turn, by the loop's saved name.
     pub turns: BTreeMap<String, SavedPlan>,
+    /// Values that the block makes; others belong to a block around it and are shared.
+    own: BTreeSet<ValueId>,
 }
 
 impl SavedPlan {
@@ -31,7 +34,7 @@ impl SavedPlan {
     }
 
     fn block(method: &Method, body: &[Instruction]) -> SavedPlan {
-        let mut plan = SavedPlan { calls: vec![], tensors: vec![], shapes: vec![], numbers: vec![], turns: BTreeMap::new() };
+        let mut plan = SavedPlan { own: body.iter().flat_map(|i| i.results.iter().copied()).collect(), ..SavedPlan::default() };
         let mut shapes: Vec<&ValueId> = vec![];
         for instruction in body.iter().filter(|i| method.is_active(i)) {
             let field = instruction.saved.clone();
@@ -128,7 +131,7 @@ impl SavedPlan {
         });
         let tensors = self.tensors.iter().map(|(v, field)| {
             let name = method.name(*v);
-            let shared = method.value(*v).role != Role::Local || method.program.outputs.contains(v);
+            let shared = method.value(*v).role != Role::Local || method.program.outputs.contains(v) || !self.own.contains(v);
             let value = if shared { quote!(#name.clone()) } else { quote!(#name) };
             match *field == name && !shared {
                 true => quote!(#field,),
@@ -392,7 +395,7 @@ impl<'a> Forward<'a> {
                 }
             })
             .collect();
-        let empty = SavedPlan { calls: vec![], tensors: vec![], shapes: vec![], numbers: vec![], turns: BTreeMap::new() };
+        let empty = SavedPlan::default();
         let turn_plan = plan.turns.get(&instruction.saved).unwrap_or(&empty);
         let after: BTreeSet<ValueId> = l.carried.iter().map(|c| c.next).collect();
         let body = self.block(&l.body, turn_plan, &after);

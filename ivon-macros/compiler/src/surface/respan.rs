@@ -50,7 +50,7 @@ pub fn with_names_of(item: &ItemImpl, structure: ItemStruct) -> Result<ItemStruc
         match argument {
             GenericArgument::Type(Type::Path(p)) if p.path.get_ident().is_some() => {
                 if let Some(name) = p.path.get_ident() {
-                    names.insert(parameter.ident.to_string(), name.to_string());
+                    names.insert(parameter.ident.to_string(), name.clone());
                 }
             }
             other => {
@@ -61,14 +61,11 @@ pub fn with_names_of(item: &ItemImpl, structure: ItemStruct) -> Result<ItemStruc
             }
         }
     }
-    names.retain(|from, to| from != to);
-    match names.is_empty() {
-        true => Ok(structure),
-        false => parse2(rename(&names, quote!(#structure))),
-    }
+    parse2(rename(&names, quote!(#structure)))
 }
 
-fn rename(names: &HashMap<String, String>, tokens: TokenStream) -> TokenStream {
+/// Where a `macro_rules!` wrote the model, the names also get the impl's hygiene: they are variables of generated code.
+fn rename(names: &HashMap<String, Ident>, tokens: TokenStream) -> TokenStream {
     let one = |token: TokenTree| match token {
         TokenTree::Group(g) => {
             let mut inner = Group::new(g.delimiter(), rename(names, g.stream()));
@@ -76,7 +73,7 @@ fn rename(names: &HashMap<String, String>, tokens: TokenStream) -> TokenStream {
             inner.into()
         }
         TokenTree::Ident(i) => match names.get(&i.to_string()) {
-            Some(name) => Ident::new(name, i.span()).into(),
+            Some(name) => Ident::new(&name.to_string(), name.span().located_at(i.span())).into(),
             None => i.into(),
         },
         other => other,
