@@ -1,1 +1,10 @@
 //! Tests across the crates; see `tests/README.md`.
+
+#[path = "../models/mlp.rs"]
+pub mod mlp;
+#[path = "../models/pointwise.rs"]
+pub mod pointwise;
+#[path = "../models/recurrent.rs"]
+pub mod recurrent;
+#[path = "../models/transformer.rs"]
+pub mod transformer;

@@ -44,7 +44,12 @@ pub fn expand_file(path: impl AsRef<Path>, others: &[&Path]) -> Result<String, E
 
 fn parse_file(path: &Path) -> Result<File, ExpandError> {
     let source = std::fs::read_to_string(path).map_err(|e| ExpandError::Read(path.to_path_buf(), e))?;
-    syn::parse_file(&source).map_err(|e| ExpandError::Parse(path.to_path_buf(), e))
+    parse_text(&source).map_err(|e| ExpandError::Parse(path.to_path_buf(), e))
+}
+
+fn parse_text(source: &str) -> syn::Result<File> {
+    crate::surface::bounded(&source.parse()?)?;
+    syn::parse_file(source)
 }
 
 /// The same for source text.
@@ -52,7 +57,7 @@ fn parse_file(path: &Path) -> Result<File, ExpandError> {
 /// # Errors
 /// As [`expand_file`].
 pub fn expand_source(source: &str) -> Result<String, ExpandError> {
-    let file = syn::parse_file(source).map_err(|e| ExpandError::Parse("source".into(), e))?;
+    let file = parse_text(source).map_err(|e| ExpandError::Parse("source".into(), e))?;
     expand(&file, &[])
 }
 

@@ -185,31 +185,8 @@ fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kin
 /// Well-known types that a person might try as a field.
 pub fn is_no_layer(name: &Ident) -> bool {
     const TYPES: &[&str] = &[
-        "Vec",
-        "Box",
-        "Rc",
-        "Arc",
-        "String",
-        "HashMap",
-        "BTreeMap",
-        "Cell",
-        "RefCell",
-        "Mutex",
-        "PhantomData",
-        "f32",
-        "i8",
-        "i16",
-        "i32",
-        "i64",
-        "i128",
-        "isize",
-        "u8",
-        "u16",
-        "u32",
-        "u64",
-        "u128",
-        "char",
-        "str",
+        "Vec", "Box", "Rc", "Arc", "String", "HashMap", "BTreeMap", "f32", "i8", "i16", "i32", "i64", "i128", "isize", "u8",
+        "u16", "u32", "u64", "u128", "char", "str",
     ];
     TYPES.iter().any(|t| name == t)
 }

@@ -9,11 +9,13 @@
 //!
 //! Signatures travel as `macro_rules!` under the model's own name, so `use crate::layers::Block` brings type and definition together.
 
+mod depth;
 mod lookup;
 mod respan;
 
 use crate::errors::{Errors, Place};
 use crate::parse;
+pub use depth::bounded;
 use lookup::{look_up, travelling_macro};
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
@@ -27,6 +29,9 @@ use syn::{
 
 /// `#[variational]` on a struct, an impl or a function.
 pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    if let Err(error) = bounded(&item).and(bounded(&arguments)) {
+        return error.to_compile_error();
+    }
     let standard: Path = syn::parse_quote!(::ivon_runtime);
     let runtime: Path = match arguments.is_empty() {
         true => standard,
@@ -149,6 +154,9 @@ fn function(runtime: &Path, item: ItemFn) -> TokenStream {
 
 /// `signature! { pub fn linear<..>(..) -> ..; }`
 pub fn signature(input: TokenStream) -> TokenStream {
+    if let Err(error) = bounded(&input) {
+        return error.to_compile_error();
+    }
     struct Declaration {
         attributes: Vec<Attribute>,
         vis: Visibility,
@@ -269,7 +277,7 @@ impl Parse for WithStruct {
 
 /// Round 2: the fields are known. Asks for the signature of everything that is called.
 pub fn with_struct(input: TokenStream) -> TokenStream {
-    let WithStruct { structure, runtime, item } = match parse2(input) {
+    let WithStruct { structure, runtime, item } = match bounded(&input).and_then(|()| parse2(input)) {
         Ok(parts) => parts,
         Err(e) => return e.to_compile_error(),
     };
@@ -315,7 +323,7 @@ impl Parse for Finish {
 
 /// Round 3: everything is known.
 pub fn finish(input: TokenStream) -> TokenStream {
-    let finish: Finish = match parse2(input) {
+    let finish: Finish = match bounded(&input).and_then(|()| parse2(input)) {
         Ok(finish) => finish,
         Err(e) => return e.to_compile_error(),
     };

@@ -1,0 +1,50 @@
+//! `IVON_EXPAND_DIR` writes what the macro generates, formatted, one file a model.
+
+use std::process::Command;
+
+const DIR: &str = "IVON_EXPAND_DIR";
+
+/// What a test of this file runs in a process of its own, because the variable belongs to the process.
+#[test]
+#[ignore = "run by the other tests, with the variable set"]
+fn compile_one_model() {
+    let round = "
+        { impl<const IN: usize, const OUT: usize> Linear<IN, OUT> { fn forward<Rest: Dims>(&self, x: Tensor<Rest, IN>) -> Tensor<Rest, OUT> {} } }
+        { Linear }
+        { ::ivon_runtime }
+        pub struct Mlp<const WIDTH: usize> { up: Linear<WIDTH, { 2 * WIDTH }>, down: Linear<{ 2 * WIDTH }, WIDTH> }
+        impl<const WIDTH: usize> Mlp<WIDTH> {
+            pub fn forward<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH> { self.down.forward(relu(self.up.forward(x))) }
+        }";
+    println!("{}", ivon_compiler::finish(round.parse().unwrap()));
+}
+
+fn run(dir: &std::path::Path) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["compile_one_model", "--ignored", "--exact", "--nocapture"])
+        .env(DIR, dir)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn generated_code_is_written_formatted_and_with_comments() {
+    let dir = tempfile::tempdir().unwrap();
+    let emitted = run(&dir.path().join("new/folder"));
+    let text = std::fs::read_to_string(dir.path().join("new/folder/Mlp.rs")).unwrap();
+    assert!(syn::parse_file(&text).is_ok());
+    assert!(text.contains("        // up: Linear<WIDTH, { 2 * WIDTH }>\n"), "{text}");
+    assert!(text.lines().all(|line| !line.contains("__comment")));
+    // rustc gets no comments, and the variable is tracked: setting it builds again.
+    assert!(!emitted.contains("__comment"));
+    assert!(emitted.contains("option_env"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let emitted = run(file.path());
+    assert!(emitted.contains("compile_error") && emitted.contains("IVON_EXPAND_DIR: cannot write"), "{emitted}");
+}
