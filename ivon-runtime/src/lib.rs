@@ -22,6 +22,7 @@ pub mod optimizers;
 mod parameter;
 mod posterior;
 mod real;
+pub mod run;
 mod schedule;
 mod shape;
 pub mod simd;
@@ -48,6 +49,7 @@ pub use tensor::Tensor;
 /// What a file with a model needs. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
 pub mod prelude {
     pub use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Optimizer, Settings, Sgd, SgdConfig};
+    pub use crate::run::Run;
     pub use crate::trainer::Trainer;
     pub use crate::{
         Adjoint, Context, DType, Device, Error, Init, Model, Parameter, Result, Schedule, Shape, Tensor, variational,

@@ -66,6 +66,15 @@ pub(crate) fn write(disk: &dyn Disk, path: &Path, content: impl FnOnce(&mut Coun
     run().map_err(|e| unwritable(path, &e))
 }
 
+/// Puts a whole file in the place of `path`: a reader sees the old one or the new one, whatever happens.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".writing");
+    let beside = path.with_file_name(name);
+    write(&Real, &beside, |file| file.write_all(content))?;
+    rename(&beside, path)
+}
+
 /// Renames and waits until the folder's own entry is on the disk.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|e| unwritable(to, &e))?;

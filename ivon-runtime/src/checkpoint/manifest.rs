@@ -4,6 +4,7 @@ use super::disk::unreadable;
 use crate::checksum::Crc32c;
 use crate::error::{Error, Result};
 use crate::flat::Layout;
+use crate::trainer::Smooth;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::Write;
@@ -46,12 +47,14 @@ pub struct Manifest {
 pub struct Notes {
     /// What the run was told, as it calls it.
     pub config: Map<String, Value>,
+    /// The schedule and the size of a batch.
+    pub trainer: Map<String, Value>,
     /// Loss at the mean on the validation data, in nats, where this state was evaluated.
     pub validation_loss: Option<f64>,
     /// Seconds spent on updates.
     pub seconds: f64,
-    /// The smoothed training loss: sum and weight of its exponential average.
-    pub smooth: [f64; 2],
+    /// The average of the training loss.
+    pub average: Smooth,
 }
 
 /// A parameter in a manifest.

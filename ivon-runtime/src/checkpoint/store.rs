@@ -101,6 +101,15 @@ impl Checkpoints {
         Ok(checkpoint)
     }
 
+    /// The lowest validation loss among the checkpoints that are not damaged.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn best_loss(&self) -> Result<Option<f64>> {
+        let losses = self.steps()?.into_iter().filter_map(|step| Manifest::read(&self.path(step)).ok()?.notes.validation_loss);
+        Ok(losses.min_by(f64::total_cmp))
+    }
+
     fn last_good(&self) -> Option<Checkpoint> {
         let steps = self.steps().ok()?;
         steps.iter().rev().find_map(|step| Checkpoint::open(self.path(*step)).ok().filter(|c| c.manifest().step == *step))

@@ -86,7 +86,7 @@ impl Driver {
             self.cx.set_pass(Pass { seed: self.state.seed(), step, pass });
             let loss = gradient(&self.cx, first + part)?;
             if !loss.is_finite() {
-                let message = format!("the loss is {loss} in pass {pass}: {ADVICE}");
+                let message = format!("the loss is {loss} in pass {pass}{}: {ADVICE}", self.largest_weight());
                 return Err(Error::value(format!("step {step}"), message));
             }
             sum += loss;
@@ -108,6 +108,18 @@ impl Driver {
         }
         let at = self.first_bad(|gradient| !gradient.is_finite());
         Err(Error::value(format!("step {}", self.state.step() + 1), format!("the norm of the gradient is {norm}{at}: {ADVICE}")))
+    }
+
+    /// The weight that is furthest out, for a loss that is not finite.
+    fn largest_weight(&self) -> String {
+        let all =
+            self.state.layout().entries().iter().map(|e| (e.parameter.name(), self.state.weights.tensor(&e.parameter).to_f64()));
+        // What is not a number is further out than any number.
+        let size = |x: f64| if x.is_nan() { f64::INFINITY } else { x.abs() };
+        let furthest =
+            all.filter_map(|(name, values)| Some((name, values.into_iter().max_by(|a, b| size(*a).total_cmp(&size(*b)))?)));
+        let furthest = furthest.max_by(|a, b| size(a.1).total_cmp(&size(b.1)));
+        furthest.map_or(String::new(), |(name, value)| format!("; the weight furthest out is {value:.3e}, in `{name}`"))
     }
 
     fn first_bad(&self, bad: impl Fn(f64) -> bool) -> String {

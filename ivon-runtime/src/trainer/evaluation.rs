@@ -18,6 +18,13 @@ pub struct Evaluation {
     pub examples: usize,
 }
 
+impl Evaluation {
+    /// Of no examples.
+    pub fn none() -> Evaluation {
+        Evaluation { mean: f64::NAN, posterior: f64::NAN, samples: 0, examples: 0 }
+    }
+}
+
 /// Evaluates at the mean and over `samples` posterior samples, one in memory at a time. An optimizer without a posterior has none.
 ///
 /// `validate` returns the log-likelihood of each example at the context's weights, the same examples each time.

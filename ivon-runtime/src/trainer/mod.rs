@@ -14,16 +14,21 @@
 
 mod evaluation;
 mod progress;
+mod smooth;
+mod stop;
 #[cfg(test)]
 mod tests;
 
 pub use evaluation::{Evaluation, evaluate};
-pub use progress::{Lines, Progress, Report};
+pub use progress::{Before, Lines, Progress, Report};
+pub use smooth::Smooth;
+pub use stop::Stop;
 
 use crate::context::Context;
 use crate::error::Result;
 use crate::optimizers::Optimizer;
 use crate::schedule::Schedule;
+use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -37,7 +42,7 @@ pub struct At {
 }
 
 /// A training run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Trainer {
     /// Learning rate of each step, and how many steps there are.
     pub schedule: Schedule,
@@ -60,7 +65,7 @@ pub struct Summary {
     pub training: Duration,
     /// Loss of the last step, smoothed.
     pub loss: f64,
-    /// The evaluation at the end.
+    /// The evaluation at the end; of no examples where the run was stopped before.
     pub evaluation: Evaluation,
 }
 
@@ -84,58 +89,80 @@ impl Trainer {
         mut validate: impl FnMut(&Context) -> Result<Vec<f64>>,
         progress: &mut dyn Progress,
     ) -> Result<Summary> {
+        self.go(optimizer, &mut gradient, &mut validate, progress).map_err(|error| progress.failure(error))
+    }
+
+    fn go(
+        &self,
+        optimizer: &mut dyn Optimizer,
+        gradient: &mut dyn FnMut(&Context, At) -> Result<f64>,
+        validate: &mut dyn FnMut(&Context) -> Result<Vec<f64>>,
+        progress: &mut dyn Progress,
+    ) -> Result<Summary> {
         self.schedule.check()?;
-        let first = optimizer.state().step() as usize;
-        let (mut training, mut smooth, mut stopped) = (Duration::ZERO, Smooth::default(), false);
-        for step in first..self.schedule.steps {
+        let (first, last) = (optimizer.state().step() as usize, self.schedule.steps);
+        let before = progress.start(self, optimizer)?;
+        before.warnings.iter().try_for_each(|warning| progress.warning(first, warning))?;
+        let (mut training, mut average, mut stopped) = (Duration::ZERO, before.average, false);
+        for step in first..last {
             let lr = self.schedule.at(step);
             let begin = Instant::now();
             let loss = optimizer.step_in_parts(lr, &mut |cx, micro_batch| gradient(cx, At { step, micro_batch }))?;
             training += begin.elapsed();
+            average.add(loss);
+            let done = step + 1;
+            let evaluating = done == last || self.evaluate_every > 0 && done.is_multiple_of(self.evaluate_every);
             let report = Report {
-                step: step + 1,
-                steps: self.schedule.steps,
+                step: done,
+                steps: last,
                 lr,
                 loss,
-                smooth: smooth.add(loss),
-                training,
-                rate: (self.examples * (step + 1 - first)) as f64 / training.as_secs_f64().max(1e-9),
-                remaining: training.mul_f64((self.schedule.steps - step - 1) as f64 / (step + 1 - first) as f64),
+                smooth: average.value(),
+                average,
+                training: before.training + training,
+                rate: (self.examples * (done - first)) as f64 / training.as_secs_f64().max(1e-9),
+                remaining: training.mul_f64((last - done) as f64 / (done - first) as f64),
+                evaluating,
             };
+            if done == self.first_look() || done == last {
+                stuck(optimizer).map_or(Ok(()), |warning| progress.warning(done, &warning))?;
+            }
             if progress.step(&report, optimizer)? == ControlFlow::Break(()) {
-                stopped = step + 1 < self.schedule.steps;
+                stopped = done < last;
                 break;
             }
-            let last = step + 1 == self.schedule.steps;
-            if self.evaluate_every > 0 && (step + 1) % self.evaluate_every == 0 && !last {
-                let evaluation = evaluate(optimizer, 0, &mut validate)?;
-                progress.evaluation(step + 1, &evaluation)?;
+            if evaluating && done < last {
+                let evaluation = evaluate(optimizer, 0, validate)?;
+                progress.evaluation(done, &evaluation, optimizer)?;
             }
         }
-        let evaluation = evaluate(optimizer, self.samples, &mut validate)?;
         let steps = optimizer.state().step() as usize;
-        progress.evaluation(steps, &evaluation)?;
-        Ok(Summary { steps, stopped, training, loss: smooth.value(), evaluation })
+        let mut evaluation = Evaluation::none();
+        if !stopped {
+            evaluation = evaluate(optimizer, self.samples, validate)?;
+            progress.evaluation(steps, &evaluation, optimizer)?;
+        }
+        let summary = Summary { steps, stopped, training: before.training + training, loss: average.value(), evaluation };
+        progress.finish(&summary)?;
+        Ok(summary)
+    }
+
+    /// After how many steps the Hessian should have begun to move.
+    fn first_look(&self) -> usize {
+        (self.schedule.steps / 10).max(100)
     }
 }
 
-/// An exponential average over about the last 20 losses, without a bias to its start.
-#[derive(Default)]
-struct Smooth {
-    sum: f64,
-    weight: f64,
-}
-
-impl Smooth {
-    const KEEP: f64 = 0.95;
-
-    fn add(&mut self, x: f64) -> f64 {
-        self.sum = Self::KEEP * self.sum + (1.0 - Self::KEEP) * x;
-        self.weight = Self::KEEP * self.weight + (1.0 - Self::KEEP);
-        self.value()
-    }
-
-    fn value(&self) -> f64 {
-        self.sum / self.weight
-    }
+/// A warning where no element of the Hessian has left its start by a thousandth: one of the two common failures of IVON.
+fn stuck(optimizer: &dyn Optimizer) -> Option<String> {
+    let s = optimizer.statistics()?;
+    let start = s.hessian_start;
+    let moved = (s.hessian_max - start).max(start - s.hessian_min) / start;
+    (moved < 1e-3).then(|| {
+        format!(
+            "the Hessian h has not left its start, {start:e}: it is {:e} to {:e}. The update is that of plain momentum then, and sigma that of \
+             the start: lower hess_init to the size of the loss's curvature, or beta2, whose average is over 1 / (1 - beta2) steps",
+            s.hessian_min, s.hessian_max
+        )
+    })
 }

@@ -1,6 +1,6 @@
 //! What a run tells while it goes.
 
-use super::Evaluation;
+use super::{Evaluation, Smooth, Summary, Trainer};
 use crate::error::{Error, Result};
 use crate::optimizers::Optimizer;
 use std::io::Write;
@@ -20,16 +20,39 @@ pub struct Report {
     pub loss: f64,
     /// Loss averaged over about the last 20 steps.
     pub smooth: f64,
+    /// What `smooth` is the value of.
+    pub average: Smooth,
     /// Time spent on updates so far.
     pub training: Duration,
     /// Examples (or tokens) a second.
     pub rate: f64,
     /// Time left, as far as one can tell.
     pub remaining: Duration,
+    /// Whether an evaluation of this state follows.
+    pub evaluating: bool,
+}
+
+/// What a run that goes on has behind it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Before {
+    /// Time spent on updates.
+    pub training: Duration,
+    /// The average of the training loss.
+    pub average: Smooth,
+    /// What is not as it was, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Is told of every step and evaluation. What happens between steps happens here: drawing, writing metrics, saving.
 pub trait Progress {
+    /// Before the first step: what the run has behind it, if it goes on.
+    ///
+    /// # Errors
+    /// Whatever keeps the run from starting.
+    fn start(&mut self, _trainer: &Trainer, _optimizer: &dyn Optimizer) -> Result<Before> {
+        Ok(Before::default())
+    }
+
     /// After a step. The optimizer gives `statistics` where they are wanted, and its state. `Break` ends the run here.
     ///
     /// # Errors
@@ -40,7 +63,28 @@ pub trait Progress {
     ///
     /// # Errors
     /// Whatever stops the run.
-    fn evaluation(&mut self, step: usize, evaluation: &Evaluation) -> Result<()>;
+    fn evaluation(&mut self, step: usize, evaluation: &Evaluation, optimizer: &dyn Optimizer) -> Result<()>;
+
+    /// Something that a person should know, after `step` steps.
+    ///
+    /// # Errors
+    /// Whatever stops the run.
+    fn warning(&mut self, _step: usize, _message: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// At the end of a run without an error.
+    ///
+    /// # Errors
+    /// Whatever is left to fail.
+    fn finish(&mut self, _summary: &Summary) -> Result<()> {
+        Ok(())
+    }
+
+    /// When an error ends the run: the same error, with what is known here of how to go on.
+    fn failure(&mut self, error: Error) -> Error {
+        error
+    }
 }
 
 /// Says nothing.
@@ -48,8 +92,59 @@ impl Progress for () {
     fn step(&mut self, _: &Report, _: &dyn Optimizer) -> Result<ControlFlow<()>> {
         Ok(ControlFlow::Continue(()))
     }
-    fn evaluation(&mut self, _: usize, _: &Evaluation) -> Result<()> {
+    fn evaluation(&mut self, _: usize, _: &Evaluation, _: &dyn Optimizer) -> Result<()> {
         Ok(())
+    }
+}
+
+/// Tells another one's.
+impl<P: Progress + ?Sized> Progress for &mut P {
+    fn start(&mut self, trainer: &Trainer, optimizer: &dyn Optimizer) -> Result<Before> {
+        (**self).start(trainer, optimizer)
+    }
+    fn step(&mut self, report: &Report, optimizer: &dyn Optimizer) -> Result<ControlFlow<()>> {
+        (**self).step(report, optimizer)
+    }
+    fn evaluation(&mut self, step: usize, evaluation: &Evaluation, optimizer: &dyn Optimizer) -> Result<()> {
+        (**self).evaluation(step, evaluation, optimizer)
+    }
+    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
+        (**self).warning(step, message)
+    }
+    fn finish(&mut self, summary: &Summary) -> Result<()> {
+        (**self).finish(summary)
+    }
+    fn failure(&mut self, error: Error) -> Error {
+        (**self).failure(error)
+    }
+}
+
+/// Tells both, the first one first. What the run has behind it is what the first one knows.
+impl<A: Progress, B: Progress> Progress for (A, B) {
+    fn start(&mut self, trainer: &Trainer, optimizer: &dyn Optimizer) -> Result<Before> {
+        let before = self.0.start(trainer, optimizer)?;
+        self.1.start(trainer, optimizer)?;
+        Ok(before)
+    }
+    fn step(&mut self, report: &Report, optimizer: &dyn Optimizer) -> Result<ControlFlow<()>> {
+        let (first, second) = (self.0.step(report, optimizer)?, self.1.step(report, optimizer)?);
+        Ok(if first.is_break() { first } else { second })
+    }
+    fn evaluation(&mut self, step: usize, evaluation: &Evaluation, optimizer: &dyn Optimizer) -> Result<()> {
+        self.0.evaluation(step, evaluation, optimizer)?;
+        self.1.evaluation(step, evaluation, optimizer)
+    }
+    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
+        self.0.warning(step, message)?;
+        self.1.warning(step, message)
+    }
+    fn finish(&mut self, summary: &Summary) -> Result<()> {
+        self.0.finish(summary)?;
+        self.1.finish(summary)
+    }
+    fn failure(&mut self, error: Error) -> Error {
+        let error = self.0.failure(error);
+        self.1.failure(error)
     }
 }
 
@@ -89,12 +184,16 @@ impl<W: Write> Progress for Lines<W> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn evaluation(&mut self, step: usize, e: &Evaluation) -> Result<()> {
+    fn evaluation(&mut self, step: usize, e: &Evaluation, _: &dyn Optimizer) -> Result<()> {
         if e.examples == 0 {
             return Ok(());
         }
         let posterior = if e.samples > 0 { format!("  {:.4} over {} samples", e.posterior, e.samples) } else { String::new() };
         writeln!(self.out, "step {step}  validation loss {:.4} at the mean{posterior}", e.mean).map_err(failed)
+    }
+
+    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
+        writeln!(self.out, "step {step}  warning: {message}").map_err(failed)
     }
 }
 

@@ -99,7 +99,7 @@ fn a_run_goes_on_where_it_was_stopped() {
         fn step(&mut self, report: &Report, _: &dyn Optimizer) -> Result<ControlFlow<()>> {
             Ok(if report.step == self.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         }
-        fn evaluation(&mut self, _: usize, _: &Evaluation) -> Result<()> {
+        fn evaluation(&mut self, _: usize, _: &Evaluation, _: &dyn Optimizer) -> Result<()> {
             Ok(())
         }
     }

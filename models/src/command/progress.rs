@@ -91,7 +91,7 @@ impl Progress for Console {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn evaluation(&mut self, step: usize, evaluation: &Evaluation) -> Result<()> {
+    fn evaluation(&mut self, step: usize, evaluation: &Evaluation, _: &dyn Optimizer) -> Result<()> {
         let Evaluation { mean, posterior, samples, .. } = *evaluation;
         let mut text = format!("step {step}  validation loss {mean:.4} at the mean");
         if samples > 0 {

@@ -131,6 +131,8 @@ pub struct Statistics {
     pub hessian_min: f64,
     /// The largest h.
     pub hessian_max: f64,
+    /// Where h started.
+    pub hessian_start: f64,
     /// The mean of sigma.
     pub sigma_mean: f64,
 }
@@ -468,6 +470,7 @@ impl Optimizer for Ivon {
         Some(Statistics {
             hessian_min: chunks.iter().fold(f64::INFINITY, |m, c| m.min(c.0 as f64)),
             hessian_max: chunks.iter().fold(f64::NEG_INFINITY, |m, c| m.max(c.1 as f64)),
+            hessian_start: self.config.hess_init,
             sigma_mean: chunks.iter().map(|c| c.2).sum::<f64>() / count as f64,
         })
     }

@@ -1,0 +1,425 @@
+//! A run folder: everything that a run leaves behind, and everything that it needs to go on.
+//!
+//! ```text
+//! runs/mine/
+//!   config.toml               what the run was told
+//!   metrics.jsonl             a line of figures now and then, each with its step
+//!   events.out.tfevents...    the same for TensorBoard: `tensorboard --logdir runs`
+//!   loss.svg                  the losses as a picture
+//!   checkpoints/              see `ivon_runtime::checkpoint`: the last few and the best
+//!   summary.json              how it ended
+//!   run.lock                  held while a process works on the run
+//! ```
+//!
+//! [`Run`] is a [`Progress`]: a [`Trainer`] tells it of every step. A run that goes on where it was stopped, or starts where there was none:
+//!
+//! ```text
+//! let mut optimizer = Ivon::new(&model, IvonConfig { ess: 6e4, ..IvonConfig::default() }, Settings::default())?;
+//! let run = Run::open("runs/mine", &mut optimizer)?;
+//! trainer.run(&mut optimizer, gradient, validate, &mut (run, Lines::every(100, std::io::stderr())))?;
+//! ```
+
+mod curve;
+mod lock;
+mod metrics;
+mod tensorboard;
+
+use crate::checkpoint::disk::{self, unreadable, unwritable};
+use crate::checkpoint::{Checkpoint, Checkpoints, Notes, Which};
+use crate::error::{Error, Result};
+use crate::optimizers::Optimizer;
+use crate::trainer::{Before, Evaluation, Progress, Report, Stop, Summary, Trainer};
+use curve::Curve;
+use lock::Lock;
+use metrics::Metrics;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tensorboard::Events;
+
+const CONFIG: &str = "config.toml";
+const CHECKPOINTS: &str = "checkpoints";
+const SUMMARY: &str = "summary.json";
+const CURVE: &str = "loss.svg";
+/// The picture is not drawn more often than this.
+const REDRAW: Duration = Duration::from_secs(5);
+
+/// A run folder that this process owns.
+pub struct Run {
+    /// Steps between two checkpoints; 0 for none but the best and the last. 500 by default.
+    pub checkpoint_every: usize,
+    /// How many of the last checkpoints stay, beside the best. 2 by default.
+    pub keep: usize,
+    /// Steps between two lines of metrics. 10 by default.
+    pub metrics_every: usize,
+    /// Ends the run after the step it is in, with a checkpoint.
+    pub stop: Stop,
+    path: PathBuf,
+    _lock: Lock,
+    metrics: Metrics,
+    events: Option<Events>,
+    curve: Curve,
+    drawn: Option<Instant>,
+    config: Map<String, Value>,
+    /// Schedule and batch, steps of the run, and the name in the picture; from `start`.
+    trainer: Map<String, Value>,
+    steps: usize,
+    title: String,
+    before: Before,
+    /// Time and loss as of the last step.
+    training: Duration,
+    average: crate::trainer::Smooth,
+    best: Option<f64>,
+    saved: Option<u32>,
+}
+
+impl Run {
+    /// A new run in a folder, which is made where it is not there.
+    ///
+    /// # Errors
+    /// If it holds a run already, another process works on it, or it cannot be written.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Run> {
+        let path = path.into();
+        std::fs::create_dir_all(&path).map_err(|e| unwritable(&path, &e))?;
+        let lock = Lock::take(&path)?;
+        if holds_a_run(&path) {
+            return Err(Error::file(&path, "holds a run already: resume it, or use another folder"));
+        }
+        let metrics = Metrics::create(&path)?;
+        Ok(Run::with(path, lock, metrics))
+    }
+
+    /// A new run in `parent/name-1`, or the first of that kind that is not there yet.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn numbered(parent: impl AsRef<Path>, name: &str) -> Result<Run> {
+        let parent = parent.as_ref();
+        std::fs::create_dir_all(parent).map_err(|e| unwritable(parent, &e))?;
+        for number in 1u32.. {
+            let path = parent.join(format!("{name}-{number}"));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Run::create(path),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(unwritable(&path, &e)),
+            }
+        }
+        Err(Error::file(parent, format!("holds every number of {name} already")))
+    }
+
+    /// Goes on with a run: brings the optimizer into the state of a checkpoint. Later checkpoints are renamed to `abandoned-..`, and
+    /// later metrics taken out. A run that was ended before its first checkpoint starts again.
+    ///
+    /// # Errors
+    /// If there is no such run or checkpoint, the checkpoint is damaged (then the message names the last good one), of another model or optimizer,
+    /// or another process works on the run.
+    pub fn resume(path: impl Into<PathBuf>, optimizer: &mut dyn Optimizer, which: Which) -> Result<Run> {
+        let path = path.into();
+        if !path.is_dir() {
+            return Err(Error::file(&path, "is not there: give the folder of a run"));
+        }
+        if !holds_a_run(&path) {
+            return Err(Error::file(&path, format!("holds no run: it has neither `{}` nor `{CHECKPOINTS}`", metrics::NAME)));
+        }
+        let lock = Lock::take(&path)?;
+        let store = checkpoints(&path);
+        store.clean()?;
+        if which == Which::Latest && store.steps()?.is_empty() {
+            let metrics = Metrics::resume(&path, 0, |_| {})?;
+            let mut run = Run::with(path, lock, metrics);
+            run.before.warnings.push("the run was ended before its first checkpoint: it starts again".into());
+            return Ok(run);
+        }
+        let checkpoint = store.find(which)?;
+        let changes = checkpoint.restore(optimizer)?;
+        let (step, notes) = (checkpoint.manifest().step, &checkpoint.manifest().notes);
+        store.abandon_after(step)?;
+        let mut curve = Curve::default();
+        let metrics = Metrics::resume(&path, step.into(), |line| {
+            let step = line.get("step").and_then(Value::as_u64).unwrap_or(0);
+            let number = |key| line.get(key).and_then(Value::as_f64);
+            number("smooth").into_iter().for_each(|loss| curve.training(step, loss));
+            number("validation_loss").into_iter().for_each(|loss| curve.validation(step, loss));
+        })?;
+        let warnings = changes.into_iter().map(|change| format!("not as in the checkpoint: {change}")).collect();
+        let before = Before { training: Duration::from_secs_f64(notes.seconds.max(0.0)), average: notes.average, warnings };
+        Ok(Run {
+            curve,
+            config: notes.config.clone(),
+            trainer: notes.trainer.clone(),
+            training: before.training,
+            average: before.average,
+            before,
+            best: store.best_loss()?,
+            saved: Some(step),
+            ..Run::with(path, lock, metrics)
+        })
+    }
+
+    /// Goes on with the run in a folder from its last checkpoint, or starts one where there is none.
+    ///
+    /// # Errors
+    /// Those of [`Run::create`] and [`Run::resume`].
+    pub fn open(path: impl Into<PathBuf>, optimizer: &mut dyn Optimizer) -> Result<Run> {
+        let path = path.into();
+        if holds_a_run(&path) { Run::resume(path, optimizer, Which::Latest) } else { Run::create(path) }
+    }
+
+    fn with(path: PathBuf, lock: Lock, metrics: Metrics) -> Run {
+        Run {
+            checkpoint_every: 500,
+            keep: 2,
+            metrics_every: 10,
+            stop: Stop::new(),
+            path,
+            _lock: lock,
+            metrics,
+            events: None,
+            curve: Curve::default(),
+            drawn: None,
+            config: Map::new(),
+            trainer: Map::new(),
+            steps: 0,
+            title: String::new(),
+            before: Before::default(),
+            training: Duration::ZERO,
+            average: Default::default(),
+            best: None,
+            saved: None,
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The run's checkpoints.
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(self.path.join(CHECKPOINTS), self.keep)
+    }
+
+    /// Writes what the run is told to `config.toml`, and into every checkpoint. Without it, that is what the optimizer and the trainer
+    /// say of themselves.
+    ///
+    /// # Errors
+    /// If it is no table, or cannot be written.
+    pub fn set_config(&mut self, config: &impl Serialize) -> Result<()> {
+        let path = self.path.join(CONFIG);
+        let value = serde_json::to_value(config).map_err(|e| Error::file(&path, e))?;
+        let Value::Object(table) = value else { return Err(Error::file(&path, "is to hold a table of keys and values")) };
+        self.config = table;
+        let text =
+            toml::to_string_pretty(&without_nulls(Value::Object(self.config.clone()))).map_err(|e| Error::file(&path, e))?;
+        disk::replace(&path, text.as_bytes())
+    }
+
+    /// Saves a checkpoint.
+    fn save(&mut self, optimizer: &dyn Optimizer, validation_loss: Option<f64>) -> Result<()> {
+        self.metrics.sync()?;
+        let notes = Notes {
+            config: self.config.clone(),
+            trainer: self.trainer.clone(),
+            validation_loss,
+            seconds: self.training.as_secs_f64(),
+            average: self.average,
+        };
+        let saved = self.checkpoints().save(optimizer, notes)?;
+        self.saved = Some(saved.manifest().step);
+        Ok(())
+    }
+
+    fn draw(&mut self) -> Result<()> {
+        self.drawn = Some(Instant::now());
+        let path = self.path.join(CURVE);
+        let svg = self.curve.svg(&self.title, self.steps as u64);
+        disk::replace(&path, svg.as_bytes())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.events.as_mut().map_or(Ok(()), Events::flush)
+    }
+}
+
+impl Progress for Run {
+    fn start(&mut self, trainer: &Trainer, optimizer: &dyn Optimizer) -> Result<Before> {
+        let step = optimizer.state().step() as usize;
+        let now = json!({"schedule": trainer.schedule, "examples": trainer.examples});
+        let Value::Object(now) = now else { return Ok(Before::default()) };
+        if self.saved.is_some() {
+            let differing = now.iter().filter(|(key, value)| self.trainer.get(*key).is_some_and(|then| then != *value));
+            let text = |(key, value): (&String, &Value)| {
+                format!("not as in the checkpoint: {key} was {} and is {value} now", self.trainer[key])
+            };
+            let warnings: Vec<String> = differing.map(text).collect();
+            self.before.warnings.extend(warnings);
+        }
+        self.trainer = now;
+        self.steps = trainer.schedule.steps;
+        self.title = format!("{}, {}", optimizer.state().layout().model(), optimizer.name());
+        if !self.path.join(CONFIG).exists() {
+            self.set_config(&json!({
+                "model": optimizer.state().layout().model(),
+                "parameters": optimizer.state().layout().elements(),
+                "optimizer": optimizer.name(),
+                "seed": optimizer.state().seed(),
+                "hyperparameters": optimizer.hyperparameters(),
+                "trainer": trainer,
+            }))?;
+        }
+        self.events = Some(Events::create(&self.path, step)?);
+        Ok(std::mem::take(&mut self.before))
+    }
+
+    fn step(&mut self, r: &Report, optimizer: &dyn Optimizer) -> Result<ControlFlow<()>> {
+        (self.training, self.average) = (r.training, r.average);
+        let last = r.step == r.steps;
+        if r.step.is_multiple_of(self.metrics_every.max(1)) || r.step == 1 || last {
+            let s = optimizer.statistics();
+            let (min, max, sigma) = (s.map(|s| s.hessian_min), s.map(|s| s.hessian_max), s.map(|s| s.sigma_mean));
+            let mut line = json!({
+                "step": r.step, "loss": r.loss, "smooth": r.smooth, "lr": r.lr, "seconds": r.training.as_secs_f64(), "rate": r.rate,
+            });
+            if s.is_some() {
+                (line["hessian_min"], line["hessian_max"], line["sigma_mean"]) = (json!(min), json!(max), json!(sigma));
+            }
+            self.metrics.add(&line)?;
+            self.curve.training(r.step as u64, r.smooth);
+            if let Some(events) = &mut self.events {
+                let scalars = [
+                    ("loss/training", Some(r.loss)),
+                    ("loss/training_smoothed", Some(r.smooth)),
+                    ("learning_rate", Some(r.lr)),
+                    ("examples_per_second", Some(r.rate)),
+                    ("posterior/hessian_min", min),
+                    ("posterior/hessian_max", max),
+                    ("posterior/sigma_mean", sigma),
+                ];
+                events.scalars(r.step, &scalars)?;
+            }
+            if self.drawn.is_none_or(|at| at.elapsed() >= REDRAW) {
+                self.draw()?;
+                self.flush()?;
+            }
+        }
+        let stop = self.stop.requested() && !last;
+        let due = self.checkpoint_every > 0 && r.step.is_multiple_of(self.checkpoint_every);
+        // Where an evaluation follows, the checkpoint is to have its result.
+        if stop || due && !r.evaluating {
+            self.save(optimizer, None)?;
+        }
+        Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn evaluation(&mut self, step: usize, e: &Evaluation, optimizer: &dyn Optimizer) -> Result<()> {
+        let validation_loss = (e.examples > 0).then_some(e.mean);
+        if let Some(loss) = validation_loss {
+            let posterior = (e.samples > 0).then_some(e.posterior);
+            let mut line = json!({"step": step, "validation_loss": loss, "examples": e.examples});
+            if posterior.is_some() {
+                (line["validation_loss_posterior"], line["samples"]) = (json!(posterior), json!(e.samples));
+            }
+            self.metrics.add(&line)?;
+            self.curve.validation(step as u64, loss);
+            if let Some(events) = &mut self.events {
+                events.scalars(step, &[("loss/validation", Some(loss)), ("loss/validation_posterior", posterior)])?;
+            }
+            self.draw()?;
+            self.flush()?;
+        }
+        let better = validation_loss.is_some_and(|loss| self.best.is_none_or(|best| loss < best));
+        if better {
+            self.best = validation_loss;
+        }
+        let due = self.checkpoint_every > 0 && step.is_multiple_of(self.checkpoint_every);
+        if better || due || step == self.steps {
+            self.save(optimizer, validation_loss)?;
+        }
+        Ok(())
+    }
+
+    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
+        self.metrics.add(&json!({"step": step, "warning": message}))
+    }
+
+    fn finish(&mut self, summary: &Summary) -> Result<()> {
+        let Evaluation { mean, posterior, samples, examples } = summary.evaluation;
+        let checkpoint = self.saved.map(|step| self.checkpoints().path(step));
+        let json = json!({
+            "steps": summary.steps, "stopped": summary.stopped, "seconds": summary.training.as_secs_f64(), "loss": summary.loss,
+            "validation_loss": mean, "validation_loss_posterior": (samples > 0).then_some(posterior), "samples": samples,
+            "examples": examples, "checkpoint": checkpoint,
+        });
+        self.draw()?;
+        self.flush()?;
+        disk::replace(&self.path.join(SUMMARY), format!("{json:#}\n").as_bytes())
+    }
+
+    fn failure(&mut self, error: Error) -> Error {
+        let advice = match self.saved {
+            Some(step) => {
+                format!("; the last checkpoint is {} (step {step}): resume from there", self.checkpoints().path(step).display())
+            }
+            None => "; there is no checkpoint yet".into(),
+        };
+        let error = match error {
+            Error::Value { at, message } => Error::Value { at, message: message + &advice },
+            Error::File { path, message } => Error::File { path, message: message + &advice },
+            other => other,
+        };
+        // The error that ended the run is what matters now, whether this can be written or not.
+        let _ = disk::replace(&self.path.join(SUMMARY), format!("{:#}\n", json!({"error": error.to_string()})).as_bytes());
+        let _ = self.flush();
+        error
+    }
+}
+
+/// The checkpoints of a run in a folder, to be read.
+pub fn checkpoints(run: impl AsRef<Path>) -> Checkpoints {
+    Checkpoints::new(run.as_ref().join(CHECKPOINTS), usize::MAX)
+}
+
+/// A checkpoint of a run, or the one that `path` itself is.
+///
+/// # Errors
+/// If there is none, or it is damaged; then the message names the last good one.
+pub fn checkpoint(path: impl AsRef<Path>, which: Which) -> Result<Checkpoint> {
+    let path = path.as_ref();
+    if path.join("manifest.json").exists() {
+        return Checkpoint::open(path);
+    }
+    if !path.is_dir() {
+        return Err(Error::file(path, "is not there: give the folder of a run, or of one of its checkpoints"));
+    }
+    checkpoints(path).find(which)
+}
+
+/// Reads a configuration file, or the `config.toml` of a run folder.
+///
+/// # Errors
+/// If it cannot be read, is not TOML, or has other keys than `C` has: the line, and what is expected.
+pub fn read_config<C: DeserializeOwned>(path: impl AsRef<Path>) -> Result<C> {
+    let path = path.as_ref();
+    let file = if path.is_dir() { path.join(CONFIG) } else { path.to_path_buf() };
+    let text = std::fs::read_to_string(&file).map_err(|e| unreadable(&file, &e))?;
+    toml::from_str(&text).map_err(|e| Error::file(&file, e))
+}
+
+fn holds_a_run(path: &Path) -> bool {
+    path.join(metrics::NAME).exists() || path.join(CHECKPOINTS).exists()
+}
+
+/// TOML has no null: what is not there is not written. It has no integers above 2⁶³ either: those become text.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            Value::Object(map.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, without_nulls(v))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().filter(|v| !v.is_null()).map(without_nulls).collect()),
+        Value::Number(n) if n.as_u64().is_some_and(|n| i64::try_from(n).is_err()) => Value::String(n.to_string()),
+        other => other,
+    }
+}

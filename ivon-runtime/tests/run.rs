@@ -1,0 +1,301 @@
+//! A run folder: what it holds, how it goes on, who may use it, and what stays when training fails.
+
+use ivon_runtime::checkpoint::Which;
+use ivon_runtime::layers::Linear;
+use ivon_runtime::ops::{gelu, mse};
+use ivon_runtime::prelude::*;
+use ivon_runtime::run;
+use ivon_runtime::trainer::{At, Lines, Progress, Report, Summary};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+#[variational]
+pub struct Network<const WIDTH: usize> {
+    up: Linear<2, WIDTH>,
+    down: Linear<WIDTH, 1>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Network<WIDTH> {
+    pub fn forward<B>(&self, x: Tensor<B, 2>) -> Tensor<B, 1> {
+        self.down.forward(gelu(self.up.forward(x)))
+    }
+
+    pub fn loss<B>(&self, x: Tensor<B, 2>, y: Tensor<B, 1>) -> Tensor {
+        mse(self.forward(x), y)
+    }
+}
+
+/// Eight examples from number `first` on: y = x0 · x1.
+fn examples(first: usize) -> (Tensor, Tensor) {
+    let x: Vec<f32> = (0..16).map(|i| ((first * 16 + i) as f32 * 1.37).sin()).collect();
+    let y: Vec<f32> = x.chunks(2).map(|x| x[0] * x[1]).collect();
+    (Tensor::from_slice(&x, [8, 2]).unwrap(), Tensor::from_slice(&y, [8, 1]).unwrap())
+}
+
+fn ivon(model: &Network) -> Ivon {
+    let config = IvonConfig { ess: 1e3, beta2: 0.99, hess_init: 0.5, ..IvonConfig::default() };
+    Ivon::new(model, config, Settings { seed: 4, ..Settings::default() }).unwrap()
+}
+
+fn trainer() -> Trainer {
+    Trainer { evaluate_every: 25, samples: 2, examples: 8, ..Trainer::new(Schedule::cosine(0.5, 0.0, 5, 100)) }
+}
+
+fn train(model: &Network, optimizer: &mut dyn Optimizer, trainer: &Trainer, progress: &mut dyn Progress) -> Result<Summary> {
+    let gradient = |cx: &Context, at: At| {
+        let (x, y) = examples(at.step);
+        model.loss_gradient(cx, &x, &y)
+    };
+    let validate = |cx: &Context| {
+        let (x, y) = examples(5000);
+        let found = model.forward(cx, &x)?.to_f64();
+        Ok(found.iter().zip(y.to_f64()).map(|(a, b)| -0.5 * (a - b).powi(2)).collect())
+    };
+    trainer.run(optimizer, gradient, validate, progress)
+}
+
+fn every(steps: usize, mut run: Run) -> Run {
+    run.checkpoint_every = steps;
+    run
+}
+
+fn bits(optimizer: &dyn Optimizer) -> Vec<u32> {
+    optimizer.state().buffers().flat_map(|(_, values)| values.iter().map(|x| x.to_bits())).collect()
+}
+
+/// Asks a run to stop after a step.
+struct StopAfter(usize, ivon_runtime::trainer::Stop);
+
+impl Progress for StopAfter {
+    fn step(&mut self, report: &Report, _: &dyn Optimizer) -> Result<ControlFlow<()>> {
+        if report.step == self.0 {
+            self.1.request();
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+    fn evaluation(&mut self, _: usize, _: &ivon_runtime::trainer::Evaluation, _: &dyn Optimizer) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines of `metrics.jsonl` without what depends on the clock.
+fn metrics(path: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().retain(|key, _| key != "seconds" && key != "rate");
+        line
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn a_run_leaves_its_whole_story_behind() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("deep/run");
+    let model = Network::build(16).unwrap();
+    let mut optimizer = ivon(&model);
+    let mut run = every(40, Run::create(&path).unwrap());
+    let summary = train(&model, &mut optimizer, &trainer(), &mut run).unwrap();
+
+    let config: toml::Table = run::read_config(&path).unwrap();
+    assert_eq!(config["model"].as_str(), Some("Network"));
+    assert_eq!(config["hyperparameters"]["ess"].as_float(), Some(1e3));
+    assert_eq!(config["trainer"]["schedule"]["steps"].as_integer(), Some(100));
+
+    let lines = metrics(&path);
+    let steps: Vec<u64> = lines.iter().filter(|l| l.get("loss").is_some()).map(|l| l["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]);
+    let evaluated: Vec<u64> =
+        lines.iter().filter(|l| l.get("validation_loss").is_some()).map(|l| l["step"].as_u64().unwrap()).collect();
+    assert_eq!(evaluated, [25, 50, 75, 100]);
+
+    let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path.join("summary.json")).unwrap()).unwrap();
+    assert_eq!((json["steps"].as_u64(), json["validation_loss"].as_f64()), (Some(100), Some(summary.evaluation.mean)));
+    let svg = std::fs::read_to_string(path.join("loss.svg")).unwrap();
+    assert!(svg.contains("Network, ivon") && svg.contains("validation"), "{svg}");
+    let last = run::checkpoint(&path, Which::Latest).unwrap();
+    assert_eq!((last.manifest().step, last.manifest().notes.validation_loss), (100, Some(summary.evaluation.mean)));
+    let best = run::checkpoint(&path, Which::Best).unwrap();
+    let losses = lines.iter().filter_map(|l| l["validation_loss"].as_f64());
+    assert_eq!(best.manifest().notes.validation_loss, losses.min_by(f64::total_cmp));
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    let mut straight = ivon(&model);
+    let whole =
+        train(&model, &mut straight, &trainer(), &mut every(30, Run::create(root.path().join("straight")).unwrap())).unwrap();
+    for at in [1, 25, 30, 31, 99] {
+        let path = root.path().join(format!("stopped-{at}"));
+        let mut stopped = ivon(&model);
+        let run = every(30, Run::open(&path, &mut stopped).unwrap());
+        let stop = run.stop.clone();
+        let summary = train(&model, &mut stopped, &trainer(), &mut (StopAfter(at, stop), run)).unwrap();
+        assert_eq!((summary.steps, summary.stopped, summary.evaluation.examples), (at, true, 0));
+
+        let mut resumed = ivon(&model);
+        let run = every(30, Run::open(&path, &mut resumed).unwrap());
+        let summary = train(&model, &mut resumed, &trainer(), &mut (run, ())).unwrap();
+        assert!(bits(&resumed) == bits(&straight), "after a stop at step {at}");
+        assert_eq!((summary.loss, summary.evaluation), (whole.loss, whole.evaluation));
+        // An evaluation that was due when the run was stopped is the only thing missing.
+        let expected: Vec<_> =
+            metrics(&root.path().join("straight")).into_iter().filter(|l| at != 25 || l["step"] != 25).collect();
+        let found: Vec<_> = metrics(&path).into_iter().filter(|l| at != 25 || l["step"] != 25).collect();
+        let extra = |l: &serde_json::Value| l.get("loss").is_some() && l["step"].as_u64() == Some(at as u64);
+        assert_eq!(
+            found.iter().filter(|l| !extra(l)).collect::<Vec<_>>(),
+            expected.iter().filter(|l| !extra(l)).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn what_is_not_as_in_the_checkpoint_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    train(&model, &mut ivon(&model), &trainer(), &mut Run::create(root.path()).unwrap()).unwrap();
+    let config = IvonConfig { ess: 2e3, beta2: 0.99, hess_init: 0.5, ..IvonConfig::default() };
+    let mut other = Ivon::new(&model, config, Settings::default()).unwrap();
+    let run = Run::open(root.path(), &mut other).unwrap();
+    let longer = Trainer { schedule: Schedule::cosine(0.5, 0.0, 5, 110), ..trainer() };
+    let mut text = vec![];
+    train(&model, &mut other, &longer, &mut (run, Lines::every(1000, &mut text))).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    for part in ["ess was 1000.0 and is 2000.0 now", "schedule was", "\"steps\":110"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(metrics(root.path()).iter().any(|l| l["warning"].as_str().is_some_and(|w| w.contains("ess was"))));
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    let first = Run::create(root.path()).unwrap();
+    for second in [Run::create(root.path()), Run::open(root.path(), &mut ivon(&model))] {
+        let message = second.err().unwrap().to_string();
+        assert!(message.contains(&format!("process {} works on this run already", std::process::id())), "{message}");
+    }
+    drop(first);
+    Run::open(root.path(), &mut ivon(&model)).unwrap();
+}
+
+#[test]
+fn a_folder_takes_one_run_and_a_run_needs_its_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    drop(Run::create(root.path()).unwrap());
+    assert!(Run::create(root.path()).err().unwrap().to_string().contains("holds a run already"));
+    let names: Vec<_> = (0..2).map(|_| Run::numbered(root.path().join("runs"), "mlp").unwrap().path().to_path_buf()).collect();
+    assert_eq!(names, [1, 2].map(|n| root.path().join(format!("runs/mlp-{n}"))));
+    let resume = |path: &Path| Run::resume(path, &mut ivon(&model), Which::Latest).err().unwrap().to_string();
+    assert!(resume(&root.path().join("nowhere")).contains("is not there"));
+    assert!(resume(&root.path().join("runs")).contains("holds no run"));
+    std::fs::write(root.path().join("file"), "").unwrap();
+    assert!(Run::create(root.path().join("file")).is_err());
+}
+
+#[test]
+fn a_damaged_checkpoint_stops_the_resumption_and_the_one_before_is_used_if_asked() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    let mut run = every(20, Run::create(root.path()).unwrap());
+    run.keep = 9;
+    train(&model, &mut ivon(&model), &trainer(), &mut run).unwrap();
+    drop(run);
+    let mean = run::checkpoints(root.path()).path(100).join("mean.safetensors");
+    let bytes = std::fs::read(&mean).unwrap();
+    std::fs::write(&mean, &bytes[..bytes.len() - 7]).unwrap();
+    let message = Run::open(root.path(), &mut ivon(&model)).err().unwrap().to_string();
+    assert!(message.contains("it was cut short") && message.contains("step-00000080 (step 80)"), "{message}");
+
+    let mut optimizer = ivon(&model);
+    let mut run = Run::resume(root.path(), &mut optimizer, Which::LastGood).unwrap();
+    assert_eq!(optimizer.state().step(), 80);
+    train(&model, &mut optimizer, &trainer(), &mut run).unwrap();
+    assert_eq!(run::checkpoint(root.path(), Which::Latest).unwrap().manifest().step, 100);
+    assert!(root.path().join("checkpoints/abandoned-00000100").is_dir());
+}
+
+#[test]
+fn divergence_is_named_and_the_last_checkpoint_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    let mut optimizer = ivon(&model);
+    let mut run = every(10, Run::create(root.path()).unwrap());
+    let gradient = |cx: &Context, at: At| {
+        let (x, y) = examples(at.step);
+        let loss = model.loss_gradient(cx, &x, &y)?;
+        Ok(if at.step == 34 { f64::INFINITY } else { loss })
+    };
+    let error = trainer().run(&mut optimizer, gradient, |_| Ok(vec![]), &mut run).unwrap_err().to_string();
+    for part in
+        ["step 35", "the loss is inf", "furthest out is", ".weight`", "lower the learning rate", "step-00000030 (step 30)"]
+    {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    drop(run);
+    assert!(std::fs::read_to_string(root.path().join("summary.json")).unwrap().contains("the loss is inf"));
+    let mut again = ivon(&model);
+    drop(Run::open(root.path(), &mut again).unwrap());
+    assert_eq!(again.state().step(), 30);
+}
+
+#[test]
+fn a_hessian_that_never_leaves_its_start_is_told() {
+    let text = |beta2: f64| {
+        let model = Network::build(16).unwrap();
+        let config = IvonConfig { ess: 1e3, beta2, hess_init: 0.5, ..IvonConfig::default() };
+        let mut optimizer = Ivon::new(&model, config, Settings::default()).unwrap();
+        let mut text = vec![];
+        train(&model, &mut optimizer, &trainer(), &mut Lines::every(1000, &mut text)).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    assert!(text(0.9999999).contains("step 100  warning: the Hessian h has not left its start, 5e-1"));
+    assert!(!text(0.99).contains("warning"));
+}
+
+/// Needs a Python with the packages tensorboard and safetensors:
+/// `IVON_PYTHON=python3 cargo test -p ivon-runtime --test run -- --ignored`
+#[test]
+#[ignore = "needs Python with tensorboard and safetensors"]
+fn the_real_programs_open_what_a_run_leaves_behind() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    let mut optimizer = ivon(&model);
+    // Stopped and resumed, so that there are two event files.
+    let run = every(30, Run::create(root.path()).unwrap());
+    let stop = run.stop.clone();
+    train(&model, &mut optimizer, &trainer(), &mut (StopAfter(45, stop), run)).unwrap();
+    let mut resumed = ivon(&model);
+    let run = Run::open(root.path(), &mut resumed).unwrap();
+    train(&model, &mut resumed, &trainer(), &mut (run, ())).unwrap();
+    let script = r#"
+import json, pathlib, sys, tomllib, xml.dom.minidom
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from safetensors.numpy import load_file
+run = pathlib.Path(sys.argv[1])
+lines = [json.loads(line) for line in open(run / "metrics.jsonl")]
+events = EventAccumulator(str(run)); events.Reload()
+for tag, key in [("loss/training", "loss"), ("loss/validation", "validation_loss"), ("posterior/sigma_mean", "sigma_mean")]:
+    there = [(e.step, e.value) for e in events.Scalars(tag)]
+    ours = [(l["step"], l[key]) for l in lines if key in l]
+    assert [s for s, _ in there] == [s for s, _ in ours], (tag, there, ours)
+    assert all(abs(a - b) < 1e-6 * (1 + abs(b)) for (_, a), (_, b) in zip(there, ours)), tag
+assert tomllib.load(open(run / "config.toml", "rb"))["trainer"]["schedule"]["lr"] == 0.5
+checkpoint = sorted((run / "checkpoints").iterdir())[-1]
+manifest = json.load(open(checkpoint / "manifest.json"))
+for file in manifest["files"]:
+    tensors = load_file(checkpoint / file["name"])
+    assert {n: list(t.shape) for n, t in tensors.items()} == {p["name"]: p["shape"] for p in manifest["parameters"]}
+xml.dom.minidom.parse(str(run / "loss.svg"))
+"#;
+    let python = std::env::var("IVON_PYTHON").unwrap_or("python3".into());
+    let output = std::process::Command::new(python).args(["-c", script]).arg(root.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
