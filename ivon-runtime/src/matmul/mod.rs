@@ -13,6 +13,7 @@ mod team;
 mod tests;
 
 use crate::dtype::Real;
+use rayon::prelude::*;
 
 /// How a product of f32 matrices is computed; sums are f32 in any case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,6 +24,17 @@ pub enum Precision {
     /// Operands rounded to bf16 (to the nearest, ties to even): twice as fast where the processor has AVX512-BF16, with a relative
     /// error of about 0.2 %; as [`Precision::F32`] elsewhere, and for f64.
     Bf16,
+}
+
+/// What a product is added to.
+#[derive(Clone, Copy, Debug)]
+pub enum Onto<'a, E> {
+    /// Nothing: the old content of C is not read.
+    Nothing,
+    /// The old content of C.
+    Content,
+    /// One row, for every row of C, whose old content is not read: a bias.
+    Row(&'a [E]),
 }
 
 /// A view of a matrix in a slice: element (i, j) is `data[i * row_stride + j * column_stride]`.
@@ -86,6 +98,14 @@ pub fn multiply<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: us
 /// # Panics
 /// As [`multiply`].
 pub fn multiply_as<E: Real>(precision: Precision, a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+    multiply_onto(precision, a, b, if accumulate { Onto::Content } else { Onto::Nothing }, c, row_stride);
+}
+
+/// C = `onto` + A B, with the sum of the products computed first.
+///
+/// # Panics
+/// As [`multiply`]; and if a row to add is not as long as those of C.
+pub fn multiply_onto<E: Real>(precision: Precision, a: Matrix<E>, b: Matrix<E>, onto: Onto<E>, c: &mut [E], row_stride: usize) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert_eq!(k, b.rows, "A has as many columns as B has rows");
     assert!(a.is_in_bounds(), "A {m} x {k} exceeds its {} elements", a.data.len());
@@ -96,20 +116,25 @@ pub fn multiply_as<E: Real>(precision: Precision, a: Matrix<E>, b: Matrix<E>, c:
         "C {m} x {n} exceeds its {} elements",
         c.len()
     );
+    if let Onto::Row(row) = onto {
+        assert_eq!(row.len(), n, "a row to add is as long as those of C");
+    }
     if m == 0 || n == 0 {
         return;
     }
-    if k == 0 {
-        if !accumulate {
-            c.chunks_mut(row_stride.max(1)).take(m).for_each(|row| row[..n].fill(E::default()));
-        }
-        return;
-    }
     #[cfg(target_arch = "x86_64")]
-    if avx512::multiply(precision, a, b, c, row_stride, accumulate) {
+    if k > 0 && avx512::multiply(precision, a, b, onto, c, row_stride) {
         return;
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = precision;
-    library::multiply(a, b, c, row_stride, accumulate);
+    let rows = c.par_chunks_mut(row_stride.max(n)).take(m);
+    match onto {
+        Onto::Nothing if k == 0 => rows.for_each(|c| c[..n].fill(E::default())),
+        Onto::Row(row) => rows.for_each(|c| c[..n].copy_from_slice(row)),
+        _ => {}
+    }
+    if k > 0 {
+        library::multiply(a, b, c, row_stride, !matches!(onto, Onto::Nothing));
+    }
 }

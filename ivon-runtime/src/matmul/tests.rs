@@ -114,6 +114,27 @@ fn a_product_in_bf16_is_the_sum_of_products_of_rounded_operands() {
     agrees_with_the_definition::<f32>(rounding, 2.0f64.powi(-7));
 }
 
+/// The same bits as in a C that holds the row in each of its rows; what lies between the rows of C is left alone.
+#[test]
+fn a_row_is_added_to_every_row() {
+    fn check<E: Real>(precision: Precision) {
+        for &(m, n, k) in SHAPES.iter().chain(&[(7, 9, 0), (530, 500, 8200)]) {
+            let (a, b, row) = (numbers::<E>(m * k, 1), numbers::<E>(k * n, 2), numbers::<E>(n, 3));
+            let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+            let mut expected = vec![E::of(7.0); m * (n + 3)];
+            let mut found = expected.clone();
+            expected.chunks_mut(n + 3).for_each(|c| c[..n].copy_from_slice(&row));
+            multiply_as(precision, a, b, &mut expected, n + 3, true);
+            multiply_onto(precision, a, b, Onto::Row(&row), &mut found, n + 3);
+            let bits = |c: &[E]| c.iter().map(|x| x.to_f64().to_bits()).collect::<Vec<_>>();
+            assert!(bits(&expected) == bits(&found), "{m} x {n} x {k}");
+        }
+    }
+    check::<f32>(Precision::F32);
+    check::<f32>(Precision::Bf16);
+    check::<f64>(Precision::F32);
+}
+
 /// More rows than a shared block of A holds, more columns than a task takes, every layout of views inside of larger matrices.
 #[test]
 fn parts_of_larger_matrices_are_multiplied_in_blocks() {

@@ -1,6 +1,6 @@
 //! The two operations that adjoints are made of.
 
-use super::parallel::{CHUNK, pieces, rows_a_task};
+use super::parallel::{CHUNK, pieces};
 use crate::{Context, DType, Element, Error, Real, Result, Tensor, versions};
 
 /// A copy of a tensor in memory of its own.
@@ -42,12 +42,6 @@ pub fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
 
 pub(crate) fn copy_slice<E: Element>(x: &[E], y: &mut [E]) {
     pieces(y, CHUNK, |i, y| y.copy_from_slice(&x[i * CHUNK..][..y.len()]));
-}
-
-/// Writes `row` into every row of `y`.
-pub(crate) fn repeat_slice<E: Element>(row: &[E], y: &mut [E]) {
-    let rows = rows_a_task(row.len());
-    pieces(y, rows * row.len().max(1), |_, y| y.chunks_exact_mut(row.len()).for_each(|y| y.copy_from_slice(row)));
 }
 
 pub(crate) fn add_slice<E: Real>(x: &[E], y: &mut [E]) {

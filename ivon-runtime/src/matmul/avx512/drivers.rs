@@ -1,11 +1,11 @@
 //! Loops over blocks: which panels are packed when, and which thread multiplies them.
 
-use super::kernel::{Kernel, MR, NR, Range, Tile, columns};
+use super::kernel::{Kernel, MR, NR, Old, Range, Tile, columns};
 use super::pack::Operand;
 use crate::matmul::scratch::{self, Buffer};
 use crate::matmul::team::{run_stages, threads_for};
 
-/// C (+)= A B for A `[m, k]`, B `[k, n]` and C `[m, n]`, row-major with `row_stride`.
+/// C = old + A B for A `[m, k]`, B `[k, n]` and C `[m, n]`, row-major with `row_stride`.
 #[derive(Clone, Copy)]
 pub(crate) struct Product<A, B> {
     pub m: usize,
@@ -17,7 +17,8 @@ pub(crate) struct Product<A, B> {
     pub b: B,
     pub c: Shared,
     pub row_stride: usize,
-    pub accumulate: bool,
+    /// One row or as many as C has, of as many columns: C itself, or memory that nobody writes.
+    pub old: Old,
 }
 
 /// Memory that tasks of one stage write to, each in a place of its own, and those of a later stage read or write again.
@@ -39,7 +40,7 @@ struct Panels {
     b: *const f32,
     c: *mut f32,
     row_stride: usize,
-    add: bool,
+    old: Old,
 }
 
 impl<A: Operand, B: Operand> Product<A, B> {
@@ -113,13 +114,14 @@ impl<A: Operand, B: Operand> Product<A, B> {
                         // The columns of C are this task's alone in this stage.
                         unsafe {
                             KN::pack::<B, NR>(self.b, b.as_mut_ptr(), at, Range { start, count: slice.count });
+                            let c = self.c.at(rows.start * self.row_stride + at.start);
                             let panels = Panels {
                                 lanes: slice.count.div_ceil(KN::K),
                                 a: buffer(i).wrapping_add(slice_at(rows, slice)),
                                 b: b.as_ptr(),
-                                c: self.c.at(rows.start * self.row_stride + at.start),
+                                c,
                                 row_stride: self.row_stride,
-                                add: self.accumulate || start > 0,
+                                old: self.old_or_sum(start, rows.start, at.start, c),
                             };
                             panels.multiply::<KN>(rows.count, at.count);
                         }
@@ -136,6 +138,11 @@ impl<A: Operand, B: Operand> Product<A, B> {
                 },
             );
         });
+    }
+
+    /// What a product of steps from `step` on is added to: `old`, and later the sum so far, which is in C.
+    fn old_or_sum(&self, step: usize, row: usize, column: usize, c: *const f32) -> Old {
+        if step > 0 { Old { start: c, row_stride: self.row_stride } } else { self.old.at(row, column) }
     }
 
     /// Columns of B that a task packs: such that the last thread ends soonest.
@@ -175,13 +182,14 @@ impl<A: Operand, B: Operand> Product<A, B> {
                         // this task's alone.
                         unsafe {
                             KN::pack::<A, MR>(self.a, a.as_mut_ptr(), rows, steps);
+                            let c = self.c.at(rows.start * self.row_stride);
                             let panels = Panels {
                                 lanes: steps.count.div_ceil(KN::K),
                                 a: a.as_ptr(),
                                 b: panels.at(width * (steps.start / KN::K)),
-                                c: self.c.at(rows.start * self.row_stride),
+                                c,
                                 row_stride: self.row_stride,
-                                add: self.accumulate || steps.start > 0,
+                                old: self.old_or_sum(steps.start, rows.start, 0, c),
                             };
                             panels.multiply::<KN>(rows.count, n);
                         }
@@ -217,13 +225,14 @@ impl<A: Operand, B: Operand> Product<A, B> {
                             unsafe {
                                 KN::pack::<A, MR>(self.a, a.as_mut_ptr(), Range { start: 0, count: m }, steps);
                                 KN::pack::<B, NR>(self.b, b.as_mut_ptr(), Range { start: 0, count: n }, steps);
+                                let c = partial.at(task * m * width);
                                 let panels = Panels {
                                     lanes: steps.count.div_ceil(KN::K),
                                     a: a.as_ptr(),
                                     b: b.as_ptr(),
-                                    c: partial.at(task * m * width),
+                                    c,
                                     row_stride: width,
-                                    add: block.start > 0,
+                                    old: if block.start > 0 { Old { start: c, row_stride: width } } else { Old::NONE },
                                 };
                                 panels.multiply::<KN>(m, n);
                             }
@@ -234,10 +243,15 @@ impl<A: Operand, B: Operand> Product<A, B> {
             let add_up = |row: usize| {
                 // SAFETY: the row of C is this task's alone; the partial sums were written in the stage before.
                 let c = unsafe { std::slice::from_raw_parts_mut(self.c.at(row * self.row_stride), n) };
+                let old = self.old.at(row, 0).start;
+                if !old.is_null() && old != c.as_ptr() {
+                    // SAFETY: what is not C is memory that nobody writes.
+                    c.copy_from_slice(unsafe { std::slice::from_raw_parts(old, n) });
+                }
                 for task in 0..slices {
                     // SAFETY: as above.
                     let sum = unsafe { std::slice::from_raw_parts(partial.at((task * m + row) * width), n) };
-                    if task == 0 && !self.accumulate {
+                    if task == 0 && old.is_null() {
                         c.copy_from_slice(sum);
                     } else {
                         c.iter_mut().zip(sum).for_each(|(c, s)| *c += s);
@@ -251,7 +265,7 @@ impl<A: Operand, B: Operand> Product<A, B> {
 }
 
 impl Panels {
-    /// C (+)= A B for packed blocks of `m` rows and `n` columns. A panel of B stays in the first-level cache while the panels of
+    /// C = old + A B for packed blocks of `m` rows and `n` columns. A panel of B stays in the first-level cache while the panels of
     /// A, 288 rows at a time, come from the second-level one.
     ///
     /// # Safety
@@ -268,7 +282,7 @@ impl Panels {
                         c: self.c.wrapping_add(i * self.row_stride + j),
                         row_stride: self.row_stride,
                         columns: columns(n - j),
-                        add: self.add,
+                        old: self.old.at(i, j),
                     };
                     // SAFETY: panel `i / MR` of A and `j / NR` of B, of `lanes` each; rows and columns below m and n of C.
                     unsafe { KN::tile(MR.min(m - i), tile) };

@@ -33,7 +33,7 @@ pub(crate) trait Kernel {
     /// # Safety
     /// As [`Operand::pack`]; the machine has the features.
     unsafe fn pack<O: Operand, const W: usize>(operand: O, panels: *mut f32, at: Range, k: Range);
-    /// C (+)= A B for `rows` of a tile.
+    /// C = old + A B for `rows` of a tile.
     ///
     /// # Safety
     /// What [`Tile`] promises, for so many rows, `1..=MR`; the machine has the features.
@@ -62,8 +62,30 @@ pub(crate) struct Tile {
     pub row_stride: usize,
     /// Which columns of C exist.
     pub columns: [__mmask16; NV],
-    /// Whether to add to C; else its old content is not read.
-    pub add: bool,
+    /// What to add: the elements of `columns` can be read there, in every row.
+    pub old: Old,
+}
+
+/// What a product is added to: row `i` begins at `start + i * row_stride`; zeros where `start` is null.
+#[derive(Clone, Copy)]
+pub(crate) struct Old {
+    pub start: *const f32,
+    pub row_stride: usize,
+}
+
+// SAFETY: a place to read from; what may be read when is said where it is made.
+unsafe impl Sync for Old {}
+
+impl Old {
+    pub const NONE: Old = Old { start: std::ptr::null(), row_stride: 0 };
+
+    /// What is to be added from this row and column on.
+    pub fn at(self, row: usize, column: usize) -> Old {
+        match self.start.is_null() {
+            true => self,
+            false => Old { start: self.start.wrapping_add(row * self.row_stride + column), ..self },
+        }
+    }
 }
 
 /// The first `n` of 16 lanes.
@@ -115,7 +137,8 @@ macro_rules! microkernel {
                 for (row, sums) in sums.iter().enumerate() {
                     for (j, &sum) in sums.iter().enumerate() {
                         let c = t.c.wrapping_add(row * t.row_stride + 16 * j);
-                        let old = if t.add { _mm512_maskz_loadu_ps(t.columns[j], c) } else { _mm512_setzero_ps() };
+                        let old = t.old.at(row, 16 * j).start;
+                        let old = if old.is_null() { _mm512_setzero_ps() } else { _mm512_maskz_loadu_ps(t.columns[j], old) };
                         _mm512_mask_storeu_ps(c, t.columns[j], _mm512_add_ps(old, sum));
                     }
                 }

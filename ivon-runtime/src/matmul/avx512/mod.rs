@@ -15,10 +15,10 @@ mod kernel;
 mod pack;
 
 use drivers::{Product, Shared};
-use kernel::{Bf16, F32};
+use kernel::{Bf16, F32, Old};
 use pack::View;
 
-use super::{Matrix, Precision};
+use super::{Matrix, Onto, Precision};
 use crate::dtype::{DType, Real};
 use crate::simd::{Level, level};
 
@@ -32,15 +32,15 @@ pub(crate) fn has_bf16() -> bool {
     is_available() && is_x86_feature_detected!("avx512bf16")
 }
 
-/// C (+)= A B if these are matrices for these kernels (f32, contiguous along one axis, not a vector); else false, and nothing was done. Shapes
-/// and bounds were checked by [`multiply_as`](super::multiply_as); no dimension is zero.
+/// C = `onto` + A B if these are matrices for these kernels (f32, contiguous along one axis, not a vector); else false, and nothing was done. Shapes
+/// and bounds were checked by [`multiply_onto`](super::multiply_onto); no dimension is zero.
 pub(super) fn multiply<E: Real>(
     precision: Precision,
     a: Matrix<E>,
     b: Matrix<E>,
+    onto: Onto<E>,
     c: &mut [E],
     row_stride: usize,
-    accumulate: bool,
 ) -> bool {
     let contiguous = |x: &Matrix<E>| x.row_stride == 1 || x.column_stride == 1;
     // Packing a matrix to multiply it with one vector would double the traffic.
@@ -48,15 +48,21 @@ pub(super) fn multiply<E: Real>(
     if E::DTYPE != DType::F32 || !is_available() || vector || !contiguous(&a) || !contiguous(&b) {
         return false;
     }
+    let c: *mut f32 = c.as_mut_ptr().cast();
+    let old = match onto {
+        Onto::Nothing => Old::NONE,
+        Onto::Content => Old { start: c, row_stride },
+        Onto::Row(row) => Old { start: row.as_ptr().cast(), row_stride: 0 },
+    };
     let product = Product {
         m: a.rows,
         n: b.columns,
         k: a.columns,
         a: View { start: a.data.as_ptr().cast(), panel_stride: a.row_stride, k_stride: a.column_stride },
         b: View { start: b.data.as_ptr().cast(), panel_stride: b.column_stride, k_stride: b.row_stride },
-        c: Shared(c.as_mut_ptr().cast()),
+        c: Shared(c),
         row_stride,
-        accumulate,
+        old,
     };
     // SAFETY: `E` is f32 by its tag. The caller checked that all elements lie in their slices and that the rows of C do not
     // overlap; `c` is borrowed mutably, so that nobody else reads or writes it. The features were detected.

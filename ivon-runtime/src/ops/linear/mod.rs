@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use super::{check, elementwise, reduce, with_real};
-use crate::matmul::{Matrix, multiply};
+use super::{check, reduce, with_real};
+use crate::matmul::{Matrix, Onto, Precision, multiply, multiply_onto};
 use crate::{Adjoint, Context, Error, Result, Tensor};
 
 /// The operands.
@@ -25,11 +25,8 @@ pub fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>)
         let rows = x.shape().rows();
         with_real!(cx.dtype(), E => {
             let (x, weight) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(weight.as_slice::<E>(), outputs, inputs));
-            let y = y.as_mut_slice::<E>();
-            if let Some(bias) = bias {
-                elementwise::repeat_slice(bias.as_slice::<E>(), y);
-            }
-            multiply(x, weight.transposed(), y, outputs, bias.is_some());
+            let onto = bias.map_or(Onto::Nothing, |bias| Onto::Row(bias.as_slice::<E>()));
+            multiply_onto(Precision::F32, x, weight.transposed(), onto, y.as_mut_slice::<E>(), outputs);
         });
     }
     Ok(y)
