@@ -1,7 +1,7 @@
 //! Annotated models, data and the `ivon` command.
 
-mod beside;
 pub mod command;
 pub mod data;
+mod disk;
 pub mod gpt2;
 pub mod weights;

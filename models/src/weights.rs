@@ -1,5 +1,6 @@
 //! Tensors in safetensors files: names, shapes and values.
 
+use crate::disk;
 use ivon_runtime::{DType, Error, Result, Tensor};
 use safetensors::View;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -7,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// A tensor of a file. Read ones are f64, in which every type that weights come in is exact.
+/// A tensor of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Values<E = f64> {
     /// Dimensions, outermost first.
@@ -19,6 +20,24 @@ pub struct Values<E = f64> {
 /// Tensors by name.
 pub type Table<E = f64> = BTreeMap<String, Values<E>>;
 
+/// What tensors are read as: f64, in which every type that weights come in is exact, or f32, in which all but f64 and large integers are.
+pub trait Number: Copy + PartialEq + Default + Into<f64> {
+    /// The nearest value.
+    fn of(x: f64) -> Self;
+}
+
+impl Number for f64 {
+    fn of(x: f64) -> Self {
+        x
+    }
+}
+
+impl Number for f32 {
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+}
+
 /// How elements are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
@@ -28,27 +47,45 @@ pub enum Precision {
     F64,
 }
 
+/// Text that a file holds beside its tensors.
+pub type Notes = HashMap<String, String>;
+
 /// Reads every tensor of a file: floating point of 16, 32 or 64 bits, or integers.
 ///
 /// # Errors
 /// If the file cannot be read, is no safetensors file, or a tensor has another type.
-pub fn read(path: &Path) -> Result<Table> {
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|e| Error::file(path, format!("is not a whole safetensors file ({e}); was it cut short?")))?;
+pub fn read<E: Number>(path: &Path) -> Result<Table<E>> {
+    Ok(read_with_notes(path)?.0)
+}
+
+/// [`read`], and the text beside the tensors.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_notes<E: Number>(path: &Path) -> Result<(Table<E>, Notes)> {
+    let bytes = disk::map(path)?;
+    let bytes = bytes.as_deref().unwrap_or_default();
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0x80, 2]) {
+        let advice = "in Python, `safetensors.torch.save_file(torch.load(file, weights_only=True), \"model.safetensors\")`";
+        return Err(Error::file(path, format!("is a file of PyTorch's own kind; make a safetensors file of it: {advice}")));
+    }
+    let broken = |e| Error::file(path, format!("is not a whole safetensors file ({e}); was it cut short?"));
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     let values = |(name, view): (String, TensorView)| {
         let data = elements(&view).ok_or_else(|| {
             let found = view.dtype();
-            Error::file(path, format!("tensor `{name}` is of type {found:?}; expected F16, BF16, F32, F64, I32 or I64"))
+            Error::file(path, format!("tensor `{name}` is of type {found:?}; expected F16, BF16, F32, F64, I32, I64, U8 or BOOL"))
         })?;
         Ok((name, Values { shape: view.shape().to_vec(), data }))
     };
-    file.tensors().into_iter().map(values).collect()
+    let table = file.tensors().into_iter().map(values).collect::<Result<_>>()?;
+    Ok((table, metadata.metadata().clone().unwrap_or_default()))
 }
 
-fn elements(view: &TensorView) -> Option<Vec<f64>> {
-    fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f64) -> Option<Vec<f64>> {
-        Some(bytes.as_chunks::<N>().0.iter().map(|b| value(*b)).collect())
+fn elements<E: Number>(view: &TensorView) -> Option<Vec<E>> {
+    fn each<E: Number, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f64) -> Option<Vec<E>> {
+        Some(bytes.as_chunks::<N>().0.iter().map(|b| E::of(value(*b))).collect())
     }
     let bytes = view.data();
     match view.dtype() {
@@ -58,7 +95,34 @@ fn elements(view: &TensorView) -> Option<Vec<f64>> {
         Dtype::BF16 => each(bytes, |b| half::bf16::from_le_bytes(b).to_f64()),
         Dtype::I64 => each(bytes, |b| i64::from_le_bytes(b) as f64),
         Dtype::I32 => each(bytes, |b| i32::from_le_bytes(b) as f64),
+        // The masks of old GPT-2 files.
+        Dtype::U8 | Dtype::BOOL => each(bytes, |[b]| f64::from(b)),
         _ => None,
+    }
+}
+
+/// Takes the tensors of these names and shapes out of a table, in order, and adds what is wrong to `wrong`: names that are missing, shapes
+/// that differ. `prefix` is put before the names in messages.
+pub fn take<E>(table: &mut Table<E>, wanted: &[(String, Vec<usize>)], prefix: &str, wrong: &mut Vec<String>) -> Vec<Values<E>> {
+    let mut found = vec![];
+    for (name, shape) in wanted {
+        match table.remove(name) {
+            None => wrong.push(format!("missing: {prefix}{name} {shape:?}")),
+            Some(v) if v.shape != *shape => {
+                wrong.push(format!("wrong shape: {prefix}{name} is {:?}, expected {shape:?}", v.shape))
+            }
+            Some(v) => found.push(v),
+        }
+    }
+    found
+}
+
+/// # Errors
+/// If anything is wrong: all of it.
+pub fn check_fit(wrong: &[String]) -> Result<()> {
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Error::config(format!("the weights do not fit this model:\n  {}", wrong.join("\n  ")))),
     }
 }
 
@@ -66,14 +130,11 @@ fn elements(view: &TensorView) -> Option<Vec<f64>> {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write<E: Copy + Into<f64>>(
-    path: &Path,
-    table: &Table<E>,
-    precision: Precision,
-    metadata: Option<HashMap<String, String>>,
-) -> Result<()> {
+pub fn write<E: Number>(path: &Path, table: &Table<E>, precision: Precision, notes: Option<Notes>) -> Result<()> {
     let views = table.iter().map(|(name, values)| (name, Written { values, precision }));
-    safetensors::serialize_to_file(views, metadata, path).map_err(|e| Error::file(path, format!("cannot be written: {e}")))
+    disk::replace(path, |beside| {
+        safetensors::serialize_to_file(views, notes, beside).map_err(|e| Error::file(path, format!("cannot be written: {e}")))
+    })
 }
 
 /// Turns into bytes one tensor at a time, so that a large table is not in memory twice.
@@ -82,7 +143,7 @@ struct Written<'a, E> {
     precision: Precision,
 }
 
-impl<E: Copy + Into<f64>> View for Written<'_, E> {
+impl<E: Number> View for Written<'_, E> {
     fn dtype(&self) -> Dtype {
         match self.precision {
             Precision::F32 => Dtype::F32,
@@ -132,7 +193,18 @@ mod tests {
         write(&path, &table(), Precision::F64, None).unwrap();
         assert_eq!(read(&path).unwrap(), table());
         write(&path, &table(), Precision::F32, None).unwrap();
-        assert_eq!(read(&path).unwrap()["a.weight"].data, [1.0, -0.1f32 as f64, 1e-30f32 as f64, 3.5]);
+        assert_eq!(read::<f64>(&path).unwrap()["a.weight"].data, [1.0, -0.1f32 as f64, 1e-30f32 as f64, 3.5]);
+    }
+
+    #[test]
+    fn a_pickle_is_refused_with_the_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pytorch_model.bin");
+        std::fs::write(&path, b"PK\x03\x04archive/data.pkl").unwrap();
+        let error = read::<f32>(&path).unwrap_err().to_string();
+        assert!(error.contains("PyTorch") && error.contains("save_file"), "{error}");
+        let error = read::<f32>(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("is a folder"), "{error}");
     }
 
     #[test]
@@ -143,7 +215,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for length in [0, 4, whole.len() - 1] {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let error = read(&path).unwrap_err().to_string();
+            let error = read::<f32>(&path).unwrap_err().to_string();
             assert!(error.contains("w.safetensors") && error.contains("cut short"), "{error}");
         }
     }

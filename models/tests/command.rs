@@ -1,5 +1,6 @@
 //! The `ivon` command as a person runs it.
 
+use models::weights::{self, Precision, Table, Values};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -125,6 +126,68 @@ fn prepared_tokens_train_like_the_text_they_were_made_of() {
     assert!(fails(path, "prepare nothing.txt --out x.bin").contains("does not exist"));
     assert!(fails(path, "prepare no*.txt --out x.bin").contains("matches no file"));
     assert!(fails(path, "prepare a.txt").contains("--out"));
+}
+
+/// Weights of a small model under Hugging Face's names, as another program would have saved them, with its configuration beside.
+fn a_foreign_model(folder: &Path) {
+    let (layers, width, context, vocab) = (1, 16, 16, 256);
+    let mut shapes = vec![("wte.weight".into(), vec![vocab, width]), ("wpe.weight".into(), vec![context, width])];
+    for (name, from, to) in [("attn.c_attn", 1, 3), ("attn.c_proj", 1, 1), ("mlp.c_fc", 1, 4), ("mlp.c_proj", 4, 1)] {
+        shapes.push((format!("h.0.{name}.weight"), vec![from * width, to * width]));
+        shapes.push((format!("h.0.{name}.bias"), vec![to * width]));
+    }
+    for name in ["h.0.ln_1", "h.0.ln_2", "ln_f"] {
+        shapes.push((format!("{name}.weight"), vec![width]));
+        shapes.push((format!("{name}.bias"), vec![width]));
+    }
+    let element = |i: usize| ((i as f64 * 0.618).fract() - 0.5) as f32 * 0.2;
+    let values = |shape: Vec<usize>| Values { data: (0..shape.iter().product()).map(element).collect(), shape };
+    let table: Table<f32> = shapes.into_iter().map(|(name, shape)| (name, values(shape))).collect();
+    std::fs::create_dir(folder).unwrap();
+    weights::write(&folder.join("model.safetensors"), &table, Precision::F32, None).unwrap();
+    let config =
+        serde_json::json!({"model_type": "gpt2", "n_layer": layers, "n_head": 2, "n_embd": width, "n_positions": context});
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+}
+
+#[test]
+fn weights_go_in_and_out_with_the_same_bits_and_can_be_trained_further() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    a_foreign_model(&path.join("theirs"));
+    assert!(succeeds(path, "import theirs --out ours.safetensors").0.contains("weights of a GPT-2 of 1 layers, width 16"));
+    succeeds(path, "export ours.safetensors --out again");
+    let read = |folder: &str| weights::read::<f32>(&path.join(folder).join("model.safetensors")).unwrap();
+    let theirs: Table<f32> = read("theirs").into_iter().map(|(name, v)| (format!("transformer.{name}"), v)).collect();
+    assert_eq!(read("again"), theirs);
+    for layout in ["nanogpt", "separate"] {
+        succeeds(path, &format!("export ours.safetensors --layout {layout} --out {layout}"));
+        succeeds(path, &format!("import {layout} --out {layout}.safetensors"));
+        let tensors = |name: &str| weights::read::<f32>(&path.join(name)).unwrap();
+        assert_eq!(tensors(&format!("{layout}.safetensors")), tensors("ours.safetensors"));
+    }
+
+    let flags = "--batch 2 --eval-tokens 256 --steps 2 --warmup 0 --json --hess-init 0.5 --lr 1e-9";
+    let loss = |init: &str| succeeds(path, &format!("train gpt2 --init {init} {flags}")).1["validation_loss"].as_f64().unwrap();
+    let start = loss("theirs");
+    assert_eq!(start, loss("ours.safetensors"));
+    let trained =
+        succeeds(path, "train gpt2 --init theirs --batch 2 --eval-tokens 256 --steps 30 --json --hess-init 0.5 --optimizer ivon")
+            .1;
+    assert!(trained["validation_loss"].as_f64().unwrap() < start, "{trained} from {start}");
+
+    for (arguments, wanted) in [
+        ("train gpt2 --init theirs --width 32", "leave --preset and the dimensions out"),
+        ("train gpt2 --init nowhere", "does not exist"),
+        ("import theirs --out .", "is a folder"),
+        ("import theirs/config.json --out x.safetensors", "safetensors"),
+        ("export again --out again", "already"),
+        ("import . --out x.safetensors", "model.safetensors"),
+        ("export ours.safetensors --out ours.safetensors", "cannot be written"),
+    ] {
+        let message = fails(path, arguments);
+        assert!(message.contains(wanted), "ivon {arguments}\n{message}");
+    }
 }
 
 #[test]

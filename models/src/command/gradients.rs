@@ -1,7 +1,7 @@
 //! `ivon gradients`: loss and gradients of one batch on given weights, to be compared with another implementation.
 
 use super::flags::{DeviceFlags, ModelFlags};
-use crate::gpt2::{self, Gpt2};
+use crate::gpt2::{self, Convention, Gpt2};
 use crate::weights::{self, Precision, Values};
 use clap::Args;
 use ivon_runtime::{Context, DType, Error, Flat, Layout, Model, Result, Tensor};
@@ -25,6 +25,10 @@ pub struct Gradients {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
+    /// Write the logits [B, T, VOCAB] too
+    #[arg(long)]
+    logits: bool,
+
     #[command(flatten)]
     device: DeviceFlags,
 }
@@ -41,7 +45,7 @@ impl Gradients {
         let layout = Layout::of(&model);
 
         let values =
-            gpt2::import(&model.parameters(), &weights::read(&self.weights)?).map_err(|e| Error::file(&self.weights, e))?;
+            gpt2::import(&model.parameters(), weights::read(&self.weights)?).map_err(|e| Error::file(&self.weights, e))?;
         let mean = Flat::zeros(&layout, dtype);
         for (entry, values) in layout.entries().iter().zip(&values) {
             weights::fill(&mut mean.tensor(&entry.parameter), values);
@@ -55,16 +59,20 @@ impl Gradients {
         let loss = model.loss_gradient(&cx, &ids, &targets)?;
 
         let gradients = layout.entries().iter().map(|e| (&e.parameter, gradient.tensor(&e.parameter).to_f64()));
-        let mut table = gpt2::export(gradients)?;
+        let mut table = gpt2::export(gradients, Convention::HuggingFace)?;
         table.insert("loss".into(), Values { shape: vec![1], data: vec![loss] });
+        if self.logits {
+            let logits = model.forward(&cx, &ids)?;
+            table.insert("logits".into(), Values { shape: logits.shape().to_vec(), data: logits.to_f64() });
+        }
         let precision = if dtype == DType::F64 { Precision::F64 } else { Precision::F32 };
         weights::write(&self.out, &table, precision, None)?;
-        println!("loss {loss:.6}; {} gradients in {}", table.len() - 1, self.out.display());
+        println!("loss {loss:.6}; {} gradients in {}", layout.entries().len(), self.out.display());
         Ok(())
     }
 
     fn read_batch(&self, context: usize) -> Result<(Tensor, Tensor)> {
-        let table = weights::read(&self.batch)?;
+        let table = weights::read::<f64>(&self.batch)?;
         let wrong = |message: String| Error::file(&self.batch, message);
         let ids = |name: &str| {
             let Some(values) = table.get(name) else {

@@ -9,6 +9,7 @@ mod progress;
 mod run_folder;
 mod trace;
 mod train;
+mod transfer;
 
 use clap::{Parser, Subcommand};
 use ivon_runtime::Result;
@@ -27,6 +28,8 @@ enum Command {
     Gradients(gradients::Gradients),
     Bench(bench::Bench),
     Prepare(prepare::Prepare),
+    Import(transfer::Import),
+    Export(transfer::Export),
 }
 
 /// Runs the command line; an error is one message on standard error.
@@ -47,5 +50,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Gradients(gradients) => gradients.run(),
         Command::Bench(bench) => bench.run(),
         Command::Prepare(prepare) => prepare.run(),
+        Command::Import(import) => import.run(),
+        Command::Export(export) => export.run(),
     }
 }

@@ -9,7 +9,7 @@ use super::progress::Console;
 use super::run_folder::RunFolder;
 use super::trace::Trace;
 use crate::data::{Corpus, training_batch, validation_batches};
-use crate::gpt2::{Dimensions, Gpt2};
+use crate::gpt2::{Dimensions, Gpt2, Stored};
 use clap::Args;
 use ivon_runtime::optimizers::{Optimizer, Weights};
 use ivon_runtime::trainer::{At, Evaluation, Summary, Trainer};
@@ -68,6 +68,11 @@ struct RunFlags {
     #[arg(long, value_name = "N", default_value = "1")]
     seed: u64,
 
+    /// Start from these weights instead of random ones: a weights file of ours, Hugging Face's or nanoGPT's, or a folder that Hugging
+    /// Face's library saved. They say what the dimensions are. IVON's Hessian starts at --hess-init
+    #[arg(long, value_name = "PATH")]
+    init: Option<PathBuf>,
+
     /// Folder for configuration and metrics [default: runs/gpt2-<preset>-<number>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -96,7 +101,11 @@ impl Train {
     /// # Errors
     /// If flags, text or model do not go together, a file cannot be used, or training diverges.
     pub fn run(&self) -> Result<()> {
-        let dimensions = self.model.dimensions(self.tokenizer.tokenizer)?;
+        let start = self.run.init.as_deref().map(|path| Stored::open(path, self.model.heads)).transpose()?;
+        let dimensions = match &start {
+            Some(start) => self.model.dimensions_of(&start.dimensions)?,
+            None => self.model.dimensions(self.tokenizer.tokenizer)?,
+        };
         let tokenizer = self.tokenizer.fitting(dimensions.vocab)?;
         let (seq, rows) = (self.batch.seq(dimensions.context)?, self.batch.rows()?);
         let dtype = self.device.training_dtype()?;
@@ -114,6 +123,9 @@ impl Train {
         model.set_dropout(self.dropout.dropout);
         let setup = Setup { device, dtype, seed: self.run.seed, micro_batches: self.batch.micro_batches };
         let Trained { mut optimizer, config, replay } = self.optimizer.build(&model, setup)?;
+        if let Some(start) = start {
+            start.start(optimizer.as_mut())?;
+        }
         if let (Some(path), Some(replay)) = (&self.run.trace, replay) {
             let last = self.run.trace_steps.min(self.schedule.steps);
             let trace = Trace::new(optimizer.state(), path, replay, last as u32);
@@ -156,7 +168,7 @@ impl Train {
             "validation_data": self.data.validation_data,
             "batch": self.batch.batch, "seq": seq, "micro_batches": self.batch.micro_batches,
             "optimizer": optimizer, "lr": schedule.lr, "min_lr": schedule.min_lr, "warmup": schedule.warmup, "steps": schedule.steps,
-            "schedule": self.schedule.name(), "seed": self.run.seed, "eval_every": self.evaluation.eval_every,
+            "schedule": self.schedule.name(), "seed": self.run.seed, "init": self.run.init, "eval_every": self.evaluation.eval_every,
             "eval_samples": self.evaluation.eval_samples, "eval_tokens": self.evaluation.eval_tokens, "device": "cpu", "dtype": "f32",
         })
     }

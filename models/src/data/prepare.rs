@@ -1,8 +1,8 @@
 //! Text of any size into a token file, with bounded memory.
 
 use super::{TokenFile, TokenFormat, TokenWriter, Tokenizer};
-use crate::beside;
-use crate::beside::unreadable;
+use crate::disk;
+use crate::disk::unreadable;
 use ivon_runtime::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -35,7 +35,7 @@ pub fn prepare(
     mut progress: impl FnMut(u64),
 ) -> Result<Prepared> {
     let mut prepared = Prepared { bytes: 0, tokens: 0 };
-    beside::write(out, |file| {
+    disk::write(out, |file| {
         let mut writer = TokenWriter::new(out, file, format, tokenizer.vocab())?;
         let mut before = false;
         for path in files {

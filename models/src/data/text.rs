@@ -1,7 +1,7 @@
 //! What `--data` names: text and token files, in folders and by pattern.
 
 use super::TokenFile;
-use crate::beside::unreadable;
+use crate::disk::unreadable;
 use ivon_runtime::{Error, Result};
 use std::path::{Path, PathBuf};
 

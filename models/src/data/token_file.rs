@@ -8,10 +8,9 @@
 //! Ours are llm.c's, with the number of ids of the tokenizer in the fourth place of the header, which llm.c leaves 0.
 
 use super::Tokenizer;
-use crate::beside::{unreadable, unwritable};
+use crate::disk::{map, unwritable};
 use ivon_runtime::{Error, Result};
 use memmap2::Mmap;
-use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -55,18 +54,13 @@ impl TokenFile {
     /// # Errors
     /// If it cannot be read, or what should be tokens cannot be: what is wrong with it.
     pub fn recognise(path: &Path) -> Result<Option<TokenFile>> {
-        let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-        let length = file.metadata().map_err(|e| unreadable(path, &e))?.len();
         let named = path.extension().is_some_and(|e| e == "bin");
-        if length == 0 {
+        let Some(map) = map(path)? else {
             return match named {
                 true => Err(Error::file(path, "is empty; a token file holds uint16 tokens (write one with `ivon prepare`)")),
                 false => Ok(None),
             };
-        }
-        // SAFETY: the bytes are only read, and every value of a byte is one. A program that writes to the file meanwhile changes what
-        // is learned; one that cuts it short ends this process by a signal, as for every program that maps files.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| unreadable(path, &e))?;
+        };
         match map.first_chunk().map(|b| i32::from_le_bytes(*b)) {
             Some(MAGIC) => Self::with_header(path, map).map(Some),
             Some(MAGIC_OF_WIDE) => {
@@ -235,7 +229,7 @@ impl<'a, W: Write + Seek> TokenWriter<'a, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::fs::{self, File};
 
     fn written(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
         let path = folder.join(name);

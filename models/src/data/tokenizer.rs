@@ -27,6 +27,11 @@ impl Tokenizer {
         }
     }
 
+    /// The one that a model with this vocabulary is usually for.
+    pub fn fitting(vocab: usize) -> Tokenizer {
+        if vocab >= Tokenizer::Gpt2.vocab() { Tokenizer::Gpt2 } else { Tokenizer::Bytes }
+    }
+
     /// What `--tokenizer` calls it.
     pub fn name(self) -> &'static str {
         match self {

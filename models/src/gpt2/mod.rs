@@ -7,11 +7,13 @@
 mod evaluate;
 mod names;
 mod preset;
+mod stored;
 #[cfg(test)]
 mod tests;
 
-pub use names::{export, import};
+pub use names::{Convention, export, import};
 pub use preset::{Dimensions, PRESETS, Preset};
+pub use stored::Stored;
 
 use ivon_runtime::layers::{Dropout, Embedding, LayerNorm, Linear};
 use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh};

@@ -1,24 +1,40 @@
-//! Hugging Face's names and layouts of GPT-2's tensors, in and out.
+//! Other programs' names and layouts of GPT-2's tensors, in and out.
 //!
-//! Their `Conv1D` keeps weights as `[in, out]`, ours are `[out, in]`; everything else has one layout. The head is tied to the token
-//! embedding, so `lm_head.weight` is accepted where it is the same tensor and never written.
+//! Hugging Face's `Conv1D` keeps weights as `[in, out]`, ours are `[out, in]`, as PyTorch's `Linear` has them in nanoGPT; everything else has one
+//! layout. Queries, keys and values are one tensor there and here, three in some files. The head is tied to the token embedding, so
+//! `lm_head.weight` is accepted where it is the same tensor, and written only where its reader wants it.
 
-use crate::weights::{Table, Values};
+use crate::weights::{Number, Table, Values, check_fit, take};
 use ivon_runtime::{Error, Parameter, Result};
-use std::collections::BTreeMap;
+
+/// How another program keeps the tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Convention {
+    /// `transformer.h.0.attn.c_attn.weight`, weights as [in, out]
+    HuggingFace,
+    /// The same names, weights as [out, in], and the tied head once more
+    #[value(name = "nanogpt")]
+    NanoGpt,
+    /// As nanoGPT, with queries, keys and values apart: `attn.q_proj`, `attn.k_proj`, `attn.v_proj`
+    Separate,
+}
 
 const PREFIX: &str = "transformer.";
+const HEAD: &str = "lm_head.weight";
+const FUSED: &str = "attn.c_attn.";
+const APART: [&str; 3] = ["attn.q_proj.", "attn.k_proj.", "attn.v_proj."];
 
 /// A parameter of ours as Hugging Face knows it.
 struct Peer {
     /// Without `transformer.`.
     name: String,
-    transposed: bool,
+    /// The weight of a linear layer.
+    linear: bool,
 }
 
-/// `blocks.3.attention.qkv.weight` is their `h.3.attn.c_attn.weight`, transposed.
+/// `blocks.3.attention.qkv.weight` is their `h.3.attn.c_attn.weight`.
 fn peer(ours: &str) -> Option<Peer> {
-    let plain = |name: &str| Some(Peer { name: name.into(), transposed: false });
+    let plain = |name: &str| Some(Peer { name: name.into(), linear: false });
     match ours {
         "tokens.weight" => return plain("wte.weight"),
         "positions" => return plain("wpe.weight"),
@@ -37,9 +53,9 @@ fn peer(ours: &str) -> Option<Peer> {
         "mlp.down" => ("mlp.c_proj", true),
         _ => return None,
     };
-    let transposed = linear && kind == "weight";
+    let linear = linear && kind == "weight";
     let kind = if kind == "gain" { "weight" } else { kind };
-    Some(Peer { name: format!("h.{block}.{layer}.{kind}"), transposed })
+    Some(Peer { name: format!("h.{block}.{layer}.{kind}"), linear })
 }
 
 fn peer_of(parameter: &Parameter) -> Result<Peer> {
@@ -52,66 +68,102 @@ fn is_mask(name: &str) -> bool {
     name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")
 }
 
-/// The values of our parameters out of a table with Hugging Face's names, in the order of `parameters`.
+/// The tensors without the prefixes that wrappers put before their names, and without masks.
+pub fn bare<E>(table: Table<E>) -> Table<E> {
+    let strip = |name: String| {
+        let name = ["_orig_mod.", "module.", PREFIX].iter().fold(name.as_str(), |name, p| name.strip_prefix(p).unwrap_or(name));
+        name.to_string()
+    };
+    table.into_iter().filter(|(name, _)| !is_mask(name)).map(|(name, v)| (strip(name), v)).collect()
+}
+
+/// Whether a bare table keeps weights as `[out, in]`: its first layer that is not square shows it.
+fn keeps_rows_of_outputs<E>(table: &Table<E>) -> bool {
+    let width = |name: &str| table.get(name).and_then(|v| v.shape.last().copied());
+    match (width("wte.weight"), table.get("h.0.mlp.c_fc.weight").map(|v| &v.shape[..])) {
+        (Some(width), Some([out, from])) => *from == width && *out != width,
+        _ => false,
+    }
+}
+
+/// The values of our parameters out of a table in any [`Convention`], in the order of `parameters`.
 ///
 /// # Errors
 /// Names every tensor that is missing, unexpected or has another shape, all at once.
-pub fn import(parameters: &[&Parameter], table: &Table) -> Result<Vec<Vec<f64>>> {
-    let mut theirs: BTreeMap<&str, &Values> =
-        table.iter().filter(|(name, _)| !is_mask(name)).map(|(name, v)| (name.strip_prefix(PREFIX).unwrap_or(name), v)).collect();
-    let head = theirs.remove("lm_head.weight");
+pub fn import<E: Number>(parameters: &[&Parameter], table: Table<E>) -> Result<Vec<Vec<E>>> {
+    let mut theirs = bare(table);
+    let head = theirs.remove(HEAD);
+    let as_ours = keeps_rows_of_outputs(&theirs);
     let (mut found, mut wrong) = (vec![], vec![]);
     for parameter in parameters {
-        let Peer { name, transposed } = peer_of(parameter)?;
+        let Peer { name, linear } = peer_of(parameter)?;
+        let turned = linear && !as_ours;
         let mut shape = parameter.shape().to_vec();
-        if transposed {
+        let [before, after] = name.split_once(FUSED).map_or(["", ""], |(b, a)| [b, a]);
+        let apart = APART.map(|part| format!("{before}{part}{after}"));
+        if !before.is_empty() && apart.iter().any(|part| theirs.contains_key(part)) {
+            shape[0] /= 3;
+            if turned {
+                shape.reverse();
+            }
+            let wanted = apart.map(|part| (part, shape.clone()));
+            let parts = take(&mut theirs, &wanted, PREFIX, &mut wrong);
+            found.push(parts.into_iter().flat_map(|v| if turned { transposed(v).data } else { v.data }).collect());
+            continue;
+        }
+        if turned {
             shape.reverse();
         }
-        match theirs.remove(name.as_str()) {
-            None => wrong.push(format!("missing: {PREFIX}{name} {shape:?}")),
-            Some(v) if v.shape != shape => {
-                wrong.push(format!("wrong shape: {PREFIX}{name} is {:?}, expected {shape:?}", v.shape))
-            }
-            Some(v) => {
-                if let (Some(head), "wte.weight") = (head, name.as_str())
-                    && (head.shape != v.shape || head.data != v.data)
-                {
-                    wrong.push(
-                        "lm_head.weight differs from transformer.wte.weight, but the head of this model is tied to it".into(),
-                    );
-                }
-                found.push(if transposed { transpose(&v.data, shape[0], shape[1]) } else { v.data.clone() });
-            }
+        let Some(values) = take(&mut theirs, &[(name.clone(), shape)], PREFIX, &mut wrong).pop() else { continue };
+        if head.as_ref().is_some_and(|head| name == "wte.weight" && *head != values) {
+            wrong.push(format!("{HEAD} differs from {PREFIX}wte.weight, but the head of this model is tied to it"));
         }
+        found.push(if turned { transposed(values).data } else { values.data });
     }
     wrong.extend(theirs.iter().map(|(name, v)| format!("unexpected: {name} {:?}", v.shape)));
-    match wrong.is_empty() {
-        true => Ok(found),
-        false => Err(Error::config(format!("the weights do not fit this model:\n  {}", wrong.join("\n  ")))),
-    }
+    check_fit(&wrong)?;
+    Ok(found)
 }
 
-/// Our values under Hugging Face's names and in their layouts.
+/// Our values under the names and in the layouts of a [`Convention`].
 ///
 /// # Errors
 /// If a parameter has no counterpart there.
-pub fn export<'a>(values: impl IntoIterator<Item = (&'a Parameter, Vec<f64>)>) -> Result<Table> {
-    let entry = |(parameter, data): (&Parameter, Vec<f64>)| {
-        let Peer { name, transposed } = peer_of(parameter)?;
-        let mut shape = parameter.shape().to_vec();
-        let data = match transposed {
-            true => transpose(&data, shape[0], shape[1]),
-            false => data,
-        };
-        if transposed {
-            shape.reverse();
+pub fn export<'a, E: Number>(
+    values: impl IntoIterator<Item = (&'a Parameter, Vec<E>)>,
+    convention: Convention,
+) -> Result<Table<E>> {
+    let mut table = Table::new();
+    for (parameter, data) in values {
+        let Peer { name, linear } = peer_of(parameter)?;
+        let mut values = Values { shape: parameter.shape().to_vec(), data };
+        if convention == Convention::Separate
+            && let Some((before, after)) = name.split_once(FUSED)
+        {
+            values.shape[0] /= 3;
+            let part = values.data.len() / 3;
+            for (name, data) in APART.iter().zip(values.data.chunks(part.max(1))) {
+                let name = format!("{PREFIX}{before}{name}{after}");
+                table.insert(name, Values { shape: values.shape.clone(), data: data.to_vec() });
+            }
+            continue;
         }
-        Ok((format!("{PREFIX}{name}"), Values { shape, data }))
-    };
-    values.into_iter().map(entry).collect()
+        if linear && convention == Convention::HuggingFace {
+            values = transposed(values);
+        }
+        table.insert(format!("{PREFIX}{name}"), values);
+    }
+    if convention != Convention::HuggingFace
+        && let Some(tokens) = table.get(&format!("{PREFIX}wte.weight"))
+    {
+        table.insert(HEAD.into(), tokens.clone());
+    }
+    Ok(table)
 }
 
-/// A `[rows, columns]` matrix, turned round.
-fn transpose(x: &[f64], rows: usize, columns: usize) -> Vec<f64> {
-    (0..columns).flat_map(|c| (0..rows).map(move |r| x[r * columns + c])).collect()
+/// A matrix, turned round.
+fn transposed<E: Number>(x: Values<E>) -> Values<E> {
+    let (rows, columns) = (x.shape[0], x.shape[1]);
+    let data = (0..columns).flat_map(|c| x.data.iter().skip(c).step_by(columns).copied()).collect();
+    Values { shape: vec![columns, rows], data }
 }

@@ -1,8 +1,9 @@
 //! GPT-2 as a whole: size, names, causality, gradients.
 
 use super::*;
+use crate::data::Tokenizer;
 use crate::weights::{Table, Values};
-use ivon_runtime::{Flat, Layout};
+use ivon_runtime::{Flat, Layout, Posterior};
 
 const SMALLEST: Dimensions = Dimensions { layers: 2, width: 8, heads: 2, context: 6, vocab: 11, bias: true };
 
@@ -87,34 +88,53 @@ fn the_gradient_is_that_of_central_differences() {
 }
 
 #[test]
-fn hugging_face_names_and_layouts_survive_the_round_trip() {
+fn names_and_layouts_of_other_programs_survive_the_round_trip() {
     let (model, _cx, weights) = model(SMALLEST);
-    let ours: Vec<Vec<f64>> = model.parameters().iter().map(|p| weights.tensor(p).to_f64()).collect();
-    let table = export(model.parameters().into_iter().zip(ours.clone())).unwrap();
-    assert_eq!(table["transformer.h.1.attn.c_attn.weight"].shape, [8, 24]);
-    assert_eq!(table["transformer.h.0.mlp.c_proj.weight"].shape, [32, 8]);
-    assert_eq!(table["transformer.wpe.weight"].shape, [6, 8]);
-    assert_eq!(table.len(), model.parameters().len());
-    assert_eq!(import(&model.parameters(), &table).unwrap(), ours);
+    let parameters = model.parameters();
+    let ours: Vec<Vec<f64>> = parameters.iter().map(|p| weights.tensor(p).to_f64()).collect();
+    let exported = |convention| export(parameters.iter().copied().zip(ours.clone()), convention).unwrap();
+    let shape = |table: &Table, name: &str| table[name].shape.clone();
+
+    let table = exported(Convention::HuggingFace);
+    assert_eq!(shape(&table, "transformer.h.1.attn.c_attn.weight"), [8, 24]);
+    assert_eq!(shape(&table, "transformer.h.0.mlp.c_proj.weight"), [32, 8]);
+    assert_eq!(shape(&table, "transformer.wpe.weight"), [6, 8]);
+    assert_eq!(table.len(), parameters.len());
+    // Conv1D keeps [in, out]: element [i, o] of theirs is [o, i] of ours.
+    let qkv = parameters.iter().position(|p| p.name() == "blocks.1.attention.qkv.weight").unwrap();
+    assert_eq!(table["transformer.h.1.attn.c_attn.weight"].data[2 * 24 + 5], ours[qkv][5 * 8 + 2]);
+    assert_eq!(import(&parameters, table.clone()).unwrap(), ours);
 
     // Old files: no prefix, masks along, the tied head written out.
     let mut old: Table = table.iter().map(|(name, v)| (name.replace("transformer.", ""), v.clone())).collect();
     old.insert("h.0.attn.bias".into(), Values { shape: vec![1, 1, 6, 6], data: vec![1.0; 36] });
     old.insert("h.0.attn.masked_bias".into(), Values { shape: vec![], data: vec![-1e4] });
     old.insert("lm_head.weight".into(), table["transformer.wte.weight"].clone());
-    assert_eq!(import(&model.parameters(), &old).unwrap(), ours);
+    assert_eq!(import(&parameters, old).unwrap(), ours);
+
+    let table = exported(Convention::NanoGpt);
+    assert_eq!(shape(&table, "transformer.h.1.attn.c_attn.weight"), [24, 8]);
+    assert_eq!(table["lm_head.weight"], table["transformer.wte.weight"]);
+    let compiled = table.into_iter().map(|(name, v)| (format!("_orig_mod.{name}"), v)).collect();
+    assert_eq!(import(&parameters, compiled).unwrap(), ours);
+
+    let table = exported(Convention::Separate);
+    assert_eq!(shape(&table, "transformer.h.1.attn.k_proj.weight"), [8, 8]);
+    assert_eq!(table["transformer.h.1.attn.k_proj.weight"].data, ours[qkv][64..128]);
+    assert_eq!(import(&parameters, table).unwrap(), ours);
 }
 
 #[test]
 fn all_that_is_wrong_with_a_file_is_listed() {
     let (model, _cx, weights) = model(SMALLEST);
-    let mut table = export(model.parameters().into_iter().map(|p| (p, weights.tensor(p).to_f64()))).unwrap();
+    let values = || model.parameters().into_iter().map(|p| (p, weights.tensor(p).to_f64()));
+    let mut table = export(values(), Convention::HuggingFace).unwrap();
     table.remove("transformer.h.0.ln_1.bias");
     table.remove("transformer.wpe.weight");
     table.insert("transformer.ln_f.weight".into(), Values { shape: vec![9], data: vec![0.0; 9] });
     table.insert("transformer.extra".into(), Values { shape: vec![2], data: vec![0.0; 2] });
     table.insert("lm_head.weight".into(), Values { shape: vec![11, 8], data: vec![0.0; 88] });
-    let error = import(&model.parameters(), &table).unwrap_err().to_string();
+    let error = import(&model.parameters(), table).unwrap_err().to_string();
     for wanted in [
         "missing: transformer.h.0.ln_1.bias [8]",
         "missing: transformer.wpe.weight [6, 8]",
@@ -124,4 +144,72 @@ fn all_that_is_wrong_with_a_file_is_listed() {
     ] {
         assert!(error.contains(wanted), "{wanted} is not in {error}");
     }
+    let mut table = export(values(), Convention::Separate).unwrap();
+    table.remove("transformer.h.1.attn.v_proj.bias");
+    let error = import(&model.parameters(), table).unwrap_err().to_string();
+    assert!(error.contains("missing: transformer.h.1.attn.v_proj.bias [8]"), "{error}");
+}
+
+/// A model as it is after training: a mean and a sigma that differ from weight to weight.
+fn stored(dimensions: Dimensions, tokenizer: Tokenizer) -> Stored {
+    let model = Gpt2::of(&dimensions).unwrap();
+    let layout = Layout::of(&model);
+    let values = |scale: f64| (1..=layout.padded()).map(move |i| ((i as f64 * 0.7548776662).fract() * scale) as f32);
+    let (mean, hessian): (Vec<_>, Vec<_>) = (values(0.3).map(|x| x - 0.15).collect(), values(1.0).collect());
+    let decays = vec![1e-3; layout.entries().len()];
+    let posterior = Posterior::gaussian(&layout, &mean, &hessian, 1e4, &decays).into_owned();
+    Stored { dimensions, tokenizer, model, posterior }
+}
+
+fn same(a: &Stored, b: &Stored) {
+    assert_eq!((a.dimensions, a.tokenizer), (b.dimensions, b.tokenizer));
+    for p in a.model.parameters() {
+        assert_eq!(a.posterior.mean(p.name()).unwrap(), b.posterior.mean(p.name()).unwrap(), "{}", p.name());
+        assert_eq!(a.posterior.sigma(p.name()).unwrap(), b.posterior.sigma(p.name()).unwrap(), "{}", p.name());
+    }
+}
+
+#[test]
+fn what_is_stored_comes_back_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    for bias in [true, false] {
+        let before = stored(Dimensions { bias, ..SMALLEST }, Tokenizer::Bytes);
+        let file = folder.path().join("ours.safetensors");
+        before.write(&file).unwrap();
+        same(&before, &Stored::open(&file, None).unwrap());
+        for convention in [Convention::NanoGpt, Convention::Separate, Convention::HuggingFace] {
+            let out = folder.path().join(format!("{bias}-{convention:?}"));
+            before.export(&out, convention).unwrap();
+            let after = Stored::open(&out, None).unwrap();
+            match bias || convention != Convention::HuggingFace {
+                true => same(&before, &after),
+                // Hugging Face's model has biases: zeros.
+                false => assert_eq!(after.posterior.mean("blocks.1.mlp.up.bias").unwrap(), [0.0; 32]),
+            }
+            assert!(before.export(&out, convention).unwrap_err().to_string().contains("already"));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_does_not_say_what_it_is_needs_help() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = stored(SMALLEST, Tokenizer::Bytes);
+    before.export(folder.path(), Convention::HuggingFace).unwrap();
+    let file = folder.path().join("model.safetensors");
+    let error = |heads| Stored::open(&file, heads).err().unwrap().to_string();
+    std::fs::remove_file(folder.path().join("config.json")).unwrap();
+    assert!(error(None).contains("give --heads"), "{}", error(None));
+    assert!(error(Some(3)).contains("3 heads do not divide width 8"));
+    assert_eq!(Stored::open(&file, Some(2)).unwrap().dimensions, SMALLEST);
+    std::fs::write(folder.path().join("config.json"), r#"{"n_head": 2, "activation_function": "relu"}"#).unwrap();
+    assert!(
+        error(None).contains("`activation_function`: \"relu\", but this GPT-2 computes with \"gelu_new\""),
+        "{}",
+        error(None)
+    );
+    std::fs::write(folder.path().join("config.json"), "{").unwrap();
+    assert!(error(None).contains("is no JSON"));
+    let nothing = Stored::open(&folder.path().join("no"), None).err().unwrap().to_string();
+    assert!(nothing.contains("does not exist"), "{nothing}");
 }

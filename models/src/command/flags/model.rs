@@ -4,7 +4,7 @@ use super::values::{count, fraction};
 use crate::data::Tokenizer;
 use crate::gpt2::{Dimensions, Preset};
 use clap::{Args, ValueEnum};
-use ivon_runtime::Result;
+use ivon_runtime::{Error, Result};
 
 /// The models that the command knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,6 +85,33 @@ impl ModelFlags {
         self.preset.as_deref().unwrap_or(PRESET)
     }
 
+    /// The dimensions of stored weights, which the flags may say again but not differently.
+    ///
+    /// # Errors
+    /// If they do.
+    pub fn dimensions_of(&self, stored: &Dimensions) -> Result<Dimensions> {
+        let wanted = match &self.preset {
+            Some(_) => self.dimensions(None)?,
+            None => Dimensions {
+                layers: self.layers.unwrap_or(stored.layers),
+                width: self.width.unwrap_or(stored.width),
+                heads: self.heads.unwrap_or(stored.heads),
+                context: self.context.unwrap_or(stored.context),
+                vocab: self.vocab.unwrap_or(stored.vocab),
+                bias: stored.bias && !self.no_bias,
+            },
+        };
+        match wanted == *stored {
+            true => Ok(wanted),
+            false => {
+                let (stored, wanted) = (stored.summary(), wanted.summary());
+                Err(Error::config(format!(
+                    "the weights of --init are of another model: {stored}, but the flags say {wanted}; leave --preset and the dimensions out"
+                )))
+            }
+        }
+    }
+
     /// The dimensions: the preset's, with those given put in their place. Where neither preset nor vocabulary is given, the
     /// vocabulary is the tokenizer's.
     ///
@@ -112,8 +139,7 @@ impl TokenizerFlags {
     /// # Errors
     /// If the one that was asked for has more ids than the model has rows.
     pub fn fitting(&self, vocab: usize) -> Result<Tokenizer> {
-        let fits = if vocab >= Tokenizer::Gpt2.vocab() { Tokenizer::Gpt2 } else { Tokenizer::Bytes };
-        let tokenizer = self.tokenizer.unwrap_or(fits);
+        let tokenizer = self.tokenizer.unwrap_or(Tokenizer::fitting(vocab));
         tokenizer.check_vocab(vocab)?;
         Ok(tokenizer)
     }

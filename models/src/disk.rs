@@ -1,26 +1,61 @@
-//! Files that are whole or not there: written beside their place and renamed into it.
+//! Files: read by memory map, and written beside their place and renamed into it, so that they are whole or not there.
 
 use ivon_runtime::{Error, Result};
+use memmap2::Mmap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+/// Maps a file into memory; an empty one is an error of its own kind in every format, so it is `None`.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn map(path: &Path) -> Result<Option<Mmap>> {
+    let run = || {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if metadata.len() == 0 {
+            return Ok(None);
+        }
+        // SAFETY: the bytes are only read, and every value of a byte is one. A program that writes to the file meanwhile changes what
+        // is read; one that cuts it short ends this process by a signal, as for every program that maps files.
+        unsafe { Mmap::map(&file) }.map(Some)
+    };
+    run().map_err(|e| unreadable(path, &e))
+}
 
 /// Writes a file: `content` fills it beside its place, and when it is on the disk it gets its name. What was there before stays until then.
 ///
 /// # Errors
 /// Those of `content`, and if the file cannot be written: why. Nothing is left behind.
 pub fn write(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    replace(path, |beside| {
+        let failed = |e: io::Error| unwritable(path, &e);
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(beside).map_err(failed)?);
+        content(&mut file)?;
+        file.flush().map_err(failed)
+    })
+}
+
+/// [`write`] for content that wants a path to write to.
+///
+/// # Errors
+/// As there.
+pub fn replace(path: &Path, content: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if path.is_dir() {
         return Err(Error::file(path, "is a folder; give the name of a file"));
     }
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+        return Err(Error::file(path, format!("cannot be written: there is no folder {}; make it first", folder.display())));
+    }
     let beside = beside(path)?;
     let run = || {
-        let failed = |e: io::Error| unwritable(path, &e);
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(&beside).map_err(failed)?);
-        content(&mut file)?;
-        file.flush().map_err(failed)?;
-        file.get_ref().sync_all().map_err(failed)?;
-        fs::rename(&beside, path).map_err(failed)
+        content(&beside)?;
+        let synced = File::open(&beside).and_then(|file| file.sync_all());
+        synced.and_then(|()| fs::rename(&beside, path)).map_err(|e| unwritable(path, &e))
     };
     run().inspect_err(|_| {
         // The error says what matters.
@@ -40,7 +75,6 @@ fn beside(path: &Path) -> Result<PathBuf> {
 /// Why a path cannot be written, and what to do.
 pub fn unwritable(path: &Path, error: &io::Error) -> Error {
     let advice = match error.kind() {
-        io::ErrorKind::NotFound => ": the folder does not exist; make it first",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": free some space, or use another disk",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ": use a place that you may write to",
         _ => "",

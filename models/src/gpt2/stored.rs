@@ -1,0 +1,294 @@
+//! A GPT-2 with its weights, from whatever they are stored in.
+//!
+//! Our own weights file is a safetensors file with `mean/<parameter>` and, of a posterior, `sigma/<parameter>`, under the names and shapes of the
+//! model, and notes: `format` (`ivon-weights`), `version`, `dimensions` and `tokenizer`.
+
+use super::names::{self, Convention};
+use super::{Dimensions, Gpt2, PRESETS};
+use crate::data::Tokenizer;
+use crate::disk;
+use crate::weights::{self, Notes, Number, Precision, Table, Values};
+use ivon_runtime::optimizers::Optimizer;
+use ivon_runtime::{Error, Layout, Model, Posterior, Result};
+use serde_json::{Value, json};
+use std::path::Path;
+
+const FORMAT: &str = "ivon-weights";
+const VERSION: &str = "1";
+/// The file of Hugging Face's that says what a model is.
+const CONFIG: &str = "config.json";
+/// The file that its weights are in.
+const WEIGHTS: &str = "model.safetensors";
+/// Where we put sigma beside them.
+const SIGMA: &str = "sigma.safetensors";
+
+/// A model, and what was learned of its weights.
+pub struct Stored {
+    /// Its dimensions.
+    pub dimensions: Dimensions,
+    /// How its text is encoded.
+    pub tokenizer: Tokenizer,
+    /// The model.
+    pub model: Gpt2,
+    /// Its weights: a Gaussian, or a point.
+    pub posterior: Posterior<'static>,
+}
+
+impl Stored {
+    /// Opens a weights file of ours, one of Hugging Face's or nanoGPT's, or a folder that Hugging Face's library saved. `heads` is for files that
+    /// do not say how many there are.
+    ///
+    /// # Errors
+    /// If it is none of these, or does not hold together: everything that is wrong with it.
+    pub fn open(path: &Path, heads: Option<usize>) -> Result<Stored> {
+        if path.is_dir() {
+            return Self::open_folder(path, heads);
+        }
+        let (table, notes) = weights::read_with_notes::<f32>(path)?;
+        let at = |e: Error| Error::file(path, e);
+        match notes.get("format").map(String::as_str) {
+            Some(FORMAT) => Self::ours(table, &notes).map_err(at),
+            _ => {
+                let config = path.with_file_name(CONFIG);
+                let config = if config.is_file() { Some(read_config(&config)?) } else { None };
+                Self::theirs(table, config.as_ref(), heads).map_err(at)
+            }
+        }
+    }
+
+    fn open_folder(path: &Path, heads: Option<usize>) -> Result<Stored> {
+        let (config, weights) = (path.join(CONFIG), path.join(WEIGHTS));
+        if !weights.is_file() {
+            let message =
+                format!("holds no {WEIGHTS}; give a weights file (.safetensors), or a folder that Hugging Face's library saved");
+            return Err(Error::file(path, message));
+        }
+        let config = if config.is_file() { Some(read_config(&config)?) } else { None };
+        let mut stored = Self::theirs(weights::read(&weights)?, config.as_ref(), heads).map_err(|e| Error::file(&weights, e))?;
+        let sigma = path.join(SIGMA);
+        if sigma.is_file() {
+            let values = names::import(&stored.model.parameters(), weights::read(&sigma)?).map_err(|e| Error::file(&sigma, e))?;
+            let means = stored.means();
+            stored.posterior = posterior(&stored.model, &means, Some(&values)).map_err(|e| Error::file(&sigma, e))?;
+        }
+        Ok(stored)
+    }
+
+    fn ours(mut table: Table<f32>, notes: &Notes) -> Result<Stored> {
+        let note = |name: &str| notes.get(name).map_or("", String::as_str);
+        if note("version") != VERSION {
+            let message = format!("has version {} of our weights format; this program reads version {VERSION}", note("version"));
+            return Err(Error::config(message));
+        }
+        let broken = |what: &str, e: serde_json::Error| Error::config(format!("its note `{what}` cannot be read: {e}"));
+        let dimensions: Dimensions = serde_json::from_str(note("dimensions")).map_err(|e| broken("dimensions", e))?;
+        let tokenizer = serde_json::from_value(note("tokenizer").into()).map_err(|e| broken("tokenizer", e))?;
+        let model = Gpt2::of(&dimensions)?;
+        let has_sigma = table.keys().any(|name| name.starts_with("sigma/"));
+        let mut wrong = vec![];
+        let mut all = |kind: &str| {
+            let wanted: Vec<_> =
+                model.parameters().iter().map(|p| (format!("{kind}/{}", p.name()), p.shape().to_vec())).collect();
+            weights::take(&mut table, &wanted, "", &mut wrong).into_iter().map(|v| v.data).collect::<Vec<_>>()
+        };
+        let mean = all("mean");
+        let sigma = if has_sigma { Some(all("sigma")) } else { None };
+        wrong.extend(table.iter().map(|(name, v)| format!("unexpected: {name} {:?}", v.shape)));
+        weights::check_fit(&wrong)?;
+        let posterior = posterior(&model, &mean, sigma.as_deref())?;
+        Ok(Stored { dimensions, tokenizer, model, posterior })
+    }
+
+    fn theirs(table: Table<f32>, config: Option<&Value>, heads: Option<usize>) -> Result<Stored> {
+        let table = names::bare(table);
+        let dimensions = dimensions(&table, config, heads)?;
+        let model = Gpt2::of(&dimensions)?;
+        let mean = names::import(&model.parameters(), table)?;
+        let posterior = posterior(&model, &mean, None)?;
+        Ok(Stored { dimensions, tokenizer: Tokenizer::fitting(dimensions.vocab), model, posterior })
+    }
+
+    fn means(&self) -> Vec<Vec<f32>> {
+        self.values(|name| Ok(self.posterior.mean(name)?.to_vec())).unwrap_or_default()
+    }
+
+    fn values(&self, of: impl Fn(&str) -> Result<Vec<f32>>) -> Result<Vec<Vec<f32>>> {
+        self.model.parameters().iter().map(|p| of(p.name())).collect()
+    }
+
+    /// Writes our own weights file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut table = Table::new();
+        for p in self.model.parameters() {
+            let mut put = |kind: &str, data| {
+                table.insert(format!("{kind}/{}", p.name()), Values { shape: p.shape().to_vec(), data });
+            };
+            put("mean", self.posterior.mean(p.name())?.to_vec());
+            if !self.posterior.is_point() {
+                put("sigma", self.posterior.sigma(p.name())?);
+            }
+        }
+        let dimensions = serde_json::to_string(&self.dimensions).map_err(|e| Error::file(path, e))?;
+        let notes = [("format", FORMAT), ("version", VERSION), ("dimensions", &dimensions), ("tokenizer", self.tokenizer.name())];
+        let notes = notes.map(|(key, value)| (key.to_string(), value.to_string())).into();
+        weights::write(path, &table, Precision::F32, Some(notes))
+    }
+
+    /// Writes a folder that other programs open: `model.safetensors` with the mean, `sigma.safetensors` with sigma under the same names where
+    /// there is a posterior, and Hugging Face's `config.json`.
+    ///
+    /// # Errors
+    /// If it holds a model already, or cannot be written.
+    pub fn export(&self, folder: &Path, convention: Convention) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|e| disk::unwritable(folder, &e))?;
+        let exists = |name: &&&str| folder.join(name).exists();
+        if let Some(name) = [WEIGHTS, SIGMA, CONFIG].iter().find(exists) {
+            return Err(Error::file(folder, format!("holds a {name} already; give another folder")));
+        }
+        let parameters = self.model.parameters();
+        let write = |name: &str, values: Vec<Vec<f32>>| {
+            let mut table = names::export(parameters.iter().copied().zip(values), convention)?;
+            if !self.dimensions.bias && convention == Convention::HuggingFace {
+                add_biases(&mut table);
+            }
+            // What transformers looks for before it opens a file.
+            let notes = Notes::from([("format".into(), "pt".into())]);
+            weights::write(&folder.join(name), &table, Precision::F32, Some(notes))
+        };
+        write(WEIGHTS, self.means())?;
+        if !self.posterior.is_point() {
+            write(SIGMA, self.values(|name| self.posterior.sigma(name))?)?;
+        }
+        let config = folder.join(CONFIG);
+        disk::write(&config, |file| {
+            std::io::Write::write_all(file, format!("{:#}\n", self.config()).as_bytes())
+                .map_err(|e| disk::unwritable(&config, &e))
+        })
+    }
+
+    fn config(&self) -> Value {
+        let Dimensions { layers, width, heads, context, vocab, .. } = self.dimensions;
+        let end = self.tokenizer.separator();
+        json!({
+            "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_layer": layers, "n_embd": width, "n_head": heads,
+            "n_positions": context, "vocab_size": vocab, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5,
+            "tie_word_embeddings": true, "bos_token_id": end, "eos_token_id": end,
+        })
+    }
+
+    /// Puts the mean into an optimizer's state, where training then starts. Its Hessian stays at hess-init.
+    ///
+    /// # Errors
+    /// If the optimizer's model is another one.
+    pub fn start(&self, optimizer: &mut dyn Optimizer) -> Result<()> {
+        optimizer.restore(&mut |state| {
+            let layout = state.layout().clone();
+            let mean = state.buffer_mut("mean")?;
+            layout.entries().iter().try_for_each(|entry| {
+                mean[entry.range()].copy_from_slice(self.posterior.mean(entry.parameter.name())?);
+                Ok(())
+            })
+        })
+    }
+}
+
+/// Zeros in place of biases that a model does without: Hugging Face's has them, and computes the same with zeros.
+fn add_biases<E: Number>(table: &mut Table<E>) {
+    let biases: Vec<_> = table
+        .iter()
+        .filter(|(name, _)| name.contains(".h.") || name.contains(".ln_f."))
+        .filter_map(|(name, v)| {
+            let size = *v.shape.last()?;
+            Some((
+                name.strip_suffix("weight")?.to_string() + "bias",
+                Values { shape: vec![size], data: vec![E::default(); size] },
+            ))
+        })
+        .collect();
+    table.extend(biases);
+}
+
+fn posterior(model: &Gpt2, mean: &[Vec<f32>], sigma: Option<&[Vec<f32>]>) -> Result<Posterior<'static>> {
+    let layout = Layout::of(model);
+    let flat = |values: &[Vec<f32>], map: fn(f32) -> f32| {
+        let mut flat = vec![0.0; layout.padded()];
+        for (entry, values) in layout.entries().iter().zip(values) {
+            flat[entry.range()].iter_mut().zip(values).for_each(|(to, x)| *to = map(*x));
+        }
+        flat
+    };
+    let mean = flat(mean, |x| x);
+    let Some(sigma) = sigma else { return Ok(Posterior::point(&layout, &mean).into_owned()) };
+    for (entry, values) in layout.entries().iter().zip(sigma) {
+        if let Some(x) = values.iter().find(|x| !(**x >= 0.0 && x.is_finite())) {
+            return Err(Error::config(format!(
+                "sigma of `{}` holds {x}, which is no standard deviation",
+                entry.parameter.name()
+            )));
+        }
+    }
+    // sigma = (ess · (h + delta))^(-1/2): with ess 1 and delta 0, h is the precision.
+    let precision = flat(sigma, |sigma| f64::from(sigma).powi(-2) as f32);
+    let decays = vec![0.0; layout.entries().len()];
+    Ok(Posterior::gaussian(&layout, &mean, &precision, 1.0, &decays).into_owned())
+}
+
+fn read_config(path: &Path) -> Result<Value> {
+    let text = std::fs::read(path).map_err(|e| disk::unreadable(path, &e))?;
+    let config: Value = serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("is no JSON: {e}")))?;
+    // What changes the function that the weights stand for.
+    let expected = [
+        ("model_type", json!("gpt2")),
+        ("activation_function", json!("gelu_new")),
+        ("layer_norm_epsilon", json!(1e-5)),
+        ("scale_attn_weights", json!(true)),
+        ("scale_attn_by_inverse_layer_idx", json!(false)),
+        ("add_cross_attention", json!(false)),
+        ("n_inner", Value::Null),
+    ];
+    for (key, value) in expected {
+        let found = config.get(key).unwrap_or(&value);
+        let inner = key == "n_inner" && found.as_u64() == config.get("n_embd").and_then(Value::as_u64).map(|n| 4 * n);
+        if *found != value && !inner {
+            return Err(Error::file(path, format!("says `{key}`: {found}, but this GPT-2 computes with {value}")));
+        }
+    }
+    Ok(config)
+}
+
+/// What the tensors of a bare table, and the configuration beside them, say of the model.
+fn dimensions(table: &Table<f32>, config: Option<&Value>, heads: Option<usize>) -> Result<Dimensions> {
+    let matrix = |name: &str| match table.get(name).map(|v| &v.shape[..]) {
+        Some([rows, columns]) => Ok((*rows, *columns)),
+        Some(other) => Err(Error::config(format!("`{name}` is {other:?}; expected two dimensions"))),
+        None => {
+            let some: Vec<&str> = table.keys().take(5).map(String::as_str).collect();
+            Err(Error::config(format!(
+                "holds no GPT-2: there is no `{name}`; it has {} tensors ({} …)",
+                table.len(),
+                some.join(", ")
+            )))
+        }
+    };
+    let ((vocab, width), (context, _)) = (matrix("wte.weight")?, matrix("wpe.weight")?);
+    let number = |name: &str| name.strip_prefix("h.")?.split_once('.')?.0.parse::<usize>().ok();
+    let layers = table.keys().filter_map(|name| number(name)).max().map_or(0, |last| last.saturating_add(1));
+    if layers > table.len() {
+        return Err(Error::config(format!("has a block {} but only {} tensors: blocks are missing", layers - 1, table.len())));
+    }
+    let configured = config.and_then(|c| c.get("n_head")).and_then(Value::as_u64).map(|n| n as usize);
+    let published = PRESETS.iter().map(|p| p.dimensions).find(|d| (d.layers, d.width, d.vocab) == (layers, width, vocab));
+    let Some(heads) = heads.or(configured).or(published.map(|d| d.heads)) else {
+        let message = format!(
+            "does not say how many attention heads the model has ({layers} layers, width {width}): give --heads, or put Hugging Face's \
+             config.json beside it"
+        );
+        return Err(Error::config(message));
+    };
+    let dimensions = Dimensions { layers, width, heads, context, vocab, bias: table.contains_key("ln_f.bias") };
+    dimensions.check()?;
+    Ok(dimensions)
+}
