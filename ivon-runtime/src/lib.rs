@@ -54,6 +54,8 @@ pub mod prelude {
     pub use crate::{
         Adjoint, Context, DType, Device, Error, Init, Model, Parameter, Result, Schedule, Shape, Tensor, variational,
     };
+    // Its methods, where a person's own `Model` hides the name.
+    pub use crate::Model as _;
 }
 
 /// The code of the documentation's pages, compiled as doc tests.

@@ -12,7 +12,7 @@ fn main() {
     for (name, path) in [
         ("a multilayer perceptron", folder.join("models/mlp.rs")),
         ("a transformer", folder.join("models/transformer.rs")),
-        ("GPT-2", folder.join("../models/src/gpt2/model.rs")),
+        ("GPT-2", folder.join("../models/src/gpt2/mod.rs")),
     ] {
         let once = || {
             let start = Instant::now();

@@ -330,8 +330,21 @@ pub fn finish(input: TokenStream) -> TokenStream {
     let compiled = crate::compile(&finish);
     let written = write_expansion(&compiled);
     let tokens = crate::emit::text::without_comments(compiled.tokens);
+    let elsewhere = elsewhere(&finish.subject);
     // Naming the variable tells cargo to build again when it changes.
-    quote!(#tokens #written const _: ::core::option::Option<&str> = ::core::option_env!("IVON_EXPAND_DIR");)
+    quote!(#elsewhere #tokens #written const _: ::core::option::Option<&str> = ::core::option_env!("IVON_EXPAND_DIR");)
+}
+
+/// `impl super::Block`: generated code says `Block`, which must mean the same.
+fn elsewhere(subject: &Subject) -> TokenStream {
+    let Subject::Model(_, ItemImpl { self_ty, .. }) = subject else { return quote!() };
+    let Type::Path(TypePath { path, .. }) = &**self_ty else { return quote!() };
+    if path.get_ident().is_some() || path.segments.len() < 2 {
+        return quote!();
+    }
+    let mut path = path.clone();
+    path.segments.iter_mut().for_each(|s| s.arguments = PathArguments::None);
+    quote!(#[allow(unused_imports)] use #path;)
 }
 
 /// Writes the generated code where `IVON_EXPAND_DIR` says; an error where that cannot be done.

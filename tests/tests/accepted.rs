@@ -1,0 +1,6 @@
+//! What must compile: `ui/pass`.
+
+#[path = "../ui/pass/crates.rs"]
+mod crates;
+#[path = "../ui/pass/scopes.rs"]
+mod scopes;
