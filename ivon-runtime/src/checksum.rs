@@ -33,6 +33,11 @@ const fn tables() -> [[u32; 256]; 8] {
     tables
 }
 
+/// The checksum of some bytes.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    Crc32c::of(bytes)
+}
+
 /// A checksum of bytes that come in pieces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Crc32c(u32);

@@ -32,6 +32,7 @@ mod threads;
 pub mod trainer;
 
 pub use adjoint::Adjoint;
+pub use checksum::crc32c;
 pub use context::{Context, Device, Pass, Stream};
 pub use dtype::{DType, Element, Real};
 pub use error::{Error, Result};

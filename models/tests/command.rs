@@ -44,7 +44,7 @@ fn every_optimizer_trains_on_the_embedded_text() {
         assert!((3.0..6.0).contains(&number("validation_loss")), "{result}");
         assert!((3.0..6.0).contains(&number("validation_loss_posterior")), "{result}");
         let run = folder.path().join(result["run"].as_str().unwrap());
-        assert!(run.join("config.json").is_file() && run.join("metrics.jsonl").is_file());
+        assert!(run.join("config.toml").is_file() && run.join("metrics.jsonl").is_file());
     }
 }
 

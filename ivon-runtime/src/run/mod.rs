@@ -74,6 +74,8 @@ pub struct Run {
     average: crate::trainer::Smooth,
     best: Option<f64>,
     saved: Option<u32>,
+    /// The last line of `metrics.jsonl` that is of an evaluation: a run that had ended is evaluated again when it goes on.
+    evaluated: Value,
 }
 
 impl Run {
@@ -137,12 +139,15 @@ impl Run {
         let changes = checkpoint.restore(optimizer)?;
         let (step, notes) = (checkpoint.manifest().step, &checkpoint.manifest().notes);
         store.abandon_after(step)?;
-        let mut curve = Curve::default();
+        let (mut curve, mut evaluated) = (Curve::default(), Value::Null);
         let metrics = Metrics::resume(&path, step.into(), |line| {
             let step = line.get("step").and_then(Value::as_u64).unwrap_or(0);
             let number = |key| line.get(key).and_then(Value::as_f64);
             number("smooth").into_iter().for_each(|loss| curve.training(step, loss));
-            number("validation_loss").into_iter().for_each(|loss| curve.validation(step, loss));
+            if let Some(loss) = number("validation_loss") {
+                curve.validation(step, loss);
+                evaluated = Value::Object(line.clone());
+            }
         })?;
         let warnings = changes.into_iter().map(|change| format!("not as in the checkpoint: {change}")).collect();
         let before = Before { training: Duration::from_secs_f64(notes.seconds.max(0.0)), average: notes.average, warnings };
@@ -155,6 +160,7 @@ impl Run {
             before,
             best: store.best_loss()?,
             saved: Some(step),
+            evaluated,
             ..Run::with(path, lock, metrics)
         })
     }
@@ -189,6 +195,7 @@ impl Run {
             average: Default::default(),
             best: None,
             saved: None,
+            evaluated: Value::Null,
         }
     }
 
@@ -322,10 +329,13 @@ impl Progress for Run {
             if posterior.is_some() {
                 (line["validation_loss_posterior"], line["samples"]) = (json!(posterior), json!(e.samples));
             }
-            self.metrics.add(&line)?;
-            self.curve.validation(step as u64, loss);
-            if let Some(events) = &mut self.events {
-                events.scalars(step, &[("loss/validation", Some(loss)), ("loss/validation_posterior", posterior)])?;
+            if self.evaluated != line {
+                self.metrics.add(&line)?;
+                self.curve.validation(step as u64, loss);
+                if let Some(events) = &mut self.events {
+                    events.scalars(step, &[("loss/validation", Some(loss)), ("loss/validation_posterior", posterior)])?;
+                }
+                self.evaluated = line;
             }
             self.draw()?;
             self.flush()?;

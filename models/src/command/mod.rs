@@ -1,18 +1,19 @@
 //! The `ivon` command.
 
 mod bench;
+mod config;
 mod flags;
 mod gradients;
 mod memory;
 mod prepare;
 mod progress;
-mod run_folder;
 mod trace;
 mod train;
 mod transfer;
 
 use clap::{Parser, Subcommand};
 use ivon_runtime::Result;
+use std::process::ExitCode;
 
 /// Variational learning for deep networks: IVON at the cost of Adam.
 #[derive(Parser, Debug)]
@@ -33,24 +34,24 @@ enum Command {
 }
 
 /// Runs the command line; an error is one message on standard error.
-pub fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
-    match run(&cli) {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+pub fn main() -> ExitCode {
+    match config::parse().and_then(|cli| run(&cli)) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
-            std::process::ExitCode::FAILURE
+            ExitCode::FAILURE
         }
     }
 }
 
-fn run(cli: &Cli) -> Result<()> {
+fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
-        Command::Train(train) => train.run(),
-        Command::Gradients(gradients) => gradients.run(),
-        Command::Bench(bench) => bench.run(),
-        Command::Prepare(prepare) => prepare.run(),
-        Command::Import(import) => import.run(),
-        Command::Export(export) => export.run(),
+        Command::Train(train) => return train.run(),
+        Command::Gradients(gradients) => gradients.run()?,
+        Command::Bench(bench) => bench.run()?,
+        Command::Prepare(prepare) => prepare.run()?,
+        Command::Import(import) => import.run()?,
+        Command::Export(export) => export.run()?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,9 @@
-//! What a run tells while it goes: a bar on a terminal or plain lines elsewhere, and figures for the run folder.
+//! What a run shows while it goes: a bar on a terminal, plain lines elsewhere.
 
-use super::run_folder::RunFolder;
 use indicatif::{ProgressBar, ProgressStyle};
-use ivon_runtime::Result;
 use ivon_runtime::optimizers::Optimizer;
-use ivon_runtime::trainer::{Evaluation, Progress, Report};
-use serde_json::json;
+use ivon_runtime::trainer::{Evaluation, Progress, Report, Summary};
+use ivon_runtime::{Error, Result};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -14,28 +12,22 @@ use std::time::{Duration, Instant};
 const ON_A_TERMINAL: Duration = Duration::from_millis(500);
 const IN_A_LOG: Duration = Duration::from_secs(5);
 
-/// Shows a run on standard error and keeps its figures.
+/// Shows a run on standard error.
 pub struct Console {
     bar: Option<ProgressBar>,
-    folder: RunFolder,
     started: Instant,
     shown: Option<Instant>,
 }
 
 impl Console {
-    /// For a run that leaves its figures in `folder`.
-    pub fn new(folder: RunFolder, steps: usize) -> Console {
+    /// For a run of so many steps.
+    pub fn new(steps: usize) -> Console {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style =
                 ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(steps as u64).with_style(style)
         });
-        Console { bar, folder, started: Instant::now(), shown: None }
-    }
-
-    /// The run folder.
-    pub fn folder(&self) -> &RunFolder {
-        &self.folder
+        Console { bar, started: Instant::now(), shown: None }
     }
 
     /// Seconds since the start.
@@ -79,14 +71,6 @@ impl Progress for Console {
                 Some(bar) => bar.set_message(text),
                 None => eprintln!("step {}/{}  {text}", report.step, report.steps),
             }
-            self.folder.log(&json!({
-                "step": report.step, "seconds": self.seconds(), "loss": report.smooth, "lr": report.lr, "tokens_per_s": report.rate,
-                "hessian_min": statistics.map(|s| s.hessian_min), "hessian_max": statistics.map(|s| s.hessian_max),
-                "sigma_mean": statistics.map(|s| s.sigma_mean),
-            }))?;
-        }
-        if let (Some(bar), true) = (&self.bar, last) {
-            bar.abandon();
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -98,10 +82,22 @@ impl Progress for Console {
             text += &format!(", {posterior:.4} averaged over {samples} posterior samples");
         }
         self.line(&text);
-        self.folder.log(&json!({
-            "step": step, "seconds": self.seconds(), "validation_loss": mean,
-            "validation_loss_posterior": (samples > 0).then_some(posterior), "samples": samples,
-        }))
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Summary) -> Result<()> {
+        self.bar.iter().for_each(ProgressBar::abandon);
+        Ok(())
+    }
+
+    fn failure(&mut self, error: Error) -> Error {
+        self.bar.iter().for_each(ProgressBar::abandon);
+        error
+    }
+
+    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
+        self.line(&format!("step {step}  warning: {message}"));
+        Ok(())
     }
 }
 

@@ -1,21 +1,23 @@
 //! `ivon train`: trains a model on text, and says how good it is at the mean and averaged over its posterior.
 
+use super::config;
 use super::flags::{
-    BatchFlags, DataFlags, DeviceFlags, DropoutFlags, ModelFlags, OptimizerFlags, OptimizerName, ScheduleFlags, Setup,
+    BatchFlags, DataFlags, DeviceFlags, DropoutFlags, ModelFlags, OptimizerFlags, OptimizerName, RunFlags, ScheduleFlags, Setup,
     TokenizerFlags, Trained, values,
 };
 use super::memory::{self, BYTES_PER_PARAMETER};
 use super::progress::Console;
-use super::run_folder::RunFolder;
 use super::trace::Trace;
 use crate::data::{Corpus, training_batch, validation_batches};
 use crate::gpt2::{Dimensions, Gpt2, Stored};
 use clap::Args;
 use ivon_runtime::optimizers::{Optimizer, Weights};
-use ivon_runtime::trainer::{At, Evaluation, Summary, Trainer};
+use ivon_runtime::run::{self, Run};
+use ivon_runtime::trainer::{At, Evaluation, Stop, Summary, Trainer};
 use ivon_runtime::{Context, Error, Result, Schedule};
-use serde_json::{Value, json};
-use std::path::PathBuf;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Train a model on text
 #[derive(Args, Debug)]
@@ -41,6 +43,14 @@ pub struct Train {
     run: RunFlags,
     #[command(flatten)]
     device: DeviceFlags,
+    #[command(flatten)]
+    trace: TraceFlags,
+    /// Every flag that has a value, given or by default.
+    #[arg(skip)]
+    pub told: Map<String, Value>,
+    /// Whether the text was named on the command line.
+    #[arg(skip)]
+    pub given_text: bool,
 }
 
 /// How often and how well to validate.
@@ -60,27 +70,10 @@ struct EvaluationFlags {
     eval_tokens: usize,
 }
 
-/// What a run is told and leaves behind.
+/// What a run shows of its first updates.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Run")]
-struct RunFlags {
-    /// Seed of everything random: the same seed gives the same bits
-    #[arg(long, value_name = "N", default_value = "1")]
-    seed: u64,
-
-    /// Start from these weights instead of random ones: a weights file of ours, Hugging Face's or nanoGPT's, or a folder that Hugging
-    /// Face's library saved. They say what the dimensions are. IVON's Hessian starts at --hess-init
-    #[arg(long, value_name = "PATH")]
-    init: Option<PathBuf>,
-
-    /// Folder for configuration and metrics [default: runs/gpt2-<preset>-<number>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-
-    /// Print the result as one line of JSON, the last of standard output
-    #[arg(long)]
-    json: bool,
-
+struct TraceFlags {
     /// Write what enters and leaves the first updates of ivon, for a replay by another implementation (safetensors)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -95,13 +88,26 @@ const SHOWN: usize = 200;
 /// Its temperature: a little below 1, where small models read best.
 const TEMPERATURE: f64 = 0.8;
 
+/// What the shell knows as the end by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
 impl Train {
-    /// Trains from start to end.
+    /// The configuration file to read before anything else, if any.
+    ///
+    /// # Errors
+    /// If the run to go on with is not there.
+    pub fn config_file(&self) -> Result<Option<PathBuf>> {
+        self.run.config_file()
+    }
+
+    /// Trains from start to end, or to Ctrl-C.
     ///
     /// # Errors
     /// If flags, text or model do not go together, a file cannot be used, or training diverges.
-    pub fn run(&self) -> Result<()> {
-        let start = self.run.init.as_deref().map(|path| Stored::open(path, self.model.heads)).transpose()?;
+    pub fn run(&self) -> Result<ExitCode> {
+        // A run that goes on has its weights in its checkpoint, and its dimensions in its configuration.
+        let start = self.run.init.as_deref().filter(|_| self.run.resume.is_none());
+        let start = start.map(|path| Stored::open(path, self.model.heads)).transpose()?;
         let dimensions = match &start {
             Some(start) => self.model.dimensions_of(&start.dimensions)?,
             None => self.model.dimensions(self.tokenizer.tokenizer)?,
@@ -110,7 +116,7 @@ impl Train {
         let (seq, rows) = (self.batch.seq(dimensions.context)?, self.batch.rows()?);
         let dtype = self.device.training_dtype()?;
         let schedule = self.schedule.build(self.optimizer.lr())?;
-        if self.run.trace.is_some() && self.optimizer.optimizer != OptimizerName::Ivon {
+        if self.trace.trace.is_some() && self.optimizer.optimizer != OptimizerName::Ivon {
             return Err(Error::config("--trace shows the updates of ivon: use --optimizer ivon"));
         }
         memory::check(&dimensions, BYTES_PER_PARAMETER)?;
@@ -126,19 +132,27 @@ impl Train {
         if let Some(start) = start {
             start.start(optimizer.as_mut())?;
         }
-        if let (Some(path), Some(replay)) = (&self.run.trace, replay) {
-            let last = self.run.trace_steps.min(self.schedule.steps);
+        if let (Some(path), Some(replay)) = (&self.trace.trace, replay) {
+            let last = self.trace.trace_steps.min(self.schedule.steps);
             let trace = Trace::new(optimizer.state(), path, replay, last as u32);
             optimizer.trace(Some(Box::new(trace)));
         }
 
         let name = format!("{}-{}", self.model.model.name(), self.model.preset_name());
-        let folder = RunFolder::create(self.run.out.as_deref(), &name)?;
-        folder.write_config(&self.config(&dimensions, &corpus, &schedule, seq, config))?;
+        let mut run = self.run.open(&name, optimizer.as_mut())?;
+        let first = optimizer.state().step() as usize;
+        self.check_text(&run, &corpus)?;
+        run.set_config(&self.config(&dimensions, &corpus, &schedule, seq, config))?;
+        stop_on_interrupt(run.stop.clone())?;
+        let path = run.path().to_path_buf();
         eprintln!("{name}: {}, {} parameters", dimensions.summary(), dimensions.parameters());
         eprintln!("{} tokens to train on, {} for validation", corpus.training.len(), corpus.validation.len());
-        let mut console = Console::new(folder, self.schedule.steps);
+        if first > 0 {
+            eprintln!("going on after step {first} of {}", schedule.steps);
+        }
+        let mut progress = (run, Console::new(schedule.steps));
 
+        let steps = schedule.steps;
         let trainer = Trainer {
             schedule,
             evaluate_every: self.evaluation.eval_every,
@@ -154,23 +168,61 @@ impl Train {
             let each = validation.iter().map(|batch| model.log_likelihoods(cx, batch));
             Ok(each.collect::<Result<Vec<_>>>()?.concat())
         };
-        let summary = trainer.run(optimizer.as_mut(), gradient, validate, &mut console)?;
+        let summary = trainer.run(optimizer.as_mut(), gradient, validate, &mut progress)?;
+        let seconds = progress.1.seconds();
+        if summary.stopped {
+            let model = self.model.model.name();
+            eprintln!(
+                "stopped after step {} of {steps}; go on with: ivon train {model} --resume {}",
+                summary.steps,
+                path.display()
+            );
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
         let text = self.sample(optimizer.as_mut(), &model, &corpus, dimensions.context)?;
-        self.report(&dimensions, &console, &summary, trainer.examples, &text);
-        Ok(())
+        self.report(&dimensions, &path, seconds, &summary, trainer.examples, &text);
+        Ok(ExitCode::SUCCESS)
     }
 
-    /// Every number that the run depends on.
-    fn config(&self, dimensions: &Dimensions, corpus: &Corpus, schedule: &Schedule, seq: usize, optimizer: Value) -> Value {
-        json!({
-            "model": self.model.model.name(), "preset": self.model.preset_name(), "dimensions": dimensions,
-            "tokenizer": corpus.tokenizer, "dropout": self.dropout.dropout, "data": self.data.data,
-            "validation_data": self.data.validation_data,
-            "batch": self.batch.batch, "seq": seq, "micro_batches": self.batch.micro_batches,
-            "optimizer": optimizer, "lr": schedule.lr, "min_lr": schedule.min_lr, "warmup": schedule.warmup, "steps": schedule.steps,
-            "schedule": self.schedule.name(), "seed": self.run.seed, "init": self.run.init, "eval_every": self.evaluation.eval_every,
-            "eval_samples": self.evaluation.eval_samples, "eval_tokens": self.evaluation.eval_tokens, "device": "cpu", "dtype": "f32",
-        })
+    /// Refuses to go on with another text than the run began with, unless it was given by name.
+    fn check_text(&self, run: &Run, corpus: &Corpus) -> Result<()> {
+        let Some(resumed) = &self.run.resume else { return Ok(()) };
+        let then: Value = run::read_config(run.path())?;
+        let (then, now) = (&then["text"]["checksum"], corpus.checksum());
+        if then.is_null() || *then == now || self.given_text {
+            return Ok(());
+        }
+        Err(Error::file(
+            resumed,
+            "the text is not the one that the run was trained on so far: restore it, or say with --data which text to go on with (the run will \
+             then not be the one that it would have been)",
+        ))
+    }
+
+    /// Every flag with its value, given, by default or worked out; and what was found, as tables.
+    fn config(
+        &self,
+        dimensions: &Dimensions,
+        corpus: &Corpus,
+        schedule: &Schedule,
+        seq: usize,
+        optimizer: Value,
+    ) -> Map<String, Value> {
+        let mut config = self.told.clone();
+        for found in [
+            json!(dimensions),
+            json!({"preset": self.model.preset_name(), "tokenizer": corpus.tokenizer.name(), "seq": seq}),
+            json!({"lr": schedule.lr, "min_lr": schedule.min_lr, "warmup": schedule.warmup}),
+            optimizer,
+        ] {
+            config::resolve(&mut config, &found);
+        }
+        config.insert("model".into(), self.model.model.name().into());
+        let text = json!({
+            "training_tokens": corpus.training.len(), "validation_tokens": corpus.validation.len(), "checksum": corpus.checksum(),
+        });
+        config.insert("text".into(), text);
+        config
     }
 
     /// Text of the model's own, after the beginning of the validation text.
@@ -184,9 +236,8 @@ impl Train {
         corpus.tokenizer.decode(&text)
     }
 
-    fn report(&self, dimensions: &Dimensions, console: &Console, summary: &Summary, tokens_per_step: usize, text: &str) {
+    fn report(&self, dimensions: &Dimensions, run: &Path, seconds: f64, summary: &Summary, tokens_per_step: usize, text: &str) {
         let Evaluation { mean, posterior, samples, .. } = summary.evaluation;
-        let (run, seconds) = (console.folder().path(), console.seconds());
         println!("\nA sample of its text:\n{}\n", text.trim_end());
         println!("validation loss {mean:.4}, perplexity {:.3} at the mean", mean.exp());
         if samples > 0 {
@@ -208,4 +259,15 @@ impl Train {
             println!("{result}");
         }
     }
+}
+
+/// The first Ctrl-C, or the end that a cluster announces, asks for a checkpoint and an orderly end; the second one ends at once.
+fn stop_on_interrupt(stop: Stop) -> Result<()> {
+    let handler = move || {
+        if stop.request() {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        eprintln!("\nsaving a checkpoint after this step; once more ends at once");
+    };
+    ctrlc::set_handler(handler).map_err(|e| Error::config(format!("Ctrl-C cannot be watched for: {e}")))
 }

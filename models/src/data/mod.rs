@@ -45,6 +45,23 @@ impl Corpus {
         Ok(Corpus { tokenizer, training, validation })
     }
 
+    /// A number that tells texts apart: of their lengths and of tokens spread over them.
+    pub fn checksum(&self) -> String {
+        const PIECES: usize = 4096;
+        const PIECE: usize = 64;
+        let mut bytes = vec![];
+        for part in [&self.training, &self.validation] {
+            bytes.extend((part.len() as u64).to_le_bytes());
+            let last = part.len().saturating_sub(PIECE);
+            let stride = (last / PIECES).max(PIECE);
+            for start in (0..=last).step_by(stride).chain([last]) {
+                let ids = part.read(start..part.len().min(start + PIECE));
+                bytes.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+            }
+        }
+        format!("{:08x}", ivon_runtime::crc32c(&bytes))
+    }
+
     /// # Errors
     /// If a part is shorter than one window: `seq` tokens and the one after.
     pub fn check_seq(&self, seq: usize) -> Result<()> {

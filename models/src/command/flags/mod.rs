@@ -4,6 +4,7 @@ mod batch;
 mod device;
 mod model;
 mod optimizer;
+mod run;
 mod schedule;
 pub mod values;
 
@@ -11,4 +12,5 @@ pub use batch::{BatchFlags, DataFlags};
 pub use device::DeviceFlags;
 pub use model::{DropoutFlags, ModelFlags, TokenizerFlags};
 pub use optimizer::{OptimizerFlags, OptimizerName, Setup, Trained};
+pub use run::RunFlags;
 pub use schedule::ScheduleFlags;

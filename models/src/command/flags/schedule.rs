@@ -60,9 +60,4 @@ impl ScheduleFlags {
         schedule.check()?;
         Ok(schedule)
     }
-
-    /// Its name on the command line.
-    pub fn name(&self) -> String {
-        self.schedule.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string())
-    }
 }
