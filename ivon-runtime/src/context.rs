@@ -272,11 +272,7 @@ impl Context {
         let run = match known {
             Some(run) => run,
             None => {
-                let streams = self.streams.get();
-                let recorder = Rc::new(Recorder::default());
-                drop(self.with_memory(Memory::Recording(recorder.clone()), || step(self))?);
-                self.streams.set(streams);
-                let run = self.arena.add(recorder.plan());
+                let run = self.arena.add(self.plan(&step)?);
                 let shapes = inputs.iter().map(|t| *t.shape()).collect();
                 self.plans.borrow_mut().push(Planned { name, training, gradient, shapes, run: run.clone() });
                 run
@@ -284,6 +280,18 @@ impl Context {
         };
         run.start();
         self.with_memory(Memory::Replaying(run), || step(self))
+    }
+
+    /// What `step` would need, from a dry run: shapes only, no arithmetic, no memory.
+    ///
+    /// # Errors
+    /// Those of `step`.
+    pub fn plan<R>(&self, step: impl FnOnce(&Context) -> Result<R>) -> Result<Plan> {
+        let recorder = Rc::new(Recorder::default());
+        let streams = self.streams.get();
+        drop(self.with_memory(Memory::Recording(recorder.clone()), || step(self))?);
+        self.streams.set(streams);
+        Ok(recorder.plan())
     }
 
     fn with_memory<R>(&self, memory: Memory, step: impl FnOnce() -> R) -> R {

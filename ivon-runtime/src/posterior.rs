@@ -98,6 +98,15 @@ impl<'a> Posterior<'a> {
         })
     }
 
+    /// The Hessian h of a parameter, row-major; empty for a point.
+    ///
+    /// # Errors
+    /// If there is no parameter of that name.
+    pub fn hessian(&self, name: &str) -> Result<&[f32]> {
+        let (_, entry) = self.entry(name)?;
+        Ok(self.precision.as_ref().map_or(&[], |p| &p.hessian[entry.range()]))
+    }
+
     fn entry(&self, name: &str) -> Result<(usize, &Entry)> {
         let entries = self.layout.entries();
         let found = entries.iter().enumerate().find(|(_, e)| e.parameter.name() == name);
@@ -270,6 +279,7 @@ mod tests {
     fn sigma_is_the_root_of_one_over_the_precision() {
         let ivon = Ivon::new(&tiny(), config(), Settings::default()).unwrap();
         assert_eq!(ivon.posterior().sigma("weight").unwrap(), [(1.0f64 / (10.0 * 0.625)).sqrt() as f32; 6]);
+        assert_eq!(ivon.posterior().hessian("weight").unwrap(), [0.5; 6]);
         let message = ivon.posterior().mean("wieght").unwrap_err().to_string();
         assert!(message.contains("no parameter `wieght`: it has `weight`"), "{message}");
     }

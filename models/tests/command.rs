@@ -191,6 +191,36 @@ fn weights_go_in_and_out_with_the_same_bits_and_can_be_trained_further() {
 }
 
 #[test]
+fn inspect_says_what_a_bench_measures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let flags = "gpt2 --preset tiny --batch 2 --seq 16 --json";
+    let bench = succeeds(path, &format!("bench {flags} --steps 1 --warmup 0")).1;
+    let inspect = succeeds(path, &format!("inspect {flags}")).1;
+    assert_eq!(inspect["params"], bench["params"]);
+    let bytes = |key: &str| inspect[key].as_u64().unwrap();
+    // But for the loss, which a bench drops a moment earlier.
+    assert!(bytes("arena_bytes").abs_diff(bench["arena_bytes"].as_u64().unwrap()) <= 4, "{inspect} {bench}");
+    assert_eq!(bytes("state_bytes") + bytes("gradient_bytes"), bench["state_bytes"].as_u64().unwrap());
+    assert!(bytes("arena_lower_bound") <= bytes("arena_bytes"));
+    // Forward: 2 · (12 · 2 · 64² + 256 · 64) for matrix products, 4 · 2 · 64 · 17 / 2 for attention.
+    assert_eq!(inspect["flops_per_token"], 233_728.0);
+
+    a_foreign_model(&path.join("theirs"));
+    let (text, _) = succeeds(path, "inspect theirs");
+    assert!(text.contains("blocks.0.mlp.up.weight") && text.contains("[64, 16]") && text.contains("7664 parameters"), "{text}");
+    for (arguments, wanted) in [
+        ("inspect nothing", "neither a model (gpt2) nor a run"),
+        ("inspect gpt2 --seq 9999", "longer than the model's context"),
+        ("inspect gpt2 --batch 99999999999", "make it smaller"),
+        ("inspect theirs --layers 5", "leave --preset and the dimensions out"),
+    ] {
+        let message = fails(path, arguments);
+        assert!(message.contains(wanted), "ivon {arguments}\n{message}");
+    }
+}
+
+#[test]
 fn short_and_empty_texts_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("empty.txt"), "").unwrap();

@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod flags;
 mod gradients;
+mod inspect;
 mod memory;
 mod prepare;
 mod progress;
@@ -28,6 +29,7 @@ enum Command {
     Train(Box<train::Train>),
     Gradients(gradients::Gradients),
     Bench(bench::Bench),
+    Inspect(inspect::Inspect),
     Prepare(prepare::Prepare),
     Import(transfer::Import),
     Export(transfer::Export),
@@ -49,6 +51,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Train(train) => return train.run(),
         Command::Gradients(gradients) => gradients.run()?,
         Command::Bench(bench) => bench.run()?,
+        Command::Inspect(inspect) => inspect.run()?,
         Command::Prepare(prepare) => prepare.run()?,
         Command::Import(import) => import.run()?,
         Command::Export(export) => export.run()?,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Make one weights file of ours out of a stored model
 #[derive(Args, Debug)]
 pub struct Import {
-    /// A folder that Hugging Face's library saved, or a weights file of its, of nanoGPT's or of ours (safetensors)
+    /// A run, one of its checkpoints, a folder that Hugging Face's library saved, or a weights file of its, of nanoGPT's or of ours (safetensors)
     #[arg(value_name = "PATH")]
     from: PathBuf,
 
@@ -24,7 +24,7 @@ pub struct Import {
 /// Write a stored model for other programs: model.safetensors, config.json, and sigma.safetensors of a posterior
 #[derive(Args, Debug)]
 pub struct Export {
-    /// A weights file, or whatever else `import` takes
+    /// A run, a weights file, or whatever else `import` takes
     #[arg(value_name = "PATH")]
     from: PathBuf,
 

@@ -72,6 +72,13 @@ impl Dimensions {
         (vocab + context) * width + layers * (2 * norm + attention + mlp) + norm
     }
 
+    /// Floating point operations of a forward pass over `length` tokens, per token: two for every weight of a matrix product, the head
+    /// among them, and four for every element of the keys and values that attention looks at, (length + 1) / 2 positions on average.
+    pub fn flops(&self, length: usize) -> f64 {
+        let [layers, width, vocab] = [self.layers, self.width, self.vocab].map(|n| n as f64);
+        2.0 * (12.0 * layers * width * width + vocab * width) + 4.0 * layers * width * (length as f64 + 1.0) / 2.0
+    }
+
     /// One line: `4 layers, width 128, 4 heads, context 64, vocabulary 256`.
     pub fn summary(&self) -> String {
         let Dimensions { layers, width, heads, context, vocab, .. } = self;

@@ -8,7 +8,9 @@ use super::{Dimensions, Gpt2, PRESETS};
 use crate::data::Tokenizer;
 use crate::disk;
 use crate::weights::{self, Notes, Number, Precision, Table, Values};
+use ivon_runtime::checkpoint::{Checkpoint, Which};
 use ivon_runtime::optimizers::Optimizer;
+use ivon_runtime::run;
 use ivon_runtime::{Error, Layout, Model, Posterior, Result};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -32,17 +34,23 @@ pub struct Stored {
     pub model: Gpt2,
     /// Its weights: a Gaussian, or a point.
     pub posterior: Posterior<'static>,
+    /// Updates that a run had done.
+    pub step: Option<u32>,
 }
 
 impl Stored {
-    /// Opens a weights file of ours, one of Hugging Face's or nanoGPT's, or a folder that Hugging Face's library saved. `heads` is for files that
+    /// Opens a run folder (its last checkpoint), one of its checkpoints, a weights file of ours, of Hugging Face's or nanoGPT's, or a folder that
+    /// Hugging Face's library saved. `heads` is for files that
     /// do not say how many there are.
     ///
     /// # Errors
     /// If it is none of these, or does not hold together: everything that is wrong with it.
     pub fn open(path: &Path, heads: Option<usize>) -> Result<Stored> {
         if path.is_dir() {
-            return Self::open_folder(path, heads);
+            return match path.join("checkpoints").is_dir() || path.join("manifest.json").exists() {
+                true => Self::of_run(&run::checkpoint(path, Which::Latest)?, heads),
+                false => Self::open_folder(path, heads),
+            };
         }
         let (table, notes) = weights::read_with_notes::<f32>(path)?;
         let at = |e: Error| Error::file(path, e);
@@ -59,8 +67,9 @@ impl Stored {
     fn open_folder(path: &Path, heads: Option<usize>) -> Result<Stored> {
         let (config, weights) = (path.join(CONFIG), path.join(WEIGHTS));
         if !weights.is_file() {
-            let message =
-                format!("holds no {WEIGHTS}; give a weights file (.safetensors), or a folder that Hugging Face's library saved");
+            let message = format!(
+                "holds no {WEIGHTS}; give the folder of a run, a weights file (.safetensors), or a folder that Hugging Face's library saved"
+            );
             return Err(Error::file(path, message));
         }
         let config = if config.is_file() { Some(read_config(&config)?) } else { None };
@@ -72,6 +81,31 @@ impl Stored {
             stored.posterior = posterior(&stored.model, &means, Some(&values)).map_err(|e| Error::file(&sigma, e))?;
         }
         Ok(stored)
+    }
+
+    /// What a run had learned.
+    fn of_run(checkpoint: &Checkpoint, heads: Option<usize>) -> Result<Stored> {
+        let manifest = checkpoint.manifest();
+        let at = |message: String| Error::file(checkpoint.path(), message);
+        if manifest.model != Gpt2::NAME {
+            return Err(at(format!("is of a {}; expected a {}", manifest.model, Gpt2::NAME)));
+        }
+        let shape = |name: &str| manifest.parameters.iter().find(|p| p.name == name).map(|p| &p.shape[..]);
+        let (Some([vocab, width]), Some([context, _])) = (shape("tokens.weight"), shape("positions")) else {
+            return Err(at("has no `tokens.weight` and `positions` of two dimensions".into()));
+        };
+        let config = &manifest.notes.config;
+        let Some(heads) = heads.or(config.get("heads").and_then(Value::as_u64).map(|n| n as usize)) else {
+            return Err(at("does not say how many attention heads the model has: give --heads".into()));
+        };
+        let layers = manifest.parameters.iter().filter(|p| p.name.ends_with(".norm1.gain")).count();
+        let dimensions =
+            Dimensions { layers, width: *width, heads, context: *context, vocab: *vocab, bias: shape("norm.bias").is_some() };
+        let model = Gpt2::of(&dimensions)?;
+        let tokenizer = config.get("tokenizer").and_then(|t| serde_json::from_value(t.clone()).ok());
+        let posterior = checkpoint.posterior(&model)?;
+        let tokenizer = tokenizer.unwrap_or(Tokenizer::fitting(*vocab));
+        Ok(Stored { dimensions, tokenizer, model, posterior, step: Some(manifest.step) })
     }
 
     fn ours(mut table: Table<f32>, notes: &Notes) -> Result<Stored> {
@@ -96,7 +130,7 @@ impl Stored {
         wrong.extend(table.iter().map(|(name, v)| format!("unexpected: {name} {:?}", v.shape)));
         weights::check_fit(&wrong)?;
         let posterior = posterior(&model, &mean, sigma.as_deref())?;
-        Ok(Stored { dimensions, tokenizer, model, posterior })
+        Ok(Stored { dimensions, tokenizer, model, posterior, step: None })
     }
 
     fn theirs(table: Table<f32>, config: Option<&Value>, heads: Option<usize>) -> Result<Stored> {
@@ -105,7 +139,7 @@ impl Stored {
         let model = Gpt2::of(&dimensions)?;
         let mean = names::import(&model.parameters(), table)?;
         let posterior = posterior(&model, &mean, None)?;
-        Ok(Stored { dimensions, tokenizer: Tokenizer::fitting(dimensions.vocab), model, posterior })
+        Ok(Stored { dimensions, tokenizer: Tokenizer::fitting(dimensions.vocab), model, posterior, step: None })
     }
 
     fn means(&self) -> Vec<Vec<f32>> {

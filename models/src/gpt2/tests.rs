@@ -3,7 +3,8 @@
 use super::*;
 use crate::data::Tokenizer;
 use crate::weights::{Table, Values};
-use ivon_runtime::{Flat, Layout, Posterior};
+use ivon_runtime::checkpoint::Notes;
+use ivon_runtime::{Flat, Layout, Posterior, run};
 
 const SMALLEST: Dimensions = Dimensions { layers: 2, width: 8, heads: 2, context: 6, vocab: 11, bias: true };
 
@@ -158,7 +159,28 @@ fn stored(dimensions: Dimensions, tokenizer: Tokenizer) -> Stored {
     let (mean, hessian): (Vec<_>, Vec<_>) = (values(0.3).map(|x| x - 0.15).collect(), values(1.0).collect());
     let decays = vec![1e-3; layout.entries().len()];
     let posterior = Posterior::gaussian(&layout, &mean, &hessian, 1e4, &decays).into_owned();
-    Stored { dimensions, tokenizer, model, posterior }
+    Stored { dimensions, tokenizer, model, posterior, step: None }
+}
+
+#[test]
+fn a_checkpoint_of_a_run_opens_by_the_folder_of_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Gpt2::of(&SMALLEST).unwrap();
+    let ivon = Ivon::new(
+        &model,
+        IvonConfig { ess: 50.0, hess_init: 0.25, weight_decay: 0.0, ..IvonConfig::default() },
+        Settings::default(),
+    );
+    let ivon = ivon.unwrap();
+    let config = serde_json::json!({"heads": 2, "tokenizer": "bytes"}).as_object().unwrap().clone();
+    let notes = Notes { config, ..Notes::default() };
+    let checkpoint = run::checkpoints(folder.path()).save(&ivon, notes).unwrap();
+    for path in [folder.path(), checkpoint.path()] {
+        let stored = Stored::open(path, None).unwrap();
+        assert_eq!((stored.dimensions, stored.tokenizer, stored.step), (SMALLEST, Tokenizer::Bytes, Some(0)));
+        assert_eq!(stored.posterior.mean("positions").unwrap(), ivon.posterior().mean("positions").unwrap());
+        assert_eq!(stored.posterior.sigma("norm.gain").unwrap(), [(50.0f64 * 0.25).sqrt().recip() as f32; 8]);
+    }
 }
 
 fn same(a: &Stored, b: &Stored) {

@@ -10,7 +10,7 @@ pub mod values;
 
 pub use batch::{BatchFlags, DataFlags};
 pub use device::DeviceFlags;
-pub use model::{DropoutFlags, ModelFlags, TokenizerFlags};
+pub use model::{DropoutFlags, ModelFlags, ModelName, SizeFlags, TokenizerFlags};
 pub use optimizer::{OptimizerFlags, OptimizerName, Setup, Trained};
 pub use run::RunFlags;
 pub use schedule::ScheduleFlags;

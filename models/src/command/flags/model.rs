@@ -32,6 +32,21 @@ pub struct ModelFlags {
     #[arg(value_enum)]
     pub model: ModelName,
 
+    #[command(flatten)]
+    size: SizeFlags,
+}
+
+impl std::ops::Deref for ModelFlags {
+    type Target = SizeFlags;
+    fn deref(&self) -> &SizeFlags {
+        &self.size
+    }
+}
+
+/// The dimensions of a model.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Model")]
+pub struct SizeFlags {
     /// Size: tiny, micro, nano, small (124M), medium (355M), large (774M), xl (1.5B) [default: micro]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
@@ -79,7 +94,7 @@ pub struct DropoutFlags {
     pub dropout: f64,
 }
 
-impl ModelFlags {
+impl SizeFlags {
     /// The preset's name, for messages and folders.
     pub fn preset_name(&self) -> &str {
         self.preset.as_deref().unwrap_or(PRESET)
@@ -106,7 +121,7 @@ impl ModelFlags {
             false => {
                 let (stored, wanted) = (stored.summary(), wanted.summary());
                 Err(Error::config(format!(
-                    "the weights of --init are of another model: {stored}, but the flags say {wanted}; leave --preset and the dimensions out"
+                    "the weights of this file are of another model: {stored}, but the flags say {wanted}; leave --preset and the dimensions out"
                 )))
             }
         }
