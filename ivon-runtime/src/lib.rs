@@ -66,4 +66,20 @@ mod pages {
     mod model_language {}
     #[doc = include_str!("../../docs/op.md")]
     mod op {}
+    #[doc = include_str!("../../docs/experiments/README.md")]
+    mod experiments {}
+    #[doc = include_str!("../../docs/experiments/convex.md")]
+    mod convex {}
+    #[doc = include_str!("../../docs/experiments/image_classification.md")]
+    mod image_classification {}
+    #[doc = include_str!("../../docs/experiments/natural_gradient.md")]
+    mod natural_gradient {}
+    #[doc = include_str!("../../docs/experiments/posterior.md")]
+    mod posterior_use {}
+    #[doc = include_str!("../../docs/experiments/riemannian_momentum.md")]
+    mod riemannian_momentum {}
+    #[doc = include_str!("../../docs/experiments/sampling_cost.md")]
+    mod sampling_cost {}
+    #[doc = include_str!("../../docs/experiments/sensitivity.md")]
+    mod sensitivity {}
 }

@@ -182,6 +182,14 @@ fn spread(parameter: &Parameter) -> Spread {
     }
 }
 
+/// The mean square of the elements that a parameter starts with.
+pub(crate) fn mean_square(parameter: &Parameter) -> f64 {
+    match spread(parameter) {
+        Spread::Constant(x) | Spread::Normal(x) => x * x,
+        Spread::Uniform(bound) => bound * bound / 3.0,
+    }
+}
+
 /// The weight decay of each parameter: its own, or `weight_decay` on tensors of two or more dimensions and 0 on the rest.
 pub(crate) fn weight_decays(layout: &Layout, weight_decay: f64) -> Vec<f64> {
     let decay = |e: &Entry| match e.parameter.weight_decay() {

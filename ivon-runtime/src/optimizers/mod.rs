@@ -23,7 +23,7 @@ mod trace;
 pub use adamw::{AdamW, AdamWConfig};
 pub use driver::Settings;
 pub(crate) use ivon::kernel::draw;
-pub use ivon::{HessianEstimate, Ivon, IvonConfig, SamplePer, Statistics};
+pub use ivon::{HessianEstimate, Ivon, IvonConfig, SamplePer, Statistics, Suggestion};
 pub use point::{Point, Rule};
 pub use sgd::{Sgd, SgdConfig};
 pub use trace::Tracer;

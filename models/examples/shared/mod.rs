@@ -4,6 +4,7 @@
 
 pub mod data;
 pub mod figure;
+pub mod files;
 pub mod heat;
 pub mod net;
 pub mod pictures;

@@ -17,6 +17,9 @@
 //! The update of the last sample, the zeroing of the gradient and the drawing of the next step's first sample are one pass over memory.
 
 pub(crate) mod kernel;
+mod suggest;
+
+pub use suggest::Suggestion;
 
 use super::driver::{Driver, Settings, check_lr, require};
 use super::pass::{CHUNK, Compute, for_parts};
