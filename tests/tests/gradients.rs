@@ -549,3 +549,31 @@ fn tied_parameters_and_ids() {
         },
     );
 }
+
+#[variational]
+struct Unread<const N: usize, const LAYERS: usize> {
+    up: Linear<N, N>,
+    layers: [Linear<N, N>; LAYERS],
+}
+
+#[variational]
+impl<const N: usize, const LAYERS: usize> Unread<N, LAYERS> {
+    fn loss<B>(&self, x: Tensor<B, N>) -> Tensor {
+        let start = self.up.forward(x);
+        let captured = start * start;
+        let mut last = x;
+        for layer in &self.layers {
+            last = layer.forward(captured);
+        }
+        mse(last, x) + last.mean()
+    }
+}
+
+/// `captured` is read in the loop alone, and each turn rebinds `last` without reading it.
+#[test]
+fn a_value_that_only_turns_of_a_loop_read_and_one_that_none_reads() {
+    let x = tensor([2, 3], 1);
+    verify!(Unread::<3, 0>::new(), x);
+    verify!(Unread::<3, 1>::new(), x);
+    verify!(Unread::<3, 3>::new(), x);
+}

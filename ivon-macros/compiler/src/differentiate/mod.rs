@@ -16,6 +16,8 @@ pub struct Derivative {
     pub active: Vec<bool>,
     /// Whether its adjoint is wanted whatever the arguments: it depends on a parameter.
     pub learned: Vec<bool>,
+    /// Whether its adjoint surely has a contribution, whatever the number of turns of loops.
+    pub sure: Vec<bool>,
     /// The backward kernels, by the value that the kernel makes.
     pub kernels: BTreeMap<ValueId, BackwardKernel>,
 }
@@ -63,9 +65,12 @@ pub fn differentiate(program: &Program, callees: &Callees) -> Derivative {
     program.outputs.iter().for_each(|o| live[*o] = true);
     backward(&program.body, &mut live, &depends);
     let active: Vec<bool> = (0..count).map(|v| depends[v] && live[v] && program.values[v].kind == Kind::Float).collect();
+    let mut sure = vec![false; count];
+    program.outputs.iter().for_each(|o| sure[*o] = true);
+    contributions(&program.body, &mut sure, &active, callees);
     let mut kernels = BTreeMap::new();
     collect(&program.body, &active, &mut kernels);
-    Derivative { active, learned, kernels }
+    Derivative { active, learned, sure, kernels }
 }
 
 /// Which values depend on a parameter or a tensor argument.
@@ -136,6 +141,47 @@ fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool]) {
             }
         } else if instruction.results.iter().any(|r| live[*r] && depends[*r]) {
             instruction.reads().into_iter().for_each(|v| live[v] = true);
+        }
+    }
+}
+
+/// Which adjoints surely have a contribution: a loop may have no turn, and a turn may rebind a value that it has not read.
+fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], callees: &Callees) {
+    for instruction in body.iter().rev() {
+        let Op::Loop(l) = &instruction.op else {
+            if instruction.results.iter().any(|r| active[*r] && sure[*r]) {
+                differentiable(instruction, callees).into_iter().for_each(|v| sure[v] = true);
+            }
+            continue;
+        };
+        // Inside, suppose that every turn hands on an adjoint; what does not hold then does not hold at all.
+        let mut inside: Vec<bool> = vec![false; sure.len()];
+        let mut handed_on: Vec<bool> = vec![true; l.carried.len()];
+        loop {
+            inside.fill(false);
+            for (c, on) in l.carried.iter().zip(&handed_on) {
+                inside[c.next] |= on;
+            }
+            contributions(&l.body, &mut inside, active, callees);
+            // The last turn gets the result's adjoint (zeros where it has none), the others that of the turn after them.
+            let result_sure = |r: ValueId| sure[r] || !active[r];
+            let now: Vec<bool> = l
+                .carried
+                .iter()
+                .zip(&instruction.results)
+                .map(|(c, r)| result_sure(*r) && (inside[c.turn] || c.next == c.turn))
+                .collect();
+            if now == handed_on {
+                break;
+            }
+            handed_on = now;
+        }
+        for v in l.body.iter().flat_map(|i| &i.results).chain(l.carried.iter().map(|c| &c.turn)) {
+            sure[*v] |= inside[*v];
+        }
+        for (c, r) in l.carried.iter().zip(&instruction.results) {
+            // With no turn at all the result's adjoint is the start's.
+            sure[c.start] |= (sure[*r] || !active[*r]) && (inside[c.turn] || c.next == c.turn);
         }
     }
 }

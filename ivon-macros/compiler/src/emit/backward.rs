@@ -145,11 +145,15 @@ impl<'a> Backward<'a> {
     }
 
     /// The complete adjoint of a result as a tensor.
-    fn complete(&self, v: ValueId, plan: &SavedPlan, saved: &TokenStream) -> TokenStream {
+    fn complete(&self, v: ValueId, results: &[ValueId], plan: &SavedPlan, saved: &TokenStream) -> TokenStream {
         let name = self.method.adjoint(v);
         match self.states.get(&v) {
             Some(State::Tensor) => quote!(#name),
-            Some(State::Adjoint) if !self.method.derivative.learned[v] => quote!(#name), // see `guarded`
+            Some(State::Adjoint) if self.is_open(v, results) => quote!(#name), // see `guarded`
+            Some(State::Adjoint) if !self.method.derivative.sure[v] => match plan.shapes.iter().find(|(known, _)| *known == v) {
+                Some((_, field)) => quote!(#name.into_tensor(cx, #saved.#field)?),
+                None => quote!(#name.into_sum(stringify!(#name))?),
+            },
             Some(State::Adjoint) => {
                 let text = &self.method.value(v).name;
                 quote!(#name.into_sum(#text)?)
@@ -162,10 +166,16 @@ impl<'a> Backward<'a> {
         }
     }
 
-    /// Results that depend on arguments alone have no adjoint where nobody needs those of the arguments: then `code` is skipped.
+    /// Whether a result's adjoint may turn out to be empty, so that its instruction is skipped: it depends on arguments alone and nobody
+    /// needs theirs, or it is read in loops alone and they have no turn. (One of several results is zero then: see `complete`.)
+    fn is_open(&self, v: ValueId, results: &[ValueId]) -> bool {
+        let derivative = self.method.derivative;
+        self.states.get(&v) == Some(&State::Adjoint) && (!derivative.learned[v] || (!derivative.sure[v] && results.len() == 1))
+    }
+
+    /// Skips `code` where a result has no adjoint.
     fn guarded(&self, results: &[ValueId], code: TokenStream) -> TokenStream {
-        let unlearned = |v: &&ValueId| self.states.get(v) == Some(&State::Adjoint) && !self.method.derivative.learned[**v];
-        let names: Vec<Ident> = results.iter().filter(unlearned).map(|v| self.method.adjoint(*v)).collect();
+        let names: Vec<Ident> = results.iter().filter(|v| self.is_open(**v, results)).map(|v| self.method.adjoint(*v)).collect();
         match names.as_slice() {
             [] => code,
             [one] => quote!(if let Some(#one) = #one.into_option() { #code }),
@@ -189,7 +199,7 @@ impl<'a> Backward<'a> {
                     _ => called.to_string(),
                 };
                 let (before, targets, after) = self.targets(&instruction.arguments, Some(&function.inputs));
-                let d_outputs = instruction.results.iter().map(|r| self.complete(*r, plan, saved));
+                let d_outputs = instruction.results.iter().map(|r| self.complete(*r, &instruction.results, plan, saved));
                 let call = quote!(#callee.#called(cx, #saved.#field, #(#d_outputs,)* #(#targets),*).at(#place)?; #after);
                 let call = self.guarded(&instruction.results, call);
                 quote!(#before #call)
@@ -197,7 +207,7 @@ impl<'a> Backward<'a> {
             Op::Call { .. } => {
                 let Some((function, callee)) = method.callee(&instruction.op) else { return quote!() };
                 let (before, targets, after) = self.targets(&instruction.arguments, Some(&function.inputs));
-                let d_outputs = instruction.results.iter().map(|r| self.complete(*r, plan, saved));
+                let d_outputs = instruction.results.iter().map(|r| self.complete(*r, &instruction.results, plan, saved));
                 let call = quote!(#callee::backward(cx, #saved.#field, #(#d_outputs,)* #(#targets),*)?; #after);
                 let call = self.guarded(&instruction.results, call);
                 quote!(#before #call)
@@ -205,7 +215,7 @@ impl<'a> Backward<'a> {
             op => {
                 let module = structural_module(op);
                 let (before, targets, after) = self.targets(&instruction.arguments, None);
-                let d_result = self.complete(instruction.results[0], plan, saved);
+                let d_result = self.complete(instruction.results[0], &instruction.results, plan, saved);
                 let targets = match op {
                     Op::Concat(_) => quote!(&mut [#(#targets),*]),
                     _ => quote!(#(#targets),*),
@@ -253,8 +263,8 @@ impl<'a> Backward<'a> {
         let method = self.method;
         let Some(kernel) = method.derivative.kernels.get(&result) else { return quote!() };
         let d_result = method.adjoint(result);
-        let complete = self.complete(result, plan, saved);
-        let guarded = self.states.get(&result) == Some(&State::Adjoint) && !method.derivative.learned[result];
+        let complete = self.complete(result, &[result], plan, saved);
+        let guarded = self.is_open(result, &[result]);
         let take = (self.states.get(&result) != Some(&State::Tensor) && !guarded).then(|| quote!(let #d_result = #complete;));
         let (mut declarations, mut lines) = (quote!(), quote!());
         let same_shape = |v: ValueId| method.value(v).shape == method.value(result).shape;
@@ -358,7 +368,7 @@ impl<'a> Backward<'a> {
             if self.states.contains_key(result) {
                 before.extend(self.declare(*result));
             } else {
-                let zeros = self.complete(*result, plan, saved);
+                let zeros = self.complete(*result, &[*result], plan, saved);
                 before.extend(quote!(let mut #name = ivon::Adjoint::of(#zeros);));
             }
         }

@@ -56,7 +56,7 @@ impl SavedPlan {
                 op => {
                     plan.calls.push((field, saved_type(method, op)));
                     if instruction.results.len() > 1 {
-                        shapes.extend(instruction.results.iter().filter(|r| !method.active(**r)));
+                        shapes.extend(instruction.results.iter().filter(|r| !method.active(**r) || !method.derivative.sure[**r]));
                     }
                 }
             }
