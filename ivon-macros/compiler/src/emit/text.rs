@@ -1,44 +1,61 @@
 //! Generated code as text: formatted, with its comments.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Group, Literal, TokenStream, TokenTree};
+use quote::quote;
 
 const COMMENT: &str = "__comment";
 
 /// Takes comments out: what rustc gets.
 pub fn without_comments(tokens: TokenStream) -> TokenStream {
-    let mut out: Vec<TokenTree> = vec![];
-    let mut tokens = tokens.into_iter().peekable();
+    replace_comments(tokens, &mut |_| TokenStream::new())
+}
+
+/// Replaces each `__comment!("..");`, given what stands in its parentheses.
+fn replace_comments(tokens: TokenStream, by: &mut dyn FnMut(TokenStream) -> TokenStream) -> TokenStream {
+    let mut out = TokenStream::new();
+    let mut tokens = tokens.into_iter();
     while let Some(token) = tokens.next() {
         match token {
-            // `__comment ! ( .. ) ;`
             TokenTree::Ident(i) if i == COMMENT => {
-                tokens.by_ref().take(3).for_each(drop);
+                // `! ( .. ) ;` follow.
+                for token in tokens.by_ref().take(3) {
+                    if let TokenTree::Group(text) = token {
+                        out.extend(by(text.stream()));
+                    }
+                }
             }
             TokenTree::Group(g) => {
-                let mut inner = proc_macro2::Group::new(g.delimiter(), without_comments(g.stream()));
+                let mut inner = Group::new(g.delimiter(), replace_comments(g.stream(), by));
                 inner.set_span(g.span());
-                out.push(inner.into());
+                out.extend([TokenTree::from(inner)]);
             }
-            other => out.push(other),
+            other => out.extend([other]),
         }
     }
-    out.into_iter().collect()
+    out
 }
 
 /// Formats items as rustfmt would and turns comments into `// ..`.
 pub fn format(tokens: TokenStream) -> String {
-    let file = match syn::parse2::<syn::File>(tokens.clone()) {
+    // A number in place of each comment, so that it stays on one line.
+    let mut comments: Vec<String> = vec![];
+    let numbered = replace_comments(tokens.clone(), &mut |text| {
+        comments.push(syn::parse2::<syn::LitStr>(text.clone()).map_or(text.to_string(), |l| l.value()));
+        let number = Literal::usize_unsuffixed(comments.len() - 1);
+        quote!(__comment!(#number);)
+    });
+    let file = match syn::parse2::<syn::File>(numbered) {
         Ok(file) => file,
         // Never seen; unformatted code is better than none.
         Err(_) => return tokens.to_string(),
     };
     let mut text = String::new();
     for line in prettyplease::unparse(&file).lines() {
-        match line.trim_start().strip_prefix("__comment!(") {
-            Some(rest) => {
+        let number =
+            line.trim_start().strip_prefix("__comment!(").and_then(|rest| rest.strip_suffix(");")?.parse::<usize>().ok());
+        match number.and_then(|n| comments.get(n)) {
+            Some(comment) => {
                 let indent = &line[..line.len() - line.trim_start().len()];
-                let literal = rest.trim_end_matches(';').trim_end_matches(')');
-                let comment = syn::parse_str::<syn::LitStr>(literal).map_or(literal.to_string(), |l| l.value());
                 text += &format!("{indent}// {comment}\n");
             }
             None => {
