@@ -109,14 +109,20 @@ fn suffixed(method: &Ident, suffix: &str) -> Ident {
     Ident::new(&format!("{method}_{suffix}"), method.span())
 }
 
+/// What the types of a method's saved values begin with: `MlpForward`, or `Swish` for a free function.
+pub fn type_prefix(owner: &Ident, method: &Ident) -> String {
+    let owner_text = camel(&owner.to_string());
+    if owner == method { owner_text } else { format!("{owner_text}{}", camel(&method.to_string())) }
+}
+
 /// `MlpForwardSaved`
-pub fn saved_struct(model: &Ident, method: &Ident) -> Ident {
-    Ident::new(&format!("{model}{}Saved", camel(&method.to_string())), Span::call_site())
+pub fn saved_struct(owner: &Ident, method: &Ident) -> Ident {
+    ident(&format!("{}Saved", type_prefix(owner, method)))
 }
 
 /// `MlpForwardBlocksTurn`: what one turn of a loop saves.
-pub fn turn_struct(model: &Ident, method: &Ident, saved: &str) -> Ident {
-    Ident::new(&format!("{model}{}{}Turn", camel(&method.to_string()), camel(saved)), Span::call_site())
+pub fn turn_struct(owner: &Ident, method: &Ident, saved: &str) -> Ident {
+    ident(&format!("{}{}Turn", type_prefix(owner, method), camel(saved)))
 }
 
 /// `gate_up` to `GateUp`.

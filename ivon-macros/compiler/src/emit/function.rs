@@ -193,7 +193,8 @@ fn bind(method: &Method) -> TokenStream {
         true => format!("{}::{}", method.owner, method.function.name),
         false => method.owner.to_string(),
     };
-    quote!(let [#(#names),*] = ivon::bind(#at, [#(#texts),*], &[#(#rows),*])?;)
+    let symbols = (!names.is_empty()).then(|| quote!(let [#(#names),*] =));
+    quote!(#symbols ivon::bind(#at, [#(#texts),*], &[#(#rows),*])?;)
 }
 
 /// For a scalar result: the whole step in planned memory.

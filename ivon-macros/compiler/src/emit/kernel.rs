@@ -43,14 +43,13 @@ fn text(method: &Method, kernel: &Kernel) -> String {
 
 /// `MlpForwardGelu`, `MlpForwardGeluBackward`
 fn kernel_name(method: &Method, result: ValueId, suffix: &str) -> Ident {
-    let owner = names::camel(&method.owner.to_string());
-    let value = names::camel(&method.value(result).name);
-    match method.receiver {
-        true => format_ident!("{owner}{}{value}{suffix}", names::camel(&method.function.name.to_string())),
-        // The result of a function goes by the function's name.
-        false if method.program.outputs == [result] => format_ident!("{owner}{suffix}"),
-        false => format_ident!("{owner}{value}{suffix}"),
+    let prefix = names::type_prefix(method.owner, &method.function.name);
+    // The result of a free function goes by the function's name.
+    match !method.receiver && method.program.outputs == [result] {
+        true => format_ident!("{prefix}{suffix}"),
+        false => format_ident!("{prefix}{}{suffix}", names::camel(&method.value(result).name)),
     }
+}
 }
 
 fn emit(method: &Method, name: &Ident, text: &str, graph: &Graph, roots: &[NodeId], inputs: &[String], numbers: usize) {
