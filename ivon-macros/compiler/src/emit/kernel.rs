@@ -50,7 +50,6 @@ fn kernel_name(method: &Method, result: ValueId, suffix: &str) -> Ident {
         false => format_ident!("{prefix}{}{suffix}", names::camel(&method.value(result).name)),
     }
 }
-}
 
 fn emit(method: &Method, name: &Ident, text: &str, graph: &Graph, roots: &[NodeId], inputs: &[String], numbers: usize) {
     if method.kernels.borrow().contains_key(&name.to_string()) {
