@@ -9,7 +9,7 @@ use ivon_runtime::blr::{
 };
 use plotters::chart::SeriesLabelPosition;
 use shared::data::normals;
-use shared::figure::{Axis, Panel, Series, Style, draw};
+use shared::figure::{Axis, Chart, Panel, Series, Style, draw_rows};
 use std::error::Error;
 
 const EXAMPLES: usize = 40;
@@ -101,7 +101,11 @@ struct Run {
     bounds: Vec<(f64, f64)>,
 }
 
-fn run(bound: &Bound, hessian_rate: f64, beta1: f64, correction: bool, seed: u64) -> ivon_runtime::Result<Run> {
+///
+/// After every step the momentum, which IVON keeps as an average of gradients, is multiplied by (new precision / old precision) to the power of
+/// `transport`. 0 keeps gradients as they are; 1 keeps updates of the mean as they are; ½ is the parallel transport of the
+/// Fisher metric S dm² + dS² / (2 S²) along a change of S: Γ^m_mS = 1 / (2 S), so a vector at m goes as S^(−½) and its gradient as S^½.
+fn run(bound: &Bound, hessian_rate: f64, beta1: f64, correction: bool, transport: f64, seed: u64) -> ivon_runtime::Result<Run> {
     let mut ivon = Descent {
         weight_decay: DECAY,
         hessian_rate,
@@ -123,8 +127,43 @@ fn run(bound: &Bound, hessian_rate: f64, beta1: f64, correction: bool, seed: u64
             failed = Some(t + 1);
             break;
         }
+        if transport > 0.0 {
+            let change = ivon.precision().diagonal().component_div(&s);
+            ivon.momentum.component_mul_assign(&change.map(|c| c.max(0.0).powf(transport)));
+        }
     }
     Ok(Run { failed, precision, lowest, bounds })
+}
+
+/// The bound above the best with momentum that is kept in three ways, over rates of the Hessian.
+fn transports(bound: &Bound, best: f64, rates: &[f64]) -> Result<Vec<Series>, Box<dyn Error>> {
+    println!("\nmomentum while the precision S changes, corrected: bound above best over 1 - beta2");
+    print!("{:>7} {:<34}", "beta1", "");
+    rates.iter().for_each(|rate| print!("{rate:>9}"));
+    println!();
+    let ways = [(0.0, "gradients kept (IVON)"), (0.5, "parallel transport"), (1.0, "updates kept")];
+    let mut series = Vec::new();
+    for (beta1, style) in [(0.9, Style::Line), (0.99, Style::Dashed)] {
+        for (color, (transport, name)) in ways.into_iter().enumerate() {
+            print!("{beta1:>7} {name:<34}");
+            let mut points = Vec::new();
+            for rate in rates {
+                let runs =
+                    (0..RUNS).map(|seed| run(bound, *rate, beta1, true, transport, seed)).collect::<Result<Vec<Run>, _>>()?;
+                let tail = |r: &Run| {
+                    let tail = &r.bounds[r.bounds.len() * 4 / 5..];
+                    tail.iter().map(|b| b.1).sum::<f64>() / tail.len() as f64
+                };
+                let whole: Vec<f64> = runs.iter().filter(|r| r.failed.is_none()).map(tail).collect();
+                let above = whole.iter().sum::<f64>() / whole.len() as f64 - best;
+                print!("{above:>9.3}");
+                points.push((*rate, above));
+            }
+            println!();
+            series.push(Series { label: format!("{name}, beta1 = {beta1}"), color, style, points });
+        }
+    }
+    Ok(series)
 }
 
 /// The best diagonal Gaussian: the rule with quadrature from a good start.
@@ -160,7 +199,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let label = format!("beta1 = {beta1}, {}", if correction { "corrected" } else { "plain" });
         let mut points = Vec::new();
         for rate in rates {
-            let runs = (0..RUNS).map(|seed| run(&bound, rate, beta1, correction, seed)).collect::<Result<Vec<Run>, _>>()?;
+            let runs = (0..RUNS).map(|seed| run(&bound, rate, beta1, correction, 0.0, seed)).collect::<Result<Vec<Run>, _>>()?;
             let whole: Vec<&Run> = runs.iter().filter(|r| r.failed.is_none()).collect();
             let n = whole.len() as f64;
             // Over the last fifth of all runs that came to the end.
@@ -201,19 +240,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let panel = |title, x, y, legend, series| Panel { title, x, y, legend, series };
     use SeriesLabelPosition::{UpperLeft, UpperRight};
-    draw(
-        "riemannian_momentum",
-        &[
-            panel(
-                "lower of both h + delta, 1 - beta2 = 0.03",
-                Axis::linear("step"),
-                Axis::linear("h + delta"),
-                UpperRight,
-                precisions,
-            ),
-            panel("the bound, 1 - beta2 = 0.01", Axis::log("step"), Axis::log("bound above the best"), UpperRight, curves),
-            panel("the price of a fast Hessian", Axis::log("1 - beta2"), Axis::log("(h + delta) / its best"), UpperLeft, ratios),
-        ],
-    )?;
+    let transports = transports(&bound, best_bound, &rates)?;
+    let panels = [
+        panel(
+            "lower of both h + delta, 1 - beta2 = 0.03",
+            Axis::linear("step"),
+            Axis::linear("h + delta"),
+            UpperRight,
+            precisions,
+        ),
+        panel("the bound, 1 - beta2 = 0.01", Axis::log("step"), Axis::log("bound above the best"), UpperRight, curves),
+        panel("the price of a fast Hessian", Axis::log("1 - beta2"), Axis::log("(h + delta) / its best"), UpperLeft, ratios),
+        panel("three ways to keep momentum", Axis::log("1 - beta2"), Axis::log("bound above the best"), UpperLeft, transports),
+    ];
+    let charts: Vec<&dyn Chart> = panels.iter().map(|p| p as &dyn Chart).collect();
+    draw_rows("riemannian_momentum", 2, &charts)?;
     Ok(())
 }
