@@ -33,7 +33,7 @@ fn run(dir: &std::path::Path) -> String {
 fn generated_code_is_written_formatted_and_with_comments() {
     let dir = tempfile::tempdir().unwrap();
     let emitted = run(&dir.path().join("new/folder"));
-    let text = std::fs::read_to_string(dir.path().join("new/folder/Mlp.rs")).unwrap();
+    let text = std::fs::read_to_string(dir.path().join("new/folder").join(env!("CARGO_PKG_NAME")).join("Mlp.rs")).unwrap();
     assert!(syn::parse_file(&text).is_ok());
     assert!(text.contains("        // up: Linear<WIDTH, { 2 * WIDTH }>\n"), "{text}");
     assert!(text.lines().all(|line| !line.contains("__comment")));

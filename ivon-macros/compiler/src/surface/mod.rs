@@ -347,18 +347,33 @@ fn elsewhere(subject: &Subject) -> TokenStream {
     quote!(#[allow(unused_imports)] use #path;)
 }
 
-/// Writes the generated code where `IVON_EXPAND_DIR` says; an error where that cannot be done.
+/// Writes the generated code where `IVON_EXPAND_DIR` says, as `CRATE/FILE.Model.rs`; an error where that cannot be done.
 fn write_expansion(compiled: &crate::Compiled) -> TokenStream {
     let Some(dir) = std::env::var_os("IVON_EXPAND_DIR").filter(|d| !d.is_empty()) else { return quote!() };
-    let dir = std::path::Path::new(&dir);
-    let path = dir.join(format!("{}.rs", compiled.name));
+    let place = Place::of(&compiled.name);
+    let path = std::path::Path::new(&dir).join(expansion_file(&place.first().file(), &compiled.name));
     let text = crate::emit::text::format(compiled.tokens.clone());
-    match std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&path, text)) {
+    let folder = path.parent().unwrap_or(std::path::Path::new(&dir));
+    match std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)) {
         Ok(()) => quote!(),
         Err(e) => {
             let text = format!("IVON_EXPAND_DIR: cannot write {}: {e}", path.display());
-            let place = Place::of(&compiled.name);
             Error::new(place.first(), text).to_compile_error()
         }
     }
+}
+
+/// `models/gpt2.Block.rs` for the `Block` of `src/gpt2/mod.rs` in the crate `models`: two models of one name do not meet.
+fn expansion_file(source: &str, model: &Ident) -> std::path::PathBuf {
+    let source = std::path::Path::new(source);
+    let stem = |p: &std::path::Path| p.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let file = match stem(source) {
+        Some(s) if s == "mod" => source.parent().and_then(stem),
+        other => other,
+    };
+    let package = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
+    // Outside a macro the source has no name.
+    let file = file.filter(|f| f.chars().all(|c| c.is_alphanumeric() || "_-".contains(c)));
+    let name = file.map_or(format!("{model}.rs"), |f| format!("{f}.{model}.rs"));
+    std::path::Path::new(&package).join(name)
 }
