@@ -1,6 +1,7 @@
 //! What a forward or backward pass runs in: the device, the memory plan, the weights in use and the gradient buffer.
 
 use crate::adjoint::Adjoint;
+use crate::cache::Cache;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
@@ -55,6 +56,7 @@ pub struct Context {
     arena: Arena,
     plans: RefCell<Vec<Planned>>,
     memory: RefCell<Memory>,
+    cache: RefCell<Option<Cache>>,
 }
 
 /// What a plan was made for. There are few, so they are looked for one by one.
@@ -96,6 +98,7 @@ impl Context {
             arena: Arena::default(),
             plans: RefCell::default(),
             memory: RefCell::new(Memory::Pooled),
+            cache: RefCell::new(None),
         })
     }
 
@@ -204,6 +207,29 @@ impl Context {
         // Another key than that of the posterior's noise, which is the seed itself.
         let key = [seed as u32 ^ 0xD00D_5EED, (seed >> 32) as u32 ^ call.wrapping_mul(0x9E37_79B9)];
         Stream { key, counter: [step, pass] }
+    }
+
+    // ---- positions seen before ----------------------------------------------------------------------------------
+
+    /// Runs one pass over the positions that follow those in `cache`: causal attention looks at them too, and the cache takes the new ones in. The
+    /// model has to be told where they are, if it asks (learned positions).
+    ///
+    /// # Errors
+    /// Those of `step`, and if it does not fit what the cache holds. The cache is empty then.
+    pub fn cached<R>(&self, cache: &mut Cache, step: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
+        cache.begin();
+        let outer = self.cache.replace(Some(std::mem::replace(cache, Cache::new(0))));
+        let result = step(self);
+        if let Some(used) = self.cache.replace(outer) {
+            *cache = used;
+        }
+        let result = result.and_then(|r| cache.end().map(|()| r));
+        result.inspect_err(|_| *cache = Cache::new(cache.capacity()))
+    }
+
+    /// The cache of the pass, if it runs inside of [`Context::cached`].
+    pub(crate) fn cache(&self) -> std::cell::RefMut<'_, Option<Cache>> {
+        self.cache.borrow_mut()
     }
 
     // ---- memory ------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ extern crate self as ivon_runtime;
 
 mod adjoint;
 pub mod blr;
+mod cache;
 pub mod checkpoint;
 mod checksum;
 mod context;
@@ -32,6 +33,7 @@ mod threads;
 pub mod trainer;
 
 pub use adjoint::Adjoint;
+pub use cache::Cache;
 pub use checksum::crc32c;
 pub use context::{Context, Device, Pass, Stream};
 pub use dtype::{DType, Element, Real};

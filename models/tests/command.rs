@@ -221,6 +221,61 @@ fn inspect_says_what_a_bench_measures() {
 }
 
 #[test]
+fn a_trained_run_is_inspected_exported_and_writes_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeeds(path, &format!("{TINY} --context 16 --out run --ess 100"));
+    let inspect = succeeds(path, "inspect run --json").1;
+    assert_eq!(inspect["step"], 4);
+    let first = &inspect["parameters"][0];
+    let number = |key: &str| first[key].as_f64().unwrap();
+    assert!(number("sigma") > 0.0 && number("h") > 0.0 && number("signal_to_noise") > 0.0, "{first}");
+    succeeds(path, "import run --out w.safetensors");
+    succeeds(path, "export run --out e");
+    assert!(path.join("e/sigma.safetensors").is_file());
+
+    let write = |more: &str| succeeds(path, &format!("generate {more} --tokens 40 --prompt ab --json")).1;
+    let text = write("run");
+    assert_eq!(text["tokens"].as_array().unwrap().len(), 40);
+    assert_eq!(text["text"], write("run")["text"]);
+    assert_eq!(text["text"], write("w.safetensors")["text"]);
+    assert_eq!(text["text"], write("e")["text"]);
+    assert_ne!(text["text"], write("run --seed 2")["text"]);
+    assert_eq!(write("run --top-k 1")["text"], write("run --temperature 0")["text"]);
+    let unsure = write("run --uncertainty --samples 3");
+    assert!(unsure["tokens"].as_array().unwrap().iter().all(|t| t["epistemic"].as_f64().unwrap() >= 0.0));
+    assert!(unsure["tokens"][0]["epistemic"].as_f64().unwrap() > 0.0, "{unsure}");
+    let (colors, _) = succeeds(path, "generate run --tokens 10 --uncertainty --samples 2 --color always");
+    assert!(colors.contains("mutual information"));
+    assert!(!succeeds(path, "generate run --tokens 10").0.contains('\u{1b}'));
+
+    std::fs::write(path.join("long.txt"), "x".repeat(1000)).unwrap();
+    succeeds(path, "generate run --tokens 3 --prompt-file long.txt");
+    succeeds(path, "export e --layout separate --out point");
+    for (arguments, wanted) in [
+        ("generate run --temperature nan", "finite"),
+        ("generate run --temperature -1", "negative"),
+        ("generate run --top-k 0", "at least 1"),
+        ("generate run --top-p 1.5", "at most 1"),
+        ("generate run --top-p 0", "above 0"),
+        ("generate run --samples 0", "at least 1"),
+        ("generate run --samples 1 --uncertainty", "--samples 2 or more"),
+        ("generate run --tokens 0", "at least 1"),
+        ("generate nowhere", "does not exist"),
+        ("generate .", "model.safetensors"),
+        ("generate long.txt", "safetensors"),
+        ("generate run --prompt-file .", "is a folder"),
+        ("generate run --prompt-file nothing", "does not exist"),
+        ("generate run --dtype f64", "f64"),
+    ] {
+        let message = fails(path, arguments);
+        assert!(message.contains(wanted), "ivon {arguments}\n{message}");
+    }
+    a_foreign_model(&path.join("theirs"));
+    assert!(fails(path, "generate theirs --samples 2").contains("no posterior"));
+}
+
+#[test]
 fn short_and_empty_texts_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("empty.txt"), "").unwrap();

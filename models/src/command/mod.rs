@@ -3,6 +3,7 @@
 mod bench;
 mod config;
 mod flags;
+mod generate;
 mod gradients;
 mod inspect;
 mod memory;
@@ -27,6 +28,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Train(Box<train::Train>),
+    Generate(Box<generate::Generate>),
     Gradients(gradients::Gradients),
     Bench(bench::Bench),
     Inspect(inspect::Inspect),
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Train(train) => return train.run(),
+        Command::Generate(generate) => generate.run()?,
         Command::Gradients(gradients) => gradients.run()?,
         Command::Bench(bench) => bench.run()?,
         Command::Inspect(inspect) => inspect.run()?,

@@ -9,7 +9,7 @@ use super::memory::{self, BYTES_PER_PARAMETER};
 use super::progress::Console;
 use super::trace::Trace;
 use crate::data::{Corpus, training_batch, validation_batches};
-use crate::gpt2::{Dimensions, Gpt2, Stored};
+use crate::gpt2::{Dimensions, Gpt2, Sampling, Stored};
 use clap::Args;
 use ivon_runtime::optimizers::{Optimizer, Weights};
 use ivon_runtime::run::{self, Run};
@@ -179,7 +179,7 @@ impl Train {
             );
             return Ok(ExitCode::from(INTERRUPTED));
         }
-        let text = self.sample(optimizer.as_mut(), &model, &corpus, dimensions.context)?;
+        let text = self.sample(optimizer.as_mut(), &model, &corpus, &dimensions)?;
         self.report(&dimensions, &path, seconds, &summary, trainer.examples, &text);
         Ok(ExitCode::SUCCESS)
     }
@@ -226,11 +226,12 @@ impl Train {
     }
 
     /// Text of the model's own, after the beginning of the validation text.
-    fn sample(&self, optimizer: &mut dyn Optimizer, model: &Gpt2, corpus: &Corpus, context: usize) -> Result<String> {
-        let prompt = corpus.validation.read(0..corpus.validation.len().min(context / 4).max(1));
+    fn sample(&self, optimizer: &mut dyn Optimizer, model: &Gpt2, corpus: &Corpus, dimensions: &Dimensions) -> Result<String> {
+        let prompt = corpus.validation.read(0..corpus.validation.len().min(dimensions.context / 4).max(1));
+        let sampling = Sampling { temperature: TEMPERATURE, top_k: None, top_p: 1.0, seed: self.run.seed };
         let mut text = vec![];
         optimizer.evaluate(Weights::Mean, &mut |cx| {
-            text = model.generate(cx, &prompt, SHOWN, context, TEMPERATURE, self.run.seed)?;
+            text = model.generate(cx, &prompt, SHOWN, dimensions, &sampling)?;
             Ok(())
         })?;
         corpus.tokenizer.decode(&text)

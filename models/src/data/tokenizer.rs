@@ -104,22 +104,32 @@ impl Tokenizer {
         }
     }
 
+    /// What a text that continues nothing begins after: the mark between documents, or a new line.
+    pub fn beginning(self) -> u16 {
+        self.separator().unwrap_or(u16::from(b'\n'))
+    }
+
+    /// The bytes of some ids; `�` for ids beyond the tokenizer's.
+    ///
+    /// # Errors
+    /// If the embedded vocabulary cannot be loaded.
+    pub fn bytes(self, ids: &[u16]) -> Result<Vec<u8>> {
+        let unknown = || "\u{fffd}".as_bytes().to_vec();
+        Ok(match self {
+            Tokenizer::Bytes => ids.iter().flat_map(|id| u8::try_from(*id).map_or_else(|_| unknown(), |b| vec![b])).collect(),
+            Tokenizer::Gpt2 => {
+                let bpe = bpe()?;
+                ids.iter().flat_map(|id| bpe.decode_bytes(&[u32::from(*id)]).unwrap_or_else(|_| unknown())).collect()
+            }
+        })
+    }
+
     /// The text of some ids. Bytes that are no UTF-8 become `�`; so do ids beyond the tokenizer's.
     ///
     /// # Errors
     /// If the embedded vocabulary cannot be loaded.
     pub fn decode(self, ids: &[u16]) -> Result<String> {
-        let bytes: Vec<u8> = match self {
-            Tokenizer::Bytes => {
-                ids.iter().flat_map(|id| u8::try_from(*id).map_or("\u{fffd}".as_bytes().to_vec(), |b| vec![b])).collect()
-            }
-            Tokenizer::Gpt2 => {
-                let bpe = bpe()?;
-                let token = |id: &u16| bpe.decode_bytes(&[u32::from(*id)]).unwrap_or_else(|_| "\u{fffd}".as_bytes().to_vec());
-                ids.iter().flat_map(token).collect()
-            }
-        };
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(String::from_utf8_lossy(&self.bytes(ids)?).into_owned())
     }
 }
 

@@ -5,18 +5,20 @@
 //! it on embeddings and on residual branches; attention probabilities are not dropped.
 
 mod evaluate;
+mod generate;
 mod names;
 mod preset;
 mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use generate::{Drawn, Reader, Sampling, next};
 pub use names::{Convention, export, import};
 pub use preset::{Dimensions, PRESETS, Preset};
 pub use stored::Stored;
 
 use ivon_runtime::layers::{Dropout, Embedding, LayerNorm, Linear};
-use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh};
+use ivon_runtime::ops::{causal_attention, cross_entropy, embedding, gelu_tanh};
 use ivon_runtime::prelude::*;
 
 /// A language model: next-token logits for every position of a sequence of ids.
@@ -50,6 +52,15 @@ impl<const VOCAB: usize, const CONTEXT: usize, const WIDTH: usize, const HEADS: 
             x = block.forward(x);
         }
         self.tokens.attend(self.norm.forward(x))
+    }
+
+    /// Logits of the token after the last of some positions, `places`. Inside of `Context::cached` they follow those in the cache.
+    pub fn step<B, T>(&self, ids: Ids<B, T>, places: Ids<T>) -> Tensor<B, 1, VOCAB> {
+        let mut x = self.tokens.forward(ids) + embedding(places, self.positions);
+        for block in &self.blocks {
+            x = block.forward(x);
+        }
+        self.tokens.attend(self.norm.forward(x.slice(1, T - 1..T)))
     }
 
     /// Mean negative log-likelihood of `targets`, in nats a token.

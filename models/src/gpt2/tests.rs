@@ -59,6 +59,72 @@ fn a_position_sees_only_what_came_before() {
 }
 
 #[test]
+fn a_text_read_piece_by_piece_has_the_probabilities_of_the_whole() {
+    let dimensions = Dimensions { context: 40, ..SMALLEST };
+    let (model, cx, _weights) = model(dimensions);
+    let text: Vec<u16> = (0..60).map(|i| (i * i + 3) % 11).collect();
+    let mut reader = Reader::new(&cx, 40);
+    // The window of the model: from `start` on. It moves once, when 40 positions are used up, and leaves 20 of them free.
+    for (length, start) in [(1, 0), (2, 0), (9, 0), (10, 0), (40, 0), (41, 21), (42, 21), (60, 21)] {
+        let found = reader.log_probabilities(&model, &text[..length]).unwrap();
+        let window: Vec<u32> = text[start..length].iter().map(|id| u32::from(*id)).collect();
+        let logits = model.forward(&cx, &ids(&window, [1, window.len()])).unwrap().to_f64();
+        let last = &logits[logits.len() - 11..];
+        let total = last.iter().map(|x| x.exp()).sum::<f64>().ln();
+        for (found, expected) in found.iter().zip(last) {
+            assert!((found - (expected - total)).abs() < 1e-12, "{found} against {}, {length} tokens", expected - total);
+        }
+    }
+    assert!(Reader::new(&cx, 40).log_probabilities(&model, &[]).unwrap_err().to_string().contains("no text"));
+    assert!(Reader::new(&cx, 40).log_probabilities(&model, &[11]).unwrap_err().to_string().contains("id 11"));
+}
+
+#[test]
+fn in_f32_the_cache_agrees_to_a_hundred_thousandth() {
+    let dimensions = Dimensions { layers: 3, width: 64, heads: 4, context: 100, vocab: 50, bias: true };
+    let stored = stored(dimensions, Tokenizer::Bytes);
+    let cx = Context::new(Device::Cpu, DType::F32).unwrap();
+    let weights = stored.posterior.sample(1, 0).unwrap();
+    cx.set_weights(&weights);
+    let text: Vec<u16> = (0..100).map(|i| (i * 7) % 50).collect();
+    let logits = stored.model.forward(&cx, &ids(&text.iter().map(|id| u32::from(*id)).collect::<Vec<_>>(), [1, 100])).unwrap();
+    let mut reader = Reader::new(&cx, 100);
+    for (length, row) in (1..=100).zip(logits.to_f64().chunks(50)) {
+        let total = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+        let found = reader.log_probabilities(&stored.model, &text[..length]).unwrap();
+        assert!(found.iter().zip(row).all(|(x, y)| (x - (y - total)).abs() < 1e-5), "{length}");
+    }
+}
+
+#[test]
+fn what_samples_disagree_about_is_epistemic() {
+    let dimensions = Dimensions { vocab: 11, ..SMALLEST };
+    let stored = stored(dimensions, Tokenizer::Bytes);
+    let contexts: Vec<Context> = [0, 1, 0]
+        .map(|k| {
+            let cx = Context::new(Device::Cpu, DType::F32).unwrap();
+            cx.set_weights(&stored.posterior.sample(1, k).unwrap());
+            cx
+        })
+        .into();
+    let sampling = Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 3 };
+    let draw = |which: &[usize]| {
+        let mut readers: Vec<Reader> = which.iter().map(|k| Reader::new(&contexts[*k], 6)).collect();
+        next(&mut readers, &stored.model, &[1, 2], &sampling, 0).unwrap()
+    };
+    let (one, same, two) = (draw(&[0]), draw(&[0, 2]), draw(&[0, 1]));
+    assert!(one.epistemic.abs() < 1e-12 && same.epistemic.abs() < 1e-12);
+    assert_eq!((one.id, one.entropy), (same.id, same.entropy));
+    assert!(two.epistemic > 1e-9 && two.epistemic < 2f64.ln() && two.epistemic < two.entropy, "{two:?}");
+    // H(average) - average H, from the distributions themselves.
+    let p = |k: usize| Reader::new(&contexts[k], 6).log_probabilities(&stored.model, &[1, 2]).unwrap();
+    let entropy = |p: Vec<f64>| -p.iter().map(|p| p * p.ln()).sum::<f64>();
+    let (a, b): (Vec<f64>, Vec<f64>) = (p(0).iter().map(|x| x.exp()).collect(), p(1).iter().map(|x| x.exp()).collect());
+    let mixture = entropy(a.iter().zip(&b).map(|(a, b)| (a + b) / 2.0).collect());
+    assert!((two.epistemic - (mixture - (entropy(a) + entropy(b)) / 2.0)).abs() < 1e-12);
+}
+
+#[test]
 fn the_gradient_is_that_of_central_differences() {
     let (model, cx, mut weights) = model(SMALLEST);
     let (x, y) = (ids(&[1, 2, 3, 4, 10, 0], [2, 3]), ids(&[2, 3, 4, 0, 0, 9], [2, 3]));

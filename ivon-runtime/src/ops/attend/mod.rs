@@ -10,6 +10,7 @@
 #![allow(clippy::needless_range_loop)] // Kernels index several arrays alike.
 
 mod backward;
+pub(super) mod cached;
 mod forward;
 mod heads;
 mod tile;
@@ -31,15 +32,7 @@ pub(super) struct Saved {
 
 /// `qkv` is \[B, T, 3 · HEADS · SIZE\]: q, k and v one after the other along the last axis.
 pub(super) fn forward(at: &str, cx: &Context, heads: usize, qkv: &Tensor, causal: bool) -> Result<(Tensor, Saved)> {
-    check::float(at, cx, &[("qkv", qkv)])?;
-    if heads == 0 || qkv.shape().rank() != 3 || !qkv.dim(2).is_multiple_of(3 * heads) {
-        let message = format!(
-            "`qkv` is {} where [B, T, 3 * HEADS * SIZE] is expected with HEADS = {heads}: the last dimension must be a multiple of {}",
-            qkv.shape(),
-            3 * heads
-        );
-        return Err(Error::shape(at, message));
-    }
+    check_qkv(at, cx, heads, qkv)?;
     let geometry = Geometry::of(qkv.shape(), heads, causal);
     let mut y = cx.empty([geometry.batch, geometry.length, heads * geometry.size])?;
     let mut lse = cx.empty([geometry.batch, heads, geometry.length])?;
@@ -56,6 +49,19 @@ pub(super) fn forward(at: &str, cx: &Context, heads: usize, qkv: &Tensor, causal
         });
     }
     Ok((y.clone(), Saved { heads, qkv: qkv.clone(), y, lse }))
+}
+
+fn check_qkv(at: &str, cx: &Context, heads: usize, qkv: &Tensor) -> Result<()> {
+    check::float(at, cx, &[("qkv", qkv)])?;
+    if heads == 0 || qkv.shape().rank() != 3 || !qkv.dim(2).is_multiple_of(3 * heads) {
+        let message = format!(
+            "`qkv` is {} where [B, T, 3 * HEADS * SIZE] is expected with HEADS = {heads}: the last dimension must be a multiple of {}",
+            qkv.shape(),
+            3 * heads
+        );
+        return Err(Error::shape(at, message));
+    }
+    Ok(())
 }
 
 /// With dp = d_y vᵀ and ds = p · (dp - sum of d_y · y): d_q = ds k / sqrt(SIZE), d_k = dsᵀ q / sqrt(SIZE), d_v = pᵀ d_y.

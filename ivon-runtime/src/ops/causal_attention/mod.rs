@@ -4,7 +4,7 @@
 mod tests;
 
 use super::attend;
-use crate::{Adjoint, Context, Result, Tensor};
+use crate::{Adjoint, Context, Error, Result, Tensor};
 
 /// `qkv`, the output and the log-sum-exp of every query.
 #[derive(Debug)]
@@ -15,17 +15,25 @@ pub struct Saved(attend::Saved);
 /// `qkv` is \[B, T, 3 · HEADS · SIZE\]: q, k and v one after the other along the last axis, each with its heads one after the other, as
 /// GPT-2's `c_attn` makes them. The output is \[B, T, HEADS · SIZE\].
 ///
+/// Inside of [`Context::cached`] these are the positions that follow those in the cache, and the keys include the cache's.
+///
 /// # Errors
-/// If `qkv` does not have three dimensions, the last of them a multiple of 3 · `heads`.
+/// If `qkv` does not have three dimensions, the last of them a multiple of 3 · `heads`; if it does not fit what the cache holds.
 pub fn forward(cx: &Context, heads: usize, qkv: &Tensor) -> Result<Tensor> {
+    if let Some(cache) = cx.cache().as_mut() {
+        return attend::cached::forward("causal_attention", cx, cache, heads, qkv);
+    }
     Ok(forward_saving(cx, heads, qkv)?.0)
 }
 
 /// [`forward`], and what [`backward`] reads.
 ///
 /// # Errors
-/// As [`forward`].
+/// As [`forward`], and inside of [`Context::cached`], where there is no gradient.
 pub fn forward_saving(cx: &Context, heads: usize, qkv: &Tensor) -> Result<(Tensor, Saved)> {
+    if cx.cache().is_some() {
+        return Err(Error::config("a pass with a cache of keys and values has no gradient: train without it"));
+    }
     let (y, saved) = attend::forward("causal_attention", cx, heads, qkv, true)?;
     Ok((y, Saved(saved)))
 }

@@ -65,3 +65,44 @@ fn a_width_that_the_heads_do_not_divide_is_refused() {
     refused(forward(&cx, 0, &cx.zeros([2, 3, 30]).unwrap()), &["HEADS = 0"]);
     refused(forward(&cx, 2, &cx.zeros([3, 30]).unwrap()), &["[3, 30]", "[B, T, 3 * HEADS * SIZE]"]);
 }
+
+#[test]
+fn positions_one_by_one_or_in_pieces_give_what_the_whole_gives() {
+    let (heads, size, length) = (3, 5, 70);
+    for (cx, tolerance) in [(f64_context(), 1e-13), (f32_context(), 2e-6)] {
+        let numbers: Vec<f64> = (0..2 * length * 3 * heads * size).map(|i| ((i as f64 * 0.618).fract() - 0.5) * 4.0).collect();
+        let row = 3 * heads * size;
+        let part = |from: usize, to: usize| {
+            let rows: Vec<f64> =
+                [0, 1].iter().flat_map(|b| numbers[(b * length + from) * row..(b * length + to) * row].to_vec()).collect();
+            let single: Vec<f32> = rows.iter().map(|x| *x as f32).collect();
+            match cx.dtype() {
+                crate::DType::F64 => Tensor::from_slice(&rows, [2, to - from, row]),
+                _ => Tensor::from_slice(&single, [2, to - from, row]),
+            }
+            .unwrap()
+        };
+        let whole = forward(&cx, heads, &part(0, length)).unwrap().to_f64();
+        let mut cache = crate::Cache::new(length);
+        for (from, to) in [(0, 1), (1, 2), (2, 66), (66, 69), (69, 70)] {
+            let y = cx.cached(&mut cache, |cx| forward(cx, heads, &part(from, to))).unwrap().to_f64();
+            assert_eq!(cache.len(), to);
+            let width = heads * size;
+            for b in 0..2 {
+                for (i, x) in y[b * (to - from) * width..(b + 1) * (to - from) * width].iter().enumerate() {
+                    let expected = whole[(b * length + from) * width + i];
+                    assert!((x - expected).abs() < tolerance, "{x} against {expected}");
+                }
+            }
+        }
+        // Full: refused, and empty afterwards.
+        let error = cx.cached(&mut cache, |cx| forward(cx, heads, &part(0, 1))).unwrap_err().to_string();
+        assert!(error.contains("holds 70 of 70 positions"), "{error}");
+        assert!(cache.is_empty());
+        cx.cached(&mut cache, |cx| forward(cx, heads, &part(0, 2))).unwrap();
+        let error = cx.cached(&mut cache, |cx| forward(cx, 1, &part(0, 2))).unwrap_err().to_string();
+        assert!(error.contains("another model"), "{error}");
+        let error = cx.cached(&mut cache, |cx| forward_saving(cx, heads, &part(0, 2)).map(|_| ())).unwrap_err().to_string();
+        assert!(error.contains("no gradient"), "{error}");
+    }
+}
