@@ -46,6 +46,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Whether a folder is one of a checkpoint, whole or not.
+    pub fn is_at(path: impl AsRef<Path>) -> bool {
+        path.as_ref().join(manifest::NAME).exists()
+    }
+
     /// Opens the checkpoint in a folder and checks all of it.
     ///
     /// # Errors

@@ -398,7 +398,7 @@ pub fn checkpoints(run: impl AsRef<Path>) -> Checkpoints {
 /// If there is none, or it is damaged; then the message names the last good one.
 pub fn checkpoint(path: impl AsRef<Path>, which: Which) -> Result<Checkpoint> {
     let path = path.as_ref();
-    if path.join("manifest.json").exists() {
+    if Checkpoint::is_at(path) {
         return Checkpoint::open(path);
     }
     if !path.is_dir() {
@@ -418,7 +418,9 @@ pub fn read_config<C: DeserializeOwned>(path: impl AsRef<Path>) -> Result<C> {
     toml::from_str(&text).map_err(|e| Error::file(&file, e))
 }
 
-fn holds_a_run(path: &Path) -> bool {
+/// Whether a folder is that of a run.
+pub fn holds_a_run(path: impl AsRef<Path>) -> bool {
+    let path = path.as_ref();
     path.join(metrics::NAME).exists() || path.join(CHECKPOINTS).exists()
 }
 

@@ -34,7 +34,11 @@ pub fn parse() -> Result<Cli> {
     let Some(file) = train.config_file()? else { return Ok(told(cli, given)) };
     let table: Map<String, Value> = run::read_config(&file)?;
     let more = arguments(&file, &table, given)?;
-    let (cli, matches) = matched(std::env::args_os().chain(more).collect());
+    let given_text = given.value_source("data") == Some(ValueSource::CommandLine);
+    let (mut cli, matches) = matched(std::env::args_os().chain(more).collect());
+    if let Command::Train(train) = &mut cli.command {
+        train.given_text = given_text;
+    }
     Ok(match matches.subcommand() {
         Some((_, given)) => told(cli, given),
         None => cli,
@@ -85,7 +89,6 @@ fn arguments(file: &Path, table: &Map<String, Value>, given: &ArgMatches) -> Res
 /// Tells the command what it was told: every flag that has a value, given or by default.
 fn told(mut cli: Cli, given: &ArgMatches) -> Cli {
     if let Command::Train(train) = &mut cli.command {
-        train.given_text = given.value_source("data") == Some(ValueSource::CommandLine);
         for (name, id) in flags() {
             let switch = given.try_get_one::<bool>(&id).ok().flatten();
             let values =

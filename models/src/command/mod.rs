@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod evaluate;
 mod flags;
 mod generate;
 mod gradients;
@@ -28,6 +29,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Train(Box<train::Train>),
+    Evaluate(Box<evaluate::Evaluate>),
     Generate(Box<generate::Generate>),
     Gradients(gradients::Gradients),
     Bench(bench::Bench),
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Train(train) => return train.run(),
+        Command::Evaluate(evaluate) => evaluate.run()?,
         Command::Generate(generate) => generate.run()?,
         Command::Gradients(gradients) => gradients.run()?,
         Command::Bench(bench) => bench.run()?,

@@ -47,7 +47,7 @@ impl Stored {
     /// If it is none of these, or does not hold together: everything that is wrong with it.
     pub fn open(path: &Path, heads: Option<usize>) -> Result<Stored> {
         if path.is_dir() {
-            return match path.join("checkpoints").is_dir() || path.join("manifest.json").exists() {
+            return match run::holds_a_run(path) || Checkpoint::is_at(path) {
                 true => Self::of_run(&run::checkpoint(path, Which::Latest)?, heads),
                 false => Self::open_folder(path, heads),
             };
@@ -84,7 +84,10 @@ impl Stored {
     }
 
     /// What a run had learned.
-    fn of_run(checkpoint: &Checkpoint, heads: Option<usize>) -> Result<Stored> {
+    ///
+    /// # Errors
+    /// If it is the checkpoint of another model, or does not say how many heads there are.
+    pub fn of_run(checkpoint: &Checkpoint, heads: Option<usize>) -> Result<Stored> {
         let manifest = checkpoint.manifest();
         let at = |message: String| Error::file(checkpoint.path(), message);
         if manifest.model != Gpt2::NAME {

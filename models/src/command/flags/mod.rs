@@ -6,6 +6,7 @@ mod model;
 mod optimizer;
 mod run;
 mod schedule;
+mod trained;
 pub mod values;
 
 pub use batch::{BatchFlags, DataFlags};
@@ -14,3 +15,4 @@ pub use model::{DropoutFlags, ModelFlags, ModelName, SizeFlags, TokenizerFlags};
 pub use optimizer::{OptimizerFlags, OptimizerName, Setup, Trained};
 pub use run::RunFlags;
 pub use schedule::ScheduleFlags;
+pub use trained::TrainedFlags;

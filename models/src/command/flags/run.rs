@@ -82,7 +82,7 @@ fn place(path: &Path) -> Result<(PathBuf, Which)> {
     if !path.is_dir() {
         return Err(Error::file(path, "is not there: give the folder of a run, runs/gpt2-micro-1"));
     }
-    if !path.join("manifest.json").exists() {
+    if !Checkpoint::is_at(path) {
         return Ok((path.to_path_buf(), Which::Latest));
     }
     let step = Checkpoint::open(path)?.manifest().step;

@@ -1,0 +1,132 @@
+//! What the command does with a run that is there: going on, evaluating, generating, exporting, starting from its configuration.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn ivon(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
+    command.current_dir(folder).args(arguments.split_whitespace());
+    command
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The last line of standard output as JSON, if it is.
+fn succeeds(folder: &Path, arguments: &str) -> serde_json::Value {
+    let output = ivon(folder, arguments).output().unwrap();
+    assert!(output.status.success(), "ivon {arguments}\n{}", text(&output));
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    out.lines().last().and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default()
+}
+
+fn fails(folder: &Path, arguments: &str) -> String {
+    let output = ivon(folder, arguments).output().unwrap();
+    assert!(matches!(output.status.code(), Some(1 | 2)), "ivon {arguments}: {:?}\n{}", output.status, text(&output));
+    text(&output)
+}
+
+const TINY: &str = "train gpt2 --preset tiny --layers 1 --width 16 --heads 2 --seq 16 --batch 4 --micro-batches 2 --eval-tokens 512 \
+                    --eval-samples 3 --warmup 1 --json";
+
+#[test]
+fn an_evaluation_gives_the_figures_that_training_gave() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = succeeds(folder.path(), &format!("{TINY} --steps 6 --out run"));
+    let found = succeeds(folder.path(), "evaluate run --samples 3 --json");
+    assert_eq!(found["loss"], trained["validation_loss"]);
+    assert_eq!(found["loss_posterior"], trained["validation_loss_posterior"]);
+    let growing: Vec<u64> = found["growing"].as_array().unwrap().iter().map(|s| s["samples"].as_u64().unwrap()).collect();
+    assert_eq!((found["step"].as_u64(), growing), (Some(6), vec![1, 2, 3]));
+    assert_eq!(succeeds(folder.path(), "evaluate run/checkpoints/step-00000006 --samples 0 --json")["loss"], found["loss"]);
+    assert_eq!(succeeds(folder.path(), "evaluate run --best --samples 0 --json")["loss"], found["loss"]);
+    // A point has no samples.
+    succeeds(folder.path(), &format!("{TINY} --steps 6 --optimizer adamw --out adamw"));
+    assert_eq!(succeeds(folder.path(), "evaluate adamw --json")["samples"], 0);
+    assert!(fails(folder.path(), "evaluate nothing").contains("nothing"));
+}
+
+#[test]
+fn a_run_can_be_exported_and_started_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = succeeds(folder.path(), &format!("{TINY} --steps 6 --out run"));
+    succeeds(folder.path(), "export run --out exported");
+    assert!(folder.path().join("exported/sigma.safetensors").is_file());
+    succeeds(folder.path(), "import run --out weights.safetensors");
+    let data = "--eval-tokens 512 --seq 16 --samples 0 --json --batch 2";
+    for from in ["exported", "weights.safetensors"] {
+        assert_eq!(succeeds(folder.path(), &format!("evaluate {from} {data}"))["loss"], trained["validation_loss"], "{from}");
+    }
+    succeeds(folder.path(), "train gpt2 --init run --steps 2 --seq 16 --eval-tokens 512 --out further");
+    succeeds(folder.path(), "train gpt2 --resume further");
+}
+
+#[test]
+fn a_configuration_can_be_read_back_and_the_command_line_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine.txt"), "All work and no play makes a dull boy. ".repeat(100)).unwrap();
+    let first = succeeds(folder.path(), &format!("{TINY} --steps 6 --dropout 0.1 --no-bias --data mine.txt --out run"));
+    // From another folder: paths in the file are absolute.
+    let away = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.path().join("run/config.toml"), away.path().join("again.toml")).unwrap();
+    let again = succeeds(away.path(), "train gpt2 --config again.toml --out again --json");
+    assert_eq!(again["validation_loss_posterior"], first["validation_loss_posterior"]);
+    let config = |run: &str| std::fs::read_to_string(away.path().join(run).join("config.toml")).unwrap();
+    assert_eq!(config("again"), std::fs::read_to_string(folder.path().join("run/config.toml")).unwrap());
+    let other = succeeds(away.path(), "train gpt2 --config again.toml --out other --seed 5 --steps 3 --json");
+    assert_eq!(other["steps"], 3);
+    assert!(config("other").contains("seed = 5"));
+
+    std::fs::write(away.path().join("wrong.toml"), "learning-rate = 3\n").unwrap();
+    let message = fails(away.path(), "train gpt2 --config wrong.toml");
+    assert!(message.contains("wrong.toml: `learning-rate` is no flag") && message.contains(" lr,"), "{message}");
+    std::fs::write(away.path().join("wrong.toml"), "lr = = 3\n").unwrap();
+    assert!(fails(away.path(), "train gpt2 --config wrong.toml").contains("line 1"));
+    assert!(fails(away.path(), "train gpt2 --config nothing.toml").contains("nothing.toml: is not there"));
+}
+
+#[test]
+fn a_resumption_says_what_stands_in_its_way() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine.txt"), "All work and no play makes a dull boy. ".repeat(100)).unwrap();
+    succeeds(folder.path(), &format!("{TINY} --steps 6 --data mine.txt --checkpoint-every 2 --keep 9 --out run"));
+    assert!(fails(folder.path(), &format!("{TINY} --steps 6 --out run")).contains("holds a run already"));
+    assert!(fails(folder.path(), "train gpt2 --resume nothing").contains("nothing: is not there"));
+    assert!(fails(folder.path(), "train gpt2 --resume run --width 32").contains("other shapes"));
+    assert!(fails(folder.path(), "train gpt2 --resume run --optimizer sgd").contains("resume with ivon"));
+    std::fs::write(folder.path().join("mine.txt"), "Other words. ".repeat(300)).unwrap();
+    assert!(fails(folder.path(), "train gpt2 --resume run").contains("the text is not the one"));
+    succeeds(folder.path(), "train gpt2 --resume run --data mine.txt");
+
+    let mean = folder.path().join("run/checkpoints/step-00000006/mean.safetensors");
+    let mut bytes = std::fs::read(&mean).unwrap();
+    bytes[1000] ^= 4;
+    std::fs::write(&mean, bytes).unwrap();
+    let message = fails(folder.path(), "train gpt2 --resume run --data mine.txt");
+    assert!(
+        message.contains("mean.safetensors") && message.contains("altered") && message.contains("step-00000004"),
+        "{message}"
+    );
+    succeeds(folder.path(), "train gpt2 --resume run/checkpoints/step-00000004 --data mine.txt");
+    succeeds(folder.path(), "evaluate run --samples 0");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_ends_and_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let straight = succeeds(folder.path(), &format!("{TINY} --steps 400 --out straight"));
+    let mut command = ivon(folder.path(), &format!("{TINY} --steps 400 --out run"));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let metrics = folder.path().join("run/metrics.jsonl");
+    while std::fs::metadata(&metrics).map_or(true, |m| m.len() == 0) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output));
+    assert!(text(&output).contains("go on with: ivon train gpt2 --resume run"), "{}", text(&output));
+    let resumed = succeeds(folder.path(), "train gpt2 --resume run --json");
+    assert_eq!(resumed["validation_loss_posterior"], straight["validation_loss_posterior"]);
+}
