@@ -221,6 +221,19 @@ fn inspect_says_what_a_bench_measures() {
 }
 
 #[test]
+fn a_reader_who_stops_reading_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ivon"))
+        .args(["inspect", "gpt2", "--preset", "tiny"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn a_trained_run_is_inspected_exported_and_writes_text() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
