@@ -314,8 +314,8 @@ impl fmt::Display for Dim {
                 let side = if *power > 0 { &mut factors } else { &mut divisors };
                 side.extend((0..power.unsigned_abs()).map(|_| name.clone()));
             }
-            if n.abs() != 1 || factors.is_empty() {
-                factors.insert(0, n.abs().to_string());
+            if n.unsigned_abs() != 1 || factors.is_empty() {
+                factors.insert(0, n.unsigned_abs().to_string());
             }
             if *d != 1 {
                 divisors.insert(0, d.to_string());

@@ -50,11 +50,11 @@ impl Names {
         }
     }
 
-    /// `hint`, or `hint_2`, `hint_3` where it is taken. Its adjoint's name is taken with it.
+    /// `hint`, or `hint_2`, `hint_3` where it is taken. Its adjoint's name is taken with it, and that of its kernel, which `h2` and
+    /// `h_2` would share.
     fn fresh(&mut self, hint: &str) -> String {
-        let name = unique(hint, |n| self.used.contains(n) || self.used.contains(&adjoint(n)));
-        self.used.insert(name.clone());
-        self.used.insert(adjoint(&name));
+        let name = unique(hint, |n| is_ours(n) || [n, &adjoint(n), &camel(n)].into_iter().any(|n| self.used.contains(n)));
+        self.used.extend([adjoint(&name), camel(&name), format!("{}Backward", camel(&name)), name.clone()]);
         name
     }
 
@@ -64,6 +64,13 @@ impl Names {
         self.used.insert(saved_variable(&name));
         name
     }
+}
+
+/// Whether generated code makes names of this form beside values': `t0` inside of kernels, `x_shape` and `x_after` outside. None may be what
+/// [`unique`] makes of a name, `x_2`, or it would never find one.
+fn is_ours(name: &str) -> bool {
+    let inside = name.strip_prefix('t').is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()));
+    inside || name.ends_with("_shape") || name.ends_with("_after")
 }
 
 /// The variable that holds saved values in the forward pass.

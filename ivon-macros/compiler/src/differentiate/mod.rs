@@ -63,7 +63,7 @@ pub fn differentiate(program: &Program, callees: &Callees) -> Derivative {
     forward(&program.body, &mut depends, &mut learned, callees);
     let mut live = vec![false; count];
     program.outputs.iter().for_each(|o| live[*o] = true);
-    backward(&program.body, &mut live, &depends);
+    backward(&program.body, &mut live, &depends, callees);
     let active: Vec<bool> = (0..count).map(|v| depends[v] && live[v] && program.values[v].kind == Kind::Float).collect();
     let mut sure = vec![false; count];
     program.outputs.iter().for_each(|o| sure[*o] = true);
@@ -113,12 +113,13 @@ pub fn differentiable(instruction: &Instruction, callees: &Callees) -> Vec<Value
                 .collect(),
             _ => vec![],
         },
+        Op::Kernel(kernel) => kernel.effective(),
         _ => instruction.reads(),
     }
 }
 
 /// Which values contribute to an output.
-fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool]) {
+fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool], callees: &Callees) {
     for instruction in body.iter().rev() {
         if let Op::Loop(l) = &instruction.op {
             for (c, result) in l.carried.iter().zip(&instruction.results) {
@@ -126,7 +127,7 @@ fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool]) {
             }
             loop {
                 let before = live.iter().filter(|l| **l).count();
-                backward(&l.body, live, depends);
+                backward(&l.body, live, depends, callees);
                 for c in &l.carried {
                     live[c.next] |= live[c.turn];
                     live[c.start] |= live[c.turn];
@@ -140,7 +141,7 @@ fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool]) {
                 live[c.start] |= live[*result];
             }
         } else if instruction.results.iter().any(|r| live[*r] && depends[*r]) {
-            instruction.reads().into_iter().for_each(|v| live[v] = true);
+            differentiable(instruction, callees).into_iter().for_each(|v| live[v] = true);
         }
     }
 }

@@ -144,8 +144,8 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
         Expr::Group(g) => read(&g.expr, errors),
         Expr::Reference(r) => read(&r.expr, errors),
         Expr::Lit(l) => match &l.lit {
-            Lit::Int(n) => make(ExpressionKind::Number(float(&n.base10_digits().replace('_', ""), n.span()))),
-            Lit::Float(n) => make(ExpressionKind::Number(float(&n.base10_digits().replace('_', ""), n.span()))),
+            Lit::Int(n) => make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?)),
+            Lit::Float(n) => make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?)),
             Lit::Bool(b) => make(ExpressionKind::Number(quote!(#b))),
             other => {
                 errors.at(other, "a forward pass computes with numbers, and this is none");
@@ -250,13 +250,15 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// A literal as f64.
-fn float(digits: &str, span: proc_macro2::Span) -> proc_macro2::TokenStream {
-    // Digits of a valid literal: an integer beyond f64 or one in another base has been normalised by syn.
-    let value: f64 = digits.parse().unwrap_or(f64::NAN);
-    let mut literal = proc_macro2::Literal::f64_unsuffixed(if value.is_finite() { value } else { 0.0 });
+/// A literal as f64; syn has taken underscores out of its digits, and another base.
+fn float(digits: &str, span: proc_macro2::Span, errors: &Errors) -> Option<proc_macro2::TokenStream> {
+    let Some(value) = digits.parse().ok().filter(|value: &f64| value.is_finite()) else {
+        errors.at(span, "this number is larger than an f64 can be, about 1.8e308");
+        return None;
+    };
+    let mut literal = proc_macro2::Literal::f64_unsuffixed(value);
     literal.set_span(span);
-    quote!(#literal)
+    Some(quote!(#literal))
 }
 
 fn arguments<'a>(list: impl IntoIterator<Item = &'a Expr>, errors: &Errors) -> Vec<Expression> {
