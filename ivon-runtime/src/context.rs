@@ -5,7 +5,7 @@ use crate::cache::Cache;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
-use crate::memory::{Arena, Block, Plan, Pool, Recorder, Run};
+use crate::memory::{Arena, Block, MOST_BYTES, Plan, Pool, Recorder, Run};
 use crate::parameter::Parameter;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -134,7 +134,7 @@ impl Context {
             return Err(Error::config(format!("`{}` has no weights here: call `set_weights` first", parameter.name())));
         };
         Self::check(weights, parameter)?;
-        Ok(weights.tensor(parameter))
+        Ok(weights.tensor(parameter).lent())
     }
 
     /// [`Context::sample`] for a parameter that may be absent.
@@ -242,7 +242,7 @@ impl Context {
     /// A tensor of the compute type with undefined content.
     ///
     /// # Errors
-    /// In a planned run, if the step allocates another sequence than in its dry run.
+    /// If there is not so much memory; in a planned run, if the step allocates another sequence than in its dry run.
     pub fn empty(&self, shape: impl Into<Shape>) -> Result<Tensor> {
         self.empty_of(self.dtype, shape)
     }
@@ -253,9 +253,12 @@ impl Context {
     /// As [`Context::empty`].
     pub fn empty_of(&self, dtype: DType, shape: impl Into<Shape>) -> Result<Tensor> {
         let shape = shape.into();
-        let bytes = shape.elements() * dtype.bytes();
+        let bytes = shape.elements().saturating_mul(dtype.bytes());
+        if bytes > MOST_BYTES {
+            return Err(Block::too_large(bytes));
+        }
         let block = match &*self.memory.borrow() {
-            Memory::Pooled => self.pool.block(bytes),
+            Memory::Pooled => self.pool.block(bytes)?,
             Memory::Recording(recorder) => Rc::new(Block::ghost(bytes, recorder)),
             Memory::Replaying(run) => run.block(bytes)?,
         };
@@ -298,14 +301,19 @@ impl Context {
         let run = match known {
             Some(run) => run,
             None => {
-                let run = self.arena.add(self.plan(&step)?);
+                let run = self.arena.add(self.plan(&step)?)?;
                 let shapes = inputs.iter().map(|t| *t.shape()).collect();
                 self.plans.borrow_mut().push(Planned { name, training, gradient, shapes, run: run.clone() });
                 run
             }
         };
         run.start();
-        self.with_memory(Memory::Replaying(run), || step(self))
+        let result = self.with_memory(Memory::Replaying(run.clone()), || step(self));
+        if run.departed() {
+            self.plans.borrow_mut().retain(|p| !Rc::ptr_eq(&p.run, &run));
+            self.arena.remove(&run);
+        }
+        result
     }
 
     /// What `step` would need, from a dry run: shapes only, no arithmetic, no memory.

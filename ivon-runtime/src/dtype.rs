@@ -24,8 +24,16 @@ impl DType {
     }
 }
 
-/// A Rust type that can be a tensor's element.
-pub trait Element: Copy + Default + Debug + PartialEq + Send + Sync + 'static {
+/// Keeps [`Element`] to the types here: a tensor's memory is read as them.
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+    impl Sealed for u32 {}
+}
+
+/// A Rust type that can be a tensor's element: `f32`, `f64` or `u32`.
+pub trait Element: sealed::Sealed + Copy + Default + Debug + PartialEq + Send + Sync + 'static {
     /// Its tag.
     const DTYPE: DType;
 }

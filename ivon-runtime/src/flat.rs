@@ -80,8 +80,14 @@ pub struct Flat {
 
 impl Flat {
     /// A buffer of zeros.
+    ///
+    /// # Panics
+    /// If there is not so much memory.
     pub fn zeros(layout: &Rc<Layout>, dtype: DType) -> Flat {
-        let whole = Rc::new(Block::heap(layout.padded() * dtype.bytes(), 0));
+        let whole = match Block::heap(layout.padded().saturating_mul(dtype.bytes()), 0) {
+            Ok(whole) => Rc::new(whole),
+            Err(error) => panic!("{error}"),
+        };
         let part = |e: &Entry| {
             let bytes = e.parameter.shape().elements() * dtype.bytes();
             Rc::new(Block::part(&whole, e.offset * dtype.bytes(), bytes, 1))
@@ -106,6 +112,9 @@ impl Flat {
     }
 
     /// One parameter's part as a tensor.
+    ///
+    /// # Panics
+    /// If it is a parameter of another model that does not fit.
     pub fn tensor(&self, parameter: &Parameter) -> Tensor {
         Tensor::on(self.parts[parameter.index()].clone(), *parameter.shape(), self.dtype)
     }

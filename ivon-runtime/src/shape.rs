@@ -28,9 +28,9 @@ impl Shape {
         self.rank as usize
     }
 
-    /// The number of elements: the product of the dimensions, 1 for a scalar.
+    /// The number of elements: the product of the dimensions, 1 for a scalar; `usize::MAX` where that overflows, which no memory holds.
     pub fn elements(&self) -> usize {
-        self.iter().product()
+        product(self)
     }
 
     /// The innermost dimension, 1 for a scalar.
@@ -40,7 +40,7 @@ impl Shape {
 
     /// How often the innermost dimension is repeated: `elements = rows · last`.
     pub fn rows(&self) -> usize {
-        self.split_last().map_or(1, |(_, lead)| lead.iter().product())
+        self.split_last().map_or(1, |(_, lead)| product(lead))
     }
 
     /// The same shape with one more innermost dimension, if that is not one too many.
@@ -62,6 +62,11 @@ impl Shape {
             }
         }
     }
+}
+
+fn product(dims: &[usize]) -> usize {
+    // A zero anywhere makes it zero, also beside what overflows.
+    dims.iter().fold(1, |n: usize, d| if *d == 0 { 0 } else { n.saturating_mul(*d) })
 }
 
 impl Deref for Shape {

@@ -15,6 +15,8 @@ pub struct Tensor {
     block: Rc<Block>,
     shape: Shape,
     dtype: DType,
+    /// Whether the memory belongs to somebody who goes on using it, such as the weights of a model.
+    lent: bool,
 }
 
 impl Tensor {
@@ -28,15 +30,21 @@ impl Tensor {
             let message = format!("{} elements do not fill {shape}, which has {}", elements.len(), shape.elements());
             return Err(Error::shape("Tensor::from_slice", message));
         }
-        let block = Rc::new(Block::heap(std::mem::size_of_val(elements), 0));
+        let block = Rc::new(Block::heap(std::mem::size_of_val(elements), 0)?);
         let mut tensor = Tensor::on(block, shape, E::DTYPE);
         tensor.as_mut_slice().copy_from_slice(elements);
         Ok(tensor)
     }
 
     pub(crate) fn on(block: Rc<Block>, shape: Shape, dtype: DType) -> Tensor {
-        debug_assert!(block.bytes() >= shape.elements() * dtype.bytes());
-        Tensor { block, shape, dtype }
+        // What `as_slice` relies on.
+        assert!(block.bytes() >= shape.elements().saturating_mul(dtype.bytes()), "a tensor lies inside its block");
+        Tensor { block, shape, dtype, lent: false }
+    }
+
+    /// The same tensor, never to be written through this handle or one made of it.
+    pub(crate) fn lent(self) -> Tensor {
+        Tensor { lent: true, ..self }
     }
 
     /// The dimensions.
@@ -54,9 +62,9 @@ impl Tensor {
         self.dtype
     }
 
-    /// Whether this is the only handle on its memory, so that it may be written.
+    /// Whether this is the only handle on its memory, so that it may be written. Weights of a model never may.
     pub fn is_unique(&self) -> bool {
-        Block::sharers(&self.block) == 1
+        !self.lent && Block::sharers(&self.block) == 1
     }
 
     /// The elements, row-major.
@@ -94,7 +102,7 @@ impl Tensor {
     pub fn reshaped(&self, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         assert_eq!(shape.elements(), self.shape.elements(), "a reshape keeps the number of elements");
-        Tensor { block: self.block.clone(), shape, dtype: self.dtype }
+        Tensor { block: self.block.clone(), shape, ..*self }
     }
 
     /// The elements as `f64`, whatever their type.

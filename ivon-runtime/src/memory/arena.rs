@@ -56,6 +56,9 @@ pub(crate) struct Run {
     pub plan: Plan,
     blocks: RefCell<Vec<Rc<Block>>>,
     next: Cell<usize>,
+    /// Of each block, those whose memory it takes over.
+    predecessors: Vec<Vec<usize>>,
+    departed: Cell<bool>,
 }
 
 impl Arena {
@@ -64,19 +67,35 @@ impl Arena {
     }
 
     /// Takes a plan in; the arena grows if the plan needs more.
-    pub fn add(&self, plan: Plan) -> Rc<Run> {
-        let run = Rc::new(Run { plan, blocks: RefCell::default(), next: Cell::new(0) });
+    ///
+    /// # Errors
+    /// If there is not so much memory; then everything is as before.
+    pub fn add(&self, plan: Plan) -> Result<Rc<Run>> {
+        let (predecessors, before) = (plan.predecessors(), self.bytes());
+        let run = Rc::new(Run { plan, blocks: RefCell::default(), next: Cell::new(0), predecessors, departed: Cell::new(false) });
         self.runs.borrow_mut().push(run.clone());
-        if self.memory.borrow().is_none() || run.plan.bytes > self.bytes() {
-            // The old memory goes before the new one comes. The caller has seen that no tensor holds it.
-            self.runs.borrow().iter().for_each(|r| r.blocks.borrow_mut().clear());
-            *self.memory.borrow_mut() = None;
-            *self.memory.borrow_mut() = Some(Rc::new(Block::heap(run.plan.bytes, 0)));
-            self.runs.borrow().iter().for_each(|r| self.place(r));
-        } else {
+        if self.memory.borrow().is_some() && run.plan.bytes <= before {
             self.place(&run);
+        } else if let Err(error) = self.resize(run.plan.bytes) {
+            self.remove(&run);
+            self.resize(before)?;
+            return Err(error);
         }
-        run
+        Ok(run)
+    }
+
+    /// Forgets a plan.
+    pub fn remove(&self, run: &Rc<Run>) {
+        self.runs.borrow_mut().retain(|r| !Rc::ptr_eq(r, run));
+    }
+
+    /// Memory of another size. The caller has seen that no tensor holds the old one, which goes before the new one comes.
+    fn resize(&self, bytes: usize) -> Result<()> {
+        self.runs.borrow().iter().for_each(|r| r.blocks.borrow_mut().clear());
+        *self.memory.borrow_mut() = None;
+        *self.memory.borrow_mut() = Some(Rc::new(Block::heap(bytes, 0)?));
+        self.runs.borrow().iter().for_each(|r| self.place(r));
+        Ok(())
     }
 
     fn place(&self, run: &Run) {
@@ -100,16 +119,25 @@ impl Run {
     /// The block for the next allocation.
     pub fn block(&self, bytes: usize) -> Result<Rc<Block>> {
         let i = self.next.replace(self.next.get() + 1);
-        match self.blocks.borrow().get(i) {
-            Some(block) if block.bytes() == bytes && Block::sharers(block) == 0 => Ok(block.clone()),
-            found => Err(Error::value(
-                "memory plan",
-                format!(
-                    "allocation {i} asks for {bytes} bytes where the dry run had {}: a step must allocate the same for the same \
-                     shapes, whatever the values",
-                    found.map_or("none".into(), |b| format!("{} bytes", b.bytes()))
-                ),
-            )),
-        }
+        let blocks = self.blocks.borrow();
+        // A tensor that lives longer than in the dry run would share its memory with this one.
+        let free = |i: usize| Block::sharers(&blocks[i]) == 0;
+        let found = match blocks.get(i) {
+            Some(block) if block.bytes() != bytes => format!("had {} bytes", block.bytes()),
+            Some(block) if free(i) && self.predecessors[i].iter().all(|p| free(*p)) => return Ok(block.clone()),
+            Some(_) => "had given that memory back".into(),
+            None => "had none".into(),
+        };
+        self.departed.set(true);
+        let message = format!(
+            "allocation {i} asks for {bytes} bytes where the dry run {found}: a step must allocate the same for the same shapes, whatever \
+             the values. If a setting was changed, such as a dropout rate from or to 0, take the step again: it is planned anew"
+        );
+        Err(Error::value("memory plan", message))
+    }
+
+    /// Whether a step has allocated otherwise than planned.
+    pub fn departed(&self) -> bool {
+        self.departed.get()
     }
 }

@@ -1,12 +1,16 @@
 //! A piece of memory that tensor handles share.
 
 use super::Recorder;
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use crate::error::{Error, Result};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
 /// Alignment of every block and of every parameter in a flat buffer, in bytes.
 pub(crate) const ALIGNMENT: usize = 256;
+
+/// No tensor is larger: so many bytes have addresses. Sums of sizes are safe from overflow below it, also in a dry run.
+pub(crate) const MOST_BYTES: usize = 1 << 47;
 
 /// Memory that is freed when the last handle on it goes.
 pub(crate) struct Block {
@@ -32,13 +36,25 @@ enum Home {
 
 impl Block {
     /// Zeroed memory from the heap.
-    pub fn heap(bytes: usize, keepers: usize) -> Block {
+    ///
+    /// # Errors
+    /// If there is not so much.
+    pub fn heap(bytes: usize, keepers: usize) -> Result<Block> {
+        let refused = || Block::too_large(bytes);
         // Never of size zero; fresh zero pages cost nothing until they are touched.
-        let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).expect("a size that fits the address space");
+        let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| refused())?;
         // SAFETY: the layout has a size of at least one byte.
-        let pointer = unsafe { alloc_zeroed(layout) };
-        let Some(pointer) = NonNull::new(pointer) else { handle_alloc_error(layout) };
-        Block { pointer, bytes, keepers, home: Home::Heap(layout) }
+        let pointer = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(refused)?;
+        Ok(Block { pointer, bytes, keepers, home: Home::Heap(layout) })
+    }
+
+    /// The error where there is not so much memory.
+    pub fn too_large(bytes: usize) -> Error {
+        let message = format!(
+            "{:.1} GiB at once are more than this machine can give: take smaller batches (more micro-batches) or a smaller model",
+            bytes as f64 / (1u64 << 30) as f64
+        );
+        Error::value("memory", message)
     }
 
     /// `bytes` of `whole`, from `offset`.

@@ -6,6 +6,6 @@ mod plan;
 mod pool;
 
 pub(crate) use arena::{Arena, Recorder, Run};
-pub(crate) use block::{ALIGNMENT, Block};
+pub(crate) use block::{ALIGNMENT, Block, MOST_BYTES};
 pub use plan::{Lifetime, Plan};
 pub(crate) use pool::Pool;

@@ -1,6 +1,7 @@
 //! Outside a planned run, memory comes from here: blocks are handed out again once no tensor holds them.
 
 use super::Block;
+use crate::error::Result;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -13,15 +14,18 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// A block of this many bytes; its content is what its last user left.
-    pub fn block(&self, bytes: usize) -> Rc<Block> {
+    ///
+    /// # Errors
+    /// If there is not so much memory.
+    pub fn block(&self, bytes: usize) -> Result<Rc<Block>> {
         let mut blocks = self.blocks.borrow_mut();
         let same = blocks.entry(bytes).or_default();
         if let Some(free) = same.iter().find(|b| Block::sharers(b) == 0) {
-            return free.clone();
+            return Ok(free.clone());
         }
-        let fresh = Rc::new(Block::heap(bytes, 1));
+        let fresh = Rc::new(Block::heap(bytes, 1)?);
         same.push(fresh.clone());
-        fresh
+        Ok(fresh)
     }
 
     /// Gives back what no tensor holds.
