@@ -68,7 +68,8 @@ impl fmt::Display for Error {
         match self {
             Error::Shape { at, message } | Error::Value { at, message } => write!(f, "{at}: {message}"),
             Error::Id { at, id, position, limit } => {
-                write!(f, "{at}: id {id} at position {position} is out of range: the table has {limit} rows, 0 to {}", limit - 1)
+                let last = limit.checked_sub(1).map_or(String::new(), |last| format!(", 0 to {last}"));
+                write!(f, "{at}: id {id} at position {position} is out of range: the table has {limit} rows{last}")
             }
             Error::Config { message } | Error::Device { message } => f.write_str(message),
             Error::File { path, message } => write!(f, "{}: {message}", path.display()),

@@ -78,7 +78,7 @@ impl Schedule {
     /// The learning rate of step `step`, counted from 0. After the run it stays what it was last.
     pub fn at(&self, step: usize) -> f64 {
         if step < self.warmup {
-            return self.lr * (step + 1) as f64 / (self.warmup + 1) as f64;
+            return self.lr * (step as f64 + 1.0) / (self.warmup as f64 + 1.0);
         }
         let after = step - self.warmup;
         // 0 at the end of warm-up, 1 at step `steps`.
@@ -152,6 +152,7 @@ mod tests {
     #[test]
     fn a_warm_up_that_is_the_whole_run_and_a_run_of_no_steps_are_fine() {
         assert_near(Schedule::cosine(1.0, 0.0, 10, 10).at(9), 10.0 / 11.0);
+        assert_near(Schedule::cosine(1.0, 0.0, usize::MAX, 10).at(9), 0.0);
         assert_near(Schedule::cosine(1.0, 0.0, 0, 0).at(0), 1.0);
         assert_near(Schedule::constant(0.5).at(7), 0.5);
     }

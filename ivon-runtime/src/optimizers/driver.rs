@@ -54,6 +54,11 @@ impl Driver {
         }
         let cx = Context::new(settings.device, settings.dtype)?;
         let state = State::new(model, settings.seed, settings.dtype, buffers, sampled);
+        for parameter in state.layout().entries().iter().map(|e| &e.parameter) {
+            let own = parameter.weight_decay().unwrap_or(0.0);
+            let key = format!("weight_decay of `{}`", parameter.name());
+            require(own >= 0.0 && own.is_finite(), &key, own, "zero or a positive number")?;
+        }
         let partial = vec![0.0; state.layout().padded().div_ceil(pass::CHUNK)];
         Ok(Driver { cx, state, settings, tracer: None, ready: false, partial })
     }

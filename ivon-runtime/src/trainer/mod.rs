@@ -121,7 +121,8 @@ impl Trainer {
                 average,
                 training: before.training + training,
                 rate: (self.examples * (done - first)) as f64 / training.as_secs_f64().max(1e-9),
-                remaining: training.mul_f64((last - done) as f64 / (done - first) as f64),
+                remaining: Duration::try_from_secs_f64(training.as_secs_f64() * (last - done) as f64 / (done - first) as f64)
+                    .unwrap_or(Duration::MAX),
                 evaluating,
             };
             if done == self.first_look() || done == last {

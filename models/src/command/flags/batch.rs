@@ -31,6 +31,10 @@ impl DataFlags {
     }
 }
 
+/// Beyond these no memory holds a micro-batch's activations, and arithmetic on sizes would no longer be safe from overflow.
+const MOST_ROWS: usize = 1 << 20;
+const MOST_SEQUENCES: usize = 1 << 32;
+
 /// Size and parts of a batch.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Data")]
@@ -65,15 +69,33 @@ impl BatchFlags {
     /// Sequences in a micro-batch.
     ///
     /// # Errors
-    /// If the parts do not divide the batch.
+    /// If the parts do not divide the batch, or are larger than any memory.
     pub fn rows(&self) -> Result<usize> {
         let (batch, parts) = (self.batch, self.micro_batches);
-        match batch % parts {
-            0 => Ok(batch / parts),
+        match (batch % parts, batch / parts) {
+            (0, rows) if rows > MOST_ROWS || batch > MOST_SEQUENCES => Err(Error::config(format!(
+                "--batch {batch} with --micro-batches {parts}: {rows} sequences at once, {batch} an update; {MOST_ROWS} at once and \
+                 {MOST_SEQUENCES} an update are the most"
+            ))),
+            (0, rows) => Ok(rows),
             _ => Err(Error::config(format!(
                 "--micro-batches {parts} does not divide --batch {batch} into equal parts; --batch {} would do",
-                batch.div_ceil(parts) * parts
+                batch.div_ceil(parts).saturating_mul(parts)
             ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_beyond_any_memory_are_refused() {
+        let rows = |batch, micro_batches| BatchFlags { batch, seq: None, micro_batches }.rows();
+        assert_eq!(rows(12, 3), Ok(4));
+        for (batch, parts) in [(usize::MAX, 1), (1 << 60, 1 << 60), (usize::MAX, 2)] {
+            assert!(rows(batch, parts).is_err(), "{batch} in {parts}");
         }
     }
 }
