@@ -6,5 +6,7 @@ pub mod mlp;
 pub mod pointwise;
 #[path = "../models/recurrent.rs"]
 pub mod recurrent;
+#[path = "../models/shared.rs"]
+pub mod shared;
 #[path = "../models/transformer.rs"]
 pub mod transformer;

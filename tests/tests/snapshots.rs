@@ -18,4 +18,5 @@ macro_rules! snapshot {
 snapshot!(mlp);
 snapshot!(pointwise);
 snapshot!(recurrent);
+snapshot!(shared);
 snapshot!(transformer);

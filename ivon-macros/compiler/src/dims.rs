@@ -18,6 +18,9 @@ type Monomial = BTreeMap<String, i32>;
 #[derive(Clone, PartialEq, Eq, Debug, Default, PartialOrd, Ord)]
 pub struct Dim(BTreeMap<Monomial, Ratio>);
 
+/// The most dimensions that a tensor of the runtime may have.
+pub const MAX_RANK: usize = 6;
+
 /// A shape: outermost dimension first.
 pub type Shape = Vec<Dim>;
 

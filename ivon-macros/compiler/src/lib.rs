@@ -85,6 +85,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
     let understood = errors.is_empty();
     let mentioned = RefCell::default();
     let programs: Vec<_> = model.functions.iter().map(|f| front(&model, f, callees, &mentioned, &errors, &deferred)).collect();
+    check::check_circles(&model, &programs, &errors);
     if understood {
         check::check_usage(&model, &programs, &mentioned.borrow(), &errors);
     }

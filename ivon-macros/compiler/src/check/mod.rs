@@ -8,7 +8,7 @@ mod structural;
 mod usage;
 
 use crate::callee::Callees;
-use crate::dims::{Dim, Division, Shape, show};
+use crate::dims::{Dim, Division, MAX_RANK, Shape, show};
 use crate::errors::{Errors, Place};
 use crate::ir::*;
 use crate::parse::{self, FieldKind, Model, path_text};
@@ -120,7 +120,14 @@ impl Checker<'_> {
                 _ => self.structural(instruction, values).map(|s| vec![s]),
             };
             for (i, result) in instruction.results.iter().enumerate() {
-                values[*result].shape = shapes.as_ref().and_then(|s| s.get(i).cloned());
+                let shape = shapes.as_ref().and_then(|s| s.get(i).cloned());
+                if let Some(shape) = shape.as_ref().filter(|s| s.len() > MAX_RANK) {
+                    self.errors.at(
+                        instruction.place,
+                        format!("this is {}, but a tensor has at most {MAX_RANK} dimensions", show(shape)),
+                    );
+                }
+                values[*result].shape = shape;
             }
         }
     }
@@ -247,4 +254,42 @@ fn is_whole(quotient: &Dim) -> bool {
 pub(crate) fn countable<'s>(checker: &Checker, shape: &'s Shape) -> Option<&'s Shape> {
     let pack = shape.first().and_then(Dim::as_name).is_some_and(|n| checker.packs.contains(n));
     (!pack).then_some(shape)
+}
+
+/// The methods of a model do not call each other in a circle: there is no end to such a computation.
+pub fn check_circles(model: &Model, programs: &[Option<Program>], errors: &Errors) {
+    let calls: Vec<Vec<usize>> = programs
+        .iter()
+        .map(|program| {
+            let mut own = vec![];
+            program.iter().for_each(|p| own_calls(model, &p.body, &mut own));
+            own
+        })
+        .collect();
+    for (start, function) in model.functions.iter().enumerate() {
+        // Everything that the method reaches through others; calling itself at once is reported at the call.
+        let (mut reached, mut open) =
+            (BTreeSet::new(), calls[start].iter().filter(|c| **c != start).copied().collect::<Vec<_>>());
+        while let Some(next) = open.pop() {
+            if reached.insert(next) {
+                open.extend(&calls[next]);
+            }
+        }
+        if reached.contains(&start) {
+            errors.at(
+                function.place,
+                format!("`{}` calls itself through other methods: there is no recursion in a forward pass", function.name),
+            );
+        }
+    }
+}
+
+fn own_calls(model: &Model, body: &[Instruction], calls: &mut Vec<usize>) {
+    for instruction in body {
+        match &instruction.op {
+            Op::Loop(l) => own_calls(model, &l.body, calls),
+            Op::Layer { target: Target::Own, method } => calls.extend(model.functions.iter().position(|f| f.name == *method)),
+            _ => {}
+        }
+    }
 }

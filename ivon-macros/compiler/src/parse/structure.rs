@@ -1,7 +1,7 @@
 //! The struct of a model: its fields, and what their attributes say.
 
 use super::{Field, FieldKind, Generic, LayerType, Options, const_generics, expr_text, last};
-use crate::dims::{Dim, Division, argument_expr};
+use crate::dims::{Dim, Division, MAX_RANK, argument_expr};
 use crate::errors::{Errors, Place, did_you_mean_or};
 use quote::{ToTokens, quote};
 use syn::parse::Parse;
@@ -193,6 +193,9 @@ pub fn is_no_layer(name: &Ident) -> bool {
 
 fn parameter(dims: Vec<Expr>, when: Option<Expr>, errors: &Errors, divisions: &mut Vec<Division>) -> FieldKind {
     let shape = dims.iter().filter_map(|d| errors.take(Dim::parse(d, divisions))).collect();
+    if let Some(extra) = dims.get(MAX_RANK) {
+        errors.at(extra, format!("a parameter has at most {MAX_RANK} dimensions, not {}", dims.len()));
+    }
     FieldKind::Parameter { dims, shape, when }
 }
 
