@@ -1,6 +1,6 @@
 //! Models through the macro, against central differences in f64.
-use ivon_runtime::layers::{Embedding, LayerNorm, Linear};
-use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh, mse};
+use ivon_runtime::layers::{Embedding, FilterResponseNorm, GroupNorm, LayerNorm, Linear};
+use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh, global_average_pool, mse};
 use ivon_runtime::prelude::*;
 
 #[variational]
@@ -67,6 +67,27 @@ impl<const VOCAB: usize, const CONTEXT: usize, const WIDTH: usize, const HEADS: 
 
     pub fn loss<B, T>(&self, ids: Ids<B, T>, targets: Ids<B, T>) -> Tensor {
         cross_entropy(self.forward(ids), targets)
+    }
+}
+
+/// What pictures are normalised with, on places of channels.
+#[variational]
+pub struct Normalised<const C: usize, const GROUPS: usize> {
+    mix: Linear<C, C>,
+    response: FilterResponseNorm<C>,
+    group: GroupNorm<C, GROUPS>,
+    linear: FilterResponseNorm<C, false>,
+}
+
+#[variational]
+impl<const C: usize, const GROUPS: usize> Normalised<C, GROUPS> {
+    pub fn forward<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, C> {
+        let x = self.response.forward(self.mix.forward(x));
+        global_average_pool(self.linear.forward(x + self.group.forward(x)))
+    }
+
+    pub fn loss<B, H, W>(&self, x: Tensor<B, H, W, C>, y: Tensor<B, C>) -> Tensor {
+        mse(self.forward(x), y)
     }
 }
 
@@ -148,4 +169,16 @@ fn odd_shapes() {
     let model = Odd::<3>::new();
     let x = Tensor::from_slice(&[0.3f64, -0.2, 0.9, 1.1, 0.4, -0.7], [2, 3]).unwrap();
     check(&model, |cx| model.loss_gradient(cx, &x));
+}
+
+#[test]
+fn normalisations_of_pictures() {
+    let model = Normalised::<6, 2>::new();
+    assert_eq!(model.parameters().len(), 2 + 3 + 2 + 2);
+    let cx = Context::new(Device::Cpu, DType::F64).unwrap();
+    let tensor = |shape: &[usize], seed| ivon_runtime::gradcheck::tensor(&cx, shape, seed).unwrap();
+    let (x, y) = (tensor(&[2, 3, 4, 6], 1), tensor(&[2, 6], 2));
+    check(&model, |cx| model.loss_gradient(cx, &x, &y));
+    // Groups have to divide the channels.
+    assert!(Normalised::build(6, 4).is_err());
 }

@@ -2,10 +2,14 @@
 
 mod dropout;
 mod embedding;
+mod filter_response_norm;
+mod group_norm;
 mod layer_norm;
 mod linear;
 
 pub use dropout::Dropout;
 pub use embedding::Embedding;
+pub use filter_response_norm::FilterResponseNorm;
+pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;

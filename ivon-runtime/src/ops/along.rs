@@ -83,16 +83,28 @@ versions! {
 
 /// d_x += scale · d_y, repeated along the axis.
 pub(super) fn backward(cx: &Context, x: Shape, axis: Option<usize>, scale: f64, d_y: &Tensor, d_x: &mut Adjoint) -> Result<()> {
-    let parts = Parts::of(&x, axis);
+    let Parts { axis, inner, .. } = Parts::of(&x, axis);
+    repeat_over(cx, x, (axis, inner), scale, d_y, d_x)
+}
+
+/// d_x += scale · d_y \[outer, inner\], repeated `count` times in between; `d_x` has shape `x`, of as many elements.
+pub(super) fn repeat_over(
+    cx: &Context,
+    x: Shape,
+    (count, inner): (usize, usize),
+    scale: f64,
+    d_y: &Tensor,
+    d_x: &mut Adjoint,
+) -> Result<()> {
     if let Some((d_x, add)) = d_x.target(cx, x)?
         && !cx.planning()
     {
         with_real!(cx.dtype(), E => {
             let d_y = d_y.as_slice::<E>();
-            let inner = parts.inner.max(1);
+            let inner = inner.max(1);
             let rows = rows_a_task(inner);
             pieces(d_x.as_mut_slice::<E>(), rows * inner, |task, d_x| {
-                repeat(d_y, d_x, (task * rows, parts.axis), inner, E::of(scale), add);
+                repeat(d_y, d_x, (task * rows, count), inner, E::of(scale), add);
             });
         });
     }

@@ -42,6 +42,14 @@ pub(crate) fn rank(at: &str, (name, found): (&str, &Shape), least: usize) -> Res
     Ok(())
 }
 
+/// A tensor has dimensions of these names, and no more.
+pub(crate) fn dimensions(at: &str, (name, found): (&str, &Shape), names: &[&str]) -> Result<()> {
+    if found.rank() != names.len() {
+        return Err(Error::shape(at, format!("`{name}` is {found} where [{}] is expected", names.join(", "))));
+    }
+    Ok(())
+}
+
 /// An axis exists.
 pub(crate) fn axis(at: &str, x: &Shape, axis: usize) -> Result<()> {
     if axis >= x.rank() {

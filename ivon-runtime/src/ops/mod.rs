@@ -46,6 +46,7 @@ pub mod pointwise;
 
 mod along;
 mod attend;
+mod channels;
 mod check;
 mod elementwise;
 mod entropy;
@@ -88,9 +89,21 @@ pub mod embedding;
 signature! {
     pub fn embedding<Rest: Dims, ROWS, WIDTH>(ids: Ids<Rest>, weight: Tensor<ROWS, WIDTH>) -> Tensor<Rest, WIDTH>;
 }
+pub mod filter_response_norm;
+signature! {
+    pub fn filter_response_norm<B, H, W, C>(x: Tensor<B, H, W, C>, gain: Tensor<C>, bias: Tensor<C>, threshold: Option<Tensor<C>>, eps: f64) -> Tensor<B, H, W, C>;
+}
 pub mod gaussian_nll;
 signature! {
     pub fn gaussian_nll<Rest: Dims>(mean: Tensor<Rest>, log_variance: Tensor<Rest>, y: Tensor<Rest>) -> Tensor<>;
+}
+pub mod global_average_pool;
+signature! {
+    pub fn global_average_pool<B, H, W, C>(x: Tensor<B, H, W, C>) -> Tensor<B, C>;
+}
+pub mod group_norm;
+signature! {
+    pub fn group_norm<const GROUPS: usize, B, H, W, SIZE>(x: Tensor<B, H, W, { GROUPS * SIZE }>, gain: Tensor<{ GROUPS * SIZE }>, bias: Tensor<{ GROUPS * SIZE }>, eps: f64) -> Tensor<B, H, W, { GROUPS * SIZE }>;
 }
 pub mod layer_norm;
 signature! {
