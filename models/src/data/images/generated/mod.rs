@@ -1,0 +1,109 @@
+//! Pictures made by rule, for any machine: [`shapes`](Figure::Shapes) to learn, and [`glyphs`](Figure::Glyphs), which a model of the
+//! shapes has never seen.
+//!
+//! What a picture shows hides behind what does not matter: place, size, angle, colours (light on dark as often as dark on light), a background of
+//! gradient, stripes and blots, scattered marks, and noise. No single pixel says anything about the class, so that a linear model cannot do better
+//! than chance by much; a small convolutional net can.
+
+mod distance;
+mod figures;
+mod scene;
+
+use super::picture::Picture;
+use super::pictures::{Pictures, Source};
+use super::random::{Draws, Purpose};
+use super::{ImageSet, Style};
+use ivon_runtime::{Error, Result};
+
+/// The kinds of generated pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// Ten filled shapes.
+    Shapes,
+    /// Ten signs drawn with a pen: other contents on the same kind of background.
+    Glyphs,
+}
+
+impl Figure {
+    /// The classes in the order of their labels.
+    pub fn classes(self) -> [&'static str; 10] {
+        match self {
+            Figure::Shapes => figures::SHAPES,
+            Figure::Glyphs => figures::GLYPHS,
+        }
+    }
+}
+
+/// Which pictures to generate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// What they show.
+    pub figure: Figure,
+    /// Rows and columns.
+    pub size: usize,
+    /// Pictures to train on.
+    pub training: usize,
+    /// Pictures for validation.
+    pub validation: usize,
+    /// Other pictures of the same kind.
+    pub seed: u64,
+}
+
+impl Generated {
+    /// 20,000 pictures of 32 x 32 to train on and 2,000 for validation.
+    pub fn new(figure: Figure) -> Generated {
+        Generated { figure, size: 32, training: 20_000, validation: 2_000, seed: 0 }
+    }
+
+    /// The set. Pictures are drawn when they are wanted; picture `i` shows class `i % 10`.
+    ///
+    /// # Errors
+    /// If the pictures are too small to show anything, or larger than makes sense.
+    pub fn set(self) -> Result<ImageSet> {
+        const SIZES: std::ops::RangeInclusive<usize> = 12..=1024;
+        if !SIZES.contains(&self.size) {
+            let (least, most) = SIZES.into_inner();
+            return Err(Error::config(format!(
+                "generated pictures of {0} x {0} were asked for; they can be {least} x {least} to {most} x {most}",
+                self.size
+            )));
+        }
+        let pictures = |purpose, count: usize| {
+            let labels = (0..count).map(|i| (i % 10) as u32).collect();
+            Pictures::new(Drawn { generated: self, purpose }, labels, 3)
+        };
+        let name = match self.figure {
+            Figure::Shapes => "generated shapes",
+            Figure::Glyphs => "generated glyphs",
+        };
+        Ok(ImageSet {
+            origin: name.into(),
+            style: Style::Small { size: self.size, mirrored: true },
+            classes: self.figure.classes().map(String::from).to_vec(),
+            training: pictures(Purpose::TrainingPicture, self.training),
+            validation: pictures(Purpose::ValidationPicture, self.validation),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Drawn {
+    generated: Generated,
+    purpose: Purpose,
+}
+
+impl Source for Drawn {
+    fn name(&self, index: usize) -> String {
+        format!("generated picture {index}")
+    }
+
+    fn picture(&self, index: usize) -> Result<Picture> {
+        let Generated { figure, size, seed, .. } = self.generated;
+        let draws = Draws::new(seed, self.purpose, figure as u32, index as u32);
+        let pixels = scene::draw(&figures::figure(figure, index % 10), size, draws);
+        Ok(Picture::new([size, size, 3], pixels))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! A sequence of pictures with labels: the training or the validation part of a set.
+
+use super::picture::Picture;
+use super::random::{Draws, Purpose};
+use ivon_runtime::{Error, Result};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Where pictures come from. Implement it to feed pictures of one's own.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// What to call picture `index` in messages: the path of its file.
+    fn name(&self, index: usize) -> String;
+
+    /// Picture `index`: the same one each time, from any thread.
+    ///
+    /// # Errors
+    /// If it cannot be read or is damaged.
+    fn picture(&self, index: usize) -> Result<Picture>;
+
+    /// Whether a picture costs so much to make that it should be kept.
+    fn is_costly(&self) -> bool {
+        true
+    }
+}
+
+/// Pictures of at most this many bytes are kept in memory once they are decoded.
+const KEPT_PICTURE: usize = 64 << 10;
+/// Bytes that are kept in all, of one part of a set.
+const KEPT: usize = 1 << 30;
+
+/// A sequence of pictures with labels, read when they are wanted.
+///
+/// Small pictures (32 x 32, say) stay in memory once decoded, up to 1 GiB. A picture that cannot be read is noted ([`Pictures::damaged`]), and for it
+/// stands the next good one of the sequence, with that one's label: no other picture changes its place.
+pub struct Pictures {
+    source: Arc<dyn Source>,
+    /// Numbers in the source, with labels.
+    members: Vec<(u32, u32)>,
+    channels: usize,
+    strict: bool,
+    kept: Vec<OnceLock<Arc<Picture>>>,
+    kept_bytes: AtomicUsize,
+    damaged: Mutex<BTreeMap<usize, Error>>,
+}
+
+impl Pictures {
+    /// All pictures of a source, one for every label, in `channels` channels.
+    pub fn new(source: impl Source + 'static, labels: Vec<u32>, channels: usize) -> Pictures {
+        let members = labels.into_iter().enumerate().map(|(i, label)| (i as u32, label)).collect();
+        Pictures::of(Arc::new(source), members, channels, false)
+    }
+
+    fn of(source: Arc<dyn Source>, members: Vec<(u32, u32)>, channels: usize, strict: bool) -> Pictures {
+        let kept = if source.is_costly() { (0..members.len()).map(|_| OnceLock::new()).collect() } else { vec![] };
+        Pictures { source, members, channels, strict, kept, kept_bytes: AtomicUsize::new(0), damaged: Mutex::default() }
+    }
+
+    /// The number of pictures, damaged ones among them.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Numbers a pixel: 1 or 3.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The label of picture `index`.
+    ///
+    /// # Panics
+    /// If there is no such picture.
+    pub fn label(&self, index: usize) -> u32 {
+        self.members[index].1
+    }
+
+    /// What picture `index` is called: the path of its file.
+    ///
+    /// # Panics
+    /// If there is no such picture.
+    pub fn name(&self, index: usize) -> String {
+        self.source.name(self.members[index].0 as usize)
+    }
+
+    /// The same pictures, of which the first damaged one is an error.
+    pub fn strict(self, strict: bool) -> Pictures {
+        Pictures { strict, ..self }
+    }
+
+    /// The same pictures in 1 or 3 channels.
+    pub fn in_channels(self, channels: usize) -> Pictures {
+        Pictures::of(self.source, self.members, channels, self.strict)
+    }
+
+    /// The pictures with these numbers, in this order.
+    ///
+    /// # Panics
+    /// If there is no such picture.
+    pub fn select(&self, indices: &[u32]) -> Pictures {
+        let members = indices.iter().map(|i| self.members[*i as usize]).collect();
+        Pictures::of(self.source.clone(), members, self.channels, self.strict)
+    }
+
+    /// `count` of the pictures, drawn at random by seed, in the order of the whole. A larger part by the same seed contains a smaller one.
+    ///
+    /// # Errors
+    /// If there are not so many.
+    pub fn subset(&self, count: usize, seed: u64) -> Result<Pictures> {
+        if count > self.len() {
+            return Err(Error::config(format!("--train-examples {count}: there are {} pictures to train on", self.len())));
+        }
+        let (chosen, _) = self.split(count, seed, Purpose::Subset);
+        Ok(self.select(&chosen))
+    }
+
+    /// A tenth for validation, and the rest: the same parts in every run.
+    pub fn hold_out(&self) -> (Pictures, Pictures) {
+        let tenth = self.len().div_ceil(10).min(self.len().saturating_sub(1));
+        let (training, validation) = self.split(self.len() - tenth, 0, Purpose::Validation);
+        (self.select(&training), self.select(&validation))
+    }
+
+    /// Numbers of `count` pictures at random, and of the others, both ascending.
+    fn split(&self, count: usize, seed: u64, purpose: Purpose) -> (Vec<u32>, Vec<u32>) {
+        let mut order = Draws::new(seed, purpose, 0, 0).permutation(self.len());
+        let mut rest = order.split_off(count);
+        order.sort_unstable();
+        rest.sort_unstable();
+        (order, rest)
+    }
+
+    /// Picture `index`.
+    ///
+    /// # Errors
+    /// If it cannot be read, is damaged, or has other channels that cannot be converted without loss. It is noted.
+    ///
+    /// # Panics
+    /// If there is no such picture.
+    pub fn picture(&self, index: usize) -> Result<Arc<Picture>> {
+        if let Some(picture) = self.kept.get(index).and_then(OnceLock::get) {
+            return Ok(picture.clone());
+        }
+        if let Some(error) = self.damages().get(&index) {
+            return Err(error.clone());
+        }
+        let number = self.members[index].0 as usize;
+        let converted = |picture: Picture| {
+            picture.into_channels(self.channels).map_err(|message| Error::file(self.source.name(number), message))
+        };
+        match self.source.picture(number).and_then(converted) {
+            Ok(picture) => Ok(self.keep(index, Arc::new(picture))),
+            Err(error) => {
+                self.damages().insert(index, error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn keep(&self, index: usize, picture: Arc<Picture>) -> Arc<Picture> {
+        let bytes = picture.pixels().len();
+        if let Some(place) = self.kept.get(index).filter(|_| bytes <= KEPT_PICTURE)
+            && self.kept_bytes.fetch_add(bytes, Ordering::Relaxed) < KEPT
+        {
+            return place.get_or_init(|| picture).clone();
+        }
+        picture
+    }
+
+    /// Picture `index` with its label, or the next good one with its own.
+    ///
+    /// # Errors
+    /// If it is damaged and [`Pictures::strict`], or no picture at all is good.
+    pub fn good(&self, index: usize) -> Result<(Arc<Picture>, u32)> {
+        let n = self.len();
+        let mut first = None;
+        for index in (index..n).chain(0..index) {
+            match self.picture(index) {
+                Ok(picture) => return Ok((picture, self.label(index))),
+                Err(error) if self.strict => return Err(error),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        let first = first.map_or(String::new(), |e| format!("; the first: {e}"));
+        Err(Error::config(format!("none of the {n} pictures can be used{first}")))
+    }
+
+    /// Picture `index` with its label, or nothing if it is damaged.
+    ///
+    /// # Errors
+    /// If it is damaged and [`Pictures::strict`].
+    pub fn if_good(&self, index: usize) -> Result<Option<(Arc<Picture>, u32)>> {
+        match self.picture(index) {
+            Ok(picture) => Ok(Some((picture, self.label(index)))),
+            Err(error) if self.strict => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The damaged pictures that were met so far, each with its path and what is wrong, in the order of the sequence.
+    pub fn damaged(&self) -> Vec<Error> {
+        self.damages().values().cloned().collect()
+    }
+
+    /// What to tell about damaged pictures: how many, and the first few by name. `None` if none was met.
+    pub fn damage_summary(&self) -> Option<String> {
+        const NAMED: usize = 5;
+        let damaged = self.damaged();
+        let lines: Vec<String> = damaged.iter().take(NAMED).map(|e| format!("\n  {e}")).collect();
+        let more = damaged.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+        let pictures = if damaged.len() == 1 { "picture" } else { "pictures" };
+        (!damaged.is_empty())
+            .then(|| format!("{} damaged {pictures} of {} skipped:{}{more}", damaged.len(), self.len(), lines.concat()))
+    }
+
+    fn damages(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Error>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Pictures {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} pictures, {} channels", self.len(), self.channels)
+    }
+}
+
+/// Pictures of one size in memory.
+#[derive(Debug)]
+pub struct Stored {
+    /// The file that they come from.
+    pub origin: String,
+    /// Height, width, channels.
+    pub size: [usize; 3],
+    /// `[n, H, W, C]`.
+    pub pixels: Vec<u8>,
+}
+
+impl Source for Stored {
+    fn name(&self, index: usize) -> String {
+        format!("{}, picture {index}", self.origin)
+    }
+
+    fn picture(&self, index: usize) -> Result<Picture> {
+        let bytes = self.size.iter().product::<usize>();
+        Ok(Picture::new(self.size, self.pixels[index * bytes..(index + 1) * bytes].to_vec()))
+    }
+
+    fn is_costly(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,204 @@
+//! From a picture of any size to the numbers that a model sees: crop, resize, flip, normalise. As torchvision does it.
+
+use super::picture::Picture;
+use super::random::Draws;
+use super::resize::{Region, resize, resize_part};
+use serde::{Deserialize, Serialize};
+
+/// How pictures to train on are cropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Crop {
+    /// As for evaluation: no augmentation.
+    None,
+    /// The picture with [`PADDING`] black pixels on every side, and from it a random place of the size wanted.
+    Padded,
+    /// A random part of 8 to 100 % of the area, of an aspect ratio between 3:4 and 4:3, resized (torchvision's `RandomResizedCrop`).
+    Resized,
+}
+
+/// Pixels on every side of a padded picture.
+pub const PADDING: usize = 4;
+
+/// The shorter side to resize to, relative to the size of the central crop, for photographs: 256 for 224.
+pub const PHOTO_RATIO: f64 = 256.0 / 224.0;
+
+/// Mean and standard deviation of every channel, of values on [0, 1].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normalisation {
+    /// Means.
+    pub mean: Vec<f64>,
+    /// Standard deviations.
+    pub deviation: Vec<f64>,
+}
+
+impl Normalisation {
+    /// The published values of the training pictures of ImageNet.
+    pub fn imagenet() -> Normalisation {
+        Normalisation { mean: vec![0.485, 0.456, 0.406], deviation: vec![0.229, 0.224, 0.225] }
+    }
+
+    /// Of the training pictures of CIFAR-10.
+    pub fn cifar10() -> Normalisation {
+        Normalisation { mean: vec![0.4914, 0.4822, 0.4465], deviation: vec![0.2470, 0.2435, 0.2616] }
+    }
+
+    /// Of the training pictures of CIFAR-100.
+    pub fn cifar100() -> Normalisation {
+        Normalisation { mean: vec![0.5071, 0.4865, 0.4409], deviation: vec![0.2673, 0.2564, 0.2762] }
+    }
+
+    /// Scale and shift of the 8-bit values of a channel: (v / 255 - mean) / deviation.
+    fn line(&self, channel: usize) -> (f32, f32) {
+        let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
+        ((1.0 / (255.0 * deviation)) as f32, (-mean / deviation) as f32)
+    }
+}
+
+/// What is done with a picture; kept with a run, so that the model sees the same kind of pictures ever after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transform {
+    /// Rows and columns of what comes out.
+    pub size: usize,
+    /// How training pictures are cropped.
+    pub crop: Crop,
+    /// Whether half of the training pictures are mirrored.
+    pub flip: bool,
+    /// For evaluation: the shorter side is resized to `size` times this, and the centre is cut out.
+    pub ratio: f64,
+    /// Mean and deviation of the channels.
+    pub normalisation: Normalisation,
+}
+
+impl Transform {
+    /// Channels of what comes out.
+    pub fn channels(&self) -> usize {
+        self.normalisation.mean.len()
+    }
+
+    /// Numbers of one picture: size · size · channels.
+    pub fn numbers(&self) -> usize {
+        self.size * self.size * self.channels()
+    }
+
+    /// The picture as seen in training, `out` = `[size, size, C]`.
+    ///
+    /// # Panics
+    /// If the picture has other channels, or `out` another length.
+    pub fn training(&self, picture: &Picture, mut draws: Draws, out: &mut [f32]) {
+        let size = self.size;
+        match self.crop {
+            Crop::None => {
+                let pixels = self.central(picture);
+                self.normalise(&pixels, self.flip && draws.coin(), out);
+            }
+            Crop::Padded => {
+                let offset = [draws.below(2 * PADDING + 1), draws.below(2 * PADDING + 1)];
+                let flip = self.flip && draws.coin();
+                if picture.height() == size && picture.width() == size {
+                    self.normalise(&padded(picture.pixels(), size, self.channels(), offset), flip, out);
+                } else {
+                    self.normalise(&padded(&self.central(picture), size, self.channels(), offset), flip, out);
+                }
+            }
+            Crop::Resized => {
+                let region = random_region(picture.height(), picture.width(), &mut draws);
+                let flip = self.flip && draws.coin();
+                self.normalise(&resize(picture, region, size, size), flip, out);
+            }
+        }
+    }
+
+    /// The picture as seen in evaluation, `out` = `[size, size, C]`.
+    ///
+    /// # Panics
+    /// If the picture has other channels, or `out` another length.
+    pub fn evaluation(&self, picture: &Picture, out: &mut [f32]) {
+        if self.ratio == 1.0 && picture.height() == self.size && picture.width() == self.size {
+            return self.normalise(picture.pixels(), false, out);
+        }
+        self.normalise(&self.central(picture), false, out);
+    }
+
+    /// The shorter side resized to `size` · `ratio`, and of that the centre.
+    fn central(&self, picture: &Picture) -> Vec<u8> {
+        let (height, width) = (picture.height(), picture.width());
+        let shorter = (self.size as f64 * self.ratio).round() as usize;
+        let longer = |side: usize, other: usize| shorter * side / other;
+        let (tall, wide) = if height <= width { (shorter, longer(width, height)) } else { (longer(height, width), shorter) };
+        let start = |side: usize| ((side - self.size) as f64 / 2.0).round_ties_even() as usize;
+        let centre = Region { top: start(tall), left: start(wide), height: self.size, width: self.size };
+        resize_part(picture, Region::of(picture), [tall, wide], centre)
+    }
+
+    /// (v / 255 - mean) / deviation, mirrored or not.
+    fn normalise(&self, pixels: &[u8], flip: bool, out: &mut [f32]) {
+        match self.channels() {
+            1 => self.normalise_channels::<1>(pixels, flip, out),
+            3 => self.normalise_channels::<3>(pixels, flip, out),
+            channels => panic!("a model of {channels} channels"),
+        }
+    }
+
+    fn normalise_channels<const C: usize>(&self, pixels: &[u8], flip: bool, out: &mut [f32]) {
+        assert!(pixels.len() == self.numbers() && out.len() == self.numbers(), "a picture of another size");
+        let lines: [(f32, f32); C] = std::array::from_fn(|c| self.normalisation.line(c));
+        let row = self.size * C;
+        for (out, pixels) in out.chunks_exact_mut(row).zip(pixels.chunks_exact(row)) {
+            let line = |out: &mut [f32], pixel: &[u8]| {
+                for c in 0..C {
+                    out[c] = f32::from(pixel[c]) * lines[c].0 + lines[c].1;
+                }
+            };
+            let pairs = out.chunks_exact_mut(C);
+            match flip {
+                false => pairs.zip(pixels.chunks_exact(C)).for_each(|(out, pixel)| line(out, pixel)),
+                true => pairs.zip(pixels.chunks_exact(C).rev()).for_each(|(out, pixel)| line(out, pixel)),
+            }
+        }
+    }
+}
+
+/// The window of the padded picture that begins at `offset` = [row, column] of it.
+fn padded(pixels: &[u8], size: usize, channels: usize, [top, left]: [usize; 2]) -> Vec<u8> {
+    let mut out = vec![0; size * size * channels];
+    // The columns of the picture that are in the window, and where they begin in either.
+    let (from, to) = (left.saturating_sub(PADDING), PADDING.saturating_sub(left));
+    let length = (size - from.max(to)) * channels;
+    for (y, out) in out.chunks_exact_mut(size * channels).enumerate() {
+        let row = (y + top).checked_sub(PADDING).filter(|row| *row < size);
+        if let Some(row) = row {
+            let start = (row * size + from) * channels;
+            out[to * channels..][..length].copy_from_slice(&pixels[start..start + length]);
+        }
+    }
+    out
+}
+
+/// A random part of 8 to 100 % of the area and an aspect ratio, log-uniform, between 3:4 and 4:3; after ten attempts that do not fit, the
+/// largest central part of an allowed ratio.
+fn random_region(height: usize, width: usize, draws: &mut Draws) -> Region {
+    let area = (height * width) as f64;
+    let (low, high) = (3.0 / 4.0, 4.0 / 3.0);
+    for _ in 0..10 {
+        let target = area * draws.uniform(0.08, 1.0);
+        let ratio = libm::exp(draws.uniform(libm::log(low), libm::log(high)));
+        let w = (target * ratio).sqrt().round_ties_even() as usize;
+        let h = (target / ratio).sqrt().round_ties_even() as usize;
+        if (1..=width).contains(&w) && (1..=height).contains(&h) {
+            return Region { top: draws.below(height - h + 1), left: draws.below(width - w + 1), height: h, width: w };
+        }
+    }
+    let ratio = width as f64 / height as f64;
+    let (h, w) = if ratio < low {
+        ((width as f64 / low).round_ties_even() as usize, width)
+    } else if ratio > high {
+        (height, (height as f64 * high).round_ties_even() as usize)
+    } else {
+        (height, width)
+    };
+    Region { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w }
+}
+
+#[cfg(test)]
+mod tests;
