@@ -2,6 +2,8 @@
 
 use crate::adjoint::Adjoint;
 use crate::cache::Cache;
+use crate::device::Device;
+use crate::device::cuda::{Cuda, Fill};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
@@ -12,15 +14,6 @@ use crate::tensor::Tensor;
 use crate::threads;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-
-/// Where a model computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Device {
-    /// The processor, on all threads of the global rayon pool.
-    #[default]
-    Cpu,
-}
 
 /// The randomness of one forward pass, for dropout: which seed, which step, which pass of the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -44,7 +37,7 @@ pub struct Stream {
 
 /// What a forward or backward pass runs in.
 pub struct Context {
-    device: Device,
+    cuda: Option<Rc<Cuda>>,
     dtype: DType,
     training: Cell<bool>,
     loss_scale: Cell<f64>,
@@ -79,14 +72,24 @@ impl Context {
     /// one of the global rayon pool, unless that is in use already.
     ///
     /// # Errors
-    /// If the type is not one to compute in.
+    /// If the type is not one to compute in on this device, or the device cannot be used: what is missing and how to get it.
     pub fn new(device: Device, dtype: DType) -> Result<Context> {
-        if dtype == DType::U32 {
-            return Err(Error::config("a model computes in f32 or f64, not in ids"));
+        match (device, dtype) {
+            (_, DType::U32) => return Err(Error::config("a model computes in f32 or f64, not in ids")),
+            (Device::Cpu, DType::Bf16) => return Err(Error::config("on the processor a model computes in f32, not in bf16")),
+            (Device::Cuda(_), DType::F64) => {
+                return Err(Error::config(
+                    "f64 is the reference implementation, for the processor alone: compute in f32 on a card",
+                ));
+            }
+            _ => {}
         }
         threads::join_pool();
+        let cuda = match device {
+            Device::Cpu => None,
+            Device::Cuda(ordinal) => Some(Cuda::open(ordinal)?),
+        };
         Ok(Context {
-            device,
             dtype,
             training: Cell::new(false),
             loss_scale: Cell::new(1.0),
@@ -94,8 +97,9 @@ impl Context {
             streams: Cell::new(0),
             weights: RefCell::new(None),
             gradient: RefCell::new(None),
-            pool: Pool::default(),
-            arena: Arena::default(),
+            pool: Pool::new(cuda.clone()),
+            arena: Arena::new(cuda.clone()),
+            cuda,
             plans: RefCell::default(),
             memory: RefCell::new(Memory::Pooled),
             cache: RefCell::new(None),
@@ -104,7 +108,12 @@ impl Context {
 
     /// Where it computes.
     pub fn device(&self) -> Device {
-        self.device
+        self.cuda.as_ref().map_or(Device::Cpu, |cuda| cuda.device())
+    }
+
+    /// The card it computes on, if it does not compute on the processor.
+    pub fn cuda(&self) -> Option<&Rc<Cuda>> {
+        self.cuda.as_ref()
     }
 
     /// What it computes in.
@@ -347,11 +356,22 @@ impl Context {
     /// As [`Context::empty`].
     pub fn filled(&self, shape: impl Into<Shape>, value: f64) -> Result<Tensor> {
         let mut filled = self.empty(shape)?;
-        if !self.planning() {
-            match self.dtype {
+        match &self.cuda {
+            _ if self.planning() => {}
+            Some(cuda) => {
+                let bits = (value as f32).to_bits();
+                let fill = match self.dtype {
+                    DType::Bf16 => Fill::Half(half::bf16::from_f64(value).to_bits()),
+                    _ => Fill::Word(bits),
+                };
+                let count = filled.shape().elements();
+                // SAFETY: the tensor has so many elements of this type, and this is its only handle.
+                unsafe { cuda.fill(filled.address_mut(self)?, fill, count)? };
+            }
+            None => match self.dtype {
                 DType::F64 => filled.as_mut_slice::<f64>().fill(value),
                 _ => filled.as_mut_slice::<f32>().fill(value as f32),
-            }
+            },
         }
         Ok(filled)
     }

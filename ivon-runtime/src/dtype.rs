@@ -10,6 +10,8 @@ pub enum DType {
     F32,
     /// 64-bit floating point: the reference implementation, which the fast one is checked against.
     F64,
+    /// 16-bit floating point with 8 bits of exponent: the type of the weights where products are of bf16; sums and state are f32.
+    Bf16,
     /// Ids: token ids, class labels.
     U32,
 }
@@ -18,6 +20,7 @@ impl DType {
     /// Bytes an element.
     pub fn bytes(self) -> usize {
         match self {
+            DType::Bf16 => 2,
             DType::F32 | DType::U32 => 4,
             DType::F64 => 8,
         }
@@ -29,10 +32,11 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
+    impl Sealed for half::bf16 {}
     impl Sealed for u32 {}
 }
 
-/// A Rust type that can be a tensor's element: `f32`, `f64` or `u32`.
+/// A Rust type that can be a tensor's element: `f32`, `f64`, `half::bf16` or `u32`.
 pub trait Element: sealed::Sealed + Copy + Default + Debug + PartialEq + Send + Sync + 'static {
     /// Its tag.
     const DTYPE: DType;
@@ -43,6 +47,9 @@ impl Element for f32 {
 }
 impl Element for f64 {
     const DTYPE: DType = DType::F64;
+}
+impl Element for half::bf16 {
+    const DTYPE: DType = DType::Bf16;
 }
 impl Element for u32 {
     const DTYPE: DType = DType::U32;

@@ -1,6 +1,9 @@
 //! Flat buffers: all parameters of a model one after the other, each a 256-byte-aligned view.
 
+use crate::context::Context;
+use crate::device::cuda::Cuda;
 use crate::dtype::{DType, Element};
+use crate::error::Result;
 use crate::memory::{ALIGNMENT, Block};
 use crate::parameter::{Model, Parameter};
 use crate::tensor::Tensor;
@@ -84,16 +87,28 @@ impl Flat {
     /// # Panics
     /// If there is not so much memory.
     pub fn zeros(layout: &Rc<Layout>, dtype: DType) -> Flat {
-        let whole = match Block::heap(layout.padded().saturating_mul(dtype.bytes()), 0) {
-            Ok(whole) => Rc::new(whole),
+        match Flat::zeros_on(None, layout, dtype) {
+            Ok(flat) => flat,
             Err(error) => panic!("{error}"),
-        };
+        }
+    }
+
+    /// A buffer of zeros where a context computes.
+    ///
+    /// # Errors
+    /// If there is not so much memory.
+    pub fn zeros_in(cx: &Context, layout: &Rc<Layout>, dtype: DType) -> Result<Flat> {
+        Flat::zeros_on(cx.cuda(), layout, dtype)
+    }
+
+    fn zeros_on(cuda: Option<&Rc<Cuda>>, layout: &Rc<Layout>, dtype: DType) -> Result<Flat> {
+        let whole = Rc::new(Block::zeroed(cuda, layout.padded().saturating_mul(dtype.bytes()), 0)?);
         let part = |e: &Entry| {
             let bytes = e.parameter.shape().elements() * dtype.bytes();
             Rc::new(Block::part(&whole, e.offset * dtype.bytes(), bytes, 1))
         };
         let parts = layout.entries().iter().map(part).collect();
-        Flat { layout: layout.clone(), whole, parts, dtype }
+        Ok(Flat { layout: layout.clone(), whole, parts, dtype })
     }
 
     /// Where each parameter lies.
@@ -142,6 +157,8 @@ impl Flat {
     pub fn as_mut_slice<E: Element>(&mut self) -> &mut [E] {
         assert_eq!(self.dtype, E::DTYPE);
         assert!(!self.is_held(), "a flat buffer may not be written while a tensor on one of its parameters is held");
+        // Copies on a card would keep the old content.
+        self.parts.iter().for_each(|part| part.set_mirror(None));
         // SAFETY: as above; no tensor is on it, and handles on the whole are held by the state and the context, which run in turn.
         unsafe { std::slice::from_raw_parts_mut(self.whole.pointer() as *mut E, self.layout.padded()) }
     }

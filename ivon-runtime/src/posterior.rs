@@ -1,6 +1,7 @@
 //! The posterior as a value: mean, sigma, samples, and predictions averaged over samples.
 
-use crate::context::{Context, Device};
+use crate::context::Context;
+use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::{Entry, Flat, Layout};

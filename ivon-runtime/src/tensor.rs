@@ -1,9 +1,12 @@
 //! Tensors: a shape, an element type and a handle on memory.
 
+use crate::context::Context;
+use crate::device::Device;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::memory::Block;
 use crate::shape::Shape;
+use half::bf16;
 use std::fmt;
 use std::rc::Rc;
 
@@ -62,6 +65,54 @@ impl Tensor {
         self.dtype
     }
 
+    /// Where the elements lie.
+    pub fn device(&self) -> Device {
+        self.block.on_card().map_or(Device::Cpu, |(cuda, _)| cuda.device())
+    }
+
+    /// The same elements in the processor's memory: a copy of what lies on a card, else another handle.
+    ///
+    /// # Errors
+    /// If the card is lost.
+    pub fn to_host(&self) -> Result<Tensor> {
+        let Some((cuda, address)) = self.block.on_card() else { return Ok(self.clone()) };
+        let bytes = self.shape.elements() * self.dtype.bytes();
+        let block = Block::heap(bytes, 0)?;
+        // SAFETY: the fresh block has so many bytes, and nobody else knows of it.
+        let copy = unsafe { std::slice::from_raw_parts_mut(block.pointer(), bytes) };
+        // SAFETY: the tensor's block has so many bytes (checked on construction).
+        unsafe { cuda.download(address, copy)? };
+        Ok(Tensor::on(Rc::new(block), self.shape, self.dtype))
+    }
+
+    /// The address on the card of the context, for a kernel that reads it. What lies in the processor's memory is copied there, once.
+    pub(crate) fn address(&self, cx: &Context) -> Result<u64> {
+        if let Some((_, address)) = self.block.on_card() {
+            return Ok(address);
+        }
+        let Some(cuda) = cx.cuda() else { panic!("a context on {} has no addresses on a card", cx.device()) };
+        let bytes = self.block.bytes();
+        let mirror = self.block.mirrored(|| {
+            let mirror = Block::zeroed(Some(cuda), bytes, 0)?;
+            let address = mirror.on_card().map_or(0, |(_, address)| address);
+            // SAFETY: the block holds so many bytes that are not written while this handle lives; the mirror is as large, and nobody
+            // else knows of it.
+            unsafe { cuda.upload(std::slice::from_raw_parts(self.block.pointer(), bytes), address)? };
+            Ok(Rc::new(mirror))
+        })?;
+        Ok(mirror.on_card().map_or(0, |(_, address)| address))
+    }
+
+    /// The address on the card of the context, for a kernel that writes it.
+    ///
+    /// # Panics
+    /// If the memory is shared or not on the card: mistakes in an op.
+    pub(crate) fn address_mut(&mut self, cx: &Context) -> Result<u64> {
+        assert!(self.is_unique(), "a tensor whose memory is shared may not be written");
+        assert!(self.block.on_card().is_some(), "a kernel was told to write a tensor in the processor's memory");
+        self.address(cx)
+    }
+
     /// Whether this is the only handle on its memory, so that it may be written. Weights of a model never may.
     pub fn is_unique(&self) -> bool {
         !self.lent && Block::sharers(&self.block) == 1
@@ -70,7 +121,7 @@ impl Tensor {
     /// The elements, row-major.
     ///
     /// # Panics
-    /// If the element type is another one, or in a dry run: both are mistakes in an op.
+    /// If the element type is another one, in a dry run, or if they lie on a card: all are mistakes in an op.
     pub fn as_slice<E: Element>(&self) -> &[E] {
         self.expect::<E>();
         let pointer = self.block.pointer() as *const E;
@@ -82,10 +133,11 @@ impl Tensor {
     /// The elements, to be written.
     ///
     /// # Panics
-    /// If the memory is shared, the element type another one, or in a dry run: all are mistakes in an op.
+    /// If the memory is shared or on a card, the element type another one, or in a dry run: all are mistakes in an op.
     pub fn as_mut_slice<E: Element>(&mut self) -> &mut [E] {
         self.expect::<E>();
         assert!(self.is_unique(), "a tensor whose memory is shared may not be written");
+        self.block.set_mirror(None); // which would keep the old content
         let pointer = self.block.pointer() as *mut E;
         // SAFETY: as above, and this is the only handle, borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(pointer, self.shape.elements()) }
@@ -105,11 +157,21 @@ impl Tensor {
         Tensor { block: self.block.clone(), shape, ..*self }
     }
 
-    /// The elements as `f64`, whatever their type.
+    /// The elements as `f64`, whatever their type and wherever they lie.
+    ///
+    /// # Panics
+    /// If they lie on a card that is lost; [`Tensor::to_host`] gives an error then.
     pub fn to_f64(&self) -> Vec<f64> {
+        if self.block.on_card().is_some() {
+            return match self.to_host() {
+                Ok(host) => host.to_f64(),
+                Err(error) => panic!("{error}"),
+            };
+        }
         match self.dtype {
             DType::F32 => self.as_slice::<f32>().iter().map(|x| *x as f64).collect(),
             DType::F64 => self.as_slice::<f64>().to_vec(),
+            DType::Bf16 => self.as_slice::<bf16>().iter().map(|x| x.to_f64()).collect(),
             DType::U32 => self.as_slice::<u32>().iter().map(|x| *x as f64).collect(),
         }
     }
@@ -117,15 +179,17 @@ impl Tensor {
     /// The only element of a scalar as `f64`; 0 in a dry run.
     ///
     /// # Errors
-    /// If there is not exactly one element.
+    /// If there is not exactly one element, or it lies on a card that is lost.
     pub fn item(&self) -> Result<f64> {
         if self.shape.elements() != 1 {
             return Err(Error::shape("item", format!("a tensor of shape {} is not a single number", self.shape)));
         }
         Ok(match self.dtype {
             _ if self.block.is_ghost() => 0.0,
+            _ if self.block.on_card().is_some() => self.to_host()?.item()?,
             DType::F32 => self.as_slice::<f32>()[0] as f64,
             DType::F64 => self.as_slice::<f64>()[0],
+            DType::Bf16 => self.as_slice::<bf16>()[0].to_f64(),
             DType::U32 => self.as_slice::<u32>()[0] as f64,
         })
     }
@@ -134,6 +198,9 @@ impl Tensor {
 impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{:?} {}", self.dtype, self.shape)?;
+        if let Some((cuda, _)) = self.block.on_card() {
+            return write!(f, " on {}", cuda.device());
+        }
         if !self.block.is_ghost() && self.shape.elements() <= 16 {
             write!(f, " {:?}", self.to_f64())?;
         }

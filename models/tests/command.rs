@@ -83,7 +83,7 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         ("train gpt2 --batch 12 --micro-batches 5", "does not divide"),
         ("train gpt2 --preset micro --tokenizer gpt2", "50257 ids but the model's vocabulary is 256"),
         ("train gpt2 --data nowhere.txt", "nowhere.txt: does not exist"),
-        ("train gpt2 --device cuda:0", "no CUDA device"),
+        ("train gpt2 --device cuda:99", "cuda:99 was asked for"),
         ("train gpt2 --device tpu", "cpu, cuda:N"),
         ("train gpt2 --dtype bf16", "f32"),
         ("train gpt2 --dtype f64", "gradients"),

@@ -9,7 +9,7 @@ pub(super) fn multiply<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_str
     match E::DTYPE {
         DType::F32 => call::<E, f32>(a, b, c, row_stride, accumulate),
         DType::F64 => call::<E, f64>(a, b, c, row_stride, accumulate),
-        DType::U32 => unreachable!("ids are not real numbers"),
+        DType::Bf16 | DType::U32 => unreachable!("not a type that sums are computed in"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The dry run that records lifetimes, and the arena in which every later run of the same shape uses the same addresses.
 
 use super::{Block, Lifetime, Plan};
+use crate::device::cuda::Cuda;
 use crate::error::{Error, Result};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -45,8 +46,8 @@ impl Recorder {
 }
 
 /// The memory of all plans of one context: they run one after the other, so they share it.
-#[derive(Default)]
 pub(crate) struct Arena {
+    cuda: Option<Rc<Cuda>>,
     memory: RefCell<Option<Rc<Block>>>,
     runs: RefCell<Vec<Rc<Run>>>,
 }
@@ -62,6 +63,11 @@ pub(crate) struct Run {
 }
 
 impl Arena {
+    /// An arena on the card, if one is given, else in the processor's memory.
+    pub fn new(cuda: Option<Rc<Cuda>>) -> Arena {
+        Arena { cuda, memory: RefCell::default(), runs: RefCell::default() }
+    }
+
     pub fn bytes(&self) -> usize {
         self.memory.borrow().as_ref().map_or(0, |m| m.bytes())
     }
@@ -93,7 +99,7 @@ impl Arena {
     fn resize(&self, bytes: usize) -> Result<()> {
         self.runs.borrow().iter().for_each(|r| r.blocks.borrow_mut().clear());
         *self.memory.borrow_mut() = None;
-        *self.memory.borrow_mut() = Some(Rc::new(Block::heap(bytes, 0)?));
+        *self.memory.borrow_mut() = Some(Rc::new(Block::zeroed(self.cuda.as_ref(), bytes, 0)?));
         self.runs.borrow().iter().for_each(|r| self.place(r));
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! A piece of memory that tensor handles share.
 
 use super::Recorder;
+use crate::device::cuda::{self, Cuda};
 use crate::error::{Error, Result};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -14,15 +16,27 @@ pub(crate) const MOST_BYTES: usize = 1 << 47;
 
 /// Memory that is freed when the last handle on it goes.
 pub(crate) struct Block {
-    pointer: NonNull<u8>,
+    place: Place,
     bytes: usize,
     /// Handles that are held by a pool, a plan or a table rather than by a tensor.
     keepers: usize,
     home: Home,
+    /// A copy on the card of memory of the processor, while a kernel may read it: see `Tensor::address`.
+    mirror: RefCell<Option<Rc<Block>>>,
+}
+
+/// Where the memory lies.
+#[derive(Clone)]
+enum Place {
+    Host(NonNull<u8>),
+    Card { cuda: Rc<Cuda>, address: u64 },
 }
 
 enum Home {
     Heap(Layout),
+    Card {
+        _memory: cuda::Memory,
+    },
     /// A part of another block, which it keeps alive.
     Part {
         _whole: Rc<Block>,
@@ -35,6 +49,21 @@ enum Home {
 }
 
 impl Block {
+    /// Zeroed memory: on the card, if one is given, else from the heap.
+    ///
+    /// # Errors
+    /// If there is not so much.
+    pub fn zeroed(cuda: Option<&Rc<Cuda>>, bytes: usize, keepers: usize) -> Result<Block> {
+        match cuda {
+            None => Block::heap(bytes, keepers),
+            Some(cuda) => {
+                let memory = cuda.allocate(bytes)?;
+                let place = Place::Card { cuda: cuda.clone(), address: memory.address() };
+                Ok(Block { place, bytes, keepers, home: Home::Card { _memory: memory }, mirror: RefCell::default() })
+            }
+        }
+    }
+
     /// Zeroed memory from the heap.
     ///
     /// # Errors
@@ -45,7 +74,7 @@ impl Block {
         let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| refused())?;
         // SAFETY: the layout has a size of at least one byte.
         let pointer = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(refused)?;
-        Ok(Block { pointer, bytes, keepers, home: Home::Heap(layout) })
+        Ok(Block { place: Place::Host(pointer), bytes, keepers, home: Home::Heap(layout), mirror: RefCell::default() })
     }
 
     /// The error where there is not so much memory.
@@ -60,15 +89,19 @@ impl Block {
     /// `bytes` of `whole`, from `offset`.
     pub fn part(whole: &Rc<Block>, offset: usize, bytes: usize, keepers: usize) -> Block {
         assert!(offset + bytes <= whole.bytes, "a part lies inside its block");
-        // SAFETY: the assertion keeps the pointer inside the allocation of `whole`.
-        let pointer = unsafe { whole.pointer.add(offset) };
-        Block { pointer, bytes, keepers, home: Home::Part { _whole: whole.clone() } }
+        let place = match &whole.place {
+            // SAFETY: the assertion keeps the pointer inside the allocation of `whole`.
+            Place::Host(pointer) => Place::Host(unsafe { pointer.add(offset) }),
+            Place::Card { cuda, address } => Place::Card { cuda: cuda.clone(), address: address + offset as u64 },
+        };
+        Block { place, bytes, keepers, home: Home::Part { _whole: whole.clone() }, mirror: RefCell::default() }
     }
 
     /// A block of a dry run: a size and a lifetime, no memory.
     pub fn ghost(bytes: usize, recorder: &Rc<Recorder>) -> Block {
         let event = recorder.born(bytes);
-        Block { pointer: NonNull::dangling(), bytes, keepers: 0, home: Home::Ghost { recorder: recorder.clone(), event } }
+        let home = Home::Ghost { recorder: recorder.clone(), event };
+        Block { place: Place::Host(NonNull::dangling()), bytes, keepers: 0, home, mirror: RefCell::default() }
     }
 
     pub fn bytes(&self) -> usize {
@@ -82,10 +115,40 @@ impl Block {
     /// The start of the memory.
     ///
     /// # Panics
-    /// In a dry run, where there is none: an op that reads or writes must return before, when `cx.planning()`.
+    /// In a dry run, where there is none: an op that reads or writes must return before, when `cx.planning()`. And if it lies on a card, where
+    /// the processor cannot reach: the op has no kernel for the card, or does not call it.
     pub fn pointer(&self) -> *mut u8 {
         assert!(!self.is_ghost(), "an op touched memory in a dry run: it must return before when `cx.planning()`");
-        self.pointer.as_ptr()
+        match &self.place {
+            Place::Host(pointer) => pointer.as_ptr(),
+            Place::Card { cuda, .. } => panic!("an op took a tensor on {} for one in the processor's memory", cuda.device()),
+        }
+    }
+
+    /// The card it lies on, and its address there.
+    pub fn on_card(&self) -> Option<(&Rc<Cuda>, u64)> {
+        match &self.place {
+            Place::Host(_) => None,
+            Place::Card { cuda, address } => Some((cuda, *address)),
+        }
+    }
+
+    /// The copy on the card of memory of the processor, made by `make` where there is none yet.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn mirrored(&self, make: impl FnOnce() -> Result<Rc<Block>>) -> Result<Rc<Block>> {
+        if let Some(mirror) = &*self.mirror.borrow() {
+            return Ok(mirror.clone());
+        }
+        let mirror = make()?;
+        *self.mirror.borrow_mut() = Some(mirror.clone());
+        Ok(mirror)
+    }
+
+    /// Sets or forgets the copy on the card.
+    pub fn set_mirror(&self, mirror: Option<Rc<Block>>) {
+        *self.mirror.borrow_mut() = mirror;
     }
 
     /// How many tensors share the block.
@@ -96,11 +159,11 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        match &self.home {
+        match (&self.home, &self.place) {
             // SAFETY: the pointer was allocated with this very layout and is freed once.
-            Home::Heap(layout) => unsafe { dealloc(self.pointer.as_ptr(), *layout) },
-            Home::Ghost { recorder, event } => recorder.died(*event),
-            Home::Part { .. } => {}
+            (Home::Heap(layout), Place::Host(pointer)) => unsafe { dealloc(pointer.as_ptr(), *layout) },
+            (Home::Ghost { recorder, event }, _) => recorder.died(*event),
+            _ => {}
         }
     }
 }

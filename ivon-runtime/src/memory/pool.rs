@@ -1,18 +1,24 @@
 //! Outside a planned run, memory comes from here: blocks are handed out again once no tensor holds them.
 
 use super::Block;
+use crate::device::cuda::Cuda;
 use crate::error::Result;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Blocks by size.
-#[derive(Default)]
 pub(crate) struct Pool {
+    cuda: Option<Rc<Cuda>>,
     blocks: RefCell<HashMap<usize, Vec<Rc<Block>>>>,
 }
 
 impl Pool {
+    /// A pool on the card, if one is given, else in the processor's memory.
+    pub fn new(cuda: Option<Rc<Cuda>>) -> Pool {
+        Pool { cuda, blocks: RefCell::default() }
+    }
+
     /// A block of this many bytes; its content is what its last user left.
     ///
     /// # Errors
@@ -23,7 +29,7 @@ impl Pool {
         if let Some(free) = same.iter().find(|b| Block::sharers(b) == 0) {
             return Ok(free.clone());
         }
-        let fresh = Rc::new(Block::heap(bytes, 1)?);
+        let fresh = Rc::new(Block::zeroed(self.cuda.as_ref(), bytes, 1)?);
         same.push(fresh.clone());
         Ok(fresh)
     }

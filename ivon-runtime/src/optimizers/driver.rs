@@ -2,7 +2,8 @@
 
 use super::pass::{self, Compute};
 use super::{Gradient, Tracer};
-use crate::context::{Context, Device, Pass};
+use crate::context::{Context, Pass};
+use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::noise::Noise;
@@ -73,7 +74,7 @@ impl Driver {
         all.insert("micro_batches".into(), json!(micro_batches));
         all.insert("grad_clip".into(), json!(grad_clip));
         all.insert("dtype".into(), json!(format!("{dtype:?}").to_lowercase()));
-        all.insert("device".into(), json!(format!("{device:?}").to_lowercase()));
+        all.insert("device".into(), json!(device.to_string()));
         all
     }
 

@@ -54,13 +54,14 @@ impl DeviceFlags {
     }
 
     fn device(&self) -> Result<Device> {
-        match self.device.as_str() {
-            "cpu" | "auto" => Ok(Device::Cpu),
-            name if name == "cuda" || name.starts_with("cuda:") => Err(Error::Device {
-                message: format!("--device {name}: this build has no CUDA device yet; use --device cpu, or auto"),
-            }),
-            name => Err(Error::config(format!("--device {name} is not known; use cpu, cuda:N (a number, cuda:0) or auto"))),
+        if self.device == "auto" {
+            return Ok(Device::Cpu);
         }
+        let device: Device = self.device.parse().map_err(|_| {
+            Error::config(format!("--device {} is not known; use cpu, cuda:N (a number, cuda:0) or auto", self.device))
+        })?;
+        device.check()?;
+        Ok(device)
     }
 
     /// The type for training and timing.

@@ -1,7 +1,10 @@
 //! The two operations that adjoints are made of.
 
+mod cuda;
+
 use super::parallel::{CHUNK, pieces};
 use crate::{Context, DType, Element, Error, Real, Result, Tensor, versions};
+use half::bf16;
 
 /// A copy of a tensor in memory of its own.
 ///
@@ -9,12 +12,15 @@ use crate::{Context, DType, Element, Error, Real, Result, Tensor, versions};
 /// As [`Context::empty`].
 pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut y = cx.empty_of(x.dtype(), *x.shape())?;
-    if !cx.planning() {
-        match x.dtype() {
+    match cx.cuda() {
+        Some(card) => cuda::copy(cx, card, x, &mut y)?,
+        None if cx.planning() => {}
+        None => match x.dtype() {
             DType::F32 => copy_slice::<f32>(x.as_slice(), y.as_mut_slice()),
             DType::F64 => copy_slice::<f64>(x.as_slice(), y.as_mut_slice()),
+            DType::Bf16 => copy_slice::<bf16>(x.as_slice(), y.as_mut_slice()),
             DType::U32 => copy_slice::<u32>(x.as_slice(), y.as_mut_slice()),
-        }
+        },
     }
     Ok(y)
 }
@@ -31,11 +37,13 @@ pub fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
         let message = format!("`x` of {:?} cannot be added to `sum` of {:?}: both must be f32 or f64", x.dtype(), sum.dtype());
         return Err(Error::value("add_assign", message));
     }
-    if !cx.planning() {
-        match x.dtype() {
+    match cx.cuda() {
+        Some(_) => cuda::add_assign(cx, sum, x)?,
+        None if cx.planning() => {}
+        None => match x.dtype() {
             DType::F64 => add_slice::<f64>(x.as_slice(), sum.as_mut_slice()),
             _ => add_slice::<f32>(x.as_slice(), sum.as_mut_slice()),
-        }
+        },
     }
     Ok(())
 }

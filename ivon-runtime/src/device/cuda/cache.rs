@@ -1,0 +1,155 @@
+//! Compiled kernels on disk, so that only the first run on a machine compiles.
+//!
+//! An entry is named by a hash of everything it follows from (text, options, version of the compiler) and contains that in full, so that two
+//! that share a hash are told apart. It is written to a file of another name first: readers see all of it or nothing. What is damaged is
+//! compiled again.
+
+use super::compile;
+use crate::checksum::crc32c;
+use crate::error::Result;
+use std::path::{Path, PathBuf};
+
+/// The directory of the entries, if not the user's own cache.
+const VARIABLE: &str = "IVON_KERNEL_CACHE";
+
+const MAGIC: &[u8; 8] = b"ivoncub1";
+
+/// The machine code of a source for cards of this compute capability: from the disk, or compiled and kept there.
+///
+/// # Errors
+/// If it has to be compiled and cannot be. Where nothing can be kept, it is compiled each time.
+pub(super) fn cubin(name: &str, text: &str, capability: (u32, u32)) -> Result<Vec<u8>> {
+    let options = compile::options(capability);
+    let (major, minor) = compile::version();
+    let key = format!("NVRTC {major}.{minor}\n{}\n{text}", options.join(" "));
+    through(directory().as_deref(), name, &key, || compile::compile(name, text, &options))
+}
+
+/// The entry of this key, or what `make` makes, which is kept.
+fn through(directory: Option<&Path>, name: &str, key: &str, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    let Some(directory) = directory else { return make() };
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(40).collect();
+    let path = directory.join(format!("{name}-{:016x}.cubin", hash(key)));
+    if let Some(image) = std::fs::read(&path).ok().and_then(|entry| image_of(&entry, key)) {
+        return Ok(image);
+    }
+    let image = make()?;
+    // Without a place to keep it there is nothing to be done: the image is good all the same.
+    let _ = write(directory, &path, &entry_of(key, &image));
+    Ok(image)
+}
+
+/// Checksum of the rest, lengths, key, image.
+fn entry_of(key: &str, image: &[u8]) -> Vec<u8> {
+    let mut body = vec![];
+    body.extend((key.len() as u64).to_le_bytes());
+    body.extend(key.as_bytes());
+    body.extend(image);
+    let checksum = crc32c(&body);
+    [MAGIC.as_slice(), &checksum.to_le_bytes(), &body].concat()
+}
+
+/// The image of an entry that is whole and belongs to this key.
+fn image_of(entry: &[u8], key: &str) -> Option<Vec<u8>> {
+    let rest = entry.strip_prefix(MAGIC)?;
+    let (checksum, body) = rest.split_first_chunk::<4>()?;
+    if u32::from_le_bytes(*checksum) != crc32c(body) {
+        return None;
+    }
+    let (length, body) = body.split_first_chunk::<8>()?;
+    let (found, image) = body.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    (found == key.as_bytes()).then(|| image.to_vec())
+}
+
+fn write(directory: &Path, path: &Path, entry: &[u8]) -> std::io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let number = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
+    let fresh = path.with_extension(format!("{}-{number}.new", std::process::id()));
+    let written = std::fs::write(&fresh, entry).and_then(|()| std::fs::rename(&fresh, path));
+    written.inspect_err(|_| drop(std::fs::remove_file(&fresh)))
+}
+
+/// FNV-1a, 64 bits.
+fn hash(key: &str) -> u64 {
+    key.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3))
+}
+
+/// `$IVON_KERNEL_CACHE`, or `ivon/kernels` in the user's cache. Nothing if there is neither, or the variable is empty.
+fn directory() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if std::env::var_os(VARIABLE).is_some() {
+        return set(VARIABLE);
+    }
+    let caches = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    caches.map(|caches| caches.join("ivon").join("kernels"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    struct Folder(tempfile::TempDir, Cell<usize>);
+
+    impl Folder {
+        fn new() -> Folder {
+            Folder(tempfile::tempdir().unwrap(), Cell::new(0))
+        }
+        /// What is found under the key, where compiling gives `image`.
+        fn get(&self, key: &str, image: &[u8]) -> Vec<u8> {
+            let make = || {
+                self.1.set(self.1.get() + 1);
+                Ok(image.to_vec())
+            };
+            through(Some(self.0.path()), "softmax", key, make).unwrap()
+        }
+        fn files(&self) -> Vec<PathBuf> {
+            std::fs::read_dir(self.0.path()).unwrap().map(|f| f.unwrap().path()).collect()
+        }
+    }
+
+    #[test]
+    fn a_kernel_is_compiled_once() {
+        let folder = Folder::new();
+        assert_eq!(folder.get("a", b"code"), b"code");
+        assert_eq!(folder.get("a", b"other"), b"code");
+        assert_eq!(folder.get("b", b"other"), b"other");
+        assert_eq!((folder.1.get(), folder.files().len()), (2, 2));
+    }
+
+    #[test]
+    fn every_damaged_entry_is_compiled_again() {
+        let folder = Folder::new();
+        folder.get("key", b"code");
+        let path = folder.files().remove(0);
+        let whole = std::fs::read(&path).unwrap();
+        for byte in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[byte] ^= 4;
+            std::fs::write(&path, &damaged).unwrap();
+            assert_eq!(folder.get("key", b"code"), b"code", "byte {byte}");
+            std::fs::write(&path, &whole[..byte]).unwrap();
+            assert_eq!(folder.get("key", b"code"), b"code", "cut at {byte}");
+            assert_eq!(std::fs::read(&path).unwrap(), whole, "mended");
+        }
+        assert_eq!(folder.1.get(), 1 + 2 * whole.len());
+    }
+
+    #[test]
+    fn keys_of_one_hash_are_told_apart() {
+        let folder = Folder::new();
+        folder.get("key", b"code");
+        let entry = entry_of("another key of the same hash", b"wrong");
+        std::fs::write(folder.files().remove(0), entry).unwrap();
+        assert_eq!(folder.get("key", b"code"), b"code");
+    }
+
+    #[test]
+    fn where_nothing_can_be_kept_it_is_compiled_each_time() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for _ in 0..2 {
+            assert_eq!(through(Some(file.path()), "x", "key", || Ok(vec![7])), Ok(vec![7]));
+            assert_eq!(through(None, "x", "key", || Ok(vec![8])), Ok(vec![8]));
+        }
+    }
+}

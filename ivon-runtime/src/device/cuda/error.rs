@@ -1,0 +1,54 @@
+//! What the driver's error codes mean, in words.
+
+use crate::error::Error;
+use cudarc::driver::DriverError;
+use cudarc::driver::sys::CUresult;
+
+/// An error of the driver while it did `what`.
+///
+/// The code's name comes from the enumeration, never from the driver: asking it for a text panics where it is incomplete.
+pub(super) fn of(what: &str, error: DriverError) -> Error {
+    use CUresult::*;
+    let advice = match error.0 {
+        CUDA_ERROR_OUT_OF_MEMORY => "the card's memory is full: take smaller batches (more micro-batches) or a smaller model",
+        CUDA_ERROR_ILLEGAL_ADDRESS | CUDA_ERROR_LAUNCH_FAILED | CUDA_ERROR_MISALIGNED_ADDRESS | CUDA_ERROR_ASSERT => {
+            "a kernel failed, and the state on the card is lost: go on from the last checkpoint, and report it, for it is a defect"
+        }
+        CUDA_ERROR_ECC_UNCORRECTABLE | CUDA_ERROR_CONTEXT_IS_DESTROYED | CUDA_ERROR_DEVICE_UNAVAILABLE | CUDA_ERROR_UNKNOWN => {
+            "the card is lost, and with it the state on it: see `nvidia-smi`, and go on from the last checkpoint"
+        }
+        CUDA_ERROR_NO_BINARY_FOR_GPU | CUDA_ERROR_INVALID_IMAGE | CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
+            "the driver does not take this code: it may be older than the CUDA libraries; update the driver"
+        }
+        CUDA_ERROR_INVALID_DEVICE => "there is no card of this number: `ivon devices` lists those that there are",
+        CUDA_ERROR_STUB_LIBRARY => "the libcuda found is the stub of the CUDA toolkit: install the NVIDIA driver",
+        CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => "driver and kernel module differ in version: restart after the update of the driver",
+        _ => "",
+    };
+    let join = if advice.is_empty() { "" } else { ": " };
+    Error::Device { message: format!("CUDA could not {what} ({:?}){join}{advice}", error.0) }
+}
+
+/// Turns the driver's errors into ours, saying what was being done.
+pub(super) trait Context<T> {
+    fn doing(self, what: &str) -> crate::Result<T>;
+}
+
+impl<T> Context<T> for Result<T, DriverError> {
+    fn doing(self, what: &str) -> crate::Result<T> {
+        self.map_err(|error| of(what, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_put_in_words_without_a_driver() {
+        let error = of("allocate 3.0 GiB", DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY)).to_string();
+        for part in ["allocate 3.0 GiB", "CUDA_ERROR_OUT_OF_MEMORY", "smaller batches"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

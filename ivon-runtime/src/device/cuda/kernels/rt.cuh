@@ -1,0 +1,161 @@
+// The ground under all kernels: types, memory in vectors, sums over warps and blocks, tensor cores.
+//
+// Compiled by NVRTC without any header, and by g++ for the emulator of the tests, which brings what CUDA has built in. What differs
+// between the two stands here and nowhere else. The source of a module is this file, then `typedef float real;` or `typedef bf16 real;`
+// (the type that a model computes in), then kernels. Sums are f32 whatever `real` is, and run in an order that depends on shapes alone.
+#pragma once
+
+struct __align__(2) bf16 {
+  unsigned short bits;
+};
+
+#if defined(__CUDACC_RTC__) || defined(__CUDACC__)
+
+typedef unsigned short uint16_t;
+typedef unsigned int uint32_t;
+typedef unsigned long long uint64_t;
+typedef long long int64_t;
+#define INFINITY __int_as_float(0x7f800000)
+#define DYNAMIC_SHARED(T, name)                                            \
+  extern __shared__ __align__(128) unsigned char dynamic_shared_bytes[];   \
+  T* name = reinterpret_cast<T*>(dynamic_shared_bytes)
+
+__device__ __forceinline__ float to_float(bf16 x) { return __uint_as_float((uint32_t)x.bits << 16); }
+
+// To the nearest, ties to even.
+__device__ __forceinline__ bf16 to_bf16(float x) {
+  bf16 y;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+  return y;
+}
+
+// Two bf16 in one register, `low` in the lower half.
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
+  uint32_t y;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
+  return y;
+}
+
+__device__ __forceinline__ uint32_t shared_address(const void* p) { return (uint32_t)__cvta_generic_to_shared(p); }
+
+// D [16, 8] = A [16, 16] B [16, 8] + C in bf16 with f32 sums; fragments as in the PTX ISA, mma.m16n8k16.
+__device__ __forceinline__ void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const float (&c)[4]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};\n"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+
+// Four 8 × 8 matrices of bf16 from shared memory: lane 8 m + i names row i of matrix m.
+__device__ __forceinline__ void ldmatrix_4(uint32_t (&to)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(shared_address(row))
+               : "memory");
+}
+
+// The same of transposed matrices.
+__device__ __forceinline__ void ldmatrix_4t(uint32_t (&to)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(shared_address(row))
+               : "memory");
+}
+
+// Copies 16 bytes to shared memory in the background, or zeros where `there` is false.
+__device__ __forceinline__ void cp_async(void* to, const void* from, bool there) {
+  int bytes = there ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(to)), "l"(from), "r"(bytes) : "memory");
+}
+__device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
+// Waits until at most LEFT groups are under way.
+template <int LEFT> __device__ __forceinline__ void cp_async_wait() { asm volatile("cp.async.wait_group %0;\n" ::"n"(LEFT) : "memory"); }
+
+#else  // g++, for the emulator
+
+#define DYNAMIC_SHARED(T, name) T* name = reinterpret_cast<T*>(current_thread->dynamic_shared)
+inline float to_float(bf16 x) { return __uint_as_float((uint32_t)x.bits << 16); }
+inline bf16 to_bf16(float x) {
+  uint32_t bits = __float_as_uint(x);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return bf16{0x7fff};
+  return bf16{(unsigned short)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
+}
+inline uint32_t pack_bf16(float low, float high) { return to_bf16(low).bits | (uint32_t)to_bf16(high).bits << 16; }
+inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const float (&c)[4]) { emulator_mma_bf16(d, a, b, c); }
+inline void ldmatrix_4(uint32_t (&to)[4], const void* row) { emulator_ldmatrix(to, row, 4, 0); }
+inline void ldmatrix_4t(uint32_t (&to)[4], const void* row) { emulator_ldmatrix(to, row, 4, 1); }
+inline void cp_async(void* to, const void* from, bool there) { emulator_cp_async(to, from, there ? 16 : 0); }
+inline void cp_async_commit() { emulator_cp_async_commit(); }
+template <int LEFT> inline void cp_async_wait() { emulator_cp_async_wait(LEFT); }
+
+#endif
+
+// ---- elements -----------------------------------------------------------------------------------------------------------
+
+__device__ __forceinline__ float to_float(float x) { return x; }
+
+template <class T> __device__ __forceinline__ T from_float(float x);
+template <> __device__ __forceinline__ float from_float<float>(float x) { return x; }
+template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) { return to_bf16(x); }
+
+// N elements that are loaded and stored in one instruction where they fill 4, 8 or 16 bytes; their address is a multiple of that.
+template <class T, int N> struct __align__(sizeof(T) * N) Vector {
+  T at[N];
+};
+
+// How many elements 16 bytes hold.
+template <class T> struct Wide {
+  static constexpr int N = 16 / sizeof(T);
+};
+
+template <int N, class T> __device__ __forceinline__ void load(const T* from, float (&to)[N]) {
+  Vector<T, N> v = *reinterpret_cast<const Vector<T, N>*>(from);
+#pragma unroll
+  for (int i = 0; i < N; ++i) to[i] = to_float(v.at[i]);
+}
+
+template <int N, class T> __device__ __forceinline__ void store(T* to, const float (&from)[N]) {
+  Vector<T, N> v;
+#pragma unroll
+  for (int i = 0; i < N; ++i) v.at[i] = from_float<T>(from[i]);
+  *reinterpret_cast<Vector<T, N>*>(to) = v;
+}
+
+// Writes x, or adds it to what is there.
+template <class T> __device__ __forceinline__ void put(T* to, float x, bool add) { *to = from_float<T>(add ? to_float(*to) + x : x); }
+
+// ---- sums ---------------------------------------------------------------------------------------------------------------
+
+constexpr int WARP = 32;
+constexpr uint32_t ALL_LANES = 0xffffffffu;
+
+__device__ __forceinline__ float warp_sum(float x) {
+#pragma unroll
+  for (int lanes = WARP / 2; lanes > 0; lanes /= 2) x += __shfl_xor_sync(ALL_LANES, x, lanes);
+  return x;
+}
+
+__device__ __forceinline__ float warp_max(float x) {
+#pragma unroll
+  for (int lanes = WARP / 2; lanes > 0; lanes /= 2) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, lanes));
+  return x;
+}
+
+// The sum over a block of THREADS threads, for all of them. `shared` holds a number for each warp.
+template <int THREADS> __device__ __forceinline__ float block_sum(float x, float* shared) {
+  int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+  x = warp_sum(x);
+  __syncthreads();  // the last use of `shared` is over
+  if (lane == 0) shared[warp] = x;
+  __syncthreads();
+  return warp_sum(lane < THREADS / WARP ? shared[lane] : 0.0f);
+}
+
+template <int THREADS> __device__ __forceinline__ float block_max(float x, float* shared) {
+  int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+  x = warp_max(x);
+  __syncthreads();
+  if (lane == 0) shared[warp] = x;
+  __syncthreads();
+  return warp_max(lane < THREADS / WARP ? shared[lane] : -INFINITY);
+}

@@ -1,0 +1,102 @@
+//! Memory of a card, and copies to and from it. Everything happens in the order of the card's stream.
+
+use super::Cuda;
+use super::error::Context as _;
+use crate::error::Result;
+use cudarc::driver::{CudaSlice, DevicePtr, result, sys};
+
+/// A piece of a card's memory; freed with the last handle, in the order of the stream.
+pub(crate) struct Memory {
+    slice: CudaSlice<u8>,
+}
+
+impl Memory {
+    pub fn address(&self) -> u64 {
+        self.slice.device_ptr(self.slice.stream()).0
+    }
+}
+
+impl Cuda {
+    /// So many bytes, all zero. Aligned to 256 bytes at least.
+    ///
+    /// # Errors
+    /// If there are not so many: how many were asked for and how many are free.
+    pub(crate) fn allocate(&self, bytes: usize) -> Result<Memory> {
+        let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
+        let allocated = self.stream.alloc_zeros::<u8>(bytes.max(1));
+        let slice = allocated.map_err(|error| {
+            let room = self.memory().map_or(String::new(), |(free, all)| {
+                format!(" on {} with {:.1} of {:.1} GiB free", self.device(), gib(free), gib(all))
+            });
+            super::error::of(&format!("allocate {:.1} GiB{room}", gib(bytes)), error)
+        })?;
+        Ok(Memory { slice })
+    }
+
+    /// Copies to the card. The bytes are taken before this returns.
+    ///
+    /// # Safety
+    /// There are so many bytes at `address`, and no kernel was told that they do not change.
+    pub(crate) unsafe fn upload(&self, bytes: &[u8], address: u64) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.context.bind_to_thread().doing("use the card from this thread")?;
+        // SAFETY: by the contract of this function; memory of the heap is copied before the driver returns.
+        unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }.doing("copy to the card")
+    }
+
+    /// Copies from the card, once everything asked for before is done.
+    ///
+    /// # Safety
+    /// There are so many bytes at `address`.
+    pub(crate) unsafe fn download(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.context.bind_to_thread().doing("use the card from this thread")?;
+        // SAFETY: by the contract of this function; the wait below ends before `bytes` is given back.
+        unsafe { result::memcpy_dtoh_async(bytes, address, self.stream.cu_stream()) }.doing("copy from the card")?;
+        self.synchronize()
+    }
+
+    /// Copies within the card.
+    ///
+    /// # Safety
+    /// There are so many bytes at both addresses.
+    pub(crate) unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.context.bind_to_thread().doing("use the card from this thread")?;
+        // SAFETY: by the contract of this function.
+        unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) }.doing("copy on the card")
+    }
+
+    /// Writes the same two or four bytes everywhere.
+    ///
+    /// # Safety
+    /// There are so many values at `address`.
+    pub(crate) unsafe fn fill(&self, address: u64, value: Fill, count: usize) -> Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        self.context.bind_to_thread().doing("use the card from this thread")?;
+        let stream = self.stream.cu_stream();
+        // SAFETY: by the contract of this function.
+        let code = unsafe {
+            match value {
+                Fill::Half(bits) => sys::cuMemsetD16Async(address, bits, count, stream),
+                Fill::Word(bits) => sys::cuMemsetD32Async(address, bits, count, stream),
+            }
+        };
+        code.result().doing("fill memory of the card")
+    }
+}
+
+/// What memory is filled with.
+#[derive(Clone, Copy)]
+pub(crate) enum Fill {
+    Half(u16),
+    Word(u32),
+}

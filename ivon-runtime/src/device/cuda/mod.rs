@@ -1,0 +1,165 @@
+//! NVIDIA graphics cards, through the driver found at run time. Nothing here is needed to build.
+//!
+//! A [`Cuda`] is an opened card: one stream, the kernels loaded so far, the matrix products of cuBLASLt. A context that computes on the card
+//! holds one, and an op asks for it with [`Context::cuda`](crate::Context::cuda):
+//!
+//! ```text
+//! match cx.cuda() {
+//!     Some(_) => cuda::forward(cx, x, &mut y)?,   // launches nothing in a dry run
+//!     None if cx.planning() => {}
+//!     None => with_real!(cx.dtype(), E => cpu::forward::<E>(x.as_slice(), y.as_mut_slice())),
+//! }
+//! ```
+//!
+//! with, in the op's `cuda.rs`,
+//!
+//! ```text
+//! static KERNELS: Source = Source::new("softmax", include_str!("kernel.cu"));
+//!
+//! pub(super) fn forward(cx: &Context, x: &Tensor, y: &mut Tensor) -> Result<()> {
+//!     let (rows, width) = (x.shape().rows(), x.shape().last());
+//!     KERNELS.launch(cx, "softmax_forward", Grid::new(rows).threads(256), &mut args![x, y, width])
+//! }
+//! ```
+//!
+//! A source is compiled for the type that the context computes in, which it calls `real`.
+
+mod cache;
+mod compile;
+mod error;
+mod launch;
+pub mod libraries;
+mod memory;
+
+pub use launch::{Arg, Grid, Source};
+pub(crate) use memory::{Fill, Memory};
+
+use crate::device::Device;
+use crate::dtype::DType;
+use crate::error::Result;
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, sys};
+use error::Context as _;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+/// What kernels are compiled with in front; behind it stands `typedef float real;` or `typedef bf16 real;`.
+pub const HEADER: &str = include_str!("kernels/rt.cuh");
+
+/// An opened card, shared by the contexts of a thread.
+pub struct Cuda {
+    ordinal: usize,
+    name: String,
+    capability: (u32, u32),
+    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
+    modules: RefCell<HashMap<(String, DType), Loaded>>,
+}
+
+/// The kernels of one source.
+struct Loaded {
+    module: Arc<CudaModule>,
+    functions: HashMap<String, CudaFunction>,
+}
+
+thread_local! {
+    static OPEN: RefCell<HashMap<usize, Weak<Cuda>>> = RefCell::default();
+}
+
+/// Whether a model can run on a card: there is one, and the libraries that are needed.
+pub fn usable() -> bool {
+    libraries::report().usable()
+}
+
+impl Cuda {
+    /// The card of this number; the same one for all contexts of a thread.
+    ///
+    /// # Errors
+    /// If there is no such card or a library is missing: what was looked for, where, and how to get it.
+    pub fn open(ordinal: usize) -> Result<Rc<Cuda>> {
+        if let Some(cuda) = OPEN.with_borrow(|open| open.get(&ordinal).and_then(Weak::upgrade)) {
+            return Ok(cuda);
+        }
+        libraries::require(ordinal)?;
+        let context = CudaContext::new(ordinal).doing(&format!("open cuda:{ordinal}"))?;
+        // SAFETY: everything runs on the one stream made below, which keeps the order. Tracking would put events into captured graphs.
+        unsafe { context.disable_event_tracking() };
+        let stream = context.new_stream().doing("make a stream")?;
+        let (major, minor) = context.compute_capability().doing("ask for the compute capability")?;
+        let capability = (major.unsigned_abs(), minor.unsigned_abs());
+        let name = context.name().doing("ask for the card's name")?;
+        let cuda = Rc::new(Cuda { ordinal, name, capability, context, stream, modules: RefCell::default() });
+        OPEN.with_borrow_mut(|open| open.insert(ordinal, Rc::downgrade(&cuda)));
+        Ok(cuda)
+    }
+
+    /// Which device this is.
+    pub fn device(&self) -> Device {
+        Device::Cuda(self.ordinal)
+    }
+
+    /// The name of the card, as its maker calls it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The compute capability: (9, 0) for an H100.
+    pub fn capability(&self) -> (u32, u32) {
+        self.capability
+    }
+
+    /// Bytes of the card's memory: free and in all.
+    ///
+    /// # Errors
+    /// If the card is lost.
+    pub fn memory(&self) -> Result<(usize, usize)> {
+        self.context.mem_get_info().doing("ask for the memory")
+    }
+
+    /// The number of multiprocessors, for grids that fill the card.
+    ///
+    /// # Errors
+    /// If the card is lost.
+    pub fn multiprocessors(&self) -> Result<usize> {
+        let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+        let count = self.context.attribute(attribute).doing("ask for the number of multiprocessors")?;
+        Ok(count.unsigned_abs() as usize)
+    }
+
+    /// Waits until everything asked for so far is done.
+    ///
+    /// # Errors
+    /// If something of it failed.
+    pub fn synchronize(&self) -> Result<()> {
+        self.stream.synchronize().doing("finish what was asked for")
+    }
+
+    /// The function `name` of a source, which is compiled and loaded first where that has not happened.
+    fn function(&self, source: &Source, real: DType, name: &str) -> Result<CudaFunction> {
+        let key = (source.name().to_string(), real);
+        if let Some(function) = self.modules.borrow().get(&key).and_then(|loaded| loaded.functions.get(name)) {
+            return Ok(function.clone());
+        }
+        let known = self.modules.borrow().get(&key).map(|loaded| loaded.module.clone());
+        let module = match known {
+            Some(module) => module,
+            None => {
+                let image = cache::cubin(source.name(), &source.whole(real), self.capability)?;
+                let load = || self.context.load_module(cudarc::nvrtc::Ptx::from_binary(image));
+                load().doing(&format!("load the kernels of `{}`", source.name()))?
+            }
+        };
+        let function = module.load_function(name).doing(&format!("find the kernel `{name}` of `{}`", source.name()))?;
+        let mut modules = self.modules.borrow_mut();
+        let loaded = modules.entry(key).or_insert_with(|| Loaded { module, functions: HashMap::new() });
+        loaded.functions.insert(name.to_string(), function.clone());
+        Ok(function)
+    }
+}
+
+impl std::fmt::Debug for Cuda {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} ({})", self.device(), self.name)
+    }
+}

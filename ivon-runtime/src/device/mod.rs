@@ -1,0 +1,77 @@
+//! Where a model computes: the processor, or a graphics card.
+
+pub mod cuda;
+
+use crate::error::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// Where a model computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Device {
+    /// The processor, on all threads of the global rayon pool.
+    #[default]
+    Cpu,
+    /// The NVIDIA graphics card of this number, counted from 0.
+    Cuda(usize),
+}
+
+impl Device {
+    /// The first graphics card where one can be used, else the processor.
+    pub fn best() -> Device {
+        if cuda::usable() { Device::Cuda(0) } else { Device::Cpu }
+    }
+
+    /// Whether it can be used.
+    ///
+    /// # Errors
+    /// If it cannot: what is missing, where it was looked for, and how to get it.
+    pub fn check(self) -> Result<()> {
+        match self {
+            Device::Cpu => Ok(()),
+            Device::Cuda(ordinal) => cuda::libraries::require(ordinal),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+        }
+    }
+}
+
+/// `cpu`, `cuda` (which is `cuda:0`) or `cuda:1`, ...
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Device> {
+        let ordinal = name.strip_prefix("cuda:").and_then(|number| number.parse().ok());
+        match name {
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda(0)),
+            _ => ordinal.map(Device::Cuda).ok_or_else(|| {
+                Error::config(format!("the device `{name}` is not known; use cpu, or cuda:N with the number of a card (cuda:0)"))
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_goes_by_its_name() {
+        for device in [Device::Cpu, Device::Cuda(0), Device::Cuda(13)] {
+            assert_eq!(device.to_string().parse(), Ok(device));
+        }
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+        for wrong in ["gpu", "cuda:", "cuda:-1", "cuda:x", ""] {
+            assert!(wrong.parse::<Device>().unwrap_err().to_string().contains("cuda:N"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Adding and copying on a card.
+
+use crate::device::cuda::{Cuda, Grid, Source};
+use crate::{Context, Result, Tensor, args};
+
+static KERNELS: Source = Source::new("elementwise", include_str!("kernel.cu"));
+
+/// Threads are reused beyond so many blocks: enough to fill any card.
+const BLOCKS: usize = 4096;
+
+pub(super) fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
+    let elements = x.shape().elements();
+    KERNELS.launch(cx, "add_assign", Grid::over(elements).at_most(BLOCKS), &mut args![x, sum, elements])
+}
+
+pub(super) fn copy(cx: &Context, cuda: &Cuda, x: &Tensor, y: &mut Tensor) -> Result<()> {
+    if cx.planning() {
+        return Ok(());
+    }
+    let bytes = x.shape().elements() * x.dtype().bytes();
+    // SAFETY: both have so many bytes.
+    unsafe { cuda.copy(x.address(cx)?, y.address_mut(cx)?, bytes) }
+}
