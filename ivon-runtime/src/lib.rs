@@ -32,6 +32,7 @@ mod state;
 mod tensor;
 mod threads;
 pub mod trainer;
+pub mod uncertainty;
 
 pub use adjoint::Adjoint;
 pub use cache::Cache;

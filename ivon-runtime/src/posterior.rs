@@ -55,6 +55,20 @@ impl<'a> Posterior<'a> {
         Posterior { layout: self.layout, mean: self.mean.into_owned().into(), precision: self.precision.map(own) }
     }
 
+    /// The posterior at a temperature: its covariance times `temperature`, the mean as it is. 1 changes nothing, below 1 it is a cold posterior
+    /// (Wenzel et al. 2020), and 0 is the point at the mean.
+    ///
+    /// # Errors
+    /// If the temperature is negative or not finite.
+    pub fn tempered(self, temperature: f64) -> Result<Posterior<'a>> {
+        if !(temperature >= 0.0 && temperature.is_finite()) {
+            return Err(Error::config(format!("temperature {temperature}: a finite number of at least 0 is expected")));
+        }
+        // sigma² T = 1 / ((ess / T) (h + delta))
+        let scaled = |p: Precision<'a>| (temperature > 0.0).then(|| Precision { ess: p.ess / temperature, ..p });
+        Ok(Posterior { precision: self.precision.and_then(scaled), ..self })
+    }
+
     /// Where each parameter lies.
     pub fn layout(&self) -> &Rc<Layout> {
         &self.layout
@@ -304,6 +318,19 @@ mod tests {
         let root = (n as f64).sqrt();
         assert!(sum.iter().all(|m| (m / sigma * root).abs() < 4.0), "{sum:?}");
         assert!(squares.iter().all(|s| ((s / sigma / sigma - 1.0) * root / 2f64.sqrt()).abs() < 4.0), "{squares:?}");
+    }
+
+    #[test]
+    fn temperature_scales_the_covariance() {
+        let ivon = Ivon::new(&tiny(), config(), Settings::default()).unwrap();
+        let sigma = ivon.posterior().sigma("weight").unwrap()[0];
+        let hot = ivon.posterior().tempered(4.0).unwrap();
+        assert!((hot.sigma("weight").unwrap()[0] / sigma - 2.0).abs() < 1e-6);
+        assert_eq!(hot.mean("weight").unwrap(), ivon.posterior().mean("weight").unwrap());
+        assert!(ivon.posterior().tempered(0.0).unwrap().is_point());
+        for wrong in [-1.0, f64::NAN, f64::INFINITY] {
+            assert!(ivon.posterior().tempered(wrong).is_err());
+        }
     }
 
     #[test]
