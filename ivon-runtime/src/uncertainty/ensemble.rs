@@ -1,6 +1,7 @@
 //! One or several posteriors that predict together.
 
-use crate::context::{Context, Device};
+use crate::context::Context;
+use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;

@@ -71,8 +71,8 @@ impl Predictive {
             return Err(Error::shape(AT, message));
         }
         match logits.dtype() {
-            DType::F64 => self.add_rows(logits.as_slice::<f64>(), softmax),
-            DType::F32 => self.add_rows(logits.as_slice::<f32>(), softmax),
+            DType::F32 => self.add_rows(logits.to_host()?.as_slice::<f32>(), softmax),
+            DType::F64 | DType::Bf16 => self.add_rows(&logits.to_host()?.to_f64(), softmax),
             DType::U32 => Err(Error::shape(AT, "the logits are ids; floating point is expected")),
         }
     }
