@@ -1,0 +1,184 @@
+//! A CUDA device on the processor, for tests only.
+//!
+//! [`load`] builds stand-ins for `libcuda.so`, `libnvrtc.so` and `libcublasLt.so` with g++ and loads them, so that cudarc finds them before
+//! it looks for the real ones. From then on the real runtime runs: sources are "compiled" by g++, kernels run one CUDA thread after the
+//! other with warps, barriers and shared memory checked, streams, graphs and memory behave as the driver's.
+//! What goes wrong on purpose is in [`Failures`], the order of threads in [`Order`].
+
+mod build;
+
+use libloading::{Library, Symbol};
+use std::ffi::{CString, c_char, c_int, c_long};
+use std::sync::OnceLock;
+
+/// Whether AddressSanitizer and UndefinedBehaviorSanitizer watch, set by [`under_sanitizers`].
+const SANITIZE: &str = "IVON_EMULATOR_SANITIZE";
+
+/// The stand-ins, loaded once and for the life of the process.
+pub struct Emulator {
+    driver: Library,
+}
+
+/// The order in which the threads of a block take turns. Results may not depend on it: where they do, a barrier is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Warp by warp, each as far as it can.
+    Forward,
+    /// The same from the last warp and lane to the first.
+    Reverse,
+    /// All threads up to the next point where they meet.
+    Lockstep,
+    /// Shuffled anew for every block.
+    Shuffled(u64),
+}
+
+impl Order {
+    /// What tests go through.
+    pub const ALL: [Order; 4] = [Order::Forward, Order::Reverse, Order::Lockstep, Order::Shuffled(7)];
+}
+
+/// Loads the stand-ins, or says loudly why not: there is no g++. A test that gets `None` is skipped.
+///
+/// # Panics
+/// If g++ is there and the stand-ins do not compile: that is a defect of theirs.
+pub fn load() -> Option<&'static Emulator> {
+    static EMULATOR: OnceLock<Option<Emulator>> = OnceLock::new();
+    EMULATOR
+        .get_or_init(|| match build::libraries(std::env::var_os(SANITIZE).is_some()) {
+            Some(folder) => Some(Emulator::open(&folder)),
+            None => {
+                eprintln!(
+                    "SKIPPED: there is no g++, which the CUDA emulator is built with; install it, or name a compiler in CXX"
+                );
+                None
+            }
+        })
+        .as_ref()
+}
+
+/// Runs this test binary's test `name` again in a process of its own with AddressSanitizer and UndefinedBehaviorSanitizer watching the
+/// emulator and all kernels; nothing where there is no g++ with sanitizers.
+///
+/// # Panics
+/// If the test fails there: what the sanitizers said is in the message.
+pub fn under_sanitizers(name: &str) {
+    let Some(preload) = build::sanitizers() else {
+        eprintln!("SKIPPED: there is no g++ with AddressSanitizer");
+        return;
+    };
+    let Ok(own) = std::env::current_exe() else { return };
+    let output = std::process::Command::new(own)
+        .args(["--exact", name, "--nocapture", "--include-ignored", "--test-threads=1"])
+        .env(SANITIZE, "1")
+        .env("LD_PRELOAD", preload)
+        .env("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=0")
+        .env("UBSAN_OPTIONS", "print_stacktrace=1")
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(text.contains("1 passed"), "`{name}` did not run under sanitizers:\n{text}");
+        }
+        Ok(output) => panic!(
+            "`{name}` failed under sanitizers:\n{}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error) => panic!("`{name}` could not be run again: {error}"),
+    }
+}
+
+impl Emulator {
+    fn open(folder: &std::path::Path) -> Emulator {
+        let open = |name: &str| {
+            // SAFETY: a library of ours, built from this folder's sources; loading it runs no code but that of C++'s own start.
+            match unsafe { Library::new(folder.join(name)) } {
+                Ok(library) => library,
+                Err(error) => panic!("{name} was built but does not load: {error}"),
+            }
+        };
+        let driver = open("libcuda.so");
+        // They stay for the life of the process: cudarc finds them by name because they are loaded.
+        std::mem::forget(open("libnvrtc.so"));
+        std::mem::forget(open("libcublasLt.so"));
+        Emulator { driver }
+    }
+
+    fn symbol<T>(&self, name: &str) -> Symbol<'_, T> {
+        // SAFETY: every caller names a function of `driver.cpp` with the type that it has there.
+        match unsafe { self.driver.get(name) } {
+            Ok(symbol) => symbol,
+            Err(error) => panic!("the emulated driver lacks `{name}`: {error}"),
+        }
+    }
+
+    /// The order of threads in what this thread launches from now on.
+    pub fn set_order(&self, order: Order) {
+        let text = match order {
+            Order::Forward => "forward".to_string(),
+            Order::Reverse => "reverse".to_string(),
+            Order::Lockstep => "lockstep".to_string(),
+            Order::Shuffled(seed) => seed.to_string(),
+        };
+        let text = CString::new(text).unwrap_or_default();
+        let set: Symbol<unsafe extern "C" fn(*const c_char)> = self.symbol("emulator_set_order");
+        // SAFETY: a string that ends with 0, which the function only reads.
+        unsafe { set(text.as_ptr()) }
+    }
+
+    /// Whether copies by cp.async land at once (which shows memory that is overwritten too early) or at their wait (which shows one that is
+    /// missing), in what this thread launches from now on.
+    pub fn set_eager_copies(&self, eager: bool) {
+        let set: Symbol<unsafe extern "C" fn(c_int)> = self.symbol("emulator_set_eager_copies");
+        // SAFETY: it takes a number.
+        unsafe { set(eager as c_int) }
+    }
+
+    /// What goes wrong from now on.
+    pub fn set_failures(&self, failures: Failures) {
+        let Failures { allocation_after, launch_after, device_lost } = failures;
+        let allocation: Symbol<unsafe extern "C" fn(c_long)> = self.symbol("emulator_fail_allocation_after");
+        let launch: Symbol<unsafe extern "C" fn(c_long)> = self.symbol("emulator_fail_launch_after");
+        let lose: Symbol<unsafe extern "C" fn(c_int)> = self.symbol("emulator_lose_device");
+        let count = |n: Option<u32>| n.map_or(-1, |n| n as c_long);
+        // SAFETY: they take numbers.
+        unsafe {
+            allocation(count(allocation_after));
+            launch(count(launch_after));
+            lose(device_lost as c_int);
+        }
+    }
+
+    /// The size of the device's memory from now on. 4 GiB at the start.
+    pub fn set_memory(&self, bytes: usize) {
+        let set: Symbol<unsafe extern "C" fn(usize)> = self.symbol("emulator_set_memory");
+        // SAFETY: it takes a number.
+        unsafe { set(bytes) }
+    }
+
+    /// Bytes of the device's memory in use.
+    pub fn used_memory(&self) -> usize {
+        let get: Symbol<unsafe extern "C" fn() -> usize> = self.symbol("emulator_used_memory");
+        // SAFETY: it takes nothing.
+        unsafe { get() }
+    }
+
+    /// How often the device's memory was asked for, and how many kernels were launched or captured, so far.
+    pub fn counts(&self) -> (u64, u64) {
+        let allocations: Symbol<unsafe extern "C" fn() -> u64> = self.symbol("emulator_allocations");
+        let launches: Symbol<unsafe extern "C" fn() -> u64> = self.symbol("emulator_launches");
+        // SAFETY: they take nothing.
+        unsafe { (allocations(), launches()) }
+    }
+}
+
+/// What goes wrong on purpose; nothing by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Failures {
+    /// After so many more allocations there is no memory.
+    pub allocation_after: Option<u32>,
+    /// After so many more launches the next one fails.
+    pub launch_after: Option<u32>,
+    /// The device is gone: everything fails.
+    pub device_lost: bool,
+}

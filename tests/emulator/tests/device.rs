@@ -1,0 +1,310 @@
+//! The stand-ins themselves: what the driver does, what the emulator finds, and what goes wrong on purpose.
+
+use cudarc::driver::{CudaContext, CudaStream, LaunchConfig, PushKernelArg, sys};
+use cudarc::nvrtc::{Ptx, result as nvrtc};
+use ivon_emulator::{Failures, Order, load};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Failures concern the whole process: tests take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn stream() -> Arc<CudaStream> {
+    let context = CudaContext::new(0).unwrap();
+    // SAFETY: every test uses one stream.
+    unsafe { context.disable_event_tracking() };
+    context.new_stream().unwrap()
+}
+
+/// The cubin of a source, as the runtime makes it.
+fn cubin(source: &str) -> Result<Vec<u8>, String> {
+    let text = std::ffi::CString::new(source).unwrap();
+    let program = nvrtc::create_program(&text, None).unwrap();
+    // SAFETY: the program is alive until it is destroyed at the end; the buffers are as long as NVRTC says.
+    unsafe {
+        let compiled = nvrtc::compile_program(program, &["--gpu-architecture=sm_90"]);
+        let log = nvrtc::get_program_log(program).unwrap();
+        let log = std::ffi::CStr::from_ptr(log.as_ptr()).to_string_lossy().into_owned();
+        let mut size = 0;
+        cudarc::nvrtc::sys::nvrtcGetCUBINSize(program, &mut size).result().unwrap();
+        let mut image = vec![0u8; size];
+        cudarc::nvrtc::sys::nvrtcGetCUBIN(program, image.as_mut_ptr().cast()).result().unwrap();
+        nvrtc::destroy_program(program).unwrap();
+        compiled.map(|()| image).map_err(|_| log)
+    }
+}
+
+const ADD: &str = r#"
+extern "C" __global__ void add(const float* x, float* y, int n, float factor) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) y[i] += factor * x[i];
+}
+"#;
+
+#[test]
+fn a_kernel_runs_in_order_captured_and_replayed() {
+    let Some(_) = load() else { return };
+    let _turn = turn();
+    let stream = stream();
+    let module = stream.context().load_module(Ptx::from_binary(cubin(ADD).unwrap())).unwrap();
+    let add = module.load_function("add").unwrap();
+    let x: Vec<f32> = (0..1000).map(|i| i as f32).collect();
+    let (x, mut y) = (stream.clone_htod(&x).unwrap(), stream.alloc_zeros::<f32>(1000).unwrap());
+    let mut launch = |factor: f32| {
+        let mut arguments = stream.launch_builder(&add);
+        arguments.arg(&x).arg(&mut y).arg(&1000i32).arg(&factor);
+        // SAFETY: x and y have 1000 elements.
+        unsafe { arguments.launch(LaunchConfig { grid_dim: (4, 1, 1), block_dim: (256, 1, 1), shared_mem_bytes: 0 }).unwrap() };
+    };
+    launch(2.0);
+    stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).unwrap();
+    launch(10.0);
+    let graph = stream.end_capture(sys::CUgraphInstantiate_flags(0)).unwrap().unwrap();
+    assert_eq!(stream.clone_dtoh(&y).unwrap()[3], 6.0, "what is captured does not run");
+    graph.launch().unwrap();
+    graph.launch().unwrap();
+    assert_eq!(stream.clone_dtoh(&y).unwrap()[3], 66.0);
+    assert_eq!(stream.clone_dtoh(&y).unwrap()[999], 999.0 * 22.0);
+}
+
+#[test]
+fn a_source_that_does_not_compile_says_where() {
+    let Some(_) = load() else { return };
+    let _turn = turn();
+    stream();
+    let log = cubin("extern \"C\" __global__ void broken(float* x) { *x = missing; }").unwrap_err();
+    assert!(log.contains("missing"), "{log}");
+}
+
+#[test]
+fn a_damaged_image_and_an_unknown_kernel_are_refused() {
+    let Some(_) = load() else { return };
+    let _turn = turn();
+    let stream = stream();
+    assert!(stream.context().load_module(Ptx::from_binary(b"something that is not a cubin".to_vec())).is_err());
+    let module = stream.context().load_module(Ptx::from_binary(cubin(ADD).unwrap())).unwrap();
+    assert!(module.load_function("subtract").is_err());
+}
+
+#[test]
+fn failures_on_purpose() {
+    let Some(emulator) = load() else { return };
+    let _turn = turn();
+    let stream = stream();
+    let module = stream.context().load_module(Ptx::from_binary(cubin(ADD).unwrap())).unwrap();
+    let add = module.load_function("add").unwrap();
+    let launch = || {
+        let mut y = stream.alloc_zeros::<f32>(8)?;
+        let x = stream.alloc_zeros::<f32>(8)?;
+        let mut arguments = stream.launch_builder(&add);
+        arguments.arg(&x).arg(&mut y).arg(&8i32).arg(&1.0f32);
+        // SAFETY: x and y have 8 elements.
+        unsafe { arguments.launch(LaunchConfig::for_num_elems(8)) }?;
+        stream.clone_dtoh(&y)
+    };
+    assert!(launch().is_ok());
+    emulator.set_failures(Failures { allocation_after: Some(1), ..Failures::default() });
+    assert_eq!(launch().unwrap_err().0, sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY);
+    emulator.set_failures(Failures { launch_after: Some(0), ..Failures::default() });
+    assert_eq!(launch().unwrap_err().0, sys::CUresult::CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
+    emulator.set_failures(Failures { device_lost: true, ..Failures::default() });
+    assert_eq!(launch().unwrap_err().0, sys::CUresult::CUDA_ERROR_LAUNCH_FAILED);
+    emulator.set_failures(Failures::default());
+    let used = emulator.used_memory();
+    emulator.set_memory(used + 256);
+    assert_eq!(launch().unwrap_err().0, sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY);
+    emulator.set_memory(4 << 30);
+    assert!(launch().is_ok());
+    assert_eq!(emulator.used_memory(), used, "all memory was given back");
+}
+
+#[test]
+fn a_missing_barrier_shows_in_the_order_of_threads() {
+    let Some(emulator) = load() else { return };
+    let _turn = turn();
+    let stream = stream();
+    // Thread i reads what thread i + 1 wrote, or, without the barrier, what was there before.
+    let source = |barrier: &str| {
+        format!(
+            r#"extern "C" __global__ void shift(float* y) {{
+              __shared__ float row[64];
+              row[threadIdx.x] = threadIdx.x;
+              {barrier}
+              y[threadIdx.x] = row[(threadIdx.x + 1) % 64];
+            }}"#
+        )
+    };
+    let run = |source: &str, order: Order| {
+        emulator.set_order(order);
+        let module = stream.context().load_module(Ptx::from_binary(cubin(source).unwrap())).unwrap();
+        let shift = module.load_function("shift").unwrap();
+        let mut y = stream.alloc_zeros::<f32>(64).unwrap();
+        let mut arguments = stream.launch_builder(&shift);
+        arguments.arg(&mut y);
+        // SAFETY: y has as many elements as the block has threads.
+        unsafe { arguments.launch(LaunchConfig { grid_dim: (1, 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 }).unwrap() };
+        stream.clone_dtoh(&y).unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+    };
+    let right: Vec<_> = (0..64).map(|i| ((i + 1) % 64) as f32).map(f32::to_bits).collect();
+    for order in Order::ALL {
+        assert_eq!(run(&source("__syncthreads();"), order), right, "{order:?}");
+    }
+    assert!(Order::ALL.iter().any(|order| run(&source(""), *order) != right));
+}
+
+mod product {
+    //! cuBLASLt's product and epilogues against the definition.
+
+    use super::*;
+    use cudarc::cublaslt::{result, sys as lt};
+    use std::ffi::c_void;
+
+    struct Call {
+        epilogue: lt::cublasLtEpilogue_t,
+        transposed: (bool, bool),
+        beta: f32,
+    }
+
+    /// (D, the vector, the saved input) of D [m, n] column-major = epilogue(op(A) op(B) + beta C).
+    fn multiply(
+        stream: &Arc<CudaStream>,
+        call: &Call,
+        [m, n, k]: [usize; 3],
+        [a, b, c, bias, aux]: [&[f32]; 5],
+    ) -> [Vec<f32>; 3] {
+        let to = |x: &[f32]| stream.clone_htod(x).unwrap();
+        let (a, b, d, bias, aux) = (to(a), to(b), to(c), to(bias), to(aux));
+        use cudarc::driver::DevicePtr;
+        let at = |x: &cudarc::driver::CudaSlice<f32>| x.device_ptr(stream).0;
+        let f32_type = lt::cudaDataType::CUDA_R_32F;
+        let handle = result::create_handle().unwrap();
+        let compute = lt::cublasComputeType_t::CUBLAS_COMPUTE_32F;
+        let what = result::create_matmul_desc(compute, f32_type).unwrap();
+        use lt::cublasLtMatmulDescAttributes_t as Attribute;
+        let set = |attribute, value: u64, size: usize| {
+            let bytes = value.to_ne_bytes();
+            // SAFETY: the description is alive, and the value has at least `size` bytes.
+            unsafe { result::set_matmul_desc_attribute(what, attribute, bytes.as_ptr().cast(), size).unwrap() }
+        };
+        set(Attribute::CUBLASLT_MATMUL_DESC_TRANSA, call.transposed.0 as u64, 4);
+        set(Attribute::CUBLASLT_MATMUL_DESC_TRANSB, call.transposed.1 as u64, 4);
+        set(Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, call.epilogue as u64, 4);
+        set(Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, at(&bias), 8);
+        set(Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, at(&aux), 8);
+        set(Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, m as u64, 8);
+        let layout = |rows: usize, columns: usize| {
+            result::create_matrix_layout(f32_type, rows as u64, columns as u64, rows as i64).unwrap()
+        };
+        let a_layout = if call.transposed.0 { layout(k, m) } else { layout(m, k) };
+        let b_layout = if call.transposed.1 { layout(n, k) } else { layout(k, n) };
+        let d_layout = layout(m, n);
+        let preference = result::create_matmul_pref().unwrap();
+        // SAFETY: handle, description, layouts and preference were made above.
+        let algorithm = unsafe {
+            result::get_matmul_algo_heuristic(handle, what, a_layout, b_layout, d_layout, d_layout, preference).unwrap()
+        };
+        // SAFETY: all pointers are to device memory of the sizes that the layouts say.
+        unsafe {
+            result::matmul(
+                handle,
+                what,
+                (&1.0f32) as *const f32 as *const c_void,
+                (&call.beta) as *const f32 as *const c_void,
+                at(&a) as *const c_void,
+                a_layout,
+                at(&b) as *const c_void,
+                b_layout,
+                at(&d) as *const c_void,
+                d_layout,
+                at(&d) as *mut c_void,
+                d_layout,
+                (&algorithm.algo) as *const _,
+                std::ptr::null_mut(),
+                0,
+                stream.cu_stream() as *mut _,
+            )
+            .unwrap();
+        }
+        [d, bias, aux].map(|x| stream.clone_dtoh(&x).unwrap())
+    }
+
+    fn numbers(n: usize, seed: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 37 + seed * 11) % 23) as f32 / 7.0 - 1.5).collect()
+    }
+
+    fn close(found: &[f32], expected: &[f32]) {
+        assert_eq!(found.len(), expected.len());
+        for (f, e) in found.iter().zip(expected) {
+            assert!((f - e).abs() <= 2e-5 * (1.0 + e.abs()), "{f} and {e}");
+        }
+    }
+
+    #[test]
+    fn products_and_epilogues() {
+        let Some(_) = load() else { return };
+        let _turn = turn();
+        let stream = stream();
+        let [m, n, k] = [5, 3, 4];
+        let (a, b, c, bias, aux) = (numbers(m * k, 1), numbers(k * n, 2), numbers(m * n, 3), numbers(m, 4), numbers(m * n, 5));
+        let gelu = |x: f32| 0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044715 * x * x * x)).tanh());
+        let slope = |x: f32| (gelu(x + 1e-2) - gelu(x - 1e-2)) / 2e-2;
+        for transposed in [(false, false), (true, false), (false, true), (true, true)] {
+            let element = |i: usize, j: usize| -> f32 {
+                (0..k)
+                    .map(|l| {
+                        let a = if transposed.0 { a[i * k + l] } else { a[l * m + i] };
+                        let b = if transposed.1 { b[l * n + j] } else { b[j * k + l] };
+                        a * b
+                    })
+                    .sum()
+            };
+            let each = |f: &dyn Fn(f32, usize, usize) -> f32| -> Vec<f32> {
+                (0..n).flat_map(|j| (0..m).map(move |i| (i, j))).map(|(i, j)| f(element(i, j), i, j)).collect()
+            };
+            use lt::cublasLtEpilogue_t as E;
+            let run =
+                |epilogue, beta| multiply(&stream, &Call { epilogue, transposed, beta }, [m, n, k], [&a, &b, &c, &bias, &aux]);
+            close(&run(E::CUBLASLT_EPILOGUE_DEFAULT, 0.0)[0], &each(&|x, _, _| x));
+            close(&run(E::CUBLASLT_EPILOGUE_DEFAULT, 2.0)[0], &each(&|x, i, j| x + 2.0 * c[j * m + i]));
+            close(&run(E::CUBLASLT_EPILOGUE_BIAS, 0.0)[0], &each(&|x, i, _| x + bias[i]));
+            let [y, _, kept] = run(E::CUBLASLT_EPILOGUE_GELU_AUX_BIAS, 0.0);
+            close(&y, &each(&|x, i, _| gelu(x + bias[i])));
+            close(&kept, &each(&|x, i, _| x + bias[i]));
+            let [d_x, sums, _] = run(E::CUBLASLT_EPILOGUE_DGELU_BGRAD, 0.0);
+            let expected = each(&|x, i, j| x * slope(aux[j * m + i]));
+            for (f, e) in d_x.iter().zip(&expected) {
+                assert!((f - e).abs() < 2e-3 * (1.0 + e.abs()), "{f} and {e}, the slope by differences");
+            }
+            close(&sums, &(0..m).map(|i| (0..n).map(|j| d_x[j * m + i]).sum()).collect::<Vec<f32>>());
+            let [_, of_a, _] = run(E::CUBLASLT_EPILOGUE_BGRADA, 0.0);
+            let row = |i: usize| (0..k).map(|l| if transposed.0 { a[i * k + l] } else { a[l * m + i] }).sum::<f32>();
+            close(&of_a, &(0..m).map(row).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn sanitizers_watch_kernels_and_memory() {
+    let Some(_) = load() else { return };
+    ivon_emulator::under_sanitizers("a_kernel_runs_in_order_captured_and_replayed");
+    let error = std::panic::catch_unwind(|| ivon_emulator::under_sanitizers("reads_beyond_the_end")).unwrap_err();
+    let text = error.downcast_ref::<String>().unwrap();
+    assert!(text.contains("use-after-poison") && text.contains(" in add "), "{text}");
+}
+
+/// Run by the test above; wrong on purpose, which without sanitizers nobody notices.
+#[test]
+#[ignore = "wrong on purpose"]
+fn reads_beyond_the_end() {
+    let Some(_) = load() else { return };
+    let stream = stream();
+    let module = stream.context().load_module(Ptx::from_binary(cubin(ADD).unwrap())).unwrap();
+    let add = module.load_function("add").unwrap();
+    let (x, mut y) = (stream.alloc_zeros::<f32>(99).unwrap(), stream.alloc_zeros::<f32>(100).unwrap());
+    let mut arguments = stream.launch_builder(&add);
+    arguments.arg(&x).arg(&mut y).arg(&100i32).arg(&1.0f32);
+    // SAFETY: not at all: x has an element less, and the emulator is to find it.
+    unsafe { arguments.launch(LaunchConfig::for_num_elems(100)).unwrap() };
+}
