@@ -50,7 +50,7 @@ fn train(model: &Network, optimizer: &mut dyn Optimizer, trainer: &Trainer, prog
     let validate = |cx: &Context| {
         let (x, y) = examples(5000);
         let found = model.forward(cx, &x)?.to_f64();
-        Ok(found.iter().zip(y.to_f64()).map(|(a, b)| -0.5 * (a - b).powi(2)).collect())
+        Ok(found.iter().zip(y.to_f64()).map(|(a, b)| -0.5 * (a - b).powi(2)).collect::<Vec<_>>())
     };
     trainer.run(optimizer, gradient, validate, progress)
 }

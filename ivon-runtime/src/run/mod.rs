@@ -325,15 +325,28 @@ impl Progress for Run {
         let validation_loss = (e.examples > 0).then_some(e.mean);
         if let Some(loss) = validation_loss {
             let posterior = (e.samples > 0).then_some(e.posterior);
+            let accuracy_posterior = e.accuracy_posterior.filter(|_| e.samples > 0);
             let mut line = json!({"step": step, "validation_loss": loss, "examples": e.examples});
+            if e.accuracy.is_some() {
+                line["validation_accuracy"] = json!(e.accuracy);
+            }
             if posterior.is_some() {
                 (line["validation_loss_posterior"], line["samples"]) = (json!(posterior), json!(e.samples));
+            }
+            if accuracy_posterior.is_some() {
+                line["validation_accuracy_posterior"] = json!(accuracy_posterior);
             }
             if self.evaluated != line {
                 self.metrics.add(&line)?;
                 self.curve.validation(step as u64, loss);
                 if let Some(events) = &mut self.events {
-                    events.scalars(step, &[("loss/validation", Some(loss)), ("loss/validation_posterior", posterior)])?;
+                    let scalars = [
+                        ("loss/validation", Some(loss)),
+                        ("loss/validation_posterior", posterior),
+                        ("accuracy/validation", e.accuracy),
+                        ("accuracy/validation_posterior", accuracy_posterior),
+                    ];
+                    events.scalars(step, &scalars)?;
                 }
                 self.evaluated = line;
             }
@@ -356,13 +369,17 @@ impl Progress for Run {
     }
 
     fn finish(&mut self, summary: &Summary) -> Result<()> {
-        let Evaluation { mean, posterior, samples, examples } = summary.evaluation;
+        let Evaluation { mean, posterior, accuracy, accuracy_posterior, samples, examples } = summary.evaluation;
         let checkpoint = self.saved.map(|step| self.checkpoints().path(step));
-        let json = json!({
+        let mut json = json!({
             "steps": summary.steps, "stopped": summary.stopped, "seconds": summary.training.as_secs_f64(), "loss": summary.loss,
             "validation_loss": mean, "validation_loss_posterior": (samples > 0).then_some(posterior), "samples": samples,
             "examples": examples, "checkpoint": checkpoint,
         });
+        if accuracy.is_some() {
+            json["validation_accuracy"] = json!(accuracy);
+            json["validation_accuracy_posterior"] = json!(accuracy_posterior.filter(|_| samples > 0));
+        }
         self.draw()?;
         self.flush()?;
         disk::replace(&self.path.join(SUMMARY), format!("{json:#}\n").as_bytes())

@@ -19,7 +19,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
-pub use evaluation::{Evaluation, evaluate};
+pub use evaluation::{Evaluation, Predictions, evaluate};
 pub use progress::{Before, Lines, Progress, Report};
 pub use smooth::Smooth;
 pub use stop::Stop;
@@ -77,18 +77,20 @@ impl Trainer {
 
     /// Trains from the step that the optimizer's state is at to the last one of the schedule.
     ///
-    /// `gradient` adds the gradient of one micro-batch and returns its loss, as generated `.._gradient` methods do. `validate` returns the
-    /// log-likelihood of each validation example (in nats) at the context's weights; of none, if there is no such data.
+    /// `gradient` adds the gradient of one micro-batch and returns its loss, as generated `.._gradient` methods do. `validate` returns what the model
+    /// says of the validation examples at the context's weights: [`Predictions`], or the log-likelihood of each (in nats); of none, if there is no
+    /// such data.
     ///
     /// # Errors
     /// Those of `gradient`, `validate` and `progress`, and those of [`Optimizer::step_in_parts`].
-    pub fn run(
+    pub fn run<P: Into<Predictions>>(
         &self,
         optimizer: &mut dyn Optimizer,
         mut gradient: impl FnMut(&Context, At) -> Result<f64>,
-        mut validate: impl FnMut(&Context) -> Result<Vec<f64>>,
+        mut validate: impl FnMut(&Context) -> Result<P>,
         progress: &mut dyn Progress,
     ) -> Result<Summary> {
+        let mut validate = |cx: &Context| validate(cx).map(P::into);
         self.go(optimizer, &mut gradient, &mut validate, progress).map_err(|error| progress.failure(error))
     }
 
@@ -96,7 +98,7 @@ impl Trainer {
         &self,
         optimizer: &mut dyn Optimizer,
         gradient: &mut dyn FnMut(&Context, At) -> Result<f64>,
-        validate: &mut dyn FnMut(&Context) -> Result<Vec<f64>>,
+        validate: &mut dyn FnMut(&Context) -> Result<Predictions>,
         progress: &mut dyn Progress,
     ) -> Result<Summary> {
         self.schedule.check()?;

@@ -126,7 +126,7 @@ fn an_optimizer_without_a_posterior_is_evaluated_at_its_weights() {
 fn the_average_over_samples_is_one_of_probabilities() {
     let model = Regression::new();
     let mut optimizer = ivon(&model);
-    let found = evaluate(&mut optimizer, 4, &mut |cx| model.validate(cx)).unwrap();
+    let found = evaluate(&mut optimizer, 4, &mut |cx| model.validate(cx).map(Into::into)).unwrap();
     let each: Vec<Vec<f64>> = (0..4).map(|k| optimizer.at_sample(k, |cx| model.validate(cx)).unwrap()).collect();
     let average = |i: usize| (each.iter().map(|e| e[i].exp()).sum::<f64>() / 4.0).ln();
     let expected = -(0..50).map(average).sum::<f64>() / 50.0;
@@ -139,4 +139,26 @@ fn errors_of_the_data_reach_the_caller() {
     let mut optimizer = ivon(&model);
     let fails = |_: &Context, _: At| Err(Error::config("no data"));
     assert_eq!(trainer(5).run(&mut optimizer, fails, |_| Ok(vec![]), &mut ()), Err(Error::config("no data")));
+}
+
+#[test]
+fn the_accuracy_over_samples_is_that_of_the_averaged_probabilities() {
+    let model = Regression::new();
+    let mut optimizer = ivon(&model);
+    let calls = std::cell::Cell::new(0);
+    // At the mean, and at three samples: probabilities of two classes for two examples, of which the first is of class 0 and the second of class 1.
+    let rows = [[[0.4, 0.6], [0.1, 0.9]], [[0.45, 0.55], [0.6, 0.4]], [[0.45, 0.55], [0.6, 0.4]], [[0.9, 0.1], [0.7, 0.3]]];
+    let found = evaluate(&mut optimizer, 3, &mut |_| {
+        let row: Vec<f64> = rows[calls.replace(calls.get() + 1)].concat();
+        Ok(Predictions::Classes { log_probabilities: row.into_iter().map(f64::ln).collect(), labels: vec![0, 1] })
+    });
+    let found = found.unwrap();
+    assert_eq!((found.accuracy, found.accuracy_posterior, found.examples), (Some(0.5), Some(0.5), 2));
+    assert!((found.mean + (0.4f64.ln() + 0.9f64.ln()) / 2.0).abs() < 1e-12);
+    // On the average the first is right, by the one sample that is sure, and the second is wrong.
+    assert!((found.posterior + (0.6f64.ln() + (1.1f64 / 3.0).ln()) / 2.0).abs() < 1e-12);
+    let classes = |labels| Predictions::Classes { log_probabilities: vec![-1.0; 4], labels };
+    for labels in [vec![0, 2], vec![0, 0, 0]] {
+        assert!(evaluate(&mut optimizer, 0, &mut |_| Ok(classes(labels.clone()))).is_err());
+    }
 }

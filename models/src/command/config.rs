@@ -11,6 +11,7 @@
 //! `--config FILE` reads it, and what stands on the command line wins. A run folder holds the one of its run, which `--resume DIR` reads; tables in
 //! it, such as `[text]`, say what was found and are not read.
 
+use super::flags::NAMES;
 use super::{Cli, Command};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -21,6 +22,8 @@ use std::path::Path;
 
 /// Flags that are about one call and not about the run.
 const OF_THE_CALL: [&str; 6] = ["out", "json", "resume", "config", "trace", "trace-steps"];
+/// Flags that say `none` for no bound.
+const BOUNDS: [&str; 2] = ["clip-radius", "grad-clip"];
 /// The model is the first word after `train`; a file says it for people.
 const MODEL: &str = "model";
 
@@ -30,19 +33,25 @@ const MODEL: &str = "model";
 /// If the file cannot be read, or has a key that is no flag. A command line that makes no sense ends the process with a message.
 pub fn parse() -> Result<Cli> {
     let (cli, matches) = matched(std::env::args_os().collect());
-    let (Command::Train(train), Some((_, given))) = (&cli.command, matches.subcommand()) else { return Ok(cli) };
-    let Some(file) = train.config_file()? else { return Ok(told(cli, given)) };
+    let (Command::Train(train), Some((model, given))) = (&cli.command, of_train(&matches)) else { return Ok(cli) };
+    let Some(file) = train.config_file()? else { return Ok(told(cli, model, given)) };
     let table: Map<String, Value> = run::read_config(&file)?;
-    let more = arguments(&file, &table, given)?;
-    let given_text = given.value_source("data") == Some(ValueSource::CommandLine);
+    let more = arguments(&file, &table, model, given)?;
+    let given_data = given.value_source("data") == Some(ValueSource::CommandLine);
     let (mut cli, matches) = matched(std::env::args_os().chain(more).collect());
     if let Command::Train(train) = &mut cli.command {
-        train.given_text = given_text;
+        train.told.data = given_data;
     }
-    Ok(match matches.subcommand() {
-        Some((_, given)) => told(cli, given),
+    Ok(match of_train(&matches) {
+        Some((model, given)) => told(cli, model, given),
         None => cli,
     })
+}
+
+/// The model's name and what was said of it, of `ivon train`; not where there is no such model.
+fn of_train(matches: &ArgMatches) -> Option<(&str, &ArgMatches)> {
+    let (model, given) = matches.subcommand()?.1.subcommand()?;
+    NAMES.contains(&model).then_some((model, given))
 }
 
 fn matched(arguments: Vec<OsString>) -> (Cli, ArgMatches) {
@@ -51,23 +60,26 @@ fn matched(arguments: Vec<OsString>) -> (Cli, ArgMatches) {
     (cli, matches)
 }
 
-/// The long names of the flags of `ivon train` that say something about a run, with their identifiers.
-fn flags() -> Vec<(String, String)> {
+/// The long names of the flags of `ivon train MODEL` that say something about a run, with their identifiers.
+fn flags(model: &str) -> Vec<(String, String)> {
     let command = Cli::command();
-    let train = command.find_subcommand("train");
+    let train = command.find_subcommand("train").and_then(|train| train.find_subcommand(model));
     let all = train.into_iter().flat_map(|c| c.get_arguments());
     let named = all.filter_map(|a| Some((a.get_long()?.to_string(), a.get_id().to_string())));
     named.filter(|(name, _)| !OF_THE_CALL.contains(&name.as_str()) && name != "help").collect()
 }
 
 /// The flags that a file stands for; not those that the command line has too.
-fn arguments(file: &Path, table: &Map<String, Value>, given: &ArgMatches) -> Result<Vec<OsString>> {
-    let flags = flags();
+fn arguments(file: &Path, table: &Map<String, Value>, model: &str, given: &ArgMatches) -> Result<Vec<OsString>> {
+    let flags = flags(model);
     let mut arguments = vec![];
     for (key, value) in table.iter().filter(|(key, value)| *key != MODEL && !value.is_object()) {
         let Some((_, id)) = flags.iter().find(|(name, _)| name == key) else {
             let names: Vec<_> = flags.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(Error::file(file, format!("`{key}` is no flag of `ivon train`; the flags are {}", names.join(", "))));
+            return Err(Error::file(
+                file,
+                format!("`{key}` is no flag of `ivon train {model}`; the flags are {}", names.join(", ")),
+            ));
         };
         if given.value_source(id) == Some(ValueSource::CommandLine) {
             continue;
@@ -87,9 +99,9 @@ fn arguments(file: &Path, table: &Map<String, Value>, given: &ArgMatches) -> Res
 }
 
 /// Tells the command what it was told: every flag that has a value, given or by default.
-fn told(mut cli: Cli, given: &ArgMatches) -> Cli {
+fn told(mut cli: Cli, model: &str, given: &ArgMatches) -> Cli {
     if let Command::Train(train) = &mut cli.command {
-        for (name, id) in flags() {
+        for (name, id) in flags(model) {
             let switch = given.try_get_one::<bool>(&id).ok().flatten();
             let values =
                 given.try_get_raw(&id).ok().flatten().map(|all| all.map(|v| typed(&v.to_string_lossy())).collect::<Vec<_>>());
@@ -100,7 +112,7 @@ fn told(mut cli: Cli, given: &ArgMatches) -> Cli {
                 (None, Some(values)) => values.into_iter().next().unwrap_or(Value::Null),
                 (None, None) => continue,
             };
-            train.told.insert(name, value);
+            train.told.flags.insert(name, value);
         }
     }
     cli
@@ -122,14 +134,17 @@ fn absolute(path: Value) -> Value {
     std::path::absolute(&text).map_or(path, |p| p.to_string_lossy().into_owned().into())
 }
 
-/// Adds what the command worked out to what it was told: `found` with `_` for `-`, where there is a flag of that name that has no value.
-pub fn resolve(told: &mut Map<String, Value>, found: &Value) {
-    let flags = flags();
+/// Adds what the command worked out to what it was told: `found` with `_` for `-`, where there is a flag of that name that has no value. A bound that
+/// is null is `none`.
+pub fn resolve(told: &mut Map<String, Value>, model: &str, found: &Value) {
+    let flags = flags(model);
     for (key, value) in found.as_object().into_iter().flatten() {
         let name = key.replace('_', "-");
         let open = told.get(&name).is_none_or(Value::is_null) && flags.iter().any(|(flag, _)| *flag == name);
         if open && (value.is_number() || value.is_string()) {
             told.insert(name, value.clone());
+        } else if open && value.is_null() && BOUNDS.contains(&name.as_str()) {
+            told.insert(name, "none".into());
         }
     }
 }
@@ -148,7 +163,7 @@ mod tests {
 
     #[test]
     fn every_flag_of_a_run_is_a_key() {
-        let names: Vec<String> = flags().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = flags("gpt2").into_iter().map(|(name, _)| name).collect();
         for name in ["preset", "lr", "seed", "data", "no-bias", "checkpoint-every", "keep"] {
             assert!(names.iter().any(|n| n == name), "{name}: {names:?}");
         }

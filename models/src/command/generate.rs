@@ -103,7 +103,7 @@ impl Generate {
         if self.uncertainty && samples < 2 {
             return Err(Error::config("--uncertainty compares samples: use --samples 2 or more"));
         }
-        memory::check(&stored.dimensions, 4 * (samples.max(1) as u64).saturating_add(2))?;
+        memory::check(stored.dimensions.parameters(), 4 * (samples.max(1) as u64).saturating_add(2))?;
         let (device, dtype) = (self.device.start()?, self.device.training_dtype()?);
 
         // One context for each set of weights: the mean, or every sample.

@@ -1,8 +1,8 @@
 //! `ivon inspect`: what a model is made of, what it costs, and what a run knows of its weights.
 
-use super::flags::{ModelName, SizeFlags, values};
+use super::flags::{NAMES, SizeFlags, values};
 use crate::gpt2::{Dimensions, Gpt2, Stored};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ivon_runtime::memory::Plan;
 use ivon_runtime::{Context, DType, Device, Error, Flat, Layout, Model, Parameter, Posterior, Result, Tensor};
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ impl Inspect {
     /// The stored model, if it is not one by name.
     fn stored(&self) -> Result<Option<Stored>> {
         let name = self.what.to_str().unwrap_or_default();
-        if ModelName::from_str(name, false).is_ok() && !Path::new(name).exists() {
+        if NAMES.contains(&name) && !Path::new(name).exists() {
             return Ok(None);
         }
         if !self.what.exists() {

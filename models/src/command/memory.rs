@@ -1,6 +1,5 @@
 //! What the machine has, and what this process took.
 
-use crate::gpt2::Dimensions;
 use ivon_runtime::{Error, Result};
 
 /// State and gradient in f32 of the optimizer that needs least (sgd), in bytes.
@@ -26,8 +25,8 @@ fn line(file: &str, key: &str) -> Option<u64> {
 ///
 /// # Errors
 /// If they do not fit: how much they would take, and how much there is.
-pub fn check(dimensions: &Dimensions, bytes_per_parameter: u64) -> Result<()> {
-    let parameters = dimensions.parameters() as u64;
+pub fn check(parameters: usize, bytes_per_parameter: u64) -> Result<()> {
+    let parameters = parameters as u64;
     let needed = parameters * bytes_per_parameter;
     match total() {
         Some(total) if needed > total => {

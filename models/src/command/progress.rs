@@ -15,19 +15,21 @@ const IN_A_LOG: Duration = Duration::from_secs(5);
 /// Shows a run on standard error.
 pub struct Console {
     bar: Option<ProgressBar>,
+    /// What examples are called.
+    examples: &'static str,
     started: Instant,
     shown: Option<Instant>,
 }
 
 impl Console {
-    /// For a run of so many steps.
-    pub fn new(steps: usize) -> Console {
+    /// For a run of so many steps; `examples` is what they are counted in.
+    pub fn new(steps: usize, examples: &'static str) -> Console {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style =
                 ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(steps as u64).with_style(style)
         });
-        Console { bar, started: Instant::now(), shown: None }
+        Console { bar, examples, started: Instant::now(), shown: None }
     }
 
     /// Seconds since the start.
@@ -59,9 +61,10 @@ impl Progress for Console {
             self.shown = Some(Instant::now());
             let statistics = optimizer.statistics();
             let mut text = format!(
-                "loss {:.4}  {:.0} tokens/s  {} left",
+                "loss {:.4}  {:.0} {}/s  {} left",
                 report.smooth,
                 report.rate,
+                self.examples,
                 duration(report.remaining.as_secs_f64())
             );
             if let Some(s) = statistics {
@@ -76,10 +79,11 @@ impl Progress for Console {
     }
 
     fn evaluation(&mut self, step: usize, evaluation: &Evaluation, _: &dyn Optimizer) -> Result<()> {
-        let Evaluation { mean, posterior, samples, .. } = *evaluation;
-        let mut text = format!("step {step}  validation loss {mean:.4} at the mean");
+        let Evaluation { mean, posterior, samples, accuracy, accuracy_posterior, .. } = *evaluation;
+        let percent = |accuracy: Option<f64>| accuracy.map_or(String::new(), |a| format!(" and accuracy {:.2} %", 100.0 * a));
+        let mut text = format!("step {step}  validation loss {mean:.4}{} at the mean", percent(accuracy));
         if samples > 0 {
-            text += &format!(", {posterior:.4} averaged over {samples} posterior samples");
+            text += &format!(", {posterior:.4}{} averaged over {samples} posterior samples", percent(accuracy_posterior));
         }
         self.line(&text);
         Ok(())

@@ -33,7 +33,7 @@ impl DataFlags {
 
 /// Beyond these no memory holds a micro-batch's activations, and arithmetic on sizes would no longer be safe from overflow.
 const MOST_ROWS: usize = 1 << 20;
-const MOST_SEQUENCES: usize = 1 << 32;
+const MOST_EXAMPLES: usize = 1 << 32;
 
 /// Size and parts of a batch.
 #[derive(Args, Clone, Debug)]
@@ -69,20 +69,27 @@ impl BatchFlags {
     /// Sequences in a micro-batch.
     ///
     /// # Errors
-    /// If the parts do not divide the batch, or are larger than any memory.
+    /// As [`rows`].
     pub fn rows(&self) -> Result<usize> {
-        let (batch, parts) = (self.batch, self.micro_batches);
-        match (batch % parts, batch / parts) {
-            (0, rows) if rows > MOST_ROWS || batch > MOST_SEQUENCES => Err(Error::config(format!(
-                "--batch {batch} with --micro-batches {parts}: {rows} sequences at once, {batch} an update; {MOST_ROWS} at once and \
-                 {MOST_SEQUENCES} an update are the most"
-            ))),
-            (0, rows) => Ok(rows),
-            _ => Err(Error::config(format!(
-                "--micro-batches {parts} does not divide --batch {batch} into equal parts; --batch {} would do",
-                batch.div_ceil(parts).saturating_mul(parts)
-            ))),
-        }
+        rows(self.batch, self.micro_batches, "sequences")
+    }
+}
+
+/// Examples in a micro-batch: of a batch in so many parts.
+///
+/// # Errors
+/// If the parts do not divide the batch, or are larger than any memory.
+pub fn rows(batch: usize, parts: usize, examples: &str) -> Result<usize> {
+    match (batch % parts, batch / parts) {
+        (0, rows) if rows > MOST_ROWS || batch > MOST_EXAMPLES => Err(Error::config(format!(
+            "--batch {batch} with --micro-batches {parts}: {rows} {examples} at once, {batch} an update; {MOST_ROWS} at once and \
+             {MOST_EXAMPLES} an update are the most"
+        ))),
+        (0, rows) => Ok(rows),
+        _ => Err(Error::config(format!(
+            "--micro-batches {parts} does not divide --batch {batch} into equal parts; --batch {} would do",
+            batch.div_ceil(parts).saturating_mul(parts)
+        ))),
     }
 }
 

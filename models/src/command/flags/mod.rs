@@ -3,6 +3,7 @@
 mod batch;
 mod device;
 mod model;
+mod models;
 mod optimizer;
 mod run;
 mod schedule;
@@ -11,8 +12,9 @@ pub mod values;
 
 pub use batch::{BatchFlags, DataFlags};
 pub use device::DeviceFlags;
-pub use model::{DropoutFlags, ModelFlags, ModelName, SizeFlags, TokenizerFlags};
-pub use optimizer::{OptimizerFlags, OptimizerName, Setup, Trained};
+pub use model::{DropoutFlags, SizeFlags, TokenizerFlags};
+pub use models::{Models, NAMES, unknown};
+pub use optimizer::{Defaults, OptimizerFlags, OptimizerName, Setup, Trained};
 pub use run::RunFlags;
-pub use schedule::ScheduleFlags;
+pub use schedule::{ScheduleFlags, Shape};
 pub use trained::TrainedFlags;

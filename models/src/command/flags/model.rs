@@ -1,49 +1,14 @@
-//! Which model: a preset, and what differs from it.
+//! How large a language model is: a preset, and what differs from it.
 
 use super::values::{count, fraction};
 use crate::data::Tokenizer;
 use crate::gpt2::{Dimensions, Preset};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ivon_runtime::{Error, Result};
-
-/// The models that the command knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ModelName {
-    /// The language model; its size is set with --preset.
-    Gpt2,
-}
-
-impl ModelName {
-    /// As on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            ModelName::Gpt2 => "gpt2",
-        }
-    }
-}
 
 const PRESET: &str = "micro";
 
-/// The model and its dimensions.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Model")]
-pub struct ModelFlags {
-    /// The model
-    #[arg(value_enum)]
-    pub model: ModelName,
-
-    #[command(flatten)]
-    size: SizeFlags,
-}
-
-impl std::ops::Deref for ModelFlags {
-    type Target = SizeFlags;
-    fn deref(&self) -> &SizeFlags {
-        &self.size
-    }
-}
-
-/// The dimensions of a model.
+/// The dimensions of a language model.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Model")]
 pub struct SizeFlags {

@@ -1,6 +1,6 @@
 //! How the learning rate moves.
 
-use super::values::{count, non_negative};
+use super::values::non_negative;
 use clap::{Args, ValueEnum};
 use ivon_runtime::{Decay, Result, Schedule};
 
@@ -17,23 +17,20 @@ pub enum ScheduleName {
     Step,
 }
 
-/// Steps and learning rates.
+/// How the learning rate moves over the steps of a run.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleFlags {
-    /// Updates
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = count)]
-    pub steps: usize,
-
     /// How the learning rate falls after warm-up
     #[arg(long, value_enum, default_value = "cosine")]
     pub schedule: ScheduleName,
 
-    /// Updates over which the learning rate rises from 0 [default: 100, or a tenth of the steps where that is less]
+    /// Updates over which the learning rate rises from 0 [default: on text 100, or a tenth of the steps where that is less; on pictures a twentieth
+    /// of the steps]
     #[arg(long, value_name = "N")]
     pub warmup: Option<usize>,
 
-    /// Learning rate at the end [default: a tenth of --lr]
+    /// Learning rate at the end [default: on text a tenth of --lr, on pictures 0]
     #[arg(long, value_name = "RATE", value_parser = non_negative)]
     pub min_lr: Option<f64>,
 }
@@ -43,20 +40,29 @@ const FALL: f64 = 0.1;
 /// How many equal parts that schedule has.
 const PARTS: usize = 3;
 
+/// What holds where no flag says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Updates over which the learning rate rises.
+    pub warmup: usize,
+    /// Learning rate at the end.
+    pub min_lr: f64,
+}
+
 impl ScheduleFlags {
-    /// The schedule with this learning rate after warm-up.
+    /// The schedule of so many steps with this learning rate after warm-up.
     ///
     /// # Errors
     /// If the smallest learning rate is above the largest.
-    pub fn build(&self, lr: f64) -> Result<Schedule> {
-        let warmup = self.warmup.unwrap_or((self.steps / 10).min(100));
+    pub fn build(&self, lr: f64, steps: usize, defaults: Shape) -> Result<Schedule> {
+        let warmup = self.warmup.unwrap_or(defaults.warmup);
         let decay = match self.schedule {
             ScheduleName::Cosine => Decay::Cosine,
             ScheduleName::Linear => Decay::Linear,
             ScheduleName::Constant => Decay::Constant,
-            ScheduleName::Step => Decay::Step { every: (self.steps.saturating_sub(warmup) / PARTS).max(1), factor: FALL },
+            ScheduleName::Step => Decay::Step { every: (steps.saturating_sub(warmup) / PARTS).max(1), factor: FALL },
         };
-        let schedule = Schedule { lr, min_lr: self.min_lr.unwrap_or(lr / 10.0), warmup, steps: self.steps, decay };
+        let schedule = Schedule { lr, min_lr: self.min_lr.unwrap_or(defaults.min_lr), warmup, steps, decay };
         schedule.check()?;
         Ok(schedule)
     }

@@ -1,17 +1,17 @@
-//! `ivon gradients`: loss and gradients of one batch on given weights, to be compared with another implementation.
+//! `ivon gradients gpt2`: in Hugging Face's names and layouts.
 
-use super::flags::{DeviceFlags, ModelFlags};
+use crate::command::flags::{DeviceFlags, SizeFlags};
 use crate::gpt2::{self, Convention, Gpt2};
 use crate::weights::{self, Precision, Values};
 use clap::Args;
 use ivon_runtime::{Context, DType, Error, Flat, Layout, Model, Result, Tensor};
 use std::path::PathBuf;
 
-/// Loss and gradients of one batch on given weights, in Hugging Face's names and layouts
+/// Weights and batch of a language model, in Hugging Face's names and layouts.
 #[derive(Args, Debug)]
-pub struct Gradients {
+pub struct Text {
     #[command(flatten)]
-    model: ModelFlags,
+    size: SizeFlags,
 
     /// Weights: a safetensors file with Hugging Face's names, with or without `transformer.`
     #[arg(long, value_name = "FILE")]
@@ -33,13 +33,13 @@ pub struct Gradients {
     device: DeviceFlags,
 }
 
-impl Gradients {
+impl Text {
     /// Computes and writes them.
     ///
     /// # Errors
     /// If a file does not fit the model.
     pub fn run(&self) -> Result<()> {
-        let dimensions = self.model.dimensions(None)?;
+        let dimensions = self.size.dimensions(None)?;
         let (device, dtype) = (self.device.start()?, self.device.any_dtype()?);
         let model = Gpt2::of(&dimensions)?;
         let layout = Layout::of(&model);

@@ -1,26 +1,41 @@
 //! `ivon bench`: what a training step costs, in time and memory.
 
-use super::flags::{BatchFlags, DeviceFlags, ModelFlags, OptimizerFlags, Setup, Trained, values};
-use super::memory::{self, BYTES_PER_PARAMETER};
-use crate::gpt2::Gpt2;
+mod text;
+
+use super::flags::{Defaults, DeviceFlags, Models, OptimizerFlags, Setup, Trained, unknown, values};
+use super::memory;
 use clap::Args;
-use ivon_runtime::noise::philox;
 use ivon_runtime::optimizers::{Optimizer, Weights};
-use ivon_runtime::{Result, Tensor};
-use serde_json::json;
+use ivon_runtime::{Context, Model, Result, Tensor};
+use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::Instant;
+use text::Text;
 
-/// Time training steps on random tokens
+/// Time training steps on random data
 #[derive(Args, Debug)]
-#[command(allow_negative_numbers = true)] // so that they reach the check that says what is allowed
+#[command(disable_help_subcommand = true, subcommand_value_name = "MODEL", subcommand_help_heading = "Models")]
 pub struct Bench {
-    #[command(flatten)]
-    model: ModelFlags,
+    #[command(subcommand)]
+    model: Models<Text>,
+}
 
-    #[command(flatten)]
-    batch: BatchFlags,
+impl Bench {
+    /// Runs and prints the measurement.
+    ///
+    /// # Errors
+    /// If flags and model do not go together.
+    pub fn run(&self) -> Result<()> {
+        match &self.model {
+            Models::Gpt2(text) => text.run(),
+            Models::Other(words) => unknown(words),
+        }
+    }
+}
 
+/// What is measured, whatever the model.
+#[derive(Args, Debug)]
+struct Measurement {
     /// Steps that are timed
     #[arg(long, value_name = "N", default_value = "10", value_parser = values::count)]
     steps: usize,
@@ -39,6 +54,22 @@ pub struct Bench {
     json: bool,
 }
 
+/// What is measured: a model on one batch.
+struct Subject<'a, M> {
+    model: &'a M,
+    /// How it is described: fields of the result.
+    about: Value,
+    /// The same for people.
+    name: String,
+    micro_batches: usize,
+    /// Examples of an update, and what they are called.
+    examples: (usize, &'static str),
+    inputs: &'a [&'a Tensor],
+}
+
+/// Forward and backward pass of one micro-batch, giving the loss; the second argument is to be called in between.
+type Pass<'a> = dyn Fn(&Context, &dyn Fn()) -> Result<f64> + 'a;
+
 /// Seconds of one step, by what was done.
 #[derive(Clone, Copy, Debug, Default)]
 struct Times {
@@ -47,26 +78,17 @@ struct Times {
     backward: f64,
 }
 
-impl Bench {
-    /// Runs and prints the measurement.
-    ///
-    /// # Errors
-    /// If flags and model do not go together.
-    pub fn run(&self) -> Result<()> {
-        let dimensions = self.model.dimensions(None)?;
-        let BatchFlags { batch, micro_batches, .. } = self.batch;
-        let (seq, rows) = (self.batch.seq(dimensions.context)?, self.batch.rows()?);
+impl Measurement {
+    /// Times steps and prints.
+    fn run<M: Model>(&self, subject: &Subject<M>, defaults: &Defaults, pass: &Pass) -> Result<()> {
         let dtype = self.device.training_dtype()?;
-        memory::check(&dimensions, BYTES_PER_PARAMETER)?;
         let device = self.device.start()?;
-        let model = Gpt2::of(&dimensions)?;
-        let setup = Setup { device, dtype, seed: 1, micro_batches };
-        let Trained { mut optimizer, config, .. } = self.optimizer.build(&model, setup)?;
-
-        let (ids, targets) = (random_ids(dimensions.vocab, rows, seq, 0)?, random_ids(dimensions.vocab, rows, seq, 1)?);
+        let setup = Setup { device, dtype, seed: 1, micro_batches: subject.micro_batches };
+        let Trained { mut optimizer, config, .. } = self.optimizer.build(subject.model, defaults, setup)?;
+        let lr = self.optimizer.lr(defaults);
         let mut times = vec![];
         for step in 0..self.warmup + self.steps {
-            let time = time_step(optimizer.as_mut(), &model, &ids, &targets, self.optimizer.lr())?;
+            let time = time_step(optimizer.as_mut(), subject.inputs, pass, lr)?;
             if step >= self.warmup {
                 times.push(time);
             }
@@ -81,32 +103,30 @@ impl Bench {
         let rest = middle(|t| t.step - t.forward - t.backward);
         let sampling = (sampling * optimizer.samples_per_update() as f64).min(rest);
         let spread = times.iter().fold([f64::INFINITY, 0.0], |[low, high], t| [t.step.min(low), t.step.max(high)]);
-        let tokens = (batch * seq) as f64;
+        let (count, examples) = subject.examples;
+        let rate = count as f64 / step;
         let share = |seconds: f64| seconds / step;
-        let result = json!({
-            "model": self.model.model.name(), "preset": self.model.preset_name(), "params": dimensions.parameters(),
-            "batch": batch, "seq": seq, "micro_batches": micro_batches, "optimizer": optimizer.name(), "config": config,
-            "dtype": "f32", "device": "cpu", "threads": rayon::current_num_threads(),
-            "seconds_per_step": step, "spread": spread, "tokens_per_s": tokens / step,
-            "peak_bytes": peak, "state_bytes": state, "arena_bytes": arena,
-            "shares": {
-                "sampling": share(sampling), "forward": share(forward), "backward": share(backward), "update": share(rest - sampling),
-            },
-        });
+        let parameters = optimizer.state().layout().elements();
         if self.json {
+            let mut result = json!({
+                "params": parameters, "micro_batches": subject.micro_batches, "optimizer": optimizer.name(), "config": config,
+                "dtype": "f32", "device": "cpu", "threads": rayon::current_num_threads(),
+                "seconds_per_step": step, "spread": spread, format!("{examples}_per_s"): rate,
+                "peak_bytes": peak, "state_bytes": state, "arena_bytes": arena,
+                "shares": {
+                    "sampling": share(sampling), "forward": share(forward), "backward": share(backward), "update": share(rest - sampling),
+                },
+            });
+            if let (Value::Object(result), Value::Object(about)) = (&mut result, &subject.about) {
+                result.extend(about.clone());
+            }
             println!("{result}");
             return Ok(());
         }
         let mib = |bytes: usize| bytes as f64 / (1u64 << 20) as f64;
         let percent = |seconds: f64| 100.0 * share(seconds);
-        println!(
-            "{} {}, {} parameters, {}",
-            self.model.model.name(),
-            self.model.preset_name(),
-            dimensions.parameters(),
-            optimizer.name()
-        );
-        println!("{:.4} s a step ({:.4} to {:.4}), {:.0} tokens/s", step, spread[0], spread[1], tokens / step);
+        println!("{}, {parameters} parameters, {}", subject.name, optimizer.name());
+        println!("{:.4} s a step ({:.4} to {:.4}), {rate:.0} {examples}/s", step, spread[0], spread[1]);
         println!(
             "forward {:.0} %, backward {:.0} %, update {:.0} %, sampling {:.0} %",
             percent(forward),
@@ -125,24 +145,19 @@ impl Bench {
 }
 
 /// One step, with a clock between forward and backward pass.
-fn time_step(optimizer: &mut dyn Optimizer, model: &Gpt2, ids: &Tensor, targets: &Tensor, lr: f64) -> Result<Times> {
+fn time_step(optimizer: &mut dyn Optimizer, inputs: &[&Tensor], pass: &Pass, lr: f64) -> Result<Times> {
     let times = Cell::new(Times::default());
     let start = Instant::now();
     optimizer.step_in_parts(lr, &mut |cx, _| {
-        cx.planned("bench", &[ids, targets], |cx| {
-            let start = Instant::now();
-            let (loss, saved) = model.loss_saving(cx, ids, targets)?;
-            let forward = start.elapsed().as_secs_f64();
-            let value = loss.item()?;
-            drop(loss);
-            let d_loss = cx.filled([], cx.loss_scale())?;
-            model.loss_backward(cx, saved, d_loss)?;
+        cx.planned("bench", inputs, |cx| {
+            let (start, forward) = (Instant::now(), Cell::new(0.0));
+            let loss = pass(cx, &|| forward.set(start.elapsed().as_secs_f64()))?;
             if !cx.planning() {
-                let backward = start.elapsed().as_secs_f64() - forward;
+                let backward = start.elapsed().as_secs_f64() - forward.get();
                 let t = times.get();
-                times.set(Times { forward: t.forward + forward, backward: t.backward + backward, ..t });
+                times.set(Times { forward: t.forward + forward.get(), backward: t.backward + backward, ..t });
             }
-            Ok(value)
+            Ok(loss)
         })
     })?;
     Ok(Times { step: start.elapsed().as_secs_f64(), ..times.get() })
@@ -161,13 +176,6 @@ fn time_draw(optimizer: &mut dyn Optimizer) -> Result<f64> {
     };
     // Evaluation draws its sample, and afterwards that of the next step again.
     Ok(median((0..3).map(|_| draw()).collect::<Result<_>>()?) / 2.0)
-}
-
-/// Uniform token ids, `[rows, seq]`.
-fn random_ids(vocab: usize, rows: usize, seq: usize, stream: u32) -> Result<Tensor> {
-    let id = |i: usize| ((u64::from(philox([0; 2], [i as u32, 0, stream, 0])[0]) * vocab as u64) >> 32) as u32;
-    let ids: Vec<u32> = (0..rows * seq).map(id).collect();
-    Tensor::from_slice(&ids, [rows, seq])
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,0 +1,257 @@
+//! What all runs have in common, whatever is trained: flags, run folder, going on, checkpoints, the end.
+
+use super::Told;
+use crate::command::config;
+use crate::command::flags::{
+    Defaults, DeviceFlags, OptimizerFlags, OptimizerName, RunFlags, ScheduleFlags, Setup, Trained, values,
+};
+use crate::command::progress::Console;
+use crate::command::trace::Trace;
+use clap::Args;
+use ivon_runtime::optimizers::Optimizer;
+use ivon_runtime::run::{self, Run};
+use ivon_runtime::trainer::{At, Predictions, Stop, Summary, Trainer};
+use ivon_runtime::{Context, DType, Device, Error, Model, Result, Schedule};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The flags of every run.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    #[command(flatten)]
+    pub optimizer: OptimizerFlags,
+    #[command(flatten)]
+    pub schedule: ScheduleFlags,
+    #[command(flatten)]
+    pub evaluation: EvaluationFlags,
+    #[command(flatten)]
+    pub run: RunFlags,
+    #[command(flatten)]
+    device: DeviceFlags,
+    #[command(flatten)]
+    trace: TraceFlags,
+}
+
+/// How often and how well to validate.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Evaluation")]
+pub struct EvaluationFlags {
+    /// Updates between two evaluations at the mean; 0 for the end alone [default: on text 250, on pictures an epoch]
+    #[arg(long, value_name = "STEPS")]
+    pub eval_every: Option<usize>,
+
+    /// Posterior samples that the final prediction averages over; 0 for the mean alone
+    #[arg(long, value_name = "N", default_value = "8")]
+    eval_samples: usize,
+}
+
+/// What a run shows of its first updates.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Run")]
+struct TraceFlags {
+    /// Write what enters and leaves the first updates of ivon, for a replay by another implementation (safetensors)
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+
+    /// Updates in the trace
+    #[arg(long, value_name = "N", default_value = "3", value_parser = values::count, requires = "trace")]
+    trace_steps: usize,
+}
+
+/// What is particular to a kind of model and its data.
+pub trait Task {
+    /// The model's type.
+    type Model: Model;
+
+    /// The model.
+    fn model(&self) -> &Self::Model;
+
+    /// What folders of runs are called, before the number: `gpt2-micro`.
+    fn name(&self) -> String;
+
+    /// What to say before the first step, line by line.
+    fn introduction(&self) -> Vec<String>;
+
+    /// What was worked out from flags and data: first what flags stand for that were not given.
+    fn found(&self) -> Vec<Value>;
+
+    /// The data: what it is called, and what is known of it, with a `checksum`.
+    fn data(&self) -> (&'static str, Value);
+
+    /// Adds the gradient of a micro-batch; its loss.
+    ///
+    /// # Errors
+    /// If the data cannot be read.
+    fn gradient(&self, cx: &Context, at: At) -> Result<f64>;
+
+    /// What the model says of the validation data.
+    ///
+    /// # Errors
+    /// If the data cannot be read.
+    fn validate(&self, cx: &Context) -> Result<Predictions>;
+
+    /// Says how the run ended; the same for a program.
+    ///
+    /// # Errors
+    /// If the model cannot be evaluated.
+    fn report(&self, optimizer: &mut dyn Optimizer, summary: &Summary) -> Result<Value>;
+}
+
+/// What flags and data have settled for a run.
+pub struct Session<'a> {
+    /// The model's name on the command line.
+    pub model: &'static str,
+    /// The flags of every run.
+    pub common: &'a Common,
+    /// What was said.
+    pub told: &'a Told,
+    /// What holds where no flag says otherwise.
+    pub defaults: Defaults,
+    /// Learning rates and steps.
+    pub schedule: Schedule,
+    /// Updates between two evaluations.
+    pub evaluate_every: usize,
+    /// Parts of a batch.
+    pub micro_batches: usize,
+    /// Examples of an update, and what they are called.
+    pub examples: (usize, &'static str),
+    /// Where to compute.
+    pub device: Device,
+}
+
+/// What the shell knows as the end by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+impl Common {
+    /// The configuration file to read before anything else, if any.
+    ///
+    /// # Errors
+    /// If the run to go on with is not there.
+    pub fn config_file(&self) -> Result<Option<PathBuf>> {
+        self.run.config_file()
+    }
+
+    /// What can be said without looking at data.
+    ///
+    /// # Errors
+    /// If the flags do not go together.
+    pub fn check(&self) -> Result<()> {
+        self.device.training_dtype()?;
+        if self.trace.trace.is_some() && self.optimizer.optimizer != OptimizerName::Ivon {
+            return Err(Error::config("--trace shows the updates of ivon: use --optimizer ivon"));
+        }
+        Ok(())
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// If there is no such device.
+    pub fn start(&self) -> Result<Device> {
+        self.device.start()
+    }
+}
+
+impl Session<'_> {
+    /// Trains from start to end, or to Ctrl-C. `begin` puts weights to start from into the optimizer.
+    ///
+    /// # Errors
+    /// If the flags do not go together, a file cannot be used, or training diverges.
+    pub fn run(&self, task: &impl Task, begin: impl FnOnce(&mut dyn Optimizer) -> Result<()>) -> Result<ExitCode> {
+        let Common { optimizer: flags, run: run_flags, trace: trace_flags, .. } = self.common;
+        let dtype: DType = self.common.device.training_dtype()?;
+        let setup = Setup { device: self.device, dtype, seed: run_flags.seed, micro_batches: self.micro_batches };
+        let Trained { mut optimizer, config, replay } = flags.build(task.model(), &self.defaults, setup)?;
+        begin(optimizer.as_mut())?;
+        if let (Some(path), Some(replay)) = (&trace_flags.trace, replay) {
+            let last = trace_flags.trace_steps.min(self.schedule.steps);
+            let trace = Trace::new(optimizer.state(), path, replay, last as u32);
+            optimizer.trace(Some(Box::new(trace)));
+        }
+
+        let mut run = run_flags.open(&task.name(), optimizer.as_mut())?;
+        let first = optimizer.state().step() as usize;
+        self.check_data(&run, task)?;
+        run.set_config(&self.config(task, config))?;
+        stop_on_interrupt(run.stop.clone())?;
+        let path = run.path().to_path_buf();
+        task.introduction().iter().for_each(|line| eprintln!("{line}"));
+        let steps = self.schedule.steps;
+        if first > 0 {
+            eprintln!("going on after step {first} of {steps}");
+        }
+        let mut progress = (run, Console::new(steps, self.examples.1));
+        let trainer = Trainer {
+            schedule: self.schedule,
+            evaluate_every: self.evaluate_every,
+            samples: self.common.evaluation.eval_samples,
+            examples: self.examples.0,
+        };
+        let summary = trainer.run(optimizer.as_mut(), |cx, at| task.gradient(cx, at), |cx| task.validate(cx), &mut progress)?;
+        let seconds = progress.1.seconds();
+        if summary.stopped {
+            let (done, model) = (summary.steps, self.model);
+            eprintln!("stopped after step {done} of {steps}; go on with: ivon train {model} --resume {}", path.display());
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        let mut result = task.report(optimizer.as_mut(), &summary)?;
+        println!("run folder {}", path.display());
+        if run_flags.json {
+            let evaluation = summary.evaluation;
+            let common = json!({
+                "model": self.model, "optimizer": flags.optimizer.name(), "steps": summary.steps, "seconds": seconds,
+                "training_loss": summary.loss, "validation_loss": evaluation.mean, "validation_loss_posterior": evaluation.posterior,
+                "samples": evaluation.samples, "run": path,
+            });
+            if let (Value::Object(result), Value::Object(common)) = (&mut result, common) {
+                result.extend(common);
+            }
+            println!("{result}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Refuses to go on with other data than the run began with, unless it was given by name.
+    fn check_data(&self, run: &Run, task: &impl Task) -> Result<()> {
+        let Some(resumed) = &self.common.run.resume else { return Ok(()) };
+        let (name, now) = task.data();
+        let then: Value = run::read_config(run.path())?;
+        let (then, now) = (&then[name]["checksum"], &now["checksum"]);
+        if then.is_null() || then == now || self.told.data {
+            return Ok(());
+        }
+        Err(Error::file(
+            resumed,
+            format!(
+                "the {name} is not the one that the run was trained on so far: restore it, or say with --data which {name} to go on with (the \
+                 run will then not be the one that it would have been)"
+            ),
+        ))
+    }
+
+    /// Every flag with its value, given, by default or worked out; and what was found, as tables.
+    fn config(&self, task: &impl Task, optimizer: Value) -> Map<String, Value> {
+        let mut config = self.told.flags.clone();
+        let Schedule { lr, min_lr, warmup, steps, .. } = self.schedule;
+        let schedule = json!({"lr": lr, "min_lr": min_lr, "warmup": warmup, "steps": steps, "eval_every": self.evaluate_every});
+        for found in task.found().iter().chain([&schedule, &optimizer]) {
+            config::resolve(&mut config, self.model, found);
+        }
+        config.insert("model".into(), self.model.into());
+        let (name, data) = task.data();
+        config.insert(name.into(), data);
+        config
+    }
+}
+
+/// The first Ctrl-C, or the end that a cluster announces, asks for a checkpoint and an orderly end; the second one ends at once.
+fn stop_on_interrupt(stop: Stop) -> Result<()> {
+    let handler = move || {
+        if stop.request() {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        eprintln!("\nsaving a checkpoint after this step; once more ends at once");
+    };
+    ctrlc::set_handler(handler).map_err(|e| Error::config(format!("Ctrl-C cannot be watched for: {e}")))
+}
