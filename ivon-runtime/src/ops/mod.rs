@@ -52,10 +52,12 @@ mod elementwise;
 mod entropy;
 mod normalize;
 mod parallel;
+mod pool;
 mod reduce;
 #[cfg(test)]
 mod specification;
 mod strips;
+mod window;
 
 // The compiler knows their shape rules: they take dimensions, axes and ranges rather than tensors alone.
 pub mod concat;
@@ -69,9 +71,27 @@ pub mod attention;
 signature! {
     pub fn attention<const HEADS: usize, B, T, SIZE>(qkv: Tensor<B, T, { 3 * HEADS * SIZE }>) -> Tensor<B, T, { HEADS * SIZE }>;
 }
+pub mod avg_pool2d;
+signature! {
+    pub fn avg_pool2d<const KERNEL: usize, const STRIDE: usize, const PADDING: usize, B, H, W, C>(x: Tensor<B, H, W, C>)
+        -> Tensor<B, { floor((H + 2 * PADDING - KERNEL) / STRIDE) + 1 }, { floor((W + 2 * PADDING - KERNEL) / STRIDE) + 1 }, C>;
+}
 pub mod causal_attention;
 signature! {
     pub fn causal_attention<const HEADS: usize, B, T, SIZE>(qkv: Tensor<B, T, { 3 * HEADS * SIZE }>) -> Tensor<B, T, { HEADS * SIZE }>;
+}
+pub mod conv2d;
+signature! {
+    pub fn conv2d<const KERNEL: usize, const STRIDE: usize, const PADDING: usize, const DILATION: usize, const GROUPS: usize, B, H, W, IN, OUT>(
+        x: Tensor<B, H, W, { GROUPS * IN }>,
+        weight: Tensor<{ GROUPS * OUT }, KERNEL, KERNEL, IN>,
+        bias: Option<Tensor<{ GROUPS * OUT }>>,
+    ) -> Tensor<
+        B,
+        { floor((H + 2 * PADDING - DILATION * (KERNEL - 1) - 1) / STRIDE) + 1 },
+        { floor((W + 2 * PADDING - DILATION * (KERNEL - 1) - 1) / STRIDE) + 1 },
+        { GROUPS * OUT },
+    >;
 }
 pub mod cross_entropy;
 signature! {
@@ -120,6 +140,11 @@ signature! {
 pub mod matmul;
 signature! {
     pub fn matmul<Lead: Dims, M, K, N>(a: Tensor<Lead, M, K>, b: Tensor<Lead, K, N>) -> Tensor<Lead, M, N>;
+}
+pub mod max_pool2d;
+signature! {
+    pub fn max_pool2d<const KERNEL: usize, const STRIDE: usize, const PADDING: usize, B, H, W, C>(x: Tensor<B, H, W, C>)
+        -> Tensor<B, { floor((H + 2 * PADDING - KERNEL) / STRIDE) + 1 }, { floor((W + 2 * PADDING - KERNEL) / STRIDE) + 1 }, C>;
 }
 pub mod mse;
 signature! {

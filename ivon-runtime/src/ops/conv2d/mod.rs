@@ -1,0 +1,193 @@
+//! Convolution over images, channels last.
+
+mod plain;
+#[cfg(test)]
+mod tests;
+
+use super::window::{Sliding, Window};
+use super::{check, reduce, with_real};
+use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
+
+/// The operands.
+#[derive(Debug)]
+pub struct Saved {
+    x: Tensor,
+    weight: Tensor,
+    geometry: Geometry,
+}
+
+/// Where the window goes, and how many channels there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub sliding: Sliding,
+    /// Channels of `x`.
+    pub inputs: usize,
+    /// Channels of `y`.
+    pub outputs: usize,
+    pub groups: usize,
+}
+
+impl Geometry {
+    /// Channels of `x` that an output channel sees.
+    pub(crate) fn group_inputs(&self) -> usize {
+        self.inputs / self.groups
+    }
+
+    /// Channels of `y` in a group.
+    pub(crate) fn group_outputs(&self) -> usize {
+        self.outputs / self.groups
+    }
+
+    /// Weights of an output channel: a row of the weight matrix, (tap, input channel).
+    pub(crate) fn patch(&self) -> usize {
+        self.sliding.taps() * self.group_inputs()
+    }
+
+    /// Pixels of `y`.
+    pub(crate) fn pixels(&self) -> usize {
+        self.sliding.batch * self.sliding.positions()
+    }
+
+    /// Whether every output pixel sees its own input pixel alone, so that `x` is the matrix of patches.
+    pub(crate) fn is_product(&self) -> bool {
+        let Window { kernel, stride, padding, .. } = self.sliding.window;
+        (kernel, stride, padding) == (1, 1, 0)
+    }
+
+    fn y_shape(&self) -> Shape {
+        let Sliding { batch, out_height, out_width, .. } = self.sliding;
+        Shape::new(&[batch, out_height, out_width, self.outputs])
+    }
+}
+
+/// y\[b, i, j, o\] = bias\[o\] + sum over taps (u, v) and channels c of weight\[o, u, v, c\] ·
+/// x\[b, i · stride + u · dilation - padding, j · stride + v · dilation - padding, c\], with zeros outside of the image, as PyTorch's `conv2d`.
+///
+/// `x` is \[B, H, W, C\], `weight` \[OUT, KERNEL, KERNEL, C / GROUPS\], `bias` \[OUT\]; `y` is \[B, H', W', OUT\] with
+/// H' = floor((H + 2 padding - dilation (kernel - 1) - 1) / stride) + 1. Output channels of a group see the input channels of that group.
+///
+/// # Errors
+/// If the shapes do not fit, the groups do not divide the channels, or the kernel is larger than the padded image.
+#[allow(clippy::too_many_arguments)] // the const generics of the signature come first
+pub fn forward(
+    cx: &Context,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+    groups: usize,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
+    let geometry = geometry(cx, Window { kernel, stride, padding, dilation }, groups, x, weight, bias)?;
+    convolve(cx, &geometry, x, weight, bias)
+}
+
+/// [`forward`], and what [`backward`] reads.
+///
+/// # Errors
+/// As [`forward`].
+#[allow(clippy::too_many_arguments)] // as above
+pub fn forward_saving(
+    cx: &Context,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+    groups: usize,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<(Tensor, Saved)> {
+    let geometry = geometry(cx, Window { kernel, stride, padding, dilation }, groups, x, weight, bias)?;
+    let y = convolve(cx, &geometry, x, weight, bias)?;
+    Ok((y, Saved { x: x.clone(), weight: weight.clone(), geometry }))
+}
+
+/// With p the patch under each output pixel: `d_weight +=` the sum of `d_y pᵀ`, `d_bias +=` that of `d_y`, and `d_x` gets
+/// `weightᵀ d_y` at the places that the patch was taken from.
+///
+/// # Errors
+/// As [`Adjoint::target`].
+pub fn backward(
+    cx: &Context,
+    saved: Saved,
+    d_y: Tensor,
+    d_x: &mut Adjoint,
+    d_weight: &mut Adjoint,
+    d_bias: &mut Adjoint,
+) -> Result<()> {
+    let Saved { x, weight, geometry } = saved;
+    let shape = *x.shape();
+    if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())? {
+        let mut patches = plain::workspace(cx, &geometry)?;
+        if !cx.planning() {
+            with_real!(cx.dtype(), E => {
+                let (x, d_y, d_weight) = (x.as_slice::<E>(), d_y.as_slice::<E>(), d_weight.as_mut_slice::<E>());
+                plain::weight_gradient(&geometry, x, d_y, d_weight, add, patches.as_mut_slice::<E>());
+            });
+        }
+    }
+    drop(x);
+    if let Some((d_bias, add)) = d_bias.target(cx, [geometry.outputs])? {
+        reduce::sum_rows(cx, &d_y, d_bias, add)?;
+    }
+    if let Some((d_x, add)) = d_x.target(cx, shape)? {
+        let mut patches = plain::workspace(cx, &geometry)?;
+        if !cx.planning() {
+            with_real!(cx.dtype(), E => {
+                let (weight, d_y, d_x) = (weight.as_slice::<E>(), d_y.as_slice::<E>(), d_x.as_mut_slice::<E>());
+                plain::input_gradient(&geometry, weight, d_y, d_x, add, patches.as_mut_slice::<E>());
+            });
+        }
+    }
+    Ok(())
+}
+
+fn convolve(cx: &Context, geometry: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let mut y = cx.empty(geometry.y_shape())?;
+    let mut patches = plain::workspace(cx, geometry)?;
+    if !cx.planning() {
+        with_real!(cx.dtype(), E => {
+            let (x, weight, bias) = (x.as_slice::<E>(), weight.as_slice::<E>(), bias.map(|b| b.as_slice::<E>()));
+            plain::forward(geometry, x, weight, bias, y.as_mut_slice::<E>(), patches.as_mut_slice::<E>());
+        });
+    }
+    Ok(y)
+}
+
+fn geometry(cx: &Context, window: Window, groups: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Geometry> {
+    const AT: &str = "conv2d";
+    check::float(AT, cx, &[("x", x), ("weight", weight)])?;
+    let sliding = window.over(AT, x.shape())?;
+    if groups == 0 {
+        return Err(Error::value(AT, "GROUPS is 0 where at least 1 is expected"));
+    }
+    let (inputs, kernel) = (x.shape().last(), window.kernel);
+    let &[outputs, high, wide, of_group] = &weight.shape()[..] else {
+        let message = format!("`weight` is {} where [OUT, KERNEL, KERNEL, C / GROUPS] is expected", weight.shape());
+        return Err(Error::shape(AT, message));
+    };
+    if (high, wide) != (kernel, kernel) {
+        return Err(Error::shape(AT, format!("`weight` is {} where [OUT, {kernel}, {kernel}, ..] is expected", weight.shape())));
+    }
+    if !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
+        let message = format!("{groups} groups do not divide the {inputs} channels of `x` and the {outputs} of the output");
+        return Err(Error::shape(AT, message));
+    }
+    if of_group != inputs / groups {
+        let message = format!(
+            "`x` is {} but `weight` is {}: its last dimension must be {}, the channels of `x` in each of {groups} groups",
+            x.shape(),
+            weight.shape(),
+            inputs / groups
+        );
+        return Err(Error::shape(AT, message));
+    }
+    if let Some(bias) = bias {
+        check::float(AT, cx, &[("bias", bias)])?;
+        check::shape(AT, ("bias", bias.shape()), [outputs], ("weight", weight.shape()))?;
+    }
+    Ok(Geometry { sliding, inputs, outputs, groups })
+}
