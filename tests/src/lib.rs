@@ -6,6 +6,8 @@ pub mod mlp;
 pub mod pointwise;
 #[path = "../models/recurrent.rs"]
 pub mod recurrent;
+#[path = "../models/residual.rs"]
+pub mod residual;
 #[path = "../models/shared.rs"]
 pub mod shared;
 #[path = "../models/transformer.rs"]

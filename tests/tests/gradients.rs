@@ -577,3 +577,23 @@ fn a_value_that_only_turns_of_a_loop_read_and_one_that_none_reads() {
     verify!(Unread::<3, 1>::new(), x);
     verify!(Unread::<3, 3>::new(), x);
 }
+
+#[test]
+fn residual_blocks_of_convolutions() {
+    let x = tensor([1, 9, 8, 3], 1);
+    verify!(ivon_tests::residual::Residual::<2>::new(), x);
+}
+
+/// Sizes of images that only a call tells.
+#[test]
+fn images_that_are_smaller_than_a_kernel_are_refused() {
+    let cx = context();
+    let layer = ivon_runtime::layers::Conv2d::<3, 2, 5, 1, 1>::new();
+    cx.set_weights(&Flat::zeros(&Layout::of(&layer), DType::F64));
+    let forward = |height: usize| layer.forward(&cx, &cx.zeros([1, height, 8, 3])?);
+    assert_eq!(&forward(3).unwrap().shape()[..], [1, 1, 6, 2]);
+    let message = forward(2).unwrap_err().to_string();
+    for part in ["conv2d", "height of 2", "padded by 1", "kernel of 5"] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}

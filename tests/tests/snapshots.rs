@@ -18,5 +18,6 @@ macro_rules! snapshot {
 snapshot!(mlp);
 snapshot!(pointwise);
 snapshot!(recurrent);
+snapshot!(residual);
 snapshot!(shared);
 snapshot!(transformer);

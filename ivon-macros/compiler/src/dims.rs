@@ -115,14 +115,30 @@ impl Dim {
         }
     }
 
-    /// The quotient rounded down.
+    /// The quotient rounded down. Whole multiples of a number are taken out: floor((2 H + 3) / 2) = H + 1, and floor((H - 1) / 2) + 1 =
+    /// floor((H + 1) / 2).
     pub fn floor_over(&self, other: &Dim) -> Dim {
-        match (self.as_number(), other.as_number()) {
-            (Some(a), Some(b)) if b != 0 => Dim::constant(a.div_euclid(b)),
-            _ if other.as_number() == Some(1) => self.clone(),
-            _ if self.0.len() > 1 => Dim::name(&format!("floor(({self}) / {other})")),
-            _ => Dim::name(&format!("floor({self} / {other})")),
+        match other.as_number() {
+            Some(divisor) if divisor > 0 && self.0.values().all(|c| c.1 == 1) => {
+                let (mut whole, mut rest) = (vec![], vec![]);
+                for (monomial, c) in &self.0 {
+                    whole.push((monomial.clone(), Ratio(c.0.div_euclid(divisor), 1)));
+                    rest.push((monomial.clone(), Ratio(c.0.rem_euclid(divisor), 1)));
+                }
+                let rest = Dim::sum(rest);
+                let whole = Dim::sum(whole);
+                // What is left of a number alone is less than the divisor.
+                if rest.as_number().is_some() { whole } else { whole.plus(&rest.floor_atom(other)) }
+            }
+            _ => self.floor_atom(other),
         }
+    }
+
+    fn floor_atom(&self, other: &Dim) -> Dim {
+        let in_parentheses = |d: &Dim, several: bool| if several { format!("({d})") } else { d.to_string() };
+        // A product to the right of `/` would be read as (a / b) * c.
+        let single = other.as_number().is_some() || other.as_name().is_some();
+        Dim::name(&format!("floor({} / {})", in_parentheses(self, self.0.len() > 1), in_parentheses(other, !single)))
     }
 
     fn atom(operator: &str, left: &Dim, right: &Dim) -> Dim {
@@ -363,6 +379,21 @@ mod tests {
         assert_eq!(solve("3 * H * S", "3 * W", "S"), Some(dim("W / H")));
         assert_eq!(solve("N + 1", "T", "N"), Some(dim("T - 1")));
         assert_eq!(solve("N * N", "T", "N"), None);
+    }
+
+    /// What makes the two paths of a residual block equal.
+    #[test]
+    fn floor_has_a_normal_form() {
+        assert_eq!(dim("floor((H + 2 * 1 - 1 * (3 - 1) - 1) / S)"), dim("floor((H + 2 * 0 - 1 * (1 - 1) - 1) / S)"));
+        assert_eq!(dim("floor((H + 2 - 2) / 1)"), dim("H"));
+        assert_eq!(dim("floor((2 * H + 3) / 2)"), dim("H + 1"));
+        assert_eq!(dim("floor((H - 1) / 2) + 1"), dim("floor((H + 1) / 2)"));
+        assert_ne!(dim("floor(H / 2) + floor(H / 2)"), dim("H"));
+        let stride = |value: &str| [("S".to_string(), dim(value))].into();
+        let formal = dim("floor((floor((H - 1) / S) + 1 - 1) / S)");
+        assert_eq!(formal.substitute(&stride("1")), dim("H - 1"));
+        assert_eq!(formal.substitute(&stride("A + B")), dim("floor(floor((H - 1) / (A + B)) / (A + B))"));
+        assert_eq!(formal.substitute(&stride("2 * A")), dim("floor(floor((H - 1) / (2 * A)) / (2 * A))"));
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn model_struct(item: &ItemImpl, structs: &BTreeMap<String, &ItemStruct>) -> Opt
 }
 
 fn bare(item: &ItemImpl) -> ItemImpl {
-    ItemImpl { attrs: without_ours(&item.attrs), ..item.clone() }
+    crate::surface::without_defaults(ItemImpl { attrs: without_ours(&item.attrs), ..item.clone() })
 }
 
 fn without_ours(attributes: &[syn::Attribute]) -> Vec<syn::Attribute> {

@@ -1,5 +1,6 @@
 //! Layers: annotated models of a few lines, built from ops.
 
+mod conv2d;
 mod dropout;
 mod embedding;
 mod filter_response_norm;
@@ -7,6 +8,7 @@ mod group_norm;
 mod layer_norm;
 mod linear;
 
+pub use conv2d::Conv2d;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use filter_response_norm::FilterResponseNorm;

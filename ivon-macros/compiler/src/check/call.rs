@@ -119,6 +119,11 @@ impl Checker<'_> {
                 bind.insert(generic.name.to_string(), self.number(argument)?);
             }
         }
+        for generic in generics.iter().skip(layer.arguments.len()).filter(|g| !g.flag) {
+            // A default may be made of the dimensions before it.
+            let default = Dim::parse(generic.default.as_ref()?, &mut vec![]).ok()?.substitute(&bind);
+            bind.insert(generic.name.to_string(), default);
+        }
         // Too few dimensions are reported at the field.
         generics.iter().filter(|g| !g.flag).all(|g| bind.contains_key(&g.name.to_string())).then_some(bind)
     }
@@ -266,8 +271,12 @@ impl Checker<'_> {
                         None => out.push(dim.substitute(&bind)),
                     }
                 }
-                if let Some(bad) = out.iter().find(|d| d.is_impossible()) {
-                    self.errors.at(call.place, format!("`{}` would give a dimension of {bad} here: {}", name.text, show(&out)));
+                // A computed dimension of zero: a window that is larger than what it slides over.
+                let computed = shape.iter().any(|d| d.names().any(|n| n.starts_with("floor")));
+                if let Some(bad) = out.iter().find(|d| d.is_impossible() || (computed && d.as_number() == Some(0))) {
+                    let why = if computed { ": the kernel is larger than the padded image" } else { "" };
+                    self.errors
+                        .at(call.place, format!("`{}` would give a dimension of {bad} here, {}{why}", name.text, show(&out)));
                     return None;
                 }
                 Some(out)

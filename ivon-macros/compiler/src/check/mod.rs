@@ -91,7 +91,7 @@ pub fn check_fields(model: &mut Model, callees: &Callees, errors: &Errors) {
             continue;
         };
         let generics = &signatures.generics;
-        let required = generics.iter().filter(|g| !g.flag).count();
+        let required = generics.iter().filter(|g| !g.flag && g.default.is_none()).count();
         let given = layer.arguments.len();
         if given > generics.len() || given < required {
             let names: Vec<String> = generics.iter().map(|g| g.name.to_string()).collect();

@@ -6,9 +6,9 @@ use crate::check::Deferred;
 use crate::names;
 use crate::parse::{self, Field, FieldKind, Generic, LayerType, Model};
 use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use std::collections::BTreeSet;
-use syn::{GenericArgument, ImplItem, ItemImpl, ItemStruct, Path, PathArguments, ReturnType, Type};
+use syn::{Expr, GenericArgument, ImplItem, ItemImpl, ItemStruct, Path, PathArguments, ReturnType, Type};
 
 /// The struct without dimensions.
 pub fn erased_structure(item: &ItemStruct) -> TokenStream {
@@ -109,6 +109,14 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred) -> Token
         }
         _ => None,
     });
+    // A layer of numbers alone is checked wherever the model is compiled, used or not.
+    let concrete = model.fields.iter().filter_map(|f| match &f.kind {
+        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } if !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) => {
+            let (path, arguments) = (&layer.path, layer_arguments(layer));
+            Some(quote_spanned!(layer.place.first()=> const _: () = <#path>::__check(#(#arguments),*);))
+        }
+        _ => None,
+    });
     let defaults = model.generics.iter().filter_map(|g| {
         let default = g.default.as_ref()?;
         let (constant, ty) = (names::ident(&format!("DEFAULT_{}", g.name)), if g.flag { quote!(bool) } else { quote!(usize) });
@@ -145,6 +153,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred) -> Token
                 #(#nested)*
             }
         }
+        #(#concrete)*
         #[allow(dead_code, missing_docs, clippy::new_without_default)]
         impl #generics #face {
             /// A whole model; dimensions that do not fit do not compile.
@@ -190,6 +199,10 @@ fn layer_arguments(layer: &LayerType) -> Vec<TokenStream> {
             quote!(<#path>::#constant)
         }))
         .collect()
+}
+
+fn is_number(argument: &Expr) -> bool {
+    matches!(argument, Expr::Lit(_))
 }
 
 fn build_field(field: &Field) -> TokenStream {

@@ -111,8 +111,15 @@ fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
     if let Some(last) = fields.segments.last_mut() {
         (last.ident, last.arguments) = (fields_macro(&last.ident), PathArguments::None);
     }
+    let item = without_defaults(item);
     let call = look_up(&[fields], &quote!(#runtime::__with_struct, {#runtime} #item));
     quote!(#signature #call)
+}
+
+/// An impl may repeat the defaults of its struct's dimensions, for those who use the model; rustc does not want to see them there.
+pub fn without_defaults(mut item: ItemImpl) -> ItemImpl {
+    item.generics.const_params_mut().for_each(|p| p.default = None);
+    item
 }
 
 /// Signatures alone, as visible as the most visible method.
