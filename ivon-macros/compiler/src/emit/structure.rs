@@ -111,7 +111,9 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred) -> Token
     });
     // A layer of numbers alone is checked wherever the model is compiled, used or not.
     let concrete = model.fields.iter().filter_map(|f| match &f.kind {
-        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } if !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) => {
+        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. }
+            if !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) =>
+        {
             let (path, arguments) = (&layer.path, layer_arguments(layer));
             Some(quote_spanned!(layer.place.first()=> const _: () = <#path>::__check(#(#arguments),*);))
         }

@@ -67,7 +67,7 @@ versions! {
             pool::seen(s, first + j, |pixel, _| {
                 y.iter_mut().zip(&x[pixel * channels..][..channels]).for_each(|(y, x)| *y += *x);
             });
-            y.iter_mut().for_each(|y| *y = *y * share);
+            y.iter_mut().for_each(|y| *y *= share);
         }
     }
 }

@@ -73,6 +73,7 @@ versions! {
             pool::seen(s, first + j, |pixel, tap| {
                 for ((y, t), x) in y.iter_mut().zip(&mut *taps).zip(&x[pixel * channels..][..channels]) {
                     // What is not a number is the largest, as in PyTorch. (It is not equal to itself.)
+                    #[allow(clippy::eq_op)]
                     let larger = *x > *y || *x != *x;
                     *y = if larger { *x } else { *y };
                     *t = if larger { tap as u32 } else { *t };
