@@ -15,6 +15,7 @@ mod dtype;
 mod error;
 mod flat;
 mod generated;
+pub mod graph;
 pub mod layers;
 pub mod matmul;
 pub mod memory;

@@ -1,6 +1,7 @@
 //! Parameters, and how a model that is being built numbers and names them.
 
 use crate::error::Result;
+use crate::graph::Graph;
 use crate::shape::Shape;
 
 /// How a parameter's mean starts.
@@ -194,6 +195,11 @@ pub trait Model {
         let mut all = vec![];
         self.visit_parameters(&mut |p| all.push(p));
         all
+    }
+
+    /// What its methods compute, to be drawn: `model.graph().svg("loss")`.
+    fn graph(&self) -> Graph {
+        Graph::new(Self::NAME, &[])
     }
 }
 

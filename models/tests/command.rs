@@ -207,13 +207,18 @@ fn inspect_says_what_a_bench_measures() {
     assert_eq!(inspect["flops_per_token"], 233_728.0);
 
     a_foreign_model(&path.join("theirs"));
-    let (text, _) = succeeds(path, "inspect theirs");
+    let (text, _) = succeeds(path, "inspect theirs --graph theirs.svg");
+    let graph = std::fs::read_to_string(path.join("theirs.svg")).unwrap();
+    assert!(graph.contains("Gpt2::loss") && graph.contains("Linear&lt;16, 64, true&gt;"), "{graph}");
     assert!(text.contains("blocks.0.mlp.up.weight") && text.contains("[64, 16]") && text.contains("7664 parameters"), "{text}");
     for (arguments, wanted) in [
         ("inspect nothing", "neither a model (gpt2) nor a run"),
         ("inspect gpt2 --seq 9999", "longer than the model's context"),
         ("inspect gpt2 --batch 99999999999", "make it smaller"),
         ("inspect theirs --layers 5", "leave --preset and the dimensions out"),
+        ("inspect theirs --graph nowhere/g.svg", "nowhere/g.svg: cannot be written"),
+        ("inspect theirs --graph g.svg --method train", "no method `train` to draw; it has forward, step, loss"),
+        ("inspect theirs --method loss", "--graph"),
     ] {
         let message = fails(path, arguments);
         assert!(message.contains(wanted), "ivon {arguments}\n{message}");

@@ -28,6 +28,14 @@ pub struct Inspect {
     #[arg(long, value_name = "TOKENS", value_parser = values::count)]
     seq: Option<usize>,
 
+    /// Draw the model's graph into this SVG file
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
+
+    /// The method that `--graph` draws: loss, forward, ...
+    #[arg(long, value_name = "NAME", default_value = "loss", requires = "graph")]
+    method: String,
+
     /// Print everything as one line of JSON
     #[arg(long)]
     json: bool,
@@ -77,6 +85,10 @@ impl Inspect {
             return Err(Error::config(format!("--seq {seq} is longer than the model's context of {}", dimensions.context)));
         }
         let model = Gpt2::of(&dimensions)?;
+        if let Some(file) = &self.graph {
+            let svg = model.graph().svg(&self.method)?;
+            std::fs::write(file, svg).map_err(|e| Error::file(file, format!("cannot be written: {e}")))?;
+        }
         let layout = Layout::of(&model);
         let plan = plan(&model, &layout, self.batch, seq)?;
         let posterior = stored.as_ref().map(|s| &s.posterior);

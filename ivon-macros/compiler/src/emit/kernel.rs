@@ -36,7 +36,7 @@ fn value_names(method: &Method, kernel: &Kernel) -> Vec<String> {
 }
 
 /// The expression as a person would write it.
-fn text(method: &Method, kernel: &Kernel) -> String {
+pub(super) fn text(method: &Method, kernel: &Kernel) -> String {
     let numbers: Vec<String> = kernel.numbers.iter().map(crate::parse::expr_text).collect();
     kernel.graph.text(kernel.root, &value_names(method, kernel), &numbers)
 }

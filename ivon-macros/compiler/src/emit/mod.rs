@@ -6,6 +6,7 @@
 mod backward;
 mod forward;
 mod function;
+mod graph;
 mod kernel;
 mod structure;
 pub mod text;
@@ -44,7 +45,7 @@ pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred
     let functions: Vec<_> = methods.iter().map(function::emit).collect();
     let (items, bodies): (Vec<_>, Vec<_>) = functions.into_iter().unzip();
     let kernels = methods.iter().flat_map(|m| m.kernels.borrow().values().cloned().collect::<Vec<_>>()).collect::<Vec<_>>();
-    let structure = structure::emit(model, item, deferred);
+    let structure = structure::emit(model, item, deferred, &graph::emit(model, methods));
     let name = &model.name;
     let assertions = &deferred.assertions;
     quote! {

@@ -76,8 +76,8 @@ fn erased(ty: &Type) -> TokenStream {
     }
 }
 
-/// `build`, `build_in`, the const-generic face, the divisibility checks and `Model`.
-pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred) -> TokenStream {
+/// `build`, `build_in`, the const-generic face, the divisibility checks and `Model`, with its `graph`.
+pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &TokenStream) -> TokenStream {
     let name = &model.name;
     let arguments: Vec<_> = model.generics.iter().map(argument).collect();
     let names: Vec<_> = model.generics.iter().map(|g| &g.name).collect();
@@ -173,6 +173,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred) -> Token
             fn visit_parameters<'a>(&'a self, visit: &mut dyn FnMut(&'a ivon::Parameter)) {
                 #(#visits)*
             }
+            #graph
         }
     }
 }

@@ -1,0 +1,138 @@
+//! What a model's methods compute, as a constant that `ivon_runtime::graph` draws: a line for each call, fused kernel and parameter,
+//! under the person's names and with the shapes of their signatures.
+
+use super::{Method, kernel};
+use crate::dims::{self, Dim, Shape};
+use crate::ir::*;
+use crate::parse::{FieldKind, Model, expr_text, last};
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+use std::collections::BTreeSet;
+
+/// `fn graph(&self)` of `impl Model`.
+pub(super) fn emit(model: &Model, methods: &[Method]) -> TokenStream {
+    let name = model.name.to_string();
+    let constant = methods.iter().map(method);
+    let sizes = model.generics.iter().enumerate().map(|(i, g)| {
+        let (name, i) = (g.name.to_string(), Literal::usize_unsuffixed(i));
+        match g.flag {
+            true => quote!(.flag(#name, self.__dims[#i] != 0)),
+            false => quote!(.size(#name, self.__dims[#i])),
+        }
+    });
+    let parts = model.fields.iter().filter_map(|f| {
+        let (field, name) = (&f.name, f.name.to_string());
+        match &f.kind {
+            FieldKind::Layer(_) => Some(quote!(.part(#name, &self.#field))),
+            FieldKind::Array { .. } => Some(quote!(.parts(#name, &self.#field))),
+            _ => None,
+        }
+    });
+    quote! {
+        fn graph(&self) -> ivon::graph::Graph {
+            use ivon::graph::{Method, Step};
+            const METHODS: &[Method] = &[#(#constant),*];
+            ivon::graph::Graph::new(#name, METHODS) #(#sizes)* #(#parts)*
+        }
+    }
+}
+
+fn method(method: &Method) -> TokenStream {
+    let name = method.function.name.to_string();
+    let inputs = method.program.inputs.iter().flatten().map(|v| made(method, *v));
+    let mut drawn = BTreeSet::new();
+    let mut steps = block(method, &method.program.body, &mut drawn);
+    steps.extend(parameters(method, &method.program.outputs, &mut drawn));
+    let outputs = method.program.outputs.iter().map(|v| &method.value(*v).name);
+    quote!(Method { name: #name, inputs: &[#(#inputs),*], steps: &[#(#steps),*], outputs: &[#(#outputs),*] })
+}
+
+/// `drawn`: the parameters that stand already.
+fn block(method: &Method, body: &[Instruction], drawn: &mut BTreeSet<ValueId>) -> Vec<TokenStream> {
+    let mut steps = vec![];
+    for instruction in body {
+        if !matches!(instruction.op, Op::Loop(_)) {
+            steps.extend(parameters(method, &instruction.reads(), drawn));
+        }
+        steps.push(step(method, instruction, drawn));
+    }
+    steps
+}
+
+/// The parameters among these values that do not stand yet.
+fn parameters(method: &Method, values: &[ValueId], drawn: &mut BTreeSet<ValueId>) -> Vec<TokenStream> {
+    let is_new = |v: &&ValueId| matches!(method.value(**v).role, Role::Parameter { .. }) && drawn.insert(**v);
+    let new: Vec<ValueId> = values.iter().filter(is_new).copied().collect();
+    let one = |v: ValueId| {
+        let (name, shape) = (&method.value(v).name, shape_text(method, v));
+        quote!(Step::Parameter(#name, #shape))
+    };
+    new.into_iter().map(one).collect()
+}
+
+fn step(method: &Method, instruction: &Instruction, drawn: &mut BTreeSet<ValueId>) -> TokenStream {
+    let name = |v: ValueId| &method.value(v).name;
+    let reads = instruction.arguments.iter().filter_map(Argument::value).map(name);
+    let makes = instruction.results.iter().map(|v| made(method, *v));
+    let (reads, makes) = (quote!(&[#(#reads),*]), quote!(&[#(#makes),*]));
+    match &instruction.op {
+        Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, method: called } => {
+            let (field, called) = (method.model.fields[*field].name.to_string(), called.to_string());
+            quote!(Step::Layer(#field, #called, #reads, #makes))
+        }
+        Op::Layer { target: Target::Own, method: called } => {
+            let called = called.to_string();
+            quote!(Step::Own(#called, #reads, #makes))
+        }
+        Op::Kernel(k) => {
+            let (text, reads) = (kernel::text(method, k), k.inputs.iter().map(|v| name(*v)));
+            quote!(Step::Kernel(#text, &[#(#reads),*], #makes))
+        }
+        Op::Loop(l) => {
+            let field = method.model.fields[l.field].name.to_string();
+            let carried = l.carried.iter().map(|c| {
+                let (turn, start, next) = (name(c.turn), name(c.start), name(c.next));
+                quote!((#turn, #start, #next))
+            });
+            // A parameter that only the turns read stands inside.
+            let mut inside = drawn.clone();
+            let steps = block(method, &l.body, &mut inside);
+            quote!(Step::Loop(#field, &[#(#carried),*], &[#(#steps),*]))
+        }
+        op => {
+            let label = label(op);
+            quote!(Step::Op(#label, #reads, #makes))
+        }
+    }
+}
+
+/// `causal_attention<HEADS>`, `slice(0, 0..T)`
+fn label(op: &Op) -> String {
+    let list = |dims: &[syn::Expr]| dims.iter().map(expr_text).collect::<Vec<_>>().join(", ");
+    match op {
+        Op::Call { path, dims } if dims.is_empty() => last(path).to_string(),
+        Op::Call { path, dims } => format!("{}<{}>", last(path), list(dims)),
+        Op::Transpose(a, b) => format!("transpose({}, {})", expr_text(a), expr_text(b)),
+        Op::Slice(axis, start, end) => format!("slice({}, {}..{})", expr_text(axis), expr_text(start), expr_text(end)),
+        Op::Concat(axis) => format!("concat({})", expr_text(axis)),
+        Op::Reduce { mean, axis } => {
+            let name = if *mean { "mean" } else { "sum" };
+            axis.as_ref().map_or(name.to_string(), |axis| format!("{name}({})", expr_text(axis)))
+        }
+        _ => "reshape".into(),
+    }
+}
+
+/// `("up", "[B, T, 4 * WIDTH]")`
+fn made(method: &Method, v: ValueId) -> TokenStream {
+    let (name, shape) = (&method.value(v).name, shape_text(method, v));
+    quote!((#name, #shape))
+}
+
+/// With `..` for any number of leading dimensions.
+fn shape_text(method: &Method, v: ValueId) -> String {
+    let pack = |d: &Dim| d.as_name().is_some_and(|n| method.function.variables.iter().any(|v| v.pack && v.name == n));
+    let shape: Shape = method.value(v).shape.clone().unwrap_or_default();
+    let shape: Shape = shape.into_iter().map(|d| if pack(&d) { Dim::name("..") } else { d }).collect();
+    dims::show(&shape)
+}

@@ -1,0 +1,348 @@
+//! Where boxes and edges go: layers from top to bottom, as Sugiyama, Tagawa and Toda (1981). Every level is laid out by itself, and what is
+//! inside of a box comes first, because it gives the box its size.
+//!
+//! 1. A node's layer is the longest path to it.
+//! 2. An edge over several layers passes through a place in each between; edges from one output share them.
+//! 3. Neighbours in a layer change places until few edges cross (barycentres, sweeping down and up).
+//! 4. Places are those with the least sum of squares of edges' slants that keep the order and the distances: layer by layer, exactly.
+
+use super::scene::{Edge, End, Kind, Node, Scene};
+
+/// Distances, in user units of SVG.
+const BETWEEN_LAYERS: f64 = 26.0;
+const BETWEEN_NODES: f64 = 26.0;
+const BETWEEN_EDGES: f64 = 14.0;
+/// Between what a box holds and its border.
+const PADDING: f64 = 16.0;
+/// The part of a box that has its name and type.
+pub(super) const HEADER: f64 = 42.0;
+/// Width of a letter of the two sizes of type.
+pub(super) const LETTER: f64 = 7.25;
+pub(super) const SMALL_LETTER: f64 = 6.65;
+/// How far the cards behind a repeated box look out.
+pub(super) const STACK: f64 = 4.0;
+
+/// How much it matters that long edges are straight, and that they begin and end above each other; for short ones it is 1.
+const ALONG: f64 = 4.0;
+const ASIDE: f64 = 0.004;
+
+/// One level with everything in its place.
+pub(super) struct Layout {
+    pub width: f64,
+    pub height: f64,
+    /// One for each node of the scene.
+    pub places: Vec<Place>,
+    pub routes: Vec<Route>,
+}
+
+/// A node's place, and what is inside of it.
+pub(super) struct Place {
+    pub x: f64,
+    pub y: f64,
+    pub width: f64,
+    pub height: f64,
+    pub inside: Option<Layout>,
+}
+
+/// The way of an edge: straight down to the end of each layer, curved from one to the next.
+pub(super) struct Route {
+    /// (x, upper y, lower y) of each vertical part.
+    pub verticals: Vec<(f64, f64, f64)>,
+    /// Whether it ends in an arrow: at boxes, not at their inner borders.
+    pub arrow: bool,
+}
+
+/// A node, or a place that edges pass through, within a layer.
+#[derive(Clone, Copy)]
+struct Item {
+    /// `None` for a place of edges.
+    node: Option<usize>,
+    layer: usize,
+    x: f64,
+    width: f64,
+    height: f64,
+}
+
+/// A link between items of neighbouring layers: items, and how far from their middles it starts and ends.
+#[derive(Clone, Copy)]
+struct Link {
+    upper: (usize, f64),
+    lower: (usize, f64),
+    weight: f64,
+}
+
+/// Lays out a level; `whole` is the outermost.
+pub(super) fn of(scene: &Scene, whole: bool) -> Layout {
+    let mut places: Vec<Place> = scene.nodes.iter().map(|n| measure(n, whole)).collect();
+    let layers = layers(scene, whole);
+    let mut net = Net::new(scene, &places, &layers);
+    net.order();
+    net.spread();
+    let (width, height) = net.settle(whole);
+    for item in &net.items {
+        if let Some(node) = item.node {
+            places[node].x = item.x - item.width / 2.0;
+            places[node].y = net.tops[item.layer] + (net.heights[item.layer] - item.height) / 2.0;
+        }
+    }
+    let routes = (0..scene.edges.len()).map(|e| net.route(scene, &places, e, whole)).collect();
+    Layout { width, height, places, routes }
+}
+
+/// The size of a node.
+fn measure(node: &Node, whole: bool) -> Place {
+    let is_port = matches!(node.kind, Kind::Input | Kind::Output);
+    let text = node.name.chars().count() + if node.ty.is_empty() { 0 } else { node.ty.chars().count() + 1 };
+    let place = |width: f64, height: f64, inside| Place { x: 0.0, y: 0.0, width, height, inside };
+    if is_port && !whole {
+        return place(0.0, 0.0, None);
+    }
+    let repeated = node.repeated.map_or(0.0, |n| LETTER * (4.0 + n.to_string().len() as f64));
+    if let Some(scene) = &node.inside {
+        let inside = of(scene, false);
+        let (name, ty) = (node.name.chars().count() as f64, node.ty.chars().count() as f64);
+        let title = (LETTER * name + repeated).max(SMALL_LETTER * ty) + 24.0;
+        return place(inside.width.max(title), inside.height + HEADER, Some(inside));
+    }
+    let width = (LETTER * text as f64 + repeated).max(SMALL_LETTER * node.shape.chars().count() as f64) + 24.0;
+    place(width, if node.shape.is_empty() { 28.0 } else { 42.0 }, None)
+}
+
+/// The layer of each node: inputs first, outputs last. What nothing leads to stands just above its first reader, except for the inputs
+/// of a box, which stand on its border.
+fn layers(scene: &Scene, whole: bool) -> Vec<usize> {
+    let mut layers = vec![0; scene.nodes.len()];
+    for _ in 0..scene.nodes.len() {
+        for Edge { from, to } in &scene.edges {
+            layers[to.node] = layers[to.node].max(layers[from.node] + 1);
+        }
+    }
+    for (i, node) in scene.nodes.iter().enumerate() {
+        let source = node.kind == Kind::Parameter || node.kind == Kind::Input && whole;
+        let readers = scene.edges.iter().filter(|e| e.from.node == i).map(|e| layers[e.to.node]);
+        if let (true, Some(first)) = (source, readers.min()) {
+            layers[i] = first - 1;
+        }
+    }
+    let is_output = |i: &usize| scene.nodes[*i].kind == Kind::Output;
+    let last = (0..layers.len()).filter(|i| !is_output(i)).map(|i| layers[i] + 1).max().unwrap_or(1);
+    (0..layers.len()).filter(is_output).for_each(|i| layers[i] = last);
+    layers
+}
+
+/// How far from the middle of a node an edge starts or ends: at the place of the inner input or output.
+fn offset(scene: &Scene, places: &[Place], end: End, output: bool) -> f64 {
+    let place = &places[end.node];
+    let (Some(inside), Some(inner)) = (&scene.nodes[end.node].inside, &place.inside) else { return 0.0 };
+    let kind = if output { Kind::Output } else { Kind::Input };
+    let port = (0..inside.nodes.len()).filter(|i| inside.nodes[*i].kind == kind).nth(end.slot);
+    port.map_or(0.0, |port| inner.places[port].x - inner.width / 2.0)
+}
+
+/// Items in layers, and the links between them.
+struct Net {
+    items: Vec<Item>,
+    links: Vec<Link>,
+    /// Items of each layer, from left to right.
+    rows: Vec<Vec<usize>>,
+    /// For each edge, the items it passes, ends included.
+    paths: Vec<Vec<usize>>,
+    tops: Vec<f64>,
+    heights: Vec<f64>,
+}
+
+impl Net {
+    fn new(scene: &Scene, places: &[Place], layers: &[usize]) -> Net {
+        let mut items: Vec<Item> = (0..places.len())
+            .map(|i| Item { node: Some(i), layer: layers[i], x: 0.0, width: places[i].width, height: places[i].height })
+            .collect();
+        let (mut links, mut paths) = (vec![], vec![]);
+        let mut passes: Vec<(End, Vec<usize>)> = vec![];
+        for edge in &scene.edges {
+            let start = layers[edge.from.node] + 1;
+            let known = match passes.iter().position(|(end, _)| *end == edge.from) {
+                Some(known) => known,
+                None => {
+                    passes.push((edge.from, vec![]));
+                    passes.len() - 1
+                }
+            };
+            let pass = &mut passes[known].1;
+            let mut path = vec![edge.from.node];
+            let output = offset(scene, places, edge.from, true);
+            for layer in start..layers[edge.to.node] {
+                if pass.len() <= layer - start {
+                    let before = pass.last().map_or((edge.from.node, output), |i| (*i, 0.0));
+                    items.push(Item { node: None, layer, x: 0.0, width: 0.0, height: 0.0 });
+                    pass.push(items.len() - 1);
+                    let weight = if layer == start { ASIDE } else { ALONG };
+                    links.push(Link { upper: before, lower: (items.len() - 1, 0.0), weight });
+                }
+                path.push(pass[layer - start]);
+            }
+            let input = offset(scene, places, edge.to, false);
+            let (last, direct) = (path[path.len() - 1], path.len() == 1);
+            let weight = if direct { 1.0 } else { ASIDE };
+            links.push(Link { upper: (last, if direct { output } else { 0.0 }), lower: (edge.to.node, input), weight });
+            path.push(edge.to.node);
+            paths.push(path);
+        }
+        let depth = items.iter().map(|i| i.layer + 1).max().unwrap_or(0);
+        let rows = (0..depth).map(|l| (0..items.len()).filter(|i| items[*i].layer == l).collect()).collect();
+        Net { items, links, rows, paths, tops: vec![], heights: vec![] }
+    }
+
+    /// Orders each layer by the barycentres of its neighbours, and keeps the best order seen.
+    fn order(&mut self) {
+        let mut best = (self.crossings(), self.rows.clone());
+        for sweep in 0..12 {
+            let down = sweep % 2 == 0;
+            let layers: Vec<usize> = if down { (0..self.rows.len()).collect() } else { (0..self.rows.len()).rev().collect() };
+            for layer in layers {
+                let at = self.positions();
+                let barycentre = |item: &usize| {
+                    let near = self.links.iter().filter_map(|l| match down {
+                        true => (l.lower.0 == *item).then_some(at[l.upper.0]),
+                        false => (l.upper.0 == *item).then_some(at[l.lower.0]),
+                    });
+                    let (sum, n) = near.fold((0.0, 0.0), |(s, n), x| (s + x, n + 1.0));
+                    if n > 0.0 { sum / n } else { at[*item] }
+                };
+                let mut row: Vec<(f64, usize)> = self.rows[layer].iter().map(|i| (barycentre(i), *i)).collect();
+                row.sort_by(|a, b| a.0.total_cmp(&b.0));
+                self.rows[layer] = row.into_iter().map(|(_, i)| i).collect();
+            }
+            let crossings = self.crossings();
+            if crossings < best.0 {
+                best = (crossings, self.rows.clone());
+            }
+        }
+        self.rows = best.1;
+    }
+
+    /// Each item's place in its layer, from 0 to 1.
+    fn positions(&self) -> Vec<f64> {
+        let mut at = vec![0.0; self.items.len()];
+        for row in &self.rows {
+            row.iter().enumerate().for_each(|(i, item)| at[*item] = (i as f64 + 0.5) / row.len() as f64);
+        }
+        at
+    }
+
+    fn crossings(&self) -> usize {
+        let at = self.positions();
+        // What starts or ends at one item is told apart by where on it.
+        let key = |(item, offset): (usize, f64)| at[item] + 1e-6 * offset;
+        let cross = |a: &Link, b: &Link| {
+            self.items[a.upper.0].layer == self.items[b.upper.0].layer
+                && (key(a.upper) - key(b.upper)) * (key(a.lower) - key(b.lower)) < 0.0
+        };
+        let pairs = self.links.iter().enumerate();
+        pairs.map(|(i, a)| self.links[i + 1..].iter().filter(|b| cross(a, b)).count()).sum()
+    }
+
+    /// Gives every item its place from left to right.
+    fn spread(&mut self) {
+        for layer in 0..self.rows.len() {
+            self.place_row(layer, &|_| None);
+        }
+        for _ in 0..60 {
+            for layer in 0..self.rows.len() {
+                let wish = |item: usize| {
+                    let (mut sum, mut weights) = (0.0, 0.0);
+                    for l in &self.links {
+                        let other = if l.lower.0 == item {
+                            self.items[l.upper.0].x + l.upper.1 - l.lower.1
+                        } else if l.upper.0 == item {
+                            self.items[l.lower.0].x + l.lower.1 - l.upper.1
+                        } else {
+                            continue;
+                        };
+                        sum += l.weight * other;
+                        weights += l.weight;
+                    }
+                    (weights > 0.0).then(|| (sum / weights, weights))
+                };
+                let wishes: Vec<_> = (0..self.items.len()).map(wish).collect();
+                self.place_row(layer, &|i| wishes[i]);
+            }
+        }
+    }
+
+    /// Minimises Σ w (x - wish)² over a layer, keeping its order and distances: a monotone regression, by pooling neighbours.
+    fn place_row(&mut self, layer: usize, wish: &dyn Fn(usize) -> Option<(f64, f64)>) {
+        let row = self.rows[layer].clone();
+        // Where each would stand if all were pushed together.
+        let mut pushed = vec![0.0; row.len()];
+        for i in 1..row.len() {
+            let (a, b) = (&self.items[row[i - 1]], &self.items[row[i]]);
+            let gap = if a.node.is_none() && b.node.is_none() { BETWEEN_EDGES } else { BETWEEN_NODES };
+            pushed[i] = pushed[i - 1] + (a.width + b.width) / 2.0 + gap;
+        }
+        // Pools of neighbours that touch: weighted sum of wishes, weight, members.
+        let mut pools: Vec<(f64, f64, usize)> = vec![];
+        for (i, item) in row.iter().enumerate() {
+            let (x, weight) = wish(*item).unwrap_or((self.items[*item].x, 1e-6));
+            pools.push((weight * (x - pushed[i]), weight, 1));
+            while let [.., a, b] = pools.as_slice()
+                && a.0 / a.1 >= b.0 / b.1
+            {
+                let joined = (a.0 + b.0, a.1 + b.1, a.2 + b.2);
+                pools.truncate(pools.len() - 2);
+                pools.push(joined);
+            }
+        }
+        let means = pools.iter().flat_map(|(sum, weight, members)| std::iter::repeat_n(sum / weight, *members));
+        for ((item, mean), pushed) in row.iter().zip(means).zip(pushed) {
+            self.items[*item].x = mean + pushed;
+        }
+    }
+
+    /// Moves everything to the right of and below zero; width and height of all.
+    fn settle(&mut self, whole: bool) -> (f64, f64) {
+        let left = self.items.iter().map(|i| i.x - i.width / 2.0).fold(f64::INFINITY, f64::min);
+        let right = self.items.iter().map(|i| i.x + i.width / 2.0).fold(f64::NEG_INFINITY, f64::max);
+        let (left, right) = if left <= right { (left, right) } else { (0.0, 0.0) };
+        self.items.iter_mut().for_each(|i| i.x += PADDING - left);
+        let mut y = if whole { PADDING } else { 0.0 };
+        for row in &self.rows {
+            let height = row.iter().map(|i| self.items[*i].height).fold(0.0, f64::max);
+            self.tops.push(y);
+            self.heights.push(height);
+            y += height + BETWEEN_LAYERS;
+        }
+        (right - left + 2.0 * PADDING, y - BETWEEN_LAYERS + if whole { PADDING } else { 0.0 })
+    }
+
+    fn route(&self, scene: &Scene, places: &[Place], edge: usize, whole: bool) -> Route {
+        let (path, Edge { from, to }) = (&self.paths[edge], scene.edges[edge]);
+        let vertical = |item: &usize| {
+            let Item { layer, x, .. } = self.items[*item];
+            (x, self.tops[layer], self.tops[layer] + self.heights[layer])
+        };
+        let mut verticals: Vec<_> = path.iter().map(vertical).collect();
+        let last = verticals.len() - 1;
+        let (start, end) = (&places[from.node], &places[to.node]);
+        verticals[0].0 += offset(scene, places, from, true);
+        verticals[0].1 = start.y + start.height;
+        verticals[last].0 += match &end.inside {
+            Some(_) => offset(scene, places, to, false),
+            None => self.entry(scene, edge),
+        };
+        verticals[last].2 = end.y;
+        Route { verticals, arrow: whole || scene.nodes[to.node].kind != Kind::Output }
+    }
+
+    /// Where on the top of a node one of several edges arrives: what comes from above in the middle, the others beside it.
+    fn entry(&self, scene: &Scene, edge: usize) -> f64 {
+        let to = scene.edges[edge].to.node;
+        let came = |e: usize| self.items[self.paths[e][self.paths[e].len() - 2]].x - self.items[to].x;
+        let mut all: Vec<(f64, usize)> =
+            (0..scene.edges.len()).filter(|e| scene.edges[*e].to.node == to).map(|e| (came(e), e)).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let straight = all.iter().position(|(x, _)| x.abs() < 3.0).map_or((all.len() as f64 - 1.0) / 2.0, |i| i as f64);
+        let at = all.iter().position(|(_, e)| *e == edge).map_or(straight, |i| i as f64);
+        let step = (self.items[to].width / (2.0 * all.len() as f64)).min(14.0);
+        (at - straight) * step
+    }
+}
