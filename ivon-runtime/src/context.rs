@@ -3,7 +3,7 @@
 use crate::adjoint::Adjoint;
 use crate::cache::Cache;
 use crate::device::Device;
-use crate::device::cuda::{Cuda, Fill};
+use crate::device::cuda::{Arg, Cuda, Fill, Replays, Trail};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
@@ -12,7 +12,7 @@ use crate::parameter::Parameter;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::threads;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 /// The randomness of one forward pass, for dropout: which seed, which step, which pass of the step.
@@ -50,6 +50,12 @@ pub struct Context {
     plans: RefCell<Vec<Planned>>,
     memory: RefCell<Memory>,
     cache: RefCell<Option<Cache>>,
+    replays: Replays,
+    /// What a dry run has launched so far, while somebody wants to know.
+    trail: Cell<Option<Trail>>,
+    /// Step and pass on the card, where graphs read them; whether they are what they should be.
+    counters: OnceCell<Rc<Block>>,
+    counted: Cell<bool>,
 }
 
 /// What a plan was made for. There are few, so they are looked for one by one.
@@ -103,6 +109,10 @@ impl Context {
             plans: RefCell::default(),
             memory: RefCell::new(Memory::Pooled),
             cache: RefCell::new(None),
+            replays: Replays::default(),
+            trail: Cell::new(None),
+            counters: OnceCell::new(),
+            counted: Cell::new(false),
         })
     }
 
@@ -206,6 +216,7 @@ impl Context {
     pub fn set_pass(&self, pass: Pass) {
         self.pass.set(pass);
         self.streams.set(0);
+        self.counted.set(false);
     }
 
     /// Randomness for one op call; the next call gets another one. An op that needs it again in its backward pass keeps the
@@ -216,6 +227,51 @@ impl Context {
         // Another key than that of the posterior's noise, which is the seed itself.
         let key = [seed as u32 ^ 0xD00D_5EED, (seed >> 32) as u32 ^ call.wrapping_mul(0x9E37_79B9)];
         Stream { key, counter: [step, pass] }
+    }
+
+    /// For a kernel on the card: where the upper half of the Philox counters lies, two `uint32_t`, which change from step to step. The key is an
+    /// argument like any other.
+    ///
+    /// # Errors
+    /// If the card is lost.
+    pub(crate) fn counters(&self) -> Result<Arg<'static>> {
+        if self.planning() {
+            return Ok(Arg::U64(0));
+        }
+        self.upload_counters()?;
+        let counters = self.counters.get().and_then(|block| block.on_card());
+        Ok(Arg::U64(counters.map_or(0, |(_, address)| address)))
+    }
+
+    /// Brings step and pass to the card, if they are not there.
+    pub(crate) fn upload_counters(&self) -> Result<()> {
+        let Some(cuda) = &self.cuda else { return Ok(()) };
+        if self.counted.get() {
+            return Ok(());
+        }
+        let block = match self.counters.get() {
+            Some(block) => block,
+            None => {
+                let fresh = Rc::new(Block::zeroed(Some(cuda), 8, 0)?);
+                self.counters.get_or_init(|| fresh)
+            }
+        };
+        let Pass { step, pass, .. } = self.pass.get();
+        let bytes = [step.to_le_bytes(), pass.to_le_bytes()].concat();
+        let address = block.on_card().map_or(0, |(_, address)| address);
+        // SAFETY: the block has eight bytes, which kernels read in the order of the stream.
+        unsafe { cuda.upload(&bytes, address)? };
+        self.counted.set(true);
+        Ok(())
+    }
+
+    /// Has so many more streams been asked for; how many there were before.
+    pub(crate) fn skip_streams(&self, count: u32) -> u32 {
+        self.streams.replace(self.streams.get() + count)
+    }
+
+    pub(crate) fn set_streams(&self, count: u32) {
+        self.streams.set(count);
     }
 
     // ---- positions seen before ----------------------------------------------------------------------------------
@@ -325,6 +381,60 @@ impl Context {
         result
     }
 
+    /// The value of `forward` and its gradient: `backward` is given what the forward pass saved and [`Context::loss_scale`], the gradient of the
+    /// loss, and adds to the gradients of the parameters. Both run in planned memory, as in [`Context::planned`]; on a card as graphs, after the
+    /// first few steps of a shape.
+    ///
+    /// # Errors
+    /// Those of `forward` and `backward`, and of [`Context::planned`].
+    pub fn differentiated<S>(
+        &self,
+        name: &'static str,
+        inputs: &[&Tensor],
+        forward: impl Fn(&Context) -> Result<(Tensor, S)>,
+        backward: impl Fn(&Context, S, Tensor) -> Result<()>,
+    ) -> Result<f64> {
+        let outermost = matches!(&*self.memory.borrow(), Memory::Pooled);
+        if let Some(cuda) = self.cuda.as_ref().filter(|_| outermost) {
+            return self.replays.differentiated(self, cuda, (name, inputs), forward, backward);
+        }
+        self.planned(name, inputs, |cx| {
+            let (value, saved) = forward(cx)?;
+            let d_value = cx.filled([], cx.loss_scale())?;
+            backward(cx, saved, d_value)?;
+            value.item()
+        })
+    }
+
+    /// What a dry run of `step` launches, as a number; and for how many streams it asks.
+    pub(crate) fn trail(&self, step: impl FnOnce(&Context) -> Result<()>) -> Result<(Trail, u32)> {
+        let streams = self.streams.get();
+        let arena = self.arena.address();
+        self.trail
+            .set(Some([arena, self.loss_scale().to_bits(), self.training() as u64].into_iter().fold(Trail::new(0), Trail::and)));
+        let result = self.with_memory(Memory::Recording(Rc::new(Recorder::default())), || step(self));
+        let trail = self.trail.take().unwrap_or(Trail::new(0));
+        let asked = self.streams.replace(streams) - streams;
+        result.map(|()| (trail, asked))
+    }
+
+    /// A dry run has come to a launch: adds it to the trail, if there is one.
+    pub(crate) fn launched(&self, leave: impl FnOnce(Trail) -> Trail) {
+        if let Some(trail) = self.trail.get() {
+            self.trail.set(Some(leave(trail)));
+        }
+    }
+
+    /// How many different steps were captured as graphs so far.
+    pub fn graphs(&self) -> usize {
+        self.replays.captured()
+    }
+
+    /// Runs steps on a card kernel by kernel from now on (`false`), or as graphs again.
+    pub fn set_graphs(&self, on: bool) {
+        self.replays.set_off(!on);
+    }
+
     /// What `step` would need, from a dry run: shapes only, no arithmetic, no memory.
     ///
     /// # Errors
@@ -357,7 +467,7 @@ impl Context {
     pub fn filled(&self, shape: impl Into<Shape>, value: f64) -> Result<Tensor> {
         let mut filled = self.empty(shape)?;
         match &self.cuda {
-            _ if self.planning() => {}
+            _ if self.planning() => self.launched(|trail| trail.and(value.to_bits()).and(filled.place())),
             Some(cuda) => {
                 let bits = (value as f32).to_bits();
                 let fill = match self.dtype {

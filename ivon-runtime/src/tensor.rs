@@ -85,19 +85,37 @@ impl Tensor {
         Ok(Tensor::on(Rc::new(block), self.shape, self.dtype))
     }
 
+    /// Its bytes, if they lie in the processor's memory.
+    pub(crate) fn host_bytes(&self) -> Option<&[u8]> {
+        if self.block.is_ghost() || self.block.on_card().is_some() {
+            return None;
+        }
+        // SAFETY: the block has so many initialised bytes, which are not written while this handle lives, as for `as_slice`.
+        Some(unsafe { std::slice::from_raw_parts(self.block.pointer(), self.block.bytes()) })
+    }
+
+    /// Sets or forgets the copy on the card.
+    pub(crate) fn set_mirror(&self, mirror: Option<Rc<Block>>) {
+        self.block.set_mirror(mirror);
+    }
+
+    /// See [`Block::place`].
+    pub(crate) fn place(&self) -> u64 {
+        self.block.place()
+    }
+
     /// The address on the card of the context, for a kernel that reads it. What lies in the processor's memory is copied there, once.
     pub(crate) fn address(&self, cx: &Context) -> Result<u64> {
         if let Some((_, address)) = self.block.on_card() {
             return Ok(address);
         }
         let Some(cuda) = cx.cuda() else { panic!("a context on {} has no addresses on a card", cx.device()) };
-        let bytes = self.block.bytes();
         let mirror = self.block.mirrored(|| {
-            let mirror = Block::zeroed(Some(cuda), bytes, 0)?;
+            let bytes = self.host_bytes().unwrap_or_default();
+            let mirror = Block::zeroed(Some(cuda), bytes.len(), 0)?;
             let address = mirror.on_card().map_or(0, |(_, address)| address);
-            // SAFETY: the block holds so many bytes that are not written while this handle lives; the mirror is as large, and nobody
-            // else knows of it.
-            unsafe { cuda.upload(std::slice::from_raw_parts(self.block.pointer(), bytes), address)? };
+            // SAFETY: the mirror is as large, and nobody else knows of it.
+            unsafe { cuda.upload(bytes, address)? };
             Ok(Rc::new(mirror))
         })?;
         Ok(mirror.on_card().map_or(0, |(_, address)| address))

@@ -72,6 +72,11 @@ impl Arena {
         self.memory.borrow().as_ref().map_or(0, |m| m.bytes())
     }
 
+    /// Where it lies on a card, if there is one yet.
+    pub fn address(&self) -> u64 {
+        self.memory.borrow().as_ref().map_or(0, |memory| memory.place())
+    }
+
     /// Takes a plan in; the arena grows if the plan needs more.
     ///
     /// # Errors

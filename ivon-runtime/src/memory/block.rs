@@ -133,6 +133,16 @@ impl Block {
         }
     }
 
+    /// A number for where it lies, the same in every dry run of a step that does the same: an address on the card, or how many blocks of the
+    /// dry run came before it.
+    pub fn place(&self) -> u64 {
+        match (&self.home, &self.place) {
+            (Home::Ghost { event, .. }, _) => *event as u64,
+            (_, Place::Card { address, .. }) => *address,
+            _ => self.mirror.borrow().as_ref().map_or(0, |mirror| mirror.place()),
+        }
+    }
+
     /// The copy on the card of memory of the processor, made by `make` where there is none yet.
     ///
     /// # Errors

@@ -224,12 +224,12 @@ fn gradient(method: &Method, name: &Ident) -> TokenStream {
     quote! {
         #[doc = #docs]
         #vis fn #gradient(&self, cx: &ivon::Context, #(#consts: usize,)* #(#typed),*) -> ivon::Result<f64> {
-            cx.planned(#at, &[#(#tensors),*], |cx| {
-                let (value, saved) = self.#saving(cx, #(#consts,)* #(#names),*)?;
-                let d_value = cx.filled([], cx.loss_scale())?;
-                self.#backward(cx, saved, d_value, #(#skips),*)?;
-                value.item()
-            })
+            cx.differentiated(
+                #at,
+                &[#(#tensors),*],
+                |cx| self.#saving(cx, #(#consts,)* #(#names),*),
+                |cx, saved, d_value| self.#backward(cx, saved, d_value, #(#skips),*),
+            )
         }
     }
 }

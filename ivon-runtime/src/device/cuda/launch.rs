@@ -1,28 +1,34 @@
 //! How an op launches its kernels.
 
 use super::error::Context as _;
-use super::{Cuda, HEADER};
+use super::{Cuda, HEADER, Trail};
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::tensor::Tensor;
 use cudarc::driver::{LaunchConfig, PushKernelArg, sys};
+use std::borrow::Cow;
 
 /// The text of some kernels in CUDA C++, without includes; [`HEADER`] is put in front.
 pub struct Source {
-    name: &'static str,
-    text: &'static str,
+    name: Cow<'static, str>,
+    text: Cow<'static, str>,
 }
 
 impl Source {
     /// The kernels of an op: `Source::new("softmax", include_str!("kernel.cu"))`. The name is that of the op, and no other's.
     pub const fn new(name: &'static str, text: &'static str) -> Source {
-        Source { name, text }
+        Source { name: Cow::Borrowed(name), text: Cow::Borrowed(text) }
+    }
+
+    /// Kernels whose text is made at run time. Equal names must have equal texts.
+    pub(crate) fn generated(name: String, text: String) -> Source {
+        Source { name: Cow::Owned(name), text: Cow::Owned(text) }
     }
 
     /// The name of the op.
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What the compiler is given, for a model that computes in f32 or bf16.
@@ -46,6 +52,11 @@ impl Source {
     /// If the context is not one on a card, or a tensor to be written is shared or not on the card: mistakes in the op.
     pub fn launch(&self, cx: &Context, kernel: &str, grid: Grid, args: &mut [Arg]) -> Result<()> {
         if cx.planning() {
+            cx.launched(|trail| {
+                let grid = [grid.blocks, grid.threads].into_iter().flatten().chain([grid.shared]);
+                let trail = grid.fold(trail.and_text(kernel), |trail, n| trail.and(n as u64));
+                args.iter().fold(trail, |trail, arg| arg.leave(trail))
+            });
             return Ok(());
         }
         let Some(cuda) = cx.cuda() else { panic!("`{kernel}` was launched in a context on {}", cx.device()) };
@@ -165,6 +176,21 @@ impl Arg<'_> {
             Arg::U64(x) => Value::Long(*x),
             Arg::F32(x) => Value::Float(*x),
         })
+    }
+}
+
+impl Arg<'_> {
+    /// What it adds to the trail of a dry run.
+    fn leave(&self, trail: Trail) -> Trail {
+        match self {
+            Arg::In(tensor) => trail.and(tensor.place()),
+            Arg::Out(tensor) => trail.and(tensor.place()),
+            Arg::Null => trail.and(u64::MAX),
+            Arg::U32(x) => trail.and(*x as u64),
+            Arg::I32(x) => trail.and(*x as u64),
+            Arg::U64(x) => trail.and(*x),
+            Arg::F32(x) => trail.and(x.to_bits() as u64),
+        }
     }
 }
 

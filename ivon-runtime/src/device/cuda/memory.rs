@@ -2,7 +2,7 @@
 
 use super::Cuda;
 use super::error::Context as _;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use cudarc::driver::{CudaSlice, DevicePtr, result, sys};
 
 /// A piece of a card's memory; freed with the last handle, in the order of the stream.
@@ -41,7 +41,13 @@ impl Cuda {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.context.bind_to_thread().doing("use the card from this thread")?;
+        if self.capturing.get() {
+            // A graph would copy again what may be gone by then.
+            return Err(Error::Device {
+                message: "a tensor that a step makes anew each time cannot be a part of a graph".into(),
+            });
+        }
+        self.bind()?;
         // SAFETY: by the contract of this function; memory of the heap is copied before the driver returns.
         unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }.doing("copy to the card")
     }
@@ -54,7 +60,7 @@ impl Cuda {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.context.bind_to_thread().doing("use the card from this thread")?;
+        self.bind()?;
         // SAFETY: by the contract of this function; the wait below ends before `bytes` is given back.
         unsafe { result::memcpy_dtoh_async(bytes, address, self.stream.cu_stream()) }.doing("copy from the card")?;
         self.synchronize()
@@ -68,7 +74,7 @@ impl Cuda {
         if bytes == 0 {
             return Ok(());
         }
-        self.context.bind_to_thread().doing("use the card from this thread")?;
+        self.bind()?;
         // SAFETY: by the contract of this function.
         unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) }.doing("copy on the card")
     }
@@ -81,7 +87,7 @@ impl Cuda {
         if count == 0 {
             return Ok(());
         }
-        self.context.bind_to_thread().doing("use the card from this thread")?;
+        self.bind()?;
         let stream = self.stream.cu_stream();
         // SAFETY: by the contract of this function.
         let code = unsafe {

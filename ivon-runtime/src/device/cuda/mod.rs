@@ -24,22 +24,29 @@
 //!
 //! A source is compiled for the type that the context computes in, which it calls `real`.
 
+mod blas;
 mod cache;
 mod compile;
 mod error;
 mod launch;
 pub mod libraries;
 mod memory;
+mod pinned;
+mod replay;
+mod staging;
 
+pub(crate) use blas::{Operand, Sizes, multiply};
 pub use launch::{Arg, Grid, Source};
 pub(crate) use memory::{Fill, Memory};
+pub(crate) use replay::{Replays, Trail};
 
 use crate::device::Device;
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use blas::Blas;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, sys};
 use error::Context as _;
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -53,8 +60,16 @@ pub struct Cuda {
     name: String,
     capability: (u32, u32),
     context: Arc<CudaContext>,
+    /// Where everything runs, in order.
     stream: Arc<CudaStream>,
+    /// Where batches are copied meanwhile.
+    copies: Arc<CudaStream>,
+    /// Whether what is asked for is captured rather than done.
+    capturing: Cell<bool>,
+    blas: OnceCell<Blas>,
     modules: RefCell<HashMap<(String, DType), Loaded>>,
+    /// Sources made at run time, by what they were made from.
+    generated: RefCell<HashMap<(usize, usize, u64), Rc<Source>>>,
 }
 
 /// The kernels of one source.
@@ -86,10 +101,13 @@ impl Cuda {
         // SAFETY: everything runs on the one stream made below, which keeps the order. Tracking would put events into captured graphs.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().doing("make a stream")?;
+        let copies = context.new_stream().doing("make a stream")?;
         let (major, minor) = context.compute_capability().doing("ask for the compute capability")?;
         let capability = (major.unsigned_abs(), minor.unsigned_abs());
         let name = context.name().doing("ask for the card's name")?;
-        let cuda = Rc::new(Cuda { ordinal, name, capability, context, stream, modules: RefCell::default() });
+        let (modules, generated) = (RefCell::default(), RefCell::default());
+        let (capturing, blas) = (Cell::new(false), OnceCell::new());
+        let cuda = Rc::new(Cuda { ordinal, name, capability, context, stream, copies, capturing, blas, modules, generated });
         OPEN.with_borrow_mut(|open| open.insert(ordinal, Rc::downgrade(&cuda)));
         Ok(cuda)
     }
@@ -133,6 +151,24 @@ impl Cuda {
     /// If something of it failed.
     pub fn synchronize(&self) -> Result<()> {
         self.stream.synchronize().doing("finish what was asked for")
+    }
+
+    fn bind(&self) -> Result<()> {
+        self.context.bind_to_thread().doing("use the card from this thread")
+    }
+
+    /// cuBLASLt, opened at the first product.
+    fn blas(&self) -> Result<&Blas> {
+        if self.blas.get().is_none() {
+            let fresh = Blas::open(self)?;
+            return Ok(self.blas.get_or_init(|| fresh));
+        }
+        self.blas.get().ok_or_else(|| Error::Device { message: "cuBLASLt was not opened".into() })
+    }
+
+    /// The source that was made for this key, by `make` where there is none yet.
+    pub(crate) fn generated(&self, key: (usize, usize, u64), make: impl FnOnce() -> Source) -> Rc<Source> {
+        self.generated.borrow_mut().entry(key).or_insert_with(|| Rc::new(make())).clone()
     }
 
     /// The function `name` of a source, which is compiled and loaded first where that has not happened.

@@ -65,7 +65,7 @@ pub fn backward(
 struct Loss;
 impl Kernel<3, 1, 1> for Loss {
     const NAME: &'static str = "(ln 2π + v + (y - m)² e^-v) / 2";
-    const CUDA: &'static str = "0.5f * (s0 + x1 + (x2 - x0) * (x2 - x0) * expf(-x1))";
+    const CUDA: &'static str = "y0 = 0.5f * (s0 + x1 + (x2 - x0) * (x2 - x0) * expf(-x1));";
     #[inline(always)]
     fn apply<E: Real>([m, v, y]: [E; 3], [constant]: [E; 1]) -> [E; 1] {
         [E::of(0.5) * (constant + v + (y - m) * (y - m) * (-v).exp())]
@@ -75,7 +75,11 @@ impl Kernel<3, 1, 1> for Loss {
 struct Gradient;
 impl Kernel<4, 1, 3> for Gradient {
     const NAME: &'static str = Loss::NAME;
-    const CUDA: &'static str = "";
+    const CUDA: &'static str = "const float d = x0 * s0;
+const float r = (x3 - x1) * expf(-x2);
+y0 = -(d * r);
+y1 = d * 0.5f * (1.0f - (x3 - x1) * r);
+y2 = d * r;";
     #[inline(always)]
     fn apply<E: Real>([d_loss, m, v, y]: [E; 4], [scale]: [E; 1]) -> [E; 3] {
         let d = d_loss * scale;

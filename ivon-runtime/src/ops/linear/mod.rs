@@ -1,5 +1,6 @@
 //! Linear: y = x Wᵀ + b.
 
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,9 @@ pub struct Saved {
 pub fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (outputs, inputs) = check_shapes(cx, x, weight, bias)?;
     let mut y = cx.empty(x.shape().with_last(outputs))?;
-    if !cx.planning() {
+    if cx.cuda().is_some() {
+        cuda::forward(cx, x, weight, bias, &mut y)?;
+    } else if !cx.planning() {
         let rows = x.shape().rows();
         with_real!(cx.dtype(), E => {
             let (x, weight) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(weight.as_slice::<E>(), outputs, inputs));
@@ -55,25 +58,29 @@ pub fn backward(
     let Saved { x, weight } = saved;
     let (outputs, inputs) = (weight.dim(0), weight.dim(1));
     let (shape, rows) = (*x.shape(), x.shape().rows());
-    if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())?
-        && !cx.planning()
-    {
-        with_real!(cx.dtype(), E => {
-            let (x, d_y) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(d_y.as_slice::<E>(), rows, outputs));
-            multiply(d_y.transposed(), x, d_weight.as_mut_slice::<E>(), inputs, add);
-        });
+    if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())? {
+        match cx.cuda() {
+            Some(_) => cuda::weight(cx, &d_y, &x, d_weight, add)?,
+            None if cx.planning() => {}
+            None => with_real!(cx.dtype(), E => {
+                let (x, d_y) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(d_y.as_slice::<E>(), rows, outputs));
+                multiply(d_y.transposed(), x, d_weight.as_mut_slice::<E>(), inputs, add);
+            }),
+        }
     }
     drop(x);
     if let Some((d_bias, add)) = d_bias.target(cx, [outputs])? {
         reduce::sum_rows(cx, &d_y, d_bias, add)?;
     }
-    if let Some((d_x, add)) = d_x.target(cx, shape)?
-        && !cx.planning()
-    {
-        with_real!(cx.dtype(), E => {
-            let (d_y, weight) = (Matrix::new(d_y.as_slice::<E>(), rows, outputs), Matrix::new(weight.as_slice::<E>(), outputs, inputs));
-            multiply(d_y, weight, d_x.as_mut_slice::<E>(), inputs, add);
-        });
+    if let Some((d_x, add)) = d_x.target(cx, shape)? {
+        match cx.cuda() {
+            Some(_) => cuda::input(cx, &d_y, &weight, d_x, add)?,
+            None if cx.planning() => {}
+            None => with_real!(cx.dtype(), E => {
+                let (d_y, weight) = (Matrix::new(d_y.as_slice::<E>(), rows, outputs), Matrix::new(weight.as_slice::<E>(), outputs, inputs));
+                multiply(d_y, weight, d_x.as_mut_slice::<E>(), inputs, add);
+            }),
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Matrix product, batched.
 
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -30,9 +31,7 @@ pub fn forward(cx: &Context, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         return Err(Error::shape("matmul", message));
     }
     let mut c = cx.empty(Shape::new(&[lead, &[m, n]].concat()))?;
-    if !cx.planning() {
-        with_real!(cx.dtype(), E => batched::<E>((a, [m, k], false), (b, [k, n], false), c.as_mut_slice(), false));
-    }
+    product(cx, (a, [m, k], false), (b, [k, n], false), &mut c, false)?;
     Ok(c)
 }
 
@@ -52,15 +51,11 @@ pub fn backward(cx: &Context, saved: Saved, d_c: Tensor, d_a: &mut Adjoint, d_b:
     let Saved { a, b } = saved;
     let (_, [m, k]) = split(a.shape());
     let n = b.shape().last();
-    if let Some((d_a, add)) = d_a.target(cx, *a.shape())?
-        && !cx.planning()
-    {
-        with_real!(cx.dtype(), E => batched::<E>((&d_c, [m, n], false), (&b, [k, n], true), d_a.as_mut_slice(), add));
+    if let Some((d_a, add)) = d_a.target(cx, *a.shape())? {
+        product(cx, (&d_c, [m, n], false), (&b, [k, n], true), d_a, add)?;
     }
-    if let Some((d_b, add)) = d_b.target(cx, *b.shape())?
-        && !cx.planning()
-    {
-        with_real!(cx.dtype(), E => batched::<E>((&a, [m, k], true), (&d_c, [m, n], false), d_b.as_mut_slice(), add));
+    if let Some((d_b, add)) = d_b.target(cx, *b.shape())? {
+        product(cx, (&a, [m, k], true), (&d_c, [m, n], false), d_b, add)?;
     }
     Ok(())
 }
@@ -71,8 +66,21 @@ fn split(shape: &Shape) -> (&[usize], [usize; 2]) {
     (lead, [matrix[0], matrix[1]])
 }
 
-/// c (+)= a b for each matrix of the batch; an operand is (tensor, its matrices' dimensions, whether they are transposed).
-fn batched<E: Real>(a: (&Tensor, [usize; 2], bool), b: (&Tensor, [usize; 2], bool), c: &mut [E], add: bool) {
+/// An operand: its tensor, its matrices' dimensions as they lie, and whether they are transposed.
+type Batch<'a> = (&'a Tensor, [usize; 2], bool);
+
+/// c (+)= a b for each matrix of the batch.
+fn product(cx: &Context, a: Batch, b: Batch, c: &mut Tensor, add: bool) -> Result<()> {
+    match cx.cuda() {
+        Some(_) => cuda::batched(cx, a, b, c, add)?,
+        None if cx.planning() => {}
+        None => with_real!(cx.dtype(), E => batched::<E>(a, b, c.as_mut_slice(), add)),
+    }
+    Ok(())
+}
+
+/// The same on the processor.
+fn batched<E: Real>(a: Batch, b: Batch, c: &mut [E], add: bool) {
     let (a_data, b_data) = (a.0.as_slice::<E>(), b.0.as_slice::<E>());
     let rows = if a.2 { a.1[1] } else { a.1[0] };
     let columns = if b.2 { b.1[0] } else { b.1[1] };

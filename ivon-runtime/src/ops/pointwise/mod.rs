@@ -4,17 +4,18 @@
 //! of it. `[C]` goes with `[B, T, C]`, a scalar with everything; `[B, T]` does not go with `[B, T, C]`.
 
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
 use super::{check, reduce, with_real};
-use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor};
+use crate::{Adjoint, Context, DType, Error, Real, Result, Shape, Tensor};
 
 /// A pointwise expression of `I` tensors and `S` numbers with `O` results.
 pub trait Kernel<const I: usize, const S: usize, const O: usize> {
     /// The expression as the person wrote it, for messages.
     const NAME: &'static str;
-    /// The body as CUDA C++.
+    /// The body as CUDA C++: from `x0`, `x1`, ... (the inputs) and `s0`, ... (the numbers), all `float`, it sets `y0`, ...
     const CUDA: &'static str;
     /// The body, for one element. Generated code marks it `#[inline(always)]`, so that it is vectorised with the loop around it.
     fn apply<E: Real>(inputs: [E; I], scalars: [E; S]) -> [E; O];
@@ -32,9 +33,13 @@ pub fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
 ) -> Result<Tensor> {
     let shape = output_shape(K::NAME, &inputs)?;
     check_types(K::NAME, cx, &inputs)?;
-    let mut y = cx.empty(shape)?;
-    if !cx.planning() {
-        with_real!(cx.dtype(), E => cpu::forward::<E, K, I, S>(inputs.map(|x| x.as_slice::<E>()), scalars, y.as_mut_slice::<E>()));
+    let mut y = cx.empty_of(cuda::output_type(cx, &inputs), shape)?;
+    match cx.cuda() {
+        Some(card) => cuda::forward::<K, I, S>(cx, card, inputs, scalars, &mut y)?,
+        None if cx.planning() => {}
+        None => with_real!(cx.dtype(), E => {
+            cpu::forward::<E, K, I, S>(inputs.map(|x| x.as_slice::<E>()), scalars, y.as_mut_slice::<E>());
+        }),
     }
     Ok(y)
 }
@@ -69,8 +74,19 @@ pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usi
         }
         *target = adjoint.target(cx, of)?;
     }
-    if !cx.planning() {
-        with_real!(cx.dtype(), E => {
+    match cx.cuda() {
+        Some(card) => {
+            let mut outputs: [Option<(&mut Tensor, bool)>; O] = [const { None }; O];
+            for ((output, full), target) in outputs.iter_mut().zip(&mut full).zip(&mut targets) {
+                *output = match (full, target) {
+                    (Some(full), _) => Some((full, false)),
+                    (None, target) => target.as_mut().map(|(target, add)| (&mut **target, *add)),
+                };
+            }
+            cuda::backward::<K, I, S, O>(cx, card, shape, inputs, scalars, outputs)?;
+        }
+        None if cx.planning() => {}
+        None => with_real!(cx.dtype(), E => {
             let mut outputs: [Option<(&mut [E], bool)>; O] = [const { None }; O];
             for ((output, full), target) in outputs.iter_mut().zip(&mut full).zip(&mut targets) {
                 *output = match (full, target) {
@@ -80,7 +96,7 @@ pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usi
                 };
             }
             cpu::backward::<E, K, I, S, O>(inputs.map(|x| x.as_slice::<E>()), scalars, outputs, shape.elements());
-        });
+        }),
     }
     for (full, target) in full.into_iter().zip(targets) {
         if let (Some(full), Some((target, add))) = (full, target) {
@@ -123,5 +139,8 @@ fn check_suffix(name: &str, shape: &Shape, suffix: &Shape) -> Result<()> {
 }
 
 fn check_types(name: &str, cx: &Context, inputs: &[&Tensor]) -> Result<()> {
-    inputs.iter().try_for_each(|x| check::float(name, cx, &[("an input", x)]))
+    // On a card that computes in bf16, losses stay in f32.
+    let f32_too = cx.dtype() == DType::Bf16;
+    let others = inputs.iter().filter(|x| !(f32_too && x.dtype() == DType::F32));
+    others.into_iter().try_for_each(|x| check::float(name, cx, &[("an input", x)]))
 }

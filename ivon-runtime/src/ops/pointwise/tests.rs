@@ -5,7 +5,7 @@ use crate::ops::specification::{f32_context, numbers, refused, specify};
 struct Fused;
 impl Kernel<3, 1, 1> for Fused {
     const NAME: &'static str = "x.tanh() * gain + 0.5 * b";
-    const CUDA: &'static str = "tanhf(x0) * x1 + s0 * x2";
+    const CUDA: &'static str = "y0 = tanhf(x0) * x1 + s0 * x2;";
     #[inline(always)]
     fn apply<E: Real>([x, gain, b]: [E; 3], [s]: [E; 1]) -> [E; 1] {
         [x.tanh() * gain + s * b]
@@ -16,7 +16,7 @@ impl Kernel<3, 1, 1> for Fused {
 struct FusedBackward;
 impl Kernel<3, 1, 3> for FusedBackward {
     const NAME: &'static str = Fused::NAME;
-    const CUDA: &'static str = "";
+    const CUDA: &'static str = "const float t = tanhf(x1);\ny0 = x0 * x2 * (1.0f - t * t);\ny1 = x0 * t;\ny2 = s0 * x0;";
     #[inline(always)]
     fn apply<E: Real>([d_y, x, gain]: [E; 3], [s]: [E; 1]) -> [E; 3] {
         let t = x.tanh();

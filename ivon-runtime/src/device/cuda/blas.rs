@@ -1,0 +1,284 @@
+//! Products of matrices by cuBLASLt: f32 without TF32, or bf16, with sums in f32 in both.
+//!
+//! The library is asked once for each shape how to compute it; what it answers is kept. It thinks in columns, so a product is put to it
+//! transposed: Cᵀ = Bᵀ Aᵀ, where a row-major matrix is its transpose as it lies.
+
+use super::{Cuda, Memory, Trail};
+use crate::context::Context;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use cudarc::cublaslt::result::{self, CublasError};
+use cudarc::cublaslt::sys;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::c_void;
+
+/// What the library may use for sums that it cuts: what NVIDIA recommends for the H100.
+const WORKSPACE: usize = 32 << 20;
+
+/// A matrix for a product: a tensor, taken as one row-major matrix or as a batch of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Operand<'a> {
+    tensor: &'a Tensor,
+    transposed: bool,
+}
+
+impl<'a> Operand<'a> {
+    /// The matrix as it lies.
+    pub fn new(tensor: &'a Tensor) -> Self {
+        Operand { tensor, transposed: false }
+    }
+
+    /// Its transpose.
+    pub fn transposed(tensor: &'a Tensor) -> Self {
+        Operand { tensor, transposed: true }
+    }
+}
+
+/// The sizes of C \[m, n\] = A \[m, k\] B \[k, n\], or of a batch of such products.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Sizes {
+    pub batch: usize,
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+}
+
+/// C (+)= A B, and a bias \[n\] added to every row.
+///
+/// # Errors
+/// If the library is lacking or refuses.
+///
+/// # Panics
+/// If a tensor is smaller than the sizes say, or `c` is shared: mistakes in the op.
+pub(crate) fn multiply(
+    cx: &Context,
+    sizes: Sizes,
+    a: Operand,
+    b: Operand,
+    bias: Option<&Tensor>,
+    c: &mut Tensor,
+    accumulate: bool,
+) -> Result<()> {
+    let Sizes { batch, m, n, k } = sizes;
+    cx.launched(|trail| {
+        let numbers = [batch, m, n, k, a.transposed as usize, b.transposed as usize, accumulate as usize];
+        let places = [a.tensor.place(), b.tensor.place(), c.place(), bias.map_or(u64::MAX, |bias| bias.place())];
+        numbers.into_iter().map(|n| n as u64).chain(places).fold(trail.and_text("multiply"), Trail::and)
+    });
+    if cx.planning() || batch * m * n == 0 {
+        return Ok(());
+    }
+    let Some(cuda) = cx.cuda() else { panic!("a product on a card was asked for in a context on {}", cx.device()) };
+    let elements = [a.tensor, b.tensor, &*c].map(|x| x.shape().elements());
+    assert_eq!(elements, [batch * m * k, batch * k * n, batch * m * n], "the operands of {sizes:?}");
+    let key = Key {
+        sizes,
+        transposed: [a.transposed, b.transposed],
+        types: [a.tensor.dtype(), b.tensor.dtype(), c.dtype()],
+        bias: bias.is_some(),
+        accumulate,
+    };
+    let (from, bias) = ([a.tensor.address(cx)?, b.tensor.address(cx)?], bias.map(|bias| bias.address(cx)).transpose()?);
+    let to = c.address_mut(cx)?;
+    cuda.blas()?.multiply(cuda, key, from, bias, to)
+}
+
+/// What a way to compute depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Key {
+    sizes: Sizes,
+    transposed: [bool; 2],
+    types: [DType; 3],
+    bias: bool,
+    accumulate: bool,
+}
+
+/// The library, opened on one card.
+pub(super) struct Blas {
+    handle: sys::cublasLtHandle_t,
+    workspace: Memory,
+    ways: RefCell<HashMap<Key, Way>>,
+}
+
+/// How one product is computed.
+struct Way {
+    operation: Operation,
+    /// A, B and C as the library sees them: transposed, and B first.
+    layouts: [Layout; 3],
+    algorithm: sys::cublasLtMatmulAlgo_t,
+    workspace: usize,
+}
+
+impl Blas {
+    pub fn open(cuda: &Cuda) -> Result<Blas> {
+        let workspace = cuda.allocate(WORKSPACE)?;
+        let handle = result::create_handle().map_err(|e| failed("start", e))?;
+        Ok(Blas { handle, workspace, ways: RefCell::default() })
+    }
+
+    fn multiply(&self, cuda: &Cuda, key: Key, [a, b]: [u64; 2], bias: Option<u64>, c: u64) -> Result<()> {
+        let mut ways = self.ways.borrow_mut();
+        if !ways.contains_key(&key) {
+            ways.insert(key, self.way(key)?);
+        }
+        let way = &ways[&key];
+        if let Some(bias) = bias {
+            use sys::cublasLtMatmulDescAttributes_t::*;
+            way.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias)?;
+        }
+        let (alpha, beta) = (1.0f32, if key.accumulate { 1.0f32 } else { 0.0 });
+        let pointer = |address: u64| address as *const c_void;
+        // SAFETY: descriptors and layouts live in `way`; they describe the tensors whose sizes were compared with those of the key; the
+        // workspace is as large as it says, and everything runs on the one stream.
+        let code = unsafe {
+            sys::cublasLtMatmul(
+                self.handle,
+                way.operation.0,
+                (&raw const alpha).cast(),
+                pointer(b),
+                way.layouts[1].0,
+                pointer(a),
+                way.layouts[0].0,
+                (&raw const beta).cast(),
+                pointer(c),
+                way.layouts[2].0,
+                c as *mut c_void,
+                way.layouts[2].0,
+                &way.algorithm,
+                self.workspace.address() as *mut c_void,
+                way.workspace,
+                cuda.stream.cu_stream().cast(),
+            )
+        };
+        code.result().map_err(|e| failed(&format!("compute {key:?}"), e))
+    }
+
+    /// Asks the library how to compute.
+    fn way(&self, key: Key) -> Result<Way> {
+        use sys::cublasLtEpilogue_t as Epilogue;
+        use sys::cublasLtMatmulDescAttributes_t::*;
+        use sys::cublasLtMatmulPreferenceAttributes_t::*;
+        let Sizes { batch, m, n, k } = key.sizes;
+        let operation = Operation::new()?;
+        // CUBLAS_OP_N is 0, CUBLAS_OP_T is 1.
+        let transpose = |yes: bool| yes as i32;
+        operation.set(CUBLASLT_MATMUL_DESC_TRANSA, transpose(key.transposed[1]))?;
+        operation.set(CUBLASLT_MATMUL_DESC_TRANSB, transpose(key.transposed[0]))?;
+        if key.bias {
+            operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, Epilogue::CUBLASLT_EPILOGUE_BIAS as i32)?;
+            operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(key.types[1]) as i32)?;
+        }
+        // Rows and columns as they lie.
+        let stored = |transposed: bool, rows: usize, columns: usize| if transposed { (columns, rows) } else { (rows, columns) };
+        let layout = |dtype: DType, (rows, columns): (usize, usize)| Layout::new(dtype, batch, rows, columns);
+        let layouts = [
+            layout(key.types[0], stored(key.transposed[0], m, k))?,
+            layout(key.types[1], stored(key.transposed[1], k, n))?,
+            layout(key.types[2], (m, n))?,
+        ];
+        let preference = Preference::new()?;
+        preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, WORKSPACE as u64)?;
+        let [a, b, c] = &layouts;
+        // SAFETY: all of them were created and not yet destroyed.
+        let found = unsafe { result::get_matmul_algo_heuristic(self.handle, operation.0, b.0, a.0, c.0, c.0, preference.0) };
+        let found = found.map_err(|e| failed(&format!("find a way to compute {key:?}"), e))?;
+        Ok(Way { operation, layouts, algorithm: found.algo, workspace: found.workspaceSize })
+    }
+}
+
+impl Drop for Blas {
+    fn drop(&mut self) {
+        // SAFETY: it was created and is destroyed once. There is nothing to be done about a failure.
+        let _ = unsafe { result::destroy_handle(self.handle) };
+    }
+}
+
+fn failed(what: &str, error: CublasError) -> Error {
+    Error::Device { message: format!("cuBLASLt could not {what} ({:?})", error.0) }
+}
+
+fn data_type(dtype: DType) -> sys::cudaDataType {
+    match dtype {
+        DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
+        _ => sys::cudaDataType::CUDA_R_32F,
+    }
+}
+
+/// What is to be computed.
+struct Operation(sys::cublasLtMatmulDesc_t);
+
+impl Operation {
+    fn new() -> Result<Operation> {
+        // Not CUBLAS_COMPUTE_32F_FAST_TF32: f32 is f32. Operands of bf16 go to the tensor cores in any case.
+        let compute = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
+        let created = result::create_matmul_desc(compute, sys::cudaDataType::CUDA_R_32F);
+        created.map(Operation).map_err(|e| failed("describe a product", e))
+    }
+
+    fn set<T>(&self, attribute: sys::cublasLtMatmulDescAttributes_t, value: T) -> Result<()> {
+        // SAFETY: it was created and not yet destroyed; the value is read before the call returns.
+        let set = unsafe { result::set_matmul_desc_attribute(self.0, attribute, (&raw const value).cast(), size_of::<T>()) };
+        set.map_err(|e| failed(&format!("set {attribute:?}"), e))
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        // SAFETY: it was created and is destroyed once.
+        let _ = unsafe { result::destroy_matmul_desc(self.0) };
+    }
+}
+
+/// How a matrix lies.
+struct Layout(sys::cublasLtMatrixLayout_t);
+
+impl Layout {
+    /// A row-major matrix, or a batch of them: for the library the transpose, in columns.
+    fn new(dtype: DType, batch: usize, rows: usize, columns: usize) -> Result<Layout> {
+        use sys::cublasLtMatrixLayoutAttribute_t::*;
+        let created = result::create_matrix_layout(data_type(dtype), columns as u64, rows as u64, columns as i64);
+        let layout = created.map(Layout).map_err(|e| failed("describe a matrix", e))?;
+        if batch > 1 {
+            layout.set(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, batch as i32)?;
+            layout.set(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, (rows * columns) as i64)?;
+        }
+        Ok(layout)
+    }
+
+    fn set<T>(&self, attribute: sys::cublasLtMatrixLayoutAttribute_t, value: T) -> Result<()> {
+        // SAFETY: it was created and not yet destroyed; the value is read before the call returns.
+        let set = unsafe { result::set_matrix_layout_attribute(self.0, attribute, (&raw const value).cast(), size_of::<T>()) };
+        set.map_err(|e| failed(&format!("set {attribute:?}"), e))
+    }
+}
+
+impl Drop for Layout {
+    fn drop(&mut self) {
+        // SAFETY: it was created and is destroyed once.
+        let _ = unsafe { result::destroy_matrix_layout(self.0) };
+    }
+}
+
+/// What the library is to prefer.
+struct Preference(sys::cublasLtMatmulPreference_t);
+
+impl Preference {
+    fn new() -> Result<Preference> {
+        result::create_matmul_pref().map(Preference).map_err(|e| failed("describe a preference", e))
+    }
+
+    fn set<T>(&self, attribute: sys::cublasLtMatmulPreferenceAttributes_t, value: T) -> Result<()> {
+        // SAFETY: it was created and not yet destroyed; the value is read before the call returns.
+        let set = unsafe { result::set_matmul_pref_attribute(self.0, attribute, (&raw const value).cast(), size_of::<T>()) };
+        set.map_err(|e| failed(&format!("set {attribute:?}"), e))
+    }
+}
+
+impl Drop for Preference {
+    fn drop(&mut self) {
+        // SAFETY: it was created and is destroyed once.
+        let _ = unsafe { result::destroy_matmul_pref(self.0) };
+    }
+}

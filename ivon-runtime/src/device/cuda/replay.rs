@@ -1,0 +1,253 @@
+//! Training steps as CUDA graphs: asked for once, then launched as a whole.
+//!
+//! The first step of a shape runs kernel by kernel, which compiles what has to be; a later one is captured; from then on the graph is
+//! launched. Whether a graph is still what the model would do is seen by a dry run, which follows the model's code with all its settings but
+//! launches nothing: it leaves a [`Trail`], and a graph is launched where the trail is the one that it was captured with. What changes from step to
+//! step, the counters of random numbers, is read from the card's memory.
+//!
+//! Forward and backward pass are two graphs, so that the loss comes back, and the update is asked for, while the backward pass runs.
+
+use super::Cuda;
+use super::error::Context as _;
+use super::pinned::Pinned;
+use super::staging::Staging;
+use crate::context::Context;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use cudarc::driver::sys::{self, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{CudaEvent, CudaGraph};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A number for everything that was launched: kernels, grids, numbers, addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Trail(u64);
+
+impl Trail {
+    pub fn new(start: u64) -> Trail {
+        Trail(0xcbf2_9ce4_8422_2325).and(start)
+    }
+
+    /// Goes on with a number (FNV-1a, a word at a time).
+    pub fn and(self, number: u64) -> Trail {
+        let mixed = (self.0 ^ number).wrapping_mul(0x100_0000_01b3);
+        // FNV alone moves nothing from the high bits down.
+        Trail(mixed ^ mixed >> 29)
+    }
+
+    pub fn and_text(self, text: &str) -> Trail {
+        text.bytes().fold(self, |trail, byte| trail.and(byte as u64))
+    }
+}
+
+/// The steps that a context has run on its card.
+#[derive(Default)]
+pub(crate) struct Replays {
+    staging: Staging,
+    seen: RefCell<HashMap<Trail, Seen>>,
+    loss: OnceCell<Loss>,
+    /// Whether to capture at all.
+    off: Cell<bool>,
+}
+
+/// What is known of a step.
+#[derive(Clone)]
+enum Seen {
+    /// It ran once.
+    Once,
+    /// It does something that cannot be captured.
+    Never,
+    Captured(Rc<Step>),
+}
+
+/// A captured step.
+struct Step {
+    forward: CudaGraph,
+    backward: CudaGraph,
+    /// Where the loss lies.
+    loss: (u64, DType),
+}
+
+/// The way of the loss back to the processor.
+struct Loss {
+    pinned: Pinned,
+    there: CudaEvent,
+}
+
+impl Replays {
+    /// The value of `forward` and its gradient by `backward`: see [`Context::differentiated`].
+    pub fn differentiated<S>(
+        &self,
+        cx: &Context,
+        cuda: &Rc<Cuda>,
+        (name, inputs): (&'static str, &[&Tensor]),
+        forward: impl Fn(&Context) -> Result<(Tensor, S)>,
+        backward: impl Fn(&Context, S, Tensor) -> Result<()>,
+    ) -> Result<f64> {
+        self.staging.upload(cuda, name, inputs)?;
+        let result = self.run(cx, cuda, (name, inputs), forward, backward);
+        let used = self.staging.used(cuda, name, inputs);
+        result.and_then(|loss| used.map(|()| loss))
+    }
+
+    fn run<S>(
+        &self,
+        cx: &Context,
+        cuda: &Rc<Cuda>,
+        (name, inputs): (&'static str, &[&Tensor]),
+        forward: impl Fn(&Context) -> Result<(Tensor, S)>,
+        backward: impl Fn(&Context, S, Tensor) -> Result<()>,
+    ) -> Result<f64> {
+        cx.upload_counters()?;
+        let rest = |cx: &Context, saved: S| {
+            let d_value = cx.filled([], cx.loss_scale())?;
+            backward(cx, saved, d_value)
+        };
+        let eager = || {
+            cx.planned(name, inputs, |cx| {
+                let (value, saved) = forward(cx)?;
+                if cx.planning() {
+                    return rest(cx, saved).and_then(|()| value.item());
+                }
+                let loss = self.fetch(cuda, value.address(cx)?, value.dtype())?;
+                rest(cx, saved)?;
+                loss.wait(value.dtype())
+            })
+        };
+        if self.off.get() {
+            return eager();
+        }
+        let (trail, streams) = cx.trail(|cx| {
+            let (value, saved) = forward(cx)?;
+            rest(cx, saved)?;
+            Ok(drop(value))
+        })?;
+        let launch = |step: &Step| {
+            cx.skip_streams(streams);
+            self.launch(cuda, step)
+        };
+        let seen = self.seen.borrow().get(&trail).cloned();
+        match seen {
+            Some(Seen::Captured(step)) => launch(&step),
+            Some(Seen::Never) => eager(),
+            None => {
+                let loss = eager()?;
+                self.remember(trail, Seen::Once);
+                Ok(loss)
+            }
+            Some(Seen::Once) => match self.capture(cx, cuda, (name, inputs), &forward, &rest) {
+                Ok(step) => {
+                    self.remember(trail, Seen::Captured(step.clone()));
+                    launch(&step)
+                }
+                // A mistake of the model comes back as the same error.
+                Err(_) => {
+                    self.remember(trail, Seen::Never);
+                    eager()
+                }
+            },
+        }
+    }
+
+    /// Both passes as graphs. Nothing is computed.
+    fn capture<S>(
+        &self,
+        cx: &Context,
+        cuda: &Cuda,
+        (name, inputs): (&'static str, &[&Tensor]),
+        forward: &impl Fn(&Context) -> Result<(Tensor, S)>,
+        rest: &impl Fn(&Context, S) -> Result<()>,
+    ) -> Result<Rc<Step>> {
+        let streams = cx.skip_streams(0);
+        let step = cx.planned(name, inputs, |cx| {
+            if cx.planning() {
+                let (value, saved) = forward(cx)?;
+                rest(cx, saved)?;
+                drop(value);
+                return Ok(None);
+            }
+            let (forward, (value, saved)) = cuda.captured(|| forward(cx))?;
+            let loss = (value.address(cx)?, value.dtype());
+            let (backward, ()) = cuda.captured(|| rest(cx, saved))?;
+            Ok(Some(Rc::new(Step { forward, backward, loss })))
+        });
+        cx.set_streams(streams);
+        step?.ok_or_else(|| Error::Device { message: "a step was planned and not captured".into() })
+    }
+
+    fn remember(&self, trail: Trail, seen: Seen) {
+        /// Whoever changes a setting in every step gets a graph for each: keep few.
+        const MOST: usize = 64;
+        let mut all = self.seen.borrow_mut();
+        if all.len() >= MOST {
+            all.clear();
+        }
+        all.insert(trail, seen);
+    }
+
+    fn launch(&self, cuda: &Cuda, step: &Step) -> Result<f64> {
+        let (address, dtype) = step.loss;
+        step.forward.launch().doing("launch a forward pass")?;
+        let loss = self.fetch(cuda, address, dtype)?;
+        step.backward.launch().doing("launch a backward pass")?;
+        loss.wait(dtype)
+    }
+
+    /// Has the loss copied back as soon as it is there.
+    fn fetch(&self, cuda: &Cuda, address: u64, dtype: DType) -> Result<&Loss> {
+        let loss = match self.loss.get() {
+            Some(loss) => loss,
+            None => {
+                let event = cuda.context.new_event(None).doing("make an event")?;
+                let fresh = Loss { pinned: Pinned::new(cuda, 4)?, there: event };
+                self.loss.get_or_init(|| fresh)
+            }
+        };
+        cuda.bind()?;
+        let to = loss.pinned.pointer().cast();
+        // SAFETY: the loss has so many bytes, at most four, and lives on while the step runs; they are not read before the event.
+        let code = unsafe { sys::cuMemcpyDtoHAsync_v2(to, address, dtype.bytes(), cuda.stream.cu_stream()) };
+        code.result().doing("copy the loss")?;
+        loss.there.record(&cuda.stream).doing("record an event")?;
+        Ok(loss)
+    }
+
+    /// Runs every step kernel by kernel from now on, or not.
+    pub fn set_off(&self, off: bool) {
+        self.off.set(off);
+    }
+
+    /// How many steps were captured.
+    pub fn captured(&self) -> usize {
+        self.seen.borrow().values().filter(|seen| matches!(seen, Seen::Captured(_))).count()
+    }
+}
+
+impl Loss {
+    fn wait(&self, dtype: DType) -> Result<f64> {
+        self.there.synchronize().doing("wait for the loss")?;
+        let &[a, b, c, d] = self.pinned.bytes().first_chunk().unwrap_or(&[0; 4]);
+        Ok(match dtype {
+            DType::Bf16 => half::bf16::from_le_bytes([a, b]).to_f64(),
+            _ => f32::from_le_bytes([a, b, c, d]) as f64,
+        })
+    }
+}
+
+impl Cuda {
+    /// What `work` asks of the card, as a graph, instead of being done.
+    fn captured<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<(CudaGraph, R)> {
+        self.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).doing("begin to capture")?;
+        self.capturing.set(true);
+        let result = work();
+        self.capturing.set(false);
+        let graph = self.stream.end_capture(CUgraphInstantiate_flags(0)).doing("capture a step");
+        let result = result?;
+        match graph? {
+            Some(graph) => Ok((graph, result)),
+            None => Err(Error::Device { message: "the capture of a step came out empty".into() }),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Fused pointwise expressions on a card: the kernel is written around the expression's body, once for what it is called with.
+
+use super::Kernel;
+use crate::device::cuda::{Arg, Cuda, Grid, Source};
+use crate::{Context, DType, Result, Shape, Tensor};
+use std::fmt::Write;
+
+/// Threads go on to further elements beyond so many blocks: enough to fill any card.
+const BLOCKS: usize = 4096;
+
+/// The compute type, or f32 where all inputs are: a loss stays in f32.
+pub(super) fn output_type(cx: &Context, inputs: &[&Tensor]) -> DType {
+    let all_f32 = !inputs.is_empty() && inputs.iter().all(|x| x.dtype() == DType::F32);
+    if all_f32 { DType::F32 } else { cx.dtype() }
+}
+
+/// y = K(inputs), elementwise.
+pub(super) fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
+    cx: &Context,
+    card: &Cuda,
+    inputs: [&Tensor; I],
+    scalars: [f64; S],
+    y: &mut Tensor,
+) -> Result<()> {
+    let shape = *y.shape();
+    launch::<K, I, S, 1>(cx, card, shape, inputs, scalars, [Some((y, false))])
+}
+
+/// outputs\[j\] = K(inputs)\[j\], or += where it says so.
+pub(super) fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
+    cx: &Context,
+    card: &Cuda,
+    shape: Shape,
+    inputs: [&Tensor; I],
+    scalars: [f64; S],
+    outputs: [Option<(&mut Tensor, bool)>; O],
+) -> Result<()> {
+    launch::<K, I, S, O>(cx, card, shape, inputs, scalars, outputs)
+}
+
+fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
+    cx: &Context,
+    card: &Cuda,
+    shape: Shape,
+    inputs: [&Tensor; I],
+    scalars: [f64; S],
+    outputs: [Option<(&mut Tensor, bool)>; O],
+) -> Result<()> {
+    let lengths = inputs.map(|x| x.shape().elements());
+    // Sixteen bytes a thread, where no such piece runs over the end of an input that repeats.
+    let wide = 16 / cx.dtype().bytes();
+    let fits = |length: &usize| *length == 1 || length.is_multiple_of(wide);
+    let vector = if lengths.iter().all(fits) && shape.elements().is_multiple_of(wide) { wide } else { 1 };
+    let form = Form {
+        inputs: inputs.map(|x| x.dtype() == DType::F32).to_vec(),
+        numbers: S,
+        outputs: outputs.each_ref().map(|y| y.as_ref().is_some_and(|(y, _)| y.dtype() == DType::F32)).to_vec(),
+        vector,
+    };
+    let kernel = card.generated((K::CUDA.as_ptr() as usize, K::CUDA.len(), form.number()), || form.source(K::NAME, K::CUDA));
+    let groups = shape.elements() / vector;
+    let mut args: Vec<Arg> = vec![];
+    for (x, length) in inputs.iter().zip(lengths) {
+        args.extend([Arg::from(*x), Arg::from(length)]);
+    }
+    args.extend(scalars.map(|s| Arg::from(s as f32)));
+    for output in outputs {
+        let add = output.as_ref().is_some_and(|(_, add)| *add);
+        args.extend([Arg::from(output.map(|(y, _)| y)), Arg::from(add)]);
+    }
+    args.push(Arg::from(groups));
+    kernel.launch(cx, "pointwise", Grid::over(groups).at_most(BLOCKS), &mut args)
+}
+
+/// What the text of a kernel depends on besides its body.
+struct Form {
+    /// Of each input, whether it is f32 whatever the model computes in.
+    inputs: Vec<bool>,
+    numbers: usize,
+    /// Of each output, likewise.
+    outputs: Vec<bool>,
+    /// Elements a thread at a time.
+    vector: usize,
+}
+
+impl Form {
+    /// A number of its own for every form that one body is called with.
+    fn number(&self) -> u64 {
+        let types = self.inputs.iter().chain(&self.outputs);
+        types.fold(self.vector as u64, |number, f32| number << 1 | *f32 as u64)
+    }
+
+    fn source(&self, name: &str, body: &str) -> Source {
+        let text = self.text(name, body);
+        // FNV-1a: a name for the kernel in the cache and in profiles.
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, byte| (h ^ byte as u64).wrapping_mul(0x100_0000_01b3));
+        Source::generated(format!("pointwise_{hash:016x}"), text)
+    }
+
+    fn text(&self, name: &str, body: &str) -> String {
+        let real = |f32: &bool| if *f32 { "float" } else { "real" };
+        let mut text = format!("// {}\n", name.replace(['\n', '\\'], " "));
+        text += READ_AND_WRITE;
+        text += "extern \"C\" __global__ void __launch_bounds__(256) pointwise(";
+        // A `String` takes any text: `write!` cannot fail here and below.
+        for (i, f32) in self.inputs.iter().enumerate() {
+            let _ = write!(text, "const {}* in_{i}, uint64_t length_{i}, ", real(f32));
+        }
+        for i in 0..self.numbers {
+            let _ = write!(text, "float s{i}, ");
+        }
+        for (i, f32) in self.outputs.iter().enumerate() {
+            let _ = write!(text, "{}* to_{i}, uint32_t add_{i}, ", real(f32));
+        }
+        let vector = self.vector;
+        text += "uint64_t groups) {\n";
+        text += "  uint64_t stride = (uint64_t)gridDim.x * blockDim.x;\n";
+        text += "  for (uint64_t g = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; g < groups; g += stride) {\n";
+        for i in 0..self.inputs.len() {
+            let _ = writeln!(text, "    float a{i}[{vector}];\n    read(in_{i}, length_{i}, g * {vector}, a{i});");
+        }
+        for i in 0..self.outputs.len() {
+            let _ = writeln!(text, "    float b{i}[{vector}];");
+        }
+        let _ = writeln!(text, "#pragma unroll\n    for (int j = 0; j < {vector}; ++j) {{");
+        for i in 0..self.inputs.len() {
+            let _ = writeln!(text, "      const float x{i} = a{i}[j];");
+        }
+        for i in 0..self.outputs.len() {
+            let _ = writeln!(text, "      float y{i};");
+        }
+        let _ = writeln!(text, "      {}", body.trim_end().replace('\n', "\n      "));
+        for i in 0..self.outputs.len() {
+            let _ = writeln!(text, "      b{i}[j] = y{i};");
+        }
+        text += "    }\n";
+        for i in 0..self.outputs.len() {
+            let _ = writeln!(text, "    write(to_{i}, add_{i}, g * {vector}, b{i});");
+        }
+        text += "  }\n}\n";
+        text
+    }
+}
+
+/// Pieces of N elements: read from an input that repeats, written or added to an output that may not be wanted.
+const READ_AND_WRITE: &str = "
+template <int N, class T> __device__ __forceinline__ void read(const T* from, uint64_t length, uint64_t at, float (&to)[N]) {
+  if (length == 1) {
+    float x = to_float(from[0]);
+#pragma unroll
+    for (int i = 0; i < N; ++i) to[i] = x;
+  } else {
+    load<N>(from + (at < length ? at : at % length), to);
+  }
+}
+template <int N, class T> __device__ __forceinline__ void write(T* to, uint32_t add, uint64_t at, float (&from)[N]) {
+  if (!to) return;
+  if (add) {
+    float old[N];
+    load<N>(to + at, old);
+#pragma unroll
+    for (int i = 0; i < N; ++i) from[i] += old[i];
+  }
+  store<N>(to + at, from);
+}
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_around_a_body_reads_like_one_by_hand() {
+        let form = Form { inputs: vec![false, true], numbers: 1, outputs: vec![false], vector: 4 };
+        let text = form.text("s * x + b", "y0 = s0 * x0 + x1;");
+        for line in [
+            "// s * x + b",
+            "void __launch_bounds__(256) pointwise(const real* in_0, uint64_t length_0, const float* in_1, uint64_t length_1, float s0, \
+             real* to_0, uint32_t add_0, uint64_t groups) {",
+            "    read(in_1, length_1, g * 4, a1);",
+            "      const float x1 = a1[j];",
+            "      y0 = s0 * x0 + x1;",
+            "    write(to_0, add_0, g * 4, b0);",
+        ] {
+            assert!(text.contains(line), "`{line}` is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_form_has_a_number_of_its_own() {
+        let form = |inputs: &[bool], outputs: &[bool], vector| {
+            Form { inputs: inputs.to_vec(), numbers: 0, outputs: outputs.to_vec(), vector }.number()
+        };
+        let all = [
+            form(&[false, false], &[false], 1),
+            form(&[true, false], &[false], 1),
+            form(&[false, true], &[false], 1),
+            form(&[false, false], &[true], 1),
+            form(&[false, false], &[false], 8),
+        ];
+        let distinct: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+}
