@@ -234,7 +234,7 @@ impl Context {
     ///
     /// # Errors
     /// If the card is lost.
-    pub(crate) fn counters(&self) -> Result<Arg<'static>> {
+    pub fn counters(&self) -> Result<Arg<'static>> {
         if self.planning() {
             return Ok(Arg::U64(0));
         }

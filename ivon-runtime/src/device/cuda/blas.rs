@@ -12,6 +12,7 @@ use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 
 /// What the library may use for sums that it cuts: what NVIDIA recommends for the H100.
@@ -120,10 +121,10 @@ impl Blas {
 
     fn multiply(&self, cuda: &Cuda, key: Key, [a, b]: [u64; 2], bias: Option<u64>, c: u64) -> Result<()> {
         let mut ways = self.ways.borrow_mut();
-        if !ways.contains_key(&key) {
-            ways.insert(key, self.way(key)?);
-        }
-        let way = &ways[&key];
+        let way = match ways.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(self.way(key)?),
+        };
         if let Some(bias) = bias {
             use sys::cublasLtMatmulDescAttributes_t::*;
             way.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias)?;

@@ -122,7 +122,8 @@ impl Replays {
         let (trail, streams) = cx.trail(|cx| {
             let (value, saved) = forward(cx)?;
             rest(cx, saved)?;
-            Ok(drop(value))
+            drop(value);
+            Ok(())
         })?;
         let launch = |step: &Step| {
             cx.skip_streams(streams);

@@ -10,6 +10,7 @@ use crate::tensor::Tensor;
 use cudarc::driver::{CudaEvent, result};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 /// The inputs of planned steps on a card.
@@ -43,8 +44,8 @@ impl Staging {
         for (i, tensor) in inputs.iter().enumerate() {
             let Some(bytes) = tensor.host_bytes() else { continue };
             let input = match known.entry((name, i, bytes.len())) {
-                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::hash_map::Entry::Vacant(entry) => entry.insert(Input::new(cuda, bytes.len())?),
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(Input::new(cuda, bytes.len())?),
             };
             tensor.set_mirror(Some(input.upload(cuda, bytes)?));
         }
