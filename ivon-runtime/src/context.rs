@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
 use crate::memory::{Arena, Block, MOST_BYTES, Plan, Pool, Recorder, Run};
-use crate::parameter::Parameter;
+use crate::parameter::{Buffer, Parameter};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::threads;
@@ -45,6 +45,7 @@ pub struct Context {
     streams: Cell<u32>,
     weights: RefCell<Option<Flat>>,
     gradient: RefCell<Option<Flat>>,
+    running: RefCell<Option<Flat>>,
     pool: Pool,
     arena: Arena,
     plans: RefCell<Vec<Planned>>,
@@ -103,6 +104,7 @@ impl Context {
             streams: Cell::new(0),
             weights: RefCell::new(None),
             gradient: RefCell::new(None),
+            running: RefCell::new(None),
             pool: Pool::new(cuda.clone()),
             arena: Arena::new(cuda.clone()),
             cuda,
@@ -186,6 +188,54 @@ impl Context {
                 "`{}` {} is not a parameter of the model whose weights are in use",
                 parameter.name(),
                 parameter.shape()
+            ))),
+        }
+    }
+
+    // ---- running statistics ------------------------------------------------------------------------------------
+
+    /// The values of the model's buffers, in the layout of [`Layout::of_buffers`](crate::Layout::of_buffers), f32.
+    pub fn set_running_statistics(&self, running: Option<&Flat>) {
+        *self.running.borrow_mut() = running.cloned();
+    }
+
+    /// The values of a buffer, f32 whatever the context computes in, to be read. An op keeps no handle on it beyond its call: the next
+    /// pass may write there.
+    ///
+    /// # Errors
+    /// If no running statistics were set, or those of another model.
+    pub fn running(&self, buffer: &Buffer) -> Result<Tensor> {
+        Ok(self.place(buffer)?.lent())
+    }
+
+    /// The values of a buffer, f32, to be read and written: a gradient pass in training keeps it up to date. `None` in any other pass
+    /// (evaluation, a dry run), which leaves it as it is.
+    ///
+    /// # Errors
+    /// As [`Context::running`]; and if a tensor on the buffer is still held.
+    pub fn update_running(&self, buffer: &Buffer) -> Result<Option<Tensor>> {
+        if !self.training() || self.gradient.borrow().is_none() || self.planning() {
+            return Ok(None);
+        }
+        let place = self.place(buffer)?;
+        if !place.is_unique() {
+            return Err(Error::value(buffer.name(), "a tensor on this buffer is still held, and the pass is about to write it"));
+        }
+        Ok(Some(place))
+    }
+
+    fn place(&self, buffer: &Buffer) -> Result<Tensor> {
+        let running = self.running.borrow();
+        let Some(running) = running.as_ref() else {
+            let message = format!("`{}` has no values here: call `set_running_statistics` first", buffer.name());
+            return Err(Error::config(message));
+        };
+        match running.layout().entries().get(buffer.index()) {
+            Some(e) if e.parameter.name() == buffer.name() && e.parameter.shape() == buffer.shape() => Ok(running.buffer(buffer)),
+            _ => Err(Error::config(format!(
+                "`{}` {} is not a buffer of the model whose running statistics are in use",
+                buffer.name(),
+                buffer.shape()
             ))),
         }
     }

@@ -1,11 +1,11 @@
-//! Flat buffers: all parameters of a model one after the other, each a 256-byte-aligned view.
+//! Flat buffers: all parameters of a model (or all its buffers) one after the other, each a 256-byte-aligned view.
 
 use crate::context::Context;
 use crate::device::cuda::Cuda;
 use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::memory::{ALIGNMENT, Block};
-use crate::parameter::{Model, Parameter};
+use crate::parameter::{Buffer, Model, Parameter};
 use crate::tensor::Tensor;
 use std::ops::Range;
 use std::rc::Rc;
@@ -19,10 +19,10 @@ pub struct Layout {
     padded: usize,
 }
 
-/// One parameter's place.
+/// One parameter's place, or one buffer's.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The parameter.
+    /// The parameter; of a buffer, its name and shape.
     pub parameter: Parameter,
     /// Its first element in a flat buffer: a multiple of 64, so that it is aligned to 256 bytes in f32.
     pub offset: usize,
@@ -40,15 +40,30 @@ impl Entry {
 impl Layout {
     /// The layout of a model's parameters, in declaration order.
     pub fn of<M: Model>(model: &M) -> Rc<Layout> {
+        let mut all = vec![];
+        model.visit_parameters(&mut |p| all.push(p.clone()));
+        Layout::packed(M::NAME, all)
+    }
+
+    /// The layout of a model's buffers, in declaration order: that of its running statistics.
+    pub fn of_buffers<M: Model>(model: &M) -> Rc<Layout> {
+        let mut all = vec![];
+        model.visit_buffers(&mut |b| all.push(b.place().clone()));
+        Layout::packed(M::NAME, all)
+    }
+
+    fn packed(model: &'static str, all: Vec<Parameter>) -> Rc<Layout> {
+        debug_assert!(all.iter().enumerate().all(|(i, p)| p.index() == i));
         let (mut elements, mut padded) = (0, 0);
-        let mut entries = vec![];
-        model.visit_parameters(&mut |p| {
-            entries.push(Entry { parameter: p.clone(), offset: padded, start: elements });
-            elements += p.shape().elements();
-            padded += p.shape().elements().next_multiple_of(ALIGNMENT / 4);
-        });
-        debug_assert!(entries.iter().enumerate().all(|(i, e)| e.parameter.index() == i));
-        Rc::new(Layout { model: M::NAME, entries, elements, padded })
+        let mut place = |parameter: Parameter| {
+            let count = parameter.shape().elements();
+            let entry = Entry { parameter, offset: padded, start: elements };
+            elements += count;
+            padded += count.next_multiple_of(ALIGNMENT / 4);
+            entry
+        };
+        let entries = all.into_iter().map(&mut place).collect();
+        Rc::new(Layout { model, entries, elements, padded })
     }
 
     /// The name of the model's type.
@@ -111,6 +126,19 @@ impl Flat {
         Ok(Flat { layout: layout.clone(), whole, parts, dtype })
     }
 
+    /// The same values in memory of their own.
+    ///
+    /// # Panics
+    /// If there is not so much memory.
+    pub(crate) fn copied(&self) -> Flat {
+        let mut copy = Flat::zeros(&self.layout, self.dtype);
+        match self.dtype {
+            DType::F64 => copy.as_mut_slice::<f64>().copy_from_slice(self.as_slice()),
+            _ => copy.as_mut_slice::<f32>().copy_from_slice(self.as_slice()),
+        }
+        copy
+    }
+
     /// Where each parameter lies.
     pub fn layout(&self) -> &Rc<Layout> {
         &self.layout
@@ -132,6 +160,14 @@ impl Flat {
     /// If it is a parameter of another model that does not fit.
     pub fn tensor(&self, parameter: &Parameter) -> Tensor {
         Tensor::on(self.parts[parameter.index()].clone(), *parameter.shape(), self.dtype)
+    }
+
+    /// One buffer's part as a tensor.
+    ///
+    /// # Panics
+    /// If it is a buffer of another model that does not fit.
+    pub(crate) fn buffer(&self, buffer: &Buffer) -> Tensor {
+        self.tensor(buffer.place())
     }
 
     /// Whether a tensor of a part is still held: the buffer may not be written then.

@@ -46,11 +46,11 @@ pub use flat::{Entry, Flat, Layout};
 pub use generated::{At, Extent, bind, divides};
 pub use ivon_macros::{__finish, __with_struct, signature, variational};
 pub use ops::gradcheck;
-pub use parameter::{Builder, Differentiable, Init, Model, Options, Parameter, Saved, method};
+pub use parameter::{Buffer, Builder, Differentiable, Init, Model, Options, Parameter, Saved, method};
 pub use posterior::{LogAverage, Posterior};
 pub use schedule::{Decay, Schedule};
 pub use shape::{MAX_RANK, Shape};
-pub use state::State;
+pub use state::{State, running_statistics};
 pub use tensor::Tensor;
 
 /// What a file with a model needs. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
@@ -59,7 +59,7 @@ pub mod prelude {
     pub use crate::run::Run;
     pub use crate::trainer::Trainer;
     pub use crate::{
-        Adjoint, Context, DType, Device, Error, Init, Model, Parameter, Result, Schedule, Shape, Tensor, variational,
+        Adjoint, Buffer, Context, DType, Device, Error, Init, Model, Parameter, Result, Schedule, Shape, Tensor, variational,
     };
     // Its methods, where a person's own `Model` hides the name.
     pub use crate::Model as _;

@@ -1,4 +1,4 @@
-//! Parameters, and how a model that is being built numbers and names them.
+//! Parameters and buffers, and how a model that is being built numbers and names them.
 
 use crate::error::Result;
 use crate::graph::Graph;
@@ -120,11 +120,44 @@ impl Parameter {
     }
 }
 
-/// Numbers and names parameters while a model is built, outermost options first.
+/// A tensor of a model that ops keep up to date in training and nobody learns, such as running statistics: a number, a name, a
+/// shape and a start. It has no posterior and no gradient. Its values are f32 and live in the running statistics of a training
+/// [`State`](crate::State); an op reads them with [`Context::running`](crate::Context::running).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    /// Numbered among the buffers.
+    place: Parameter,
+}
+
+impl Buffer {
+    /// Its number among the model's buffers, in declaration order.
+    pub fn index(&self) -> usize {
+        self.place.index
+    }
+    /// Its path in the model, `layer1.0.bn1.running_mean`.
+    pub fn name(&self) -> &str {
+        &self.place.name
+    }
+    /// Its dimensions.
+    pub fn shape(&self) -> &Shape {
+        &self.place.shape
+    }
+    /// Where it starts.
+    pub fn init(&self) -> Init {
+        self.place.init
+    }
+    /// What it has in common with a parameter: a place in a flat buffer.
+    pub(crate) fn place(&self) -> &Parameter {
+        &self.place
+    }
+}
+
+/// Numbers and names parameters and buffers while a model is built, outermost options first.
 #[derive(Debug, Default)]
 pub struct Builder {
     prefix: String,
     next: usize,
+    next_buffer: usize,
     outer: Options,
 }
 
@@ -167,7 +200,7 @@ impl Builder {
             _ => self.outer,
         };
         let options = outer.or(options);
-        let name = if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) };
+        let name = self.path(name);
         let index = self.next;
         self.next += 1;
         let default = if shape.rank() < 2 { Init::Zeros } else { Init::KaimingUniform };
@@ -180,9 +213,20 @@ impl Builder {
             frozen: options.frozen.unwrap_or(false),
         }
     }
+
+    /// Adds a buffer. Options of the layers around it are for parameters and do not reach it.
+    pub fn buffer(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Buffer {
+        let (index, name) = (self.next_buffer, self.path(name));
+        self.next_buffer += 1;
+        Buffer { place: Parameter { index, name, shape: shape.into(), init, weight_decay: None, frozen: true } }
+    }
+
+    fn path(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) }
+    }
 }
 
-/// A model: something with parameters. `#[variational]` implements it.
+/// A model: something with parameters, and perhaps buffers. `#[variational]` implements it.
 pub trait Model {
     /// The name of its type.
     const NAME: &'static str;
@@ -200,6 +244,18 @@ pub trait Model {
     /// What its methods compute, to be drawn: `model.graph().svg("loss")`.
     fn graph(&self) -> Graph {
         Graph::new(Self::NAME, &[])
+    }
+
+    /// Calls `visit` with every buffer, in declaration order. Most models have none.
+    fn visit_buffers<'a>(&'a self, visit: &mut dyn FnMut(&'a Buffer)) {
+        let _ = visit;
+    }
+
+    /// Every buffer, in declaration order.
+    fn buffers(&self) -> Vec<&Buffer> {
+        let mut all = vec![];
+        self.visit_buffers(&mut |b| all.push(b));
+        all
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Posterior<'a> {
     layout: Rc<Layout>,
     mean: Cow<'a, [f32]>,
     precision: Option<Precision<'a>>,
+    /// The values of the model's buffers.
+    running: Option<Flat>,
 }
 
 struct Precision<'a> {
@@ -36,7 +38,7 @@ impl<'a> Posterior<'a> {
     pub fn gaussian(layout: &Rc<Layout>, mean: &'a [f32], hessian: &'a [f32], ess: f64, decays: &'a [f64]) -> Posterior<'a> {
         assert!(mean.len() == layout.padded() && hessian.len() == layout.padded() && decays.len() == layout.entries().len());
         let precision = Precision { hessian: hessian.into(), ess, decays: decays.into() };
-        Posterior { layout: layout.clone(), mean: mean.into(), precision: Some(precision) }
+        Posterior { layout: layout.clone(), mean: mean.into(), precision: Some(precision), running: None }
     }
 
     /// A point: every sigma is 0.
@@ -45,14 +47,25 @@ impl<'a> Posterior<'a> {
     /// If the length is not that of the layout.
     pub fn point(layout: &Rc<Layout>, mean: &'a [f32]) -> Posterior<'a> {
         assert!(mean.len() == layout.padded());
-        Posterior { layout: layout.clone(), mean: mean.into(), precision: None }
+        Posterior { layout: layout.clone(), mean: mean.into(), precision: None, running: None }
+    }
+
+    /// The same posterior of a model with buffers: with their values, which every sample shares.
+    pub fn with_running_statistics(self, running: &Flat) -> Posterior<'a> {
+        Posterior { running: Some(running.clone()), ..self }
+    }
+
+    /// The values of the model's buffers, for [`Context::set_running_statistics`].
+    pub fn running_statistics(&self) -> Option<&Flat> {
+        self.running.as_ref()
     }
 
     /// The same posterior with buffers of its own.
     pub fn into_owned(self) -> Posterior<'static> {
         let own =
             |p: Precision| Precision { hessian: p.hessian.into_owned().into(), ess: p.ess, decays: p.decays.into_owned().into() };
-        Posterior { layout: self.layout, mean: self.mean.into_owned().into(), precision: self.precision.map(own) }
+        let running = self.running.map(|running| running.copied());
+        Posterior { layout: self.layout, mean: self.mean.into_owned().into(), precision: self.precision.map(own), running }
     }
 
     /// The posterior at a temperature: its covariance times `temperature`, the mean as it is. 1 changes nothing, below 1 it is a cold posterior
@@ -184,6 +197,7 @@ impl<'a> Posterior<'a> {
     /// Those of `logits`, and if its shape changes from sample to sample.
     pub fn predict(&self, samples: usize, seed: u64, mut logits: impl FnMut(&Context) -> Result<Tensor>) -> Result<LogAverage> {
         let cx = Context::new(Device::Cpu, DType::F32)?;
+        cx.set_running_statistics(self.running.as_ref());
         let mut weights = Flat::zeros(&self.layout, DType::F32);
         let mut average = LogAverage::new();
         for k in 0..samples {

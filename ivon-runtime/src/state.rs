@@ -9,8 +9,8 @@ use crate::parameter::{Init, Model, Parameter};
 use rayon::prelude::*;
 use std::rc::Rc;
 
-/// Everything that training changes. [`State::seed`], [`State::step`] and [`State::buffers`] are what a checkpoint has to
-/// keep: the sample is drawn again from them, and the gradient is zero between two steps.
+/// Everything that training changes. [`State::seed`], [`State::step`], [`State::buffers`] and [`State::running_statistics`] are what a
+/// checkpoint has to keep: the sample is drawn again from them, and the gradient is zero between two steps.
 pub struct State {
     layout: Rc<Layout>,
     seed: u64,
@@ -20,6 +20,8 @@ pub struct State {
     pub(crate) weights: Flat,
     /// What backward passes add to; zero between two steps.
     pub(crate) gradient: Flat,
+    /// The values of the model's buffers, f32.
+    pub(crate) running: Flat,
     /// Whether the weights are a buffer of their own rather than the mean itself.
     pub(crate) own_weights: bool,
 }
@@ -34,7 +36,8 @@ impl State {
         let own_weights = sampled || dtype != DType::F32;
         let weights = if own_weights { Flat::zeros(&layout, dtype) } else { buffers[0].1.clone() };
         let gradient = Flat::zeros(&layout, dtype);
-        let mut state = State { layout, seed, step: 0, buffers, weights, gradient, own_weights };
+        let running = running_statistics(model);
+        let mut state = State { layout, seed, step: 0, buffers, weights, gradient, running, own_weights };
         state.start();
         state
     }
@@ -121,10 +124,29 @@ impl State {
         self.buffers[0].1.as_slice()
     }
 
+    /// The values of the model's buffers (running statistics), with padding: where each lies says [`State::running_layout`].
+    pub fn running_statistics(&self) -> &[f32] {
+        self.running.as_slice()
+    }
+
+    /// The running statistics to be written; to be used inside `Optimizer::restore`.
+    ///
+    /// # Errors
+    /// If a tensor on them is still held.
+    pub fn running_statistics_mut(&mut self) -> Result<&mut [f32]> {
+        free(&self.running, "running statistics")?;
+        Ok(self.running.as_mut_slice())
+    }
+
+    /// Where each of the model's buffers lies; without entries for a model that has none.
+    pub fn running_layout(&self) -> &Rc<Layout> {
+        self.running.layout()
+    }
+
     /// Bytes of all buffers, the weights and the gradient.
     pub fn bytes(&self) -> usize {
         let own = if self.own_weights { self.weights.bytes() } else { 0 };
-        self.buffers.iter().map(|(_, flat)| flat.bytes()).sum::<usize>() + own + self.gradient.bytes()
+        self.buffers.iter().map(|(_, flat)| flat.bytes()).sum::<usize>() + own + self.gradient.bytes() + self.running.bytes()
     }
 
     pub(crate) fn flat(&self, name: &str) -> Option<&Flat> {
@@ -139,6 +161,7 @@ impl State {
     /// Refuses to go on while somebody holds a tensor on what is about to be written.
     pub(crate) fn check_free(&self) -> Result<()> {
         self.buffers.iter().try_for_each(|(name, flat)| free(flat, name))?;
+        free(&self.running, "running statistics")?;
         free(&self.weights, "weights")?;
         free(&self.gradient, "gradient")
     }
@@ -153,6 +176,24 @@ fn free(flat: &Flat, name: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// A model's running statistics as they start: what each buffer's `#[buffer(init = ..)]` says. For contexts of one's own
+/// ([`Context::set_running_statistics`](crate::Context::set_running_statistics)); an optimizer has its own.
+///
+/// # Panics
+/// If there is not so much memory.
+pub fn running_statistics(model: &impl Model) -> Flat {
+    let mut running = Flat::zeros(&Layout::of_buffers(model), DType::F32);
+    let layout = running.layout().clone();
+    let values = running.as_mut_slice::<f32>();
+    for entry in layout.entries() {
+        // The compiler lets a buffer start from a constant alone.
+        if let Spread::Constant(value) = spread(&entry.parameter) {
+            values[entry.range()].fill(value as f32);
+        }
+    }
+    running
 }
 
 /// An [`Init`] with its numbers worked out for a shape.

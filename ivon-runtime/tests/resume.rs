@@ -1,8 +1,8 @@
-//! A run that was stopped and taken up again has the bits of one that never was: a model with dropout, data that is chosen by step, and
-//! every kind of optimizer.
+//! A run that was stopped and taken up again has the bits of one that never was: a model with dropout and batch norm, data that is chosen by
+//! step, and every kind of optimizer.
 
 use ivon_runtime::checkpoint::{Checkpoint, Checkpoints, Notes};
-use ivon_runtime::layers::{Dropout, Linear};
+use ivon_runtime::layers::{BatchNorm2d, Dropout, Linear};
 use ivon_runtime::ops::{gelu, mse};
 use ivon_runtime::optimizers::{HessianEstimate, SamplePer};
 use ivon_runtime::prelude::*;
@@ -12,13 +12,16 @@ use ivon_runtime::trainer::At;
 pub struct Network<const WIDTH: usize> {
     up: Linear<3, WIDTH>,
     dropout: Dropout,
+    norm: BatchNorm2d<WIDTH>,
     down: Linear<WIDTH, 2>,
 }
 
 #[variational]
 impl<const WIDTH: usize> Network<WIDTH> {
     pub fn loss<B>(&self, x: Tensor<B, 3>, y: Tensor<B, 2>) -> Tensor {
-        mse(self.down.forward(self.dropout.forward(gelu(self.up.forward(x)))), y)
+        let hidden = self.dropout.forward(gelu(self.up.forward(x)));
+        let hidden = self.norm.forward(hidden.reshape([B, 1, 1, WIDTH])).reshape([B, WIDTH]);
+        mse(self.down.forward(hidden), y)
     }
 }
 
@@ -55,7 +58,7 @@ fn train(model: &Network, optimizer: &mut dyn Optimizer, to: usize) -> Vec<u64> 
 /// Everything that a state holds, and the sample that comes next.
 fn bits(model: &Network, optimizer: &dyn Optimizer) -> Vec<u32> {
     let state = optimizer.state();
-    let buffers = state.buffers().flat_map(|(_, values)| values.to_vec());
+    let buffers = state.buffers().map(|(_, values)| values).chain([state.running_statistics()]).flat_map(|v| v.to_vec());
     let next = model.parameters().into_iter().flat_map(|p| optimizer.context().sample(p).unwrap().as_slice::<f32>().to_vec());
     buffers.chain(next).map(f32::to_bits).chain([state.step(), state.seed() as u32]).collect()
 }
@@ -133,4 +136,5 @@ fn the_reference_in_f64() {
     for (name, values) in straight.state().buffers() {
         assert_eq!(values, resumed.state().buffer(name));
     }
+    assert_eq!(straight.state().running_statistics(), resumed.state().running_statistics());
 }

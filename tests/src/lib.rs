@@ -2,6 +2,8 @@
 
 #[path = "../models/mlp.rs"]
 pub mod mlp;
+#[path = "../models/normalized.rs"]
+pub mod normalized;
 #[path = "../models/pointwise.rs"]
 pub mod pointwise;
 #[path = "../models/recurrent.rs"]

@@ -1,9 +1,9 @@
 //! Every construct of the model language: generated gradients, of parameters and of arguments, against central differences in f64.
 
-use ivon_runtime::layers::{Embedding, LayerNorm, Linear};
-use ivon_runtime::ops::{cross_entropy, linear, matmul, mse};
+use ivon_runtime::layers::{BatchNorm2d, Embedding, LayerNorm, Linear};
+use ivon_runtime::ops::{batch_norm, cross_entropy, linear, matmul, mse};
 use ivon_runtime::prelude::*;
-use ivon_runtime::{Flat, Layout, gradcheck};
+use ivon_runtime::{Flat, Layout, gradcheck, running_statistics};
 
 /// What differs by more than this, relative to 1 + |gradient|, is wrong: central differences in f64 err by about 1e-9 here.
 const TOLERANCE: f64 = 1e-7;
@@ -36,6 +36,7 @@ fn check<M: Model, const N: usize>(
 ) {
     let layout = Layout::of(model);
     let cx = context();
+    cx.set_running_statistics(Some(&running_statistics(model)));
     let values = numbers(layout.padded());
     let set = |values: &[f64]| {
         let mut weights = Flat::zeros(&layout, DType::F64);
@@ -596,4 +597,52 @@ fn images_that_are_smaller_than_a_kernel_are_refused() {
     for part in ["conv2d", "height of 2", "padded by 1", "kernel of 5"] {
         assert!(message.contains(part), "`{part}` is not in: {message}");
     }
+}
+
+model! {
+    BatchNorm<N> {
+        up: Linear<N, N>,
+        norm: BatchNorm2d<N>,
+        gain: Parameter<N>,
+        running_mean: Buffer<N>,
+        #[buffer(init = constant(0.7))]
+        running_variance: Buffer<N>
+    }
+    fn loss<B>(&self, x: Tensor<B, 2, 1, N>) -> Tensor {
+        let y = self.up.forward(self.norm.forward(x)) * x;
+        let y = batch_norm(y, self.gain, None, self.running_mean, self.running_variance, 0.1, 1e-3);
+        (y * y * y).mean()
+    }
+}
+
+/// Outside of training: each row for itself.
+#[test]
+fn batch_norm_with_the_running_statistics() {
+    let x = tensor([3, 2, 1, 4], 1);
+    verify!(BatchNorm::<4>::new(), x);
+}
+
+/// In training: every output depends on every row.
+#[test]
+fn batch_norm_with_the_statistics_of_the_batch() {
+    let x = tensor([3, 2, 1, 4], 1);
+    let model = BatchNorm::<4>::new();
+    let train = |cx: &Context| cx.set_training(true);
+    check(
+        &model,
+        [&x],
+        |cx, [x]| {
+            train(cx);
+            model.loss(cx, x)?.item()
+        },
+        |cx, [x]| {
+            train(cx);
+            model.loss_gradient(cx, x)
+        },
+        |cx, [x], [d_x]| {
+            train(cx);
+            let (_, saved) = model.loss_saving(cx, x)?;
+            model.loss_backward(cx, saved, cx.filled([], 1.0)?, d_x)
+        },
+    );
 }

@@ -16,6 +16,7 @@ macro_rules! snapshot {
 }
 
 snapshot!(mlp);
+snapshot!(normalized);
 snapshot!(pointwise);
 snapshot!(recurrent);
 snapshot!(residual);

@@ -2,8 +2,20 @@
 //!
 //! `TRYBUILD=overwrite cargo test -p ivon-tests --test ui` writes the messages anew; read them as the person would who made the mistake.
 
-const TOPICS: [&str; 11] =
-    ["arity", "attributes", "constants", "convolutions", "kinds", "names", "several", "shapes", "structure", "syntax", "usage"];
+const TOPICS: [&str; 12] = [
+    "arity",
+    "attributes",
+    "buffers",
+    "constants",
+    "convolutions",
+    "kinds",
+    "names",
+    "several",
+    "shapes",
+    "structure",
+    "syntax",
+    "usage",
+];
 
 #[test]
 fn wrong_models_are_refused() {

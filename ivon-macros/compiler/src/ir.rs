@@ -37,6 +37,8 @@ pub struct Value {
 pub enum Kind {
     Float,
     Ids,
+    /// A buffer of the model: an argument of ops, nothing else.
+    Buffer,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +48,10 @@ pub enum Role {
     Parameter {
         field: usize,
         optional: bool,
+    },
+    /// A buffer of the model, by its field's index.
+    Buffer {
+        field: usize,
     },
     Local,
     /// Changes from turn to turn of a loop.

@@ -41,6 +41,7 @@ struct Lower<'a> {
     values: Vec<Value>,
     body: Vec<Instruction>,
     scope: BTreeMap<String, Binding>,
+    /// Parameters and buffers that were read, by field.
     parameters: BTreeMap<usize, ValueId>,
     /// Fields that are named, misspelt ones included.
     mentioned: &'a RefCell<BTreeSet<usize>>,
@@ -85,6 +86,8 @@ pub fn lower(
         let (kind, shape) = match &input.kind {
             InputKind::Tensor { shape, .. } | InputKind::Optional { shape } => (Kind::Float, shape.clone()),
             InputKind::Ids { shape, .. } => (Kind::Ids, shape.clone()),
+            // In signatures of ops, which have no body.
+            InputKind::Buffer { shape } => (Kind::Buffer, shape.clone()),
             InputKind::Number(ty) => {
                 let name = &input.name;
                 let number = if ty == "usize" { quote!((#name as f64)) } else { quote!(#name) };
@@ -451,7 +454,7 @@ impl Lower<'_> {
                         );
                         return None;
                     }
-                    FieldKind::Parameter { .. } | FieldKind::Setting { .. } => {
+                    FieldKind::Parameter { .. } | FieldKind::Buffer { .. } | FieldKind::Setting { .. } => {
                         let known = parse::INTRINSICS.iter().map(|(_, n, _)| *n).chain(parse::SHAPE_METHODS.iter().copied());
                         let hint = did_you_mean(&method.to_string(), known);
                         self.errors.at(method, format!("`{field}` is no layer and has no method `{method}`{hint}"));
@@ -540,6 +543,15 @@ impl Lower<'_> {
                 let role = Role::Parameter { field: index, optional: when.is_some() };
                 let shape = Some(shape.clone());
                 let value = self.value(Value { name: name.to_string(), kind: Kind::Float, role, shape, place: e.place });
+                self.parameters.insert(index, value);
+                Some(Operand::Value(value))
+            }
+            FieldKind::Buffer { shape, .. } => {
+                if let Some(value) = self.parameters.get(&index) {
+                    return Some(Operand::Value(*value));
+                }
+                let (role, shape) = (Role::Buffer { field: index }, Some(shape.clone()));
+                let value = self.value(Value { name: name.to_string(), kind: Kind::Buffer, role, shape, place: e.place });
                 self.parameters.insert(index, value);
                 Some(Operand::Value(value))
             }
@@ -654,6 +666,10 @@ impl Lower<'_> {
                     );
                     return None;
                 }
+                (_, Operand::Value(value)) if self.values[value].kind == Kind::Buffer => {
+                    self.errors.at(place, buffer_misuse(&self.values[value].name));
+                    return None;
+                }
                 (_, Operand::Value(value)) => Binding::Value { value, mutable: false },
                 (_, _) => {
                     self.errors.at(place, format!("`{}` of `{name}` is a tensor, not a number", input.name));
@@ -688,6 +704,13 @@ fn argument(operand: Operand) -> Option<Argument> {
         Operand::Number(n) => Some(Argument::Number(n)),
         Operand::Tuple(_) | Operand::Absent => None,
     }
+}
+
+/// What a buffer is not for.
+pub fn buffer_misuse(name: &str) -> String {
+    format!(
+        "`{name}` is a buffer: it is an argument of ops that ask for a `Buffer<..>`, such as `batch_norm`, and no tensor to compute with"
+    )
 }
 
 /// "`layer_norm` takes 4 arguments (x, gain, bias, eps), not 3"

@@ -14,8 +14,10 @@ use std::path::Path;
 pub(super) const NAME: &str = "manifest.json";
 /// What it says it is.
 const FORMAT: &str = "ivon-checkpoint";
-/// The version written, and the only one read.
-pub const VERSION: u32 = 1;
+/// The version written. Version 1, of models without buffers, is read too.
+pub const VERSION: u32 = 2;
+/// The versions read.
+const READ: std::ops::RangeInclusive<u64> = 1..=VERSION as u64;
 
 /// What a checkpoint holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,9 @@ pub struct Manifest {
     pub notes: Notes,
     /// Every parameter, in declaration order.
     pub parameters: Vec<ParameterEntry>,
+    /// Every buffer, in declaration order; since version 2.
+    #[serde(default)]
+    pub buffers: Vec<BufferEntry>,
     /// Every file beside the manifest.
     pub files: Vec<FileEntry>,
 }
@@ -71,6 +76,16 @@ pub struct ParameterEntry {
     pub frozen: bool,
 }
 
+/// A buffer in a manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BufferEntry {
+    /// Its path in the model.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+}
+
 /// A file in a manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +114,7 @@ impl Manifest {
             step: state.step(),
             notes,
             parameters: parameters(state.layout(), posterior.weight_decays()),
+            buffers: buffers(state.running_layout()),
             files,
         }
     }
@@ -108,13 +124,24 @@ impl Manifest {
         let mut text = String::from("{\n");
         let Value::Object(fields) = serde_json::to_value(self)? else { return Ok(text) };
         // The order of the struct, not of the alphabet.
-        let order =
-            ["format", "version", "model", "optimizer", "hyperparameters", "seed", "step", "notes", "parameters", "files"];
+        let order = [
+            "format",
+            "version",
+            "model",
+            "optimizer",
+            "hyperparameters",
+            "seed",
+            "step",
+            "notes",
+            "parameters",
+            "buffers",
+            "files",
+        ];
         for key in order {
             let value = &fields[key];
             text += &format!("  \"{key}\": ");
             match value {
-                Value::Array(items) => {
+                Value::Array(items) if !items.is_empty() => {
                     let lines = items.iter().map(serde_json::to_string).collect::<serde_json::Result<Vec<_>>>()?;
                     text += &format!("[\n    {}\n  ],\n", lines.join(",\n    "));
                 }
@@ -148,30 +175,35 @@ impl Manifest {
         if value["format"] != FORMAT {
             return Err(damaged(&format!("it is a `{}`, not a `{FORMAT}`", value["format"])));
         }
-        if value["version"] != VERSION {
+        if !value["version"].as_u64().is_some_and(|v| READ.contains(&v)) {
             let message = format!(
-                "the checkpoint has version {} of its format; this program reads version {VERSION}: use the program that wrote it, or one \
+                "the checkpoint has version {} of its format; this program reads versions {} to {}: use the program that wrote it, or one \
                  that knows both",
-                value["version"]
+                value["version"],
+                READ.start(),
+                READ.end()
             );
             return Err(Error::file(folder, message));
         }
         serde_json::from_value(value).map_err(|e| damaged(&e.to_string()))
     }
 
-    /// Refuses a checkpoint of another model: every parameter that differs, by name.
-    pub(super) fn check_model(&self, folder: &Path, layout: &Layout) -> Result<()> {
-        let ours = parameters(layout, &[]);
-        let same = |a: &ParameterEntry, b: &ParameterEntry| a.name == b.name && a.shape == b.shape;
-        if self.parameters.len() == ours.len() && self.parameters.iter().zip(&ours).all(|(a, b)| same(a, b)) {
+    /// Refuses a checkpoint of another model: every parameter and buffer that differs, by name.
+    pub(super) fn check_model(&self, folder: &Path, layout: &Layout, running: &Layout) -> Result<()> {
+        let parameters = parameters(layout, &[]).into_iter().map(|p| BufferEntry { name: p.name, shape: p.shape });
+        let (parameters, buffers) = (parameters.collect::<Vec<_>>(), buffers(running));
+        let saved = self.parameters.iter().map(|p| BufferEntry { name: p.name.clone(), shape: p.shape.clone() });
+        let saved: Vec<_> = saved.collect();
+        if saved == parameters && self.buffers == buffers {
             return Ok(());
         }
-        let shape = |p: &ParameterEntry| format!("`{}` {:?}", p.name, p.shape);
-        let find = |all: &[ParameterEntry], name: &str| all.iter().find(|p| p.name == name).cloned();
-        let missing = ours.iter().filter(|p| find(&self.parameters, &p.name).is_none()).map(shape).collect();
-        let unexpected = self.parameters.iter().filter(|p| find(&ours, &p.name).is_none()).map(shape).collect();
-        let differ = |p: &ParameterEntry| {
-            let theirs = find(&self.parameters, &p.name).filter(|t| t.shape != p.shape)?;
+        let (ours, theirs) = ([parameters, buffers].concat(), [saved, self.buffers.clone()].concat());
+        let shape = |p: &BufferEntry| format!("`{}` {:?}", p.name, p.shape);
+        let find = |all: &[BufferEntry], name: &str| all.iter().find(|p| p.name == name).cloned();
+        let missing = ours.iter().filter(|p| find(&theirs, &p.name).is_none()).map(shape).collect();
+        let unexpected = theirs.iter().filter(|p| find(&ours, &p.name).is_none()).map(shape).collect();
+        let differ = |p: &BufferEntry| {
+            let theirs = find(&theirs, &p.name).filter(|t| t.shape != p.shape)?;
             Some(format!("`{}` is {:?} in the checkpoint and {:?} in the model", p.name, theirs.shape, p.shape))
         };
         let reshaped: Vec<String> = ours.iter().filter_map(differ).collect();
@@ -217,6 +249,11 @@ fn parameters(layout: &Layout, decays: &[f64]) -> Vec<ParameterEntry> {
         frozen: e.parameter.frozen(),
     };
     layout.entries().iter().enumerate().map(entry).collect()
+}
+
+fn buffers(layout: &Layout) -> Vec<BufferEntry> {
+    let entry = |e: &crate::flat::Entry| BufferEntry { name: e.parameter.name().into(), shape: e.parameter.shape().to_vec() };
+    layout.entries().iter().map(entry).collect()
 }
 
 /// All of a list, or its beginning.

@@ -9,6 +9,7 @@
 //!   hessian.safetensors     (IVON)
 //!   momentum.safetensors    (IVON, AdamW, SGD)
 //!   variance.safetensors    (AdamW)
+//!   running_statistics.safetensors   the model's buffers, if it has any
 //! ```
 //!
 //! In Python, `safetensors.torch.load_file("mean.safetensors")` is the state dict of the means. Of IVON,
@@ -26,7 +27,7 @@ mod store;
 mod tests;
 mod values;
 
-pub use manifest::{FileEntry, Manifest, Notes, ParameterEntry, VERSION};
+pub use manifest::{BufferEntry, FileEntry, Manifest, Notes, ParameterEntry, VERSION};
 pub use store::{Checkpoints, Which};
 
 use crate::dtype::DType;
@@ -37,6 +38,9 @@ use crate::parameter::Model;
 use crate::posterior::Posterior;
 use disk::Disk;
 use std::path::{Path, PathBuf};
+
+/// The file of the running statistics, beside those of the state's buffers.
+const RUNNING: &str = "running_statistics";
 
 /// A checkpoint whose every file has been checked.
 #[derive(Clone, Debug)]
@@ -66,12 +70,15 @@ impl Checkpoint {
     fn write(disk: &dyn Disk, path: &Path, optimizer: &dyn Optimizer, notes: Notes) -> Result<Manifest> {
         std::fs::create_dir(path).map_err(|e| disk::unwritable(path, &e))?;
         let state = optimizer.state();
-        let write = |(buffer, values): (&'static str, &[f32])| {
+        let write = |(buffer, layout, values): (&'static str, &Layout, &[f32])| {
             let name = format!("{buffer}.safetensors");
-            let (bytes, crc32c) = values::write(disk, &path.join(&name), state.layout(), buffer, values)?;
+            let (bytes, crc32c) = values::write(disk, &path.join(&name), layout, buffer, values)?;
             Ok(FileEntry { name, buffer: buffer.into(), bytes, crc32c })
         };
-        let files = state.buffers().map(write).collect::<Result<Vec<_>>>()?;
+        let running = (RUNNING, &**state.running_layout(), state.running_statistics());
+        let running = (!running.1.entries().is_empty()).then_some(running);
+        let buffers = state.buffers().map(|(name, values)| (name, &**state.layout(), values));
+        let files = buffers.chain(running).map(write).collect::<Result<Vec<_>>>()?;
         let manifest = Manifest::of(optimizer, notes, files);
         disk::write(disk, &path.join(manifest::NAME), |file| std::io::Write::write_all(file, manifest.to_text()?.as_bytes()))?;
         disk::sync_folder(path)?;
@@ -103,13 +110,18 @@ impl Checkpoint {
             return Err(Error::file(&self.path, message));
         }
         let layout = optimizer.state().layout().clone();
-        m.check_model(&self.path, &layout)?;
+        let running = optimizer.state().running_layout().clone();
+        m.check_model(&self.path, &layout, &running)?;
         let names: Vec<_> = optimizer.state().buffers().map(|(name, _)| name).collect();
         let files = names.iter().map(|name| m.file(&self.path, name)).collect::<Result<Vec<_>>>()?;
+        let running_file = self.running_file(&running)?;
         let ours = optimizer.hyperparameters();
         optimizer.restore(&mut |state| {
             state.set_seed(m.seed);
             state.set_step(m.step);
+            if let Some(file) = running_file {
+                values::read(&self.path, file, &running, state.running_statistics_mut()?)?;
+            }
             names.iter().zip(&files).try_for_each(|(name, file)| values::read(&self.path, file, &layout, state.buffer_mut(name)?))
         })?;
         let keys: std::collections::BTreeSet<_> = ours.keys().chain(m.hyperparameters.keys()).collect();
@@ -121,13 +133,23 @@ impl Checkpoint {
             .collect())
     }
 
-    /// The posterior that was saved; a point for an optimizer without one.
+    /// The file of the running statistics of a model that has buffers.
+    fn running_file(&self, running: &Layout) -> Result<Option<&FileEntry>> {
+        (!running.entries().is_empty()).then(|| self.manifest.file(&self.path, RUNNING)).transpose()
+    }
+
+    /// The posterior that was saved, with the running statistics; a point for an optimizer without one.
     ///
     /// # Errors
     /// If it is of another model: what differs. If a file changes while it is read.
     pub fn posterior(&self, model: &impl Model) -> Result<Posterior<'static>> {
         let layout = Layout::of(model);
-        self.manifest.check_model(&self.path, &layout)?;
+        let mut running = Flat::zeros(&Layout::of_buffers(model), DType::F32);
+        let running_layout = running.layout().clone();
+        self.manifest.check_model(&self.path, &layout, &running_layout)?;
+        if let Some(file) = self.running_file(&running_layout)? {
+            values::read(&self.path, file, &running_layout, running.as_mut_slice())?;
+        }
         let read = |buffer: &str| {
             let mut flat = Flat::zeros(&layout, DType::F32);
             values::read(&self.path, self.manifest.file(&self.path, buffer)?, &layout, flat.as_mut_slice())?;
@@ -137,9 +159,10 @@ impl Checkpoint {
         let decays: Option<Vec<f64>> = self.manifest.parameters.iter().map(|p| p.weight_decay).collect();
         let ess = self.manifest.hyperparameters.get("ess").and_then(|v| v.as_f64());
         let (Some(ess), Some(decays)) = (ess, decays) else {
-            return Ok(Posterior::point(&layout, mean.as_slice()).into_owned());
+            return Ok(Posterior::point(&layout, mean.as_slice()).with_running_statistics(&running).into_owned());
         };
         let hessian = read("hessian")?;
-        Ok(Posterior::gaussian(&layout, mean.as_slice(), hessian.as_slice(), ess, &decays).into_owned())
+        let posterior = Posterior::gaussian(&layout, mean.as_slice(), hessian.as_slice(), ess, &decays);
+        Ok(posterior.with_running_statistics(&running).into_owned())
     }
 }

@@ -1,5 +1,6 @@
 //! Layers: annotated models of a few lines, built from ops.
 
+mod batch_norm;
 mod conv2d;
 mod dropout;
 mod embedding;
@@ -8,6 +9,7 @@ mod group_norm;
 mod layer_norm;
 mod linear;
 
+pub use batch_norm::BatchNorm2d;
 pub use conv2d::Conv2d;
 pub use dropout::Dropout;
 pub use embedding::Embedding;

@@ -27,7 +27,9 @@
 //! ```
 //!
 //! * Arguments come in the order of the signature, after `cx` and the const generics (`usize`): `Tensor` is `&Tensor`, `Option<Tensor>` is
-//!   `Option<&Tensor>`, `Ids` is `&Tensor` of u32, `f64`, `usize` and `bool` are themselves.
+//!   `Option<&Tensor>`, `Ids` is `&Tensor` of u32, `Buffer` is `&Buffer`, `f64`, `usize` and `bool` are themselves.
+//! * A `Buffer` is read with [`Context::running`](crate::Context::running) and written through
+//!   [`Context::update_running`](crate::Context::update_running), which gives `None` unless a gradient pass in training asks. It has no adjoint.
 //! * Several outputs are a tuple; `backward` then takes one `d_..: Tensor` for each.
 //! * `backward` takes one [`Adjoint`](crate::Adjoint) for each `Tensor` and `Option<Tensor>` argument, in order. It asks `target` where to put a
 //!   contribution and whether to add; an adjoint that is not `wanted` is not computed. `saved` and `d_y` are owned: a kernel may
@@ -75,6 +77,10 @@ pub mod avg_pool2d;
 signature! {
     pub fn avg_pool2d<const KERNEL: usize, const STRIDE: usize, const PADDING: usize, B, H, W, C>(x: Tensor<B, H, W, C>)
         -> Tensor<B, { floor((H + 2 * PADDING - KERNEL) / STRIDE) + 1 }, { floor((W + 2 * PADDING - KERNEL) / STRIDE) + 1 }, C>;
+}
+pub mod batch_norm;
+signature! {
+    pub fn batch_norm<Rest: Dims, C>(x: Tensor<Rest, C>, gain: Tensor<C>, bias: Option<Tensor<C>>, running_mean: Buffer<C>, running_variance: Buffer<C>, momentum: f64, eps: f64) -> Tensor<Rest, C>;
 }
 pub mod causal_attention;
 signature! {

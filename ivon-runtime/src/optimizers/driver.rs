@@ -42,6 +42,10 @@ pub(super) struct Driver {
     /// Whether gradient and sums are zero and the weights those of the next step. Unset while that may be wrong, so that an error or a panic
     /// in between leaves the truth behind.
     pub ready: bool,
+    /// The running statistics before the step that is being taken: a step that fails leaves them as they were.
+    before: Vec<f32>,
+    /// Whether a step has begun and not come to its end.
+    begun: bool,
     partial: Vec<f64>,
 }
 
@@ -61,7 +65,8 @@ impl Driver {
             require(own >= 0.0 && own.is_finite(), &key, own, "zero or a positive number")?;
         }
         let partial = vec![0.0; state.layout().padded().div_ceil(pass::CHUNK)];
-        Ok(Driver { cx, state, settings, tracer: None, ready: false, partial })
+        cx.set_running_statistics(Some(&state.running));
+        Ok(Driver { cx, state, settings, tracer: None, ready: false, before: vec![], begun: false, partial })
     }
 
     /// Hyper-parameters and settings by name. The seed is the state's.
@@ -76,6 +81,21 @@ impl Driver {
         all.insert("dtype".into(), json!(format!("{dtype:?}").to_lowercase()));
         all.insert("device".into(), json!(device.to_string()));
         all
+    }
+
+    /// Begins a step: until [`Driver::finish`] nothing is ready.
+    pub fn begin(&mut self) {
+        (self.ready, self.begun) = (false, true);
+        self.before.clear();
+        self.before.extend_from_slice(self.state.running_statistics());
+    }
+
+    /// Takes back what a step that was not finished has done to the running statistics.
+    pub fn rewind(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.begun) {
+            self.state.running_statistics_mut()?.copy_from_slice(&self.before);
+        }
+        Ok(())
     }
 
     /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`; the mean loss.
@@ -178,7 +198,7 @@ impl Driver {
     pub fn finish(&mut self, lr: f64) -> Result<()> {
         let step = self.state.step() + 1;
         self.state.set_step(step);
-        self.ready = true;
+        (self.ready, self.begun) = (true, false);
         self.cx.set_weights(&self.state.weights);
         match &mut self.tracer {
             Some(tracer) => tracer.update(step, lr, &self.state),

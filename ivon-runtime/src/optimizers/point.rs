@@ -86,6 +86,7 @@ impl<R: Rule> Point<R> {
         self.driver.state.check_free()?;
         if !self.driver.ready {
             self.driver.zero_gradient();
+            self.driver.rewind()?;
             self.copy_mean();
             self.driver.cx.set_weights(&self.driver.state.weights);
             self.driver.ready = true;
@@ -125,7 +126,7 @@ impl<R: Rule> Optimizer for Point<R> {
     fn step_in_parts(&mut self, lr: f64, gradient: &mut Gradient) -> Result<f64> {
         check_lr(lr)?;
         self.prepare()?;
-        self.driver.ready = false;
+        self.driver.begin();
         let loss = self.driver.gradient(0, 0, self.driver.settings.micro_batches, gradient);
         let Ok(loss) = loss else {
             self.prepare()?;
@@ -154,7 +155,8 @@ impl<R: Rule> Optimizer for Point<R> {
     }
 
     fn posterior(&self) -> Posterior<'_> {
-        Posterior::point(self.driver.state.layout(), self.driver.state.mean())
+        let state = &self.driver.state;
+        Posterior::point(state.layout(), state.mean()).with_running_statistics(&state.running)
     }
 
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {

@@ -5,7 +5,7 @@ use crate::callee::Callee;
 use crate::dims::{Dim, Division, Shape, show};
 use crate::errors::{Place, did_you_mean_or, nearest};
 use crate::ir::*;
-use crate::lower::wrong_count;
+use crate::lower::{buffer_misuse, wrong_count};
 use crate::parse::{FieldKind, Function, Generic, INTRINSICS, InputKind, LayerType, path_text};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -177,6 +177,11 @@ impl Checker<'_> {
                     fine = false;
                     continue;
                 }
+                (InputKind::Buffer { .. }, Argument::Number(_)) => {
+                    self.errors.at(place, not_a_buffer(&name.text, &input.name, "a number"));
+                    fine = false;
+                    continue;
+                }
                 (_, Argument::Number(_)) => {
                     self.errors.at(place, format!("`{}` of `{}` is a tensor, and a number is given", input.name, name.text));
                     fine = false;
@@ -184,12 +189,44 @@ impl Checker<'_> {
                 }
                 (InputKind::Tensor { shape, .. } | InputKind::Optional { shape }, _) => (shape, Kind::Float),
                 (InputKind::Ids { shape, .. }, _) => (shape, Kind::Ids),
+                (InputKind::Buffer { shape }, _) => (shape, Kind::Buffer),
             };
             let Argument::Value(v) = argument else { continue };
             let value = &values[*v];
             match (kind, value.kind) {
                 (Kind::Ids, Kind::Float) if value.shape.is_none() => {
                     fine = false; // made by a mistake
+                    continue;
+                }
+                (Kind::Buffer, Kind::Buffer) => {
+                    let before = function.inputs.iter().zip(&call.arguments[..i]);
+                    let again =
+                        before.filter(|(i, _)| matches!(i.kind, InputKind::Buffer { .. })).any(|(_, a)| a.value() == Some(*v));
+                    if again {
+                        self.errors.at(
+                            place,
+                            format!(
+                                "`{}` is given to `{}` twice: each buffer is kept up to date for itself",
+                                value.name, name.text
+                            ),
+                        );
+                        fine = false;
+                        continue;
+                    }
+                }
+                (_, Kind::Buffer) => {
+                    self.errors.at(place, buffer_misuse(&value.name));
+                    fine = false;
+                    continue;
+                }
+                (Kind::Buffer, Kind::Float) if value.shape.is_none() => {
+                    fine = false; // made by a mistake
+                    continue;
+                }
+                (Kind::Buffer, other) => {
+                    let what = if other == Kind::Ids { "ids" } else { "a tensor" };
+                    self.errors.at(place, not_a_buffer(&name.text, &input.name, what));
+                    fine = false;
                     continue;
                 }
                 (Kind::Float, Kind::Ids) => {
@@ -348,6 +385,10 @@ impl Checker<'_> {
     }
 }
 
+fn not_a_buffer(callee: &str, input: impl std::fmt::Display, found: &str) -> String {
+    format!("`{input}` of `{callee}` is a buffer, a field `{input}: Buffer<..>` of the model, and this is {found}")
+}
+
 /// Names in a signature that are neither generics nor symbolic dimensions: constants of its module.
 pub fn free_constants(function: &Function, generics: &[Generic]) -> BTreeSet<String> {
     let known: BTreeSet<String> = generics
@@ -357,7 +398,10 @@ pub fn free_constants(function: &Function, generics: &[Generic]) -> BTreeSet<Str
         .chain(function.variables.iter().map(|v| v.name.to_string()))
         .collect();
     let inputs = function.inputs.iter().filter_map(|i| match &i.kind {
-        InputKind::Tensor { shape, .. } | InputKind::Ids { shape, .. } | InputKind::Optional { shape } => Some(shape),
+        InputKind::Tensor { shape, .. }
+        | InputKind::Ids { shape, .. }
+        | InputKind::Optional { shape }
+        | InputKind::Buffer { shape } => Some(shape),
         InputKind::Number(_) => None,
     });
     inputs

@@ -11,6 +11,7 @@ use crate::callee::Callees;
 use crate::dims::{Dim, Division, MAX_RANK, Shape, show};
 use crate::errors::{Errors, Place};
 use crate::ir::*;
+use crate::lower::buffer_misuse;
 use crate::parse::{self, FieldKind, Model, path_text};
 use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::quote_spanned;
@@ -172,6 +173,10 @@ impl Checker<'_> {
             let value = &values[*output];
             if value.kind == Kind::Ids {
                 self.errors.at(place, format!("`{name}` returns tensors, but `{}` is ids", value.name));
+                continue;
+            }
+            if value.kind == Kind::Buffer {
+                self.errors.at(place, buffer_misuse(&value.name));
                 continue;
             }
             let Some(found) = &value.shape else { continue };

@@ -3,6 +3,7 @@
 use super::Checker;
 use crate::dims::{Shape, show};
 use crate::ir::*;
+use crate::lower::buffer_misuse;
 
 impl Checker<'_> {
     /// The longest shape wins; every other one must be its end: `[B, T, WIDTH] + [WIDTH]`.
@@ -19,6 +20,10 @@ impl Checker<'_> {
                         value.name
                     ),
                 );
+                return None;
+            }
+            if value.kind == Kind::Buffer {
+                self.errors.at(instruction.place, buffer_misuse(&value.name));
                 return None;
             }
             if let Role::Parameter { optional: true, field } = value.role {

@@ -11,9 +11,10 @@ pub fn check_signature(function: &Function, errors: &Errors) {
         .inputs
         .iter()
         .filter_map(|i| match &i.kind {
-            InputKind::Tensor { shape, .. } | InputKind::Ids { shape, .. } | InputKind::Optional { shape } => {
-                Some((shape, i.place))
-            }
+            InputKind::Tensor { shape, .. }
+            | InputKind::Ids { shape, .. }
+            | InputKind::Optional { shape }
+            | InputKind::Buffer { shape } => Some((shape, i.place)),
             InputKind::Number(_) => None,
         })
         .collect();

@@ -4,6 +4,7 @@ use super::{Checker, countable};
 use crate::dims::{Dim, Shape, show};
 use crate::errors::Place;
 use crate::ir::*;
+use crate::lower::buffer_misuse;
 use crate::parse::expr_text;
 use syn::Expr;
 
@@ -13,6 +14,10 @@ impl Checker<'_> {
         for v in instruction.arguments.iter().filter_map(Argument::value) {
             if values[v].kind == Kind::Ids {
                 self.errors.at(instruction.place, format!("`{}` holds ids, and this is for tensors of numbers", values[v].name));
+                return None;
+            }
+            if values[v].kind == Kind::Buffer {
+                self.errors.at(instruction.place, buffer_misuse(&values[v].name));
                 return None;
             }
             if let Role::Parameter { optional: true, field } = values[v].role {

@@ -1,4 +1,4 @@
-//! Every parameter reaches an output: one that does not has no gradient, and its posterior could not be learned.
+//! Every parameter reaches an output: one that does not has no gradient, and its posterior could not be learned. So does every buffer.
 
 use crate::errors::Errors;
 use crate::ir::*;
@@ -16,10 +16,14 @@ pub fn check_usage(model: &Model, programs: &[Option<Program>], mentioned: &BTre
             continue;
         }
         let name = &field.name;
+        let why = match field.kind {
+            FieldKind::Buffer { .. } => "nothing would come of keeping it",
+            _ => "its posterior could not be learned",
+        };
         if !mentioned.contains(&i) {
-            errors.at(name, format!("`{name}` is never used by {methods}: its posterior could not be learned"));
+            errors.at(name, format!("`{name}` is never used by {methods}: {why}"));
         } else if reached.as_ref().is_some_and(|r| !r.contains(&i)) {
-            errors.at(name, format!("`{name}` never reaches the output of {methods}: its posterior could not be learned"));
+            errors.at(name, format!("`{name}` never reaches the output of {methods}: {why}"));
         }
     }
 }
@@ -30,7 +34,7 @@ fn reached(program: &Program) -> BTreeSet<usize> {
     let mut fields = BTreeSet::new();
     walk(&program.body, &mut live, &mut fields);
     let parameters = live.iter().filter_map(|v| match program.values[*v].role {
-        Role::Parameter { field, .. } => Some(field),
+        Role::Parameter { field, .. } | Role::Buffer { field } => Some(field),
         _ => None,
     });
     fields.extend(parameters);

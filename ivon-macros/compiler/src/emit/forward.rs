@@ -339,6 +339,10 @@ impl<'a> Forward<'a> {
         let name = self.method.name(v);
         match self.method.value(v).role {
             Role::Input => quote!(#name),
+            Role::Buffer { field } => {
+                let field = &self.method.model.fields[field].name;
+                quote!(&self.#field)
+            }
             _ => quote!(&#name),
         }
     }

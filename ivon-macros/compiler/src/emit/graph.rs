@@ -59,9 +59,10 @@ fn block(method: &Method, body: &[Instruction], drawn: &mut BTreeSet<ValueId>) -
     steps
 }
 
-/// The parameters among these values that do not stand yet.
+/// The parameters and buffers among these values that do not stand yet.
 fn parameters(method: &Method, values: &[ValueId], drawn: &mut BTreeSet<ValueId>) -> Vec<TokenStream> {
-    let is_new = |v: &&ValueId| matches!(method.value(**v).role, Role::Parameter { .. }) && drawn.insert(**v);
+    let is_new =
+        |v: &&ValueId| matches!(method.value(**v).role, Role::Parameter { .. } | Role::Buffer { .. }) && drawn.insert(**v);
     let new: Vec<ValueId> = values.iter().filter(is_new).copied().collect();
     let one = |v: ValueId| {
         let (name, shape) = (&method.value(v).name, shape_text(method, v));

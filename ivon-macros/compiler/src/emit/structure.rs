@@ -126,6 +126,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
     });
     let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
     let visits = model.fields.iter().map(visit_field);
+    let visit_buffers = visit_buffers(model);
     let generics = &item.generics;
     let face = &item.self_ty;
     let text = name.to_string();
@@ -174,6 +175,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
                 #(#visits)*
             }
             #graph
+            #visit_buffers
         }
     }
 }
@@ -220,6 +222,14 @@ fn build_field(field: &Field) -> TokenStream {
                 Some(when) => quote!(#name: if #when { Some(#parameter) } else { None }),
             }
         }
+        FieldKind::Buffer { dims, init, .. } => {
+            let dims = dims.iter().map(dimension);
+            let init = match init {
+                Some(init) => parse::init_tokens(init, &syn::parse_quote!(ivon)),
+                None => quote!(ivon::Init::zeros()),
+            };
+            quote!(#name: b.buffer(#text, [#(#dims),*], #init))
+        }
         FieldKind::Layer(layer) => {
             let (path, arguments) = (&layer.path, layer_arguments(layer));
             quote!(#name: b.layer(#text, #options, |b| <#path>::build_in(b, #(#arguments),*))?)
@@ -254,7 +264,26 @@ fn visit_field(field: &Field) -> TokenStream {
         FieldKind::Parameter { when: Some(_), .. } => quote!(self.#name.iter().for_each(&mut *visit);),
         FieldKind::Layer(_) => quote!(ivon::Model::visit_parameters(&self.#name, visit);),
         FieldKind::Array { .. } => quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_parameters(layer, visit));),
-        FieldKind::Setting { .. } => quote!(),
+        FieldKind::Buffer { .. } | FieldKind::Setting { .. } => quote!(),
+    }
+}
+
+/// Of models that may have buffers: their own, or their layers'.
+fn visit_buffers(model: &Model) -> TokenStream {
+    let visits: Vec<TokenStream> = model.fields.iter().filter_map(visit_buffers_of).collect();
+    match visits.is_empty() {
+        true => quote!(),
+        false => quote!(fn visit_buffers<'a>(&'a self, visit: &mut dyn FnMut(&'a ivon::Buffer)) { #(#visits)* }),
+    }
+}
+
+fn visit_buffers_of(field: &Field) -> Option<TokenStream> {
+    let name = &field.name;
+    match &field.kind {
+        FieldKind::Buffer { .. } => Some(quote!(visit(&self.#name);)),
+        FieldKind::Layer(_) => Some(quote!(ivon::Model::visit_buffers(&self.#name, visit);)),
+        FieldKind::Array { .. } => Some(quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_buffers(layer, visit));)),
+        FieldKind::Parameter { .. } | FieldKind::Setting { .. } => None,
     }
 }
 

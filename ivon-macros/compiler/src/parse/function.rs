@@ -100,6 +100,11 @@ fn input_kind(ty: &Type, signature: bool, errors: &Errors, divisions: &mut Vec<D
             "Tensor" => dims(ty, errors, divisions).map(|(shape, dims)| InputKind::Tensor { shape, dims }),
             "Ids" => dims(ty, errors, divisions).map(|(shape, dims)| InputKind::Ids { shape, dims }),
             "f64" | "usize" | "bool" => Some(InputKind::Number(last(&p.path).clone())),
+            "Buffer" if signature => dims(ty, errors, divisions).map(|(shape, _)| InputKind::Buffer { shape }),
+            "Buffer" => {
+                errors.at(ty, "a buffer is a field of a model and an argument of ops: a method reads it as `self.name`");
+                None
+            }
             "Option" if signature => {
                 let PathArguments::AngleBracketed(a) = &p.path.segments[p.path.segments.len() - 1].arguments else {
                     return wrong_input(ty, errors);

@@ -8,6 +8,7 @@
 //!            | Option<Parameter<dims>>          one that may be absent  #[parameter(when = FLAG)]
 //!            | Layer<args>                      another model           #[parameter(..)] applies to all its parameters
 //!            | [Layer<args>; COUNT]             an array of them
+//!            | Buffer<dims>                     kept, not learned       #[buffer(init = ones)]
 //!            | f64 | usize | bool               a setting               #[setting(0.1)]
 //! function   = fn NAME<dim variables>(&self, (name: input,)*) -> output { statement* expression }
 //! dim var    = T | Rest: Dims                   one dimension, or any number of leading ones
@@ -21,7 +22,7 @@
 //! expression = name | number | self.field | (expression, ..)
 //!            | - expression | expression (+ - * /) expression              broadcasting over leading dimensions
 //!            | self.layer.method(args) | name.method(args) | self.method(args)
-//!            | op(args) | op::<dims>(args)
+//!            | op(args) | op::<dims>(args)                             a buffer, `self.field`, is an argument of ops alone
 //!            | exp ln sqrt tanh sigmoid erf sin cos abs relu (x), max min (x, y), powf(x, number)   or as methods, x.exp()
 //!            | x.reshape([dims]) | x.transpose(axis, axis) | x.slice(axis, dim..dim) | concat([x, ..], axis)
 //!            | x.sum() | x.sum(axis) | x.mean() | x.mean(axis)
@@ -68,10 +69,26 @@ pub struct Field {
 }
 
 pub enum FieldKind {
-    Parameter { dims: Vec<Expr>, shape: Shape, when: Option<Expr> },
+    Parameter {
+        dims: Vec<Expr>,
+        shape: Shape,
+        when: Option<Expr>,
+    },
     Layer(LayerType),
-    Array { of: LayerType, count: Expr },
-    Setting { ty: Ident, default: Expr },
+    Array {
+        of: LayerType,
+        count: Expr,
+    },
+    /// A tensor that ops keep up to date and nobody learns: running statistics.
+    Buffer {
+        dims: Vec<Expr>,
+        shape: Shape,
+        init: Option<Expr>,
+    },
+    Setting {
+        ty: Ident,
+        default: Expr,
+    },
 }
 
 /// `Linear<WIDTH, { 4 * WIDTH }>`
@@ -145,6 +162,10 @@ pub enum InputKind {
     },
     /// `Option<Tensor<..>>`: in signatures of ops only.
     Optional {
+        shape: Shape,
+    },
+    /// `Buffer<..>`: in signatures of ops only.
+    Buffer {
         shape: Shape,
     },
     /// `f64`, `usize`, `bool`.

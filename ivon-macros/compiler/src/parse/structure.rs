@@ -1,7 +1,7 @@
 //! The struct of a model: its fields, and what their attributes say.
 
 use super::{Field, FieldKind, Generic, LayerType, Options, const_generics, expr_text, last};
-use crate::dims::{Dim, Division, MAX_RANK, argument_expr};
+use crate::dims::{Dim, Division, MAX_RANK, Shape, argument_expr};
 use crate::errors::{Errors, Place, did_you_mean_or};
 use quote::{ToTokens, quote};
 use syn::parse::Parse;
@@ -50,8 +50,8 @@ pub fn structure(item: &ItemStruct, errors: &Errors) -> Structure {
 fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Field> {
     let name = field.ident.clone()?;
     let mut options = Options::default();
-    let (mut when, mut setting) = (None, None);
-    let (mut at_parameter, mut at_setting) = (None, None);
+    let (mut when, mut setting, mut start) = (None, None, None);
+    let (mut at_parameter, mut at_setting, mut at_buffer) = (None, None, None);
     for attribute in &field.attrs {
         match attribute.path().get_ident().map(Ident::to_string).as_deref() {
             Some("parameter") => {
@@ -61,6 +61,10 @@ fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> 
             Some("setting") => {
                 at_setting = Some(Place::of(attribute));
                 setting = errors.take(attribute.parse_args::<Expr>());
+            }
+            Some("buffer") => {
+                at_buffer = Some(Place::of(attribute));
+                start = buffer_attribute(attribute, errors);
             }
             Some("cfg") => {
                 errors.at(attribute, "`#[cfg]` on a field of a model: the attribute cannot see whether it holds; use two models")
@@ -84,6 +88,7 @@ fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> 
             return None;
         }
         (Kind::Parameter(dims), None) => parameter(dims, None, errors, divisions),
+        (Kind::Buffer(dims), None) => buffer(dims, start.take(), errors, divisions),
         (Kind::Layer(layer), None) => FieldKind::Layer(layer),
         (Kind::Array(of, count), None) => FieldKind::Array { of, count },
         (Kind::Setting(ty), None) => match setting.take() {
@@ -94,7 +99,14 @@ fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> 
             }
         },
     };
+    if let (Some(at), false) = (at_buffer, matches!(kind, FieldKind::Buffer { .. })) {
+        errors.at(at, format!("`#[buffer(..)]` is for fields of type `Buffer<..>`, and `{name}` is none"));
+    }
     match (&kind, at_parameter, at_setting) {
+        (FieldKind::Buffer { .. }, Some(at), _) => errors.at(
+            at,
+            format!("`{name}` is a buffer, which is not learned: `#[parameter(..)]` is for parameters and layers, `#[buffer(init = ones)]` for buffers"),
+        ),
         (FieldKind::Setting { .. }, Some(at), _) => {
             errors.at(at, format!("`{name}` is a setting, which is not learned: `#[parameter(..)]` is for parameters and layers"))
         }
@@ -111,6 +123,7 @@ fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> 
 enum Kind {
     Parameter(Vec<Expr>),
     Optional(Vec<Expr>),
+    Buffer(Vec<Expr>),
     Layer(LayerType),
     Array(LayerType, Expr),
     Setting(Ident),
@@ -121,7 +134,7 @@ fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kin
         || {
             errors.at(ty, format!(
             "`{}` cannot be a field of a model: a field is a layer (`Linear<..>`), an array of layers (`[Block<..>; 4]`), a \
-             `Parameter<..>`, or a setting (f64, usize, bool)", expr_text(ty)));
+             `Parameter<..>`, a `Buffer<..>`, or a setting (f64, usize, bool)", expr_text(ty)));
             None
         };
     match ty {
@@ -142,6 +155,7 @@ fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kin
             let segment = &p.path.segments[p.path.segments.len() - 1];
             match name.as_str() {
                 "Parameter" => Some(Kind::Parameter(arguments(&p.path, errors)?)),
+                "Buffer" => Some(Kind::Buffer(arguments(&p.path, errors)?)),
                 "f64" | "usize" | "bool" => Some(Kind::Setting(last(&p.path).clone())),
                 "Option" => match &segment.arguments {
                     PathArguments::AngleBracketed(a) if a.args.len() == 1 => match a.args.first()? {
@@ -157,7 +171,8 @@ fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kin
                     errors.at(
                         ty,
                         format!(
-                            "a model keeps no tensors: make `{}` a `Parameter<..>` (learned), or an argument of `forward`",
+                            "a model keeps no tensors: make `{}` a `Parameter<..>` (learned), a `Buffer<..>` (running statistics), or an argument \
+                             of `forward`",
                             expr_text(ty)
                         ),
                     );
@@ -192,11 +207,20 @@ pub fn is_no_layer(name: &Ident) -> bool {
 }
 
 fn parameter(dims: Vec<Expr>, when: Option<Expr>, errors: &Errors, divisions: &mut Vec<Division>) -> FieldKind {
-    let shape = dims.iter().filter_map(|d| errors.take(Dim::parse(d, divisions))).collect();
-    if let Some(extra) = dims.get(MAX_RANK) {
-        errors.at(extra, format!("a parameter has at most {MAX_RANK} dimensions, not {}", dims.len()));
-    }
+    let shape = shape("parameter", &dims, errors, divisions);
     FieldKind::Parameter { dims, shape, when }
+}
+
+fn buffer(dims: Vec<Expr>, init: Option<Expr>, errors: &Errors, divisions: &mut Vec<Division>) -> FieldKind {
+    let shape = shape("buffer", &dims, errors, divisions);
+    FieldKind::Buffer { dims, shape, init }
+}
+
+fn shape(what: &str, dims: &[Expr], errors: &Errors, divisions: &mut Vec<Division>) -> Shape {
+    if let Some(extra) = dims.get(MAX_RANK) {
+        errors.at(extra, format!("a {what} has at most {MAX_RANK} dimensions, not {}", dims.len()));
+    }
+    dims.iter().filter_map(|d| errors.take(Dim::parse(d, divisions))).collect()
 }
 
 fn arguments(path: &Path, errors: &Errors) -> Option<Vec<Expr>> {
@@ -252,6 +276,30 @@ fn parameter_attribute(attribute: &Attribute, options: &mut Options, when: &mut 
     }
 }
 
+/// `#[buffer(init = ones)]`
+fn buffer_attribute(attribute: &Attribute, errors: &Errors) -> Option<Expr> {
+    let items = errors.take(attribute.parse_args_with(Punctuated::<Item, Token![,]>::parse_terminated))?;
+    let mut init = None;
+    for Item { key, value } in items {
+        match (key.to_string().as_str(), value) {
+            ("init", _) if init.is_some() => errors.at(&key, "`init` is given twice"),
+            ("init", None) => errors.at(&key, "`init` needs a value: `init = ones`"),
+            ("init", Some(value)) => {
+                const STARTS: &[&str] = &["zeros", "ones", "constant"];
+                match init_name(&value) {
+                    name if STARTS.contains(&name.as_str()) => check_init(&value, errors),
+                    name => {
+                        errors.at(&value, format!("a buffer starts from `zeros`, `ones` or `constant(c)`, not from `{name}`"))
+                    }
+                }
+                init = Some(value);
+            }
+            (other, _) => errors.at(&key, format!("`#[buffer]` knows no `{other}`; it takes `init = ones`")),
+        }
+    }
+    init
+}
+
 /// The names of `ivon_runtime::Init`'s constructors, and how many numbers each takes.
 const INITS: &[(&str, usize)] = &[
     ("zeros", 0),
@@ -264,12 +312,16 @@ const INITS: &[(&str, usize)] = &[
     ("xavier_uniform", 0),
 ];
 
+fn init_name(init: &Expr) -> String {
+    match init {
+        Expr::Path(p) if p.path.get_ident().is_some() => last(&p.path).to_string(),
+        Expr::Call(c) => expr_text(&c.func),
+        other => expr_text(other),
+    }
+}
+
 fn check_init(init: &Expr, errors: &Errors) {
-    let (name, count) = match init {
-        Expr::Path(p) if p.path.get_ident().is_some() => (last(&p.path).to_string(), 0),
-        Expr::Call(c) => (expr_text(&c.func), c.args.len()),
-        other => (expr_text(other), 0),
-    };
+    let (name, count) = (init_name(init), if let Expr::Call(c) = init { c.args.len() } else { 0 });
     match INITS.iter().find(|(n, _)| *n == name) {
         Some((_, wanted)) if *wanted == count => {}
         Some((_, wanted)) => {
@@ -310,7 +362,7 @@ impl Parse for Item {
 /// Whether an attribute is one of ours, so that it does not reach rustc.
 pub fn is_ours(attribute: &Attribute) -> bool {
     matches!(&attribute.meta, Meta::List(_) | Meta::Path(_) | Meta::NameValue(_))
-        && ["parameter", "setting"].iter().any(|name| attribute.path().is_ident(name))
+        && ["parameter", "setting", "buffer"].iter().any(|name| attribute.path().is_ident(name))
 }
 
 /// `init` as tokens of the runtime: `normal(0.02)` becomes `Init::normal(0.02)`.

@@ -239,7 +239,7 @@ fn layer_path(ty: &Type) -> Option<&Path> {
     match ty {
         Type::Path(p) if p.qself.is_none() => {
             let name = parse::last(&p.path).to_string();
-            let other = ["Parameter", "Option", "f64", "usize", "bool", "Tensor", "Ids", "Self"];
+            let other = ["Parameter", "Buffer", "Option", "f64", "usize", "bool", "Tensor", "Ids", "Self"];
             (!other.contains(&name.as_str()) && !parse::is_no_layer(parse::last(&p.path))).then_some(&p.path)
         }
         Type::Array(a) => layer_path(&a.elem),

@@ -15,6 +15,11 @@ fn saved() -> Saved {
     let root = tempfile::tempdir().unwrap();
     let mut optimizer = ivon(&Shapes::small(), 1);
     step(&mut optimizer);
+    let see = |state: &mut crate::State| {
+        state.running_statistics_mut()?[..2].copy_from_slice(&[0.25, -3.0]);
+        Ok(())
+    };
+    optimizer.restore(&mut { see }).unwrap();
     let path = Checkpoints::new(root.path(), 1).save(&optimizer, Notes::default()).unwrap().path().to_path_buf();
     let mut files: Vec<_> = fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();

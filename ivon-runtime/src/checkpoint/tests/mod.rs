@@ -8,21 +8,26 @@ mod store;
 use super::*;
 use crate::optimizers::tests::{Bowl, bits};
 use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Settings};
-use crate::parameter::{Builder, Init, Options, Parameter};
+use crate::parameter::{Buffer, Builder, Init, Options, Parameter};
 
-/// Parameters of given names and shapes.
-pub struct Shapes(Vec<Parameter>);
+/// Parameters of given names and shapes, and buffers of vectors.
+pub struct Shapes(Vec<Parameter>, Vec<Buffer>);
 
 impl Shapes {
     pub fn new(parameters: &[(&str, &[usize])]) -> Shapes {
         let mut b = Builder::new();
         let normal = Options { init: Some(Init::Normal(1.0)), ..Options::default() };
-        Shapes(parameters.iter().map(|(name, shape)| b.parameter(name, *shape, normal)).collect())
+        Shapes(parameters.iter().map(|(name, shape)| b.parameter(name, *shape, normal)).collect(), vec![])
     }
 
-    /// Five numbers in two parameters: small enough to try every bit of its checkpoint.
+    pub fn with_buffers(self, buffers: &[(&str, usize)]) -> Shapes {
+        let mut b = Builder::new();
+        Shapes(self.0, buffers.iter().map(|(name, count)| b.buffer(name, [*count], Init::Ones)).collect())
+    }
+
+    /// Five numbers in two parameters and two in a buffer: small enough to try every bit of its checkpoint.
     pub fn small() -> Shapes {
-        Shapes::new(&[("weight", &[2, 2]), ("bias", &[1])])
+        Shapes::new(&[("weight", &[2, 2]), ("bias", &[1])]).with_buffers(&[("seen", 2)])
     }
 }
 
@@ -30,6 +35,9 @@ impl Model for Shapes {
     const NAME: &'static str = "Shapes";
     fn visit_parameters<'a>(&'a self, visit: &mut dyn FnMut(&'a Parameter)) {
         self.0.iter().for_each(visit);
+    }
+    fn visit_buffers<'a>(&'a self, visit: &mut dyn FnMut(&'a Buffer)) {
+        self.1.iter().for_each(visit);
     }
 }
 
@@ -110,5 +118,6 @@ fn the_manifest_is_json_that_says_what_it_is() {
         json["parameters"][0],
         serde_json::json!({"name": "weight", "shape": [2, 2], "weight_decay": 1e-4, "frozen": false})
     );
-    assert_eq!(json["files"].as_array().map(Vec::len), Some(3));
+    assert_eq!(json["buffers"], serde_json::json!([{"name": "seen", "shape": [2]}]));
+    assert_eq!(json["files"].as_array().map(Vec::len), Some(4));
 }

@@ -45,13 +45,48 @@ fn another_optimizer_is_refused() {
 #[test]
 fn another_version_is_refused() {
     let (_root, saved) = save(&ivon(&Shapes::small(), 0));
+    alter(&saved, |text| text.replace("\"version\": 2", "\"version\": 3"));
+    let message = Checkpoint::open(saved.path()).unwrap_err().to_string();
+    assert!(message.contains("has version 3 of its format; this program reads versions 1 to 2"), "{message}");
+}
+
+/// Changes a manifest and seals it again.
+fn alter(saved: &Checkpoint, change: impl Fn(&str) -> String) {
     let path = saved.path().join("manifest.json");
-    let text = std::fs::read_to_string(&path).unwrap().replace("\"version\": 1", "\"version\": 2");
+    let text = change(&std::fs::read_to_string(&path).unwrap());
     let above = &text[..text.rfind("  \"crc32c\"").unwrap()];
     let crc = crate::checksum::Crc32c::of(above.as_bytes());
     std::fs::write(&path, format!("{above}  \"crc32c\": \"{crc:08x}\"\n}}\n")).unwrap();
-    let message = Checkpoint::open(saved.path()).unwrap_err().to_string();
-    assert!(message.contains("has version 2 of its format; this program reads version 1"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_from_before_there_were_buffers_is_read() {
+    let model = || Shapes::new(&[("weight", &[2, 2])]);
+    let mut optimizer = ivon(&model(), 4);
+    step(&mut optimizer);
+    let (_root, saved) = save(&optimizer);
+    alter(&saved, |text| text.replace("\"version\": 2", "\"version\": 1").replace("  \"buffers\": [],\n", ""));
+    let old = Checkpoint::open(saved.path()).unwrap();
+    let mut resumed = ivon(&model(), 5);
+    assert_eq!(old.restore(&mut resumed), Ok(vec![]));
+    assert_eq!(bits(&resumed), bits(&optimizer));
+    let message = old.restore(&mut ivon(&model().with_buffers(&[("seen", 2)]), 5)).unwrap_err().to_string();
+    assert!(message.contains("only in the model: `seen` [2]"), "{message}");
+}
+
+#[test]
+fn a_model_with_other_buffers_is_another_model() {
+    let (_root, saved) = save(&ivon(&Shapes::small(), 0));
+    let other = |buffers: &[(&str, usize)]| {
+        let model = Shapes::small().with_buffers(buffers);
+        let message = saved.restore(&mut ivon(&model, 0)).unwrap_err().to_string();
+        assert_eq!(saved.posterior(&model).err().unwrap().to_string(), message);
+        message
+    };
+    let message = other(&[("seen", 3)]);
+    assert!(message.contains("`seen` is [2] in the checkpoint and [3] in the model"), "{message}");
+    let message = other(&[]);
+    assert!(message.contains("only in the checkpoint: `seen` [2]"), "{message}");
 }
 
 #[test]

@@ -350,6 +350,7 @@ impl Ivon {
         self.driver.state.check_free()?;
         if !self.driver.ready {
             self.driver.zero_gradient();
+            self.driver.rewind()?;
             if let Some((g, p)) = &mut self.sums {
                 g.as_mut_slice::<f32>().fill(0.0);
                 p.as_mut_slice::<f32>().fill(0.0);
@@ -398,7 +399,7 @@ impl Optimizer for Ivon {
     fn step_in_parts(&mut self, lr: f64, gradient: &mut Gradient) -> Result<f64> {
         check_lr(lr)?;
         self.prepare()?;
-        self.driver.ready = false;
+        self.driver.begin();
         let mut sum = 0.0;
         for sample in 0..self.samples {
             let loss = match self.config.sample_per {
@@ -446,7 +447,8 @@ impl Optimizer for Ivon {
 
     fn posterior(&self) -> Posterior<'_> {
         let state = &self.driver.state;
-        Posterior::gaussian(state.layout(), state.mean(), state.buffer("hessian"), self.config.ess, &self.decays)
+        let posterior = Posterior::gaussian(state.layout(), state.mean(), state.buffer("hessian"), self.config.ess, &self.decays);
+        posterior.with_running_statistics(&state.running)
     }
 
     fn statistics(&self) -> Option<Statistics> {

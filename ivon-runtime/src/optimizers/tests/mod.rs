@@ -99,5 +99,5 @@ pub fn bits(optimizer: &impl Optimizer) -> Vec<u32> {
     let state = optimizer.state();
     let weights = state.weights.as_slice::<f32>();
     let buffers = state.buffers().flat_map(|(_, values)| values.iter());
-    buffers.chain(weights).map(|x| x.to_bits()).chain([state.step()]).collect()
+    buffers.chain(state.running_statistics()).chain(weights).map(|x| x.to_bits()).chain([state.step()]).collect()
 }

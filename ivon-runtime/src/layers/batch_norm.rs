@@ -1,0 +1,34 @@
+use crate::ops::batch_norm;
+use crate::{Buffer, Parameter, variational};
+
+/// Batch norm of pictures, channels last (Ioffe and Szegedy 2015): y = gain · (x - mean) / sqrt(variance + eps) + bias, each channel over
+/// all pictures and places, as PyTorch's `BatchNorm2d`.
+///
+/// In training mean and variance are those of the batch, and the running ones follow them; outside of training the running ones
+/// are used. `gain` starts at one, `bias` at zero, `running_mean` at zero, `running_variance` at one. See [`batch_norm`](mod@crate::ops::batch_norm)
+/// for any other rank.
+#[variational]
+#[derive(Clone, Debug)]
+pub struct BatchNorm2d<const C: usize> {
+    #[parameter(init = ones)]
+    gain: Parameter<C>,
+    bias: Parameter<C>,
+    #[buffer(init = zeros)]
+    running_mean: Buffer<C>,
+    #[buffer(init = ones)]
+    running_variance: Buffer<C>,
+    /// Weight of a new batch in the running statistics, 0.1.
+    #[setting(0.1)]
+    pub momentum: f64,
+    /// Added to the variance, 1e-5.
+    #[setting(1e-5)]
+    pub eps: f64,
+}
+
+#[variational]
+impl<const C: usize> BatchNorm2d<C> {
+    /// `[B, H, W, C]` to the same shape.
+    pub fn forward<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
+        batch_norm(x, self.gain, self.bias, self.running_mean, self.running_variance, self.momentum, self.eps)
+    }
+}

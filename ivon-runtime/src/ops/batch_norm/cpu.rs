@@ -1,0 +1,240 @@
+//! The kernels: \[n, C\], one channel a column, so that the innermost loops run over channels.
+//!
+//! Mean and variance come from one reading of `x`: a group of rows that fits a core's cache is read twice, for its mean and for the
+//! deviations from that, whose sum corrects the mean's rounding; the groups are then put together in f64 (Chan, Golub and LeVeque
+//! 1983). So nothing cancels, however far the mean is from zero. The groups depend on the shape alone.
+
+use crate::ops::parallel::{pieces, rows_a_task};
+use crate::{Real, versions};
+
+/// Rows of a group.
+fn rows(count: usize, channels: usize) -> usize {
+    rows_a_task(channels).max(count.div_ceil(64)).max(1)
+}
+
+/// How many groups of rows there are.
+pub(super) fn groups(count: usize, channels: usize) -> usize {
+    count.div_ceil(rows(count, channels))
+}
+
+/// Mean and variance (divided by n) of every channel. `partial`, \[groups, 3, C\], is room for what is known of every group.
+pub(super) fn moments<E: Real>(x: &[E], partial: &mut [E], statistics: &mut [E]) {
+    let channels = statistics.len() / 2;
+    if channels == 0 {
+        return;
+    }
+    let count = x.len() / channels;
+    let rows = rows(count, channels);
+    pieces(partial, 3 * channels, |i, partial| {
+        let end = ((i + 1) * rows).min(count);
+        moments_of_group(&x[i * rows * channels..end * channels], partial);
+    });
+    let (means, variances) = statistics.split_at_mut(channels);
+    combine(partial, (rows, count), means, variances);
+}
+
+versions! {
+    /// Rounded means, then sums of deviations from them and of their squares.
+    fn moments_of_group<{E: Real} {E}>(x: &[E], partial: &mut [E]) {
+        partial.fill(E::default());
+        let channels = partial.len() / 3;
+        let share = E::of(channels as f64 / x.len() as f64);
+        let (mean, rest) = partial.split_at_mut(channels);
+        let (sums, squares) = rest.split_at_mut(channels);
+        for x in x.chunks_exact(channels) {
+            for c in 0..channels {
+                mean[c] += x[c];
+            }
+        }
+        mean.iter_mut().for_each(|mean| *mean *= share);
+        for x in x.chunks_exact(channels) {
+            for c in 0..channels {
+                let deviation = x[c] - mean[c];
+                sums[c] += deviation;
+                squares[c] += deviation * deviation;
+            }
+        }
+    }
+}
+
+versions! {
+    /// Of each group g of `rows` (the last one shorter): mean_g = rounded mean + sum / n_g. Of all: mean = Σ n_g mean_g / n and
+    /// variance = Σ (squares - sum² / n_g + n_g (mean_g - mean)²) / n.
+    fn combine<{E: Real} {E}>(partial: &[E], sizes: (usize, usize), means: &mut [E], variances: &mut [E]) {
+        const LANES: usize = 64;
+        let (rows, count) = sizes;
+        let channels = means.len();
+        let groups = || partial.chunks_exact(3 * channels).enumerate().map(|(g, p)| (rows.min(count - g * rows) as f64, p));
+        for first in (0..channels).step_by(LANES) {
+            let width = LANES.min(channels - first);
+            let (mut mean, mut total) = ([0.0; LANES], [0.0; LANES]);
+            for (n, group) in groups() {
+                let (rounded, sum) = (&group[first..][..width], &group[channels + first..][..width]);
+                for c in 0..width {
+                    mean[c] += n * rounded[c].to_f64() + sum[c].to_f64();
+                }
+            }
+            mean.iter_mut().for_each(|mean| *mean /= count as f64);
+            for (n, group) in groups() {
+                let (rounded, sum) = (&group[first..][..width], &group[channels + first..][..width]);
+                let squares = &group[2 * channels + first..][..width];
+                for c in 0..width {
+                    let sum = sum[c].to_f64();
+                    let apart = rounded[c].to_f64() + sum / n - mean[c];
+                    total[c] += squares[c].to_f64() - sum * sum / n + n * apart * apart;
+                }
+            }
+            for c in 0..width {
+                means[first + c] = E::of(mean[c]);
+                variances[first + c] = E::of(total[c] / count as f64);
+            }
+        }
+    }
+}
+
+/// The running mean and variance in the compute type.
+pub(super) fn read<E: Real>(mean: &[f32], variance: &[f32], statistics: &mut [E]) {
+    statistics.iter_mut().zip(mean.iter().chain(variance)).for_each(|(s, x)| *s = E::of(*x as f64));
+}
+
+/// Every variance becomes 1 / sqrt(variance + eps).
+pub(super) fn invert<E: Real>(statistics: &mut [E], eps: f64) {
+    let channels = statistics.len() / 2;
+    statistics[channels..].iter_mut().for_each(|v| *v = E::of(1.0) / (*v + E::of(eps)).sqrt());
+}
+
+/// running = (1 - momentum) · running + momentum · factor · of the batch
+pub(super) fn follow<E: Real>(batch: &[E], (momentum, factor): (f64, f64), running: &mut [f32]) {
+    for (running, batch) in running.iter_mut().zip(batch) {
+        *running = ((1.0 - momentum) * *running as f64 + momentum * factor * batch.to_f64()) as f32;
+    }
+}
+
+/// y = (x - mean) · factor + shift, channel by channel: these three.
+pub(super) fn line<E: Real>(statistics: &[E], gain: &[E], bias: Option<&[E]>, line: &mut [E]) {
+    let channels = gain.len();
+    let (mean, r) = statistics.split_at(channels);
+    line[..channels].copy_from_slice(mean);
+    line[channels..2 * channels].iter_mut().zip(r).zip(gain).for_each(|((factor, r), gain)| *factor = *r * *gain);
+    match bias {
+        Some(bias) => line[2 * channels..].copy_from_slice(bias),
+        None => line[2 * channels..].fill(E::default()),
+    }
+}
+
+pub(super) fn normalize<E: Real>(x: &[E], line: &[E], y: &mut [E]) {
+    let channels = (line.len() / 3).max(1);
+    let task = rows_a_task(channels) * channels;
+    pieces(y, task, |i, y| normalize_rows(&x[i * task..][..y.len()], line, y));
+}
+
+versions! {
+    fn normalize_rows<{E: Real} {E}>(x: &[E], line: &[E], y: &mut [E]) {
+        let channels = line.len() / 3;
+        let (mean, rest) = line.split_at(channels);
+        let (factor, shift) = rest.split_at(channels);
+        for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
+            for c in 0..channels {
+                y[c] = (x[c] - mean[c]) * factor[c] + shift[c];
+            }
+        }
+    }
+}
+
+/// Of every group, the sums of d_y and of d_y · x̂ over its rows.
+pub(super) fn sum_gradients<E: Real>(x: &[E], d_y: &[E], statistics: &[E], partial: &mut [E]) {
+    let channels = statistics.len() / 2;
+    if channels == 0 {
+        return;
+    }
+    let count = x.len() / channels;
+    let rows = rows(count, channels);
+    pieces(partial, 2 * channels, |i, sums| {
+        let range = i * rows * channels..((i + 1) * rows).min(count) * channels;
+        sum_gradients_of_group(&x[range.clone()], &d_y[range], statistics, sums);
+    });
+}
+
+versions! {
+    fn sum_gradients_of_group<{E: Real} {E}>(x: &[E], d_y: &[E], statistics: &[E], sums: &mut [E]) {
+        sums.fill(E::default());
+        let channels = sums.len() / 2;
+        let (mean, r) = statistics.split_at(channels);
+        let (sum, product) = sums.split_at_mut(channels);
+        for (x, d_y) in x.chunks_exact(channels).zip(d_y.chunks_exact(channels)) {
+            for c in 0..channels {
+                sum[c] += d_y[c];
+                product[c] += d_y[c] * (x[c] - mean[c]);
+            }
+        }
+        product.iter_mut().zip(r).for_each(|(product, r)| *product *= *r);
+    }
+}
+
+/// Overwrites or adds.
+pub(super) fn put<E: Real>(from: &[E], to: &mut [E], add: bool) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = if add { *to + *from } else { *from };
+    }
+}
+
+/// d_x = gain r (d_y - mean(d_y) - x̂ mean(d_y x̂)), channel by channel, is `of_d_y · d_y + of_x · (x - mean) + constant`: these four.
+/// `sums`: of d_y and of d_y x̂; `share`: 1 / n, or 0 where mean and r do not depend on x.
+pub(super) fn backward_line<E: Real>(statistics: &[E], gain: &[E], sums: &[E], share: f64, line: &mut [E]) {
+    let channels = gain.len();
+    for c in 0..channels {
+        let (r, mean_d, mean_dx) =
+            (statistics[channels + c].to_f64(), sums[c].to_f64() * share, sums[channels + c].to_f64() * share);
+        let of_d_y = gain[c].to_f64() * r;
+        line[c] = E::of(of_d_y);
+        line[channels + c] = E::of(-of_d_y * r * mean_dx);
+        line[2 * channels + c] = statistics[c];
+        line[3 * channels + c] = E::of(-of_d_y * mean_d);
+    }
+}
+
+pub(super) fn differentiate<E: Real>((x, d_y): (&[E], &[E]), line: &[E], d_x: &mut [E], add: bool) {
+    let channels = (line.len() / 4).max(1);
+    let task = rows_a_task(channels) * channels;
+    pieces(d_x, task, |i, d_x| {
+        let range = i * task..i * task + d_x.len();
+        differentiate_rows((&x[range.clone()], &d_y[range]), line, d_x, add);
+    });
+}
+
+/// [`differentiate`] with the gradient in the place of `d_y`.
+pub(super) fn differentiate_in_place<E: Real>(x: &[E], line: &[E], d_y: &mut [E]) {
+    let channels = (line.len() / 4).max(1);
+    let task = rows_a_task(channels) * channels;
+    pieces(d_y, task, |i, d_y| differentiate_rows_in_place(&x[i * task..][..d_y.len()], line, d_y));
+}
+
+#[inline(always)]
+fn split4<E>(line: &[E]) -> (usize, [&[E]; 4]) {
+    let channels = line.len() / 4;
+    (channels, std::array::from_fn(|i| &line[i * channels..][..channels]))
+}
+
+versions! {
+    fn differentiate_rows<{E: Real} {E}>(inputs: (&[E], &[E]), line: &[E], d_x: &mut [E], add: bool) {
+        let (x, d_y) = inputs;
+        let (channels, [of_d_y, of_x, mean, constant]) = split4(line);
+        for ((x, d_y), d_x) in x.chunks_exact(channels).zip(d_y.chunks_exact(channels)).zip(d_x.chunks_exact_mut(channels)) {
+            for c in 0..channels {
+                let value = of_d_y[c] * d_y[c] + of_x[c] * (x[c] - mean[c]) + constant[c];
+                d_x[c] = if add { d_x[c] + value } else { value };
+            }
+        }
+    }
+}
+
+versions! {
+    fn differentiate_rows_in_place<{E: Real} {E}>(x: &[E], line: &[E], d_y: &mut [E]) {
+        let (channels, [of_d_y, of_x, mean, constant]) = split4(line);
+        for (x, d_y) in x.chunks_exact(channels).zip(d_y.chunks_exact_mut(channels)) {
+            for c in 0..channels {
+                d_y[c] = of_d_y[c] * d_y[c] + of_x[c] * (x[c] - mean[c]) + constant[c];
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Batch norm (Ioffe and Szegedy 2015), channels last, as PyTorch computes it.
+
+mod cpu;
+#[cfg(test)]
+mod tests;
+
+use super::reduce::sum_rows;
+use super::{check, with_real};
+use crate::{Adjoint, Buffer, Context, Error, Result, Tensor};
+
+/// `x`, `gain`, mean and r = 1 / sqrt(variance + eps) of every channel, and whether they are those of the batch.
+#[derive(Debug)]
+pub struct Saved {
+    x: Tensor,
+    gain: Tensor,
+    /// \[2, C\]
+    statistics: Tensor,
+    of_batch: bool,
+}
+
+/// y = gain · (x - mean) · r + bias with r = 1 / sqrt(variance + eps), for every channel of `x` \[.., C\], with `gain` and `bias` \[C\].
+///
+/// In training mean and variance are those of the batch, over all n leading elements, the variance divided by n; a gradient pass
+/// moves the running ones towards them, `running = (1 - momentum) · running + momentum · of the batch`, with the variance divided by
+/// n - 1. Each pass of a step does so: every micro-batch and every sample of the posterior. Outside of training mean and variance are
+/// the running ones.
+///
+/// # Errors
+/// If the shapes do not fit, `eps` is negative, `momentum` is not in \[0, 1\], the context has no running statistics, or a batch in
+/// training has a single element a channel.
+#[allow(clippy::too_many_arguments)] // those of the signature
+pub fn forward(
+    cx: &Context,
+    x: &Tensor,
+    gain: &Tensor,
+    bias: Option<&Tensor>,
+    running_mean: &Buffer,
+    running_variance: &Buffer,
+    momentum: f64,
+    eps: f64,
+) -> Result<Tensor> {
+    Ok(forward_saving(cx, x, gain, bias, running_mean, running_variance, momentum, eps)?.0)
+}
+
+/// [`forward`], and what [`backward`] reads.
+///
+/// # Errors
+/// As [`forward`].
+#[allow(clippy::too_many_arguments)] // those of the signature
+pub fn forward_saving(
+    cx: &Context,
+    x: &Tensor,
+    gain: &Tensor,
+    bias: Option<&Tensor>,
+    running_mean: &Buffer,
+    running_variance: &Buffer,
+    momentum: f64,
+    eps: f64,
+) -> Result<(Tensor, Saved)> {
+    const AT: &str = "batch_norm";
+    check::float(AT, cx, &[("x", x), ("gain", gain)])?;
+    check::rank(AT, ("x", x.shape()), 1)?;
+    let (count, channels, because) = (x.shape().rows(), x.shape().last(), ("x", x.shape()));
+    check::shape(AT, ("gain", gain.shape()), [channels], because)?;
+    if let Some(bias) = bias {
+        check::float(AT, cx, &[("bias", bias)])?;
+        check::shape(AT, ("bias", bias.shape()), [channels], because)?;
+    }
+    check::shape(AT, ("running_mean", running_mean.shape()), [channels], because)?;
+    check::shape(AT, ("running_variance", running_variance.shape()), [channels], because)?;
+    check::number(AT, "eps", eps, eps >= 0.0 && eps.is_finite(), "a number that is not negative")?;
+    check::number(AT, "momentum", momentum, (0.0..=1.0).contains(&momentum), "a number from 0 to 1")?;
+
+    let of_batch = cx.training();
+    let mut statistics = cx.empty([2, channels])?;
+    if of_batch {
+        if count < 2 {
+            let message =
+                format!("`x` is {}: in training each channel needs more than one element to have a variance", x.shape());
+            return Err(Error::shape(AT, message));
+        }
+        let mut partial = cx.empty([cpu::groups(count, channels), 3, channels])?;
+        if !cx.planning() {
+            with_real!(cx.dtype(), E => {
+                cpu::moments::<E>(x.as_slice(), partial.as_mut_slice(), statistics.as_mut_slice());
+            });
+        }
+        drop(partial);
+        let unbiased = count as f64 / (count - 1) as f64;
+        for (buffer, row, factor) in [(running_mean, 0, 1.0), (running_variance, 1, unbiased)] {
+            if let Some(mut running) = cx.update_running(buffer)? {
+                with_real!(cx.dtype(), E => {
+                    let batch = &statistics.as_slice::<E>()[row * channels..][..channels];
+                    cpu::follow(batch, (momentum, factor), running.as_mut_slice());
+                });
+            }
+        }
+    } else {
+        let (mean, variance) = (cx.running(running_mean)?, cx.running(running_variance)?);
+        if !cx.planning() {
+            with_real!(cx.dtype(), E => cpu::read::<E>(mean.as_slice(), variance.as_slice(), statistics.as_mut_slice()));
+        }
+    }
+    let mut y = cx.empty(*x.shape())?;
+    let mut line = cx.empty([3, channels])?;
+    if !cx.planning() {
+        with_real!(cx.dtype(), E => {
+            cpu::invert::<E>(statistics.as_mut_slice(), eps);
+            cpu::line::<E>(statistics.as_slice(), gain.as_slice(), bias.map(|b| b.as_slice()), line.as_mut_slice());
+            cpu::normalize::<E>(x.as_slice(), line.as_slice(), y.as_mut_slice());
+        });
+    }
+    Ok((y, Saved { x: x.clone(), gain: gain.clone(), statistics, of_batch }))
+}
+
+/// With x̂ = (x - mean) r: `d_bias +=` the sum of `d_y`, `d_gain +=` that of `d_y x̂`, and
+/// `d_x += gain r (d_y - mean(d_y) - x̂ mean(d_y x̂))`; the two means only where those of the batch were used.
+///
+/// # Errors
+/// As [`Adjoint::target`].
+pub fn backward(
+    cx: &Context,
+    saved: Saved,
+    d_y: Tensor,
+    d_x: &mut Adjoint,
+    d_gain: &mut Adjoint,
+    d_bias: &mut Adjoint,
+) -> Result<()> {
+    let Saved { x, gain, statistics, of_batch } = saved;
+    let (count, channels) = (x.shape().rows(), x.shape().last());
+    // The sums of d_y and of d_y x̂, over groups of rows and over all.
+    let mut partial = cx.empty([cpu::groups(count, channels), 2 * channels])?;
+    let mut sums = cx.empty([2, channels])?;
+    if !cx.planning() {
+        with_real!(cx.dtype(), E => {
+            cpu::sum_gradients::<E>(x.as_slice(), d_y.as_slice(), statistics.as_slice(), partial.as_mut_slice());
+        });
+    }
+    sum_rows(cx, &partial, &mut sums, false)?;
+    drop(partial);
+    for (row, adjoint) in [(0, d_bias), (1, d_gain)] {
+        if let Some((target, add)) = adjoint.target(cx, [channels])?
+            && !cx.planning()
+        {
+            with_real!(cx.dtype(), E => cpu::put(&sums.as_slice::<E>()[row * channels..][..channels], target.as_mut_slice(), add));
+        }
+    }
+    let mut line = cx.empty([4, channels])?;
+    if !cx.planning() {
+        let share = if of_batch { 1.0 / count as f64 } else { 0.0 };
+        with_real!(cx.dtype(), E => {
+            cpu::backward_line::<E>(statistics.as_slice(), gain.as_slice(), sums.as_slice(), share, line.as_mut_slice());
+        });
+    }
+    // The first contribution to d_x takes the place of d_y, which nobody reads any more.
+    if d_x.is_empty() && d_y.is_unique() {
+        let mut d_y = d_y;
+        if !cx.planning() {
+            with_real!(cx.dtype(), E => cpu::differentiate_in_place::<E>(x.as_slice(), line.as_slice(), d_y.as_mut_slice()));
+        }
+        return d_x.add(cx, d_y);
+    }
+    if let Some((d_x, add)) = d_x.target(cx, *x.shape())?
+        && !cx.planning()
+    {
+        with_real!(cx.dtype(), E => cpu::differentiate::<E>((x.as_slice(), d_y.as_slice()), line.as_slice(), d_x.as_mut_slice(), add));
+    }
+    Ok(())
+}
