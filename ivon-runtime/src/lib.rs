@@ -13,6 +13,7 @@ mod context;
 pub mod device;
 mod dtype;
 mod error;
+pub mod figure;
 mod flat;
 mod generated;
 pub mod graph;
