@@ -14,6 +14,8 @@ mod trace;
 mod train;
 mod transfer;
 
+pub use flags::{AugmentName, ImageFlags, Images};
+
 use clap::{Parser, Subcommand};
 use ivon_runtime::Result;
 use std::process::ExitCode;

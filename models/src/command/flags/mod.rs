@@ -2,6 +2,7 @@
 
 mod batch;
 mod device;
+mod images;
 mod model;
 mod models;
 mod optimizer;
@@ -12,6 +13,7 @@ pub mod values;
 
 pub use batch::{BatchFlags, DataFlags};
 pub use device::DeviceFlags;
+pub use images::{AugmentName, ImageFlags, Images};
 pub use model::{DropoutFlags, SizeFlags, TokenizerFlags};
 pub use models::{Models, NAMES, unknown};
 pub use optimizer::{Defaults, OptimizerFlags, OptimizerName, Setup, Trained};

@@ -40,6 +40,11 @@ impl Picture {
         &self.pixels
     }
 
+    /// Whether no pixel has a colour.
+    pub fn is_grey(&self) -> bool {
+        self.channels < 3 || self.pixels.chunks_exact(self.channels).all(|p| p[0] == p[1] && p[1] == p[2])
+    }
+
     /// The same picture in 1 or 3 channels, where that says the same: grey becomes RGB by repetition, RGB of equal channels becomes grey,
     /// and an opacity that is full everywhere is left out.
     ///

@@ -93,11 +93,6 @@ impl Pictures {
         Pictures { strict, ..self }
     }
 
-    /// The same pictures in 1 or 3 channels.
-    pub fn in_channels(self, channels: usize) -> Pictures {
-        Pictures::of(self.source, self.members, channels, self.strict)
-    }
-
     /// The pictures with these numbers, in this order.
     ///
     /// # Panics
@@ -160,6 +155,17 @@ impl Pictures {
                 Err(error)
             }
         }
+    }
+
+    /// Picture `index` in the channels that it has in its source.
+    ///
+    /// # Errors
+    /// If it cannot be read or is damaged. It is not noted.
+    ///
+    /// # Panics
+    /// If there is no such picture.
+    pub fn original(&self, index: usize) -> Result<Picture> {
+        self.source.picture(self.members[index].0 as usize)
     }
 
     fn keep(&self, index: usize, picture: Arc<Picture>) -> Arc<Picture> {

@@ -1,5 +1,6 @@
-//! Bilinear resizing that averages where it makes smaller ("antialiased"): bit by bit that of Pillow, and so that of torchvision's transforms
-//! of pictures (Pillow's src/libImaging/Resample.c describes the method).
+//! Bilinear resizing that averages where it makes smaller ("antialiased"), as Pillow and torchvision do it (the method is that of Pillow's
+//! src/libImaging/Resample.c): the same bits where Pillow, too, takes rows first, and within 1 where it takes columns first, as recent versions
+//! do for some tall or flat pictures.
 //!
 //! An output pixel is a weighted mean of the input pixels under a triangle around its centre, whose half width is one pixel of the coarser
 //! of the two grids. Rows first, then columns; weights in 22 bits of fraction, and 8-bit values between the passes.
@@ -181,3 +182,6 @@ versions! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

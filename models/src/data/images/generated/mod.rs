@@ -12,7 +12,7 @@ mod scene;
 use super::picture::Picture;
 use super::pictures::{Pictures, Source};
 use super::random::{Draws, Purpose};
-use super::{ImageSet, Style};
+use super::{ImageSet, Parts, Style};
 use ivon_runtime::{Error, Result};
 
 /// The kinds of generated pictures.
@@ -41,6 +41,8 @@ pub struct Generated {
     pub figure: Figure,
     /// Rows and columns.
     pub size: usize,
+    /// Numbers a pixel: 3, or 1 for grey.
+    pub channels: usize,
     /// Pictures to train on.
     pub training: usize,
     /// Pictures for validation.
@@ -52,7 +54,7 @@ pub struct Generated {
 impl Generated {
     /// 20,000 pictures of 32 x 32 to train on and 2,000 for validation.
     pub fn new(figure: Figure) -> Generated {
-        Generated { figure, size: 32, training: 20_000, validation: 2_000, seed: 0 }
+        Generated { figure, size: 32, channels: 3, training: 20_000, validation: 2_000, seed: 0 }
     }
 
     /// The set. Pictures are drawn when they are wanted; picture `i` shows class `i % 10`.
@@ -70,7 +72,7 @@ impl Generated {
         }
         let pictures = |purpose, count: usize| {
             let labels = (0..count).map(|i| (i % 10) as u32).collect();
-            Pictures::new(Drawn { generated: self, purpose }, labels, 3)
+            Pictures::new(Drawn { generated: self, purpose }, labels, self.channels)
         };
         let name = match self.figure {
             Figure::Shapes => "generated shapes",
@@ -80,8 +82,10 @@ impl Generated {
             origin: name.into(),
             style: Style::Small { size: self.size, mirrored: true },
             classes: self.figure.classes().map(String::from).to_vec(),
-            training: pictures(Purpose::TrainingPicture, self.training),
-            validation: pictures(Purpose::ValidationPicture, self.validation),
+            parts: Parts {
+                training: pictures(Purpose::TrainingPicture, self.training),
+                validation: pictures(Purpose::ValidationPicture, self.validation),
+            },
         })
     }
 }
@@ -98,11 +102,20 @@ impl Source for Drawn {
     }
 
     fn picture(&self, index: usize) -> Result<Picture> {
-        let Generated { figure, size, seed, .. } = self.generated;
+        let Generated { figure, size, channels, seed, .. } = self.generated;
         let draws = Draws::new(seed, self.purpose, figure as u32, index as u32);
         let pixels = scene::draw(&figures::figure(figure, index % 10), size, draws);
-        Ok(Picture::new([size, size, 3], pixels))
+        Ok(match channels {
+            1 => Picture::new([size, size, 1], pixels.chunks_exact(3).map(luminance).collect()),
+            _ => Picture::new([size, size, 3], pixels),
+        })
     }
+}
+
+/// How bright a pixel is (ITU-R BT.601).
+fn luminance(pixel: &[u8]) -> u8 {
+    let weighted = 299 * u32::from(pixel[0]) + 587 * u32::from(pixel[1]) + 114 * u32::from(pixel[2]);
+    ((weighted + 500) / 1000) as u8
 }
 
 #[cfg(test)]

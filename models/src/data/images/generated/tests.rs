@@ -3,7 +3,7 @@ use crate::data::images::random::Draws;
 
 fn picture(figure: Figure, size: usize, seed: u64, index: usize) -> Picture {
     let set = Generated { size, seed, ..Generated::new(figure) }.set().unwrap();
-    (*set.training.picture(index).unwrap()).clone()
+    (*set.parts.training.picture(index).unwrap()).clone()
 }
 
 /// A plain figure in the middle: the share of the picture that it covers.
@@ -23,9 +23,9 @@ fn pictures_depend_on_figure_seed_part_and_index_alone() {
     assert_ne!(base, picture(Figure::Shapes, 32, 0, 17));
     assert_ne!(base, picture(Figure::Glyphs, 32, 0, 7));
     let set = Generated::new(Figure::Shapes).set().unwrap();
-    assert_ne!(base, *set.validation.picture(7).unwrap());
-    assert_eq!((set.training.len(), set.validation.len(), set.classes.len()), (20_000, 2_000, 10));
-    assert_eq!((set.training.label(7), set.training.label(40)), (7, 0));
+    assert_ne!(base, *set.parts.validation.picture(7).unwrap());
+    assert_eq!((set.parts.training.len(), set.parts.validation.len(), set.classes.len()), (20_000, 2_000, 10));
+    assert_eq!((set.parts.training.label(7), set.parts.training.label(40)), (7, 0));
 }
 
 #[test]
@@ -55,7 +55,18 @@ fn figures_cover_the_area_that_geometry_says_and_lie_in_the_disc_that_is_drawn()
     }
 }
 
-/// Ridge regression on pixels, one against all, solved by gradient descent: what a linear model can do.
+#[test]
+fn grey_pictures_are_the_brightness_of_the_coloured_ones() {
+    let grey = Generated { channels: 1, ..Generated::new(Figure::Shapes) }.set().unwrap().parts.training;
+    let (grey, colour) = (grey.picture(3).unwrap(), picture(Figure::Shapes, 32, 0, 3));
+    assert_eq!(grey.channels(), 1);
+    for (grey, p) in grey.pixels().iter().zip(colour.pixels().chunks_exact(3)) {
+        let expected = 0.299 * f64::from(p[0]) + 0.587 * f64::from(p[1]) + 0.114 * f64::from(p[2]);
+        assert!((f64::from(*grey) - expected).abs() <= 0.5 + 1e-9);
+    }
+}
+
+/// Linear regression on pixels, one class against all, by stochastic gradient descent: what a linear model can do.
 #[test]
 fn a_linear_model_of_the_pixels_is_little_better_than_chance() {
     let set = Generated { size: 16, training: 2000, validation: 500, ..Generated::new(Figure::Shapes) }.set().unwrap();
@@ -66,7 +77,7 @@ fn a_linear_model_of_the_pixels_is_little_better_than_chance() {
         };
         (0..pictures.len()).map(one).collect()
     };
-    let (training, validation) = (read(&set.training), read(&set.validation));
+    let (training, validation) = (read(&set.parts.training), read(&set.parts.validation));
     let n = 16 * 16 * 3;
     let mut weights = vec![0f32; 10 * n];
     let score = |weights: &[f32], x: &[f32], class: usize| {

@@ -34,7 +34,7 @@ fn plain() -> Transform {
 fn shapes(crop: Crop) -> (Arc<Pictures>, Transform) {
     let set = Generated { size: 16, training: 50, ..Generated::new(Figure::Shapes) }.set().unwrap();
     let transform = Transform { size: 16, crop, flip: true, ratio: 1.0, normalisation: Normalisation::imagenet() };
-    (Arc::new(set.training), transform)
+    (Arc::new(set.parts.training), transform)
 }
 
 fn loader(pictures: &Arc<Pictures>, batch: usize, seed: u64) -> Arc<Loader> {

@@ -110,3 +110,16 @@ fn the_centre_of_a_very_long_picture_is_found_without_resizing_all_of_it() {
     let row = &out[..224]; // the edge between the two pixels in the middle
     assert!(row.is_sorted() && row[0] < 20 && row[111].abs_diff(100) <= 1 && row[223] > 180, "{row:?}");
 }
+
+#[test]
+fn evaluation_shows_a_model_what_torchvision_would() {
+    let picture = Picture::new([45, 61, 3], include_bytes!("../fixtures/picture.raw").to_vec());
+    let transform =
+        Transform { size: 28, crop: Crop::Resized, flip: true, ratio: 32.0 / 28.0, normalisation: Normalisation::imagenet() };
+    let mut seen = vec![0.0; transform.numbers()];
+    transform.evaluation(&picture, &mut seen);
+    let expected =
+        include_bytes!("../fixtures/evaluation.f32").chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let most = seen.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(most < 1e-6, "{most}");
+}

@@ -1,0 +1,114 @@
+//! What a path holds, found by looking.
+
+use super::pictures::Pictures;
+use super::{ImageSet, cifar, decode, folder, idx};
+use crate::disk::unreadable;
+use ivon_runtime::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// What was found of a set.
+#[derive(Debug)]
+pub enum Part {
+    /// A training part, a validation part, or both.
+    Parts {
+        /// To train on.
+        training: Option<Pictures>,
+        /// For validation.
+        validation: Option<Pictures>,
+    },
+    /// Pictures that are not parted.
+    Whole(Pictures),
+}
+
+impl Part {
+    /// Pictures of one part.
+    pub fn any(&self) -> &Pictures {
+        match self {
+            Part::Whole(pictures) => pictures,
+            Part::Parts { training: Some(pictures), .. } | Part::Parts { validation: Some(pictures), .. } => pictures,
+            Part::Parts { training: None, validation: None } => unreachable!("a set has pictures"),
+        }
+    }
+}
+
+/// Endings of archives, and how to unpack them.
+const ARCHIVES: [(&str, &str); 5] =
+    [(".tar.gz", "tar xzf"), (".tgz", "tar xzf"), (".tar.xz", "tar xJf"), (".tar", "tar xf"), (".zip", "unzip")];
+
+/// How to unpack a file, if its name is an archive's.
+fn archive(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?.to_lowercase();
+    let (_, command) = ARCHIVES.iter().find(|(ending, _)| name.ends_with(ending))?;
+    Some(format!("{command} {}", path.display()))
+}
+
+const FORMS: &str = "a folder with train/CLASS/*.jpg and val/CLASS/*.jpg (JPEG or PNG), the binary files of CIFAR-10 or CIFAR-100, or IDX files \
+                     such as train-images-idx3-ubyte.gz with their labels";
+
+/// Finds the pictures at a path, or in the one folder of it that has any.
+///
+/// # Errors
+/// If there are none, or they cannot be used.
+pub fn find(path: &Path, channels: usize) -> Result<ImageSet<Part>> {
+    let metadata = path.metadata().map_err(|e| unreadable(path, &e))?;
+    if metadata.is_file() {
+        return file(path, channels);
+    }
+    if let Some(set) = in_folder(path, channels)? {
+        return Ok(set);
+    }
+    let entries = std::fs::read_dir(path).map_err(|e| unreadable(path, &e))?;
+    let mut children: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    children.sort();
+    let mut found = vec![];
+    for child in children.iter().filter(|child| child.is_dir()) {
+        found.extend(in_folder(child, channels)?);
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Error::file(path, nothing(&children))),
+        _ => {
+            let names: Vec<&str> = found.iter().map(|set| set.origin.as_str()).collect();
+            Err(Error::file(path, format!("has several sets of pictures: {}; give one of them", names.join(", "))))
+        }
+    }
+}
+
+fn in_folder(folder: &Path, channels: usize) -> Result<Option<ImageSet<Part>>> {
+    if let Some(set) = idx::find(folder, channels)? {
+        return Ok(Some(set));
+    }
+    if let Some(set) = cifar::find(folder, channels)? {
+        return Ok(Some(set));
+    }
+    folder::find(folder, channels)
+}
+
+fn file(path: &Path, channels: usize) -> Result<ImageSet<Part>> {
+    if let Some(set) = idx::find(path, channels)? {
+        return Ok(set);
+    }
+    if let Some(command) = archive(path) {
+        return Err(Error::file(path, format!("is packed; unpack it (`{command}`) and give the folder that comes out")));
+    }
+    if decode::is_picture(path) {
+        return Err(Error::file(path, "is a single picture; give the folder of a set"));
+    }
+    Err(Error::file(path, format!("is not a set of pictures; give {FORMS}")))
+}
+
+/// What to say of a folder where nothing was found.
+fn nothing(children: &[PathBuf]) -> String {
+    if children.is_empty() {
+        return format!("is empty; give {FORMS}");
+    }
+    match children.iter().find_map(|child| archive(child)) {
+        Some(command) => {
+            format!("has no pictures, but something packed: unpack it (`{command}`) and give the folder that comes out")
+        }
+        None => format!("has no pictures; give {FORMS}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
