@@ -1,7 +1,7 @@
 //! Flat buffers: all parameters of a model (or all its buffers) one after the other, each a 256-byte-aligned view.
 
 use crate::context::Context;
-use crate::device::cuda::Cuda;
+use crate::device::cuda::{Cuda, Fill};
 use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::memory::{ALIGNMENT, Block};
@@ -173,6 +173,60 @@ impl Flat {
     /// Whether a tensor of a part is still held: the buffer may not be written then.
     pub fn is_held(&self) -> bool {
         self.parts.iter().any(|p| Block::sharers(p) > 0)
+    }
+
+    /// Where it lies on a card; 0 in the processor's memory.
+    pub(crate) fn address(&self) -> u64 {
+        self.whole.on_card().map_or(0, |(_, address)| address)
+    }
+
+    /// Copies a buffer on a card to one of the same layout in the processor's memory, of which nobody holds a slice or a tensor.
+    pub(crate) fn download_to(&self, copy: &Flat) -> Result<()> {
+        assert!(self.bytes() == copy.bytes() && !copy.is_held(), "a copy of {self:?} fits and is free");
+        let Some((cuda, address)) = self.whole.on_card() else { panic!("{self:?} is not on a card") };
+        // SAFETY: the block has so many bytes. `State` calls this when the card has moved on, which takes the state mutably: no slice
+        // that was handed out before is alive.
+        let to = unsafe { std::slice::from_raw_parts_mut(copy.whole.pointer(), copy.bytes()) };
+        // SAFETY: so many bytes lie at the address.
+        unsafe { cuda.download(address, to) }
+    }
+
+    /// Copies to a buffer on a card from one of the same layout in the processor's memory.
+    pub(crate) fn upload_from(&self, copy: &Flat) -> Result<()> {
+        assert_eq!(self.bytes(), copy.bytes());
+        let Some((cuda, address)) = self.whole.on_card() else { panic!("{self:?} is not on a card") };
+        // SAFETY: the block has so many bytes, which nobody writes meanwhile: writing takes the state mutably.
+        let from = unsafe { std::slice::from_raw_parts(copy.whole.pointer(), copy.bytes()) };
+        // SAFETY: so many bytes lie at the address, which kernels read in the order of the stream.
+        unsafe { cuda.upload(from, address) }
+    }
+
+    /// Copies a buffer of the same layout; both lie on a card.
+    pub(crate) fn copy_from(&self, other: &Flat) -> Result<()> {
+        assert_eq!(self.bytes(), other.bytes());
+        let Some((cuda, address)) = self.whole.on_card() else { panic!("{self:?} is not on a card") };
+        // SAFETY: so many bytes lie at both addresses, which kernels use in the order of the stream.
+        unsafe { cuda.copy(other.address(), address, self.bytes()) }
+    }
+
+    /// Zeroes it, wherever it lies.
+    ///
+    /// # Errors
+    /// If the card is lost.
+    ///
+    /// # Panics
+    /// If a tensor on a part is still held.
+    pub(crate) fn clear(&mut self) -> Result<()> {
+        assert!(!self.is_held(), "a flat buffer may not be written while a tensor on one of its parameters is held");
+        match self.whole.on_card() {
+            // SAFETY: so many bytes lie at the address; the size is a multiple of 128, for each parameter begins at a multiple of 64 elements.
+            Some((cuda, address)) => unsafe { cuda.fill(address, Fill::Word(0), self.bytes() / 4) },
+            None => {
+                // SAFETY: the block has so many bytes; as in `as_mut_slice`. Zero bytes are a zero of every type.
+                unsafe { self.whole.pointer().write_bytes(0, self.bytes()) };
+                Ok(())
+            }
+        }
     }
 
     /// All elements, with padding.

@@ -1,9 +1,11 @@
 //! The state of a model in training: one flat buffer per kind, and the counters from which everything else follows.
 
+use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::{Entry, Flat, Layout};
 use crate::noise::{self, Noise};
+use crate::optimizers::card::Card;
 use crate::optimizers::pass;
 use crate::parameter::{Init, Model, Parameter};
 use rayon::prelude::*;
@@ -24,6 +26,8 @@ pub struct State {
     pub(crate) running: Flat,
     /// Whether the weights are a buffer of their own rather than the mean itself.
     pub(crate) own_weights: bool,
+    /// On a card: the buffers there, which those here are copies of, made when somebody looks.
+    pub(crate) card: Option<Card>,
 }
 
 impl State {
@@ -37,7 +41,7 @@ impl State {
         let weights = if own_weights { Flat::zeros(&layout, dtype) } else { buffers[0].1.clone() };
         let gradient = Flat::zeros(&layout, dtype);
         let running = running_statistics(model);
-        let mut state = State { layout, seed, step: 0, buffers, weights, gradient, running, own_weights };
+        let mut state = State { layout, seed, step: 0, buffers, weights, gradient, running, own_weights, card: None };
         state.start();
         state
     }
@@ -61,6 +65,38 @@ impl State {
                 }
             });
         });
+    }
+
+    /// Moves to where the context computes.
+    pub(crate) fn move_to(&mut self, cx: &Context) -> Result<()> {
+        let Some(card) = Card::new(cx, &self.layout, self.buffers.len(), self.running.layout())? else { return Ok(()) };
+        self.weights = match card.buffers.first() {
+            Some(mean) if !self.own_weights => mean.clone(),
+            _ => Flat::zeros_in(cx, &self.layout, cx.dtype())?,
+        };
+        self.gradient = Flat::zeros_in(cx, &self.layout, cx.dtype())?;
+        self.card = Some(card);
+        Ok(())
+    }
+
+    /// Brings what the accessors below give up to date, where the state lives on a card. They do that by themselves, but cannot give an error.
+    ///
+    /// # Errors
+    /// If the card is lost, or the last update went out of range.
+    pub fn fetch(&self) -> Result<()> {
+        let Some(card) = &self.card else { return Ok(()) };
+        if card.found()?.is_some() {
+            let message =
+                "the update went out of range on the card: the state is not to be kept; the next step says what is wrong";
+            return Err(Error::value(format!("step {}", self.step), message));
+        }
+        card.refresh(&self.buffers, &self.running)
+    }
+
+    fn fetched(&self) {
+        if let Some(Err(error)) = self.card.as_ref().map(|card| card.refresh(&self.buffers, &self.running)) {
+            panic!("{error}");
+        }
     }
 
     /// Where each parameter lies.
@@ -89,12 +125,17 @@ impl State {
     }
 
     /// The buffers by name, `mean` first: `hessian`, `momentum` (IVON), `momentum`, `variance` (AdamW), `momentum` (SGD).
+    ///
+    /// # Panics
+    /// If they lie on a card that is lost; [`State::fetch`] gives an error then. The same holds for every look at a buffer.
     pub fn buffers(&self) -> impl ExactSizeIterator<Item = (&'static str, &[f32])> {
+        self.fetched();
         self.buffers.iter().map(|(name, flat)| (*name, flat.as_slice::<f32>()))
     }
 
     /// A buffer with its padding; empty if there is none of that name.
     pub fn buffer(&self, name: &str) -> &[f32] {
+        self.fetched();
         self.flat(name).map_or(&[], |flat| flat.as_slice::<f32>())
     }
 
@@ -103,6 +144,10 @@ impl State {
     /// # Errors
     /// If there is none of that name, or a tensor on it is still held.
     pub fn buffer_mut(&mut self, name: &str) -> Result<&mut [f32]> {
+        if let Some(card) = &self.card {
+            card.refresh(&self.buffers, &self.running)?;
+            card.will_be_written();
+        }
         let known = self.buffers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("`, `");
         match self.buffers.iter_mut().find(|(n, _)| *n == name) {
             Some((name, flat)) => {
@@ -121,11 +166,13 @@ impl State {
 
     /// The mean.
     pub fn mean(&self) -> &[f32] {
+        self.fetched();
         self.buffers[0].1.as_slice()
     }
 
     /// The values of the model's buffers (running statistics), with padding: where each lies says [`State::running_layout`].
     pub fn running_statistics(&self) -> &[f32] {
+        self.fetched();
         self.running.as_slice()
     }
 
@@ -135,6 +182,10 @@ impl State {
     /// If a tensor on them is still held.
     pub fn running_statistics_mut(&mut self) -> Result<&mut [f32]> {
         free(&self.running, "running statistics")?;
+        if let Some(card) = &self.card {
+            card.refresh(&self.buffers, &self.running)?;
+            card.will_be_written();
+        }
         Ok(self.running.as_mut_slice())
     }
 
@@ -149,6 +200,25 @@ impl State {
         self.buffers.iter().map(|(_, flat)| flat.bytes()).sum::<usize>() + own + self.gradient.bytes() + self.running.bytes()
     }
 
+    /// The running statistics, as a copy that is up to date.
+    pub(crate) fn running_copy(&self) -> &Flat {
+        self.fetched();
+        &self.running
+    }
+
+    /// The running statistics where the model computes.
+    pub(crate) fn running_at_work(&self) -> &Flat {
+        self.card.as_ref().map_or(&self.running, |card| &card.running)
+    }
+
+    /// The buffer of this name where the model computes.
+    pub(crate) fn at_work(&self, name: &str) -> Option<&Flat> {
+        match &self.card {
+            Some(card) => self.buffers.iter().position(|(n, _)| *n == name).and_then(|i| card.buffers.get(i)),
+            None => self.flat(name),
+        }
+    }
+
     pub(crate) fn flat(&self, name: &str) -> Option<&Flat> {
         self.buffers.iter().find(|(n, _)| *n == name).map(|(_, flat)| flat)
     }
@@ -156,6 +226,11 @@ impl State {
     /// All buffers to be written in one pass: those of the state in order, the weights, the gradient.
     pub(crate) fn parts_mut(&mut self) -> (&mut [(&'static str, Flat)], &mut Flat, &mut Flat) {
         (&mut self.buffers, &mut self.weights, &mut self.gradient)
+    }
+
+    /// Brings the card up to date with what was written here.
+    pub(crate) fn catch_up(&self) -> Result<()> {
+        self.card.as_ref().map_or(Ok(()), |card| card.catch_up(&self.buffers, &self.running))
     }
 
     /// Refuses to go on while somebody holds a tensor on what is about to be written.

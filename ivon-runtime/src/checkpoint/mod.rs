@@ -75,6 +75,7 @@ impl Checkpoint {
             let (bytes, crc32c) = values::write(disk, &path.join(&name), layout, buffer, values)?;
             Ok(FileEntry { name, buffer: buffer.into(), bytes, crc32c })
         };
+        state.fetch()?;
         let running = (RUNNING, &**state.running_layout(), state.running_statistics());
         let running = (!running.1.entries().is_empty()).then_some(running);
         let buffers = state.buffers().map(|(name, values)| (name, &**state.layout(), values));

@@ -10,6 +10,7 @@
 use super::driver::require;
 use super::pass::{CHUNK, Compute, for_parts};
 use super::point::{Point, Rule, Step};
+use crate::device::cuda::Arg;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::Flat;
@@ -60,6 +61,13 @@ impl Rule for AdamWConfig {
             DType::F64 => self.pass::<f64>(step, buffers, gradient),
             _ => self.pass::<f32>(step, buffers, gradient),
         }
+    }
+
+    fn on_card(&self, number: u32, lr: f64) -> (&'static str, Vec<Arg<'static>>) {
+        let t = number as f64;
+        let (rate, debias) = (lr / (1.0 - self.beta1.powf(t)), 1.0 / (1.0 - self.beta2.powf(t)).sqrt());
+        let numbers = [lr, self.beta1, 1.0 - self.beta1, self.beta2, 1.0 - self.beta2, rate, debias, self.eps];
+        ("adamw", numbers.map(|x| Arg::F32(x as f32)).into())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every optimizer does around its update: running the micro-batches, clipping, keeping order between steps.
 
+use super::card::Bad;
 use super::pass::{self, Compute};
 use super::{Gradient, Tracer};
 use crate::context::{Context, Pass};
@@ -58,14 +59,15 @@ impl Driver {
             require(clip > 0.0 && !clip.is_nan(), "grad_clip", clip, "a positive number, or none")?;
         }
         let cx = Context::new(settings.device, settings.dtype)?;
-        let state = State::new(model, settings.seed, settings.dtype, buffers, sampled);
+        let mut state = State::new(model, settings.seed, settings.dtype, buffers, sampled);
+        state.move_to(&cx)?;
         for parameter in state.layout().entries().iter().map(|e| &e.parameter) {
             let own = parameter.weight_decay().unwrap_or(0.0);
             let key = format!("weight_decay of `{}`", parameter.name());
             require(own >= 0.0 && own.is_finite(), &key, own, "zero or a positive number")?;
         }
         let partial = vec![0.0; state.layout().padded().div_ceil(pass::CHUNK)];
-        cx.set_running_statistics(Some(&state.running));
+        cx.set_running_statistics(Some(state.running_at_work()));
         Ok(Driver { cx, state, settings, tracer: None, ready: false, before: vec![], begun: false, partial })
     }
 
@@ -84,15 +86,22 @@ impl Driver {
     }
 
     /// Begins a step: until [`Driver::finish`] nothing is ready.
-    pub fn begin(&mut self) {
+    pub fn begin(&mut self) -> Result<()> {
         (self.ready, self.begun) = (false, true);
+        if let Some(card) = &self.state.card {
+            return card.begin();
+        }
         self.before.clear();
         self.before.extend_from_slice(self.state.running_statistics());
+        Ok(())
     }
 
     /// Takes back what a step that was not finished has done to the running statistics.
     pub fn rewind(&mut self) -> Result<()> {
         if std::mem::take(&mut self.begun) {
+            if let Some(card) = &self.state.card {
+                return card.rewind();
+            }
             self.state.running_statistics_mut()?.copy_from_slice(&self.before);
         }
         Ok(())
@@ -122,8 +131,14 @@ impl Driver {
 
     /// What the gradient must be multiplied with so that its global norm is at most `grad_clip`: PyTorch's
     /// `min(1, clip / (norm + 1e-6))`.
+    ///
+    /// On a card it stays there: 1 comes back.
     pub fn clip_scale(&mut self) -> Result<f32> {
         let Some(clip) = self.settings.grad_clip else { return Ok(1.0) };
+        if let Some(card) = &self.state.card {
+            card.clip(&self.cx, &self.state.gradient, clip)?;
+            return Ok(1.0);
+        }
         let square = match self.settings.dtype {
             DType::F64 => pass::sum_of_squares::<f64>(&self.state.gradient, &mut self.partial),
             _ => pass::sum_of_squares::<f32>(&self.state.gradient, &mut self.partial),
@@ -160,7 +175,7 @@ impl Driver {
 
     /// Runs an evaluation at `weights`, or at those of the state.
     pub fn observe(&mut self, at_mean: bool, pass: &mut dyn FnMut(&Context) -> Result<()>) -> Result<()> {
-        match self.state.flat("mean") {
+        match self.state.at_work("mean") {
             Some(mean) if at_mean => self.cx.set_weights(mean),
             _ => self.cx.set_weights(&self.state.weights),
         }
@@ -172,10 +187,23 @@ impl Driver {
     }
 
     /// Zeroes the gradient.
-    pub fn zero_gradient(&mut self) {
-        match self.settings.dtype {
-            DType::F64 => self.state.gradient.as_mut_slice::<f64>().fill(0.0),
-            _ => self.state.gradient.as_mut_slice::<f32>().fill(0.0),
+    ///
+    /// # Errors
+    /// If it lies on a card that is lost.
+    pub fn zero_gradient(&mut self) -> Result<()> {
+        self.state.gradient.clear()
+    }
+
+    /// Whether the update before went well, which a card says only now: it is not waited for when it is asked for.
+    ///
+    /// # Errors
+    /// If it did not: what went out of range.
+    pub fn check_last_update(&self, bad: impl Fn(usize, usize) -> Option<String>) -> Result<()> {
+        let Some(found) = self.state.card.as_ref().map(|card| card.found()).transpose()?.flatten() else { return Ok(()) };
+        let step = format!("step {}", self.state.step());
+        match found {
+            Bad::Norm => Err(Error::value(step, format!("the norm of the gradient is not finite: {ADVICE}"))),
+            Bad::Range => Err(self.diagnose_step(&step, bad)),
         }
     }
 
@@ -186,6 +214,9 @@ impl Driver {
         let mut normals = vec![0.0; state.layout().elements()];
         if let Some(noise) = noise {
             noise.fill_normals(0, &mut normals);
+        }
+        if state.card.is_some() {
+            return Err(Error::config("a trace is of the processor: take it with --device cpu"));
         }
         let gradient: Vec<f32> = match self.settings.dtype {
             DType::F64 => unpadded::<f64>(state, scale),
@@ -208,16 +239,19 @@ impl Driver {
 
     /// An error that names the first element of the state that `bad` describes.
     pub fn diagnose(&self, bad: impl Fn(usize, usize) -> Option<String>) -> Error {
-        let at = |step| format!("step {step}");
+        self.diagnose_step(&format!("step {}", self.state.step() + 1), bad)
+    }
+
+    fn diagnose_step(&self, step: &str, bad: impl Fn(usize, usize) -> Option<String>) -> Error {
         for (i, entry) in self.state.layout().entries().iter().enumerate() {
             for element in entry.range() {
                 if let Some(what) = bad(i, element) {
                     let message = format!("{what} at element {}: {ADVICE}", element - entry.offset);
-                    return Error::value(format!("{}: `{}`", at(self.state.step() + 1), entry.parameter.name()), message);
+                    return Error::value(format!("{step}: `{}`", entry.parameter.name()), message);
                 }
             }
         }
-        Error::value(at(self.state.step() + 1), format!("the update went out of range: {ADVICE}"))
+        Error::value(step, format!("the update went out of range: {ADVICE}"))
     }
 }
 

@@ -11,6 +11,7 @@
 //! ```
 
 mod adamw;
+pub(crate) mod card;
 mod driver;
 mod ivon;
 pub(crate) mod pass;

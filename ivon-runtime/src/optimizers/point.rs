@@ -1,8 +1,10 @@
 //! Optimizers without a posterior: the weights are the mean.
 
+use super::card::Card;
 use super::driver::{Driver, Settings, check_lr};
 use super::{Gradient, Optimizer, Tracer, Weights};
 use crate::context::Context;
+use crate::device::cuda::Arg;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::{Entry, Flat};
@@ -28,6 +30,9 @@ pub trait Rule: Serialize {
     /// One pass over memory: takes the gradient in and zeroes it. Whether every mean stayed finite.
     #[doc(hidden)]
     fn update(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool;
+    /// The kernel of the same pass on a card, and its numbers: those that it takes after the tables and the status.
+    #[doc(hidden)]
+    fn on_card(&self, number: u32, lr: f64) -> (&'static str, Vec<Arg<'static>>);
 }
 
 /// What a [`Rule`] needs to know of a step.
@@ -63,6 +68,9 @@ impl<R: Rule> Point<R> {
         let driver = Driver::new(model, settings, &names, false)?;
         let decays = weight_decays(driver.state.layout(), config.weight_decay());
         let mut point = Point { driver, rule: config, decays };
+        if let Some(card) = &point.driver.state.card {
+            card.set_decays(point.driver.state.layout(), &point.decays, |_| 1.0)?;
+        }
         point.prepare()?;
         Ok(point)
     }
@@ -73,21 +81,42 @@ impl<R: Rule> Point<R> {
     }
 
     /// Where the weights have a buffer of their own (f64), copies the mean there.
-    fn copy_mean(&mut self) {
+    fn copy_mean(&mut self) -> Result<()> {
+        if let Some(card) = &self.driver.state.card {
+            let own = self.driver.state.own_weights;
+            return if own { card.draw(&self.driver.cx, &self.driver.state.weights, None, 0.0) } else { Ok(()) };
+        }
         let own = self.driver.state.own_weights;
         let (buffers, weights, _) = self.driver.state.parts_mut();
         if own {
             let mean = buffers[0].1.as_slice::<f32>();
             weights.as_mut_slice::<f64>().iter_mut().zip(mean).for_each(|(w, m)| *w = *m as f64);
         }
+        Ok(())
+    }
+
+    /// The update on a card: asked for, not waited for.
+    fn update_on_card(&self, card: &Card, lr: f64) -> Result<()> {
+        let state = &self.driver.state;
+        let (kernel, numbers) = self.rule.on_card(state.step() + 1, lr);
+        card.will_move();
+        card.point(&self.driver.cx, kernel, state.own_weights.then_some(&state.weights), &state.gradient, numbers)?;
+        card.watch_status()
+    }
+
+    /// What is wrong with an element, if anything.
+    fn out_of_range(&self, element: usize) -> Option<String> {
+        let mean = self.driver.state.mean()[element];
+        (!mean.is_finite()).then(|| format!("the weight is {mean}"))
     }
 
     fn prepare(&mut self) -> Result<()> {
         self.driver.state.check_free()?;
         if !self.driver.ready {
-            self.driver.zero_gradient();
             self.driver.rewind()?;
-            self.copy_mean();
+            self.driver.state.catch_up()?;
+            self.driver.zero_gradient()?;
+            self.copy_mean()?;
             self.driver.cx.set_weights(&self.driver.state.weights);
             self.driver.ready = true;
         }
@@ -126,37 +155,42 @@ impl<R: Rule> Optimizer for Point<R> {
     fn step_in_parts(&mut self, lr: f64, gradient: &mut Gradient) -> Result<f64> {
         check_lr(lr)?;
         self.prepare()?;
-        self.driver.begin();
+        self.driver.begin()?;
         let loss = self.driver.gradient(0, 0, self.driver.settings.micro_batches, gradient);
         let Ok(loss) = loss else {
             self.prepare()?;
             return loss;
         };
+        self.driver.check_last_update(|_, element| self.out_of_range(element))?;
         self.driver.state.check_free()?;
         let scale = self.driver.clip_scale()?;
         self.driver.trace_sample(0, None, scale)?;
+        if let Some(card) = &self.driver.state.card {
+            self.update_on_card(card, lr)?;
+            self.driver.finish(lr)?;
+            return Ok(loss);
+        }
         let (layout, dtype) = (self.driver.state.layout().clone(), self.driver.settings.dtype);
         let number = self.driver.state.step() + 1;
         let step = Step { number, lr, scale, entries: layout.entries(), decays: &self.decays, dtype };
         let (buffers, _, gradient) = self.driver.state.parts_mut();
         if !self.rule.update(step, buffers, gradient) {
-            let mean = |element: usize| self.driver.state.mean()[element];
-            let bad = |_, element| Some(mean(element)).filter(|m| !m.is_finite()).map(|m| format!("the weight is {m}"));
-            return Err(self.driver.diagnose(bad));
+            return Err(self.driver.diagnose(|_, element| self.out_of_range(element)));
         }
-        self.copy_mean();
+        self.copy_mean()?;
         self.driver.finish(lr)?;
         Ok(loss)
     }
 
     fn evaluate(&mut self, _: Weights, pass: &mut dyn FnMut(&Context) -> Result<()>) -> Result<()> {
+        self.driver.check_last_update(|_, element| self.out_of_range(element))?;
         self.prepare()?;
         self.driver.observe(false, pass)
     }
 
     fn posterior(&self) -> Posterior<'_> {
         let state = &self.driver.state;
-        Posterior::point(state.layout(), state.mean()).with_running_statistics(&state.running)
+        Posterior::point(state.layout(), state.mean()).with_running_statistics(state.running_copy())
     }
 
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {

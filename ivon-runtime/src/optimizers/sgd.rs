@@ -9,6 +9,7 @@
 use super::driver::require;
 use super::pass::{CHUNK, Compute, for_parts};
 use super::point::{Point, Rule, Step};
+use crate::device::cuda::Arg;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::Flat;
@@ -55,6 +56,10 @@ impl Rule for SgdConfig {
             DType::F64 => self.pass::<f64>(step, buffers, gradient),
             _ => self.pass::<f32>(step, buffers, gradient),
         }
+    }
+
+    fn on_card(&self, _: u32, lr: f64) -> (&'static str, Vec<Arg<'static>>) {
+        ("sgd", vec![Arg::F32(lr as f32), Arg::F32(self.momentum as f32), Arg::from(self.nesterov)])
     }
 }
 

@@ -34,11 +34,13 @@ mod memory;
 mod pinned;
 mod replay;
 mod staging;
+mod watch;
 
 pub(crate) use blas::{Operand, Sizes, multiply};
 pub use launch::{Arg, Grid, Source};
 pub(crate) use memory::{Fill, Memory};
 pub(crate) use replay::{Replays, Trail};
+pub(crate) use watch::Watch;
 
 use crate::device::Device;
 use crate::dtype::DType;

@@ -7,16 +7,15 @@
 //!
 //! Forward and backward pass are two graphs, so that the loss comes back, and the update is asked for, while the backward pass runs.
 
-use super::Cuda;
 use super::error::Context as _;
-use super::pinned::Pinned;
 use super::staging::Staging;
+use super::{Cuda, Watch};
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use cudarc::driver::sys::{self, CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{CudaEvent, CudaGraph};
+use cudarc::driver::CudaGraph;
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -47,7 +46,7 @@ impl Trail {
 pub(crate) struct Replays {
     staging: Staging,
     seen: RefCell<HashMap<Trail, Seen>>,
-    loss: OnceCell<Loss>,
+    loss: OnceCell<Watch>,
     /// Whether to capture at all.
     off: Cell<bool>,
 }
@@ -68,12 +67,6 @@ struct Step {
     backward: CudaGraph,
     /// Where the loss lies.
     loss: (u64, DType),
-}
-
-/// The way of the loss back to the processor.
-struct Loss {
-    pinned: Pinned,
-    there: CudaEvent,
 }
 
 impl Replays {
@@ -111,9 +104,9 @@ impl Replays {
                 if cx.planning() {
                     return rest(cx, saved).and_then(|()| value.item());
                 }
-                let loss = self.fetch(cuda, value.address(cx)?, value.dtype())?;
+                let loss = self.fetch(cuda, (value.address(cx)?, value.dtype()))?;
                 rest(cx, saved)?;
-                loss.wait(value.dtype())
+                loss.wait()
             })
         };
         if self.off.get() {
@@ -189,30 +182,23 @@ impl Replays {
     }
 
     fn launch(&self, cuda: &Cuda, step: &Step) -> Result<f64> {
-        let (address, dtype) = step.loss;
         step.forward.launch().doing("launch a forward pass")?;
-        let loss = self.fetch(cuda, address, dtype)?;
+        let loss = self.fetch(cuda, step.loss)?;
         step.backward.launch().doing("launch a backward pass")?;
-        loss.wait(dtype)
+        loss.wait()
     }
 
     /// Has the loss copied back as soon as it is there.
-    fn fetch(&self, cuda: &Cuda, address: u64, dtype: DType) -> Result<&Loss> {
-        let loss = match self.loss.get() {
-            Some(loss) => loss,
+    fn fetch(&self, cuda: &Cuda, (address, dtype): (u64, DType)) -> Result<Loss<'_>> {
+        let watch = match self.loss.get() {
+            Some(watch) => watch,
             None => {
-                let event = cuda.context.new_event(None).doing("make an event")?;
-                let fresh = Loss { pinned: Pinned::new(cuda, 4)?, there: event };
+                let fresh = cuda.watch(4)?;
                 self.loss.get_or_init(|| fresh)
             }
         };
-        cuda.bind()?;
-        let to = loss.pinned.pointer().cast();
-        // SAFETY: the loss has so many bytes, at most four, and lives on while the step runs; they are not read before the event.
-        let code = unsafe { sys::cuMemcpyDtoHAsync_v2(to, address, dtype.bytes(), cuda.stream.cu_stream()) };
-        code.result().doing("copy the loss")?;
-        loss.there.record(&cuda.stream).doing("record an event")?;
-        Ok(loss)
+        watch.begin(address, dtype.bytes())?;
+        Ok(Loss { watch, dtype })
     }
 
     /// Runs every step kernel by kernel from now on, or not.
@@ -226,11 +212,17 @@ impl Replays {
     }
 }
 
-impl Loss {
-    fn wait(&self, dtype: DType) -> Result<f64> {
-        self.there.synchronize().doing("wait for the loss")?;
-        let &[a, b, c, d] = self.pinned.bytes().first_chunk().unwrap_or(&[0; 4]);
-        Ok(match dtype {
+/// A loss on its way back.
+struct Loss<'a> {
+    watch: &'a Watch,
+    dtype: DType,
+}
+
+impl Loss<'_> {
+    fn wait(self) -> Result<f64> {
+        let bytes = self.watch.wait()?.unwrap_or_default();
+        let &[a, b, c, d] = bytes.first_chunk().unwrap_or(&[0; 4]);
+        Ok(match self.dtype {
             DType::Bf16 => half::bf16::from_le_bytes([a, b]).to_f64(),
             _ => f32::from_le_bytes([a, b, c, d]) as f64,
         })

@@ -21,6 +21,7 @@ mod suggest;
 
 pub use suggest::Suggestion;
 
+use super::card::{Card, IvonPass};
 use super::driver::{Driver, Settings, check_lr, require};
 use super::pass::{CHUNK, Compute, for_parts};
 use super::{Gradient, Optimizer, Tracer, Weights};
@@ -166,11 +167,13 @@ impl Ivon {
         let mut driver = Driver::new(model, settings, &["hessian", "momentum"], true)?;
         driver.state.buffer_mut("hessian")?.fill(config.hess_init as f32);
         let layout = driver.state.layout().clone();
-        let sums = (samples > 1).then(|| (Flat::zeros(&layout, DType::F32), Flat::zeros(&layout, DType::F32)));
+        let sum = || Flat::zeros_in(&driver.cx, &layout, DType::F32);
+        let sums = if samples > 1 { Some((sum()?, sum()?)) } else { None };
         let decays = weight_decays(&layout, config.weight_decay);
         let frozen = layout.entries().iter().map(|e| e.parameter.frozen()).collect();
         let mut ivon = Ivon { driver, config, decays, frozen, samples, sums };
-        ivon.draw(Some(ivon.noise(1, 0)));
+        ivon.set_card_up()?;
+        ivon.draw(Some(ivon.noise(1, 0)))?;
         ivon.driver.ready = true;
         ivon.driver.cx.set_weights(&ivon.driver.state.weights);
         Ok(ivon)
@@ -214,11 +217,37 @@ impl Ivon {
     }
 
     /// Puts a sample with this noise, or the mean, into the weights.
-    fn draw(&mut self, noise: Option<Noise>) {
+    fn draw(&mut self, noise: Option<Noise>) -> Result<()> {
+        if let Some(card) = &self.driver.state.card {
+            let temperature = kernel::temperature(self.config.ess);
+            return card.draw(&self.driver.cx, &self.driver.state.weights, noise, temperature);
+        }
         match self.driver.settings.dtype {
             DType::F64 => self.draw_as::<f64>(noise),
             _ => self.draw_as::<f32>(noise),
         }
+        Ok(())
+    }
+
+    /// Tells a card what does not change from step to step.
+    fn set_card_up(&mut self) -> Result<()> {
+        let Some(card) = &self.driver.state.card else { return Ok(()) };
+        let factor = |delta: f64| if self.config.rescale_lr { self.config.hess_init + delta } else { 1.0 };
+        card.set_decays(self.driver.state.layout(), &self.decays, factor)?;
+        self.driver.state.catch_up()
+    }
+
+    /// [`Ivon::pass`] on a card: asked for, not waited for.
+    fn pass_on_card(&self, card: &Card, lr: f64, sample: usize) -> Result<()> {
+        let (step, last) = (self.driver.state.step() + 1, sample + 1 == self.samples);
+        let now = self.noise(step, sample as u32);
+        let next = if last { self.noise(step + 1, 0) } else { self.noise(step, sample as u32 + 1) };
+        let c = self.constants(1.0, now, next);
+        let numbers = [lr as f32, c.ess, c.temperature, c.keep, c.gain, c.correction, c.debias, c.radius, c.share, c.take];
+        let pass = IvonPass { now, next, last, gradsq: self.config.estimate == HessianEstimate::GradSq, numbers };
+        let sums = self.sums.as_ref().map(|(g, p)| (g, p));
+        card.will_move();
+        card.ivon(&self.driver.cx, &self.driver.state.weights, &self.driver.state.gradient, sums, &pass)
     }
 
     fn draw_as<E: Compute>(&mut self, noise: Option<Noise>) {
@@ -327,6 +356,8 @@ impl Ivon {
         let precise = h + self.decays[parameter] as f32;
         let precision = self.config.ess as f32 * precise;
         let weight = match self.driver.settings.dtype {
+            // On a card there is no other look at it than a copy of all.
+            _ if state.card.is_some() => 0.0,
             DType::F64 => state.weights.as_slice::<f64>()[element],
             _ => state.weights.as_slice::<f32>()[element] as f64,
         };
@@ -345,18 +376,24 @@ impl Ivon {
         }
     }
 
+    /// Whether the update before went well, where that is not known yet.
+    fn check_last_update(&self) -> Result<()> {
+        self.driver.check_last_update(|parameter, element| self.out_of_range(parameter, element))
+    }
+
     /// Brings gradient, sums and sample in order after an error or a panic; refuses while a tensor on them is held.
     fn prepare(&mut self) -> Result<()> {
         self.driver.state.check_free()?;
         if !self.driver.ready {
-            self.driver.zero_gradient();
             self.driver.rewind()?;
+            self.driver.state.catch_up()?;
+            self.driver.zero_gradient()?;
             if let Some((g, p)) = &mut self.sums {
-                g.as_mut_slice::<f32>().fill(0.0);
-                p.as_mut_slice::<f32>().fill(0.0);
+                g.clear()?;
+                p.clear()?;
             }
             let noise = self.noise(self.driver.state.step() + 1, 0);
-            self.draw(Some(noise));
+            self.draw(Some(noise))?;
             self.driver.cx.set_weights(&self.driver.state.weights);
             self.driver.ready = true;
         }
@@ -399,7 +436,7 @@ impl Optimizer for Ivon {
     fn step_in_parts(&mut self, lr: f64, gradient: &mut Gradient) -> Result<f64> {
         check_lr(lr)?;
         self.prepare()?;
-        self.driver.begin();
+        self.driver.begin()?;
         let mut sum = 0.0;
         for sample in 0..self.samples {
             let loss = match self.config.sample_per {
@@ -412,10 +449,15 @@ impl Optimizer for Ivon {
                 return loss;
             };
             sum += loss;
+            self.check_last_update()?;
             self.driver.state.check_free()?;
             let scale = self.driver.clip_scale()?;
             let noise = self.noise(self.driver.state.step() + 1, sample as u32);
             self.driver.trace_sample(sample as u32, Some(noise), scale)?;
+            if let Some(card) = &self.driver.state.card {
+                self.pass_on_card(card, lr, sample)?;
+                continue;
+            }
             let good = match self.driver.settings.dtype {
                 DType::F64 => self.pass::<f64>(lr, sample, scale),
                 _ => self.pass::<f32>(lr, sample, scale),
@@ -424,18 +466,22 @@ impl Optimizer for Ivon {
                 return Err(self.driver.diagnose(|parameter, element| self.out_of_range(parameter, element)));
             }
         }
+        if let Some(card) = &self.driver.state.card {
+            card.watch_status()?;
+        }
         self.driver.finish(lr)?;
         Ok(sum / self.samples as f64)
     }
 
     fn evaluate(&mut self, at: Weights, pass: &mut dyn FnMut(&Context) -> Result<()>) -> Result<()> {
+        self.check_last_update()?;
         self.prepare()?;
         self.driver.ready = false;
         let in_place = at == Weights::Mean && self.driver.settings.dtype == DType::F32;
         match at {
             Weights::Mean if in_place => {}
-            Weights::Mean => self.draw(None),
-            Weights::Sample(k) => self.draw(Some(self.noise(EVALUATION, k))),
+            Weights::Mean => self.draw(None)?,
+            Weights::Sample(k) => self.draw(Some(self.noise(EVALUATION, k)))?,
         }
         let result = self.driver.observe(in_place, pass);
         if in_place {
@@ -448,7 +494,7 @@ impl Optimizer for Ivon {
     fn posterior(&self) -> Posterior<'_> {
         let state = &self.driver.state;
         let posterior = Posterior::gaussian(state.layout(), state.mean(), state.buffer("hessian"), self.config.ess, &self.decays);
-        posterior.with_running_statistics(&state.running)
+        posterior.with_running_statistics(state.running_copy())
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -1,0 +1,48 @@
+//! A few bytes of the card that the processor looks at later, without making the card wait.
+
+use super::Cuda;
+use super::error::Context as _;
+use super::pinned::Pinned;
+use crate::error::Result;
+use cudarc::driver::{CudaEvent, CudaStream, sys};
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// A copy under way from the card to page-locked memory.
+pub(crate) struct Watch {
+    pinned: Pinned,
+    there: CudaEvent,
+    under_way: Cell<bool>,
+    stream: Arc<CudaStream>,
+}
+
+impl Cuda {
+    /// For so many bytes at most.
+    pub(crate) fn watch(&self, bytes: usize) -> Result<Watch> {
+        let there = self.context.new_event(None).doing("make an event")?;
+        Ok(Watch { pinned: Pinned::new(self, bytes)?, there, under_way: Cell::new(false), stream: self.stream.clone() })
+    }
+}
+
+impl Watch {
+    /// Has so many bytes at `address` copied once everything asked for before is done.
+    pub fn begin(&self, address: u64, bytes: usize) -> Result<()> {
+        assert!(bytes <= self.pinned.bytes().len(), "a watch is for so many bytes");
+        self.stream.context().bind_to_thread().doing("use the card from this thread")?;
+        let to = self.pinned.pointer().cast();
+        // SAFETY: the caller names memory of the card of so many bytes; they are not read here before the event.
+        let code = unsafe { sys::cuMemcpyDtoHAsync_v2(to, address, bytes, self.stream.cu_stream()) };
+        code.result().doing("copy from the card")?;
+        self.under_way.set(true);
+        self.there.record(&self.stream).doing("record an event")
+    }
+
+    /// The bytes, once they are there; nothing if none were asked for since the last time.
+    pub fn wait(&self) -> Result<Option<&[u8]>> {
+        if !self.under_way.replace(false) {
+            return Ok(None);
+        }
+        self.there.synchronize().doing("wait for the card")?;
+        Ok(Some(self.pinned.bytes()))
+    }
+}

@@ -1,0 +1,300 @@
+//! Updates on a card: the state lives there, and comes back to the processor when somebody looks at it.
+
+use crate::context::Context;
+use crate::device::cuda::{Arg, Cuda, Grid, Source, Watch};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::flat::{Entry, Flat, Layout};
+use crate::memory::Block;
+use crate::noise::Noise;
+use std::cell::Cell;
+use std::rc::Rc;
+
+static KERNELS: Source =
+    Source::new("optimizers", concat!(include_str!("../device/cuda/kernels/noise.cuh"), include_str!("kernel.cu")));
+
+/// Elements of a group of the noise, which a half-warp works on.
+const GROUP: u64 = crate::noise::GROUP as u64;
+
+/// Blocks that share the sum of squares.
+const SUMMING: usize = 1024;
+
+/// The buffers of a state on a card, of which those in [`crate::State`] are copies.
+pub(crate) struct Card {
+    cuda: Rc<Cuda>,
+    /// In the order of the state's.
+    pub buffers: Vec<Flat>,
+    /// The running statistics, and what they were before the step that is being taken.
+    pub running: Flat,
+    before: Flat,
+    /// The card has moved on since the copies were made.
+    stale: Cell<bool>,
+    /// The copies were written since they came from the card.
+    ahead: Cell<bool>,
+    /// Where each parameter lies.
+    parts: Block,
+    owners: Block,
+    groups: u64,
+    status: Block,
+    partial: Block,
+    watch: Watch,
+    found: Cell<Option<Bad>>,
+}
+
+/// What the kernels found wrong in an update.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bad {
+    /// The gradient has no finite norm.
+    Norm,
+    /// Something in the state went out of range.
+    Range,
+}
+
+/// Where a parameter lies, as `kernel.cu` has it.
+struct Part<'a> {
+    entry: &'a Entry,
+    first: u64,
+    decay: f32,
+    factor: f32,
+}
+
+impl Part<'_> {
+    fn bytes(&self) -> [u8; 48] {
+        let mut bytes = [0; 48];
+        let length = self.entry.parameter.shape().elements() as u64;
+        for (i, word) in [self.entry.offset as u64, self.entry.start as u64, length, self.first].into_iter().enumerate() {
+            bytes[8 * i..8 * i + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        let frozen = self.entry.parameter.frozen() as u32;
+        for (i, word) in [self.decay.to_bits(), self.factor.to_bits(), frozen].into_iter().enumerate() {
+            bytes[32 + 4 * i..36 + 4 * i].copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+/// The groups in which a parameter lies.
+fn groups(entry: &Entry) -> std::ops::Range<u64> {
+    let (start, end) = (entry.start as u64, (entry.start + entry.parameter.shape().elements()) as u64);
+    if start == end { 0..0 } else { start / GROUP..end.div_ceil(GROUP) }
+}
+
+impl Card {
+    /// Buffers of zeros on the card of a context; nothing where it computes on the processor.
+    ///
+    /// # Errors
+    /// If there is not so much memory.
+    pub fn new(cx: &Context, layout: &Rc<Layout>, buffers: usize, running: &Rc<Layout>) -> Result<Option<Card>> {
+        let Some(cuda) = cx.cuda() else { return Ok(None) };
+        let flats = (0..buffers).map(|_| Flat::zeros_in(cx, layout, DType::F32)).collect::<Result<_>>()?;
+        let count: u64 = layout.entries().iter().map(|e| groups(e).end - groups(e).start).sum();
+        let block = |bytes: usize| Block::zeroed(Some(cuda), bytes, 0);
+        let owners = layout.entries().iter().enumerate().flat_map(|(i, e)| groups(e).map(move |_| i as u32));
+        let card = Card {
+            cuda: cuda.clone(),
+            buffers: flats,
+            running: Flat::zeros_in(cx, running, DType::F32)?,
+            before: Flat::zeros_in(cx, running, DType::F32)?,
+            stale: Cell::new(false),
+            ahead: Cell::new(true),
+            parts: block(48 * layout.entries().len())?,
+            owners: block(4 * count as usize)?,
+            groups: count,
+            status: block(16)?,
+            partial: block(4 * SUMMING)?,
+            watch: cuda.watch(16)?,
+            found: Cell::new(None),
+        };
+        card.write(&card.owners, &owners.flat_map(u32::to_le_bytes).collect::<Vec<_>>())?;
+        card.clear_status()?;
+        Ok(Some(card))
+    }
+
+    fn write(&self, block: &Block, bytes: &[u8]) -> Result<()> {
+        assert_eq!(block.bytes(), bytes.len());
+        // SAFETY: the block has so many bytes, which kernels read in the order of the stream.
+        unsafe { self.cuda.upload(bytes, address(block)) }
+    }
+
+    /// Tells the kernels the weight decay of every parameter, and what the learning rate is multiplied with there.
+    pub fn set_decays(&self, layout: &Layout, decays: &[f64], factor: impl Fn(f64) -> f64) -> Result<()> {
+        let mut first = 0;
+        let mut bytes = vec![];
+        for (entry, decay) in layout.entries().iter().zip(decays) {
+            bytes.extend(Part { entry, first, decay: *decay as f32, factor: factor(*decay) as f32 }.bytes());
+            first += groups(entry).end - groups(entry).start;
+        }
+        self.write(&self.parts, &bytes)
+    }
+
+    // ---- copies ------------------------------------------------------------------------------------------------
+
+    /// Brings the copies up to date.
+    ///
+    /// # Errors
+    /// If the card is lost.
+    pub fn refresh(&self, copies: &[(&'static str, Flat)], running: &Flat) -> Result<()> {
+        if !self.stale.get() {
+            return Ok(());
+        }
+        for ((_, copy), flat) in copies.iter().zip(&self.buffers) {
+            flat.download_to(copy)?;
+        }
+        self.running.download_to(running)?;
+        self.stale.set(false);
+        Ok(())
+    }
+
+    /// The copies are about to be written.
+    pub fn will_be_written(&self) {
+        self.ahead.set(true);
+    }
+
+    /// Brings the card up to date.
+    ///
+    /// # Errors
+    /// If the card is lost.
+    pub fn catch_up(&self, copies: &[(&'static str, Flat)], running: &Flat) -> Result<()> {
+        if self.ahead.replace(false) {
+            for ((_, copy), flat) in copies.iter().zip(&self.buffers) {
+                flat.upload_from(copy)?;
+            }
+            self.running.upload_from(running)?;
+            self.clear_status()?;
+        }
+        Ok(())
+    }
+
+    /// A step begins.
+    pub fn begin(&self) -> Result<()> {
+        self.stale.set(true);
+        self.before.copy_from(&self.running)
+    }
+
+    /// The step that was begun does not come to its end: the running statistics go back.
+    pub fn rewind(&self) -> Result<()> {
+        self.running.copy_from(&self.before)
+    }
+
+    /// The card is about to move on.
+    pub fn will_move(&self) {
+        self.stale.set(true);
+    }
+
+    // ---- status ------------------------------------------------------------------------------------------------
+
+    fn clear_status(&self) -> Result<()> {
+        self.watch.wait()?;
+        self.found.set(None);
+        let one = 1.0f32.to_bits();
+        self.write(&self.status, &[0, 0, one, 0].map(u32::to_le_bytes).concat())
+    }
+
+    /// What was wrong with the last update that was [watched](Card::watch_status), once that is done.
+    ///
+    /// # Errors
+    /// If the card is lost.
+    pub fn found(&self) -> Result<Option<Bad>> {
+        if let Some(bytes) = self.watch.wait()? {
+            self.found.set(match bytes[0] {
+                0 => None,
+                bits if bits & 1 == 1 => Some(Bad::Norm),
+                _ => Some(Bad::Range),
+            });
+        }
+        Ok(self.found.get())
+    }
+
+    /// Has the status copied back after the update that was asked for.
+    pub fn watch_status(&self) -> Result<()> {
+        self.watch.begin(address(&self.status), 16)
+    }
+
+    // ---- passes ------------------------------------------------------------------------------------------------
+
+    fn table(&self) -> [Arg<'static>; 3] {
+        [Arg::U64(address(&self.parts)), Arg::U64(address(&self.owners)), Arg::U64(self.groups)]
+    }
+
+    fn launch(&self, cx: &Context, kernel: &str, args: impl IntoIterator<Item = Arg<'static>>) -> Result<()> {
+        let grid = Grid::over(self.groups as usize * GROUP as usize / 4);
+        KERNELS.launch(cx, kernel, grid, &mut args.into_iter().collect::<Vec<_>>())
+    }
+
+    fn buffer(&self, i: usize) -> Arg<'static> {
+        self.buffers.get(i).map_or(Arg::Null, pointer)
+    }
+
+    /// Computes what the gradient has to be multiplied with to be no longer than `largest`.
+    pub fn clip(&self, cx: &Context, gradient: &Flat, largest: f64) -> Result<()> {
+        let elements = gradient.layout().padded();
+        let blocks = elements.div_ceil(256).clamp(1, SUMMING);
+        let partial = || Arg::U64(address(&self.partial));
+        KERNELS.launch(cx, "squares", Grid::new(blocks), &mut [pointer(gradient), partial(), Arg::from(elements)])?;
+        let status = Arg::U64(address(&self.status));
+        KERNELS.launch(cx, "clip", Grid::new(1), &mut [partial(), Arg::from(blocks), Arg::from(largest as f32), status])
+    }
+
+    /// Draws a sample, or copies the mean, into the weights.
+    pub fn draw(&self, cx: &Context, weights: &Flat, noise: Option<Noise>, temperature: f32) -> Result<()> {
+        let Noise { key, upper } = noise.unwrap_or(Noise { key: [0; 2], upper: [0; 2] });
+        let noise_args = [key[0], key[1], upper[0], upper[1], noise.is_some() as u32].map(Arg::U32);
+        let buffers = [self.buffer(0), self.buffer(1), pointer(weights)];
+        let args = buffers.into_iter().chain(self.table()).chain(noise_args).chain([Arg::F32(temperature)]);
+        self.launch(cx, "ivon_draw", args)
+    }
+
+    /// One pass of IVON.
+    pub fn ivon(
+        &self,
+        cx: &Context,
+        weights: &Flat,
+        gradient: &Flat,
+        sums: Option<(&Flat, &Flat)>,
+        pass: &IvonPass,
+    ) -> Result<()> {
+        let IvonPass { now, next, last, gradsq, numbers } = pass;
+        let sums = [sums.map(|s| s.0), sums.map(|s| s.1)].map(|flat| flat.map_or(Arg::Null, pointer));
+        let buffers = [self.buffer(0), self.buffer(1), self.buffer(2), pointer(weights), pointer(gradient)];
+        let words =
+            [now.key[0], now.key[1], now.upper[0], now.upper[1], next.upper[0], next.upper[1], *last as u32, *gradsq as u32];
+        let args = buffers.into_iter().chain(sums).chain(self.table()).chain([Arg::U64(address(&self.status))]);
+        self.launch(cx, "ivon_update", args.chain(words.map(Arg::U32)).chain(numbers.map(Arg::F32)))
+    }
+
+    /// One pass of an optimizer without a posterior.
+    pub fn point(
+        &self,
+        cx: &Context,
+        kernel: &str,
+        weights: Option<&Flat>,
+        gradient: &Flat,
+        more: impl IntoIterator<Item = Arg<'static>>,
+    ) -> Result<()> {
+        let buffers = (0..self.buffers.len()).map(|i| self.buffer(i));
+        let flats = [weights.map_or(Arg::Null, pointer), pointer(gradient)];
+        let args = buffers.chain(flats).chain(self.table()).chain([Arg::U64(address(&self.status))]).chain(more);
+        self.launch(cx, kernel, args)
+    }
+}
+
+/// The numbers of one pass of IVON.
+pub(crate) struct IvonPass {
+    /// The noise of the sample that the gradient was taken at.
+    pub now: Noise,
+    /// The noise of the sample to be drawn.
+    pub next: Noise,
+    /// Whether it is the last sample of the update.
+    pub last: bool,
+    pub gradsq: bool,
+    /// lr, ess, 1 / ess, beta1, 1 − beta2, ½ (1 − beta2), debiasing factor, clip radius, 1 / samples, 1 − beta1.
+    pub numbers: [f32; 10],
+}
+
+fn address(block: &Block) -> u64 {
+    block.on_card().map_or(0, |(_, address)| address)
+}
+
+fn pointer(flat: &Flat) -> Arg<'static> {
+    Arg::U64(flat.address())
+}

@@ -1,0 +1,245 @@
+// The updates: one pass over the flat buffers, each reading the gradient, moving the state, and writing what the model computes with.
+//
+// A thread works on the four elements of one Philox block, 16 apart, so that noise is made once; a half-warp reads 64 neighbouring bytes of
+// every buffer. All arithmetic is f32, the formulas are those of `ivon/mod.rs`, `adamw.rs` and `sgd.rs`.
+
+// A parameter in the flat buffers, and in the numbering of elements that noise is drawn for.
+struct Part {
+  uint64_t offset, start, length;
+  uint64_t first;  // of the groups of 64 elements in which it lies, numbered over all parameters
+  float decay;     // delta
+  float factor;    // of the learning rate
+  uint32_t frozen, unused;
+};
+
+// What an update finds out, and what it goes by.
+struct Status {
+  uint32_t bad;  // 1: the gradient has no finite norm; 2: something went out of range. Nothing is written any more.
+  float norm;    // of the gradient
+  float scale;   // what clipping multiplies the gradient with
+  uint32_t unused;
+};
+
+// The elements of a thread.
+struct Mine {
+  Part part;
+  uint64_t block;  // of the noise
+  uint64_t at[4];  // in the flat buffers
+  bool there[4];
+  bool any;
+};
+
+__device__ __forceinline__ Mine mine(const Part* parts, const uint32_t* owners, uint64_t groups) {
+  Mine it;
+  uint64_t thread = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x, group = thread / 16;
+  it.any = group < groups;
+  if (!it.any) return it;
+  it.part = parts[owners[group]];
+  it.any = !it.part.frozen;
+  it.block = (it.part.start / 64 + (group - it.part.first)) * 16 + thread % 16;
+#pragma unroll
+  for (int w = 0; w < 4; ++w) {
+    uint64_t element = element_of(it.block, w);
+    it.there[w] = element >= it.part.start && element - it.part.start < it.part.length;
+    it.at[w] = it.part.offset + element - it.part.start;
+  }
+  return it;
+}
+
+template <class T> __device__ __forceinline__ void take(const T* from, const Mine& it, float otherwise, float (&to)[4]) {
+#pragma unroll
+  for (int w = 0; w < 4; ++w) to[w] = it.there[w] ? to_float(from[it.at[w]]) : otherwise;
+}
+template <class T> __device__ __forceinline__ void give(T* to, const Mine& it, const float (&from)[4]) {
+#pragma unroll
+  for (int w = 0; w < 4; ++w)
+    if (it.there[w]) to[it.at[w]] = from_float<T>(from[w]);
+}
+template <class T> __device__ __forceinline__ void clear(T* to, const Mine& it) {
+#pragma unroll
+  for (int w = 0; w < 4; ++w)
+    if (it.there[w]) to[it.at[w]] = from_float<T>(0.0f);
+}
+
+__device__ __forceinline__ bool finite(float x) { return fabsf(x) <= 3.402823466e38f; }
+
+// ---- clipping -----------------------------------------------------------------------------------------------------------
+
+// partial[b] = the sum of squares of every gridDim.x-th piece of 256 elements, from piece b on: the order depends on sizes alone.
+extern "C" __global__ void __launch_bounds__(256) squares(const real* __restrict__ gradient, float* __restrict__ partial, uint64_t elements) {
+  __shared__ float shared[8];
+  float sum = 0.0f;
+  for (uint64_t i = (uint64_t)blockIdx.x * 256 + threadIdx.x; i < elements; i += (uint64_t)gridDim.x * 256) {
+    float g = to_float(gradient[i]);
+    sum += g * g;
+  }
+  sum = block_sum<256>(sum, shared);
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+}
+
+// scale = min(1, clip / (norm + 1e-6)). One block.
+extern "C" __global__ void __launch_bounds__(256) clip(const float* __restrict__ partial, uint64_t count, float largest, Status* status) {
+  __shared__ float shared[8];
+  float sum = 0.0f;
+  for (uint64_t i = threadIdx.x; i < count; i += 256) sum += partial[i];
+  sum = block_sum<256>(sum, shared);
+  if (threadIdx.x == 0) {
+    float norm = sqrtf(sum);
+    status->norm = norm;
+    if (!finite(norm)) status->bad |= 1;
+    status->scale = fminf(1.0f, largest / (norm + 1e-6f));
+  }
+}
+
+// ---- IVON ---------------------------------------------------------------------------------------------------------------
+
+__device__ __forceinline__ void noise(uint32_t key_low, uint32_t key_high, const Mine& it, uint32_t step, uint32_t sample, float (&to)[4]) {
+  normals(philox(key_low, key_high, it.block, step, sample), to);
+}
+
+// mean + sigma · noise with sigma² = 1 / (h + delta) · 1 / ess; or the mean.
+extern "C" __global__ void __launch_bounds__(256) ivon_draw(
+    const float* __restrict__ mean, const float* __restrict__ hessian, real* __restrict__ weights, const Part* __restrict__ parts,
+    const uint32_t* __restrict__ owners, uint64_t groups, uint32_t key_low, uint32_t key_high, uint32_t step, uint32_t sample,
+    uint32_t noisy, float temperature) {
+  Mine it = mine(parts, owners, groups);
+  uint64_t thread = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (thread / 16 >= groups) return;
+  float m[4];
+  take(mean, it, 0.0f, m);
+  if (noisy && !it.part.frozen) {
+    float h[4], next[4];
+    take(hessian, it, 1.0f, h);
+    noise(key_low, key_high, it, step, sample, next);
+#pragma unroll
+    for (int w = 0; w < 4; ++w) m[w] += next[w] * sqrtf(1.0f / (h[w] + it.part.decay) * temperature);
+  }
+  give(weights, it, m);
+}
+
+// Takes the gradient of one sample in, zeroes it, and draws the next sample. With `last` it moves the state first, else it only adds to the
+// sums, which are there where an update has several samples.
+extern "C" __global__ void __launch_bounds__(256) ivon_update(
+    float* __restrict__ mean, float* __restrict__ hessian, float* __restrict__ momentum, real* __restrict__ weights,
+    real* __restrict__ gradient, float* __restrict__ sum_gradient, float* __restrict__ sum_product, const Part* __restrict__ parts,
+    const uint32_t* __restrict__ owners, uint64_t groups, Status* status, uint32_t key_low, uint32_t key_high, uint32_t now_step,
+    uint32_t now_sample, uint32_t next_step, uint32_t next_sample, uint32_t last, uint32_t gradsq, float lr, float ess,
+    float temperature, float keep, float gain, float correction, float debias, float radius, float share, float take_share) {
+  Mine it = mine(parts, owners, groups);
+  if (!it.any || status->bad & 1) return;
+  float scale = status->scale, delta = it.part.decay, rate = lr * it.part.factor;
+  float m[4], h[4], g[4], product[4], now[4] = {0.0f, 0.0f, 0.0f, 0.0f}, next[4];
+  take(gradient, it, 0.0f, g);
+  take(mean, it, 0.0f, m);
+  take(hessian, it, 1.0f, h);
+  if (!gradsq) noise(key_low, key_high, it, now_step, now_sample, now);
+  noise(key_low, key_high, it, next_step, next_sample, next);
+#pragma unroll
+  for (int w = 0; w < 4; ++w) {
+    g[w] *= scale;
+    product[w] = g[w] * (gradsq ? g[w] : now[w]);
+  }
+  clear(gradient, it);
+  if (sum_gradient) {
+    float old[4];
+    take(sum_gradient, it, 0.0f, old);
+#pragma unroll
+    for (int w = 0; w < 4; ++w) g[w] += old[w];
+    take(sum_product, it, 0.0f, old);
+#pragma unroll
+    for (int w = 0; w < 4; ++w) product[w] += old[w];
+    if (last) {
+      clear(sum_gradient, it);
+      clear(sum_product, it);
+#pragma unroll
+      for (int w = 0; w < 4; ++w) g[w] *= share, product[w] *= share;
+    } else {
+      give(sum_gradient, it, g);
+      give(sum_product, it, product);
+    }
+  }
+  bool good = true;
+  if (last) {
+    float v[4];
+    take(momentum, it, 0.0f, v);
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+      float estimate = gradsq ? ess * product[w] : product[w] * sqrtf(ess * (h[w] + delta));
+      float d = estimate - h[w];
+      // The Riemannian term keeps h + delta positive. An increment, because (beta2 h + …) in f32 would lose it.
+      h[w] += gain * (d + correction * (d * d) / (h[w] + delta));
+      v[w] = keep * v[w] + take_share * g[w];
+      float step = (v[w] * debias + delta * m[w]) / (h[w] + delta);
+      step = fminf(fmaxf(step, -radius), radius);
+      m[w] -= rate * step;
+      float precision = ess * (h[w] + delta);
+      good = good && (!it.there[w] || (precision > 0.0f && precision < 1e30f));
+    }
+    give(hessian, it, h);
+    give(momentum, it, v);
+    give(mean, it, m);
+  }
+#pragma unroll
+  for (int w = 0; w < 4; ++w) {
+    m[w] += next[w] * sqrtf(1.0f / (h[w] + delta) * temperature);
+    good = good && (!it.there[w] || finite(m[w]));
+  }
+  give(weights, it, m);
+  if (!good) atomicOr(&status->bad, 2u);
+}
+
+// ---- optimizers without a posterior -------------------------------------------------------------------------------------
+
+extern "C" __global__ void __launch_bounds__(256) adamw(
+    float* __restrict__ mean, float* __restrict__ momentum, float* __restrict__ variance, real* weights, real* __restrict__ gradient,
+    const Part* __restrict__ parts, const uint32_t* __restrict__ owners, uint64_t groups, Status* status, float lr, float beta1,
+    float take1, float beta2, float take2, float rate, float debias, float eps) {
+  Mine it = mine(parts, owners, groups);
+  if (!it.any || status->bad & 1) return;
+  float scale = status->scale, shrink = 1.0f - lr * it.part.decay;
+  float x[4], m[4], v[4], g[4];
+  take(mean, it, 0.0f, x);
+  take(momentum, it, 0.0f, m);
+  take(variance, it, 0.0f, v);
+  take(gradient, it, 0.0f, g);
+  bool good = true;
+#pragma unroll
+  for (int w = 0; w < 4; ++w) {
+    g[w] *= scale;
+    m[w] = beta1 * m[w] + take1 * g[w];
+    v[w] = beta2 * v[w] + take2 * (g[w] * g[w]);
+    x[w] = x[w] * shrink - rate * (m[w] / (sqrtf(v[w]) * debias + eps));
+    good = good && (!it.there[w] || finite(x[w]));
+  }
+  give(mean, it, x);
+  give(momentum, it, m);
+  give(variance, it, v);
+  clear(gradient, it);
+  if (weights) give(weights, it, x);
+  if (!good) atomicOr(&status->bad, 2u);
+}
+
+extern "C" __global__ void __launch_bounds__(256) sgd(
+    float* __restrict__ mean, float* __restrict__ momentum, real* weights, real* __restrict__ gradient, const Part* __restrict__ parts,
+    const uint32_t* __restrict__ owners, uint64_t groups, Status* status, float lr, float keep, uint32_t nesterov) {
+  Mine it = mine(parts, owners, groups);
+  if (!it.any || status->bad & 1) return;
+  float scale = status->scale;
+  float x[4], m[4], g[4];
+  take(mean, it, 0.0f, x);
+  take(momentum, it, 0.0f, m);
+  take(gradient, it, 0.0f, g);
+  bool good = true;
+#pragma unroll
+  for (int w = 0; w < 4; ++w) {
+    g[w] = g[w] * scale + it.part.decay * x[w];
+    m[w] = keep * m[w] + g[w];
+    x[w] -= lr * (nesterov ? g[w] + keep * m[w] : m[w]);
+    good = good && (!it.there[w] || finite(x[w]));
+  }
+  give(mean, it, x);
+  give(momentum, it, m);
+  clear(gradient, it);
+  if (weights) give(weights, it, x);
+  if (!good) atomicOr(&status->bad, 2u);
+}
