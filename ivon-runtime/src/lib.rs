@@ -47,7 +47,7 @@ pub use flat::{Entry, Flat, Layout};
 pub use generated::{At, Extent, bind, divides};
 pub use ivon_macros::{__finish, __with_struct, signature, variational};
 pub use ops::gradcheck;
-pub use parameter::{Buffer, Builder, Differentiable, Init, Model, Options, Parameter, Saved, method};
+pub use parameter::{Buffer, Builder, Differentiable, Init, LayerOptions, Model, Options, Parameter, Saved, contains, method};
 pub use posterior::{LogAverage, Posterior};
 pub use schedule::{Decay, Schedule};
 pub use shape::{MAX_RANK, Shape};

@@ -82,6 +82,41 @@ impl Options {
     }
 }
 
+/// What `#[parameter(..)]` says of a layer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LayerOptions<'a> {
+    /// Of all its parameters.
+    pub all: Options,
+    /// Of single parameters of its own, by name: `#[parameter(gain.init = zeros)]`.
+    pub of: &'a [(&'a str, Options)],
+}
+
+impl From<Options> for LayerOptions<'_> {
+    fn from(all: Options) -> Self {
+        LayerOptions { all, of: &[] }
+    }
+}
+
+/// Whether a name is in a list, for checks when a model is compiled.
+#[doc(hidden)]
+pub const fn contains(names: &[&str], name: &str) -> bool {
+    let (name, mut i) = (name.as_bytes(), 0);
+    while i < names.len() {
+        let other = names[i].as_bytes();
+        let mut same = other.len() == name.len();
+        let mut byte = 0;
+        while same && byte < name.len() {
+            same = other[byte] == name[byte];
+            byte += 1;
+        }
+        if same {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
 /// A learned tensor of a model: a number, a name and a shape. Its values live in the flat buffers of a training state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
@@ -158,7 +193,16 @@ pub struct Builder {
     prefix: String,
     next: usize,
     next_buffer: usize,
-    outer: Options,
+    /// The options of the layers being built, the outermost first.
+    outer: Vec<Level>,
+}
+
+/// What `#[parameter(..)]` says of one of the layers being built.
+#[derive(Debug)]
+struct Level {
+    all: Options,
+    /// Of single parameters, by path.
+    of: Vec<(String, Options)>,
 }
 
 impl Builder {
@@ -168,39 +212,50 @@ impl Builder {
     }
 
     /// Builds a layer under `name`, with options that win over the layer's own.
-    pub fn layer<L>(&mut self, name: &str, options: Options, build: impl FnOnce(&mut Builder) -> Result<L>) -> Result<L> {
-        let (length, outer) = (self.prefix.len(), self.outer);
+    pub fn layer<'a, L>(
+        &mut self,
+        name: &str,
+        options: impl Into<LayerOptions<'a>>,
+        build: impl FnOnce(&mut Builder) -> Result<L>,
+    ) -> Result<L> {
+        let (length, LayerOptions { all, of }) = (self.prefix.len(), options.into());
         if !self.prefix.is_empty() {
             self.prefix.push('.');
         }
         self.prefix.push_str(name);
-        self.outer = outer.or(options);
+        let of = of.iter().map(|(name, options)| (self.path(name), *options)).collect();
+        self.outer.push(Level { all, of });
         let layer = build(self);
         self.prefix.truncate(length);
-        self.outer = outer;
+        self.outer.pop();
         layer
     }
 
     /// Builds an array of layers, `name.0`, `name.1`, ...
-    pub fn layers<L>(
+    pub fn layers<'a, L>(
         &mut self,
         name: &str,
         count: usize,
-        options: Options,
+        options: impl Into<LayerOptions<'a>>,
         mut build: impl FnMut(&mut Builder) -> Result<L>,
     ) -> Result<Box<[L]>> {
+        let options = options.into();
         (0..count).map(|i| self.layer(&format!("{name}.{i}"), options, &mut build)).collect()
     }
 
     /// Adds a parameter.
     pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, options: Options) -> Parameter {
         let shape = shape.into();
-        let outer = match shape.rank() {
-            0 | 1 => Options { init: None, ..self.outer },
-            _ => self.outer,
-        };
-        let options = outer.or(options);
         let name = self.path(name);
+        let outer = self.outer.iter().fold(Options::default(), |outer, level| {
+            let own = level.of.iter().find(|(path, _)| *path == name).map_or(Options::default(), |(_, options)| *options);
+            let all = match shape.rank() {
+                0 | 1 => Options { init: None, ..level.all },
+                _ => level.all,
+            };
+            outer.or(own).or(all)
+        });
+        let options = outer.or(options);
         let index = self.next;
         self.next += 1;
         let default = if shape.rank() < 2 { Init::Zeros } else { Init::KaimingUniform };

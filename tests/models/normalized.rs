@@ -25,6 +25,7 @@ impl<const N: usize> Standardise<N> {
 #[variational]
 pub struct Block<const N: usize> {
     up: Linear<N, N, false>,
+    #[parameter(gain.init = zeros, weight_decay = 0.0)]
     norm: BatchNorm2d<N>,
 }
 

@@ -125,6 +125,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         Some(quote!(#[doc(hidden)] pub const #constant: #ty = #default;))
     });
     let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
+    let (own_parameters, parts) = (own_parameters(model), model.fields.iter().flat_map(parts));
     let visits = model.fields.iter().map(visit_field);
     let visit_buffers = visit_buffers(model);
     let generics = &item.generics;
@@ -141,6 +142,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         impl #name {
             #(#defaults)*
             #(#constants)*
+            #own_parameters
             #[doc = #docs]
             pub fn build(#(#arguments),*) -> ivon::Result<Self> {
                 Self::build_in(&mut ivon::Builder::new(), #(#names),*)
@@ -157,6 +159,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
             }
         }
         #(#concrete)*
+        #(#parts)*
         #[allow(dead_code, missing_docs, clippy::new_without_default)]
         impl #generics #face {
             /// A whole model; dimensions that do not fit do not compile.
@@ -242,8 +245,21 @@ fn build_field(field: &Field) -> TokenStream {
     }
 }
 
+/// What `#[parameter(..)]` says, as `ivon::Options`, or `ivon::LayerOptions` where it speaks of single parameters of a layer.
 fn options(field: &Field) -> TokenStream {
-    let parse::Options { init, weight_decay, frozen } = &field.options;
+    let all = plain_options(&field.options);
+    if field.options.of.is_empty() {
+        return all;
+    }
+    let of = field.options.of.iter().map(|(name, options)| {
+        let (name, options) = (name.to_string(), plain_options(options));
+        quote!((#name, #options))
+    });
+    quote!(ivon::LayerOptions { all: #all, of: &[#(#of),*] })
+}
+
+fn plain_options(options: &parse::Options) -> TokenStream {
+    let parse::Options { init, weight_decay, frozen, of: _ } = options;
     if init.is_none() && weight_decay.is_none() && !frozen {
         return quote!(ivon::Options::default());
     }
@@ -255,6 +271,23 @@ fn options(field: &Field) -> TokenStream {
     let decay = weight_decay.iter().map(|d| quote!(weight_decay: Some(#d),));
     let frozen = frozen.then(|| quote!(frozen: Some(true),));
     quote!(ivon::Options { #(#init)* #(#decay)* #frozen ..ivon::Options::default() })
+}
+
+/// The names of a model's own parameters, which `#[parameter(gain.init = zeros)]` on a field of its type may speak of.
+fn own_parameters(model: &Model) -> TokenStream {
+    let names = model.fields.iter().filter(|f| matches!(f.kind, FieldKind::Parameter { .. })).map(|f| f.name.to_string());
+    quote!(#[doc(hidden)] pub const __PARAMETERS: &'static [&'static str] = &[#(#names),*];)
+}
+
+/// That a layer has the parameters that an attribute speaks of; the compiler cannot see its fields, rustc can.
+fn parts(field: &Field) -> Vec<TokenStream> {
+    let (FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. }) = &field.kind else { return vec![] };
+    let path = &layer.path;
+    let one = |(part, _): &(Ident, parse::Options)| {
+        let (name, text) = (part.to_string(), format!("`{}` has no parameter `{part}` of its own", layer.text()));
+        quote_spanned!(part.span()=> const _: () = assert!(ivon::contains(<#path>::__PARAMETERS, #name), #text);)
+    };
+    field.options.of.iter().map(one).collect()
 }
 
 fn visit_field(field: &Field) -> TokenStream {
@@ -315,6 +348,7 @@ pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
         let default = &g.default;
         quote!(#[doc(hidden)] pub const #constant: #ty = #default;)
     });
+    let own_parameters = own_parameters(model);
     let (mut saved, mut methods) = (quote!(), quote!());
     for f in item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f) } else { None }) {
         let (vis, method) = (&f.vis, &f.sig.ident);
@@ -373,6 +407,7 @@ pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
         impl #name {
             #(#defaults)*
             #(#constants)*
+            #own_parameters
             pub fn build(#(#arguments),*) -> ivon::Result<Self> { unreachable!("this model did not compile") }
             #[doc(hidden)]
             pub fn build_in(b: &mut ivon::Builder, #(#arguments),*) -> ivon::Result<Self> { unreachable!("this model did not compile") }

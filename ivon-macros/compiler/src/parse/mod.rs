@@ -6,7 +6,7 @@
 //! generics   = const NAME: usize | const NAME: bool = false
 //! type       = Parameter<dims>                  a learned tensor        #[parameter(init = normal(0.02), weight_decay = 0.0, frozen)]
 //!            | Option<Parameter<dims>>          one that may be absent  #[parameter(when = FLAG)]
-//!            | Layer<args>                      another model           #[parameter(..)] applies to all its parameters
+//!            | Layer<args>                      another model           #[parameter(..)] applies to all its parameters, #[parameter(gain.init = zeros)] to one
 //!            | [Layer<args>; COUNT]             an array of them
 //!            | Buffer<dims>                     kept, not learned       #[buffer(init = ones)]
 //!            | f64 | usize | bool               a setting               #[setting(0.1)]
@@ -118,6 +118,8 @@ pub struct Options {
     pub init: Option<Expr>,
     pub weight_decay: Option<Expr>,
     pub frozen: bool,
+    /// Of single parameters of a layer: `gain.init = zeros`.
+    pub of: Vec<(Ident, Options)>,
 }
 
 pub struct Function {

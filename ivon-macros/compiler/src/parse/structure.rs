@@ -102,6 +102,9 @@ fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> 
     if let (Some(at), false) = (at_buffer, matches!(kind, FieldKind::Buffer { .. })) {
         errors.at(at, format!("`#[buffer(..)]` is for fields of type `Buffer<..>`, and `{name}` is none"));
     }
+    if let (Some((part, _)), false) = (options.of.first(), matches!(kind, FieldKind::Layer(_) | FieldKind::Array { .. })) {
+        errors.at(part, format!("`{part}.` speaks of a parameter in a layer, and `{name}` is no layer"));
+    }
     match (&kind, at_parameter, at_setting) {
         (FieldKind::Buffer { .. }, Some(at), _) => errors.at(
             at,
@@ -237,7 +240,11 @@ fn arguments(path: &Path, errors: &Errors) -> Option<Vec<Expr>> {
 /// `#[parameter(init = normal(0.02), weight_decay = 0.0, frozen, when = BIAS)]`
 fn parameter_attribute(attribute: &Attribute, options: &mut Options, when: &mut Option<Expr>, errors: &Errors) {
     let Some(items) = errors.take(attribute.parse_args_with(Punctuated::<Item, Token![,]>::parse_terminated)) else { return };
-    for Item { key, value } in items {
+    for Item { part, key, value } in items {
+        let options = match &part {
+            None => &mut *options,
+            Some(part) => part_of(options, part),
+        };
         let set = |slot: &mut Option<Expr>| match (&value, slot.is_some()) {
             (_, true) => errors.at(&key, format!("`{key}` is given twice")),
             (Some(value), _) => *slot = Some(value.clone()),
@@ -251,6 +258,7 @@ fn parameter_attribute(attribute: &Attribute, options: &mut Options, when: &mut 
                 }
             }
             "weight_decay" => set(&mut options.weight_decay),
+            "when" if part.is_some() => errors.at(&key, "whether a parameter of a layer is there is a flag of the layer's own"),
             "when" => set(when),
             "frozen" => {
                 if let Some(value) = &value {
@@ -276,11 +284,24 @@ fn parameter_attribute(attribute: &Attribute, options: &mut Options, when: &mut 
     }
 }
 
+/// What is said of one parameter of a layer.
+fn part_of<'a>(options: &'a mut Options, part: &Ident) -> &'a mut Options {
+    let at = options.of.iter().position(|(name, _)| name == part).unwrap_or_else(|| {
+        options.of.push((part.clone(), Options::default()));
+        options.of.len() - 1
+    });
+    &mut options.of[at].1
+}
+
 /// `#[buffer(init = ones)]`
 fn buffer_attribute(attribute: &Attribute, errors: &Errors) -> Option<Expr> {
     let items = errors.take(attribute.parse_args_with(Punctuated::<Item, Token![,]>::parse_terminated))?;
     let mut init = None;
-    for Item { key, value } in items {
+    for Item { part, key, value } in items {
+        if let Some(part) = part {
+            errors.at(&part, "`#[buffer]` takes `init = ones`");
+            continue;
+        }
         match (key.to_string().as_str(), value) {
             ("init", _) if init.is_some() => errors.at(&key, "`init` is given twice"),
             ("init", None) => errors.at(&key, "`init` needs a value: `init = ones`"),
@@ -340,14 +361,21 @@ fn check_init(init: &Expr, errors: &Errors) {
     }
 }
 
+/// `init = zeros`, `frozen`, `gain.init = zeros`
 struct Item {
+    part: Option<Ident>,
     key: Ident,
     value: Option<Expr>,
 }
 
 impl Parse for Item {
     fn parse(input: syn::parse::ParseStream) -> syn::Result<Self> {
-        let key = input.parse()?;
+        let mut key: Ident = input.parse()?;
+        let mut part = None;
+        if input.peek(Token![.]) {
+            input.parse::<Token![.]>()?;
+            part = Some(std::mem::replace(&mut key, input.parse()?));
+        }
         let value = match input.peek(Token![=]) {
             true => {
                 input.parse::<Token![=]>()?;
@@ -355,7 +383,7 @@ impl Parse for Item {
             }
             false => None,
         };
-        Ok(Item { key, value })
+        Ok(Item { part, key, value })
     }
 }
 
