@@ -4,4 +4,6 @@ pub mod command;
 pub mod data;
 mod disk;
 pub mod gpt2;
+pub mod lenet;
+pub mod resnet;
 pub mod weights;
