@@ -64,14 +64,7 @@ pub fn read<E: Number>(path: &Path) -> Result<Table<E>> {
 /// As [`read`].
 pub fn read_with_notes<E: Number>(path: &Path) -> Result<(Table<E>, Notes)> {
     let bytes = disk::map(path)?;
-    let bytes = bytes.as_deref().unwrap_or_default();
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0x80, 2]) {
-        let advice = "in Python, `safetensors.torch.save_file(torch.load(file, weights_only=True), \"model.safetensors\")`";
-        return Err(Error::file(path, format!("is a file of PyTorch's own kind; make a safetensors file of it: {advice}")));
-    }
-    let broken = |e| Error::file(path, format!("is not a whole safetensors file ({e}); was it cut short?"));
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let (file, notes) = open(path, bytes.as_deref().unwrap_or_default())?;
     let values = |(name, view): (String, TensorView)| {
         let data = elements(&view).ok_or_else(|| {
             let found = view.dtype();
@@ -80,7 +73,28 @@ pub fn read_with_notes<E: Number>(path: &Path) -> Result<(Table<E>, Notes)> {
         Ok((name, Values { shape: view.shape().to_vec(), data }))
     };
     let table = file.tensors().into_iter().map(values).collect::<Result<_>>()?;
-    Ok((table, metadata.metadata().clone().unwrap_or_default()))
+    Ok((table, notes))
+}
+
+/// The names of the tensors of a file, and the text beside them.
+///
+/// # Errors
+/// If the file cannot be read, or is no safetensors file.
+pub fn names(path: &Path) -> Result<(Vec<String>, Notes)> {
+    let bytes = disk::map(path)?;
+    let (file, notes) = open(path, bytes.as_deref().unwrap_or_default())?;
+    Ok((file.names().into_iter().map(Into::into).collect(), notes))
+}
+
+fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Notes)> {
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0x80, 2]) {
+        let advice = "in Python, `safetensors.torch.save_file(torch.load(file, weights_only=True), \"model.safetensors\")`";
+        return Err(Error::file(path, format!("is a file of PyTorch's own kind; make a safetensors file of it: {advice}")));
+    }
+    let broken = |e| Error::file(path, format!("is not a whole safetensors file ({e}); was it cut short?"));
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    Ok((file, metadata.metadata().clone().unwrap_or_default()))
 }
 
 fn elements<E: Number>(view: &TensorView) -> Option<Vec<E>> {

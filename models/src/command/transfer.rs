@@ -1,14 +1,18 @@
 //! `ivon import` and `ivon export`: weights from other programs, and for them.
 
+use crate::classifier::{self, StoredClassifier};
 use crate::gpt2::{Convention, Stored};
+use crate::weights;
 use clap::Args;
-use ivon_runtime::Result;
-use std::path::PathBuf;
+use ivon_runtime::checkpoint::{Checkpoint, Which};
+use ivon_runtime::{Error, Posterior, Result, run};
+use std::path::{Path, PathBuf};
 
 /// Make one weights file of ours out of a stored model
 #[derive(Args, Debug)]
 pub struct Import {
-    /// A run, one of its checkpoints, a folder that Hugging Face's library saved, or a weights file of its, of nanoGPT's or of ours (safetensors)
+    /// A run, one of its checkpoints, a folder that Hugging Face's library saved, or a weights file of its, of nanoGPT's, of torchvision's or of ours
+    /// (safetensors)
     #[arg(value_name = "PATH")]
     from: PathBuf,
 
@@ -16,12 +20,12 @@ pub struct Import {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Attention heads, where nothing beside the weights says how many
+    /// Attention heads of a GPT-2, where nothing beside the weights says how many
     #[arg(long, value_name = "N")]
     heads: Option<usize>,
 }
 
-/// Write a stored model for other programs: model.safetensors, config.json, and sigma.safetensors of a posterior
+/// Write a stored model for other programs: model.safetensors, config.json of a GPT-2, and sigma.safetensors of a posterior
 #[derive(Args, Debug)]
 pub struct Export {
     /// A run, a weights file, or whatever else `import` takes
@@ -32,18 +36,60 @@ pub struct Export {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// Names and layouts of the tensors
+    /// Names and layouts of the tensors of a GPT-2; residual networks have torchvision's
     #[arg(long, value_enum, default_value = "hugging-face")]
     layout: Convention,
 
-    /// Attention heads, where nothing beside the weights says how many
+    /// Attention heads of a GPT-2, where nothing beside the weights says how many
     #[arg(long, value_name = "N")]
     heads: Option<usize>,
 }
 
-fn summary(stored: &Stored) -> String {
-    let what = if stored.posterior.is_point() { "weights" } else { "mean and sigma" };
-    format!("{what} of a GPT-2 of {}", stored.dimensions.summary())
+/// A stored model of any kind.
+pub enum Model {
+    /// A language model.
+    Text(Box<Stored>),
+    /// One of pictures.
+    Pictures(Box<StoredClassifier>),
+}
+
+impl Model {
+    /// Opens whatever holds a model.
+    ///
+    /// # Errors
+    /// If there is none, or it does not hold together: everything that is wrong with it.
+    pub fn open(path: &Path, heads: Option<usize>) -> Result<Model> {
+        if run::holds_a_run(path) || Checkpoint::is_at(path) {
+            let checkpoint = run::checkpoint(path, Which::Latest)?;
+            if classifier::architecture(&checkpoint).is_some() {
+                return Ok(Model::Pictures(Box::new(StoredClassifier::of_run(&checkpoint)?)));
+            }
+        } else if let Some(file) = weights_of_pictures(path)? {
+            let (table, notes) = weights::read_with_notes(&file)?;
+            let stored = StoredClassifier::of_table(table, &notes).map_err(|e| Error::file(&file, e))?;
+            return Ok(Model::Pictures(Box::new(stored)));
+        }
+        Ok(Model::Text(Box::new(Stored::open(path, heads)?)))
+    }
+
+    fn summary(&self) -> String {
+        let what = |posterior: &Posterior| if posterior.is_point() { "weights" } else { "mean and sigma" };
+        match self {
+            Model::Text(stored) => format!("{} of a GPT-2 of {}", what(&stored.posterior), stored.dimensions.summary()),
+            Model::Pictures(stored) => format!("{} of a {}", what(&stored.posterior), stored.design.summary()),
+        }
+    }
+}
+
+/// The weights file at a path, the path itself or in the folder that it is, if it is of a classifier.
+fn weights_of_pictures(path: &Path) -> Result<Option<PathBuf>> {
+    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let (names, notes) = weights::names(&file)?;
+    let of_pictures = classifier::is_ours(&notes) || classifier::is_torchvision(names.iter().map(String::as_str));
+    Ok(of_pictures.then_some(file))
 }
 
 impl Import {
@@ -52,9 +98,12 @@ impl Import {
     /// # Errors
     /// If there is no such model, or the file cannot be written.
     pub fn run(&self) -> Result<()> {
-        let stored = Stored::open(&self.from, self.heads)?;
-        stored.write(&self.out)?;
-        println!("{} in {}", summary(&stored), self.out.display());
+        let model = Model::open(&self.from, self.heads)?;
+        match &model {
+            Model::Text(stored) => stored.write(&self.out)?,
+            Model::Pictures(stored) => stored.write(&self.out)?,
+        }
+        println!("{} in {}", model.summary(), self.out.display());
         Ok(())
     }
 }
@@ -65,9 +114,12 @@ impl Export {
     /// # Errors
     /// If there is no such model, or the folder cannot be written.
     pub fn run(&self) -> Result<()> {
-        let stored = Stored::open(&self.from, self.heads)?;
-        stored.export(&self.out, self.layout)?;
-        println!("{} in {}", summary(&stored), self.out.display());
+        let model = Model::open(&self.from, self.heads)?;
+        match &model {
+            Model::Text(stored) => stored.export(&self.out, self.layout)?,
+            Model::Pictures(stored) => stored.export(&self.out)?,
+        }
+        println!("{} in {}", model.summary(), self.out.display());
         Ok(())
     }
 }

@@ -1,22 +1,20 @@
 //! A GPT-2 with its weights, from whatever they are stored in.
 //!
-//! Our own weights file is a safetensors file with `mean/<parameter>` and, of a posterior, `sigma/<parameter>`, under the names and shapes of the
-//! model, and notes: `format` (`ivon-weights`), `version`, `dimensions` and `tokenizer`.
+//! The notes of a weights file of ours are `dimensions` and `tokenizer`.
 
 use super::names::{self, Convention};
 use super::{Dimensions, Gpt2, PRESETS};
 use crate::data::Tokenizer;
 use crate::disk;
+use crate::stored;
 use crate::weights::{self, Notes, Number, Precision, Table, Values};
 use ivon_runtime::checkpoint::{Checkpoint, Which};
 use ivon_runtime::optimizers::Optimizer;
 use ivon_runtime::run;
-use ivon_runtime::{Error, Layout, Model, Posterior, Result};
+use ivon_runtime::{Error, Model, Posterior, Result};
 use serde_json::{Value, json};
 use std::path::Path;
 
-const FORMAT: &str = "ivon-weights";
-const VERSION: &str = "1";
 /// The file of Hugging Face's that says what a model is.
 const CONFIG: &str = "config.json";
 /// The file that its weights are in.
@@ -54,14 +52,12 @@ impl Stored {
         }
         let (table, notes) = weights::read_with_notes::<f32>(path)?;
         let at = |e: Error| Error::file(path, e);
-        match notes.get("format").map(String::as_str) {
-            Some(FORMAT) => Self::ours(table, &notes).map_err(at),
-            _ => {
-                let config = path.with_file_name(CONFIG);
-                let config = if config.is_file() { Some(read_config(&config)?) } else { None };
-                Self::theirs(table, config.as_ref(), heads).map_err(at)
-            }
+        if stored::is_ours(&notes) {
+            return Self::ours(table, &notes).map_err(at);
         }
+        let config = path.with_file_name(CONFIG);
+        let config = if config.is_file() { Some(read_config(&config)?) } else { None };
+        Self::theirs(table, config.as_ref(), heads).map_err(at)
     }
 
     fn open_folder(path: &Path, heads: Option<usize>) -> Result<Stored> {
@@ -78,7 +74,8 @@ impl Stored {
         if sigma.is_file() {
             let values = names::import(&stored.model.parameters(), weights::read(&sigma)?).map_err(|e| Error::file(&sigma, e))?;
             let means = stored.means();
-            stored.posterior = posterior(&stored.model, &means, Some(&values)).map_err(|e| Error::file(&sigma, e))?;
+            stored.posterior =
+                stored::posterior(&stored.model, &means, Some(&values), &[]).map_err(|e| Error::file(&sigma, e))?;
         }
         Ok(stored)
     }
@@ -111,28 +108,13 @@ impl Stored {
         Ok(Stored { dimensions, tokenizer, model, posterior, step: Some(manifest.step) })
     }
 
-    fn ours(mut table: Table<f32>, notes: &Notes) -> Result<Stored> {
+    fn ours(table: Table<f32>, notes: &Notes) -> Result<Stored> {
         let note = |name: &str| notes.get(name).map_or("", String::as_str);
-        if note("version") != VERSION {
-            let message = format!("has version {} of our weights format; this program reads version {VERSION}", note("version"));
-            return Err(Error::config(message));
-        }
         let broken = |what: &str, e: serde_json::Error| Error::config(format!("its note `{what}` cannot be read: {e}"));
         let dimensions: Dimensions = serde_json::from_str(note("dimensions")).map_err(|e| broken("dimensions", e))?;
         let tokenizer = serde_json::from_value(note("tokenizer").into()).map_err(|e| broken("tokenizer", e))?;
         let model = Gpt2::of(&dimensions)?;
-        let has_sigma = table.keys().any(|name| name.starts_with("sigma/"));
-        let mut wrong = vec![];
-        let mut all = |kind: &str| {
-            let wanted: Vec<_> =
-                model.parameters().iter().map(|p| (format!("{kind}/{}", p.name()), p.shape().to_vec())).collect();
-            weights::take(&mut table, &wanted, "", &mut wrong).into_iter().map(|v| v.data).collect::<Vec<_>>()
-        };
-        let mean = all("mean");
-        let sigma = if has_sigma { Some(all("sigma")) } else { None };
-        wrong.extend(table.iter().map(|(name, v)| format!("unexpected: {name} {:?}", v.shape)));
-        weights::check_fit(&wrong)?;
-        let posterior = posterior(&model, &mean, sigma.as_deref())?;
+        let posterior = stored::read(&model, table, notes)?;
         Ok(Stored { dimensions, tokenizer, model, posterior, step: None })
     }
 
@@ -141,7 +123,7 @@ impl Stored {
         let dimensions = dimensions(&table, config, heads)?;
         let model = Gpt2::of(&dimensions)?;
         let mean = names::import(&model.parameters(), table)?;
-        let posterior = posterior(&model, &mean, None)?;
+        let posterior = stored::posterior(&model, &mean, None, &[])?;
         Ok(Stored { dimensions, tokenizer: Tokenizer::fitting(dimensions.vocab), model, posterior, step: None })
     }
 
@@ -158,20 +140,8 @@ impl Stored {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut table = Table::new();
-        for p in self.model.parameters() {
-            let mut put = |kind: &str, data| {
-                table.insert(format!("{kind}/{}", p.name()), Values { shape: p.shape().to_vec(), data });
-            };
-            put("mean", self.posterior.mean(p.name())?.to_vec());
-            if !self.posterior.is_point() {
-                put("sigma", self.posterior.sigma(p.name())?);
-            }
-        }
         let dimensions = serde_json::to_string(&self.dimensions).map_err(|e| Error::file(path, e))?;
-        let notes = [("format", FORMAT), ("version", VERSION), ("dimensions", &dimensions), ("tokenizer", self.tokenizer.name())];
-        let notes = notes.map(|(key, value)| (key.to_string(), value.to_string())).into();
-        weights::write(path, &table, Precision::F32, Some(notes))
+        stored::write(path, &self.posterior, &[("dimensions", dimensions), ("tokenizer", self.tokenizer.name().into())])
     }
 
     /// Writes a folder that other programs open: `model.safetensors` with the mean, `sigma.safetensors` with sigma under the same names where
@@ -221,14 +191,7 @@ impl Stored {
     /// # Errors
     /// If the optimizer's model is another one.
     pub fn start(&self, optimizer: &mut dyn Optimizer) -> Result<()> {
-        optimizer.restore(&mut |state| {
-            let layout = state.layout().clone();
-            let mean = state.buffer_mut("mean")?;
-            layout.entries().iter().try_for_each(|entry| {
-                mean[entry.range()].copy_from_slice(self.posterior.mean(entry.parameter.name())?);
-                Ok(())
-            })
-        })
+        stored::start(&self.posterior, optimizer)
     }
 }
 
@@ -246,31 +209,6 @@ fn add_biases<E: Number>(table: &mut Table<E>) {
         })
         .collect();
     table.extend(biases);
-}
-
-fn posterior(model: &Gpt2, mean: &[Vec<f32>], sigma: Option<&[Vec<f32>]>) -> Result<Posterior<'static>> {
-    let layout = Layout::of(model);
-    let flat = |values: &[Vec<f32>], map: fn(f32) -> f32| {
-        let mut flat = vec![0.0; layout.padded()];
-        for (entry, values) in layout.entries().iter().zip(values) {
-            flat[entry.range()].iter_mut().zip(values).for_each(|(to, x)| *to = map(*x));
-        }
-        flat
-    };
-    let mean = flat(mean, |x| x);
-    let Some(sigma) = sigma else { return Ok(Posterior::point(&layout, &mean).into_owned()) };
-    for (entry, values) in layout.entries().iter().zip(sigma) {
-        if let Some(x) = values.iter().find(|x| !(**x >= 0.0 && x.is_finite())) {
-            return Err(Error::config(format!(
-                "sigma of `{}` holds {x}, which is no standard deviation",
-                entry.parameter.name()
-            )));
-        }
-    }
-    // sigma = (ess · (h + delta))^(-1/2): with ess 1 and delta 0, h is the precision.
-    let precision = flat(sigma, |sigma| f64::from(sigma).powi(-2) as f32);
-    let decays = vec![0.0; layout.entries().len()];
-    Ok(Posterior::gaussian(&layout, &mean, &precision, 1.0, &decays).into_owned())
 }
 
 fn read_config(path: &Path) -> Result<Value> {

@@ -6,8 +6,10 @@
 
 mod basic;
 mod bottleneck;
+mod names;
 mod response;
 
 pub use basic::{Basic, BasicStage, ProjectedBasic, ResNet18, ResNet20};
 pub use bottleneck::{Bottleneck, BottleneckStage, ProjectedBottleneck, ResNet50};
+pub use names::{Tensors, channels_last, export, import};
 pub use response::{ProjectedResponse, Response, ResponseNet20, ResponseStage};

@@ -1,12 +1,14 @@
 //! `ivon bench`: what a training step costs, in time and memory.
 
+mod pictures;
 mod text;
 
-use super::flags::{Defaults, DeviceFlags, Models, OptimizerFlags, Setup, Trained, unknown, values};
+use super::flags::{Chosen, Defaults, DeviceFlags, Models, OptimizerFlags, Setup, Trained, values};
 use super::memory;
 use clap::Args;
 use ivon_runtime::optimizers::{Optimizer, Weights};
 use ivon_runtime::{Context, Model, Result, Tensor};
+use pictures::Pictures;
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::Instant;
@@ -17,7 +19,7 @@ use text::Text;
 #[command(disable_help_subcommand = true, subcommand_value_name = "MODEL", subcommand_help_heading = "Models")]
 pub struct Bench {
     #[command(subcommand)]
-    model: Models<Text>,
+    model: Models<Text, Pictures>,
 }
 
 impl Bench {
@@ -26,9 +28,9 @@ impl Bench {
     /// # Errors
     /// If flags and model do not go together.
     pub fn run(&self) -> Result<()> {
-        match &self.model {
-            Models::Gpt2(text) => text.run(),
-            Models::Other(words) => unknown(words),
+        match self.model.chosen()? {
+            Chosen::Text(text) => text.run(),
+            Chosen::Pictures(architecture, pictures) => pictures.run(architecture),
         }
     }
 }

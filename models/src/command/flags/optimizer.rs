@@ -1,6 +1,7 @@
 //! Which optimizer, and all its numbers.
 
 use super::values::{Bound, bound, count, fraction, non_negative, positive};
+use crate::classifier::Architecture;
 use clap::{Args, ValueEnum};
 use ivon_runtime::optimizers::{
     AdamW, AdamWConfig, HessianEstimate, Ivon, IvonConfig, Optimizer, SamplePer, Settings, Sgd, SgdConfig,
@@ -143,8 +144,8 @@ pub struct Setup {
 /// The numbers that hold where no flag says otherwise. They depend on the model and on how much data there is.
 #[derive(Clone, Debug)]
 pub struct Defaults {
-    /// Learning rate of each optimizer after warm-up.
-    pub lr: fn(OptimizerName) -> f64,
+    /// Learning rates after warm-up, of ivon, adamw and sgd.
+    pub lr: [f64; 3],
     /// Of ivon.
     pub ivon: IvonConfig,
     /// Of adamw.
@@ -159,11 +160,7 @@ impl Defaults {
     /// For language models.
     pub fn text() -> Defaults {
         Defaults {
-            lr: |optimizer| match optimizer {
-                OptimizerName::Ivon => 10.0,
-                OptimizerName::Adamw => 1e-3,
-                OptimizerName::Sgd => 0.1,
-            },
+            lr: [10.0, 1e-3, 0.1],
             ivon: IvonConfig {
                 ess: 1e6,
                 hess_init: 0.1,
@@ -178,12 +175,38 @@ impl Defaults {
             grad_clip: Some(1.0),
         }
     }
+
+    /// For a classifier of pictures with so many to train on: IVON's are those of the published runs on CIFAR and on ImageNet.
+    pub fn pictures(architecture: Architecture, examples: usize) -> Defaults {
+        let small = architecture.is_small();
+        let ivon = IvonConfig {
+            ess: examples.max(1) as f64,
+            hess_init: if small { 0.5 } else { 0.05 },
+            beta1: 0.9,
+            beta2: 0.99999,
+            weight_decay: if small { 2e-4 } else { 5e-5 },
+            clip_radius: None,
+            ..IvonConfig::default()
+        };
+        Defaults {
+            lr: [if small { 0.2 } else { 2.5 }, 1e-3, 0.1],
+            ivon,
+            adamw: AdamWConfig { beta1: 0.9, beta2: 0.999, weight_decay: 0.05, ..AdamWConfig::default() },
+            sgd: SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..SgdConfig::default() },
+            grad_clip: None,
+        }
+    }
 }
 
 impl OptimizerFlags {
     /// The learning rate after warm-up.
     pub fn lr(&self, defaults: &Defaults) -> f64 {
-        self.lr.unwrap_or((defaults.lr)(self.optimizer))
+        let [ivon, adamw, sgd] = defaults.lr;
+        self.lr.unwrap_or(match self.optimizer {
+            OptimizerName::Ivon => ivon,
+            OptimizerName::Adamw => adamw,
+            OptimizerName::Sgd => sgd,
+        })
     }
 
     /// The optimizer for a model.

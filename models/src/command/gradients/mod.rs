@@ -1,10 +1,12 @@
 //! `ivon gradients`: loss and gradients of one batch on given weights, to be compared with another implementation.
 
+mod pictures;
 mod text;
 
-use super::flags::{Models, unknown};
+use super::flags::{Chosen, Models};
 use clap::Args;
 use ivon_runtime::Result;
+use pictures::Pictures;
 use text::Text;
 
 /// Loss and gradients of one batch on given weights, in other programs' names and layouts
@@ -12,7 +14,7 @@ use text::Text;
 #[command(disable_help_subcommand = true, subcommand_value_name = "MODEL", subcommand_help_heading = "Models")]
 pub struct Gradients {
     #[command(subcommand)]
-    model: Models<Text>,
+    model: Models<Text, Pictures>,
 }
 
 impl Gradients {
@@ -21,9 +23,9 @@ impl Gradients {
     /// # Errors
     /// If a file does not fit the model.
     pub fn run(&self) -> Result<()> {
-        match &self.model {
-            Models::Gpt2(text) => text.run(),
-            Models::Other(words) => unknown(words),
+        match self.model.chosen()? {
+            Chosen::Text(text) => text.run(),
+            Chosen::Pictures(architecture, pictures) => pictures.run(architecture),
         }
     }
 }

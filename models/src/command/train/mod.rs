@@ -1,11 +1,13 @@
 //! `ivon train`: trains a model, and says how good it is at the mean and averaged over its posterior.
 
+mod pictures;
 mod session;
 mod text;
 
-use super::flags::{Models, unknown};
+use super::flags::{Chosen, Models};
 use clap::Args;
 use ivon_runtime::Result;
+use pictures::Pictures;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +18,7 @@ use text::Text;
 #[command(disable_help_subcommand = true, subcommand_value_name = "MODEL", subcommand_help_heading = "Models")]
 pub struct Train {
     #[command(subcommand)]
-    model: Models<Text>,
+    model: Models<Text, Pictures>,
     #[arg(skip)]
     pub told: Told,
 }
@@ -36,9 +38,9 @@ impl Train {
     /// # Errors
     /// If the run to go on with is not there.
     pub fn config_file(&self) -> Result<Option<PathBuf>> {
-        match &self.model {
-            Models::Gpt2(text) => text.common.config_file(),
-            Models::Other(_) => Ok(None),
+        match self.model.chosen()? {
+            Chosen::Text(text) => text.common.config_file(),
+            Chosen::Pictures(_, pictures) => pictures.common.config_file(),
         }
     }
 
@@ -47,9 +49,9 @@ impl Train {
     /// # Errors
     /// If flags, data or model do not go together, a file cannot be used, or training diverges.
     pub fn run(&self) -> Result<ExitCode> {
-        match &self.model {
-            Models::Gpt2(text) => text.run(&self.told),
-            Models::Other(words) => unknown(words),
+        match self.model.chosen()? {
+            Chosen::Text(text) => text.run(&self.told),
+            Chosen::Pictures(architecture, pictures) => pictures.run(architecture, &self.told),
         }
     }
 }

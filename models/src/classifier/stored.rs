@@ -1,0 +1,192 @@
+//! A classifier with its weights, from whatever they are stored in.
+//!
+//! The note of a weights file of ours is `design`, and, where they are known, `classes` (their names) and `transform` (how pictures are seen).
+
+use super::{Architecture, Classifier, Design, Norm, Visitor};
+use crate::data::images::Transform;
+use crate::disk;
+use crate::resnet::{self, Tensors};
+use crate::stored;
+use crate::weights::{self, Notes, Precision, Table};
+use ivon_runtime::checkpoint::Checkpoint;
+use ivon_runtime::optimizers::Optimizer;
+use ivon_runtime::{Error, Layout, Posterior, Result};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// What was learned of the weights of a classifier, and what it is.
+pub struct StoredClassifier {
+    /// The model; [`Design::build`] makes it.
+    pub design: Design,
+    /// The names of the classes, where they are known.
+    pub classes: Option<Vec<String>>,
+    /// How it sees pictures, where that is known.
+    pub transform: Option<Transform>,
+    /// Its weights, a Gaussian or a point, and its running statistics.
+    pub posterior: Posterior<'static>,
+    /// Updates that a run had done.
+    pub step: Option<u32>,
+}
+
+/// The files of an exported folder.
+const WEIGHTS: &str = "model.safetensors";
+const SIGMA: &str = "sigma.safetensors";
+
+/// Whether tensors of these names are those of a residual network of torchvision's.
+pub fn is_torchvision<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
+    names.any(|name| name.ends_with("layer1.0.conv1.weight"))
+}
+
+/// Whether notes are of a classifier's weights file.
+pub fn is_ours(notes: &Notes) -> bool {
+    stored::is_ours(notes) && notes.contains_key("design")
+}
+
+/// The architecture that a run trains, if it is a classifier.
+pub fn architecture(checkpoint: &Checkpoint) -> Option<Architecture> {
+    let model = checkpoint.manifest().notes.config.get("model")?;
+    serde_json::from_value(model.clone()).ok()
+}
+
+impl StoredClassifier {
+    /// What a run had learned.
+    ///
+    /// # Errors
+    /// If it is the checkpoint of another model, or does not say what it is.
+    pub fn of_run(checkpoint: &Checkpoint) -> Result<StoredClassifier> {
+        let manifest = checkpoint.manifest();
+        let config = Value::Object(manifest.notes.config.clone());
+        let pictures = &config["pictures"];
+        let unknown = |what: &str| Error::file(checkpoint.path(), format!("does not say {what}: it is of no classifier"));
+        let architecture = architecture(checkpoint).ok_or_else(|| unknown("which network it is of"))?;
+        let classes: Vec<String> = parsed(&pictures["classes"]).ok_or_else(|| unknown("what the classes are"))?;
+        let transform: Transform = parsed(&pictures["transform"]).ok_or_else(|| unknown("how pictures are seen"))?;
+        let norm: Norm = parsed(&config["norm"]).unwrap_or_default();
+        let design = Design { architecture, norm, channels: transform.channels(), size: transform.size, classes: classes.len() };
+        let posterior = design.build(Restore(checkpoint))?;
+        Ok(StoredClassifier { design, classes: Some(classes), transform: Some(transform), posterior, step: Some(manifest.step) })
+    }
+
+    /// What is in a weights file, of ours or with torchvision's names.
+    ///
+    /// # Errors
+    /// If it is neither, or does not hold together: everything that is wrong with it.
+    pub fn of_table(table: Table<f32>, notes: &Notes) -> Result<StoredClassifier> {
+        if !stored::is_ours(notes) {
+            let design = design(&table)?;
+            let posterior = design.build(Theirs(table))?;
+            return Ok(StoredClassifier { design, classes: None, transform: None, posterior, step: None });
+        }
+        let note = |name: &str| notes.get(name).map_or("", String::as_str);
+        let broken = |e: serde_json::Error| Error::config(format!("its note `design` cannot be read: {e}"));
+        let design: Design = serde_json::from_str(note("design")).map_err(broken)?;
+        let posterior = design.build(Ours(table, notes))?;
+        let (classes, transform) = (serde_json::from_str(note("classes")).ok(), serde_json::from_str(note("transform")).ok());
+        Ok(StoredClassifier { design, classes, transform, posterior, step: None })
+    }
+
+    /// Writes our own weights file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut about = vec![("design", json!(self.design).to_string())];
+        about.extend(self.classes.iter().map(|classes| ("classes", json!(classes).to_string())));
+        about.extend(self.transform.iter().map(|transform| ("transform", json!(transform).to_string())));
+        stored::write(path, &self.posterior, &about)
+    }
+
+    /// Writes a folder that torchvision's networks load: `model.safetensors` with the mean and the running statistics, and `sigma.safetensors` where
+    /// there is a posterior.
+    ///
+    /// # Errors
+    /// If it holds a model already, cannot be written, or torchvision has no such network.
+    pub fn export(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|e| disk::unwritable(folder, &e))?;
+        if let Some(name) = [WEIGHTS, SIGMA].iter().find(|name| folder.join(name).exists()) {
+            return Err(Error::file(folder, format!("holds a {name} already; give another folder")));
+        }
+        self.design.build(Export { stored: self, folder })
+    }
+
+    /// Puts mean and running statistics into an optimizer's state, where training then starts. Its Hessian stays at hess-init.
+    ///
+    /// # Errors
+    /// If the optimizer's model is another one.
+    pub fn start(&self, optimizer: &mut dyn Optimizer) -> Result<()> {
+        stored::start(&self.posterior, optimizer)
+    }
+}
+
+fn parsed<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
+}
+
+/// Which of torchvision's networks a table is of.
+fn design(table: &Table<f32>) -> Result<Design> {
+    let has = |name: &str| table.keys().any(|key| key.ends_with(name));
+    let architecture = match (has("layer1.0.conv3.weight"), has("layer3.5.conv2.weight")) {
+        (true, _) => Architecture::Resnet50,
+        (false, true) => Architecture::Resnet34,
+        (false, false) => Architecture::Resnet18,
+    };
+    let head = table.iter().find(|(name, _)| name.ends_with("fc.bias"));
+    let classes = head.and_then(|(_, v)| v.shape.first().copied()).unwrap_or(1000);
+    Ok(Design { architecture, norm: Norm::Batch, channels: 3, size: architecture.usual_size(), classes })
+}
+
+struct Restore<'a>(&'a Checkpoint);
+
+impl Visitor for Restore<'_> {
+    type Output = Posterior<'static>;
+    fn visit<M: Classifier + 'static>(self, model: M) -> Result<Posterior<'static>> {
+        self.0.posterior(&model)
+    }
+}
+
+struct Theirs(Table<f32>);
+
+impl Visitor for Theirs {
+    type Output = Posterior<'static>;
+    fn visit<M: Classifier + 'static>(self, model: M) -> Result<Posterior<'static>> {
+        let Tensors { parameters, buffers } = resnet::import(&model, self.0)?;
+        stored::posterior(&model, &parameters, None, &buffers)
+    }
+}
+
+struct Ours<'a>(Table<f32>, &'a Notes);
+
+impl Visitor for Ours<'_> {
+    type Output = Posterior<'static>;
+    fn visit<M: Classifier + 'static>(self, model: M) -> Result<Posterior<'static>> {
+        stored::read(&model, self.0, self.1)
+    }
+}
+
+struct Export<'a> {
+    stored: &'a StoredClassifier,
+    folder: &'a Path,
+}
+
+impl Visitor for Export<'_> {
+    type Output = ();
+    fn visit<M: Classifier + 'static>(self, model: M) -> Result<()> {
+        let posterior = &self.stored.posterior;
+        let layout = Layout::of(&model);
+        let each = |of: &dyn Fn(&str) -> Result<Vec<f32>>| {
+            layout.entries().iter().map(|e| of(e.parameter.name())).collect::<Result<Vec<_>>>()
+        };
+        let write = |name: &str, tensors: Tensors<f32>| {
+            // What PyTorch's programs look for before they open a file.
+            let notes = Notes::from([("format".into(), "pt".into())]);
+            weights::write(&self.folder.join(name), &resnet::export(&model, tensors)?, Precision::F32, Some(notes))
+        };
+        let buffers = stored::running(posterior).into_iter().map(|(_, v)| v.data).collect();
+        write(WEIGHTS, Tensors { parameters: each(&|name| Ok(posterior.mean(name)?.to_vec()))?, buffers })?;
+        if !posterior.is_point() {
+            write(SIGMA, Tensors { parameters: each(&|name| posterior.sigma(name))?, buffers: vec![] })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! `ivon train resnet20` and the like: a classifier on pictures.
+
+use super::Told;
+use super::session::{Common, Session, Task};
+use crate::classifier::{Architecture, Classifier, Design, Norm, Visitor};
+use crate::command::flags::{Defaults, PictureData, PictureFlags, Shape, rows, values};
+use crate::command::memory::{self, BYTES_PER_PARAMETER};
+use crate::data::images::{Examples, Loader, Prefetch};
+use clap::Args;
+use ivon_runtime::optimizers::Optimizer;
+use ivon_runtime::trainer::{At, Evaluation, Predictions, Summary};
+use ivon_runtime::{Context, Layout, Result};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// What a classifier is trained with.
+#[derive(Args, Debug)]
+#[command(allow_negative_numbers = true)] // so that they reach the check that says what is allowed
+pub struct Pictures {
+    /// How activations are normalised
+    #[arg(long, value_enum, default_value = "batch", help_heading = "Model")]
+    norm: Norm,
+
+    /// Start the last norm of every residual block at a gain of 0, so that each begins as its shortcut (resnet18 to resnet50, batch norm)
+    #[arg(long, help_heading = "Model")]
+    zero_init: bool,
+
+    #[command(flatten)]
+    data: PictureFlags,
+
+    /// Pictures per update [default: 50, resnet18 to resnet50 32]
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Data")]
+    batch: Option<usize>,
+
+    /// Parts that a batch is worked through in, to save memory; they divide the batch
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::count, help_heading = "Data")]
+    micro_batches: usize,
+
+    /// Passes over the training pictures
+    #[arg(long, value_name = "N", default_value = "10", value_parser = values::count, help_heading = "Schedule")]
+    epochs: usize,
+
+    /// Updates, instead of --epochs
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Schedule")]
+    steps: Option<usize>,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// The share of the steps over which the learning rate rises.
+const WARMUP: usize = 20;
+
+impl Pictures {
+    /// Trains from start to end, or to Ctrl-C.
+    ///
+    /// # Errors
+    /// If flags, pictures or model do not go together, a file cannot be used, or training diverges.
+    pub fn run(&self, architecture: Architecture, told: &Told) -> Result<ExitCode> {
+        self.common.check()?;
+        let batch = self.batch.unwrap_or(if architecture.is_small() { 50 } else { 32 });
+        rows(batch, self.micro_batches, "pictures")?;
+        let data = self.data.load(architecture)?;
+        let design = Design {
+            architecture,
+            norm: self.norm,
+            channels: data.transform.channels(),
+            size: data.transform.size,
+            classes: data.classes.len(),
+        };
+        design.build(Train { flags: self, told, design, data, batch })
+    }
+}
+
+/// Trains whatever model it is.
+struct Train<'a> {
+    flags: &'a Pictures,
+    told: &'a Told,
+    design: Design,
+    data: PictureData,
+    batch: usize,
+}
+
+impl Visitor for Train<'_> {
+    type Output = ExitCode;
+
+    fn visit<M: Classifier + 'static>(self, model: M) -> Result<ExitCode> {
+        let Train { flags, told, design, data, batch } = self;
+        let common = &flags.common;
+        memory::check(Layout::of(&model).elements(), BYTES_PER_PARAMETER)?;
+        let loader = Loader::new(data.training.clone(), data.transform.clone(), batch, common.run.seed)?;
+        let epoch = loader.steps_per_epoch();
+        let steps = flags.steps.unwrap_or((flags.epochs * data.training.len()).div_ceil(batch));
+        let defaults = Defaults::pictures(design.architecture, data.training.len());
+        let lr = common.optimizer.lr(&defaults);
+        let schedule = common.schedule.build(lr, steps, Shape { warmup: steps / WARMUP, min_lr: 0.0 })?;
+        let device = common.start()?;
+        let session = Session {
+            model: design.architecture.name(),
+            common,
+            told,
+            defaults,
+            schedule,
+            evaluate_every: common.evaluation.eval_every.unwrap_or(epoch),
+            micro_batches: flags.micro_batches,
+            examples: (batch, "images"),
+            device,
+        };
+        let batches = RefCell::new(Arc::new(loader).prefetch(flags.micro_batches)?);
+        let task = PictureTask { model, design, data, batch, rows: batch / flags.micro_batches, batches };
+        session.run(&task, |optimizer| if flags.zero_init { zero_last_gains(optimizer) } else { Ok(()) })
+    }
+}
+
+/// Sets the gain of the last norm of every residual block to 0 (Goyal et al. 2017).
+fn zero_last_gains(optimizer: &mut dyn Optimizer) -> Result<()> {
+    optimizer.restore(&mut |state| {
+        let layout = state.layout().clone();
+        // The last norm of a block is the third of a bottleneck, the second of a basic block.
+        let has = |name: &str| layout.entries().iter().any(|e| e.parameter.name() == name);
+        let last = |name: &str| match name.strip_suffix("norm2.gain") {
+            Some(block) => !has(&format!("{block}norm3.gain")),
+            None => name.ends_with("norm3.gain"),
+        };
+        let mean = state.buffer_mut("mean")?;
+        layout.entries().iter().filter(|e| last(e.parameter.name())).for_each(|e| mean[e.range()].fill(0.0));
+        Ok(())
+    })
+}
+
+/// A classifier and its pictures.
+struct PictureTask<M> {
+    model: M,
+    design: Design,
+    data: PictureData,
+    /// Pictures in an update.
+    batch: usize,
+    /// Pictures in a micro-batch.
+    rows: usize,
+    batches: RefCell<Prefetch>,
+}
+
+impl<M: Classifier> Task for PictureTask<M> {
+    type Model = M;
+
+    fn model(&self) -> &M {
+        &self.model
+    }
+
+    fn name(&self) -> String {
+        self.design.architecture.name().into()
+    }
+
+    fn introduction(&self) -> Vec<String> {
+        let data = &self.data;
+        vec![
+            format!("{}, {} parameters", self.design.summary(), Layout::of(&self.model).elements()),
+            format!("{}: {} pictures to train on, {} for validation", data.origin, data.training.len(), data.validation.len()),
+        ]
+    }
+
+    fn found(&self) -> Vec<Value> {
+        vec![json!({"batch": self.batch, "size": self.design.size})]
+    }
+
+    fn data(&self) -> (&'static str, Value) {
+        ("pictures", self.data.describe(&self.design))
+    }
+
+    fn gradient(&self, cx: &Context, at: At) -> Result<f64> {
+        let batch = self.batches.borrow_mut().batch(at.step as u64, at.micro_batch)?;
+        self.model.loss_gradient(cx, &batch.images, &batch.labels)
+    }
+
+    fn validate(&self, cx: &Context) -> Result<Predictions> {
+        let (mut log_probabilities, mut labels) = (vec![], vec![]);
+        for batch in Examples::new(self.data.validation.clone(), self.data.transform.clone(), self.rows)? {
+            let batch = batch?;
+            log_probabilities.extend(self.model.log_probabilities(cx, &batch.images)?);
+            labels.extend_from_slice(batch.labels.as_slice::<u32>());
+        }
+        Ok(Predictions::Classes { log_probabilities, labels })
+    }
+
+    fn report(&self, _: &mut dyn Optimizer, summary: &Summary) -> Result<Value> {
+        let Evaluation { mean, posterior, accuracy, accuracy_posterior, samples, .. } = summary.evaluation;
+        let percent = |accuracy: Option<f64>| 100.0 * accuracy.unwrap_or(f64::NAN);
+        println!("validation loss {mean:.4}, accuracy {:.2} % at the mean", percent(accuracy));
+        if samples > 0 {
+            let accuracy = percent(accuracy_posterior);
+            println!("validation loss {posterior:.4}, accuracy {accuracy:.2} % averaged over {samples} posterior samples");
+        }
+        for part in [&self.data.training, &self.data.validation] {
+            part.damage_summary().iter().for_each(|damage| eprintln!("{damage}"));
+        }
+        Ok(json!({
+            "params": Layout::of(&self.model).elements(),
+            "images_per_s": (summary.steps * self.batch) as f64 / summary.training.as_secs_f64().max(1e-9),
+            "validation_accuracy": accuracy, "validation_accuracy_posterior": accuracy_posterior,
+        }))
+    }
+}
