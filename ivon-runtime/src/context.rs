@@ -7,7 +7,9 @@ use crate::device::cuda::{Arg, Cuda, Fill, Replays, Trail};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
+use crate::matmul::Precision;
 use crate::memory::{Arena, Block, MOST_BYTES, Plan, Pool, Recorder, Run};
+use crate::ops;
 use crate::parameter::{Buffer, Parameter};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -39,6 +41,7 @@ pub struct Stream {
 pub struct Context {
     cuda: Option<Rc<Cuda>>,
     dtype: DType,
+    precision: Precision,
     training: Cell<bool>,
     loss_scale: Cell<f64>,
     pass: Cell<Pass>,
@@ -75,15 +78,14 @@ enum Memory {
 }
 
 impl Context {
-    /// A context that computes in `dtype`: f32, or f64 for the reference implementation. The first one makes the thread that calls
-    /// one of the global rayon pool, unless that is in use already.
+    /// A context that computes in `dtype`: f32, bf16 (on the processor: weights and products of bf16, and f32 for the rest), or f64 for the
+    /// reference implementation. The first one makes the thread that calls one of the global rayon pool, unless that is in use already.
     ///
     /// # Errors
     /// If the type is not one to compute in on this device, or the device cannot be used: what is missing and how to get it.
     pub fn new(device: Device, dtype: DType) -> Result<Context> {
         match (device, dtype) {
-            (_, DType::U32) => return Err(Error::config("a model computes in f32 or f64, not in ids")),
-            (Device::Cpu, DType::Bf16) => return Err(Error::config("on the processor a model computes in f32, not in bf16")),
+            (_, DType::U32) => return Err(Error::config("a model computes in f32, f64 or bf16, not in ids")),
             (Device::Cuda(_), DType::F64) => {
                 return Err(Error::config(
                     "f64 is the reference implementation, for the processor alone: compute in f32 on a card",
@@ -97,7 +99,9 @@ impl Context {
             Device::Cuda(ordinal) => Some(Cuda::open(ordinal)?),
         };
         Ok(Context {
-            dtype,
+            // On the processor only weights and products are of bf16.
+            dtype: if device == Device::Cpu { dtype.sums() } else { dtype },
+            precision: if dtype == DType::Bf16 { Precision::Bf16 } else { Precision::F32 },
             training: Cell::new(false),
             loss_scale: Cell::new(1.0),
             pass: Cell::default(),
@@ -128,9 +132,14 @@ impl Context {
         self.cuda.as_ref()
     }
 
-    /// What it computes in.
+    /// The type of activations: f32, f64, or, on a card, bf16.
     pub fn dtype(&self) -> DType {
         self.dtype
+    }
+
+    /// How it multiplies matrices.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     // ---- weights -----------------------------------------------------------------------------------------------
@@ -145,17 +154,27 @@ impl Context {
         *self.gradient.borrow_mut() = gradient.cloned();
     }
 
-    /// The weights of a parameter in this pass: theta = mean + sigma · noise, or the mean where the mean is in use.
+    /// The weights of a parameter in this pass: theta = mean + sigma · noise, or the mean where the mean is in use. In the type that they are
+    /// stored in: what an argument `Weight<..>` of an op takes.
     ///
     /// # Errors
     /// If no weights were set, or those of another model.
-    pub fn sample(&self, parameter: &Parameter) -> Result<Tensor> {
+    pub fn weight(&self, parameter: &Parameter) -> Result<Tensor> {
         let weights = self.weights.borrow();
         let Some(weights) = weights.as_ref() else {
             return Err(Error::config(format!("`{}` has no weights here: call `set_weights` first", parameter.name())));
         };
         Self::check(weights, parameter)?;
         Ok(weights.tensor(parameter).lent())
+    }
+
+    /// [`Context::weight`] in the type of activations: for ops that know no other.
+    ///
+    /// # Errors
+    /// As [`Context::weight`].
+    pub fn sample(&self, parameter: &Parameter) -> Result<Tensor> {
+        let weight = self.weight(parameter)?;
+        if weight.dtype() == self.dtype { Ok(weight) } else { ops::widen(self, &weight) }
     }
 
     /// [`Context::sample`] for a parameter that may be absent.

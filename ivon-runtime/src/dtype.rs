@@ -25,6 +25,11 @@ impl DType {
             DType::F64 => 8,
         }
     }
+
+    /// The type of activations, gradients and sums where the weights are of this one: f32 for bf16, else the same.
+    pub fn sums(self) -> DType {
+        if self == DType::Bf16 { DType::F32 } else { self }
+    }
 }
 
 /// Keeps [`Element`] to the types here: a tensor's memory is read as them.

@@ -156,6 +156,7 @@ impl<'a> Posterior<'a> {
         }
         match weights.dtype() {
             DType::F64 => self.write_as::<f64>(sample, weights.as_mut_slice()),
+            DType::Bf16 => self.write_as::<half::bf16>(sample, weights.as_mut_slice()),
             _ => self.write_as::<f32>(sample, weights.as_mut_slice()),
         }
         Ok(())

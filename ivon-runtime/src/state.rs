@@ -39,7 +39,7 @@ impl State {
             [&["mean"], more].concat().into_iter().map(|name| (name, Flat::zeros(&layout, DType::F32))).collect();
         let own_weights = sampled || dtype != DType::F32;
         let weights = if own_weights { Flat::zeros(&layout, dtype) } else { buffers[0].1.clone() };
-        let gradient = Flat::zeros(&layout, dtype);
+        let gradient = Flat::zeros(&layout, dtype.sums());
         let running = running_statistics(model);
         let mut state = State { layout, seed, step: 0, buffers, weights, gradient, running, own_weights, card: None };
         state.start();

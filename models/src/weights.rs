@@ -1,6 +1,7 @@
 //! Tensors in safetensors files: names, shapes and values.
 
 use crate::disk;
+use half::bf16;
 use ivon_runtime::{DType, Error, Result, Tensor};
 use safetensors::View;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -106,7 +107,7 @@ fn elements<E: Number>(view: &TensorView) -> Option<Vec<E>> {
         Dtype::F64 => each(bytes, f64::from_le_bytes),
         Dtype::F32 => each(bytes, |b| f32::from_le_bytes(b) as f64),
         Dtype::F16 => each(bytes, |b| half::f16::from_le_bytes(b).to_f64()),
-        Dtype::BF16 => each(bytes, |b| half::bf16::from_le_bytes(b).to_f64()),
+        Dtype::BF16 => each(bytes, |b| bf16::from_le_bytes(b).to_f64()),
         Dtype::I64 => each(bytes, |b| i64::from_le_bytes(b) as f64),
         Dtype::I32 => each(bytes, |b| i32::from_le_bytes(b) as f64),
         // The masks of old GPT-2 files.
@@ -183,10 +184,11 @@ impl<E: Number> View for Written<'_, E> {
     }
 }
 
-/// Puts values into a tensor of f32 or f64.
+/// Puts values into a tensor of f32, f64 or bf16.
 pub fn fill(tensor: &mut Tensor, values: &[f64]) {
     match tensor.dtype() {
         DType::F64 => tensor.as_mut_slice::<f64>().copy_from_slice(values),
+        DType::Bf16 => tensor.as_mut_slice::<bf16>().iter_mut().zip(values).for_each(|(t, v)| *t = bf16::from_f64(*v)),
         _ => tensor.as_mut_slice::<f32>().iter_mut().zip(values).for_each(|(t, v)| *t = *v as f32),
     }
 }

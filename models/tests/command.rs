@@ -85,7 +85,6 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         ("train gpt2 --data nowhere.txt", "nowhere.txt: does not exist"),
         ("train gpt2 --device cuda:99", "cuda:99 was asked for"),
         ("train gpt2 --device tpu", "cpu, cuda:N"),
-        ("train gpt2 --dtype bf16", "f32"),
         ("train gpt2 --dtype f64", "gradients"),
         ("train gpt2 --width 9999999999 --heads 1", "memory"),
         ("train gpt2 --optimizer adamw --trace t.safetensors", "ivon"),

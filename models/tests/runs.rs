@@ -62,6 +62,25 @@ fn a_run_can_be_exported_and_started_from() {
     succeeds(folder.path(), "train gpt2 --resume further");
 }
 
+/// Weights and products of bf16: the same run up to their precision, and the same bits after a stop.
+#[test]
+fn a_run_in_bf16_goes_on_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    for optimizer in ["ivon", "adamw"] {
+        let train = |dtype: &str, out: &str, steps: usize| {
+            let run = format!(
+                "{TINY} --lr 0.01 --schedule constant --optimizer {optimizer} --dtype {dtype} --steps {steps} --out {out}-{optimizer}"
+            );
+            succeeds(folder.path(), &run)["training_loss"].as_f64().unwrap()
+        };
+        let (single, half) = (train("f32", "single", 12), train("bf16", "half", 12));
+        assert!(single != half && (single - half).abs() < 0.01 * single, "{single} in f32, {half} in bf16");
+        train("bf16", "stopped", 6);
+        let resumed = succeeds(folder.path(), &format!("train gpt2 --resume stopped-{optimizer} --steps 12 --json"));
+        assert_eq!(resumed["training_loss"].as_f64(), Some(half));
+    }
+}
+
 #[test]
 fn a_configuration_can_be_read_back_and_the_command_line_wins() {
     let folder = tempfile::tempdir().unwrap();

@@ -12,7 +12,8 @@ mod team;
 #[cfg(test)]
 mod tests;
 
-use crate::dtype::Real;
+use crate::dtype::{Element, Real};
+use half::bf16;
 use rayon::prelude::*;
 
 /// How a product of f32 matrices is computed; sums are f32 in any case.
@@ -75,6 +76,41 @@ impl<'a, E> Matrix<'a, E> {
     }
 }
 
+/// What the elements of the second operand of a product with sums in `E` may lie in memory as: `E` itself, or weights in bf16.
+pub trait Stored<E: Real>: Element {
+    /// The same value.
+    fn widen(self) -> E;
+    /// The same matrix of `E`, in `memory` where it is another type.
+    fn widened<'a>(matrix: Matrix<'a, Self>, memory: &'a mut Vec<E>) -> Matrix<'a, E>;
+}
+
+impl<E: Real> Stored<E> for E {
+    #[inline(always)]
+    fn widen(self) -> E {
+        self
+    }
+    fn widened<'a>(matrix: Matrix<'a, E>, _: &'a mut Vec<E>) -> Matrix<'a, E> {
+        matrix
+    }
+}
+
+impl<E: Real> Stored<E> for bf16 {
+    #[inline(always)]
+    fn widen(self) -> E {
+        E::of(self.to_f64())
+    }
+    fn widened<'a>(matrix: Matrix<'a, bf16>, memory: &'a mut Vec<E>) -> Matrix<'a, E> {
+        memory.extend(matrix.data.iter().map(|x| Stored::<E>::widen(*x)));
+        Matrix {
+            data: memory,
+            rows: matrix.rows,
+            columns: matrix.columns,
+            row_stride: matrix.row_stride,
+            column_stride: matrix.column_stride,
+        }
+    }
+}
+
 /// How many elements from the first to the last of a matrix, given (count, stride) of its axes; none where that overflows.
 fn extent(rows: (usize, usize), columns: (usize, usize)) -> Option<usize> {
     if rows.0 == 0 || columns.0 == 0 {
@@ -89,7 +125,7 @@ fn extent(rows: (usize, usize), columns: (usize, usize)) -> Option<usize> {
 ///
 /// # Panics
 /// If the shapes do not fit or a matrix exceeds its slice: a mistake in the op that calls, which checks shapes first.
-pub fn multiply<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+pub fn multiply<E: Real, B: Stored<E>>(a: Matrix<E>, b: Matrix<B>, c: &mut [E], row_stride: usize, accumulate: bool) {
     multiply_as(Precision::F32, a, b, c, row_stride, accumulate);
 }
 
@@ -97,7 +133,14 @@ pub fn multiply<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: us
 ///
 /// # Panics
 /// As [`multiply`].
-pub fn multiply_as<E: Real>(precision: Precision, a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
+pub fn multiply_as<E: Real, B: Stored<E>>(
+    precision: Precision,
+    a: Matrix<E>,
+    b: Matrix<B>,
+    c: &mut [E],
+    row_stride: usize,
+    accumulate: bool,
+) {
     multiply_onto(precision, a, b, if accumulate { Onto::Content } else { Onto::Nothing }, c, row_stride);
 }
 
@@ -105,7 +148,14 @@ pub fn multiply_as<E: Real>(precision: Precision, a: Matrix<E>, b: Matrix<E>, c:
 ///
 /// # Panics
 /// As [`multiply`]; and if a row to add is not as long as those of C.
-pub fn multiply_onto<E: Real>(precision: Precision, a: Matrix<E>, b: Matrix<E>, onto: Onto<E>, c: &mut [E], row_stride: usize) {
+pub fn multiply_onto<E: Real, B: Stored<E>>(
+    precision: Precision,
+    a: Matrix<E>,
+    b: Matrix<B>,
+    onto: Onto<E>,
+    c: &mut [E],
+    row_stride: usize,
+) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert_eq!(k, b.rows, "A has as many columns as B has rows");
     assert!(a.is_in_bounds(), "A {m} x {k} exceeds its {} elements", a.data.len());
@@ -135,6 +185,6 @@ pub fn multiply_onto<E: Real>(precision: Precision, a: Matrix<E>, b: Matrix<E>, 
         _ => {}
     }
     if k > 0 {
-        library::multiply(a, b, c, row_stride, !matches!(onto, Onto::Nothing));
+        library::multiply(a, B::widened(b, &mut vec![]), c, row_stride, !matches!(onto, Onto::Nothing));
     }
 }

@@ -114,6 +114,26 @@ fn a_product_in_bf16_is_the_sum_of_products_of_rounded_operands() {
     agrees_with_the_definition::<f32>(rounding, 2.0f64.powi(-7));
 }
 
+/// The second operand has the same bits whether its numbers lie in memory as bf16 or, the same numbers, as f32.
+#[test]
+fn weights_in_bf16_are_multiplied_as_they_are() {
+    for &(m, n, k) in SHAPES {
+        let (a, b) = (numbers::<f32>(m * k, 1), numbers::<f32>(k * n, 2));
+        let stored: Vec<bf16> = b.iter().map(|x| bf16::from_f32(*x)).collect();
+        let widened: Vec<f32> = stored.iter().map(|x| x.to_f32()).collect();
+        let a = Matrix::new(&a, m, k);
+        for (stored, widened) in [
+            (Matrix::new(&stored, k, n), Matrix::new(&widened, k, n)),
+            (Matrix::new(&stored, n, k).transposed(), Matrix::new(&widened, n, k).transposed()),
+        ] {
+            let (mut expected, mut found) = (vec![f32::NAN; m * n], vec![f32::NAN; m * n]);
+            multiply_as(Precision::Bf16, a, widened, &mut expected, n, false);
+            multiply_as(Precision::Bf16, a, stored, &mut found, n, false);
+            assert_eq!(expected, found, "{m} x {n} x {k}");
+        }
+    }
+}
+
 /// The same bits as in a C that holds the row in each of its rows; what lies between the rows of C is left alone.
 #[test]
 fn a_row_is_added_to_every_row() {
@@ -237,7 +257,7 @@ fn products_inside_of_rayon_tasks_have_the_same_bits() {
 
 #[test]
 fn an_empty_sum_is_zero_or_adds_nothing() {
-    let (a, b) = (Matrix::<f32>::new(&[], 2, 0), Matrix::new(&[], 0, 2));
+    let (a, b) = (Matrix::<f32>::new(&[], 2, 0), Matrix::<f32>::new(&[], 0, 2));
     let mut c = [1.0f32; 7];
     multiply(a, b, &mut c, 5, true);
     assert_eq!(c, [1.0; 7]);

@@ -13,6 +13,11 @@ pub(crate) fn float(at: &str, cx: &Context, arguments: &[(&str, &Tensor)]) -> Re
     Ok(())
 }
 
+/// A weight is of the type that the context computes in, or of bf16.
+pub(crate) fn weight(at: &str, cx: &Context, (name, x): (&str, &Tensor)) -> Result<()> {
+    if x.dtype() == DType::Bf16 { Ok(()) } else { float(at, cx, &[(name, x)]) }
+}
+
 /// Ids are of u32.
 pub(crate) fn ids(at: &str, name: &str, x: &Tensor) -> Result<()> {
     if x.dtype() != DType::U32 {

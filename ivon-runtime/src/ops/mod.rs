@@ -10,7 +10,7 @@
 //!     pub fn attention<const HEADS: usize, B, T, SIZE>(qkv: Tensor<B, T, { 3 * HEADS * SIZE }>) -> Tensor<B, T, { HEADS * SIZE }>;
 //! }
 //! signature! {
-//!     pub fn linear<Rest: Dims, IN, OUT>(x: Tensor<Rest, IN>, weight: Tensor<OUT, IN>, bias: Option<Tensor<OUT>>) -> Tensor<Rest, OUT>;
+//!     pub fn linear<Rest: Dims, IN, OUT>(x: Tensor<Rest, IN>, weight: Weight<OUT, IN>, bias: Option<Tensor<OUT>>) -> Tensor<Rest, OUT>;
 //! }
 //! ```
 //!
@@ -113,7 +113,7 @@ signature! {
 }
 pub mod embedding;
 signature! {
-    pub fn embedding<Rest: Dims, ROWS, WIDTH>(ids: Ids<Rest>, weight: Tensor<ROWS, WIDTH>) -> Tensor<Rest, WIDTH>;
+    pub fn embedding<Rest: Dims, ROWS, WIDTH>(ids: Ids<Rest>, weight: Weight<ROWS, WIDTH>) -> Tensor<Rest, WIDTH>;
 }
 pub mod filter_response_norm;
 signature! {
@@ -137,7 +137,7 @@ signature! {
 }
 pub mod linear;
 signature! {
-    pub fn linear<Rest: Dims, IN, OUT>(x: Tensor<Rest, IN>, weight: Tensor<OUT, IN>, bias: Option<Tensor<OUT>>) -> Tensor<Rest, OUT>;
+    pub fn linear<Rest: Dims, IN, OUT>(x: Tensor<Rest, IN>, weight: Weight<OUT, IN>, bias: Option<Tensor<OUT>>) -> Tensor<Rest, OUT>;
 }
 pub mod log_softmax;
 signature! {
@@ -166,6 +166,7 @@ signature! {
 }
 
 pub use activations::*;
+pub(crate) use elementwise::widen;
 pub use elementwise::{add_assign, copy};
 
 /// Runs generic code with the element type that a [`DType`](crate::DType) of floats stands for: `with_real!(cx.dtype(), E => f::<E>())`.
@@ -184,3 +185,32 @@ macro_rules! with_real {
     };
 }
 use with_real;
+
+/// [`with_real`] for an op with a `Weight`: `with_weight!(cx.dtype(), weight.dtype(), E, W => f::<E, W>())`.
+macro_rules! with_weight {
+    ($dtype:expr, $weight:expr, $E:ident, $W:ident => $body:expr) => {
+        match ($dtype, $weight) {
+            ($crate::DType::F64, $crate::DType::Bf16) => {
+                type $E = f64;
+                type $W = half::bf16;
+                $body
+            }
+            ($crate::DType::F64, _) => {
+                type $E = f64;
+                type $W = f64;
+                $body
+            }
+            (_, $crate::DType::Bf16) => {
+                type $E = f32;
+                type $W = half::bf16;
+                $body
+            }
+            _ => {
+                type $E = f32;
+                type $W = f32;
+                $body
+            }
+        }
+    };
+}
+use with_weight;

@@ -4,6 +4,7 @@
 use crate::dtype::Element;
 use crate::flat::{Entry, Flat};
 use crate::versions;
+use half::bf16;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -15,11 +16,16 @@ pub(crate) const GROUP: usize = crate::noise::GROUP;
 
 /// The types that weights and gradients come in.
 pub(crate) trait Compute: Element {
+    /// The type of the gradients of such weights: that of [`DType::sums`](crate::DType::sums).
+    type Gradient: Compute;
+
     fn of(x: f32) -> Self;
     fn f32(self) -> f32;
 }
 
 impl Compute for f32 {
+    type Gradient = f32;
+
     #[inline(always)]
     fn of(x: f32) -> f32 {
         x
@@ -31,6 +37,8 @@ impl Compute for f32 {
 }
 
 impl Compute for f64 {
+    type Gradient = f64;
+
     #[inline(always)]
     fn of(x: f32) -> f64 {
         x as f64
@@ -38,6 +46,22 @@ impl Compute for f64 {
     #[inline(always)]
     fn f32(self) -> f32 {
         self as f32
+    }
+}
+
+impl Compute for bf16 {
+    type Gradient = f32;
+
+    /// To the nearest, ties to even; without branches, so that it vectorises.
+    #[inline(always)]
+    fn of(x: f32) -> bf16 {
+        let bits = x.to_bits();
+        let rounded = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16;
+        bf16::from_bits(if x.is_nan() { bf16::NAN.to_bits() } else { rounded })
+    }
+    #[inline(always)]
+    fn f32(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
     }
 }
 
@@ -71,6 +95,12 @@ pub(crate) fn cut(start: u64, length: usize, mut visit: impl FnMut(u64, usize, R
         visit(element / GROUP as u64, lane, done..done + count);
         done += count;
     }
+}
+
+/// Copies the mean to weights of another type.
+pub(crate) fn convert<E: Compute>(mean: &[f32], weights: &mut Flat) {
+    let chunks = weights.as_mut_slice::<E>().par_chunks_mut(CHUNK).zip(mean.par_chunks(CHUNK));
+    chunks.for_each(|(weights, mean)| weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)));
 }
 
 /// The sum of squares of a flat buffer. `partial` has one place for each chunk, so that the order of summation is fixed.

@@ -2,6 +2,7 @@
 
 use super::card::Card;
 use super::driver::{Driver, Settings, check_lr};
+use super::pass;
 use super::{Gradient, Optimizer, Tracer, Weights};
 use crate::context::Context;
 use crate::device::cuda::Arg;
@@ -11,6 +12,7 @@ use crate::flat::{Entry, Flat};
 use crate::parameter::Model;
 use crate::posterior::Posterior;
 use crate::state::{State, weight_decays};
+use half::bf16;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -80,7 +82,7 @@ impl<R: Rule> Point<R> {
         &self.rule
     }
 
-    /// Where the weights have a buffer of their own (f64), copies the mean there.
+    /// Where the weights have a buffer of their own (f64, bf16), copies the mean there.
     fn copy_mean(&mut self) -> Result<()> {
         if let Some(card) = &self.driver.state.card {
             let own = self.driver.state.own_weights;
@@ -90,7 +92,10 @@ impl<R: Rule> Point<R> {
         let (buffers, weights, _) = self.driver.state.parts_mut();
         if own {
             let mean = buffers[0].1.as_slice::<f32>();
-            weights.as_mut_slice::<f64>().iter_mut().zip(mean).for_each(|(w, m)| *w = *m as f64);
+            match weights.dtype() {
+                DType::Bf16 => pass::convert::<bf16>(mean, weights),
+                _ => pass::convert::<f64>(mean, weights),
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::flags::{DataFlags, DeviceFlags, TrainedFlags, values};
 use crate::data::validation_batches;
 use clap::Args;
-use ivon_runtime::{Context, DType, Error, Flat, LogAverage, Result};
+use ivon_runtime::{Context, Error, Flat, LogAverage, Result};
 use serde_json::json;
 
 /// Loss and perplexity of a trained model, at the mean and averaged over posterior samples
@@ -49,9 +49,7 @@ impl Evaluate {
     /// # Errors
     /// If there is no such model, or text and model do not go together.
     pub fn run(&self) -> Result<()> {
-        if self.device.training_dtype()? != DType::F32 {
-            return Err(Error::config("a trained model is evaluated in f32"));
-        }
+        let dtype = self.device.training_dtype()?;
         let opened = self.trained.open()?;
         let (stored, dimensions) = (&opened.stored, opened.stored.dimensions);
         let seq = self.seq.or(opened.number("seq")).unwrap_or(dimensions.context);
@@ -71,8 +69,8 @@ impl Evaluate {
         corpus.check_seq(seq)?;
         let validation = validation_batches(&corpus, tokens, batch, seq)?;
 
-        let cx = Context::new(self.device.start()?, DType::F32)?;
-        let mut weights = Flat::zeros(stored.posterior.layout(), DType::F32);
+        let cx = Context::new(self.device.start()?, dtype)?;
+        let mut weights = Flat::zeros(stored.posterior.layout(), dtype);
         let mut at = |sample: Option<u32>| -> Result<Vec<f64>> {
             stored.posterior.write(sample.map(|k| (opened.seed, k)), &mut weights)?;
             cx.set_weights(&weights);

@@ -230,6 +230,7 @@ impl<'a> Forward<'a> {
             if self.sampled.insert(v) {
                 let (name, field) = (self.method.name(v), &self.method.model.fields[field].name);
                 lines.extend(match optional {
+                    false if self.method.is_weight(v) => quote!(let #name = cx.weight(&self.#field)?;),
                     false => quote!(let #name = cx.sample(&self.#field)?;),
                     true => quote!(let #name = cx.sample_if(self.#field.as_ref())?;),
                 });

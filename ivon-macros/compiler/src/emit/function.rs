@@ -162,7 +162,7 @@ fn bind(method: &Method) -> TokenStream {
         method.model.generics.iter().chain(&method.function.consts).map(|g| g.name.to_string()).collect();
     let variable = |dim: &Dim| dim.as_name().and_then(|n| method.function.variables.iter().find(|v| v.name == n));
     let rows = method.function.inputs.iter().zip(&method.program.inputs).filter_map(|(input, value)| {
-        let (InputKind::Tensor { shape, dims } | InputKind::Ids { shape, dims }) = &input.kind else { return None };
+        let (InputKind::Tensor { shape, dims, .. } | InputKind::Ids { shape, dims }) = &input.kind else { return None };
         let (name, text) = (method.name((*value)?), input.name.to_string());
         let extents = shape.iter().zip(dims).map(|(dim, expr): (&Dim, &Expr)| match variable(dim) {
             Some(v) if v.pack => quote!(ivon::Extent::Rest),

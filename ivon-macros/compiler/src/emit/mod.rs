@@ -16,7 +16,7 @@ use crate::check::Deferred;
 use crate::differentiate::Derivative;
 use crate::ir::*;
 use crate::names;
-use crate::parse::{self, Model};
+use crate::parse::{self, Input, InputKind, Model};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use std::cell::RefCell;
@@ -131,6 +131,27 @@ impl Method<'_> {
         match &self.model.fields[field].kind {
             parse::FieldKind::Layer(layer) | parse::FieldKind::Array { of: layer, .. } => Some(layer),
             _ => None,
+        }
+    }
+
+    /// Whether all that reads a parameter takes it in the type that weights are stored in.
+    pub fn is_weight(&self, v: ValueId) -> bool {
+        !self.program.outputs.contains(&v) && !self.program.body.iter().any(|i| self.reads_widened(i, v))
+    }
+
+    /// Whether an instruction reads a value other than as a `Weight`.
+    fn reads_widened(&self, instruction: &Instruction, v: ValueId) -> bool {
+        match &instruction.op {
+            Op::Loop(l) => {
+                l.carried.iter().any(|c| c.start == v || c.next == v) || l.body.iter().any(|i| self.reads_widened(i, v))
+            }
+            Op::Kernel(kernel) => kernel.inputs.contains(&v),
+            op => {
+                let inputs = self.callee(op).map_or(&[][..], |(function, _)| &function.inputs);
+                let is_weight =
+                    |i: usize| matches!(inputs.get(i), Some(Input { kind: InputKind::Tensor { weight: true, .. }, .. }));
+                instruction.arguments.iter().enumerate().any(|(i, a)| a.value() == Some(v) && !is_weight(i))
+            }
         }
     }
 

@@ -97,7 +97,10 @@ fn input_kind(ty: &Type, signature: bool, errors: &Errors, divisions: &mut Vec<D
     match ty {
         Type::Group(g) => input_kind(&g.elem, signature, errors, divisions),
         Type::Path(p) if p.qself.is_none() => match last(&p.path).to_string().as_str() {
-            "Tensor" => dims(ty, errors, divisions).map(|(shape, dims)| InputKind::Tensor { shape, dims }),
+            "Tensor" => dims(ty, errors, divisions).map(|(shape, dims)| InputKind::Tensor { shape, dims, weight: false }),
+            "Weight" if signature => {
+                dims(ty, errors, divisions).map(|(shape, dims)| InputKind::Tensor { shape, dims, weight: true })
+            }
             "Ids" => dims(ty, errors, divisions).map(|(shape, dims)| InputKind::Ids { shape, dims }),
             "f64" | "usize" | "bool" => Some(InputKind::Number(last(&p.path).clone())),
             "Buffer" if signature => dims(ty, errors, divisions).map(|(shape, _)| InputKind::Buffer { shape }),

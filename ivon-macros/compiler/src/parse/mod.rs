@@ -157,6 +157,8 @@ pub enum InputKind {
     Tensor {
         shape: Shape,
         dims: Vec<Expr>,
+        /// `Weight<..>`, in signatures of ops only: may come in the type that weights are stored in.
+        weight: bool,
     },
     Ids {
         shape: Shape,

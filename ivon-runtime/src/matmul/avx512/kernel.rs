@@ -22,12 +22,12 @@ pub(crate) trait Kernel {
     ///
     /// # Safety
     /// The kept elements of non-null rows can be read; the machine has the features.
-    unsafe fn across(rows: [*const f32; 2], keep: __mmask16) -> __m512i;
+    unsafe fn across<S: Source>(rows: [*const S; 2], keep: __mmask16) -> __m512i;
     /// Up to 16 lanes of `steps` neighbouring k steps; zeros beyond.
     ///
     /// # Safety
     /// `steps` elements (16 `K` at most) can be read; the machine has the features.
-    unsafe fn along(p: *const f32, steps: usize) -> __m512i;
+    unsafe fn along<S: Source>(p: *const S, steps: usize) -> __m512i;
     /// [`Operand::pack`], compiled with the features.
     ///
     /// # Safety
@@ -99,12 +99,57 @@ pub(super) fn columns(n: usize) -> [__mmask16; NV] {
     std::array::from_fn(|v| first(n.saturating_sub(16 * v)))
 }
 
+/// What operands lie in memory as: f32 or bf16.
+pub(crate) trait Source: Copy {
+    /// 16 elements as f32; zeros beside `keep`, and all zeros where `p` is null.
+    ///
+    /// # Safety
+    /// The kept elements can be read unless `p` is null; the machine has AVX-512BW and VL.
+    unsafe fn load(p: *const Self, keep: __mmask16) -> __m512;
+    /// Two times 16 elements, as [`Source::load`] takes them, as bf16: those of the first, then those of the second.
+    ///
+    /// # Safety
+    /// As [`Source::load`], for both; the machine has AVX512-BF16.
+    unsafe fn halves(first: (*const Self, __mmask16), second: (*const Self, __mmask16)) -> __m512i;
+}
+
+impl Source for f32 {
+    #[inline(always)]
+    unsafe fn load(p: *const f32, keep: __mmask16) -> __m512 {
+        // SAFETY: masked lanes are not accessed, and with a null pointer all are masked.
+        unsafe { _mm512_maskz_loadu_ps(if p.is_null() { 0 } else { keep }, p) }
+    }
+
+    #[inline(always)]
+    unsafe fn halves(first: (*const f32, __mmask16), second: (*const f32, __mmask16)) -> __m512i {
+        // SAFETY: what this function requires.
+        unsafe { bits(_mm512_cvtne2ps_pbh(f32::load(second.0, second.1), f32::load(first.0, first.1))) }
+    }
+}
+
 /// # Safety
-/// The kept elements can be read unless `p` is null; the machine has AVX-512.
+/// As [`Source::load`].
 #[inline(always)]
-unsafe fn load_or_zero(p: *const f32, keep: __mmask16) -> __m512 {
+unsafe fn load_bf16(p: *const half::bf16, keep: __mmask16) -> __m256i {
     // SAFETY: masked lanes are not accessed, and with a null pointer all are masked.
-    unsafe { _mm512_maskz_loadu_ps(if p.is_null() { 0 } else { keep }, p) }
+    unsafe { _mm256_maskz_loadu_epi16(if p.is_null() { 0 } else { keep }, p.cast()) }
+}
+
+impl Source for half::bf16 {
+    #[inline(always)]
+    unsafe fn load(p: *const half::bf16, keep: __mmask16) -> __m512 {
+        // SAFETY: what this function requires. A bf16 is the upper half of an f32.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(load_bf16(p, keep)))) }
+    }
+
+    #[inline(always)]
+    unsafe fn halves(first: (*const half::bf16, __mmask16), second: (*const half::bf16, __mmask16)) -> __m512i {
+        // SAFETY: what this function requires.
+        unsafe {
+            let (first, second) = (load_bf16(first.0, first.1), load_bf16(second.0, second.1));
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
+        }
+    }
 }
 
 macro_rules! microkernel {
@@ -179,15 +224,15 @@ impl Kernel for F32 {
     const K: usize = 1;
 
     #[inline(always)]
-    unsafe fn across(rows: [*const f32; 2], keep: __mmask16) -> __m512i {
+    unsafe fn across<S: Source>(rows: [*const S; 2], keep: __mmask16) -> __m512i {
         // SAFETY: what this function requires.
-        unsafe { _mm512_castps_si512(load_or_zero(rows[0], keep)) }
+        unsafe { _mm512_castps_si512(S::load(rows[0], keep)) }
     }
 
     #[inline(always)]
-    unsafe fn along(p: *const f32, steps: usize) -> __m512i {
-        // SAFETY: masked lanes are not accessed.
-        unsafe { _mm512_maskz_loadu_epi32(first(steps), p.cast()) }
+    unsafe fn along<S: Source>(p: *const S, steps: usize) -> __m512i {
+        // SAFETY: what this function requires.
+        unsafe { _mm512_castps_si512(S::load(p, first(steps))) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
@@ -208,19 +253,15 @@ impl Kernel for Bf16 {
     const K: usize = 2;
 
     #[inline(always)]
-    unsafe fn across(rows: [*const f32; 2], keep: __mmask16) -> __m512i {
+    unsafe fn across<S: Source>(rows: [*const S; 2], keep: __mmask16) -> __m512i {
         // SAFETY: what this function requires.
-        unsafe { interleave(bits(_mm512_cvtne2ps_pbh(load_or_zero(rows[1], keep), load_or_zero(rows[0], keep)))) }
+        unsafe { interleave(S::halves((rows[0], keep), (rows[1], keep))) }
     }
 
     #[inline(always)]
-    unsafe fn along(p: *const f32, steps: usize) -> __m512i {
-        // SAFETY: masked lanes are not accessed.
-        unsafe {
-            let low = _mm512_maskz_loadu_ps(first(steps), p);
-            let high = _mm512_maskz_loadu_ps(first(steps.saturating_sub(16)), p.wrapping_add(16));
-            bits(_mm512_cvtne2ps_pbh(high, low))
-        }
+    unsafe fn along<S: Source>(p: *const S, steps: usize) -> __m512i {
+        // SAFETY: what this function requires.
+        unsafe { S::halves((p, first(steps)), (p.wrapping_add(16), first(steps.saturating_sub(16)))) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")]

@@ -16,11 +16,12 @@ mod pack;
 
 use drivers::{Product, Shared};
 use kernel::{Bf16, F32, Old};
-use pack::View;
+use pack::{Operand, View};
 
-use super::{Matrix, Onto, Precision};
+use super::{Matrix, Onto, Precision, Stored};
 use crate::dtype::{DType, Real};
 use crate::simd::{Level, level};
+use half::bf16;
 
 /// Whether this machine has AVX-512.
 pub(crate) fn is_available() -> bool {
@@ -34,18 +35,19 @@ pub(crate) fn has_bf16() -> bool {
 
 /// C = `onto` + A B if these are matrices for these kernels (f32, contiguous along one axis, not a vector); else false, and nothing was done. Shapes
 /// and bounds were checked by [`multiply_onto`](super::multiply_onto); no dimension is zero.
-pub(super) fn multiply<E: Real>(
+pub(super) fn multiply<E: Real, B: Stored<E>>(
     precision: Precision,
     a: Matrix<E>,
-    b: Matrix<E>,
+    b: Matrix<B>,
     onto: Onto<E>,
     c: &mut [E],
     row_stride: usize,
 ) -> bool {
-    let contiguous = |x: &Matrix<E>| x.row_stride == 1 || x.column_stride == 1;
+    let contiguous = |row_stride, column_stride| row_stride == 1 || column_stride == 1;
+    let contiguous = contiguous(a.row_stride, a.column_stride) && contiguous(b.row_stride, b.column_stride);
     // Packing a matrix to multiply it with one vector would double the traffic.
     let vector = precision == Precision::F32 && (a.rows == 1 || b.columns == 1);
-    if E::DTYPE != DType::F32 || !is_available() || vector || !contiguous(&a) || !contiguous(&b) {
+    if E::DTYPE != DType::F32 || !is_available() || vector || !contiguous {
         return false;
     }
     let c: *mut f32 = c.as_mut_ptr().cast();
@@ -54,23 +56,35 @@ pub(super) fn multiply<E: Real>(
         Onto::Content => Old { start: c, row_stride },
         Onto::Row(row) => Old { start: row.as_ptr().cast(), row_stride: 0 },
     };
-    let product = Product {
-        m: a.rows,
-        n: b.columns,
-        k: a.columns,
-        a: View { start: a.data.as_ptr().cast(), panel_stride: a.row_stride, k_stride: a.column_stride },
-        b: View { start: b.data.as_ptr().cast(), panel_stride: b.column_stride, k_stride: b.row_stride },
-        c: Shared(c),
-        row_stride,
-        old,
-    };
-    // SAFETY: `E` is f32 by its tag. The caller checked that all elements lie in their slices and that the rows of C do not
-    // overlap; `c` is borrowed mutably, so that nobody else reads or writes it. The features were detected.
+    let left = View { start: a.data.as_ptr().cast::<f32>(), panel_stride: a.row_stride, k_stride: a.column_stride };
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    // SAFETY: `E` is f32 and `B` the type that its tag says. The caller checked that all elements lie in their slices and that the rows of C
+    // do not overlap; `c` is borrowed mutably, so that nobody else reads or writes it.
+    unsafe {
+        match B::DTYPE {
+            DType::Bf16 => {
+                let b = View { start: b.data.as_ptr().cast::<bf16>(), panel_stride: b.column_stride, k_stride: b.row_stride };
+                run(precision, Product { m, n, k, a: left, b, c: Shared(c), row_stride, old });
+            }
+            _ => {
+                let b = View { start: b.data.as_ptr().cast::<f32>(), panel_stride: b.column_stride, k_stride: b.row_stride };
+                run(precision, Product { m, n, k, a: left, b, c: Shared(c), row_stride, old });
+            }
+        }
+    }
+    true
+}
+
+/// Computes a product in the given precision, or in f32 where the machine has no other.
+///
+/// # Safety
+/// As [`Product::run`], but for the features of bf16; the machine has AVX-512.
+pub(crate) unsafe fn run<A: Operand, B: Operand>(precision: Precision, product: Product<A, B>) {
+    // SAFETY: what this function requires; bf16 was detected.
     unsafe {
         match precision {
             Precision::Bf16 if has_bf16() => product.run::<Bf16>(),
             _ => product.run::<F32>(),
         }
     }
-    true
 }

@@ -1,6 +1,6 @@
 //! Operands to panels: `W` panel elements (rows of A, columns of B) of lane 0, then those of lane 1, and so on.
 
-use super::kernel::{Kernel, Range, first};
+use super::kernel::{Kernel, Range, Source, first};
 use std::arch::x86_64::*;
 
 /// An operand: knows where its elements lie. A matrix, or the patches of an image.
@@ -16,9 +16,9 @@ pub(crate) trait Operand: Copy + Sync {
 
 /// A matrix with any strides, one of which is 1.
 #[derive(Clone, Copy)]
-pub(crate) struct View {
+pub(crate) struct View<S> {
     /// The first element.
-    pub start: *const f32,
+    pub start: *const S,
     /// Distance of panel elements (rows of A, columns of B).
     pub panel_stride: usize,
     /// Distance of k steps.
@@ -26,19 +26,19 @@ pub(crate) struct View {
 }
 
 // SAFETY: a view is only read.
-unsafe impl Sync for View {}
+unsafe impl<S> Sync for View<S> {}
 
-impl Operand for View {
+impl<S: Source> Operand for View<S> {
     #[inline(always)]
     unsafe fn pack<KN: Kernel, const W: usize>(self, panels: *mut f32, at: Range, k: Range) {
         let start = self.start.wrapping_add(at.start * self.panel_stride + k.start * self.k_stride);
         // SAFETY: the pointers are those of elements that the caller vouches for.
         unsafe {
             if self.panel_stride == 1 {
-                pack_across::<KN, W>(panels, at.count, k.count, |k, i| start.wrapping_add(k * self.k_stride + i));
+                pack_across::<KN, S, W>(panels, at.count, k.count, |k, i| start.wrapping_add(k * self.k_stride + i));
             } else {
                 let next_panel = W * self.panel_stride;
-                pack_along::<KN, W>(panels, at.count, k.count, next_panel, |i| start.wrapping_add(i * self.panel_stride));
+                pack_along::<KN, S, W>(panels, at.count, k.count, next_panel, |i| start.wrapping_add(i * self.panel_stride));
             }
         }
     }
@@ -50,12 +50,12 @@ impl Operand for View {
 /// # Safety
 /// As [`Operand::pack`].
 #[inline(always)]
-pub(crate) unsafe fn pack_along<KN: Kernel, const W: usize>(
+pub(crate) unsafe fn pack_along<KN: Kernel, S: Source, const W: usize>(
     panels: *mut f32,
     n: usize,
     steps: usize,
     ahead: usize,
-    element: impl Fn(usize) -> *const f32,
+    element: impl Fn(usize) -> *const S,
 ) {
     let lanes = steps.div_ceil(KN::K);
     for j in (0..n).step_by(W) {
@@ -93,11 +93,11 @@ pub(crate) unsafe fn pack_along<KN: Kernel, const W: usize>(
 /// # Safety
 /// As [`Operand::pack`].
 #[inline(always)]
-pub(crate) unsafe fn pack_across<KN: Kernel, const W: usize>(
+pub(crate) unsafe fn pack_across<KN: Kernel, S: Source, const W: usize>(
     panels: *mut f32,
     n: usize,
     steps: usize,
-    element: impl Fn(usize, usize) -> *const f32,
+    element: impl Fn(usize, usize) -> *const S,
 ) {
     /// Lanes that are packed for all panels before the next ones: the same lanes of two panels lie a multiple of the cache's period
     /// apart and would drive each other out, and rows are read further than one panel.

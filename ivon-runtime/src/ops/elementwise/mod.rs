@@ -25,6 +25,16 @@ pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
     Ok(y)
 }
 
+/// bf16 as f32.
+pub(crate) fn widen(cx: &Context, x: &Tensor) -> Result<Tensor> {
+    let mut y = cx.empty_of(DType::F32, *x.shape())?;
+    if !cx.planning() {
+        let (x, y) = (x.as_slice::<bf16>(), y.as_mut_slice::<f32>());
+        pieces(y, CHUNK, |i, y| y.iter_mut().zip(&x[i * CHUNK..]).for_each(|(y, x)| *y = x.to_f32()));
+    }
+    Ok(y)
+}
+
 /// `sum += x`, elementwise, of equal shapes.
 ///
 /// # Errors

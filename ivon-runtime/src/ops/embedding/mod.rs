@@ -4,7 +4,8 @@
 mod tests;
 
 use super::parallel::{pieces, rows_a_task};
-use super::{check, with_real};
+use super::{check, with_real, with_weight};
+use crate::matmul::Stored;
 use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor, versions};
 
 /// The ids, and the shape of the table.
@@ -21,7 +22,7 @@ pub struct Saved {
 pub fn forward(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
     const AT: &str = "embedding";
     check::ids(AT, "ids", ids)?;
-    check::float(AT, cx, &[("weight", weight)])?;
+    check::weight(AT, cx, ("weight", weight))?;
     if weight.shape().rank() != 2 {
         return Err(Error::shape(
             AT,
@@ -38,7 +39,7 @@ pub fn forward(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
         if let Some(position) = ids.iter().position(|id| *id as usize >= rows) {
             return Err(Error::Id { at: AT.into(), id: ids[position], position, limit: rows });
         }
-        with_real!(cx.dtype(), E => look_up(ids, weight.as_slice::<E>(), width, y.as_mut_slice::<E>()));
+        with_weight!(cx.dtype(), weight.dtype(), E, W => look_up(ids, weight.as_slice::<W>(), width, y.as_mut_slice::<E>()));
     }
     Ok(y)
 }
@@ -67,11 +68,12 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_weight: &mut Adjoint)
     Ok(())
 }
 
-fn look_up<E: Real>(ids: &[u32], weight: &[E], width: usize, y: &mut [E]) {
+fn look_up<E: Real, W: Stored<E>>(ids: &[u32], weight: &[W], width: usize, y: &mut [E]) {
     let rows = rows_a_task(width);
     pieces(y, rows * width.max(1), |task, y| {
         for (id, y) in ids[task * rows..].iter().zip(y.chunks_exact_mut(width)) {
-            y.copy_from_slice(&weight[*id as usize * width..][..width]);
+            let row = &weight[*id as usize * width..][..width];
+            y.iter_mut().zip(row).for_each(|(y, x)| *y = x.widen());
         }
     });
 }

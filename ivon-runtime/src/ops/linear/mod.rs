@@ -4,8 +4,8 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::{check, reduce, with_real};
-use crate::matmul::{Matrix, Onto, Precision, multiply, multiply_onto};
+use super::{check, reduce, with_real, with_weight};
+use crate::matmul::{Matrix, Onto, multiply_as, multiply_onto};
 use crate::{Adjoint, Context, Error, Result, Tensor};
 
 /// The operands.
@@ -26,10 +26,10 @@ pub fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>)
         cuda::forward(cx, x, weight, bias, &mut y)?;
     } else if !cx.planning() {
         let rows = x.shape().rows();
-        with_real!(cx.dtype(), E => {
-            let (x, weight) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(weight.as_slice::<E>(), outputs, inputs));
+        with_weight!(cx.dtype(), weight.dtype(), E, W => {
+            let (x, weight) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(weight.as_slice::<W>(), outputs, inputs));
             let onto = bias.map_or(Onto::Nothing, |bias| Onto::Row(bias.as_slice::<E>()));
-            multiply_onto(Precision::F32, x, weight.transposed(), onto, y.as_mut_slice::<E>(), outputs);
+            multiply_onto(cx.precision(), x, weight.transposed(), onto, y.as_mut_slice::<E>(), outputs);
         });
     }
     Ok(y)
@@ -64,7 +64,7 @@ pub fn backward(
             None if cx.planning() => {}
             None => with_real!(cx.dtype(), E => {
                 let (x, d_y) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(d_y.as_slice::<E>(), rows, outputs));
-                multiply(d_y.transposed(), x, d_weight.as_mut_slice::<E>(), inputs, add);
+                multiply_as(cx.precision(), d_y.transposed(), x, d_weight.as_mut_slice::<E>(), inputs, add);
             }),
         }
     }
@@ -76,9 +76,9 @@ pub fn backward(
         match cx.cuda() {
             Some(_) => cuda::input(cx, &d_y, &weight, d_x, add)?,
             None if cx.planning() => {}
-            None => with_real!(cx.dtype(), E => {
-                let (d_y, weight) = (Matrix::new(d_y.as_slice::<E>(), rows, outputs), Matrix::new(weight.as_slice::<E>(), outputs, inputs));
-                multiply(d_y, weight, d_x.as_mut_slice::<E>(), inputs, add);
+            None => with_weight!(cx.dtype(), weight.dtype(), E, W => {
+                let (d_y, weight) = (Matrix::new(d_y.as_slice::<E>(), rows, outputs), Matrix::new(weight.as_slice::<W>(), outputs, inputs));
+                multiply_as(cx.precision(), d_y, weight, d_x.as_mut_slice::<E>(), inputs, add);
             }),
         }
     }
@@ -88,7 +88,8 @@ pub fn backward(
 /// (OUT, IN).
 fn check_shapes(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<(usize, usize)> {
     const AT: &str = "linear";
-    check::float(AT, cx, &[("x", x), ("weight", weight)])?;
+    check::float(AT, cx, &[("x", x)])?;
+    check::weight(AT, cx, ("weight", weight))?;
     check::rank(AT, ("x", x.shape()), 1)?;
     if weight.shape().rank() != 2 {
         return Err(Error::shape(AT, format!("`weight` is {} where two dimensions, [OUT, IN], are expected", weight.shape())));

@@ -6,7 +6,7 @@ mod tests;
 
 use super::parallel::pieces;
 use super::{check, with_real};
-use crate::matmul::{Matrix, multiply};
+use crate::matmul::{Matrix, Precision, multiply_as};
 use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor};
 
 /// The operands.
@@ -74,18 +74,18 @@ fn product(cx: &Context, a: Batch, b: Batch, c: &mut Tensor, add: bool) -> Resul
     match cx.cuda() {
         Some(_) => cuda::batched(cx, a, b, c, add)?,
         None if cx.planning() => {}
-        None => with_real!(cx.dtype(), E => batched::<E>(a, b, c.as_mut_slice(), add)),
+        None => with_real!(cx.dtype(), E => batched::<E>(cx.precision(), a, b, c.as_mut_slice(), add)),
     }
     Ok(())
 }
 
 /// The same on the processor.
-fn batched<E: Real>(a: Batch, b: Batch, c: &mut [E], add: bool) {
+fn batched<E: Real>(precision: Precision, a: Batch, b: Batch, c: &mut [E], add: bool) {
     let (a_data, b_data) = (a.0.as_slice::<E>(), b.0.as_slice::<E>());
     let rows = if a.2 { a.1[1] } else { a.1[0] };
     let columns = if b.2 { b.1[0] } else { b.1[1] };
     pieces(c, (rows * columns).max(1), |i, c| {
-        multiply(matrix(a_data, a.1, a.2, i), matrix(b_data, b.1, b.2, i), c, columns, add)
+        multiply_as(precision, matrix(a_data, a.1, a.2, i), matrix(b_data, b.1, b.2, i), c, columns, add)
     });
 }
 

@@ -37,12 +37,12 @@ pub struct Constants {
 }
 
 /// A part of one parameter in all buffers; slices of equal length, but for the sums, which are empty with one sample.
-pub struct Part<'a, E> {
+pub struct Part<'a, E: Compute> {
     pub mean: &'a mut [f32],
     pub hessian: &'a mut [f32],
     pub momentum: &'a mut [f32],
     pub weights: &'a mut [E],
-    pub gradient: &'a mut [E],
+    pub gradient: &'a mut [E::Gradient],
     pub sum_gradient: &'a mut [f32],
     pub sum_product: &'a mut [f32],
 }
@@ -134,7 +134,8 @@ impl<E: Compute> Part<'_, E> {
             }
             let (mut mean, mut hessian) = (pad(part.mean, lane, 0.0), pad(part.hessian, lane, 1.0));
             let mut momentum = pad(part.momentum, lane, 0.0);
-            let (mut weights, mut gradient) = (pad(part.weights, lane, E::of(0.0)), pad(part.gradient, lane, E::of(0.0)));
+            let (mut weights, mut gradient) =
+                (pad(part.weights, lane, E::of(0.0)), pad(part.gradient, lane, E::Gradient::of(0.0)));
             let (mut sum_gradient, mut sum_product) = (pad(part.sum_gradient, lane, 0.0), pad(part.sum_product, lane, 0.0));
             good &= kernel(
                 group,
@@ -188,7 +189,7 @@ versions! {
         for (i, (((gradient, g_sum), p_sum), ((mean, hessian), weights))) in groups.zip(state).enumerate() {
             let group = first + i as u64;
             let [now, next] = noise::<Set, GRADSQ>(c, group);
-            add::<E, GRADSQ>(c.scale, &now, gradient, g_sum, p_sum);
+            add::<E::Gradient, GRADSQ>(c.scale, &now, gradient, g_sum, p_sum);
             sample(&next, c.temperature, c.delta, mean, hessian, weights);
             good &= weights.iter().fold(true, |good, theta| good & (theta.f32().abs() <= f32::MAX));
         }
@@ -203,10 +204,10 @@ fn noise<Set: Instructions, const GRADSQ: bool>(c: &Constants, group: u64) -> [G
 }
 
 #[inline(always)]
-fn add<E: Compute, const GRADSQ: bool>(
+fn add<G: Compute, const GRADSQ: bool>(
     scale: f32,
     noise: &Group<f32>,
-    gradient: &mut Group<E>,
+    gradient: &mut Group<G>,
     g_sum: &mut Group<f32>,
     p_sum: &mut Group<f32>,
 ) {
@@ -214,7 +215,7 @@ fn add<E: Compute, const GRADSQ: bool>(
         let g = gradient[i].f32() * scale;
         g_sum[i] += g;
         p_sum[i] += if GRADSQ { g * g } else { g * noise[i] };
-        gradient[i] = E::of(0.0);
+        gradient[i] = G::of(0.0);
     }
 }
 
@@ -237,13 +238,13 @@ versions! {
             let (mut g, mut product) = ([0.0; GROUP], [0.0; GROUP]);
             let [now, next] = noise::<Set, GRADSQ>(c, group);
             if SUMS {
-                add::<E, GRADSQ>(c.scale, &now, gradient, &mut g_sums[i], &mut p_sums[i]);
+                add::<E::Gradient, GRADSQ>(c.scale, &now, gradient, &mut g_sums[i], &mut p_sums[i]);
                 for l in 0..GROUP {
                     (g[l], product[l]) = (g_sums[i][l] * c.share, p_sums[i][l] * c.share);
                     (g_sums[i][l], p_sums[i][l]) = (0.0, 0.0);
                 }
             } else {
-                add::<E, GRADSQ>(c.scale, &now, gradient, &mut g, &mut product);
+                add::<E::Gradient, GRADSQ>(c.scale, &now, gradient, &mut g, &mut product);
             }
             move_group::<E, GRADSQ>(c, &g, &product, &next, [&mut *mean, hessian, momentum], weights);
             good &= check(c, hessian, weights);

@@ -33,6 +33,7 @@ use crate::noise::{EVALUATION, Noise};
 use crate::parameter::Model;
 use crate::posterior::Posterior;
 use crate::state::{State, weight_decays};
+use half::bf16;
 use kernel::{Constants, Part};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -224,6 +225,7 @@ impl Ivon {
         }
         match self.driver.settings.dtype {
             DType::F64 => self.draw_as::<f64>(noise),
+            DType::Bf16 => self.draw_as::<bf16>(noise),
             _ => self.draw_as::<f32>(noise),
         }
         Ok(())
@@ -325,7 +327,7 @@ impl Ivon {
             hessian.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
             momentum.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
             weights.as_mut_slice::<E>().par_chunks_mut(CHUNK),
-            gradient.as_mut_slice::<E>().par_chunks_mut(CHUNK),
+            gradient.as_mut_slice::<E::Gradient>().par_chunks_mut(CHUNK),
         )
             .into_par_iter()
             .enumerate();
@@ -359,6 +361,7 @@ impl Ivon {
             // On a card there is no other look at it than a copy of all.
             _ if state.card.is_some() => 0.0,
             DType::F64 => state.weights.as_slice::<f64>()[element],
+            DType::Bf16 => state.weights.as_slice::<bf16>()[element].to_f64(),
             _ => state.weights.as_slice::<f32>()[element] as f64,
         };
         if !precise.is_finite() {
@@ -460,6 +463,7 @@ impl Optimizer for Ivon {
             }
             let good = match self.driver.settings.dtype {
                 DType::F64 => self.pass::<f64>(lr, sample, scale),
+                DType::Bf16 => self.pass::<bf16>(lr, sample, scale),
                 _ => self.pass::<f32>(lr, sample, scale),
             };
             if !good {

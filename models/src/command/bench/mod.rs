@@ -112,7 +112,7 @@ impl Measurement {
         if self.json {
             let mut result = json!({
                 "params": parameters, "micro_batches": subject.micro_batches, "optimizer": optimizer.name(), "config": config,
-                "dtype": "f32", "device": "cpu", "threads": rayon::current_num_threads(),
+                "dtype": self.device.dtype.name(), "device": "cpu", "threads": rayon::current_num_threads(),
                 "seconds_per_step": step, "spread": spread, format!("{examples}_per_s"): rate,
                 "peak_bytes": peak, "state_bytes": state, "arena_bytes": arena,
                 "shares": {

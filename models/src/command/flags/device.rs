@@ -26,10 +26,21 @@ pub struct DeviceFlags {
 pub enum DTypeName {
     /// 32-bit floating point
     F32,
-    /// 16-bit floating point with 8 bits of exponent
+    /// Weights and products of matrices of 16 bits (8 of them exponent), f32 for the rest
     Bf16,
     /// 64-bit floating point: the reference implementation, for `gradients`
     F64,
+}
+
+impl DTypeName {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            DTypeName::F32 => "f32",
+            DTypeName::Bf16 => "bf16",
+            DTypeName::F64 => "f64",
+        }
+    }
 }
 
 /// The most threads that make sense on any machine.
@@ -85,7 +96,7 @@ impl DeviceFlags {
         match self.dtype {
             DTypeName::F32 => Ok(DType::F32),
             DTypeName::F64 => Ok(DType::F64),
-            DTypeName::Bf16 => Err(Error::config("--dtype bf16: this build cannot compute in bf16 yet; use --dtype f32")),
+            DTypeName::Bf16 => Ok(DType::Bf16),
         }
     }
 }

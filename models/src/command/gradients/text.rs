@@ -53,7 +53,7 @@ impl Text {
         let (ids, targets) = self.read_batch(dimensions.context)?;
 
         let cx = Context::new(device, dtype)?;
-        let gradient = Flat::zeros(&layout, dtype);
+        let gradient = Flat::zeros(&layout, dtype.sums());
         cx.set_weights(&mean);
         cx.set_gradient(Some(&gradient));
         let loss = model.loss_gradient(&cx, &ids, &targets)?;
