@@ -30,6 +30,8 @@
 //!   `Option<&Tensor>`, `Ids` is `&Tensor` of u32, `Buffer` is `&Buffer`, `f64`, `usize` and `bool` are themselves.
 //! * A `Buffer` is read with [`Context::running`](crate::Context::running) and written through
 //!   [`Context::update_running`](crate::Context::update_running), which gives `None` unless a gradient pass in training asks. It has no adjoint.
+//! * `Weight` is a tensor that may come in the type that weights are stored in, bf16 where the context's precision is that. Other
+//!   arguments get parameters in the type of activations.
 //! * Several outputs are a tuple; `backward` then takes one `d_..: Tensor` for each.
 //! * `backward` takes one [`Adjoint`](crate::Adjoint) for each `Tensor` and `Option<Tensor>` argument, in order. It asks `target` where to put a
 //!   contribution and whether to add; an adjoint that is not `wanted` is not computed. `saved` and `d_y` are owned: a kernel may
