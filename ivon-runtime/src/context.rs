@@ -435,7 +435,11 @@ impl Context {
         let run = match known {
             Some(run) => run,
             None => {
-                let run = self.arena.add(self.plan(&step)?)?;
+                let plan = self.plan(&step)?;
+                if let Some(cuda) = &self.cuda {
+                    cuda.check_room(name, plan.bytes, self.arena.bytes(), inputs)?;
+                }
+                let run = self.arena.add(plan)?;
                 let shapes = inputs.iter().map(|t| *t.shape()).collect();
                 self.plans.borrow_mut().push(Planned { name, training, gradient, shapes, run: run.clone() });
                 run

@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod devices;
 mod evaluate;
 mod flags;
 mod generate;
@@ -36,6 +37,7 @@ enum Command {
     Gradients(gradients::Gradients),
     Bench(bench::Bench),
     Inspect(inspect::Inspect),
+    Devices(devices::Devices),
     Prepare(prepare::Prepare),
     Import(transfer::Import),
     Export(transfer::Export),
@@ -60,6 +62,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Gradients(gradients) => gradients.run()?,
         Command::Bench(bench) => bench.run()?,
         Command::Inspect(inspect) => inspect.run()?,
+        Command::Devices(devices) => devices.run()?,
         Command::Prepare(prepare) => prepare.run()?,
         Command::Import(import) => import.run()?,
         Command::Export(export) => export.run()?,

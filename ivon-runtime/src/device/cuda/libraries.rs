@@ -313,13 +313,22 @@ impl Library {
     fn load(&self, path: &Path) -> std::result::Result<Option<String>, String> {
         let at = path.display();
         // SAFETY: loading runs the library's initialisers; they are those of NVIDIA's libraries, which do nothing but set up themselves.
-        let library = unsafe { Loaded::new(path) }.map_err(|error| format!("{at} cannot be loaded: {error}"))?;
+        let library = unsafe { Loaded::new(path) }.map_err(|error| {
+            // The loader's own words lie one level deeper.
+            let words = std::error::Error::source(&error).map_or(error.to_string(), |source| source.to_string());
+            format!("{at} cannot be loaded: {words}")
+        })?;
         let missing: Vec<&str> = self.functions.iter().copied().filter(|name| !has(&library, name)).collect();
         if !missing.is_empty() {
             return Err(format!("{at} is incomplete: it has no {}", missing.join(", ")));
         }
         let version = (self.version)(&library);
-        // It stays loaded: what follows finds it by its name.
+        // It stays loaded: what follows finds it by the name that it gives itself.
+        // SAFETY: as above.
+        let known = |name: &&&str| unsafe { Loaded::new(**name) }.is_ok();
+        if self.needed && self.files.iter().find(known).is_none() {
+            return Err(format!("{at} does not go by the name of its file (its SONAME is another)"));
+        }
         std::mem::forget(library);
         Ok(version)
     }
@@ -373,8 +382,14 @@ fn directories() -> Vec<PathBuf> {
         let below = LIBRARIES.iter().flat_map(|library| library.packages);
         all.extend(below.map(|directory| packages.join(directory)));
     }
+    // `lib64` is often another name of `lib`. Directories named by hand stay, for they are looked in before the system's.
+    let named = named_directories().len();
     let mut seen = std::collections::HashSet::new();
-    all.retain(|directory| seen.insert(directory.clone()));
+    let mut count = 0;
+    all.retain(|directory| {
+        count += 1;
+        seen.insert(directory.canonicalize().unwrap_or(directory.clone())) || count <= named
+    });
     all
 }
 

@@ -3,6 +3,7 @@
 use super::Cuda;
 use super::error::Context as _;
 use crate::error::{Error, Result};
+use crate::tensor::Tensor;
 use cudarc::driver::{CudaSlice, DevicePtr, result, sys};
 
 /// A piece of a card's memory; freed with the last handle, in the order of the stream.
@@ -31,6 +32,36 @@ impl Cuda {
             super::error::of(&format!("allocate {:.1} GiB{room}", gib(bytes)), error)
         })?;
         Ok(Memory { slice })
+    }
+
+    /// Whether a step that needs so many bytes for its activations has room, where `now` of them are there.
+    ///
+    /// # Errors
+    /// If it has not: the sum, and the largest batch that does. Activations grow with the first dimension of the inputs.
+    pub(crate) fn check_room(&self, name: &str, needed: usize, now: usize, inputs: &[&Tensor]) -> Result<()> {
+        let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
+        let (free, all) = self.memory()?;
+        let room = free + now;
+        if needed <= room {
+            return Ok(());
+        }
+        let state = all.saturating_sub(room);
+        let sum = format!(
+            "needs {:.2} GiB: state and what else is in use {:.2}, activations {:.2}; the card has {:.2}",
+            gib(state + needed),
+            gib(state),
+            gib(needed),
+            gib(all)
+        );
+        let batch = inputs.iter().map(|x| x.shape().first().copied().unwrap_or(1)).max().unwrap_or(1);
+        let fits = (batch as f64 * room as f64 / needed as f64) as usize;
+        let advice = match fits {
+            0 => "not even one example fits: take a smaller model, or another card".to_string(),
+            _ => format!(
+                "largest batch that fits: about {fits} (of {batch} asked for); take smaller batches, or more micro-batches"
+            ),
+        };
+        Err(Error::Device { message: format!("{name} {sum}; {advice}") })
     }
 
     /// Copies to the card. The bytes are taken before this returns.

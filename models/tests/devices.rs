@@ -1,0 +1,138 @@
+//! `ivon devices`, and `--device cuda:0`, on machines whose CUDA is missing, damaged, incomplete or without a card: never a panic, always what to do.
+//! Libraries made by the C compiler stand in for NVIDIA's.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// What the runtime asks for in a driver before it uses it.
+const DRIVER: &[&str] = &[
+    "cuDevicePrimaryCtxRetain",
+    "cuCtxSetCurrent",
+    "cuMemsetD8Async",
+    "cuMemcpyHtoDAsync_v2",
+    "cuMemcpyDtoHAsync_v2",
+    "cuModuleLoadData",
+    "cuLaunchKernel",
+    "cuStreamBeginCapture_v2",
+    "cuGraphInstantiateWithFlags",
+    "cuGetErrorString",
+];
+
+/// Makes a driver of functions that return 0, but for those in `special`, which are C. Whether there is a compiler.
+fn library(folder: &Path, soname: &str, functions: &[&str], special: &str) -> bool {
+    let name = "libcuda.so.1";
+    let plain: String = functions.iter().map(|f| format!("int {f}() {{ return 0; }}\n")).collect();
+    let source = folder.join("stub.c");
+    std::fs::write(&source, plain + special).unwrap();
+    let soname = format!("-Wl,-soname,{soname}");
+    let made = Command::new("cc").args(["-shared", "-fPIC", "-w", &soname, "-o"]).arg(folder.join(name)).arg(&source).status();
+    match made {
+        Ok(status) => {
+            assert!(status.success());
+            true
+        }
+        Err(_) => {
+            eprintln!("SKIPPED: there is no C compiler");
+            false
+        }
+    }
+}
+
+/// Runs the command where no other CUDA can be found than that in the folder, as far as the system has none by name.
+fn ivon(folder: &Path, arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ivon"))
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .env_clear()
+        .env("IVON_CUDA_LIBRARIES", folder)
+        .output()
+        .unwrap()
+}
+
+/// The driver of `ivon devices --json`.
+fn driver(folder: &Path) -> (Value, Value) {
+    let output = ivon(folder, "devices --json");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["cuda_usable"], false);
+    assert!(report["cpu"]["threads"].as_u64().unwrap() > 0);
+    (report["cuda"]["libraries"][0].clone(), report["cuda"]["problem"].clone())
+}
+
+/// That `--device cuda:0` ends in an error with all of these.
+#[track_caller]
+fn refused(folder: &Path, parts: &[&str]) {
+    let output = ivon(folder, "train gpt2 --device cuda:0 --steps 1 --preset tiny");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_damaged_driver_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("libcuda.so.1"), b"this is no library").unwrap();
+    let (driver, _) = driver(folder.path());
+    assert!(driver["problems"][0].as_str().unwrap().contains("libcuda.so.1 cannot be loaded"), "{driver}");
+}
+
+#[test]
+fn an_incomplete_driver_is_named_with_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    if !library(folder.path(), "libcuda.so.1", &["cuInit", "cuDeviceGetCount"], "") {
+        return;
+    }
+    let (driver, _) = driver(folder.path());
+    let problem = driver["problems"][0].as_str().unwrap();
+    assert!(problem.contains("incomplete") && problem.contains("cuLaunchKernel") && !problem.contains("cuInit"), "{problem}");
+}
+
+#[test]
+fn a_driver_that_nothing_finds_by_its_name_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    if !library(folder.path(), "libother.so", &[DRIVER, &["cuInit", "cuDeviceGetCount"]].concat(), "") {
+        return;
+    }
+    let (driver, _) = driver(folder.path());
+    assert!(driver["problems"][0].as_str().unwrap().contains("SONAME"), "{driver}");
+}
+
+#[test]
+fn a_driver_without_a_card_is_no_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = "int cuInit() { return 0; }\nint cuDeviceGetCount(int *n) { *n = 0; return 0; }\n";
+    if !library(folder.path(), "libcuda.so.1", DRIVER, none) {
+        return;
+    }
+    let (driver, problem) = driver(folder.path());
+    assert!(driver["path"].as_str().unwrap().ends_with("libcuda.so.1"), "{driver}");
+    assert_eq!(problem, "the driver works, but finds no card");
+    refused(folder.path(), &["cuda:0 was asked for", "finds no card", "NVRTC", "cuBLASLt", "looked in"]);
+}
+
+#[test]
+fn a_driver_that_does_not_start_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    // CUDA_ERROR_NO_DEVICE
+    let broken = "int cuInit() { return 100; }\nint cuDeviceGetCount(int *n) { return 100; }\n";
+    if !library(folder.path(), "libcuda.so.1", DRIVER, broken) {
+        return;
+    }
+    let (_, problem) = driver(folder.path());
+    assert!(problem.as_str().unwrap().contains("CUDA_ERROR_NO_DEVICE"), "{problem}");
+    refused(folder.path(), &["cuda:0 was asked for", "CUDA_ERROR_NO_DEVICE"]);
+}
+
+#[test]
+fn the_report_for_people_has_a_line_for_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = ivon(folder.path(), "devices");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for part in ["cpu", "driver", "NVRTC", "cuBLASLt", "cuDNN", "NCCL"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
