@@ -9,3 +9,10 @@ pub mod lenet;
 pub mod resnet;
 pub mod stored;
 pub mod weights;
+
+/// The code of the documentation's pages, compiled as doc tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/images.md")]
+    mod images {}
+}

@@ -15,8 +15,6 @@ mod trace;
 mod train;
 mod transfer;
 
-pub use flags::{AugmentName, ImageFlags, Images};
-
 use clap::{Parser, Subcommand};
 use ivon_runtime::Result;
 use std::process::ExitCode;

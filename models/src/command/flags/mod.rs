@@ -2,7 +2,6 @@
 
 mod batch;
 mod device;
-mod images;
 mod model;
 mod models;
 mod optimizer;
@@ -14,7 +13,6 @@ pub mod values;
 
 pub use batch::{BatchFlags, DataFlags, rows};
 pub use device::DeviceFlags;
-pub use images::{AugmentName, ImageFlags, Images};
 pub use model::{DropoutFlags, SizeFlags, TokenizerFlags};
 pub use models::{Chosen, Models, NAMES};
 pub use optimizer::{Defaults, OptimizerFlags, OptimizerName, Setup, Trained};

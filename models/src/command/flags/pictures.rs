@@ -18,7 +18,7 @@ pub struct PictureFlags {
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
 
-    /// Train on so many of the pictures, drawn by --seed
+    /// Train on so many of the pictures, drawn at random but the same in every run
     #[arg(long, value_name = "N", value_parser = count)]
     pub train_examples: Option<usize>,
 
@@ -89,7 +89,7 @@ impl PictureFlags {
         }
         let set = match &self.data {
             Some(path) => self.open(path, architecture)?,
-            None => Generated::new(Figure::Shapes).set()?,
+            None => Generated { channels: self.channels.unwrap_or(3), ..Generated::new(Figure::Shapes) }.set()?,
         };
         let ImageSet { origin, style, classes, parts: Parts { training, validation } } = set;
         let chosen = |pictures: Pictures, count: Option<usize>, seed: u64| match count {
@@ -126,10 +126,10 @@ impl PictureFlags {
             Some(CropName::Resized) => Crop::Resized,
         };
         let normalisation = match style {
-            Style::Photos => Normalisation::imagenet(),
+            Style::Photos if training.channels() == 3 => Normalisation::imagenet(),
             Style::Cifar { classes: 10 } => Normalisation::cifar10(),
             Style::Cifar { .. } => Normalisation::cifar100(),
-            Style::Small { .. } => Normalisation::measured(training)?,
+            Style::Small { .. } | Style::Photos => Normalisation::measured(training)?,
         };
         Ok(Transform { size: self.size.unwrap_or(size), crop, flip: flip && !self.no_flip, ratio, normalisation })
     }
