@@ -211,7 +211,7 @@ fn inspect_says_what_a_bench_measures() {
     assert!(graph.contains("Gpt2::loss") && graph.contains("Linear&lt;16, 64, true&gt;"), "{graph}");
     assert!(text.contains("blocks.0.mlp.up.weight") && text.contains("[64, 16]") && text.contains("7664 parameters"), "{text}");
     for (arguments, wanted) in [
-        ("inspect nothing", "neither a model (gpt2) nor a run"),
+        ("inspect nothing", "neither a model (gpt2, lenet, resnet20, resnet18, resnet34, resnet50) nor a run"),
         ("inspect gpt2 --seq 9999", "longer than the model's context"),
         ("inspect gpt2 --batch 99999999999", "make it smaller"),
         ("inspect theirs --layers 5", "leave --preset and the dimensions out"),

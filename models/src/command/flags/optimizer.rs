@@ -85,7 +85,8 @@ pub struct OptimizerFlags {
     pub beta2: Option<f64>,
 
     /// Weight decay on tensors of two or more dimensions; ivon's is the prior precision over ess [default: on text ivon 1e-5,
-    /// adamw 0.1, sgd 1e-4; on pictures ivon 2e-4 (resnet18 to resnet50 5e-5), adamw 0.05, sgd 5e-4]
+    /// adamw 0.1, sgd 1e-4; on pictures ivon 2e-4 (resnet18 to resnet50 5e-5), adamw 0.05, sgd 5e-4
+    /// (resnet18 to resnet50 1e-4)]
     #[arg(long, value_name = "DELTA", value_parser = non_negative)]
     pub weight_decay: Option<f64>,
 
@@ -192,7 +193,7 @@ impl Defaults {
             lr: [if small { 0.2 } else { 2.5 }, 1e-3, 0.1],
             ivon,
             adamw: AdamWConfig { beta1: 0.9, beta2: 0.999, weight_decay: 0.05, ..AdamWConfig::default() },
-            sgd: SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..SgdConfig::default() },
+            sgd: SgdConfig { momentum: 0.9, weight_decay: if small { 5e-4 } else { 1e-4 }, ..SgdConfig::default() },
             grad_clip: None,
         }
     }

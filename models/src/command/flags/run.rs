@@ -16,12 +16,12 @@ pub struct RunFlags {
     #[arg(long, value_name = "N", default_value = "1")]
     pub seed: u64,
 
-    /// Start from these weights instead of random ones: a weights file of ours, Hugging Face's or nanoGPT's, or a folder that Hugging
-    /// Face's library saved. They say what the dimensions are. IVON's Hessian starts at --hess-init
+    /// Start from these weights instead of random ones: a run, or a weights file of ours, Hugging Face's, nanoGPT's or torchvision's, or a folder that
+    /// Hugging Face's library saved. They say what the dimensions of a language model are. IVON's Hessian starts at --hess-init
     #[arg(long, value_name = "PATH")]
     pub init: Option<PathBuf>,
 
-    /// Folder for configuration, metrics and checkpoints [default: runs/gpt2-<preset>-<number>]
+    /// Folder for configuration, metrics and checkpoints [default: runs/<model>-<number>, runs/gpt2-<preset>-<number>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 

@@ -2,16 +2,18 @@
 
 use super::Told;
 use super::session::{Common, Session, Task};
-use crate::classifier::{Architecture, Classifier, Design, Norm, Visitor};
+use crate::classifier::{Architecture, Classifier, Design, Norm, StoredClassifier, Visitor};
 use crate::command::flags::{Defaults, PictureData, PictureFlags, Shape, rows, values};
 use crate::command::memory::{self, BYTES_PER_PARAMETER};
+use crate::command::transfer::Model;
 use crate::data::images::{Examples, Loader, Prefetch};
 use clap::Args;
 use ivon_runtime::optimizers::Optimizer;
 use ivon_runtime::trainer::{At, Evaluation, Predictions, Summary};
-use ivon_runtime::{Context, Layout, Result};
+use ivon_runtime::{Context, Error, Layout, Result};
 use serde_json::{Value, json};
 use std::cell::RefCell;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -70,7 +72,28 @@ impl Pictures {
             size: data.transform.size,
             classes: data.classes.len(),
         };
-        design.build(Train { flags: self, told, design, data, batch })
+        // A run that goes on has its weights in its checkpoint.
+        let start = self.common.run.init.as_deref().filter(|_| self.common.run.resume.is_none());
+        let start = start.map(|path| Self::weights(path, &design)).transpose()?;
+        design.build(Train { flags: self, told, design, data, batch, start })
+    }
+}
+
+impl Pictures {
+    /// The weights to start from.
+    fn weights(path: &Path, design: &Design) -> Result<StoredClassifier> {
+        let stored = match Model::open(path, None)? {
+            Model::Pictures(stored) => *stored,
+            Model::Text(_) => return Err(Error::file(path, "holds a language model, which sees no pictures")),
+        };
+        // The network is the same for pictures of any size, but for LeNet's first product.
+        let resized = if design.architecture == Architecture::Lenet { stored.design.size } else { design.size };
+        match (Design { size: resized, ..stored.design }) == *design {
+            true => Ok(stored),
+            false => {
+                Err(Error::file(path, format!("is of a {}, and this run trains a {}", stored.design.summary(), design.summary())))
+            }
+        }
     }
 }
 
@@ -81,13 +104,14 @@ struct Train<'a> {
     design: Design,
     data: PictureData,
     batch: usize,
+    start: Option<StoredClassifier>,
 }
 
 impl Visitor for Train<'_> {
     type Output = ExitCode;
 
     fn visit<M: Classifier + 'static>(self, model: M) -> Result<ExitCode> {
-        let Train { flags, told, design, data, batch } = self;
+        let Train { flags, told, design, data, batch, start } = self;
         let common = &flags.common;
         memory::check(Layout::of(&model).elements(), BYTES_PER_PARAMETER)?;
         let loader = Loader::new(data.training.clone(), data.transform.clone(), batch, common.run.seed)?;
@@ -110,7 +134,11 @@ impl Visitor for Train<'_> {
         };
         let batches = RefCell::new(Arc::new(loader).prefetch(flags.micro_batches)?);
         let task = PictureTask { model, design, data, batch, rows: batch / flags.micro_batches, batches };
-        session.run(&task, |optimizer| if flags.zero_init { zero_last_gains(optimizer) } else { Ok(()) })
+        session.run(&task, |optimizer| match start {
+            Some(start) => start.start(optimizer),
+            None if flags.zero_init => zero_last_gains(optimizer),
+            None => Ok(()),
+        })
     }
 }
 

@@ -1,0 +1,179 @@
+//! Classifiers of pictures through the command, as a person trains them.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+fn ivon(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
+    command.current_dir(folder).args(arguments.split_whitespace());
+    command
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The last line of standard output as JSON, if it is.
+fn succeeds(folder: &Path, arguments: &str) -> serde_json::Value {
+    let output = ivon(folder, arguments).output().unwrap();
+    assert!(output.status.success(), "ivon {arguments}\n{}", text(&output));
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    out.lines().last().and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default()
+}
+
+fn fails(folder: &Path, arguments: &str) -> String {
+    let output = ivon(folder, arguments).output().unwrap();
+    assert!(matches!(output.status.code(), Some(1 | 2)), "ivon {arguments}: {:?}\n{}", output.status, text(&output));
+    text(&output)
+}
+
+/// IDX files of grey pictures of 12 × 12 pixels, dark ones of class 0 and bright ones of class 1.
+fn dark_and_bright(folder: &Path) {
+    for (part, count) in [("train", 64u32), ("t10k", 20)] {
+        let be = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
+        let pixel = |i: u32| (i % 2) as u8 * 150 + (i.wrapping_mul(2_654_435_761) >> 26) as u8;
+        let mut images = be(&[0x803, count, 12, 12]);
+        images.extend((0..count).flat_map(|i| (0..144).map(move |p| pixel(2 * (i * 144 + p) + i % 2))));
+        let mut labels = be(&[0x801, count]);
+        labels.extend((0..count).map(|i| (i % 2) as u8));
+        std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        std::fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+}
+
+#[test]
+fn a_network_learns_from_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("digits");
+    std::fs::create_dir(&data).unwrap();
+    dark_and_bright(&data);
+    for (options, lr) in [("ivon --ess 1e4", "0.2"), ("adamw", "0.01"), ("sgd", "0.05")] {
+        let optimizer = options.split(' ').next().unwrap();
+        let arguments = format!(
+            "train lenet --data digits --optimizer {options} --lr {lr} --epochs 8 --batch 8 --crop none --eval-samples 3 --json --out {optimizer}"
+        );
+        let result = succeeds(folder.path(), &arguments);
+        assert_eq!((&result["model"], &result["steps"]), (&"lenet".into(), &64.into()));
+        for key in ["validation_accuracy", "validation_accuracy_posterior"] {
+            assert!(result[key].as_f64().unwrap() > 0.9, "{optimizer}: {result}");
+        }
+        let metrics = std::fs::read_to_string(folder.path().join(optimizer).join("metrics.jsonl")).unwrap();
+        assert!(metrics.contains("validation_accuracy"), "{metrics}");
+        let config = std::fs::read_to_string(folder.path().join(optimizer).join("config.toml")).unwrap();
+        assert!(config.contains("batch = 8") && config.contains("size = 12") && config.contains("[pictures"), "{config}");
+    }
+    // The posterior of a run, and its running statistics, go to other programs and come back.
+    assert!(fails(folder.path(), "export ivon --out lenet").contains("no counterpart in torchvision"));
+    std::fs::write(
+        data.join("train-labels-idx1-ubyte"),
+        [0, 0, 8, 1, 0, 0, 0, 64].iter().chain(&[1; 64]).copied().collect::<Vec<u8>>(),
+    )
+    .unwrap();
+    assert!(fails(folder.path(), "train lenet --resume sgd").contains("the pictures is not the one"));
+}
+
+const SMALL: &str = "--train-examples 64 --batch 8 --size 16 --eval-examples 10 --eval-samples 2 --threads 1";
+
+/// Names and content of a checkpoint's tensors.
+fn tensors(run: &Path, step: usize) -> Vec<(String, Vec<u8>)> {
+    let checkpoint = run.join(format!("checkpoints/step-{step:08}"));
+    let files = std::fs::read_dir(&checkpoint).unwrap_or_else(|e| panic!("{}: {e}", checkpoint.display()));
+    let names = files.map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "safetensors"));
+    let mut all: Vec<_> =
+        names.map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(p).unwrap())).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_run_that_is_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits() {
+    let root = tempfile::tempdir().unwrap();
+    // An epoch has 8 steps.
+    for (i, options) in ["--norm frn", "--optimizer sgd --micro-batches 2", "--optimizer adamw"].iter().enumerate() {
+        let (straight, killed) = (format!("straight-{i}"), format!("killed-{i}"));
+        let run = format!("train resnet20 {options} {SMALL} --steps 20 --checkpoint-every 1 --keep 30");
+        succeeds(root.path(), &format!("{run} --out {straight}"));
+        let mut child =
+            ivon(root.path(), &format!("{run} --out {killed}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !root.path().join(&killed).join("checkpoints/step-00000003").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended before its third step");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!root.path().join(&killed).join("checkpoints/step-00000020").exists(), "the run was too fast to be killed");
+        succeeds(root.path(), &format!("train resnet20 --resume {killed}"));
+        let (expected, found) = (tensors(&root.path().join(straight), 20), tensors(&root.path().join(killed), 20));
+        assert!(!expected.is_empty() && found == expected, "{options}: other bits after a kill");
+        assert_eq!(expected.iter().any(|(name, _)| name.starts_with("running")), i > 0);
+    }
+}
+
+#[test]
+fn a_run_can_be_exported_inspected_and_started_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let trained = succeeds(path, &format!("train resnet20 {SMALL} --ess 1e6 --steps 4 --json --out run"));
+    assert_eq!(trained["params"], 272_474);
+    succeeds(path, "export run --out exported");
+    succeeds(path, "import run --out w.safetensors");
+    let names = models::weights::names(&path.join("exported/model.safetensors")).unwrap().0;
+    assert!(names.iter().any(|n| n == "layer3.0.downsample.1.running_var"), "{names:?}");
+    assert!(path.join("exported/sigma.safetensors").is_file());
+    let inspect = succeeds(path, "inspect run --json");
+    assert_eq!((&inspect["step"], &inspect["params"], &inspect["design"]["size"]), (&4.into(), &272_474.into(), &16.into()));
+    assert!(inspect["parameters"][0]["sigma"].as_f64().unwrap() > 0.0);
+    // Training starts from the weights that were stored: a step of no length leaves them where they are.
+    let adamw = "--norm frn --optimizer adamw";
+    let trained = succeeds(path, &format!("train resnet20 {SMALL} {adamw} --steps 4 --json --out point"));
+    succeeds(path, "import point --out point.safetensors");
+    let init = "--init point.safetensors --steps 1 --lr 1e-30 --json --out further";
+    let further = succeeds(path, &format!("train resnet20 {SMALL} {adamw} {init}"));
+    assert_eq!(further["validation_loss"], trained["validation_loss"]);
+    assert!(fails(path, &format!("train resnet20 {SMALL} --init point.safetensors")).contains("with filter response norm"));
+    assert!(fails(path, &format!("train lenet {SMALL} --init w.safetensors")).contains("is of a resnet20"));
+}
+
+#[test]
+fn inspect_says_what_a_bench_measures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for norm in ["batch", "frn"] {
+        let bench = succeeds(
+            path,
+            &format!("bench resnet20 --norm {norm} --size 16 --batch 2 --steps 1 --warmup 0 --optimizer sgd --json"),
+        );
+        let inspect = succeeds(path, &format!("inspect resnet20 --norm {norm} --size 16 --batch 2 --json"));
+        assert_eq!(inspect["params"], bench["params"]);
+        assert!(bench["images_per_s"].as_f64().unwrap() > 0.0);
+        // But for the loss, which a bench drops a moment earlier.
+        let bytes = |value: &serde_json::Value| value["arena_bytes"].as_u64().unwrap();
+        assert!(bytes(&inspect).abs_diff(bytes(&bench)) <= 256, "{} {}", bytes(&inspect), bytes(&bench));
+    }
+    let large = succeeds(path, "inspect resnet50 --json");
+    assert_eq!(large["parameters"].as_array().unwrap().len(), 161);
+    assert_eq!(large["buffers"].as_array().unwrap().len(), 106);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_what_would() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, wanted) in [
+        ("train resnet21", "the models are gpt2, lenet, resnet20"),
+        ("train resnet50 --norm frn", "--norm frn is for resnet20"),
+        ("train resnet20 --data nowhere", "nowhere: does not exist"),
+        ("train resnet20 --batch 10 --micro-batches 3", "does not divide"),
+        ("train resnet20 --train-examples 99999999", "pictures to train on"),
+        ("train resnet20 --channels 2", "1 channel (grey) or 3"),
+        ("train resnet20 --preset tiny", "--preset"),
+        ("train lenet --size 8", "at least 12 x 12"),
+        ("bench resnet50 --classes 0", "at least 1"),
+        ("gradients resnet20 --weights a --batch b --out c", "torchvision has no resnet20"),
+        ("gradients resnet50 --weights no.safetensors --batch b --out c", "no.safetensors"),
+        ("inspect resnet50 --batch 99999999999", "make it smaller"),
+    ] {
+        let message = fails(folder.path(), arguments);
+        assert!(message.contains(wanted) && !message.contains("panicked"), "ivon {arguments}\n{message}");
+    }
+}
