@@ -3,7 +3,7 @@
 //! Results have the same bits for every number of threads: sums are cut by shape alone.
 
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(crate) mod avx512;
 mod library;
 #[cfg(target_arch = "x86_64")]
 mod scratch;

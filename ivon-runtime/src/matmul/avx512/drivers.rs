@@ -27,7 +27,7 @@ pub(crate) struct Shared(pub *mut f32);
 // SAFETY: see above; `run_stages` separates the stages.
 unsafe impl Sync for Shared {}
 impl Shared {
-    fn at(&self, i: usize) -> *mut f32 {
+    pub(super) fn at(&self, i: usize) -> *mut f32 {
         self.0.wrapping_add(i)
     }
 }
@@ -293,6 +293,6 @@ impl Panels {
 }
 
 /// Part `i` of an axis of length `whole` that is cut into parts of `size`.
-fn part(i: usize, size: usize, whole: usize) -> Range {
+pub(super) fn part(i: usize, size: usize, whole: usize) -> Range {
     Range { start: i * size, count: size.min(whole - i * size) }
 }

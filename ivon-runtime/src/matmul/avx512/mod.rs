@@ -5,18 +5,24 @@
 //!
 //! * `kernel`: the microkernel, 12 rows x 32 columns in 24 registers, in both precisions
 //! * `pack`: operands to panels; an `Operand` is a matrix or anything that says where its elements lie
+//! * `indirect`: convolutions, whose rows lie anywhere; `outer`: the gradients of their weights
 //! * `drivers`: loops over blocks, on all threads
 //!
 //! An element of C is summed in the same order whatever the tiles and the threads: k in blocks of a fixed size, and
 //! for long sums in slices fixed by the shape.
 
 mod drivers;
+mod indirect;
 mod kernel;
+mod outer;
 mod pack;
 
 use drivers::{Product, Shared};
+pub(crate) use indirect::{Indirect, Plus, Rows};
 use kernel::{Bf16, F32, Old};
-use pack::{Operand, View};
+pub(crate) use kernel::{Kernel, Range};
+pub(crate) use outer::{Outer, Strip, Strips};
+pub(crate) use pack::{Operand, View, pack_across};
 
 use super::{Matrix, Onto, Precision, Stored};
 use crate::dtype::{DType, Real};

@@ -1,5 +1,7 @@
 //! Convolution over images, channels last.
 
+#[cfg(target_arch = "x86_64")]
+mod fast;
 mod plain;
 #[cfg(test)]
 mod tests;
@@ -121,40 +123,74 @@ pub fn backward(
     let Saved { x, weight, geometry } = saved;
     let shape = *x.shape();
     if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())? {
-        let mut patches = plain::workspace(cx, &geometry)?;
-        if !cx.planning() {
-            with_real!(cx.dtype(), E => {
-                let (x, d_y, d_weight) = (x.as_slice::<E>(), d_y.as_slice::<E>(), d_weight.as_mut_slice::<E>());
-                plain::weight_gradient(&geometry, x, d_y, d_weight, add, patches.as_mut_slice::<E>());
-            });
-        }
+        weight_gradient(cx, &geometry, &x, &d_y, d_weight, add)?;
     }
     drop(x);
     if let Some((d_bias, add)) = d_bias.target(cx, [geometry.outputs])? {
         reduce::sum_rows(cx, &d_y, d_bias, add)?;
     }
     if let Some((d_x, add)) = d_x.target(cx, shape)? {
-        let mut patches = plain::workspace(cx, &geometry)?;
-        if !cx.planning() {
-            with_real!(cx.dtype(), E => {
-                let (weight, d_y, d_x) = (weight.as_slice::<E>(), d_y.as_slice::<E>(), d_x.as_mut_slice::<E>());
-                plain::input_gradient(&geometry, weight, d_y, d_x, add, patches.as_mut_slice::<E>());
-            });
-        }
+        input_gradient(cx, &geometry, &weight, &d_y, d_x, add)?;
     }
     Ok(())
 }
 
-fn convolve(cx: &Context, geometry: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let mut y = cx.empty(geometry.y_shape())?;
-    let mut patches = plain::workspace(cx, geometry)?;
+fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let mut y = cx.empty(g.y_shape())?;
+    #[cfg(target_arch = "x86_64")]
+    if fast::applies(cx, g) {
+        let mut padded = fast::padded(cx, g)?;
+        if !cx.planning() {
+            let bias = bias.map(|b| b.as_slice());
+            fast::forward(g, x.as_slice(), weight.as_slice(), bias, y.as_mut_slice(), padded.as_mut_slice());
+        }
+        return Ok(y);
+    }
+    let mut patches = plain::workspace(cx, g)?;
     if !cx.planning() {
         with_real!(cx.dtype(), E => {
             let (x, weight, bias) = (x.as_slice::<E>(), weight.as_slice::<E>(), bias.map(|b| b.as_slice::<E>()));
-            plain::forward(geometry, x, weight, bias, y.as_mut_slice::<E>(), patches.as_mut_slice::<E>());
+            plain::forward(g, x, weight, bias, y.as_mut_slice::<E>(), patches.as_mut_slice::<E>());
         });
     }
     Ok(y)
+}
+
+fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weight: &mut Tensor, add: bool) -> Result<()> {
+    #[cfg(target_arch = "x86_64")]
+    if fast::applies(cx, g) {
+        let mut padded = fast::padded(cx, g)?;
+        if !cx.planning() {
+            fast::weight_gradient(g, x.as_slice(), d_y.as_slice(), d_weight.as_mut_slice(), add, padded.as_mut_slice());
+        }
+        return Ok(());
+    }
+    let mut patches = plain::workspace(cx, g)?;
+    if !cx.planning() {
+        with_real!(cx.dtype(), E => {
+            let (x, d_y, d_weight) = (x.as_slice::<E>(), d_y.as_slice::<E>(), d_weight.as_mut_slice::<E>());
+            plain::weight_gradient(g, x, d_y, d_weight, add, patches.as_mut_slice::<E>());
+        });
+    }
+    Ok(())
+}
+
+fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
+    #[cfg(target_arch = "x86_64")]
+    if fast::applies(cx, g) {
+        if !cx.planning() {
+            fast::input_gradient(g, weight.as_slice(), d_y.as_slice(), d_x.as_mut_slice(), add);
+        }
+        return Ok(());
+    }
+    let mut patches = plain::workspace(cx, g)?;
+    if !cx.planning() {
+        with_real!(cx.dtype(), E => {
+            let (weight, d_y, d_x) = (weight.as_slice::<E>(), d_y.as_slice::<E>(), d_x.as_mut_slice::<E>());
+            plain::input_gradient(g, weight, d_y, d_x, add, patches.as_mut_slice::<E>());
+        });
+    }
+    Ok(())
 }
 
 fn geometry(cx: &Context, window: Window, groups: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Geometry> {

@@ -1,0 +1,240 @@
+//! Products with rows that lie anywhere: convolutions without a matrix of patches.
+//!
+//! After Dukhan, "The Indirect Convolution Algorithm" (2019): row `i` of A consists of one stretch of `channels` elements for every tap of a
+//! window, and a table says where each begins. The microkernel broadcasts elements of A from where they are, so only B, the weights, is packed.
+//! An element of C is summed in the same order whatever the tasks: over taps and channels, in blocks of a fixed size.
+
+use super::drivers::{Shared, part};
+use super::kernel::{F32, Kernel, MR, NR, Range, columns};
+use super::pack::Operand;
+use crate::matmul::scratch::{self, Buffer};
+use crate::matmul::team::{run_stages, threads_for};
+use std::arch::x86_64::*;
+use std::cell::RefCell;
+
+/// Where the rows of A and C lie.
+pub(crate) trait Rows: Copy + Sync {
+    /// Calls `input(tap, start)` with the place of every tap of row `i` that is not zeros, and says where row `i` of C begins.
+    fn locate(&self, i: usize, input: impl FnMut(usize, *const f32)) -> *mut f32;
+}
+
+/// What is added to a row of C.
+#[derive(Clone, Copy)]
+pub(crate) enum Plus {
+    Nothing,
+    /// Its old content.
+    Content,
+    /// This row, as long as those of C: memory that nobody writes.
+    Row(*const f32),
+}
+
+// SAFETY: a place to read from, see above.
+unsafe impl Sync for Plus {}
+
+/// C = plus + A B, where A has `rows` rows of `taps` stretches of `channels` elements, and B as many rows and `columns` columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Indirect<R, B> {
+    pub rows: usize,
+    pub columns: usize,
+    pub taps: usize,
+    pub channels: usize,
+    pub places: R,
+    /// k runs over (tap, channel); panel elements are columns.
+    pub b: B,
+    pub plus: Plus,
+}
+
+/// Channels that are summed before the next block of channels: a panel of B stays in the first-level cache.
+const BLOCK: usize = F32::BLOCK;
+/// Rows of a task.
+const ROWS: usize = 20 * MR;
+/// What a tap outside of the image reads.
+static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
+
+thread_local!(static TABLE: RefCell<Vec<*const f32>> = const { RefCell::new(vec![]) });
+
+/// A stretch of k: the channels from `channel` on, `count` of them, of `taps` taps from `tap` on.
+#[derive(Clone, Copy)]
+struct Block {
+    tap: usize,
+    taps: usize,
+    channel: usize,
+    count: usize,
+}
+
+impl<R: Rows, B: Operand> Indirect<R, B> {
+    /// Blocks of k, in order: several taps of few channels, or parts of one of many.
+    fn block(&self, i: usize) -> Block {
+        if self.channels <= BLOCK {
+            let taps = self.taps_a_block();
+            Block { tap: i * taps, taps: taps.min(self.taps - i * taps), channel: 0, count: self.channels }
+        } else {
+            let parts = self.channels.div_ceil(BLOCK);
+            let Range { start, count } = part(i % parts, self.channels.div_ceil(parts), self.channels);
+            Block { tap: i / parts, taps: 1, channel: start, count }
+        }
+    }
+
+    fn taps_a_block(&self) -> usize {
+        let blocks = self.taps.div_ceil((BLOCK / self.channels).max(1));
+        self.taps.div_ceil(blocks)
+    }
+
+    fn blocks(&self) -> usize {
+        match self.channels <= BLOCK {
+            true => self.taps.div_ceil(self.taps_a_block()),
+            false => self.taps * self.channels.div_ceil(BLOCK),
+        }
+    }
+
+    /// Computes it. No dimension is zero.
+    ///
+    /// # Safety
+    /// Every place that `places` gives holds `channels` elements to read, or `columns` of C, which are nobody else's; rows of C do not overlap; `b`
+    /// has these elements; the machine has AVX-512.
+    pub(crate) unsafe fn run(self) {
+        let Indirect { rows, columns: n, taps, channels, .. } = self;
+        let threads = threads_for((rows * n).saturating_mul(taps * channels));
+        let (blocks, tiles, width) = (self.blocks(), n.div_ceil(NR), n.next_multiple_of(NR));
+        // Steps of k before block `i`.
+        let before = |b: Block| b.tap * channels + b.channel;
+        // Equal shares, some for every thread.
+        let height = rows.div_ceil((rows.div_ceil(ROWS)).next_multiple_of(threads)).next_multiple_of(MR);
+        scratch::with(Buffer::Shared, width * taps * channels, |panels| {
+            let panels = Shared(panels.as_mut_ptr());
+            let pack = |task: usize| {
+                let block = self.block(task / tiles);
+                let (at, k) = (part(task % tiles, NR, n), Range { start: before(block), count: block.taps * block.count });
+                // SAFETY: columns and steps lie in B; blocks of k follow each other, with `width` elements for every step.
+                unsafe { F32::pack::<B, NR>(self.b, panels.at(width * k.start + at.start * k.count), at, k) };
+            };
+            let multiply = |task: usize| {
+                with_table(height.next_multiple_of(MR) * (taps + 1), |table| {
+                    let rows = part(task, height, rows);
+                    // For every tile of rows, `taps` times MR places and those of C.
+                    table.fill(std::ptr::null());
+                    for i in 0..rows.count {
+                        let tile = &mut table[i / MR * MR * (taps + 1)..];
+                        let c = self.places.locate(rows.start + i, |tap, start| tile[tap * MR + i % MR] = start);
+                        tile[taps * MR + i % MR] = c;
+                    }
+                    for (i, block) in (0..blocks).map(|i| (i, self.block(i))) {
+                        let steps = block.taps * block.count;
+                        for j in (0..n).step_by(NR) {
+                            let b = panels.at(width * before(block) + j * steps);
+                            for row in (0..rows.count).step_by(MR) {
+                                let places = &table[row * (taps + 1)..][..MR * (taps + 1)];
+                                let tile = Tile {
+                                    places: places[block.tap * MR..].as_ptr(),
+                                    block,
+                                    b,
+                                    c: places[taps * MR..].as_ptr().cast(),
+                                    column: j,
+                                    columns: columns(n - j),
+                                    plus: if i > 0 { Plus::Content } else { self.plus },
+                                };
+                                // SAFETY: the table holds MR places for each of the block's taps and MR rows of C; B was packed in the stage before; the
+                                // rest is what this function requires.
+                                unsafe { tile.compute(MR.min(rows.count - row), n - j > 16) };
+                            }
+                        }
+                    }
+                });
+            };
+            let tasks = [blocks * tiles, rows.div_ceil(height)];
+            run_stages(threads, 2, |stage| tasks[stage], |stage, task| if stage == 0 { pack(task) } else { multiply(task) });
+        });
+    }
+}
+
+/// A table that is kept for the next call; taken out meanwhile, as [`scratch::with`] does.
+fn with_table(n: usize, f: impl FnOnce(&mut [*const f32])) {
+    let mut table = TABLE.with(|t| std::mem::take(&mut *t.borrow_mut()));
+    if table.len() < n {
+        table.resize(n, std::ptr::null());
+    }
+    f(&mut table[..n]);
+    TABLE.with(|t| *t.borrow_mut() = table);
+}
+
+/// Up to MR rows of C, and up to NR columns.
+#[derive(Clone, Copy)]
+struct Tile {
+    /// MR places for every tap of the block, null for zeros.
+    places: *const *const f32,
+    block: Block,
+    /// The panel: NR elements for every step of the block.
+    b: *const f32,
+    /// Where the rows of C begin, MR of them.
+    c: *const *mut f32,
+    column: usize,
+    columns: [__mmask16; 2],
+    plus: Plus,
+}
+
+impl Tile {
+    /// # Safety
+    /// What the fields promise, for `1..=MR` rows; the machine has AVX-512.
+    unsafe fn compute(self, rows: usize, wide: bool) {
+        macro_rules! by_rows {
+            ($v:literal: $($m:literal)*) => {
+                match rows { $($m => tile::<$m, $v>(self),)* rows => unreachable!("a tile of {rows} rows") }
+            };
+        }
+        // SAFETY: what this function requires.
+        unsafe {
+            match wide {
+                true => by_rows!(2: 1 2 3 4 5 6 7 8 9 10 11 12),
+                false => by_rows!(1: 1 2 3 4 5 6 7 8 9 10 11 12),
+            }
+        }
+    }
+}
+
+/// `M` rows and `V` vectors of columns.
+///
+/// # Safety
+/// As [`Tile::compute`].
+#[target_feature(enable = "avx512f")]
+unsafe fn tile<const M: usize, const V: usize>(t: Tile) {
+    let mut sums = [[_mm512_setzero_ps(); V]; M];
+    let mut b = t.b;
+    // SAFETY: see `Tile`: places hold the block's channels, and zeros as many; row `i` of C holds its columns, and masked lanes are not accessed.
+    // Prefetching is harmless anywhere.
+    unsafe {
+        for row in 0..M {
+            let c = (*t.c.add(row)).wrapping_add(t.column);
+            for j in 0..V {
+                _mm_prefetch::<_MM_HINT_T0>(c.wrapping_add(16 * j).cast());
+            }
+        }
+        for tap in 0..t.block.taps {
+            let rows: [*const f32; M] = std::array::from_fn(|row| {
+                let place = *t.places.add(tap * MR + row);
+                if place.is_null() { ZEROS.as_ptr() } else { place.add(t.block.channel) }
+            });
+            for k in 0..t.block.count {
+                let bs: [__m512; V] = std::array::from_fn(|j| _mm512_loadu_ps(b.add(16 * j)));
+                for (row, sums) in rows.iter().zip(&mut sums) {
+                    let a = _mm512_set1_ps(*row.add(k));
+                    for j in 0..V {
+                        sums[j] = _mm512_fmadd_ps(a, bs[j], sums[j]);
+                    }
+                }
+                b = b.add(NR);
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            let c = (*t.c.add(row)).wrapping_add(t.column);
+            for (j, sum) in sums.iter().enumerate() {
+                let c = c.wrapping_add(16 * j);
+                let old = match t.plus {
+                    Plus::Nothing => _mm512_setzero_ps(),
+                    Plus::Content => _mm512_maskz_loadu_ps(t.columns[j], c),
+                    Plus::Row(plus) => _mm512_maskz_loadu_ps(t.columns[j], plus.wrapping_add(t.column + 16 * j)),
+                };
+                _mm512_mask_storeu_ps(c, t.columns[j], _mm512_add_ps(old, *sum));
+            }
+        }
+    }
+}

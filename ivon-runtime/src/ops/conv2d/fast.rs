@@ -1,0 +1,313 @@
+//! Convolution in f32 on AVX-512: implicit matrix products, which read pixels from where they are.
+//!
+//! * y = patches · weightᵀ: row i of the left operand is the pixels under the window of output pixel i.
+//! * d_x: the pixels of x fall into stride² classes; those of a class are seen by the same taps, so that they make a product of their own
+//!   (one of all pixels for a stride of 1).
+//! * d_weight = d_yᵀ · patches, a sum over all pixels.
+//!
+//! With few channels the taps of a row are one stretch of memory, once the image has its padding at the sides: so a first layer of
+//! 7 × 7 × 3 is a window of 7 taps of 21 channels.
+
+use super::Geometry;
+use crate::matmul::avx512::{
+    Indirect, Kernel, Operand, Outer, Plus, Range, Rows, Strip, Strips, View, is_available, pack_across,
+};
+use crate::ops::parallel::pieces;
+use crate::ops::window::{Sliding, Window};
+use crate::{Context, DType, Result, Tensor};
+
+/// Whether these kernels are for this machine and this convolution. (Products with `x` itself need no window.)
+pub(super) fn applies(cx: &Context, g: &Geometry) -> bool {
+    let empty = g.pixels() == 0 || g.outputs == 0 || g.inputs == 0;
+    cx.dtype() == DType::F32 && is_available() && g.groups == 1 && !g.is_product() && !empty
+}
+
+/// Memory for the images with padding at the sides; empty where that is not needed.
+pub(super) fn padded(cx: &Context, g: &Geometry) -> Result<Tensor> {
+    let s = g.sliding;
+    cx.empty(match is_padded(g) {
+        true => [s.batch, s.height, s.width + 2 * s.window.padding, g.inputs],
+        false => [0; 4],
+    })
+}
+
+/// Whether the taps of a row are one stretch of memory.
+fn is_folded(g: &Geometry) -> bool {
+    let window = g.sliding.window;
+    g.inputs < 16 && window.dilation == 1 && window.kernel > 1
+}
+
+fn is_padded(g: &Geometry) -> bool {
+    is_folded(g) && g.sliding.window.padding > 0
+}
+
+/// y = bias + patches · weightᵀ
+pub(super) fn forward(g: &Geometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32], padded: &mut [f32]) {
+    let x = pad(g, x, padded);
+    let windows = Windows::over(g, x.as_ptr());
+    let product = Indirect {
+        rows: g.pixels(),
+        columns: g.outputs,
+        taps: windows.high * windows.wide,
+        channels: windows.channels,
+        places: Forward { windows, y: y.as_mut_ptr(), outputs: g.outputs },
+        b: View { start: weight.as_ptr(), panel_stride: g.patch(), k_stride: 1 },
+        plus: bias.map_or(Plus::Nothing, |bias| Plus::Row(bias.as_ptr())),
+    };
+    assert_eq!((y.len(), weight.len()), (g.pixels() * g.outputs, g.outputs * g.patch()));
+    // SAFETY: windows point into `x`; y and the weights have the geometry's sizes, as asserted, and y is borrowed mutably; `applies` has seen
+    // to the features.
+    unsafe { product.run() };
+}
+
+/// d_x (+)= weightᵀ · d_y, at the places that patches come from.
+pub(super) fn input_gradient(g: &Geometry, weight: &[f32], d_y: &[f32], d_x: &mut [f32], add: bool) {
+    let stride = g.sliding.window.stride;
+    assert_eq!((d_y.len(), weight.len()), (g.pixels() * g.outputs, g.outputs * g.patch()));
+    assert_eq!(d_x.len(), g.sliding.batch * g.sliding.height * g.sliding.width * g.inputs);
+    let d_x_start = d_x.as_mut_ptr();
+    let classes = || {
+        let axis = |size| (0..stride).map(move |residue| Class::of(g.sliding.window, residue, size));
+        axis(g.sliding.height).flat_map(move |y| axis(g.sliding.width).map(move |x| [y, x]))
+    };
+    if !add && classes().any(|[y, x]| y.taps * x.taps == 0) {
+        pieces(d_x, 1 << 16, |_, d_x| d_x.fill(0.0));
+    }
+    for [y, x] in classes().filter(|[y, x]| y.taps * x.taps * y.count * x.count > 0) {
+        let product = Indirect {
+            rows: g.sliding.batch * y.count * x.count,
+            columns: g.inputs,
+            taps: y.taps * x.taps,
+            channels: g.outputs,
+            places: Backward {
+                sliding: g.sliding,
+                y,
+                x,
+                d_y: d_y.as_ptr(),
+                d_x: d_x_start,
+                outputs: g.outputs,
+                inputs: g.inputs,
+            },
+            b: Transposed {
+                weight: weight.as_ptr(),
+                y,
+                x,
+                kernel: g.sliding.window.kernel,
+                outputs: g.outputs,
+                inputs: g.inputs,
+            },
+            plus: if add { Plus::Content } else { Plus::Nothing },
+        };
+        // SAFETY: the slices have the geometry's sizes, as asserted; d_x is borrowed mutably, and classes are computed one after the
+        // other; `applies` has seen to the features.
+        unsafe { product.run() };
+    }
+}
+
+/// d_weight (+)= d_yᵀ · patches
+pub(super) fn weight_gradient(g: &Geometry, x: &[f32], d_y: &[f32], d_weight: &mut [f32], add: bool, padded: &mut [f32]) {
+    let x = pad(g, x, padded);
+    let windows = Windows::over(g, x.as_ptr());
+    assert_eq!((d_y.len(), d_weight.len()), (g.pixels() * g.outputs, g.outputs * g.patch()));
+    let product = Outer {
+        rows: g.sliding.batch * g.sliding.out_height,
+        width: g.sliding.out_width,
+        outputs: g.outputs,
+        taps: windows.high * windows.wide,
+        channels: windows.channels,
+        strips: windows,
+        step: g.sliding.window.stride * windows.pixel,
+        d_y: d_y.as_ptr(),
+        c: d_weight.as_mut_ptr(),
+        add,
+    };
+    // SAFETY: windows point into `x`; the other operands have the sizes that were asserted, and the result is borrowed mutably; `applies`
+    // has seen to the features.
+    unsafe { product.run() };
+}
+
+/// The images with zeros at the sides, where that is needed.
+fn pad<'a>(g: &Geometry, x: &'a [f32], padded: &'a mut [f32]) -> &'a [f32] {
+    if !is_padded(g) {
+        return x;
+    }
+    let (row, side) = (g.sliding.width * g.inputs, g.sliding.window.padding * g.inputs);
+    pieces(padded, row + 2 * side, |i, to| {
+        to[..side].fill(0.0);
+        to[side..side + row].copy_from_slice(&x[i * row..][..row]);
+        to[side + row..].fill(0.0);
+    });
+    padded
+}
+
+/// The windows over images in memory.
+#[derive(Clone, Copy)]
+struct Windows {
+    x: *const f32,
+    sliding: Sliding,
+    /// Taps from top to bottom, and from left to right.
+    high: usize,
+    wide: usize,
+    /// Elements of a tap.
+    channels: usize,
+    /// Elements of a pixel.
+    pixel: usize,
+    /// Pixels of a row in memory.
+    width: usize,
+    /// Padding at the sides that is not in memory.
+    side: usize,
+}
+
+// SAFETY: images that are only read.
+unsafe impl Sync for Windows {}
+
+impl Windows {
+    fn over(g: &Geometry, x: *const f32) -> Windows {
+        let (sliding, pixel) = (g.sliding, g.inputs);
+        let Window { kernel: high, padding, .. } = sliding.window;
+        let (wide, channels, width, side) = match is_folded(g) {
+            true => (1, high * pixel, sliding.width + 2 * padding, 0),
+            false => (high, pixel, sliding.width, padding),
+        };
+        Windows { x, sliding, high, wide, channels, pixel, width, side }
+    }
+}
+
+impl Strips for Windows {
+    fn strip(&self, tap: usize, row: usize) -> Strip {
+        let Sliding { window, out_height, out_width, height, .. } = self.sliding;
+        let (image, i) = (row / out_height, row % out_height);
+        let (u, v) = (tap / self.wide, tap % self.wide);
+        let Some(y) = window.tap(i, u, height) else { return Strip { first: 0, count: 0, x: self.x } };
+        // Pixel j sees j · stride + v · dilation - side, which is inside for j in first..end.
+        let offset = v * window.dilation;
+        let first = self.side.saturating_sub(offset).div_ceil(window.stride);
+        let end = (self.width + self.side).saturating_sub(offset).div_ceil(window.stride).min(out_width);
+        let x = (first * window.stride + offset).wrapping_sub(self.side);
+        let place = self.x.wrapping_add(((image * height + y) * self.width).wrapping_add(x).wrapping_mul(self.pixel));
+        Strip { first, count: end.saturating_sub(first), x: place }
+    }
+}
+
+/// Rows of patches to rows of y.
+#[derive(Clone, Copy)]
+struct Forward {
+    windows: Windows,
+    y: *mut f32,
+    outputs: usize,
+}
+
+// SAFETY: the rows of y are written by one task each.
+unsafe impl Sync for Forward {}
+
+impl Rows for Forward {
+    #[inline(always)]
+    fn locate(&self, i: usize, mut input: impl FnMut(usize, *const f32)) -> *mut f32 {
+        let w = &self.windows;
+        let Sliding { window, out_height, out_width, height, .. } = w.sliding;
+        let (row, column) = (i / out_width, i % out_width);
+        let (image, row) = (row / out_height, row % out_height);
+        for u in 0..w.high {
+            let Some(y) = window.tap(row, u, height) else { continue };
+            for v in 0..w.wide {
+                let x = (column * window.stride + v * window.dilation).wrapping_sub(w.side);
+                if x < w.width {
+                    input(u * w.wide + v, w.x.wrapping_add(((image * height + y) * w.width + x) * w.pixel));
+                }
+            }
+        }
+        self.y.wrapping_add(i * self.outputs)
+    }
+}
+
+/// Along an axis, the pixels at + padding = residue modulo the stride, and the taps that see them: those with tap · dilation = residue.
+#[derive(Clone, Copy)]
+struct Class {
+    /// The first pixel; the next one is a stride further.
+    first: usize,
+    count: usize,
+    /// The first tap, and the distance to the next one.
+    tap: usize,
+    step: usize,
+    taps: usize,
+}
+
+impl Class {
+    fn of(Window { kernel, stride, padding, dilation }: Window, residue: usize, size: usize) -> Class {
+        let first = (residue + stride - padding % stride) % stride;
+        let is_seen = |tap: &usize| tap * dilation % stride == residue;
+        // Taps repeat with a period of at most the stride.
+        let period = (1..=stride).find(|p| p * dilation % stride == 0).unwrap_or(stride);
+        let tap = (0..kernel.min(period)).find(is_seen);
+        let taps = tap.map_or(0, |tap| (kernel - tap).div_ceil(period));
+        Class { first, count: size.saturating_sub(first).div_ceil(stride), tap: tap.unwrap_or(0), step: period, taps }
+    }
+
+    /// The tap of this number, among all.
+    fn tap(&self, i: usize) -> usize {
+        self.tap + i * self.step
+    }
+}
+
+/// Rows of d_y to rows of d_x.
+#[derive(Clone, Copy)]
+struct Backward {
+    sliding: Sliding,
+    y: Class,
+    x: Class,
+    d_y: *const f32,
+    d_x: *mut f32,
+    outputs: usize,
+    inputs: usize,
+}
+
+// SAFETY: the rows of d_x are written by one task each.
+unsafe impl Sync for Backward {}
+
+impl Rows for Backward {
+    #[inline(always)]
+    fn locate(&self, i: usize, mut input: impl FnMut(usize, *const f32)) -> *mut f32 {
+        let Backward { sliding: s, y, x, .. } = self;
+        let (row, column) = (i / x.count, i % x.count);
+        let (image, row) = (row / y.count, row % y.count);
+        let (row, column) = (y.first + row * s.window.stride, x.first + column * s.window.stride);
+        for u in 0..y.taps {
+            let Some(i) = s.window.position(row, y.tap(u), s.out_height) else { continue };
+            for v in 0..x.taps {
+                let Some(j) = s.window.position(column, x.tap(v), s.out_width) else { continue };
+                let pixel = (image * s.out_height + i) * s.out_width + j;
+                input(u * x.taps + v, self.d_y.wrapping_add(pixel * self.outputs));
+            }
+        }
+        self.d_x.wrapping_add(((image * s.height + row) * s.width + column) * self.inputs)
+    }
+}
+
+/// The weights for the gradient of the input: k runs over (tap of the classes, output channel), panel elements are input channels.
+#[derive(Clone, Copy)]
+struct Transposed {
+    weight: *const f32,
+    y: Class,
+    x: Class,
+    kernel: usize,
+    outputs: usize,
+    inputs: usize,
+}
+
+// SAFETY: weights that are only read.
+unsafe impl Sync for Transposed {}
+
+impl Operand for Transposed {
+    #[inline(always)]
+    unsafe fn pack<KN: Kernel, const W: usize>(self, panels: *mut f32, at: Range, k: Range) {
+        // SAFETY: (output, tap, input) are below the sizes of the weights; the rest is what this function requires.
+        unsafe {
+            pack_across::<KN, f32, W>(panels, at.count, k.count, |step, i| {
+                let (tap, output) = ((k.start + step) / self.outputs, (k.start + step) % self.outputs);
+                let (u, v) = (self.y.tap(tap / self.x.taps), self.x.tap(tap % self.x.taps));
+                let row = (output * self.kernel + u) * self.kernel + v;
+                self.weight.wrapping_add(row * self.inputs + at.start + i)
+            });
+        }
+    }
+}
