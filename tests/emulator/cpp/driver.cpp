@@ -265,6 +265,10 @@ EMULATOR_API int cuMemsetD8Async(uint64_t to, unsigned char value, size_t n, voi
   return emulator::submit(stream, [=] { return memset((void*)to, value, n), SUCCESS; });
 }
 EMULATOR_API int cuMemsetD8_v2(uint64_t to, unsigned char value, size_t n) { return cuMemsetD8Async(to, value, n, nullptr); }
+EMULATOR_API int cuMemsetD16Async(uint64_t to, unsigned short value, size_t n, void* stream) {
+  if (!owned(to, 2 * n)) return INVALID_VALUE;
+  return emulator::submit(stream, [=] { return std::fill_n((unsigned short*)to, n, value), SUCCESS; });
+}
 EMULATOR_API int cuMemsetD32Async(uint64_t to, unsigned value, size_t n, void* stream) {
   if (!owned(to, 4 * n)) return INVALID_VALUE;
   return emulator::submit(stream, [=] { return std::fill_n((unsigned*)to, n, value), SUCCESS; });

@@ -9,6 +9,7 @@ mod build;
 
 use libloading::{Library, Symbol};
 use std::ffi::{CString, c_char, c_int, c_long};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Whether AddressSanitizer and UndefinedBehaviorSanitizer watch, set by [`under_sanitizers`].
@@ -17,6 +18,7 @@ const SANITIZE: &str = "IVON_EMULATOR_SANITIZE";
 /// The stand-ins, loaded once and for the life of the process.
 pub struct Emulator {
     driver: Library,
+    folder: PathBuf,
 }
 
 /// The order in which the threads of a block take turns. Results may not depend on it: where they do, a barrier is missing.
@@ -44,7 +46,7 @@ impl Order {
 pub fn load() -> Option<&'static Emulator> {
     static EMULATOR: OnceLock<Option<Emulator>> = OnceLock::new();
     EMULATOR
-        .get_or_init(|| match build::libraries(std::env::var_os(SANITIZE).is_some()) {
+        .get_or_init(|| match build::libraries(sanitizing()) {
             Some(folder) => Some(Emulator::open(&folder)),
             None => {
                 eprintln!(
@@ -56,19 +58,25 @@ pub fn load() -> Option<&'static Emulator> {
         .as_ref()
 }
 
-/// Runs this test binary's test `name` again in a process of its own with AddressSanitizer and UndefinedBehaviorSanitizer watching the
-/// emulator and all kernels; nothing where there is no g++ with sanitizers.
+/// Whether this process runs under sanitizers.
+pub fn sanitizing() -> bool {
+    std::env::var_os(SANITIZE).is_some()
+}
+
+/// Runs tests of this binary again in a process of their own with AddressSanitizer and UndefinedBehaviorSanitizer watching the emulator and all
+/// kernels; nothing where there is no g++ with sanitizers.
 ///
 /// # Panics
-/// If the test fails there: what the sanitizers said is in the message.
-pub fn under_sanitizers(name: &str) {
+/// If one fails there: what the sanitizers said is in the message.
+pub fn under_sanitizers(names: &[&str]) {
     let Some(preload) = build::sanitizers() else {
         eprintln!("SKIPPED: there is no g++ with AddressSanitizer");
         return;
     };
     let Ok(own) = std::env::current_exe() else { return };
     let output = std::process::Command::new(own)
-        .args(["--exact", name, "--nocapture", "--include-ignored", "--test-threads=1"])
+        .args(["--exact", "--nocapture", "--include-ignored", "--test-threads=1"])
+        .args(names)
         .env(SANITIZE, "1")
         .env("LD_PRELOAD", preload)
         .env("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=0")
@@ -77,19 +85,20 @@ pub fn under_sanitizers(name: &str) {
     match output {
         Ok(output) if output.status.success() => {
             let text = String::from_utf8_lossy(&output.stdout);
-            assert!(text.contains("1 passed"), "`{name}` did not run under sanitizers:\n{text}");
+            let passed = format!("{} passed", names.len());
+            assert!(text.contains(&passed), "not all of {names:?} ran under sanitizers:\n{text}");
         }
         Ok(output) => panic!(
-            "`{name}` failed under sanitizers:\n{}\n{}",
+            "{names:?} failed under sanitizers:\n{}\n{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         ),
-        Err(error) => panic!("`{name}` could not be run again: {error}"),
+        Err(error) => panic!("{names:?} could not be run again: {error}"),
     }
 }
 
 impl Emulator {
-    fn open(folder: &std::path::Path) -> Emulator {
+    fn open(folder: &Path) -> Emulator {
         let open = |name: &str| {
             // SAFETY: a library of ours, built from this folder's sources; loading it runs no code but that of C++'s own start.
             match unsafe { Library::new(folder.join(name)) } {
@@ -101,7 +110,12 @@ impl Emulator {
         // They stay for the life of the process: cudarc finds them by name because they are loaded.
         std::mem::forget(open("libnvrtc.so"));
         std::mem::forget(open("libcublasLt.so"));
-        Emulator { driver }
+        Emulator { driver, folder: folder.into() }
+    }
+
+    /// Where the libraries lie: what the runtime is told to look in first, so that it does not prefer a real driver.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn symbol<T>(&self, name: &str) -> Symbol<'_, T> {

@@ -288,8 +288,8 @@ mod product {
 #[test]
 fn sanitizers_watch_kernels_and_memory() {
     let Some(_) = load() else { return };
-    ivon_emulator::under_sanitizers("a_kernel_runs_in_order_captured_and_replayed");
-    let error = std::panic::catch_unwind(|| ivon_emulator::under_sanitizers("reads_beyond_the_end")).unwrap_err();
+    ivon_emulator::under_sanitizers(&["a_kernel_runs_in_order_captured_and_replayed"]);
+    let error = std::panic::catch_unwind(|| ivon_emulator::under_sanitizers(&["reads_beyond_the_end"])).unwrap_err();
     let text = error.downcast_ref::<String>().unwrap();
     assert!(text.contains("use-after-poison") && text.contains(" in add "), "{text}");
 }

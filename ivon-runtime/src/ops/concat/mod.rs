@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::strips::Strip;
+use super::strips::{self, Strip};
 use super::{check, with_real};
 use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
 
@@ -38,14 +38,16 @@ pub fn forward(cx: &Context, xs: &[&Tensor], axis: usize) -> Result<Tensor> {
         dims[axis] += along;
     }
     let mut y = cx.empty(Shape::new(&dims))?;
-    if !cx.planning() {
-        let whole = *y.shape();
-        let mut start = 0;
-        for x in xs {
-            let strip = Strip::of(&whole, axis, start, x.dim(axis));
-            with_real!(cx.dtype(), E => strip.put::<E>(x.as_slice(), y.as_mut_slice(), false));
-            start += x.dim(axis);
+    let whole = *y.shape();
+    let mut start = 0;
+    for x in xs {
+        let strip = Strip::of(&whole, axis, start, x.dim(axis));
+        match cx.cuda() {
+            Some(_) => strips::cuda::put(cx, strip, x, &mut y, false)?,
+            None if cx.planning() => {}
+            None => with_real!(cx.dtype(), E => strip.put::<E>(x.as_slice(), y.as_mut_slice(), false)),
         }
+        start += x.dim(axis);
     }
     Ok(y)
 }
@@ -66,11 +68,13 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_xs: &mut [&mut Adjoin
     let Saved { axis, parts } = saved;
     let mut start = 0;
     for (d_x, part) in d_xs.iter_mut().zip(parts) {
-        if let Some((d_x, add)) = d_x.target(cx, part)?
-            && !cx.planning()
-        {
+        if let Some((d_x, add)) = d_x.target(cx, part)? {
             let strip = Strip::of(d_y.shape(), axis, start, part[axis]);
-            with_real!(cx.dtype(), E => strip.take::<E>(d_y.as_slice(), d_x.as_mut_slice(), add));
+            match cx.cuda() {
+                Some(_) => strips::cuda::take(cx, strip, &d_y, d_x, add)?,
+                None if cx.planning() => {}
+                None => with_real!(cx.dtype(), E => strip.take::<E>(d_y.as_slice(), d_x.as_mut_slice(), add)),
+            }
         }
         start += part[axis];
     }

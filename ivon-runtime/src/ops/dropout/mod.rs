@@ -1,5 +1,6 @@
 //! Dropout (Srivastava et al. 2014).
 
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -48,7 +49,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, rate: f64) -> Result<(Tensor, Sa
     let noise = Noise { key, upper: counter };
     let mask = Mask { noise, threshold: (rate * 2f64.powi(32)) as u32, scale: 1.0 / (1.0 - rate) };
     let mut y = cx.empty(*x.shape())?;
-    mask.apply(cx, x, &mut y, false);
+    mask.apply(cx, x, &mut y, false)?;
     Ok((y, Saved { mask: Some(mask), x: *x.shape() }))
 }
 
@@ -59,16 +60,19 @@ pub fn forward_saving(cx: &Context, x: &Tensor, rate: f64) -> Result<(Tensor, Sa
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Some(mask) = saved.mask else { return d_x.add(cx, d_y) };
     if let Some((d_x, add)) = d_x.target(cx, saved.x)? {
-        mask.apply(cx, &d_y, d_x, add);
+        mask.apply(cx, &d_y, d_x, add)?;
     }
     Ok(())
 }
 
 impl Mask {
     /// y = mask · x, or += it.
-    fn apply(self, cx: &Context, x: &Tensor, y: &mut Tensor, add: bool) {
+    fn apply(self, cx: &Context, x: &Tensor, y: &mut Tensor, add: bool) -> Result<()> {
+        if cx.cuda().is_some() {
+            return cuda::apply(cx, self, x, y, add);
+        }
         if cx.planning() {
-            return;
+            return Ok(());
         }
         with_real!(cx.dtype(), E => {
             let x = x.as_slice::<E>();
@@ -76,6 +80,7 @@ impl Mask {
                 masked(self, i * CHUNK / GROUP, &x[i * CHUNK..][..y.len()], y, add);
             });
         });
+        Ok(())
     }
 }
 

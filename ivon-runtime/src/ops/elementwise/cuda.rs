@@ -21,3 +21,9 @@ pub(super) fn copy(cx: &Context, cuda: &Cuda, x: &Tensor, y: &mut Tensor) -> Res
     // SAFETY: both have so many bytes.
     unsafe { cuda.copy(x.address(cx)?, y.address_mut(cx)?, bytes) }
 }
+
+/// x = 0.
+pub(in crate::ops) fn zero(cx: &Context, x: &mut Tensor) -> Result<()> {
+    let elements = x.shape().elements();
+    KERNELS.launch(cx, "zero", Grid::over(elements).at_most(BLOCKS), &mut args![x, elements])
+}

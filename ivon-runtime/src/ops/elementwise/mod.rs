@@ -1,6 +1,6 @@
 //! The two operations that adjoints are made of.
 
-mod cuda;
+pub(super) mod cuda;
 
 use super::parallel::{CHUNK, pieces};
 use crate::{Context, DType, Element, Error, Real, Result, Tensor, versions};

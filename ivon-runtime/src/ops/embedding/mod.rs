@@ -1,12 +1,13 @@
 //! Embedding: rows of a table.
 
+mod cuda;
 #[cfg(test)]
 mod tests;
 
 use super::parallel::{pieces, rows_a_task};
-use super::{check, with_real, with_weight};
+use super::{check, elementwise, with_real, with_weight};
 use crate::matmul::Stored;
-use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor, versions};
+use crate::{Adjoint, Context, Device, Error, Real, Result, Shape, Tensor, versions};
 
 /// The ids, and the shape of the table.
 #[derive(Debug)]
@@ -34,12 +35,16 @@ pub fn forward(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
         return Err(Error::shape(AT, format!("`ids` is {}: a tensor has at most {} dimensions", ids.shape(), crate::MAX_RANK)));
     };
     let mut y = cx.empty(shape)?;
-    if !cx.planning() {
+    if !cx.planning() && ids.device() == Device::Cpu {
         let ids = ids.as_slice::<u32>();
         if let Some(position) = ids.iter().position(|id| *id as usize >= rows) {
             return Err(Error::Id { at: AT.into(), id: ids[position], position, limit: rows });
         }
-        with_weight!(cx.dtype(), weight.dtype(), E, W => look_up(ids, weight.as_slice::<W>(), width, y.as_mut_slice::<E>()));
+    }
+    match cx.cuda() {
+        Some(_) => cuda::forward(cx, ids, weight, &mut y)?,
+        None if cx.planning() => {}
+        None => with_weight!(cx.dtype(), weight.dtype(), E, W => look_up(ids.as_slice(), weight.as_slice::<W>(), width, y.as_mut_slice::<E>())),
     }
     Ok(y)
 }
@@ -58,9 +63,13 @@ pub fn forward_saving(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<(Te
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_weight: &mut Adjoint) -> Result<()> {
     let Saved { ids, table } = saved;
-    if let Some((d_weight, add)) = d_weight.target(cx, table)?
-        && !cx.planning()
-    {
+    let Some((d_weight, add)) = d_weight.target(cx, table)? else { return Ok(()) };
+    if cx.cuda().is_some() {
+        if !add {
+            elementwise::cuda::zero(cx, d_weight)?;
+        }
+        cuda::backward(cx, &ids, &d_y, d_weight)?;
+    } else if !cx.planning() {
         with_real!(cx.dtype(), E => {
             scatter(ids.as_slice::<u32>(), d_y.as_slice::<E>(), table[1], d_weight.as_mut_slice::<E>(), add);
         });

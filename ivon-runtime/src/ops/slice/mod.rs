@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use super::strips::Strip;
-use super::{check, with_real};
+use super::strips::{self, Strip};
+use super::{check, elementwise, with_real};
 use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
 use std::ops::Range;
 
@@ -30,8 +30,10 @@ pub fn forward(cx: &Context, x: &Tensor, axis: usize, range: Range<usize>) -> Re
     let mut dims = x.shape().to_vec();
     dims[axis] = range.len();
     let mut y = cx.empty(Shape::new(&dims))?;
-    if !cx.planning() {
-        let strip = Strip::of(x.shape(), axis, range.start, range.len());
+    let strip = Strip::of(x.shape(), axis, range.start, range.len());
+    if cx.cuda().is_some() {
+        strips::cuda::take(cx, strip, x, &mut y, false)?;
+    } else if !cx.planning() {
         with_real!(cx.dtype(), E => strip.take::<E>(x.as_slice(), y.as_mut_slice(), false));
     }
     Ok(y)
@@ -52,10 +54,14 @@ pub fn forward_saving(cx: &Context, x: &Tensor, axis: usize, range: Range<usize>
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { axis, start, x } = saved;
-    if let Some((d_x, add)) = d_x.target(cx, x)?
-        && !cx.planning()
-    {
-        let strip = Strip::of(&x, axis, start, d_y.dim(axis));
+    let Some((d_x, add)) = d_x.target(cx, x)? else { return Ok(()) };
+    let strip = Strip::of(&x, axis, start, d_y.dim(axis));
+    if cx.cuda().is_some() {
+        if !add {
+            elementwise::cuda::zero(cx, d_x)?;
+        }
+        strips::cuda::put(cx, strip, &d_y, d_x, add)?;
+    } else if !cx.planning() {
         with_real!(cx.dtype(), E => {
             let d_x = d_x.as_mut_slice::<E>();
             if !add {

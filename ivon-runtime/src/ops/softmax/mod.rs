@@ -1,6 +1,7 @@
 //! Softmax over the last axis.
 
 mod cpu;
+pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,9 @@ pub fn forward(cx: &Context, x: &Tensor) -> Result<Tensor> {
     check::float("softmax", cx, &[("x", x)])?;
     check::rank("softmax", ("x", x.shape()), 1)?;
     let mut y = cx.empty(*x.shape())?;
-    if !cx.planning() {
+    if cx.cuda().is_some() {
+        cuda::forward(cx, x, &mut y, false)?;
+    } else if !cx.planning() {
         let width = x.shape().last();
         let task = rows_a_task(width) * width.max(1);
         with_real!(cx.dtype(), E => {
@@ -48,9 +51,10 @@ pub fn forward_saving(cx: &Context, x: &Tensor) -> Result<(Tensor, Saved)> {
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { y } = saved;
-    if let Some((d_x, add)) = d_x.target(cx, *y.shape())?
-        && !cx.planning()
-    {
+    let Some((d_x, add)) = d_x.target(cx, *y.shape())? else { return Ok(()) };
+    if cx.cuda().is_some() {
+        cuda::backward(cx, &y, &d_y, d_x, false, add)?;
+    } else if !cx.planning() {
         let width = y.shape().last();
         let task = rows_a_task(width) * width.max(1);
         with_real!(cx.dtype(), E => {

@@ -1,6 +1,7 @@
 //! Transpose: two axes change places.
 
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -23,9 +24,11 @@ pub fn forward(cx: &Context, x: &Tensor, a: usize, b: usize) -> Result<Tensor> {
     check::axis("transpose", x.shape(), b)?;
     check::float("transpose", cx, &[("x", x)])?;
     let mut y = cx.empty(exchanged(x.shape(), a, b))?;
-    if !cx.planning() {
-        let parts = Parts::of(x.shape(), a, b);
-        with_real!(cx.dtype(), E => cpu::transpose::<E>(x.as_slice(), y.as_mut_slice(), parts, false));
+    let parts = Parts::of(x.shape(), a, b);
+    match cx.cuda() {
+        Some(_) => cuda::transpose(cx, x, &mut y, parts, false)?,
+        None if cx.planning() => {}
+        None => with_real!(cx.dtype(), E => cpu::transpose::<E>(x.as_slice(), y.as_mut_slice(), parts, false)),
     }
     Ok(y)
 }
@@ -45,10 +48,12 @@ pub fn forward_saving(cx: &Context, x: &Tensor, a: usize, b: usize) -> Result<(T
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let (a, b) = saved.axes;
     let parts = Parts::of(d_y.shape(), a, b);
-    if let Some((d_x, add)) = d_x.target(cx, saved.x)?
-        && !cx.planning()
-    {
-        with_real!(cx.dtype(), E => cpu::transpose::<E>(d_y.as_slice(), d_x.as_mut_slice(), parts, add));
+    if let Some((d_x, add)) = d_x.target(cx, saved.x)? {
+        match cx.cuda() {
+            Some(_) => cuda::transpose(cx, &d_y, d_x, parts, add)?,
+            None if cx.planning() => {}
+            None => with_real!(cx.dtype(), E => cpu::transpose::<E>(d_y.as_slice(), d_x.as_mut_slice(), parts, add)),
+        }
     }
     Ok(())
 }

@@ -124,6 +124,10 @@ template <int N, class T> __device__ __forceinline__ void store(T* to, const flo
 // Writes x, or adds it to what is there.
 template <class T> __device__ __forceinline__ void put(T* to, float x, bool add) { *to = from_float<T>(add ? to_float(*to) + x : x); }
 
+// As Rust's kernels have it: the second where they compare equal or the first is not a number.
+__device__ __forceinline__ float larger(float x, float y) { return x > y ? x : y; }
+__device__ __forceinline__ float smaller(float x, float y) { return x < y ? x : y; }
+
 // ---- sums ---------------------------------------------------------------------------------------------------------------
 
 constexpr int WARP = 32;
@@ -158,4 +162,61 @@ template <int THREADS> __device__ __forceinline__ float block_max(float x, float
   if (lane == 0) shared[warp] = x;
   __syncthreads();
   return warp_max(lane < THREADS / WARP ? shared[lane] : -INFINITY);
+}
+
+// A row is worked on by ROW threads: a warp, eight of which share a block of 256, or the whole block of 256.
+constexpr int BLOCK = 256;
+
+template <int ROW> __device__ __forceinline__ uint64_t row_of_thread() {
+  return ROW == WARP ? (uint64_t)blockIdx.x * (BLOCK / WARP) + threadIdx.x / WARP : blockIdx.x;
+}
+template <int ROW> __device__ __forceinline__ float row_sum(float x, float* shared) {
+  return ROW == WARP ? warp_sum(x) : block_sum<BLOCK>(x, shared);
+}
+template <int ROW> __device__ __forceinline__ float row_max(float x, float* shared) {
+  return ROW == WARP ? warp_max(x) : block_max<BLOCK>(x, shared);
+}
+
+// ---- rows ---------------------------------------------------------------------------------------------------------------
+
+// Calls f(i, x) for the pieces x[N] from element i of a row of any alignment, which `threads` threads share: 16 bytes at a time where possible.
+template <class T, class F> __device__ __forceinline__ void for_row(const T* row, uint64_t width, int thread, int threads, F f) {
+  constexpr int N = Wide<T>::N;
+  // Elements before the first whole 16 bytes.
+  uint64_t head = (16 - (uint64_t)row % 16) % 16 / sizeof(T);
+  if (head > width) head = width;
+  uint64_t pieces = (width - head) / N, tail = head + pieces * N;
+  if (thread < head) {
+    float x[1] = {to_float(row[thread])};
+    f((uint64_t)thread, x);
+  }
+  for (uint64_t piece = thread; piece < pieces; piece += threads) {
+    float x[N];
+    load<N>(row + head + piece * N, x);
+    f(head + piece * N, x);
+  }
+  if (tail + thread < width) {
+    float x[1] = {to_float(row[tail + thread])};
+    f(tail + thread, x);
+  }
+}
+
+// to[i] = f(i, from[i]), or += it, for a row of any alignment; two rows that lie alike go 16 bytes at a time.
+template <class T, class F>
+__device__ __forceinline__ void map_row(const T* from, T* to, uint64_t width, bool add, int thread, int threads, F f) {
+  if ((uint64_t)from % 16 != (uint64_t)to % 16) {
+    for (uint64_t i = thread; i < width; i += threads) put(&to[i], f(i, to_float(from[i])), add);
+    return;
+  }
+  for_row(from, width, thread, threads, [&](uint64_t at, auto& x) {
+    constexpr int N = sizeof(x) / sizeof(float);
+    float y[N];
+    if (add) load<N>(to + at, y);
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      float value = f(at + i, x[i]);
+      y[i] = add ? y[i] + value : value;
+    }
+    store<N>(to + at, y);
+  });
 }

@@ -3,6 +3,8 @@
 //! Per row of logits z with target t and smoothing s: loss = lse(z) - (1 - s) z_t - s mean(z), and
 //! d_z = softmax(z) - (1 - s) onehot(t) - s / CLASSES. Rows whose target is [`IGNORE`] count nothing.
 
+mod cuda;
+
 use super::parallel::{pieces, pieces2, rows_a_task};
 use super::reduce::{log_sum_exp, sum_of};
 use super::{check, with_real};
@@ -19,6 +21,8 @@ pub(super) struct Saved {
     /// ln of the sum of e^z, for every row.
     lse: Tensor,
     smoothing: f64,
+    /// On a card, the number of rows that count.
+    counted: Option<Tensor>,
 }
 
 pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor, smoothing: f64) -> Result<(Tensor, Saved)> {
@@ -28,9 +32,16 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
     let (lead, classes) = (Shape::new(&logits.shape()[..logits.shape().rank() - 1]), logits.shape().last());
     check::shape(at, ("targets", targets.shape()), lead, ("logits", logits.shape()))?;
     let rows = lead.elements();
-    let mut loss = cx.empty([])?;
-    let mut lse = cx.empty([rows])?;
-    let mut losses = cx.empty([rows])?;
+    let mut loss = cx.empty_of(cx.dtype().sums(), [])?;
+    let mut lse = cx.empty_of(cx.dtype().sums(), [rows])?;
+    let mut losses = cx.empty_of(cx.dtype().sums(), [rows])?;
+    if cx.cuda().is_some() {
+        let mut counted = cx.empty_of(cx.dtype().sums(), [])?;
+        let of_rows = cuda::Rows { targets, smoothing };
+        cuda::forward(cx, logits, of_rows, [&mut loss, &mut lse, &mut losses, &mut counted])?;
+        let saved = Saved { logits: logits.clone(), targets: targets.clone(), lse, smoothing, counted: Some(counted) };
+        return Ok((loss, saved));
+    }
     if !cx.planning() {
         let ids = targets.as_slice::<u32>();
         if let Some(position) = ids.iter().position(|id| *id as usize >= classes && *id != IGNORE) {
@@ -53,7 +64,7 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
             loss.as_mut_slice::<E>()[0] = E::of(sum / counted as f64);
         });
     }
-    Ok((loss, Saved { logits: logits.clone(), targets: targets.clone(), lse, smoothing }))
+    Ok((loss, Saved { logits: logits.clone(), targets: targets.clone(), lse, smoothing, counted: None }))
 }
 
 fn counted(ids: &[u32]) -> usize {
@@ -81,9 +92,20 @@ versions! {
 
 /// In place of the logits, where nothing else reads them.
 pub(super) fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mut Adjoint) -> Result<()> {
-    let Saved { mut logits, targets, lse, smoothing } = saved;
+    let Saved { mut logits, targets, lse, smoothing, counted } = saved;
     if !d_logits.wanted() {
         return Ok(());
+    }
+    if let Some(counted) = counted {
+        let rows = cuda::Rows { targets: &targets, smoothing };
+        if d_logits.is_empty() && logits.is_unique() {
+            cuda::backward(cx, (None, &mut logits), rows, [&lse, &d_loss, &counted], false)?;
+            return d_logits.add(cx, logits);
+        }
+        return match d_logits.target(cx, *logits.shape())? {
+            Some((d_logits, add)) => cuda::backward(cx, (Some(&logits), d_logits), rows, [&lse, &d_loss, &counted], add),
+            None => Ok(()),
+        };
     }
     if d_logits.is_empty() && logits.is_unique() {
         if !cx.planning() {

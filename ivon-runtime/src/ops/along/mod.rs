@@ -1,5 +1,7 @@
 //! Sums over one axis or all of them, scaled: what sum and mean are made of.
 
+mod cuda;
+
 use super::parallel::{pieces, rows_a_task};
 use super::reduce::{sum_of, sum_rows};
 use super::{check, with_real};
@@ -41,7 +43,10 @@ pub(super) fn forward(cx: &Context, x: &Tensor, axis: Option<usize>, scale: f64)
         Some(axis) => drop(dims.remove(axis)),
     }
     let mut y = cx.empty(Shape::new(&dims))?;
-    if parts.outer == 1 {
+    if cx.cuda().is_some() {
+        let Parts { outer, axis, inner } = parts;
+        super::reduce::cuda::sum(cx, x, &mut y, [outer, axis, inner], scale, false)?;
+    } else if parts.outer == 1 {
         // Also the sum of all, which is that of rows of one element.
         sum_rows(cx, x, &mut y, false)?;
         if !cx.planning() && scale != 1.0 {
@@ -96,17 +101,18 @@ pub(super) fn repeat_over(
     d_y: &Tensor,
     d_x: &mut Adjoint,
 ) -> Result<()> {
-    if let Some((d_x, add)) = d_x.target(cx, x)?
-        && !cx.planning()
-    {
-        with_real!(cx.dtype(), E => {
+    let Some((d_x, add)) = d_x.target(cx, x)? else { return Ok(()) };
+    match cx.cuda() {
+        Some(_) => cuda::repeat(cx, d_y, d_x, (count, inner), scale, add)?,
+        None if cx.planning() => {}
+        None => with_real!(cx.dtype(), E => {
             let d_y = d_y.as_slice::<E>();
             let inner = inner.max(1);
             let rows = rows_a_task(inner);
             pieces(d_x.as_mut_slice::<E>(), rows * inner, |task, d_x| {
                 repeat(d_y, d_x, (task * rows, count), inner, E::of(scale), add);
             });
-        });
+        }),
     }
     Ok(())
 }

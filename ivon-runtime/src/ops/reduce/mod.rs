@@ -1,5 +1,7 @@
 //! Sums in a fixed order.
 
+pub(super) mod cuda;
+
 use super::parallel::{pieces, rows_a_task};
 use super::with_real;
 use crate::{Context, Real, Result, Tensor, versions};
@@ -99,6 +101,9 @@ fn fold<E: Real>(mut lanes: [E; LANES], f: impl Fn(E, E) -> E) -> E {
 pub(crate) fn sum_rows(cx: &Context, x: &Tensor, y: &mut Tensor, add: bool) -> Result<()> {
     let width = y.shape().elements();
     let rows = x.shape().elements().checked_div(width).unwrap_or(0);
+    if cx.cuda().is_some() {
+        return cuda::sum(cx, x, y, [1, rows, width], 1.0, add);
+    }
     let group = rows_a_task(width).max(rows.div_ceil(64));
     let groups = rows.div_ceil(group.max(1));
     let mut partial = if groups > 1 { Some(cx.empty([groups, width])?) } else { None };

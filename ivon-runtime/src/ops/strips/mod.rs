@@ -1,5 +1,7 @@
 //! Copies between a tensor and a stretch of one of its axes: what slice and concat are made of.
 
+pub(super) mod cuda;
+
 use super::parallel::{pieces, rows_a_task};
 use crate::{Real, Shape};
 

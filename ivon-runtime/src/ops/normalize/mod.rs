@@ -2,6 +2,8 @@
 //!
 //! x̂ = (x - mean) · r with r = 1 / sqrt(variance + eps), and y = gain · x̂ + bias. RMS norm is the same with a mean of 0.
 
+pub(super) mod cuda;
+
 use super::parallel::{pieces, pieces2, rows_a_task};
 use super::reduce::{sum_of, sum_of2, sum_of3, sum_rows};
 use super::{check, with_real};
@@ -39,15 +41,17 @@ pub(super) fn forward(
 ) -> Result<(Tensor, Saved)> {
     let (rows, width) = (x.shape().rows(), x.shape().last());
     let mut y = cx.empty(*x.shape())?;
-    let mut statistics = cx.empty([rows, 2])?;
-    if !cx.planning() {
-        with_real!(cx.dtype(), E => {
+    let mut statistics = cx.empty_of(cx.dtype().sums(), [rows, 2])?;
+    match cx.cuda() {
+        Some(_) => cuda::forward(cx, x, (gain, bias), &mut y, &mut statistics, eps, centre)?,
+        None if cx.planning() => {}
+        None => with_real!(cx.dtype(), E => {
             let (x, gain, bias) = (x.as_slice::<E>(), gain.as_slice::<E>(), bias.map(|b| b.as_slice::<E>()));
             let task = rows_a_task(width);
             pieces2((y.as_mut_slice::<E>(), task * width.max(1)), (statistics.as_mut_slice::<E>(), task * 2), |i, y, statistics| {
                 normalize(&x[i * task * width..][..y.len()], (gain, bias), y, statistics, E::of(eps), centre);
             });
-        });
+        }),
     }
     Ok((y, Saved { x: x.clone(), gain: gain.clone(), statistics }))
 }
@@ -86,6 +90,9 @@ pub(super) fn backward(
     centre: bool,
     [d_x, d_gain, d_bias]: [&mut Adjoint; 3],
 ) -> Result<()> {
+    if cx.cuda().is_some() {
+        return cuda::backward(cx, saved, d_y, centre, [d_x, d_gain, d_bias]);
+    }
     let Saved { x, gain, statistics } = saved;
     let (rows, width) = (x.shape().rows(), x.shape().last());
     if let Some((d_bias, add)) = d_bias.target(cx, [width])? {

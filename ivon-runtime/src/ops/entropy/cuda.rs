@@ -1,0 +1,33 @@
+//! Cross-entropy on a card. The loss is f32 whatever the model computes in.
+
+use crate::device::cuda::{Arg, Grid, Source};
+use crate::{Context, Result, Tensor, args};
+
+static KERNELS: Source = Source::new("entropy", include_str!("kernel.cu"));
+
+/// What a row's loss and gradient are made of.
+pub(super) struct Rows<'a> {
+    pub targets: &'a Tensor,
+    pub smoothing: f64,
+}
+
+/// `loss`, `lse`, `losses` and `counted`, the number of rows that count, are f32.
+pub(super) fn forward(cx: &Context, logits: &Tensor, rows: Rows, [loss, lse, losses, counted]: [&mut Tensor; 4]) -> Result<()> {
+    let (count, classes) = (losses.shape().elements(), logits.shape().last());
+    let args = &mut args![logits, rows.targets, lse, &mut *losses, classes, rows.smoothing as f32];
+    KERNELS.launch(cx, "entropy_forward", Grid::new(count), args)?;
+    KERNELS.launch(cx, "entropy_mean", Grid::new(1), &mut args![&*losses, rows.targets, loss, counted, count])
+}
+
+/// Into `d_logits`, which holds the logits themselves where there are none beside.
+pub(super) fn backward(
+    cx: &Context,
+    (logits, d_logits): (Option<&Tensor>, &mut Tensor),
+    rows: Rows,
+    [lse, d_loss, counted]: [&Tensor; 3],
+    add: bool,
+) -> Result<()> {
+    let (count, classes) = (lse.shape().elements(), d_logits.shape().last());
+    let args = &mut args![Arg::from(logits), d_logits, rows.targets, lse, d_loss, counted, classes, rows.smoothing as f32, add];
+    KERNELS.launch(cx, "entropy_backward", Grid::new(count), args)
+}

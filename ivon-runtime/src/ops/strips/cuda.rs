@@ -1,0 +1,36 @@
+//! Copies of strips on a card.
+
+use super::Strip;
+use crate::device::cuda::{Grid, Source};
+use crate::{Context, Result, Tensor, args};
+
+static KERNELS: Source = Source::new("strips", include_str!("kernel.cu"));
+
+/// Threads go on to further pieces beyond so many blocks.
+const BLOCKS: usize = 4096;
+
+/// A strip counted in pieces of 16 bytes, if it lies on whole ones, and elements a piece.
+fn pieces(cx: &Context, strip: Strip) -> (Strip, usize) {
+    let wide = 16 / cx.dtype().bytes();
+    let Strip { length, start, width } = strip;
+    match [length, start, width].iter().all(|n| n.is_multiple_of(wide)) {
+        true => (Strip { length: length / wide, start: start / wide, width: width / wide }, wide),
+        false => (strip, 1),
+    }
+}
+
+/// `part` = the strip of `whole`, or += it.
+pub(in crate::ops) fn take(cx: &Context, strip: Strip, whole: &Tensor, part: &mut Tensor, add: bool) -> Result<()> {
+    let (Strip { length, start, width }, wide) = pieces(cx, strip);
+    let count = part.shape().elements() / wide;
+    let grid = Grid::over(count).at_most(BLOCKS);
+    KERNELS.launch(cx, "strip_take", grid, &mut args![whole, part, count, length, start, width, add, wide > 1])
+}
+
+/// The strip of `whole` = `part`, or += it; the rest of it stays.
+pub(in crate::ops) fn put(cx: &Context, strip: Strip, part: &Tensor, whole: &mut Tensor, add: bool) -> Result<()> {
+    let (Strip { length, start, width }, wide) = pieces(cx, strip);
+    let count = part.shape().elements() / wide;
+    let grid = Grid::over(count).at_most(BLOCKS);
+    KERNELS.launch(cx, "strip_put", grid, &mut args![part, whole, count, length, start, width, add, wide > 1])
+}

@@ -1,0 +1,202 @@
+//! Every op on the emulated card against the same op on the processor: in f32 under all orders of threads, which must give the same bits,
+//! and in bf16.
+
+#[path = "shared/compare.rs"]
+mod compare;
+
+use compare::{check, ids, numbers, sanitized};
+use ivon_runtime::ops;
+use ivon_runtime::{Adjoint, Context, Result, Shape, Tensor};
+
+/// An empty adjoint, or one that holds ones.
+fn adjoint(cx: &Context, shape: &Shape, add: bool) -> Result<Adjoint> {
+    Ok(if add { Adjoint::of(cx.filled(*shape, 1.0)?) } else { Adjoint::new() })
+}
+
+/// Runs `each` with adjoints of these shapes, empty ones and ones to be added to; what they hold afterwards.
+fn both<const N: usize>(cx: &Context, shapes: [Shape; N], each: impl Fn([&mut Adjoint; N]) -> Result<()>) -> Result<Vec<Tensor>> {
+    let mut all = vec![];
+    for add in [false, true] {
+        let mut adjoints = vec![];
+        for shape in &shapes {
+            adjoints.push(adjoint(cx, shape, add)?);
+        }
+        let mut adjoints: [Adjoint; N] = adjoints.try_into().unwrap();
+        each(adjoints.each_mut())?;
+        all.extend(adjoints.into_iter().zip(shapes).map(|(a, shape)| a.into_tensor(cx, shape).unwrap()));
+    }
+    Ok(all)
+}
+
+#[test]
+fn sums_and_means() {
+    for dims in [vec![3, 5, 7], vec![2, 700, 33], vec![1, 5000], vec![9, 1, 64], vec![70_000, 2]] {
+        for axis in (0..dims.len()).map(Some).chain([None]) {
+            check(&[numbers(&dims, 1)], |cx, x| {
+                let (y, saved) = ops::mean::forward_saving(cx, &x[0], axis)?;
+                let d_y = cx.filled(*y.shape(), 0.5)?;
+                drop(saved);
+                let grads = both(cx, [*x[0].shape()], |[d_x]| {
+                    let (_, saved) = ops::mean::forward_saving(cx, &x[0], axis)?;
+                    ops::mean::backward(cx, saved, d_y.clone(), d_x)
+                })?;
+                Ok([vec![y], grads].concat())
+            });
+        }
+    }
+}
+
+#[test]
+fn layer_norm() {
+    for (rows, width) in [(1, 1), (9, 7), (5, 768), (130, 33), (2, 2100)] {
+        let inputs = [numbers(&[rows, width], 1), numbers(&[width], 2), numbers(&[width], 3), numbers(&[rows, width], 4)];
+        check(&inputs, |cx, x| {
+            let forward = || ops::layer_norm::forward_saving(cx, &x[0], &x[1], Some(&x[2]), 1e-2);
+            let grads = both(cx, [*x[0].shape(), *x[1].shape(), *x[2].shape()], |[d_x, d_gain, d_bias]| {
+                ops::layer_norm::backward(cx, forward()?.1, x[3].clone(), d_x, d_gain, d_bias)
+            })?;
+            Ok([vec![forward()?.0], grads].concat())
+        });
+    }
+}
+
+#[test]
+fn rms_norm() {
+    for (rows, width) in [(9, 7), (5, 96), (2, 2100)] {
+        check(&[numbers(&[rows, width], 1), numbers(&[width], 2), numbers(&[rows, width], 4)], |cx, x| {
+            let forward = || ops::rms_norm::forward_saving(cx, &x[0], &x[1], 1e-2);
+            let grads = both(cx, [*x[0].shape(), *x[1].shape()], |[d_x, d_gain]| {
+                ops::rms_norm::backward(cx, forward()?.1, x[2].clone(), d_x, d_gain)
+            })?;
+            Ok([vec![forward()?.0], grads].concat())
+        });
+    }
+}
+
+#[test]
+fn softmax_and_its_logarithm() {
+    for (rows, width) in [(1, 1), (9, 7), (5, 128), (2, 2100)] {
+        check(&[numbers(&[rows, width], 1), numbers(&[rows, width], 2)], |cx, x| {
+            let forward = || ops::softmax::forward_saving(cx, &x[0]);
+            let of_log = || ops::log_softmax::forward_saving(cx, &x[0]);
+            let grads = both(cx, [*x[0].shape()], |[d_x]| ops::softmax::backward(cx, forward()?.1, x[1].clone(), d_x))?;
+            let of_logs = both(cx, [*x[0].shape()], |[d_x]| ops::log_softmax::backward(cx, of_log()?.1, x[1].clone(), d_x))?;
+            Ok([vec![forward()?.0, of_log()?.0], grads, of_logs].concat())
+        });
+    }
+}
+
+#[test]
+fn cross_entropy_plain_smoothed_and_in_place() {
+    for (rows, classes) in [(1, 3), (6, 10), (4, 1001), (2, 50_257)] {
+        let mut targets = ids(rows, classes, 5);
+        if rows > 2 {
+            targets[1] = ops::cross_entropy::IGNORE;
+        }
+        let targets = Tensor::from_slice(&targets, [rows]).unwrap();
+        check(&[numbers(&[rows, classes], 1)], |cx, x| {
+            let d_loss = |loss: &Tensor| compare::scalar(cx, loss.dtype(), 1.5);
+            let (loss, saved) = ops::cross_entropy::forward_saving(cx, &x[0], &targets)?;
+            drop(saved);
+            let grads = both(cx, [*x[0].shape()], |[d_x]| {
+                let (loss, saved) = ops::cross_entropy::forward_saving(cx, &x[0], &targets)?;
+                ops::cross_entropy::backward(cx, saved, d_loss(&loss)?, d_x)
+            })?;
+            let smoothed = both(cx, [*x[0].shape()], |[d_x]| {
+                let (loss, saved) = ops::cross_entropy_smoothed::forward_saving(cx, &x[0], &targets, 0.25)?;
+                ops::cross_entropy_smoothed::backward(cx, saved, d_loss(&loss)?, d_x)
+            })?;
+            // Nobody else reads these logits.
+            let mut in_place = Adjoint::new();
+            let own = ops::copy(cx, &x[0])?;
+            let (loss_of_own, saved) = ops::cross_entropy::forward_saving(cx, &own, &targets)?;
+            drop(own);
+            ops::cross_entropy::backward(cx, saved, d_loss(&loss_of_own)?, &mut in_place)?;
+            let smoothed_loss = ops::cross_entropy_smoothed::forward(cx, &x[0], &targets, 0.25)?;
+            let in_place = in_place.into_tensor(cx, *x[0].shape())?;
+            Ok([vec![loss, smoothed_loss, in_place], grads, smoothed].concat())
+        });
+    }
+}
+
+#[test]
+fn embedding_sums_repeated_ids_in_their_order() {
+    for (count, rows, width) in [(1, 1, 1), (7, 3, 5), (300, 11, 64), (5, 40, 1500)] {
+        let positions = Tensor::from_slice(&ids(count, rows, 3), [count]).unwrap();
+        check(&[numbers(&[rows, width], 1), numbers(&[count, width], 2)], |cx, x| {
+            let forward = || ops::embedding::forward_saving(cx, &positions, &x[0]);
+            let grads =
+                both(cx, [*x[0].shape()], |[d_weight]| ops::embedding::backward(cx, forward()?.1, x[1].clone(), d_weight))?;
+            Ok([vec![forward()?.0], grads].concat())
+        });
+    }
+}
+
+#[test]
+fn dropout_drops_the_same_elements() {
+    for n in [1, 63, 64, 1000, 70_000] {
+        check(&[numbers(&[n], 1)], |cx, x| {
+            cx.set_training(true);
+            cx.set_pass(ivon_runtime::Pass { seed: 0x1234_5678_9abc, step: 3, pass: 1 });
+            let (y, saved) = ops::dropout::forward_saving(cx, &x[0], 0.3)?;
+            let mut d_x = adjoint(cx, x[0].shape(), true)?;
+            ops::dropout::backward(cx, saved, x[0].clone(), &mut d_x)?;
+            cx.set_training(false);
+            Ok(vec![y, d_x.into_tensor(cx, *x[0].shape())?])
+        });
+    }
+}
+
+#[test]
+fn slices_and_concatenations() {
+    for (dims, axis, range) in
+        [(vec![4, 6], 1, 1..4), (vec![3, 5, 16], 1, 2..5), (vec![2, 64, 24], 2, 8..16), (vec![7], 0, 0..7), (vec![5, 8], 0, 2..2)]
+    {
+        let mut part = dims.clone();
+        part[axis] = range.len();
+        check(&[numbers(&dims, 1), numbers(&part, 2)], |cx, x| {
+            let forward = || ops::slice::forward_saving(cx, &x[0], axis, range.clone());
+            let grads = both(cx, [*x[0].shape()], |[d_x]| ops::slice::backward(cx, forward()?.1, x[1].clone(), d_x))?;
+            let joined = || ops::concat::forward_saving(cx, &[&x[0], &x[1]], axis);
+            let d_y = joined()?.0;
+            let of_parts = both(cx, [*x[0].shape(), *x[1].shape()], |[a, b]| {
+                ops::concat::backward(cx, joined()?.1, d_y.clone(), &mut [a, b])
+            })?;
+            Ok([vec![forward()?.0, d_y.clone()], grads, of_parts].concat())
+        });
+    }
+}
+
+#[test]
+fn transposes() {
+    for (dims, a, b) in [
+        (vec![5, 7], 0, 1),
+        (vec![70, 33], 0, 1),
+        (vec![3, 40, 50], 1, 2),
+        (vec![4, 5, 6], 0, 2),
+        (vec![2, 3, 4, 8], 1, 2),
+        (vec![3, 4], 1, 1),
+    ] {
+        check(&[numbers(&dims, 1)], |cx, x| {
+            let (y, saved) = ops::transpose::forward_saving(cx, &x[0], a, b)?;
+            drop(saved);
+            let grads = both(cx, [*x[0].shape()], |[d_x]| {
+                let (_, saved) = ops::transpose::forward_saving(cx, &x[0], a, b)?;
+                ops::transpose::backward(cx, saved, y.clone(), d_x)
+            })?;
+            Ok([vec![y.clone()], grads].concat())
+        });
+    }
+}
+
+sanitized!(
+    sums_and_means,
+    layer_norm,
+    rms_norm,
+    softmax_and_its_logarithm,
+    cross_entropy_plain_smoothed_and_in_place,
+    embedding_sums_repeated_ids_in_their_order,
+    dropout_drops_the_same_elements,
+    slices_and_concatenations,
+    transposes
+);

@@ -1,0 +1,112 @@
+//! The same computation on the processor and on the emulated card.
+
+use half::bf16;
+use ivon_emulator::{Order, load};
+use ivon_runtime::{Context, DType, Device, Result, Tensor};
+use std::cell::RefCell;
+
+/// Agreement in f32, of the largest number of a tensor.
+const F32: f64 = 1e-5;
+/// In bf16, whose numbers have 8 bits.
+const BF16: f64 = 2e-2;
+
+/// Numbers between -2 and 2.
+pub fn numbers(dims: &[usize], seed: u64) -> Tensor {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // What bf16 can hold.
+        bf16::from_f32((state >> 40) as f32 / (1u32 << 22) as f32 - 2.0).to_f32()
+    };
+    let all: Vec<f32> = (0..dims.iter().product()).map(|_| next()).collect();
+    Tensor::from_slice(&all, dims).unwrap()
+}
+
+/// Ids below `limit`; some occur often.
+#[allow(dead_code)]
+pub fn ids(count: usize, limit: usize, seed: usize) -> Vec<u32> {
+    (0..count).map(|i| (if i % 3 == 0 { seed } else { i * 7919 + seed } % limit) as u32).collect()
+}
+
+/// A scalar of a given type on the device of the context.
+#[allow(dead_code)]
+pub fn scalar(cx: &Context, dtype: DType, value: f32) -> Result<Tensor> {
+    match dtype {
+        DType::F32 => Tensor::from_slice(&[value], []),
+        _ => cx.filled([], value as f64),
+    }
+}
+
+/// The contexts of this thread: processor, card in f32, card in bf16. Nothing where there is no emulator.
+fn with_contexts(work: impl FnOnce(&Context, &Context, &Context)) {
+    thread_local!(static CONTEXTS: RefCell<Option<[Context; 3]>> = const { RefCell::new(None) });
+    let Some(emulator) = load() else { return };
+    CONTEXTS.with_borrow_mut(|contexts| {
+        let [cpu, card, half] = contexts.get_or_insert_with(|| {
+            ivon_runtime::device::cuda::libraries::look_first_in(emulator.folder());
+            let card = |dtype| Context::new(Device::Cuda(0), dtype).unwrap();
+            [Context::new(Device::Cpu, DType::F32).unwrap(), card(DType::F32), card(DType::Bf16)]
+        });
+        work(cpu, card, half);
+    });
+}
+
+/// Runs `compute` on the processor and on the card and compares all that it returns. Inputs are f32 tensors.
+pub fn check(inputs: &[Tensor], compute: impl Fn(&Context, &[Tensor]) -> Result<Vec<Tensor>>) {
+    check_within(F32, BF16, inputs, compute);
+}
+
+/// The same with tolerances for f32 and bf16, relative to the largest number of each tensor.
+pub fn check_within(single: f64, half: f64, inputs: &[Tensor], compute: impl Fn(&Context, &[Tensor]) -> Result<Vec<Tensor>>) {
+    with_contexts(|cpu, card, card_in_bf16| {
+        let Some(emulator) = load() else { return };
+        let expected = compute(cpu, inputs).unwrap();
+        let mut bits: Option<Vec<Vec<u64>>> = None;
+        // Sanitizers look at every access, whatever the order.
+        let orders = if ivon_emulator::sanitizing() { &Order::ALL[..1] } else { &Order::ALL[..] };
+        for order in orders {
+            emulator.set_order(*order);
+            emulator.set_eager_copies(*order != Order::Forward);
+            let found = compute(card, inputs).unwrap();
+            compare(single, &found, &expected, &format!("f32 {order:?}"));
+            let own: Vec<Vec<u64>> = found.iter().map(|t| t.to_f64().iter().map(|x| x.to_bits()).collect()).collect();
+            assert!(*bits.get_or_insert_with(|| own.clone()) == own, "results depend on the order of threads: {order:?}");
+        }
+        emulator.set_order(Order::Forward);
+        emulator.set_eager_copies(false);
+        let rounded: Vec<Tensor> = inputs.iter().map(in_bf16).collect();
+        let found = compute(card_in_bf16, &rounded).unwrap();
+        compare(half, &found, &expected, "bf16");
+    });
+}
+
+fn in_bf16(x: &Tensor) -> Tensor {
+    let all: Vec<bf16> = x.as_slice::<f32>().iter().map(|x| bf16::from_f32(*x)).collect();
+    Tensor::from_slice(&all, *x.shape()).unwrap()
+}
+
+fn compare(tolerance: f64, found: &[Tensor], expected: &[Tensor], what: &str) {
+    assert_eq!(found.len(), expected.len());
+    for (n, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found.shape(), expected.shape(), "{what}: result {n}");
+        let expected = expected.to_f64();
+        let scale = expected.iter().fold(1e-6f64, |m, x| m.max(x.abs()));
+        for (i, (f, e)) in found.to_f64().into_iter().zip(expected).enumerate() {
+            // Written so that what is not a number fails.
+            assert!((f - e).abs() <= tolerance * scale, "{what}: result {n}, element {i}: {f}, on the processor {e}");
+        }
+    }
+}
+
+/// A test that runs tests of this file under sanitizers.
+macro_rules! sanitized {
+    ($($test:ident),*) => {
+        #[test]
+        fn under_sanitizers() {
+            if ivon_emulator::load().is_some() && !ivon_emulator::sanitizing() {
+                ivon_emulator::under_sanitizers(&[$(stringify!($test)),*]);
+            }
+        }
+    };
+}
+pub(crate) use sanitized;
