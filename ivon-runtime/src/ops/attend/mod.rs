@@ -11,6 +11,7 @@
 
 mod backward;
 pub(super) mod cached;
+mod cuda;
 mod forward;
 mod heads;
 mod tile;
@@ -35,7 +36,11 @@ pub(super) fn forward(at: &str, cx: &Context, heads: usize, qkv: &Tensor, causal
     check_qkv(at, cx, heads, qkv)?;
     let geometry = Geometry::of(qkv.shape(), heads, causal);
     let mut y = cx.empty([geometry.batch, geometry.length, heads * geometry.size])?;
-    let mut lse = cx.empty([geometry.batch, heads, geometry.length])?;
+    let mut lse = cx.empty_of(cx.sums(), [geometry.batch, heads, geometry.length])?;
+    if cx.cuda().is_some() {
+        cuda::forward(at, cx, geometry, qkv, &mut y, &mut lse)?;
+        return Ok((y.clone(), Saved { heads, qkv: qkv.clone(), y, lse }));
+    }
     let slots = geometry.slots();
     let mut workspace = cx.empty([slots, forward::workspace(&geometry)])?;
     if !cx.planning() {
@@ -66,6 +71,9 @@ fn check_qkv(at: &str, cx: &Context, heads: usize, qkv: &Tensor) -> Result<()> {
 
 /// With dp = d_y vᵀ and ds = p · (dp - sum of d_y · y): d_q = ds k / sqrt(SIZE), d_k = dsᵀ q / sqrt(SIZE), d_v = pᵀ d_y.
 pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjoint, causal: bool) -> Result<()> {
+    if cx.cuda().is_some() {
+        return cuda::backward(cx, saved, d_y, d_qkv, causal);
+    }
     let Saved { heads, qkv, y, lse } = saved;
     let geometry = Geometry::of(qkv.shape(), heads, causal);
     let Some((d_qkv, add)) = d_qkv.target(cx, *qkv.shape())? else { return Ok(()) };
