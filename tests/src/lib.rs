@@ -14,3 +14,5 @@ pub mod residual;
 pub mod shared;
 #[path = "../models/transformer.rs"]
 pub mod transformer;
+#[path = "../models/words.rs"]
+pub mod words;

@@ -22,3 +22,4 @@ snapshot!(recurrent);
 snapshot!(residual);
 snapshot!(shared);
 snapshot!(transformer);
+snapshot!(words);

@@ -212,7 +212,7 @@ impl Graph {
             }
             Number(i) => {
                 debug_assert!(i < names.numbers);
-                let name = format_ident!("number_{i}");
+                let name = format_ident!("s{i}");
                 (3, quote!(#name))
             }
             Constant(c) => {
@@ -273,47 +273,51 @@ impl Graph {
         if own < level { quote!((#tokens)) } else { tokens }
     }
 
-    /// The same body in CUDA C++: `const float t0 = ..;` lines and one assignment for each root, to `out_0`, `out_1`, ...
-    pub fn cuda(&self, roots: &[NodeId], inputs: &[String]) -> String {
+    /// The same body in CUDA C++: `const float t0 = ..;` lines and one assignment for each root, to `y0`, `y1`, ... The inputs are `x0`, `x1`, ... and
+    /// the numbers `s0`, `s1`, ..., whatever a person called them: no name of theirs can be a word of C++.
+    pub fn cuda(&self, roots: &[NodeId]) -> String {
         let named = self.named(roots);
         let mut text = String::new();
         for (id, name) in &named {
-            text += &format!("const float t{name} = {};\n", self.cuda_node(*id, inputs, &named, true));
+            text += &format!("const float t{name} = {};\n", self.cuda_node(*id, &named, true, 0));
         }
         for (i, root) in roots.iter().enumerate() {
-            text += &format!("out_{i} = {};\n", self.cuda_node(*root, inputs, &named, false));
+            text += &format!("y{i} = {};\n", self.cuda_node(*root, &named, false, 0));
         }
         text
     }
 
-    fn cuda_node(&self, id: NodeId, inputs: &[String], named: &BTreeMap<NodeId, usize>, define: bool) -> String {
+    /// `level` as in [`Graph::rust_node`].
+    fn cuda_node(&self, id: NodeId, named: &BTreeMap<NodeId, usize>, define: bool, level: u8) -> String {
         if let (Some(name), false) = (named.get(&id), define) {
             return format!("t{name}");
         }
-        let at = |x: NodeId| self.cuda_node(x, inputs, named, false);
-        match self.nodes[id] {
-            Input(i) => inputs[i].clone(),
-            Number(i) => format!("number_{i}"),
-            Constant(c) => format!("{:?}f", c as f32),
-            Negate(x) => format!("(-{})", at(x)),
-            Add(x, y) => format!("({} + {})", at(x), at(y)),
-            Subtract(x, y) => format!("({} - {})", at(x), at(y)),
-            Multiply(x, y) => format!("({} * {})", at(x), at(y)),
-            Divide(x, y) => format!("({} / {})", at(x), at(y)),
-            Call(Intrinsic::Sigmoid, x) => format!("(1.0f / (1.0f + expf(-{})))", at(x)),
+        let at = |x: NodeId, level: u8| self.cuda_node(x, named, false, level);
+        let (own, text) = match self.nodes[id] {
+            Input(i) => (3, format!("x{i}")),
+            Number(i) => (3, format!("s{i}")),
+            // The sign stays apart from one in front of it.
+            Constant(c) => (if c.is_sign_negative() { 1 } else { 3 }, cuda_constant(c)),
+            Negate(x) => (1, format!("-{}", at(x, 3))),
+            Add(x, y) => (0, format!("{} + {}", at(x, 0), at(y, 1))),
+            Subtract(x, y) => (0, format!("{} - {}", at(x, 0), at(y, 2))),
+            Multiply(x, y) => (1, format!("{} * {}", at(x, 1), at(y, 3))),
+            Divide(x, y) => (1, format!("{} / {}", at(x, 1), at(y, 3))),
+            Call(Intrinsic::Sigmoid, x) => (1, format!("1.0f / (1.0f + expf(-{}))", at(x, 3))),
             Call(f, x) => {
                 let name = match f {
                     Intrinsic::Ln => "logf".to_string(),
                     Intrinsic::Abs => "fabsf".to_string(),
                     other => format!("{}f", name_of(other)),
                 };
-                format!("{name}({})", at(x))
+                (3, format!("{name}({})", at(x, 0)))
             }
-            Greater(x, y) => format!("({} > {} ? 1.0f : 0.0f)", at(x), at(y)),
-            Max(x, y) => format!("fmaxf({}, {})", at(x), at(y)),
-            Min(x, y) => format!("fminf({}, {})", at(x), at(y)),
-            Power(x, y) => format!("powf({}, {})", at(x), at(y)),
-        }
+            Greater(x, y) => (3, format!("({} > {} ? 1.0f : 0.0f)", at(x, 0), at(y, 0))),
+            Max(x, y) => (3, format!("larger({}, {})", at(x, 0), at(y, 0))),
+            Min(x, y) => (3, format!("smaller({}, {})", at(x, 0), at(y, 0))),
+            Power(x, y) => (3, format!("powf({}, {})", at(x, 0), at(y, 0))),
+        };
+        if own < level { format!("({text})") } else { text }
     }
 
     /// As a person would write it.
@@ -346,6 +350,17 @@ struct RustNames<'a> {
     inputs: &'a [String],
     numbers: usize,
     named: &'a BTreeMap<NodeId, usize>,
+}
+
+/// A number of f32. What overflows f32 is infinity there, which C++ has no literal for.
+fn cuda_constant(c: f64) -> String {
+    let c = c as f32;
+    match c.classify() {
+        std::num::FpCategory::Infinite if c > 0.0 => "INFINITY".into(),
+        std::num::FpCategory::Infinite => "-INFINITY".into(),
+        std::num::FpCategory::Nan => "(INFINITY - INFINITY)".into(),
+        _ => format!("{c:?}f"),
+    }
 }
 
 fn name_of(intrinsic: Intrinsic) -> &'static str {

@@ -171,6 +171,25 @@ pub use activations::*;
 pub(crate) use elementwise::widen;
 pub use elementwise::{add_assign, copy};
 
+/// The CUDA sources of all ops, for tests that compile them.
+pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
+    let mut all = vec![
+        &along::cuda::KERNELS,
+        &attend::cuda::PLAIN,
+        &dropout::cuda::KERNELS,
+        &elementwise::cuda::KERNELS,
+        &embedding::cuda::KERNELS,
+        &entropy::cuda::KERNELS,
+        &normalize::cuda::KERNELS,
+        &reduce::cuda::KERNELS,
+        &softmax::cuda::KERNELS,
+        &strips::cuda::KERNELS,
+        &transpose::cuda::KERNELS,
+    ];
+    all.extend(attend::cuda::FLASH.iter().map(|(_, source)| source));
+    all
+}
+
 /// Runs generic code with the element type that a [`DType`](crate::DType) of floats stands for: `with_real!(cx.dtype(), E => f::<E>())`.
 macro_rules! with_real {
     ($dtype:expr, $E:ident => $body:expr) => {

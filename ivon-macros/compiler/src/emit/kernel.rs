@@ -56,9 +56,9 @@ fn emit(method: &Method, name: &Ident, text: &str, graph: &Graph, roots: &[NodeI
         return;
     }
     let names: Vec<Ident> = inputs.iter().map(|n| names::ident(n)).collect();
-    let number_names: Vec<Ident> = (0..numbers).map(|i| format_ident!("number_{i}")).collect();
+    let number_names: Vec<Ident> = (0..numbers).map(|i| format_ident!("s{i}")).collect();
     let body = graph.rust(roots, inputs, numbers);
-    let cuda = graph.cuda(roots, inputs);
+    let cuda = graph.cuda(roots);
     let docs = format!(" `{text}`");
     let [i, s, o] = [inputs.len(), numbers, roots.len()].map(Literal::usize_unsuffixed);
     let tokens = quote! {

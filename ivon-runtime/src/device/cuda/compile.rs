@@ -6,9 +6,11 @@ use cudarc::nvrtc::sys;
 use std::ffi::{CStr, CString, c_char};
 
 /// The compiler's options for a card of this compute capability. Its own machine code (`sm_`) is asked for rather than code for the driver to
-/// translate: that would be of the library's version, which may be newer than the driver's.
-pub(super) fn options((major, minor): (u32, u32)) -> Vec<String> {
-    vec![format!("--gpu-architecture=sm_{major}{minor}"), "--std=c++17".into(), "--ptxas-options=-v".into()]
+/// translate: that would be of the library's version, which may be newer than the driver's. Functions are for the card unless they say otherwise,
+/// closures among them, which cannot.
+pub fn options((major, minor): (u32, u32)) -> Vec<String> {
+    let architecture = format!("--gpu-architecture=sm_{major}{minor}");
+    vec![architecture, "--std=c++17".into(), "--device-as-default-execution-space".into(), "--ptxas-options=-v".into()]
 }
 
 /// The version of NVRTC, a part of what a compiled kernel is known by.

@@ -37,6 +37,8 @@ mod staging;
 mod watch;
 
 pub(crate) use blas::{Operand, Sizes, multiply};
+#[doc(hidden)]
+pub use compile::options;
 pub use launch::{Arg, Grid, Source};
 pub(crate) use memory::{Fill, Memory};
 pub(crate) use replay::{Replays, Trail};
@@ -82,6 +84,13 @@ struct Loaded {
 
 thread_local! {
     static OPEN: RefCell<HashMap<usize, Weak<Cuda>>> = RefCell::default();
+}
+
+/// The sources of all kernels that are written by hand, for tests that compile them. Those of pointwise expressions are made around the
+/// [`Kernel`](crate::ops::pointwise::Kernel)s of generated code: see [`ops::pointwise::source`](crate::ops::pointwise::source).
+#[doc(hidden)]
+pub fn sources() -> Vec<&'static Source> {
+    crate::ops::sources()
 }
 
 /// Whether a model can run on a card: there is one, and the libraries that are needed.

@@ -3,7 +3,7 @@
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-static KERNELS: Source = Source::new("along", include_str!("kernel.cu"));
+pub(in crate::ops) static KERNELS: Source = Source::new("along", include_str!("kernel.cu"));
 
 /// d_x = scale · d_y, repeated along the axis, or += it.
 pub(super) fn repeat(

@@ -1,6 +1,6 @@
 //! Sums over one axis or all of them, scaled: what sum and mean are made of.
 
-mod cuda;
+pub(super) mod cuda;
 
 use super::parallel::{pieces, rows_a_task};
 use super::reduce::{sum_of, sum_rows};

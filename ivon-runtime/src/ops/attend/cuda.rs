@@ -5,8 +5,8 @@ use super::heads::Geometry;
 use crate::device::cuda::{Grid, Source};
 use crate::{Adjoint, Context, DType, Error, Result, Tensor, args};
 
-static PLAIN: Source = Source::new("attend", include_str!("kernel.cu"));
-static FLASH: [(usize, Source); 3] = [
+pub(in crate::ops) static PLAIN: Source = Source::new("attend", include_str!("kernel.cu"));
+pub(in crate::ops) static FLASH: [(usize, Source); 3] = [
     (32, Source::new("flash_32", concat!("constexpr int SIZE = 32;\n", include_str!("flash.cu")))),
     (64, Source::new("flash_64", concat!("constexpr int SIZE = 64;\n", include_str!("flash.cu")))),
     (128, Source::new("flash_128", concat!("constexpr int SIZE = 128;\n", include_str!("flash.cu")))),

@@ -110,7 +110,7 @@ __device__ __forceinline__ void give(const float (&sums)[COLUMNS][4], int half, 
 
 constexpr float NONE = -1e30f;  // below every score: of what is not seen
 
-extern "C" __global__ void __launch_bounds__(128) flash_forward(
+extern "C" __global__ void __launch_bounds__(128, 4) flash_forward(
     const bf16* __restrict__ qkv, bf16* __restrict__ y, float* __restrict__ lse, uint64_t heads, uint64_t length, float scale,
     uint32_t causal) {
   DYNAMIC_SHARED(bf16, queries);

@@ -11,7 +11,7 @@
 
 mod backward;
 pub(super) mod cached;
-mod cuda;
+pub(super) mod cuda;
 mod forward;
 mod heads;
 mod tile;

@@ -5,14 +5,14 @@ use crate::device::cuda::{Grid, Source};
 use crate::noise::GROUP;
 use crate::{Context, Result, Tensor, args};
 
-static KERNELS: Source =
+pub(in crate::ops) static KERNELS: Source =
     Source::new("dropout", concat!(include_str!("../../device/cuda/kernels/noise.cuh"), include_str!("kernel.cu")));
 
 /// y = mask · x, or += it.
 pub(super) fn apply(cx: &Context, mask: Mask, x: &Tensor, y: &mut Tensor, add: bool) -> Result<()> {
     let elements = x.shape().elements();
-    let ([key_low, key_high], [step, sample]) = (mask.noise.key, mask.noise.upper);
+    let [key_low, key_high] = mask.noise.key;
     let grid = Grid::over(elements.div_ceil(GROUP) * (GROUP / 4));
-    let args = &mut args![x, y, elements, key_low, key_high, step, sample, mask.threshold, mask.scale as f32, add];
+    let args = &mut args![x, y, elements, key_low, key_high, cx.counters()?, mask.threshold, mask.scale as f32, add];
     KERNELS.launch(cx, "dropout", grid, args)
 }

@@ -1,6 +1,6 @@
 //! Dropout (Srivastava et al. 2014).
 
-mod cuda;
+pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,7 @@
 use crate::device::cuda::{Cuda, Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-static KERNELS: Source = Source::new("elementwise", include_str!("kernel.cu"));
+pub(in crate::ops) static KERNELS: Source = Source::new("elementwise", include_str!("kernel.cu"));
 
 /// Threads are reused beyond so many blocks: enough to fill any card.
 const BLOCKS: usize = 4096;

@@ -3,7 +3,7 @@
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-static KERNELS: Source = Source::new("embedding", include_str!("kernel.cu"));
+pub(in crate::ops) static KERNELS: Source = Source::new("embedding", include_str!("kernel.cu"));
 
 /// Columns that a block of the backward pass sums up.
 const COLUMNS: usize = 512;

@@ -1,6 +1,6 @@
 //! Embedding: rows of a table.
 
-mod cuda;
+pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,7 @@
 use crate::device::cuda::{Arg, Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-static KERNELS: Source = Source::new("entropy", include_str!("kernel.cu"));
+pub(in crate::ops) static KERNELS: Source = Source::new("entropy", include_str!("kernel.cu"));
 
 /// What a row's loss and gradient are made of.
 pub(super) struct Rows<'a> {
@@ -28,6 +28,8 @@ pub(super) fn backward(
     add: bool,
 ) -> Result<()> {
     let (count, classes) = (lse.shape().elements(), d_logits.shape().last());
-    let args = &mut args![Arg::from(logits), d_logits, rows.targets, lse, d_loss, counted, classes, rows.smoothing as f32, add];
+    let (smoothing, d_loss_is_real) = (rows.smoothing as f32, d_loss.dtype() == cx.dtype());
+    let args =
+        &mut args![Arg::from(logits), d_logits, rows.targets, lse, d_loss, d_loss_is_real, counted, classes, smoothing, add];
     KERNELS.launch(cx, "entropy_backward", Grid::new(count), args)
 }

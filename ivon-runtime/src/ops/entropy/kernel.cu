@@ -68,14 +68,16 @@ extern "C" __global__ void __launch_bounds__(256) entropy_mean(
 }
 
 // d_z = d_loss / counted · (softmax(z) - s / classes - (1 - s) onehot(t)), or += it; without `logits`, in place.
+// `d_loss` is `real` or f32.
 extern "C" __global__ void __launch_bounds__(256) entropy_backward(
     const real* logits, real* d_logits, const uint32_t* __restrict__ targets, const float* __restrict__ lse,
-    const float* __restrict__ d_loss, const float* __restrict__ counted, uint64_t classes, float smoothing, uint32_t add) {
+    const void* d_loss, uint32_t d_loss_is_real, const float* __restrict__ counted, uint64_t classes, float smoothing, uint32_t add) {
   uint64_t row = blockIdx.x;
   uint32_t target = targets[row];
   const real* z = (logits ? logits : d_logits) + row * classes;
   real* d_z = d_logits + row * classes;
-  float scale = *d_loss / *counted, log = lse[row];
+  float d = d_loss_is_real ? to_float(*(const real*)d_loss) : *(const float*)d_loss;
+  float scale = d / *counted, log = lse[row];
   float everywhere = scale * smoothing / (float)classes, at_target = scale * (1.0f - smoothing);
   bool counts = target < classes;
   map_row(z, d_z, classes, add, threadIdx.x, BLOCK, [&](uint64_t i, float z) {

@@ -3,7 +3,7 @@
 //! Per row of logits z with target t and smoothing s: loss = lse(z) - (1 - s) z_t - s mean(z), and
 //! d_z = softmax(z) - (1 - s) onehot(t) - s / CLASSES. Rows whose target is [`IGNORE`] count nothing.
 
-mod cuda;
+pub(super) mod cuda;
 
 use super::parallel::{pieces, pieces2, rows_a_task};
 use super::reduce::{log_sum_exp, sum_of};

@@ -5,7 +5,7 @@ use crate::device::cuda::{Arg, Grid, Source};
 use crate::ops::reduce;
 use crate::{Adjoint, Context, DType, Result, Tensor, args};
 
-static KERNELS: Source = Source::new("normalize", include_str!("kernel.cu"));
+pub(in crate::ops) static KERNELS: Source = Source::new("normalize", include_str!("kernel.cu"));
 
 /// Rows longer than this get a block rather than a warp each.
 const LONG: usize = 2048;

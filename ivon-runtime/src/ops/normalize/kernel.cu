@@ -26,7 +26,7 @@ __device__ __forceinline__ void forward(
   });
 }
 
-extern "C" __global__ void __launch_bounds__(256) normalize_forward(
+extern "C" __global__ void __launch_bounds__(256, 4) normalize_forward(
     const real* __restrict__ x, const real* __restrict__ gain, const real* __restrict__ bias, real* __restrict__ y,
     float* __restrict__ statistics, uint64_t rows, uint64_t width, float eps, uint32_t centre, uint32_t whole_block) {
   __shared__ float shared[WARP];
@@ -61,7 +61,7 @@ __device__ __forceinline__ void backward(
   });
 }
 
-extern "C" __global__ void __launch_bounds__(256) normalize_backward(
+extern "C" __global__ void __launch_bounds__(256, 4) normalize_backward(
     const real* __restrict__ x, const real* __restrict__ d_y, const float* __restrict__ statistics, const real* __restrict__ gain,
     real* d_x, uint64_t rows, uint64_t width, uint32_t centre, uint32_t add, uint32_t whole_block) {
   __shared__ float shared[WARP];

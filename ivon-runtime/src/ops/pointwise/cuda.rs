@@ -72,6 +72,10 @@ fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     kernel.launch(cx, "pointwise", Grid::over(groups).at_most(BLOCKS), &mut args)
 }
 
+pub(super) fn source(name: &str, body: &str, [inputs, numbers, outputs]: [usize; 3], vector: usize) -> Source {
+    Form { inputs: vec![false; inputs], numbers, outputs: vec![false; outputs], vector }.source(name, body)
+}
+
 /// What the text of a kernel depends on besides its body.
 struct Form {
     /// Of each input, whether it is f32 whatever the model computes in.

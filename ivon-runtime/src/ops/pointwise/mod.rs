@@ -21,6 +21,13 @@ pub trait Kernel<const I: usize, const S: usize, const O: usize> {
     fn apply<E: Real>(inputs: [E; I], scalars: [E; S]) -> [E; O];
 }
 
+/// The CUDA source around a [`Kernel::CUDA`] of so many inputs, numbers and outputs, which works on `vector` elements a thread at a time: for tests
+/// that compile it.
+#[doc(hidden)]
+pub fn source(name: &str, body: &str, [inputs, numbers, outputs]: [usize; 3], vector: usize) -> crate::device::cuda::Source {
+    cuda::source(name, body, [inputs, numbers, outputs], vector)
+}
+
 /// y = K(inputs, scalars), elementwise.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use crate::device::cuda::{Arg, Grid, Source};
 use crate::{Context, DType, Result, Tensor, args};
 
-static KERNELS: Source = Source::new("reduce", include_str!("kernel.cu"));
+pub(in crate::ops) static KERNELS: Source = Source::new("reduce", include_str!("kernel.cu"));
 
 /// Blocks that a sum is spread over: enough to fill any card.
 const BLOCKS: usize = 1024;

@@ -39,7 +39,7 @@ __device__ __forceinline__ void forward(const real* x, real* y, uint64_t rows, u
 }
 
 // y = softmax(x), or its logarithm.
-extern "C" __global__ void __launch_bounds__(256) softmax_forward(
+extern "C" __global__ void __launch_bounds__(256, 4) softmax_forward(
     const real* __restrict__ x, real* __restrict__ y, uint64_t rows, uint64_t width, uint32_t log, uint32_t whole_block) {
   __shared__ float shared[WARP];
   if (whole_block) forward<BLOCK>(x, y, rows, width, log, shared);
@@ -67,7 +67,7 @@ __device__ __forceinline__ void backward(
 }
 
 // d_x = y · (d_y - sum of d_y · y), or d_y - e^y · sum of d_y for the logarithm; or += it.
-extern "C" __global__ void __launch_bounds__(256) softmax_backward(
+extern "C" __global__ void __launch_bounds__(256, 4) softmax_backward(
     const real* __restrict__ y, const real* __restrict__ d_y, real* d_x, uint64_t rows, uint64_t width, uint32_t log, uint32_t add,
     uint32_t whole_block) {
   __shared__ float shared[WARP];

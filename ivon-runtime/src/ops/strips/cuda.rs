@@ -4,7 +4,7 @@ use super::Strip;
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-static KERNELS: Source = Source::new("strips", include_str!("kernel.cu"));
+pub(in crate::ops) static KERNELS: Source = Source::new("strips", include_str!("kernel.cu"));
 
 /// Threads go on to further pieces beyond so many blocks.
 const BLOCKS: usize = 4096;

@@ -4,7 +4,7 @@ use super::Parts;
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-static KERNELS: Source = Source::new("transpose", include_str!("kernel.cu"));
+pub(in crate::ops) static KERNELS: Source = Source::new("transpose", include_str!("kernel.cu"));
 
 /// What the driver allows in y and z.
 const MOST_BLOCKS: usize = 65535;

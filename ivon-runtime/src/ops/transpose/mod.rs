@@ -1,7 +1,7 @@
 //! Transpose: two axes change places.
 
 mod cpu;
-mod cuda;
+pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,79 @@
+//! The fused kernels that the macro writes for the test models and for the models of this workspace, taken from its output.
+
+use ivon_runtime::device::cuda::Source;
+use std::path::{Path, PathBuf};
+use syn::visit::Visit;
+
+/// One of them.
+#[allow(dead_code)]
+pub struct Kernel {
+    /// The type that stands for it in generated code.
+    pub name: String,
+    pub expression: String,
+    pub body: String,
+    /// Inputs, numbers, outputs.
+    pub counts: [usize; 3],
+}
+
+impl Kernel {
+    /// The CUDA source around it.
+    #[allow(dead_code)]
+    pub fn source(&self, vector: usize) -> Source {
+        ivon_runtime::ops::pointwise::source(&self.expression, &self.body, self.counts, vector)
+    }
+}
+
+/// The kernels of all models of the workspace.
+pub fn kernels() -> Vec<Kernel> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let files =
+        ["tests/models", "models/src", "ivon-runtime/src/layers"].iter().flat_map(|folder| rust_files(&root.join(folder)));
+    let mut found = Found(vec![]);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        if !text.contains("#[variational]") {
+            continue;
+        }
+        // A file whose models need others' definitions is compiled where they are; its kernels are of the same kinds.
+        let Ok(expanded) = ivon_compiler::expand_file(&file, &[]) else { continue };
+        found.visit_file(&syn::parse_file(&expanded).unwrap());
+    }
+    found.0
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = vec![];
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            all.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            all.push(path);
+        }
+    }
+    all.sort();
+    all
+}
+
+struct Found(Vec<Kernel>);
+
+impl<'a> Visit<'a> for Found {
+    fn visit_item_impl(&mut self, item: &'a syn::ItemImpl) {
+        let Some((path, _)) = &item.trait_ else { return };
+        let Some(segment) = path.segments.last().filter(|s| s.ident == "Kernel") else { return };
+        let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else { return };
+        let counts: Vec<usize> =
+            arguments.args.iter().map(|a| quote::ToTokens::to_token_stream(a).to_string().parse().unwrap()).collect();
+        let constant = |name: &str| {
+            let is = |i: &&syn::ImplItem| matches!(i, syn::ImplItem::Const(c) if c.ident == name);
+            let Some(syn::ImplItem::Const(c)) = item.items.iter().find(is) else { panic!("a kernel without {name}") };
+            let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &c.expr else { panic!("{name} is no text") };
+            text.value()
+        };
+        self.0.push(Kernel {
+            name: quote::ToTokens::to_token_stream(&item.self_ty).to_string(),
+            expression: constant("NAME"),
+            body: constant("CUDA"),
+            counts: counts.try_into().unwrap(),
+        });
+    }
+}
