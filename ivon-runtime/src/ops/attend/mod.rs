@@ -36,7 +36,7 @@ pub(super) fn forward(at: &str, cx: &Context, heads: usize, qkv: &Tensor, causal
     check_qkv(at, cx, heads, qkv)?;
     let geometry = Geometry::of(qkv.shape(), heads, causal);
     let mut y = cx.empty([geometry.batch, geometry.length, heads * geometry.size])?;
-    let mut lse = cx.empty_of(cx.sums(), [geometry.batch, heads, geometry.length])?;
+    let mut lse = cx.empty_of(cx.dtype().sums(), [geometry.batch, heads, geometry.length])?;
     if cx.cuda().is_some() {
         cuda::forward(at, cx, geometry, qkv, &mut y, &mut lse)?;
         return Ok((y.clone(), Saved { heads, qkv: qkv.clone(), y, lse }));

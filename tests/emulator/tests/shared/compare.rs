@@ -1,5 +1,7 @@
 //! The same computation on the processor and on the emulated card.
 
+#![allow(dead_code)] // every file of tests uses some of it
+
 use half::bf16;
 use ivon_emulator::{Order, load};
 use ivon_runtime::{Context, DType, Device, Result, Tensor};
@@ -23,13 +25,11 @@ pub fn numbers(dims: &[usize], seed: u64) -> Tensor {
 }
 
 /// Ids below `limit`; some occur often.
-#[allow(dead_code)]
 pub fn ids(count: usize, limit: usize, seed: usize) -> Vec<u32> {
     (0..count).map(|i| (if i % 3 == 0 { seed } else { i * 7919 + seed } % limit) as u32).collect()
 }
 
 /// A scalar of a given type on the device of the context.
-#[allow(dead_code)]
 pub fn scalar(cx: &Context, dtype: DType, value: f32) -> Result<Tensor> {
     match dtype {
         DType::F32 => Tensor::from_slice(&[value], []),
@@ -37,13 +37,21 @@ pub fn scalar(cx: &Context, dtype: DType, value: f32) -> Result<Tensor> {
     }
 }
 
+/// Lets the runtime find the emulated card; whether there is one.
+pub fn look_for_the_emulator() -> bool {
+    let Some(emulator) = load() else { return false };
+    ivon_runtime::device::cuda::libraries::look_first_in(emulator.folder());
+    true
+}
+
 /// The contexts of this thread: processor, card in f32, card in bf16. Nothing where there is no emulator.
 fn with_contexts(work: impl FnOnce(&Context, &Context, &Context)) {
     thread_local!(static CONTEXTS: RefCell<Option<[Context; 3]>> = const { RefCell::new(None) });
-    let Some(emulator) = load() else { return };
+    if !look_for_the_emulator() {
+        return;
+    }
     CONTEXTS.with_borrow_mut(|contexts| {
         let [cpu, card, half] = contexts.get_or_insert_with(|| {
-            ivon_runtime::device::cuda::libraries::look_first_in(emulator.folder());
             let card = |dtype| Context::new(Device::Cuda(0), dtype).unwrap();
             [Context::new(Device::Cpu, DType::F32).unwrap(), card(DType::F32), card(DType::Bf16)]
         });
@@ -80,7 +88,8 @@ pub fn check_within(single: f64, half: f64, inputs: &[Tensor], compute: impl Fn(
     });
 }
 
-fn in_bf16(x: &Tensor) -> Tensor {
+/// The same numbers in bf16.
+pub fn in_bf16(x: &Tensor) -> Tensor {
     let all: Vec<bf16> = x.as_slice::<f32>().iter().map(|x| bf16::from_f32(*x)).collect();
     Tensor::from_slice(&all, *x.shape()).unwrap()
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// One of them.
-#[allow(dead_code)]
 pub struct Kernel {
     /// The type that stands for it in generated code.
     pub name: String,
@@ -17,8 +16,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// The CUDA source around it.
-    #[allow(dead_code)]
-    pub fn source(&self, vector: usize) -> Source {
+        pub fn source(&self, vector: usize) -> Source {
         ivon_runtime::ops::pointwise::source(&self.expression, &self.body, self.counts, vector)
     }
 }

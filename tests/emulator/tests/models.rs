@@ -1,0 +1,147 @@
+//! Whole training steps of annotated models on the emulated card, sampling and update included, against the same on the processor.
+
+#[path = "shared/compare.rs"]
+mod compare;
+
+use compare::{ids, numbers};
+use ivon_runtime::prelude::*;
+use ivon_tests::words::Words;
+use ivon_tests::{mlp::Mlp, pointwise::Gate, recurrent::Recurrent, shared::Shared, transformer::LanguageModel};
+use models::gpt2::Gpt2;
+
+/// Steps, of which the first run kernel by kernel and the later ones as graphs.
+const STEPS: usize = 5;
+
+fn tokens(dims: [usize; 2], limit: usize, seed: usize) -> Tensor {
+    Tensor::from_slice(&ids(dims[0] * dims[1], limit, seed), dims).unwrap()
+}
+
+fn settings(device: Device, dtype: DType) -> Settings {
+    Settings { seed: 7, device, dtype, grad_clip: Some(1.0), ..Settings::default() }
+}
+
+fn ivon() -> IvonConfig {
+    IvonConfig { ess: 1e4, hess_init: 0.5, beta2: 0.99, weight_decay: 1e-3, ..IvonConfig::default() }
+}
+
+/// Losses of some steps, and the mean and the Hessian after them.
+fn train(mut optimizer: impl Optimizer, lr: f64, loss: &dyn Fn(&Context) -> Result<f64>) -> (Vec<f64>, Vec<f32>, Vec<f32>) {
+    let losses = (0..STEPS).map(|_| optimizer.step(lr, loss).unwrap()).collect();
+    (losses, optimizer.state().unpadded("mean"), optimizer.state().unpadded("hessian"))
+}
+
+/// Trains with IVON on both, in f32 and, with losses that agree less closely, in bf16.
+fn agree(model: &impl Model, loss: impl Fn(&Context) -> Result<f64>) {
+    if !compare::look_for_the_emulator() {
+        return;
+    }
+    let run = |device, dtype| train(Ivon::new(model, ivon(), settings(device, dtype)).unwrap(), 0.1, &loss);
+    let (losses, mean, hessian) = run(Device::Cpu, DType::F32);
+    let (losses_on_card, mean_on_card, hessian_on_card) = run(Device::Cuda(0), DType::F32);
+    assert!(losses[0] != losses[STEPS - 1], "{losses:?}");
+    close(&losses_on_card, &losses, 1e-4, "losses");
+    let all = |x: &[f32]| x.iter().map(|x| *x as f64).collect::<Vec<_>>();
+    close(&all(&mean_on_card), &all(&mean), 1e-3, "means");
+    close(&all(&hessian_on_card), &all(&hessian), 1e-3, "Hessians");
+    let (in_bf16, ..) = run(Device::Cuda(0), DType::Bf16);
+    close(&in_bf16, &losses, 3e-2, "losses in bf16");
+}
+
+fn close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+    let scale = expected.iter().fold(1e-9f64, |m, x| m.max(x.abs()));
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        assert!((f - e).abs() <= tolerance * scale, "{what}, {i}: {f}, on the processor {e}");
+    }
+    assert_eq!(found.len(), expected.len());
+}
+
+#[test]
+fn gpt2() {
+    for (heads, bias) in [(2, true), (3, false)] {
+        let mut model = Gpt2::build(83, 20, 36, heads, 2, bias).unwrap();
+        model.set_dropout(0.1);
+        let (inputs, targets) = (tokens([2, 17], 83, 1), tokens([2, 17], 83, 9));
+        agree(&model, |cx| model.loss_gradient(cx, &inputs, &targets));
+    }
+}
+
+#[test]
+fn gpt2_with_heads_for_tensor_cores() {
+    let model = Gpt2::build(83, 70, 64, 2, 1, true).unwrap();
+    let (inputs, targets) = (tokens([1, 70], 83, 1), tokens([1, 70], 83, 9));
+    agree(&model, |cx| model.loss_gradient(cx, &inputs, &targets));
+}
+
+#[test]
+fn a_language_model_of_other_layers() {
+    let model = LanguageModel::build(50, 12, 32, 2, 2).unwrap();
+    let (inputs, targets) = (tokens([3, 12], 50, 1), tokens([3, 12], 50, 9));
+    agree(&model, |cx| model.loss_gradient(cx, &inputs, &targets));
+}
+
+#[test]
+fn shared_weights() {
+    let model = Shared::build(19, 6).unwrap();
+    let (inputs, targets) = (tokens([3, 5], 19, 1), tokens([3, 5], 19, 9));
+    agree(&model, |cx| model.loss_gradient(cx, &inputs, &targets));
+}
+
+#[test]
+fn a_perceptron() {
+    let model = Mlp::build(10).unwrap();
+    let (x, y) = (numbers(&[7, 10], 1), numbers(&[7, 10], 2));
+    agree(&model, |cx| model.loss_gradient(cx, &in_type(cx, &x), &in_type(cx, &y)));
+}
+
+/// Inputs come in the type of activations.
+fn in_type(cx: &Context, x: &Tensor) -> Tensor {
+    if cx.dtype() == DType::Bf16 { compare::in_bf16(x) } else { x.clone() }
+}
+
+#[variational]
+struct Together<const WIDTH: usize> {
+    words: Words<WIDTH>,
+    gate: Gate<WIDTH>,
+    cell: Recurrent<WIDTH, 3>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Together<WIDTH> {
+    pub fn loss<B>(&self, x: Tensor<B, WIDTH>, mask: Tensor<B, WIDTH>) -> Tensor {
+        let y = self.cell.forward(self.words.forward(x));
+        let z = self.gate.forward(y.reshape([1, B, WIDTH]), mask);
+        mean(z * z + y)
+    }
+}
+
+#[test]
+fn fused_expressions_of_every_test_model() {
+    let model = Together::build(8).unwrap();
+    let (x, mask) = (numbers(&[5, 8], 1), numbers(&[5, 8], 2));
+    agree(&model, |cx| model.loss_gradient(cx, &in_type(cx, &x), &in_type(cx, &mask)));
+}
+
+#[test]
+fn point_optimizers() {
+    if !compare::look_for_the_emulator() {
+        return;
+    }
+    let model = Shared::build(19, 6).unwrap();
+    let (inputs, targets) = (tokens([3, 5], 19, 1), tokens([3, 5], 19, 9));
+    let loss = |cx: &Context| model.loss_gradient(cx, &inputs, &targets);
+    let on = |device| settings(device, DType::F32);
+    let adamw = |device| train(AdamW::new(&model, AdamWConfig::default(), on(device)).unwrap(), 1e-2, &loss);
+    let sgd = |device| {
+        let config = SgdConfig { nesterov: true, weight_decay: 1e-2, ..SgdConfig::default() };
+        train(Sgd::new(&model, config, on(device)).unwrap(), 1e-1, &loss)
+    };
+    for ((losses, mean, _), (on_card, mean_on_card, _)) in
+        [(adamw(Device::Cpu), adamw(Device::Cuda(0))), (sgd(Device::Cpu), sgd(Device::Cuda(0)))]
+    {
+        close(&on_card, &losses, 1e-4, "losses");
+        let all = |x: &[f32]| x.iter().map(|x| *x as f64).collect::<Vec<_>>();
+        close(&all(&mean_on_card), &all(&mean), 1e-3, "means");
+    }
+}
+
+compare::sanitized!(gpt2, gpt2_with_heads_for_tensor_cores, point_optimizers, fused_expressions_of_every_test_model);
