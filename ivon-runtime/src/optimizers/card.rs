@@ -10,7 +10,7 @@ use crate::noise::Noise;
 use std::cell::Cell;
 use std::rc::Rc;
 
-static KERNELS: Source =
+pub(crate) static KERNELS: Source =
     Source::new("optimizers", concat!(include_str!("../device/cuda/kernels/noise.cuh"), include_str!("kernel.cu")));
 
 /// Elements of a group of the noise, which a half-warp works on.

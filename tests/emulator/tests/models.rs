@@ -110,7 +110,7 @@ impl<const WIDTH: usize> Together<WIDTH> {
     pub fn loss<B>(&self, x: Tensor<B, WIDTH>, mask: Tensor<B, WIDTH>) -> Tensor {
         let y = self.cell.forward(self.words.forward(x));
         let z = self.gate.forward(y.reshape([1, B, WIDTH]), mask);
-        mean(z * z + y)
+        (z * z + y).mean()
     }
 }
 

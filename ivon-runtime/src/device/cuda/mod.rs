@@ -90,7 +90,9 @@ thread_local! {
 /// [`Kernel`](crate::ops::pointwise::Kernel)s of generated code: see [`ops::pointwise::source`](crate::ops::pointwise::source).
 #[doc(hidden)]
 pub fn sources() -> Vec<&'static Source> {
-    crate::ops::sources()
+    let mut all = crate::ops::sources();
+    all.push(&crate::optimizers::card::KERNELS);
+    all
 }
 
 /// Whether a model can run on a card: there is one, and the libraries that are needed.

@@ -44,7 +44,9 @@ pub fn forward(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
     match cx.cuda() {
         Some(_) => cuda::forward(cx, ids, weight, &mut y)?,
         None if cx.planning() => {}
-        None => with_weight!(cx.dtype(), weight.dtype(), E, W => look_up(ids.as_slice(), weight.as_slice::<W>(), width, y.as_mut_slice::<E>())),
+        None => {
+            with_weight!(cx.dtype(), weight.dtype(), E, W => look_up(ids.as_slice(), weight.as_slice::<W>(), width, y.as_mut_slice::<E>()))
+        }
     }
     Ok(y)
 }

@@ -6,8 +6,6 @@ use syn::visit::Visit;
 
 /// One of them.
 pub struct Kernel {
-    /// The type that stands for it in generated code.
-    pub name: String,
     pub expression: String,
     pub body: String,
     /// Inputs, numbers, outputs.
@@ -16,7 +14,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// The CUDA source around it.
-        pub fn source(&self, vector: usize) -> Source {
+    pub fn source(&self, vector: usize) -> Source {
         ivon_runtime::ops::pointwise::source(&self.expression, &self.body, self.counts, vector)
     }
 }
@@ -67,11 +65,6 @@ impl<'a> Visit<'a> for Found {
             let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &c.expr else { panic!("{name} is no text") };
             text.value()
         };
-        self.0.push(Kernel {
-            name: quote::ToTokens::to_token_stream(&item.self_ty).to_string(),
-            expression: constant("NAME"),
-            body: constant("CUDA"),
-            counts: counts.try_into().unwrap(),
-        });
+        self.0.push(Kernel { expression: constant("NAME"), body: constant("CUDA"), counts: counts.try_into().unwrap() });
     }
 }
