@@ -1,6 +1,6 @@
 //! Tensors in safetensors files: names, shapes and values.
 
-use crate::disk;
+use crate::{disk, shards};
 use half::bf16;
 use ivon_runtime::{DType, Error, Result, Tensor};
 use safetensors::View;
@@ -51,7 +51,7 @@ pub enum Precision {
 /// Text that a file holds beside its tensors.
 pub type Notes = HashMap<String, String>;
 
-/// Reads every tensor of a file: floating point of 16, 32 or 64 bits, or integers.
+/// Reads every tensor of a file, or of the files that an index names: floating point of 16, 32 or 64 bits, or integers.
 ///
 /// # Errors
 /// If the file cannot be read, is no safetensors file, or a tensor has another type.
@@ -64,6 +64,9 @@ pub fn read<E: Number>(path: &Path) -> Result<Table<E>> {
 /// # Errors
 /// As [`read`].
 pub fn read_with_notes<E: Number>(path: &Path) -> Result<(Table<E>, Notes)> {
+    if shards::is_index(path) {
+        return Ok((shards::read(path)?, Notes::new()));
+    }
     let bytes = disk::map(path)?;
     let (file, notes) = open(path, bytes.as_deref().unwrap_or_default())?;
     let values = |(name, view): (String, TensorView)| {

@@ -19,6 +19,8 @@ use std::path::Path;
 const CONFIG: &str = "config.json";
 /// The file that its weights are in.
 const WEIGHTS: &str = "model.safetensors";
+/// In its place, where the weights are in several files: which is in which.
+const INDEX: &str = "model.safetensors.index.json";
 /// Where we put sigma beside them.
 const SIGMA: &str = "sigma.safetensors";
 
@@ -61,13 +63,13 @@ impl Stored {
     }
 
     fn open_folder(path: &Path, heads: Option<usize>) -> Result<Stored> {
-        let (config, weights) = (path.join(CONFIG), path.join(WEIGHTS));
-        if !weights.is_file() {
+        let config = path.join(CONFIG);
+        let Some(weights) = [WEIGHTS, INDEX].map(|name| path.join(name)).into_iter().find(|file| file.is_file()) else {
             let message = format!(
                 "holds no {WEIGHTS}; give the folder of a run, a weights file (.safetensors), or a folder that Hugging Face's library saved"
             );
             return Err(Error::file(path, message));
-        }
+        };
         let config = if config.is_file() { Some(read_config(&config)?) } else { None };
         let mut stored = Self::theirs(weights::read(&weights)?, config.as_ref(), heads).map_err(|e| Error::file(&weights, e))?;
         let sigma = path.join(SIGMA);

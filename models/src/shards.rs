@@ -1,0 +1,106 @@
+//! Weights in several files, as Hugging Face's library saves large models: `model.safetensors.index.json` says which tensor is in which.
+
+use crate::disk;
+use crate::weights::{self, Number, Table};
+use ivon_runtime::{Error, Result};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// How the names of such files end.
+const ENDING: &str = ".index.json";
+
+/// The index's content, as far as it matters here.
+#[derive(Deserialize)]
+struct Index {
+    /// The file of each tensor, beside the index.
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Whether a path is that of an index.
+pub fn is_index(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ENDING))
+}
+
+/// Reads every tensor of every file that an index names.
+///
+/// # Errors
+/// If the index is none, names a file of another folder or one that cannot be read, or the files do not hold what it says: all tensors
+/// that are missing or that it does not know.
+pub fn read<E: Number>(path: &Path) -> Result<Table<E>> {
+    let text = std::fs::read(path).map_err(|e| disk::unreadable(path, &e))?;
+    let index: Index = serde_json::from_slice(&text).map_err(|e| {
+        Error::file(path, format!("is no index of weights: {e}; expected {{\"weight_map\": {{name: file, ..}}}}"))
+    })?;
+    let files: BTreeSet<&String> = index.weight_map.values().collect();
+    let (mut table, mut wrong) = (Table::new(), vec![]);
+    for file in files {
+        if Path::new(file).file_name().is_none_or(|name| name != file.as_str()) {
+            return Err(Error::file(path, format!("names the file {file:?}; expected one in the same folder")));
+        }
+        let shard = weights::read(&path.with_file_name(file)).map_err(|e| Error::file(path, format!("names a file: {e}")))?;
+        for (name, values) in shard {
+            match index.weight_map.get(&name) {
+                Some(known) if known == file => {
+                    table.insert(name, values);
+                }
+                Some(other) => wrong.push(format!("twice: {name} is in {file} and, says the index, in {other}")),
+                None => wrong.push(format!("unexpected: {name} in {file}")),
+            }
+        }
+    }
+    let missing = index.weight_map.iter().filter(|(name, _)| !table.contains_key(*name));
+    wrong.extend(missing.map(|(name, file)| format!("missing: {name} in {file}")));
+    match wrong.is_empty() {
+        true => Ok(table),
+        false => Err(Error::file(path, format!("does not describe its files:\n  {}", wrong.join("\n  ")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::{Precision, Values};
+
+    fn tensors(names: &[&str]) -> Table {
+        names.iter().map(|name| (name.to_string(), Values { shape: vec![2], data: vec![1.0, name.len() as f64] })).collect()
+    }
+
+    /// Two files with `a`, `bb` and `ccc`, and an index of this content.
+    fn shards(map: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, names) in [("1.safetensors", &["a", "bb"][..]), ("2.safetensors", &["ccc"])] {
+            weights::write(&folder.path().join(file), &tensors(names), Precision::F32, None).unwrap();
+        }
+        let index = folder.path().join("model.safetensors.index.json");
+        std::fs::write(&index, format!("{{\"metadata\": {{\"total_size\": 24}}, \"weight_map\": {map}}}")).unwrap();
+        (folder, index)
+    }
+
+    #[test]
+    fn tensors_of_all_files_are_one_table() {
+        let (_folder, index) = shards(r#"{"a": "1.safetensors", "bb": "1.safetensors", "ccc": "2.safetensors"}"#);
+        assert!(is_index(&index));
+        assert_eq!(weights::read::<f64>(&index).unwrap(), tensors(&["a", "bb", "ccc"]));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_named() {
+        for (map, wanted) in [
+            (r#"{"a": "1.safetensors", "ccc": "2.safetensors"}"#, vec!["unexpected: bb in 1.safetensors"]),
+            (
+                r#"{"a": "1.safetensors", "bb": "2.safetensors", "ccc": "2.safetensors", "d": "2.safetensors"}"#,
+                vec!["twice: bb", "missing: bb in 2.safetensors", "missing: d in 2.safetensors"],
+            ),
+            (r#"{"a": "3.safetensors"}"#, vec!["3.safetensors", "does not exist"]),
+            (r#"{"a": "../1.safetensors"}"#, vec!["\"../1.safetensors\"", "same folder"]),
+            (r#"{"a": ".."}"#, vec!["same folder"]),
+            (r#"{"a": 3}"#, vec!["no index of weights", "expected"]),
+            ("3", vec!["no index of weights"]),
+        ] {
+            let (_folder, index) = shards(map);
+            let error = read::<f32>(&index).unwrap_err().to_string();
+            assert!(wanted.iter().all(|w| error.contains(w)), "{error}");
+        }
+    }
+}
