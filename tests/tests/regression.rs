@@ -203,3 +203,38 @@ fn a_number_beyond_f64_vanished() {
     let message = ivon_compiler::expand_source(&model("1e309")).unwrap_err().to_string();
     assert!(message.contains("larger than an f64 can be"), "{message}");
 }
+
+#[variational]
+struct Curve {
+    scale: Parameter<3>,
+}
+
+#[variational]
+impl Curve {
+    fn loss(&self, x: Tensor<3>, exponent: f64) -> Tensor {
+        (powf(x, exponent) * self.scale).sum()
+    }
+}
+
+/// d/dx x^p is p x^(p - 1), which is 0 · ∞ where p and x are 0.
+#[test]
+fn a_power_whose_exponent_is_zero_had_no_gradient_at_zero() {
+    let model = Curve::new();
+    let (cx, _weights) = context(&model);
+    let x = Tensor::from_slice(&[2.0f64, 0.0, -1.0], [3]).unwrap();
+    let scale = cx.sample(&model.scale).unwrap().to_f64();
+    for (exponent, slopes) in
+        [(0.0, [0.0; 3]), (1.0, [1.0; 3]), (2.0, [4.0, 0.0, -2.0]), (-1.0, [-0.25, f64::NEG_INFINITY, -1.0])]
+    {
+        let (_, saved) = model.loss_saving(&cx, &x, exponent).unwrap();
+        let mut d_x = Adjoint::new();
+        let buffer = Flat::zeros(&Layout::of(&model), DType::F64);
+        cx.set_gradient(Some(&buffer));
+        model.loss_backward(&cx, saved, cx.filled([], 1.0).unwrap(), &mut d_x).unwrap();
+        let found = d_x.into_sum("x").unwrap().to_f64();
+        for ((found, slope), scale) in found.iter().zip(slopes).zip(&scale) {
+            let expected = if slope == 0.0 { 0.0 } else { slope * scale };
+            assert!((found - expected).abs() < 1e-12 || *found == expected, "{exponent}: {found}, not {expected}");
+        }
+    }
+}

@@ -140,7 +140,7 @@ impl Fusion<'_> {
                 }
             },
             // Arithmetic takes tensors and numbers only; `lower` has seen to it.
-            Argument::Absent => self.graph.constant(0.0),
+            Argument::Absent | Argument::Flag(_) => self.graph.constant(0.0),
             Argument::Number(tokens) => match constant(tokens) {
                 Some(c) => self.graph.constant(c),
                 None => {

@@ -74,8 +74,10 @@ pub struct Instruction {
 #[derive(Clone)]
 pub enum Argument {
     Value(ValueId),
-    /// A number, as tokens of type f64 (or bool).
+    /// A number, as tokens of type f64.
     Number(TokenStream),
+    /// True or false, as tokens of type bool.
+    Flag(TokenStream),
     /// `None`, for an optional tensor.
     Absent,
 }
@@ -179,7 +181,7 @@ impl Argument {
     pub fn value(&self) -> Option<ValueId> {
         match self {
             Argument::Value(v) => Some(*v),
-            Argument::Number(_) | Argument::Absent => None,
+            Argument::Number(_) | Argument::Flag(_) | Argument::Absent => None,
         }
     }
 }

@@ -17,6 +17,8 @@ enum Binding {
         mutable: bool,
     },
     Number(TokenStream),
+    /// A bool: a flag of the model, a setting or an argument.
+    Flag(TokenStream),
     /// The element of a loop over this field.
     Element(usize),
     /// Bound by an expression with a mistake: silent from here on.
@@ -27,6 +29,7 @@ enum Binding {
 enum Operand {
     Value(ValueId),
     Number(TokenStream),
+    Flag(TokenStream),
     Tuple(Vec<Operand>),
     /// `None`
     Absent,
@@ -74,8 +77,8 @@ pub fn lower(
     };
     for generic in model.generics.iter().chain(&function.consts) {
         let name = &generic.name;
-        let number = if generic.flag { quote!(#name) } else { quote!((#name as f64)) };
-        lower.scope.insert(name.to_string(), Binding::Number(number));
+        let binding = if generic.flag { Binding::Flag(quote!(#name)) } else { Binding::Number(quote!((#name as f64))) };
+        lower.scope.insert(name.to_string(), binding);
     }
     for variable in function.variables.iter().filter(|v| !v.pack) {
         let name = &variable.name;
@@ -90,8 +93,12 @@ pub fn lower(
             InputKind::Buffer { shape } => (Kind::Buffer, shape.clone()),
             InputKind::Number(ty) => {
                 let name = &input.name;
-                let number = if ty == "usize" { quote!((#name as f64)) } else { quote!(#name) };
-                lower.scope.insert(name.to_string(), Binding::Number(number));
+                let binding = match ty.to_string().as_str() {
+                    "usize" => Binding::Number(quote!((#name as f64))),
+                    "bool" => Binding::Flag(quote!(#name)),
+                    _ => Binding::Number(quote!(#name)),
+                };
+                lower.scope.insert(name.to_string(), binding);
                 inputs.push(None);
                 continue;
             }
@@ -124,7 +131,7 @@ pub fn lower(
             }
             outputs
         }
-        Some(Operand::Number(_) | Operand::Absent) => {
+        Some(Operand::Number(_) | Operand::Flag(_) | Operand::Absent) => {
             errors.at(result.place, "the result is a number, not a tensor: it does not depend on the model");
             vec![]
         }
@@ -206,6 +213,7 @@ impl Lower<'_> {
         match operand {
             Operand::Value(value) => Binding::Value { value, mutable },
             Operand::Number(tokens) => Binding::Number(tokens),
+            Operand::Flag(tokens) => Binding::Flag(tokens),
             Operand::Tuple(_) => {
                 self.errors.at(place, "this is a tuple: name its parts, `let (a, b) = ..`");
                 Binding::Unknown
@@ -338,7 +346,7 @@ impl Lower<'_> {
     fn tensor(&mut self, e: &Expression) -> Option<ValueId> {
         match self.expression(e)? {
             Operand::Value(v) => Some(v),
-            Operand::Number(_) => {
+            Operand::Number(_) | Operand::Flag(_) => {
                 self.errors.at(self.place(e.place), "a tensor is needed here, and this is a number");
                 None
             }
@@ -356,6 +364,7 @@ impl Lower<'_> {
             .map(|e| match self.expression(e)? {
                 Operand::Value(v) => Some(Argument::Value(v)),
                 Operand::Number(n) => Some(Argument::Number(n)),
+                Operand::Flag(f) => Some(Argument::Flag(f)),
                 Operand::Absent => Some(Argument::Absent),
                 Operand::Tuple(_) => {
                     self.errors.at(
@@ -372,11 +381,13 @@ impl Lower<'_> {
     fn expression(&mut self, e: &Expression) -> Option<Operand> {
         match &e.kind {
             ExpressionKind::Wrong => None,
+            ExpressionKind::Flag(value) => Some(Operand::Flag(quote!(#value))),
             ExpressionKind::Number(tokens) => Some(Operand::Number(tokens.clone())),
             ExpressionKind::Name(name) if name == "None" => Some(Operand::Absent),
             ExpressionKind::Name(name) => match self.scope.get(&name.to_string()) {
                 Some(Binding::Value { value, .. }) => Some(Operand::Value(*value)),
                 Some(Binding::Number(tokens)) => Some(Operand::Number(tokens.clone())),
+                Some(Binding::Flag(tokens)) => Some(Operand::Flag(tokens.clone())),
                 Some(Binding::Unknown) => None,
                 Some(Binding::Element(_)) => {
                     self.errors.at(name, format!("`{name}` is a layer: call it, `{name}.forward(x)`"));
@@ -399,9 +410,11 @@ impl Lower<'_> {
             ExpressionKind::Negate(inner) => match self.expression(inner)? {
                 Operand::Number(n) => Some(Operand::Number(quote!((-#n)))),
                 Operand::Value(v) => self.one(Op::Pointwise(Primitive::Negate), vec![Argument::Value(v)], "negated", e),
+                Operand::Flag(_) => self.no_flag(inner),
                 Operand::Tuple(_) | Operand::Absent => self.no_arithmetic(e),
             },
             ExpressionKind::Binary(operator, left, right) => {
+                let places = (&**left, &**right);
                 let (left, right) = (self.expression(left), self.expression(right));
                 let (primitive, hint) = match operator {
                     '+' => (Primitive::Add, "sum"),
@@ -410,6 +423,8 @@ impl Lower<'_> {
                     _ => (Primitive::Divide, "quotient"),
                 };
                 match (left?, right?) {
+                    (Operand::Flag(_), _) => self.no_flag(places.0),
+                    (_, Operand::Flag(_)) => self.no_flag(places.1),
                     (Operand::Number(l), Operand::Number(r)) => {
                         let operator: proc_macro2::Punct = proc_macro2::Punct::new(*operator, proc_macro2::Spacing::Alone);
                         Some(Operand::Number(quote!((#l #operator #r))))
@@ -423,6 +438,9 @@ impl Lower<'_> {
             }
             ExpressionKind::Intrinsic(intrinsic, list) => {
                 let arguments = self.arguments(list)?;
+                if let Some(flag) = arguments.iter().position(|a| matches!(a, Argument::Flag(_))) {
+                    return self.no_flag(&list[flag]);
+                }
                 let name = parse::INTRINSICS.iter().find(|(i, _, _)| i == intrinsic).map_or("value", |(_, n, _)| n);
                 if arguments.iter().all(|a| a.value().is_none()) {
                     let numbers: Vec<_> =
@@ -481,7 +499,7 @@ impl Lower<'_> {
                         None
                     }
                     Some(Binding::Unknown) => None,
-                    Some(Binding::Number(_)) => {
+                    Some(Binding::Number(_) | Binding::Flag(_)) => {
                         self.errors.at(method, format!("`{variable}` is a number and has no method `{method}`"));
                         None
                     }
@@ -531,10 +549,16 @@ impl Lower<'_> {
         None
     }
 
+    fn no_flag(&mut self, e: &Expression) -> Option<Operand> {
+        let message = format!("`{}` is true or false: there is no arithmetic with it, give it to an op or a layer", e.text);
+        self.errors.at(self.place(e.place), message);
+        None
+    }
+
     fn read_field(&mut self, name: &Ident, e: &Expression) -> Option<Operand> {
         let index = self.field(name)?;
         match &self.model.fields[index].kind {
-            FieldKind::Setting { ty, .. } if ty == "bool" => Some(Operand::Number(quote!(self.#name))),
+            FieldKind::Setting { ty, .. } if ty == "bool" => Some(Operand::Flag(quote!(self.#name))),
             FieldKind::Setting { .. } => Some(Operand::Number(quote!((self.#name as f64)))),
             FieldKind::Parameter { shape, when, .. } => {
                 if let Some(value) = self.parameters.get(&index) {
@@ -614,7 +638,7 @@ impl Lower<'_> {
     fn call(&mut self, path: &syn::Path, dims: &[syn::Expr], list: &[Expression], e: &Expression) -> Option<Operand> {
         match path.get_ident().and_then(|name| self.scope.get(&name.to_string())) {
             Some(Binding::Unknown) => return None,
-            Some(Binding::Value { .. } | Binding::Number(_)) => {
+            Some(Binding::Value { .. } | Binding::Number(_) | Binding::Flag(_)) => {
                 self.errors.at(self.place(e.place), format!("`{}` is a value, not an op or a function", path_text(path)));
                 return None;
             }
@@ -651,7 +675,12 @@ impl Lower<'_> {
         let mut scope = BTreeMap::new();
         for (input, argument) in function.inputs.iter().zip(arguments) {
             let binding = match (&input.kind, argument) {
-                (InputKind::Number(_), Operand::Number(n)) => Binding::Number(n),
+                (InputKind::Number(ty), Operand::Number(n)) if ty != "bool" => Binding::Number(n),
+                (InputKind::Number(ty), Operand::Flag(f)) if ty == "bool" => Binding::Flag(f),
+                (InputKind::Number(ty), Operand::Number(_) | Operand::Flag(_)) => {
+                    self.errors.at(place, not_of_type(&input.name, &name, ty));
+                    return None;
+                }
                 (InputKind::Number(_), _) => {
                     self.errors.at(place, format!("`{}` of `{name}` is a number, not a tensor", input.name));
                     return None;
@@ -702,6 +731,7 @@ fn argument(operand: Operand) -> Option<Argument> {
     match operand {
         Operand::Value(v) => Some(Argument::Value(v)),
         Operand::Number(n) => Some(Argument::Number(n)),
+        Operand::Flag(f) => Some(Argument::Flag(f)),
         Operand::Tuple(_) | Operand::Absent => None,
     }
 }
@@ -718,6 +748,14 @@ pub fn wrong_count(name: &str, function: &parse::Function, found: usize) -> Stri
     let names: Vec<String> = function.inputs.iter().map(|i| i.name.to_string()).collect();
     let s = if names.len() == 1 { "" } else { "s" };
     format!("`{name}` takes {} argument{s} ({}), not {found}", names.len(), names.join(", "))
+}
+
+/// "`rate` of `dropout` is a number (f64), and true or false is given"
+pub fn not_of_type(argument: &Ident, callee: &str, ty: &Ident) -> String {
+    match ty == "bool" {
+        true => format!("`{argument}` of `{callee}` is true or false (bool), and a number is given"),
+        false => format!("`{argument}` of `{callee}` is a number ({ty}), and true or false is given"),
+    }
 }
 
 /// Names that statements rebind, in order of appearance, those of inner loops included.

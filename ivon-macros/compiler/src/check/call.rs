@@ -5,7 +5,7 @@ use crate::callee::Callee;
 use crate::dims::{Dim, Division, Shape, show};
 use crate::errors::{Place, did_you_mean_or, nearest};
 use crate::ir::*;
-use crate::lower::{buffer_misuse, wrong_count};
+use crate::lower::{buffer_misuse, not_of_type, wrong_count};
 use crate::parse::{FieldKind, Function, Generic, INTRINSICS, InputKind, LayerType, path_text};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -162,7 +162,14 @@ impl Checker<'_> {
         for (i, (input, argument)) in function.inputs.iter().zip(&call.arguments).enumerate() {
             let place = call.argument_places.get(i).copied().unwrap_or(call.place);
             let (formal, kind) = match (&input.kind, argument) {
-                (InputKind::Number(_), Argument::Number(_)) | (InputKind::Optional { .. }, Argument::Absent) => continue,
+                (InputKind::Number(ty), Argument::Number(_)) if ty != "bool" => continue,
+                (InputKind::Number(ty), Argument::Flag(_)) if ty == "bool" => continue,
+                (InputKind::Optional { .. }, Argument::Absent) => continue,
+                (InputKind::Number(ty), Argument::Number(_) | Argument::Flag(_)) => {
+                    self.errors.at(place, not_of_type(&input.name, &name.text, ty));
+                    fine = false;
+                    continue;
+                }
                 (_, Argument::Absent) => {
                     self.errors
                         .at(call.place, format!("`{}` of `{}` is always needed, and `None` is given", input.name, name.text));
@@ -177,12 +184,12 @@ impl Checker<'_> {
                     fine = false;
                     continue;
                 }
-                (InputKind::Buffer { .. }, Argument::Number(_)) => {
+                (InputKind::Buffer { .. }, Argument::Number(_) | Argument::Flag(_)) => {
                     self.errors.at(place, not_a_buffer(&name.text, &input.name, "a number"));
                     fine = false;
                     continue;
                 }
-                (_, Argument::Number(_)) => {
+                (_, Argument::Number(_) | Argument::Flag(_)) => {
                     self.errors.at(place, format!("`{}` of `{}` is a tensor, and a number is given", input.name, name.text));
                     fine = false;
                     continue;

@@ -26,10 +26,16 @@ pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId
         Max(a, b) => choice(g, d, a, b, a, b),
         // y = min(a, b): d_a = d [b > a], d_b = d (1 - [b > a])
         Min(a, b) => choice(g, d, b, a, a, b),
-        // y = x^p: d_x = d p x^(p - 1)
+        // y = x^p: d_x = d p x^(p - 1), and 0 for p = 0 at x = 0 too, where x^(-1) would be infinite: the exponent is p - [|p| > 0]
         Power(x, p) => {
-            let one = g.constant(1.0);
-            let less = g.minus(p, one);
+            let less = match g.node(p) {
+                Constant(p) => g.constant(p - f64::from(p != 0.0)),
+                _ => {
+                    let (zero, size) = (g.constant(0.0), g.call(Intrinsic::Abs, p));
+                    let one = g.add(Greater(size, zero));
+                    g.minus(p, one)
+                }
+            };
             let power = g.add(Power(x, less));
             let slope = g.times(p, power);
             vec![(x, g.times(d, slope))]

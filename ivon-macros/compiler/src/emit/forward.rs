@@ -354,7 +354,7 @@ impl<'a> Forward<'a> {
             .zip(inputs)
             .map(|(argument, input)| match (argument, &input.kind) {
                 (Argument::Number(tokens), InputKind::Number(ty)) if ty == "usize" => quote!((#tokens) as usize),
-                (Argument::Number(tokens), _) => quote!(#tokens),
+                (Argument::Number(tokens) | Argument::Flag(tokens), _) => quote!(#tokens),
                 (Argument::Absent, _) => quote!(None),
                 (Argument::Value(v), InputKind::Optional { .. }) => match self.method.value(*v).role {
                     Role::Parameter { optional: true, .. } => {

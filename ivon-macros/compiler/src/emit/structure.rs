@@ -350,8 +350,16 @@ pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
     });
     let own_parameters = own_parameters(model);
     let (mut saved, mut methods) = (quote!(), quote!());
-    for f in item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f) } else { None }) {
+    let functions: Vec<_> = item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f) } else { None }).collect();
+    // Names that are taken were reported.
+    let mut taken: BTreeSet<String> = ["new", "build", "build_in"].map(String::from).into();
+    let made = |method: &Ident| [names::saving(method), names::backward(method), names::gradient(method)].map(|n| n.to_string());
+    taken.extend(functions.iter().flat_map(|f| made(&f.sig.ident)));
+    for f in functions {
         let (vis, method) = (&f.vis, &f.sig.ident);
+        if !taken.insert(method.to_string()) {
+            continue;
+        }
         let inputs: Vec<_> = f
             .sig
             .inputs

@@ -146,7 +146,7 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
         Expr::Lit(l) => match &l.lit {
             Lit::Int(n) => make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?)),
             Lit::Float(n) => make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?)),
-            Lit::Bool(b) => make(ExpressionKind::Number(quote!(#b))),
+            Lit::Bool(b) => make(ExpressionKind::Flag(b.value)),
             other => {
                 errors.at(other, "a forward pass computes with numbers, and this is none");
                 None

@@ -204,6 +204,8 @@ pub enum ExpressionKind {
     Field(Ident),
     /// A number that is known when the model runs: a literal, a dimension, arithmetic of them.
     Number(TokenStream),
+    /// `true`, `false`
+    Flag(bool),
     Tuple(Vec<Expression>),
     Negate(Box<Expression>),
     Binary(char, Box<Expression>, Box<Expression>),

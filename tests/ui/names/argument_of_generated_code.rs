@@ -1,0 +1,17 @@
+//! Numbers that would hide the context and the saved values of generated code.
+use ivon_runtime::layers::Linear;
+use ivon_runtime::prelude::*;
+
+#[variational]
+pub struct Net {
+    up: Linear<4, 4>,
+}
+
+#[variational]
+impl Net {
+    pub fn forward<B>(&self, x: Tensor<B, 4>, cx: f64, saved: usize) -> Tensor<B, 4> {
+        cx * saved * self.up.forward(x)
+    }
+}
+
+fn main() {}
