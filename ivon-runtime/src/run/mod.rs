@@ -72,6 +72,8 @@ pub struct Run {
     /// Time and loss as of the last step.
     training: Duration,
     average: crate::trainer::Smooth,
+    /// Time that this process spent on checkpoints, and how many it saved.
+    saving: (Duration, usize),
     best: Option<f64>,
     saved: Option<u32>,
     /// The last line of `metrics.jsonl` that is of an evaluation: a run that had ended is evaluated again when it goes on.
@@ -193,6 +195,7 @@ impl Run {
             before: Before::default(),
             training: Duration::ZERO,
             average: Default::default(),
+            saving: (Duration::ZERO, 0),
             best: None,
             saved: None,
             evaluated: Value::Null,
@@ -226,6 +229,7 @@ impl Run {
 
     /// Saves a checkpoint.
     fn save(&mut self, optimizer: &dyn Optimizer, validation_loss: Option<f64>) -> Result<()> {
+        let begin = Instant::now();
         self.metrics.sync()?;
         let notes = Notes {
             config: self.config.clone(),
@@ -236,6 +240,7 @@ impl Run {
         };
         let saved = self.checkpoints().save(optimizer, notes)?;
         self.saved = Some(saved.manifest().step);
+        self.saving = (self.saving.0 + begin.elapsed(), self.saving.1 + 1);
         Ok(())
     }
 
@@ -374,7 +379,8 @@ impl Progress for Run {
         let mut json = json!({
             "steps": summary.steps, "stopped": summary.stopped, "seconds": summary.training.as_secs_f64(), "loss": summary.loss,
             "validation_loss": mean, "validation_loss_posterior": (samples > 0).then_some(posterior), "samples": samples,
-            "examples": examples, "checkpoint": checkpoint,
+            "examples": examples, "checkpoint": checkpoint, "checkpoints_saved": self.saving.1,
+            "checkpoint_seconds": self.saving.0.as_secs_f64(),
         });
         if accuracy.is_some() {
             json["validation_accuracy"] = json!(accuracy);
