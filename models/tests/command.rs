@@ -2,7 +2,7 @@
 
 use models::weights::{self, Precision, Table, Values};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn ivon(folder: &Path, arguments: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ivon"))
@@ -166,6 +166,23 @@ fn weights_go_in_and_out_with_the_same_bits_and_can_be_trained_further() {
         assert_eq!(tensors(&format!("{layout}.safetensors")), tensors("ours.safetensors"));
     }
 
+    // The same in two files with an index.
+    std::fs::create_dir(path.join("sharded")).unwrap();
+    std::fs::copy(path.join("theirs/config.json"), path.join("sharded/config.json")).unwrap();
+    let tables = read("theirs").into_iter().partition::<Table<f32>, _>(|(name, _)| name.starts_with("h."));
+    let mut map = serde_json::Map::new();
+    for (file, table) in [("1.safetensors", tables.0), ("2.safetensors", tables.1)] {
+        weights::write(&path.join("sharded").join(file), &table, Precision::F32, None).unwrap();
+        map.extend(table.into_keys().map(|name| (name, file.into())));
+    }
+    let index = serde_json::json!({"weight_map": map}).to_string();
+    std::fs::write(path.join("sharded/model.safetensors.index.json"), index).unwrap();
+    for (i, from) in ["sharded", "sharded/model.safetensors.index.json"].into_iter().enumerate() {
+        succeeds(path, &format!("import {from} --out sharded{i}.safetensors"));
+        let tensors = |name: &str| weights::read::<f32>(&path.join(name)).unwrap();
+        assert_eq!(tensors(&format!("sharded{i}.safetensors")), tensors("ours.safetensors"));
+    }
+
     let flags = "--batch 2 --eval-tokens 256 --steps 2 --warmup 0 --json --hess-init 0.5 --lr 1e-9";
     let loss = |init: &str| succeeds(path, &format!("train gpt2 --init {init} {flags}")).1["validation_loss"].as_f64().unwrap();
     let start = loss("theirs");
@@ -226,15 +243,52 @@ fn inspect_says_what_a_bench_measures() {
 
 #[test]
 fn a_reader_who_stops_reading_is_no_error() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ivon"))
-        .args(["inspect", "gpt2", "--preset", "tiny"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("a.txt"), "All work and no play. ".repeat(100)).unwrap();
+    succeeds(path, &format!("{TINY} --out run"));
+    let without_readers = |arguments: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
+        command.current_dir(path).args(arguments.split_whitespace());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        child
+    };
+    for arguments in [
+        "inspect gpt2 --preset tiny",
+        "inspect run --json",
+        "generate run --tokens 20",
+        "generate run --tokens 2 --json",
+        "evaluate run --samples 2",
+        "bench gpt2 --preset tiny --batch 2 --seq 16 --steps 1 --warmup 0",
+        "prepare a.txt --tokenizer bytes --out a.bin",
+        "import run --out w.safetensors",
+        "export run --out e",
+        &format!("{TINY} --out quiet"),
+    ] {
+        let output = without_readers(arguments).wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !err.contains("error") && !err.contains("panicked"), "ivon {arguments}: {err}");
+    }
+    assert!(path.join("quiet/summary.json").is_file(), "the run was not brought to its end");
+
+    // Nobody hears what goes wrong either: the status says it.
+    let mut child = without_readers(&format!("{TINY} --out deaf"));
+    drop(child.stderr.take());
+    assert!(child.wait().unwrap().success());
+    let mut child = without_readers("generate nowhere");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
+    let output = command.args(["inspect", "gpt2", "--preset", "tiny"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output: cannot be written"));
 }
 
 #[test]

@@ -8,7 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 const RUN: &str = "train gpt2 --preset tiny --layers 1 --width 16 --heads 2 --seq 16 --batch 4 --eval-tokens 512 --steps 240 --warmup 5 \
-                   --eval-every 50 --eval-samples 2 --checkpoint-every 9 --dropout 0.1 --threads 1";
+                   --eval-every 50 --eval-samples 2 --checkpoint-every 9 --dropout 0.1";
+
+/// Threads of the run that is not stopped, and of those that are killed and go on, in turns: results do not depend on them.
+const THREADS: [&str; 3] = ["--threads 1", "--threads 3", "--threads 2"];
 
 /// Optimizers and options whose state has to survive.
 const OPTIONS: [&str; 6] = [
@@ -67,7 +70,7 @@ fn a_killed_run_ends_with_the_same_bits() {
     for (i, options) in OPTIONS.iter().enumerate() {
         let straight = root.path().join(format!("straight-{i}"));
         let begin = Instant::now();
-        finish(start(&[RUN, options, "--out", straight.to_str().unwrap()]), options);
+        finish(start(&[RUN, options, THREADS[0], "--out", straight.to_str().unwrap()]), options);
         let (expected, whole) = (result(&straight), begin.elapsed());
 
         let killed = root.path().join(format!("killed-{i}"));
@@ -76,8 +79,8 @@ fn a_killed_run_ends_with_the_same_bits() {
             let _ = std::fs::remove_dir_all(&killed);
             // A chain of kills, each one somewhere in the rest of the run, and then its end.
             let chain = left.min(1 + random(&mut seed, 4));
-            for _ in 0..chain {
-                let mut child = go_on(&killed, options);
+            for link in 0..chain {
+                let mut child = go_on(&killed, options, THREADS[(link as usize + 1) % 3]);
                 std::thread::sleep(Duration::from_micros(random(&mut seed, whole.as_micros() as u64)));
                 child.kill().unwrap();
                 let alive = child.wait().unwrap().code().is_none();
@@ -85,7 +88,7 @@ fn a_killed_run_ends_with_the_same_bits() {
                 left -= u64::from(alive && left > 0);
                 resumed_in_the_middle += u64::from(alive && killed.join("checkpoints").is_dir());
             }
-            finish(go_on(&killed, options), options);
+            finish(go_on(&killed, options, THREADS[1]), options);
             assert!(result(&killed).0 == expected.0, "{options}: other bits after a kill");
             assert!(result(&killed).1 == expected.1, "{options}: other metrics after a kill:\n{:?}", result(&killed).1);
         }
@@ -95,11 +98,11 @@ fn a_killed_run_ends_with_the_same_bits() {
 }
 
 /// Resumes a run, or starts it where it was killed before it had a configuration.
-fn go_on(run: &Path, options: &str) -> Child {
+fn go_on(run: &Path, options: &str, threads: &str) -> Child {
     let path = run.to_str().unwrap();
     if run.join("config.toml").exists() {
-        return start(&["train gpt2 --resume", path]);
+        return start(&["train gpt2 --resume", path, threads]);
     }
     let _ = std::fs::remove_dir_all(run);
-    start(&[RUN, options, "--out", path])
+    start(&[RUN, options, threads, "--out", path])
 }

@@ -168,7 +168,7 @@ impl<W: Write> Progress for Lines<W> {
                 format!("  h {:.2e} to {:.2e}  sigma {:.2e}", s.hessian_min, s.hessian_max, s.sigma_mean)
             });
             let (left, width) = (r.remaining.as_secs(), r.steps.to_string().len());
-            writeln!(
+            let written = writeln!(
                 self.out,
                 "step {:width$}/{}  loss {:.4}  lr {:.3e}  {:.0}/s  {}:{:02} left{posterior}",
                 r.step,
@@ -178,8 +178,8 @@ impl<W: Write> Progress for Lines<W> {
                 r.rate,
                 left / 60,
                 left % 60
-            )
-            .map_err(failed)?;
+            );
+            unless_unread(written)?;
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -189,14 +189,18 @@ impl<W: Write> Progress for Lines<W> {
             return Ok(());
         }
         let posterior = if e.samples > 0 { format!("  {:.4} over {} samples", e.posterior, e.samples) } else { String::new() };
-        writeln!(self.out, "step {step}  validation loss {:.4} at the mean{posterior}", e.mean).map_err(failed)
+        unless_unread(writeln!(self.out, "step {step}  validation loss {:.4} at the mean{posterior}", e.mean))
     }
 
     fn warning(&mut self, step: usize, message: &str) -> Result<()> {
-        writeln!(self.out, "step {step}  warning: {message}").map_err(failed)
+        unless_unread(writeln!(self.out, "step {step}  warning: {message}"))
     }
 }
 
-fn failed(error: std::io::Error) -> Error {
-    Error::file("progress", error)
+/// A run goes on when nobody reads of it any more.
+fn unless_unread(written: std::io::Result<()>) -> Result<()> {
+    match written {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::file("progress", format!("cannot be written: {e}"))),
+        _ => Ok(()),
+    }
 }

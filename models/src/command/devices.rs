@@ -1,10 +1,10 @@
 //! `ivon devices`: what there is to compute on, and what is missing.
 
+use super::output;
 use clap::Args;
 use ivon_runtime::device::cuda::libraries;
-use ivon_runtime::{Error, Result};
+use ivon_runtime::Result;
 use serde_json::json;
-use std::io::Write;
 
 /// List what models can be computed on: the processor, and the graphics cards that CUDA finds with the libraries it needs
 #[derive(Args, Clone, Debug)]
@@ -18,7 +18,7 @@ impl Devices {
     /// Looks and prints.
     ///
     /// # Errors
-    /// If standard output is closed.
+    /// If standard output cannot be written.
     pub fn run(&self) -> Result<()> {
         let report = libraries::report();
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -29,10 +29,6 @@ impl Devices {
         } else {
             format!("cpu        {threads} threads, {instructions}\n{}", report.text())
         };
-        match std::io::stdout().write_all(text.as_bytes()) {
-            // Who reads it may stop.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::file("standard output", error)),
-            _ => Ok(()),
-        }
+        output::text_now(&text)
     }
 }

@@ -78,24 +78,24 @@ impl Evaluate {
             Ok(each.collect::<Result<Vec<_>>>()?.concat())
         };
         let step = opened.step.map_or(String::new(), |step| format!(" after {step} updates"));
-        println!("a GPT-2 of {}{step}", dimensions.summary());
+        say!("a GPT-2 of {}{step}", dimensions.summary())?;
         let mut mean = LogAverage::new();
         mean.add(at(None)?.into_iter())?;
-        println!("{} validation tokens\n\n  samples      loss  perplexity", mean.log_probabilities().len());
-        let row = |what: &str, loss: f64| println!("{what:>9}  {loss:8.4}  {:10.3}", loss.exp());
-        row("mean", mean.nll());
+        say!("{} validation tokens\n\n  samples      loss  perplexity", mean.log_probabilities().len())?;
+        let row = |what: &str, loss: f64| say!("{what:>9}  {loss:8.4}  {:10.3}", loss.exp());
+        row("mean", mean.nll())?;
         let samples = if stored.posterior.is_point() { 0 } else { self.samples };
         let (mut average, mut steps) = (LogAverage::new(), vec![]);
         for k in 0..samples {
             average.add(at(Some(k as u32))?.into_iter())?;
             let count = k + 1;
             if count.is_power_of_two() || count == samples {
-                row(&count.to_string(), average.nll());
+                row(&count.to_string(), average.nll())?;
                 steps.push(json!({"samples": count, "loss": average.nll(), "perplexity": average.nll().exp()}));
             }
         }
         if stored.posterior.is_point() {
-            println!("the weights are a point: there are no samples");
+            say!("the weights are a point: there are no samples")?;
         }
         if self.json {
             let posterior = steps.last().map_or(mean.nll(), |s| s["loss"].as_f64().unwrap_or(f64::NAN));
@@ -103,7 +103,7 @@ impl Evaluate {
                 "step": opened.step, "tokens": mean.log_probabilities().len(), "loss": mean.nll(), "perplexity": mean.nll().exp(),
                 "loss_posterior": posterior, "perplexity_posterior": posterior.exp(), "samples": samples, "growing": steps,
             });
-            println!("{result}");
+            say!("{result}")?;
         }
         Ok(())
     }

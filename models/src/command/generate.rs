@@ -1,13 +1,13 @@
 //! `ivon generate`: text of a stored model's own, averaged over its posterior, with what it is unsure of.
 
 use super::flags::{DeviceFlags, values};
-use super::memory;
+use super::{memory, output};
 use crate::disk;
 use crate::gpt2::{Drawn, Reader, Sampling, Stored, next};
 use clap::{Args, ValueEnum};
 use ivon_runtime::{Context, Error, Flat, Result};
 use serde_json::{Value, json};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -125,19 +125,19 @@ impl Generate {
         let mut writer = Writer { colors: self.uncertainty && self.colors(), quiet: self.json, waiting: vec![] };
         // A text that begins out of nothing shows only what was generated.
         if !self.prompt.is_empty() || self.prompt_file.is_some() {
-            writer.write(&stored.tokenizer.bytes(&prompt)?, None);
+            writer.write(&stored.tokenizer.bytes(&prompt)?, None)?;
         }
         let (mut drawn, start) = (vec![], Instant::now());
         for number in 0..self.tokens {
             let token = next(&mut readers, &stored.model, &text, &sampling, number)?;
             text.push(token.id);
-            writer.write(&stored.tokenizer.bytes(&[token.id])?, Some(token.epistemic));
+            writer.write(&stored.tokenizer.bytes(&[token.id])?, Some(token.epistemic))?;
             drawn.push(token);
         }
         let seconds = start.elapsed().as_secs_f64();
-        writer.end();
+        writer.end()?;
         if self.json {
-            println!("{}", self.result(&stored, samples, &prompt, &drawn, seconds)?);
+            say!("{}", self.result(&stored, samples, &prompt, &drawn, seconds)?)?;
         }
         Ok(())
     }
@@ -157,11 +157,7 @@ impl Generate {
             )));
         }
         if ids.len() > stored.dimensions.context {
-            eprintln!(
-                "note: the prompt has {} tokens; the model sees its last {}",
-                ids.len(),
-                stored.dimensions.context.div_ceil(2)
-            );
+            tell!("note: the prompt has {} tokens; the model sees its last {}", ids.len(), stored.dimensions.context.div_ceil(2));
         }
         Ok(if ids.is_empty() { vec![tokenizer.beginning()] } else { ids })
     }
@@ -201,7 +197,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&mut self, bytes: &[u8], epistemic: Option<f64>) {
+    fn write(&mut self, bytes: &[u8], epistemic: Option<f64>) -> Result<()> {
         self.waiting.extend(bytes);
         let mut text = String::new();
         // A character may come in several tokens: what is incomplete at the end waits for the rest.
@@ -229,23 +225,19 @@ impl Writer {
             }
             _ => text,
         };
-        if !self.quiet {
-            let mut out = std::io::stdout().lock();
-            // Whoever reads this may stop reading.
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        }
+        if self.quiet { Ok(()) } else { output::text_now(&text) }
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> Result<()> {
         if self.quiet {
-            return;
+            return Ok(());
         }
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out);
+        say!("")?;
         if self.colors {
             let legend: Vec<String> =
                 SCALE.windows(2).map(|pair| format!("\x1b[48;5;{}m above {} \x1b[0m", pair[1].1, pair[0].0)).collect();
-            let _ = writeln!(out, "\nmutual information of token and weights, nats: {}", legend.join(" "));
+            say!("\nmutual information of token and weights, nats: {}", legend.join(" "))?;
         }
+        Ok(())
     }
 }

@@ -1,5 +1,8 @@
 //! The `ivon` command.
 
+#[macro_use]
+mod output;
+
 mod bench;
 mod config;
 mod devices;
@@ -41,12 +44,13 @@ enum Command {
     Export(transfer::Export),
 }
 
-/// Runs the command line; an error is one message on standard error.
+/// Runs the command line; an error is one message on standard error, and no error that nobody reads on.
 pub fn main() -> ExitCode {
     match config::parse().and_then(|cli| run(&cli)) {
         Ok(code) => code,
+        Err(_) if output::closed() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            tell!("error: {error}");
             ExitCode::FAILURE
         }
     }

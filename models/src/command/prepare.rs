@@ -48,9 +48,9 @@ impl Prepare {
         let prepared = prepared?;
         match self.json {
             true => {
-                println!("{}", json!({"bytes": prepared.bytes, "tokens": prepared.tokens, "files": files.len(), "out": self.out}))
+                say!("{}", json!({"bytes": prepared.bytes, "tokens": prepared.tokens, "files": files.len(), "out": self.out}))?
             }
-            false => println!("{} tokens of {} bytes in {}", prepared.tokens, prepared.bytes, self.out.display()),
+            false => say!("{} tokens of {} bytes in {}", prepared.tokens, prepared.bytes, self.out.display())?,
         }
         Ok(())
     }

@@ -45,8 +45,8 @@ impl Console {
     /// A line of its own, above the bar.
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| tell!("{text}")),
+            None => tell!("{text}"),
         }
     }
 }
@@ -72,7 +72,7 @@ impl Progress for Console {
             }
             match &self.bar {
                 Some(bar) => bar.set_message(text),
-                None => eprintln!("step {}/{}  {text}", report.step, report.steps),
+                None => tell!("step {}/{}  {text}", report.step, report.steps),
             }
         }
         Ok(ControlFlow::Continue(()))

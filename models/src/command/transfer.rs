@@ -103,7 +103,7 @@ impl Import {
             Model::Text(stored) => stored.write(&self.out)?,
             Model::Pictures(stored) => stored.write(&self.out)?,
         }
-        println!("{} in {}", model.summary(), self.out.display());
+        say!("{} in {}", model.summary(), self.out.display())?;
         Ok(())
     }
 }
@@ -119,7 +119,7 @@ impl Export {
             Model::Text(stored) => stored.export(&self.out, self.layout)?,
             Model::Pictures(stored) => stored.export(&self.out)?,
         }
-        println!("{} in {}", model.summary(), self.out.display());
+        say!("{} in {}", model.summary(), self.out.display())?;
         Ok(())
     }
 }

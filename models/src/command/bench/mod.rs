@@ -122,26 +122,26 @@ impl Measurement {
             if let (Value::Object(result), Value::Object(about)) = (&mut result, &subject.about) {
                 result.extend(about.clone());
             }
-            println!("{result}");
+            say!("{result}")?;
             return Ok(());
         }
         let mib = |bytes: usize| bytes as f64 / (1u64 << 20) as f64;
         let percent = |seconds: f64| 100.0 * share(seconds);
-        println!("{}, {parameters} parameters, {}", subject.name, optimizer.name());
-        println!("{:.4} s a step ({:.4} to {:.4}), {rate:.0} {examples}/s", step, spread[0], spread[1]);
-        println!(
+        say!("{}, {parameters} parameters, {}", subject.name, optimizer.name())?;
+        say!("{:.4} s a step ({:.4} to {:.4}), {rate:.0} {examples}/s", step, spread[0], spread[1])?;
+        say!(
             "forward {:.0} %, backward {:.0} %, update {:.0} %, sampling {:.0} %",
             percent(forward),
             percent(backward),
             percent(rest - sampling),
             percent(sampling)
-        );
-        println!(
+        )?;
+        say!(
             "peak {:.0} MiB: state and gradient {:.0}, activations {:.0}",
             mib(peak.unwrap_or(0) as usize),
             mib(state),
             mib(arena)
-        );
+        )?;
         Ok(())
     }
 }

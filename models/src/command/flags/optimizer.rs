@@ -308,7 +308,7 @@ impl OptimizerFlags {
             ("--no-rescale-lr", self.no_rescale_lr, &[Ivon]),
         ];
         for (flag, _, _) in given.iter().filter(|(_, given, of)| *given && !of.contains(&self.optimizer)) {
-            eprintln!("warning: {flag} has no effect on {}", self.optimizer.name());
+            tell!("warning: {flag} has no effect on {}", self.optimizer.name());
         }
     }
 }

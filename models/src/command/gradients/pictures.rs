@@ -118,7 +118,7 @@ impl Visitor for Differentiate<'_> {
         }
         let precision = if dtype == DType::F64 { Precision::F64 } else { Precision::F32 };
         weights::write(&self.flags.out, &table, precision, None)?;
-        println!("loss {loss:.6}; {} gradients in {}", layout.entries().len(), self.flags.out.display());
+        say!("loss {loss:.6}; {} gradients in {}", layout.entries().len(), self.flags.out.display())?;
         Ok(())
     }
 }

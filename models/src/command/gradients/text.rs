@@ -67,7 +67,7 @@ impl Text {
         }
         let precision = if dtype == DType::F64 { Precision::F64 } else { Precision::F32 };
         weights::write(&self.out, &table, precision, None)?;
-        println!("loss {loss:.6}; {} gradients in {}", layout.entries().len(), self.out.display());
+        say!("loss {loss:.6}; {} gradients in {}", layout.entries().len(), self.out.display())?;
         Ok(())
     }
 

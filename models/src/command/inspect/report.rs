@@ -1,9 +1,9 @@
 //! What is shown of a model, whatever it is.
 
+use crate::command::output;
 use ivon_runtime::memory::Plan;
 use ivon_runtime::{Context, DType, Device, Error, Flat, Layout, Model, Parameter, Posterior, Result, running_statistics};
 use serde_json::{Value, json};
-use std::io::Write;
 use std::path::Path;
 
 /// Flat buffers of IVON in f32: mean, Hessian, momentum, sample, gradient.
@@ -66,9 +66,7 @@ impl<M: Model> Report<'_, M> {
             true => format!("{}\n", self.json(&rows)),
             false => self.text(&rows),
         };
-        // Whoever reads this may stop reading.
-        let _ = std::io::stdout().write_all(text.as_bytes());
-        Ok(())
+        output::text_now(&text)
     }
 
     fn text(&self, rows: &[(&Parameter, Option<Spread>)]) -> String {

@@ -215,13 +215,13 @@ impl<M: Classifier> Task for PictureTask<M> {
     fn report(&self, _: &mut dyn Optimizer, summary: &Summary) -> Result<Value> {
         let Evaluation { mean, posterior, accuracy, accuracy_posterior, samples, .. } = summary.evaluation;
         let percent = |accuracy: Option<f64>| 100.0 * accuracy.unwrap_or(f64::NAN);
-        println!("validation loss {mean:.4}, accuracy {:.2} % at the mean", percent(accuracy));
+        say!("validation loss {mean:.4}, accuracy {:.2} % at the mean", percent(accuracy))?;
         if samples > 0 {
             let accuracy = percent(accuracy_posterior);
-            println!("validation loss {posterior:.4}, accuracy {accuracy:.2} % averaged over {samples} posterior samples");
+            say!("validation loss {posterior:.4}, accuracy {accuracy:.2} % averaged over {samples} posterior samples")?;
         }
         for part in [&self.data.training, &self.data.validation] {
-            part.damage_summary().iter().for_each(|damage| eprintln!("{damage}"));
+            part.damage_summary().iter().for_each(|damage| tell!("{damage}"));
         }
         Ok(json!({
             "params": Layout::of(&self.model).elements(),

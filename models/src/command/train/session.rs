@@ -176,10 +176,10 @@ impl Session<'_> {
         run.set_config(&self.config(task, config))?;
         stop_on_interrupt(run.stop.clone())?;
         let path = run.path().to_path_buf();
-        task.introduction().iter().for_each(|line| eprintln!("{line}"));
+        task.introduction().iter().for_each(|line| tell!("{line}"));
         let steps = self.schedule.steps;
         if first > 0 {
-            eprintln!("going on after step {first} of {steps}");
+            tell!("going on after step {first} of {steps}");
         }
         let mut progress = (run, Console::new(steps, self.examples.1));
         let trainer = Trainer {
@@ -192,11 +192,11 @@ impl Session<'_> {
         let seconds = progress.1.seconds();
         if summary.stopped {
             let (done, model) = (summary.steps, self.model);
-            eprintln!("stopped after step {done} of {steps}; go on with: ivon train {model} --resume {}", path.display());
+            tell!("stopped after step {done} of {steps}; go on with: ivon train {model} --resume {}", path.display());
             return Ok(ExitCode::from(INTERRUPTED));
         }
         let mut result = task.report(optimizer.as_mut(), &summary)?;
-        println!("run folder {}", path.display());
+        say!("run folder {}", path.display())?;
         if run_flags.json {
             let evaluation = summary.evaluation;
             let common = json!({
@@ -207,7 +207,7 @@ impl Session<'_> {
             if let (Value::Object(result), Value::Object(common)) = (&mut result, common) {
                 result.extend(common);
             }
-            println!("{result}");
+            say!("{result}")?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -251,7 +251,7 @@ fn stop_on_interrupt(stop: Stop) -> Result<()> {
         if stop.request() {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        eprintln!("\nsaving a checkpoint after this step; once more ends at once");
+        tell!("\nsaving a checkpoint after this step; once more ends at once");
     };
     ctrlc::set_handler(handler).map_err(|e| Error::config(format!("Ctrl-C cannot be watched for: {e}")))
 }

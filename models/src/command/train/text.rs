@@ -153,12 +153,12 @@ impl Task for TextTask<'_> {
     }
 
     fn report(&self, optimizer: &mut dyn Optimizer, summary: &Summary) -> Result<Value> {
-        println!("\nA sample of its text:\n{}\n", self.sample(optimizer)?.trim_end());
+        say!("\nA sample of its text:\n{}\n", self.sample(optimizer)?.trim_end())?;
         let Evaluation { mean, posterior, samples, .. } = summary.evaluation;
-        println!("validation loss {mean:.4}, perplexity {:.3} at the mean", mean.exp());
+        say!("validation loss {mean:.4}, perplexity {:.3} at the mean", mean.exp())?;
         if samples > 0 {
             let perplexity = posterior.exp();
-            println!("validation loss {posterior:.4}, perplexity {perplexity:.3} averaged over {samples} posterior samples");
+            say!("validation loss {posterior:.4}, perplexity {perplexity:.3} averaged over {samples} posterior samples")?;
         }
         let tokens = summary.steps * self.batch * self.seq;
         Ok(json!({
