@@ -7,8 +7,8 @@ mod disk;
 pub mod gpt2;
 pub mod lenet;
 pub mod resnet;
-pub mod stored;
 mod shards;
+pub mod stored;
 pub mod weights;
 
 /// The code of the documentation's pages, compiled as doc tests.

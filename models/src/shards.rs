@@ -22,16 +22,27 @@ pub fn is_index(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ENDING))
 }
 
+fn index(path: &Path) -> Result<Index> {
+    let text = std::fs::read(path).map_err(|e| disk::unreadable(path, &e))?;
+    let expected = "expected {\"weight_map\": {name: file, ..}}";
+    serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("is no index of weights: {e}; {expected}")))
+}
+
+/// The names of the tensors that an index knows.
+///
+/// # Errors
+/// If it cannot be read, or is none.
+pub fn names(path: &Path) -> Result<Vec<String>> {
+    Ok(index(path)?.weight_map.into_keys().collect())
+}
+
 /// Reads every tensor of every file that an index names.
 ///
 /// # Errors
 /// If the index is none, names a file of another folder or one that cannot be read, or the files do not hold what it says: all tensors
 /// that are missing or that it does not know.
 pub fn read<E: Number>(path: &Path) -> Result<Table<E>> {
-    let text = std::fs::read(path).map_err(|e| disk::unreadable(path, &e))?;
-    let index: Index = serde_json::from_slice(&text).map_err(|e| {
-        Error::file(path, format!("is no index of weights: {e}; expected {{\"weight_map\": {{name: file, ..}}}}"))
-    })?;
+    let index = index(path)?;
     let files: BTreeSet<&String> = index.weight_map.values().collect();
     let (mut table, mut wrong) = (Table::new(), vec![]);
     for file in files {

@@ -80,11 +80,14 @@ pub fn read_with_notes<E: Number>(path: &Path) -> Result<(Table<E>, Notes)> {
     Ok((table, notes))
 }
 
-/// The names of the tensors of a file, and the text beside them.
+/// The names of the tensors of a file, or of those that an index names, and the text beside them.
 ///
 /// # Errors
 /// If the file cannot be read, or is no safetensors file.
 pub fn names(path: &Path) -> Result<(Vec<String>, Notes)> {
+    if shards::is_index(path) {
+        return Ok((shards::names(path)?, Notes::new()));
+    }
     let bytes = disk::map(path)?;
     let (file, notes) = open(path, bytes.as_deref().unwrap_or_default())?;
     Ok((file.names().into_iter().map(Into::into).collect(), notes))

@@ -2,8 +2,8 @@
 
 use super::output;
 use clap::Args;
-use ivon_runtime::device::cuda::libraries;
 use ivon_runtime::Result;
+use ivon_runtime::device::cuda::libraries;
 use serde_json::json;
 
 /// List what models can be computed on: the processor, and the graphics cards that CUDA finds with the libraries it needs

@@ -1,5 +1,8 @@
 //! The `ivon` command.
 
+// `println!` and `eprintln!` panic where nobody reads: `say!` and `tell!` do not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 #[macro_use]
 mod output;
 
