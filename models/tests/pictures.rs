@@ -63,14 +63,13 @@ fn a_network_learns_from_a_folder() {
         let config = std::fs::read_to_string(folder.path().join(optimizer).join("config.toml")).unwrap();
         assert!(config.contains("batch = 8") && config.contains("size = 12") && config.contains("[pictures"), "{config}");
     }
-    // The posterior of a run, and its running statistics, go to other programs and come back.
     assert!(fails(folder.path(), "export ivon --out lenet").contains("no counterpart in torchvision"));
     std::fs::write(
         data.join("train-labels-idx1-ubyte"),
         [0, 0, 8, 1, 0, 0, 0, 64].iter().chain(&[1; 64]).copied().collect::<Vec<u8>>(),
     )
     .unwrap();
-    assert!(fails(folder.path(), "train lenet --resume sgd").contains("the pictures is not the one"));
+    assert!(fails(folder.path(), "train lenet --resume sgd").contains("the pictures are not those"));
 }
 
 const SMALL: &str = "--train-examples 64 --batch 8 --size 16 --eval-examples 10 --eval-samples 2 --threads 1";

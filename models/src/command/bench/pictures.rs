@@ -77,7 +77,7 @@ impl Visitor for Measure<'_> {
             examples: (batch, "images"),
             inputs: &[&images, &labels],
         };
-        let defaults = Defaults::pictures(architecture, EXAMPLES);
+        let defaults = Defaults::pictures(architecture, EXAMPLES, usize::MAX);
         self.flags.measurement.run(&subject, &defaults, &|cx, between| model.timed_gradient(cx, &images, &labels, between))
     }
 }

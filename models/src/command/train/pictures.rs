@@ -64,6 +64,9 @@ impl Pictures {
         self.common.check()?;
         let batch = self.batch.unwrap_or(if architecture.is_small() { 50 } else { 32 });
         rows(batch, self.micro_batches, "pictures")?;
+        // What can be said without the pictures.
+        let size = self.data.size.unwrap_or(architecture.usual_size());
+        Design { architecture, norm: self.norm, channels: 3, size, classes: 1 }.check()?;
         let data = self.data.load(architecture)?;
         let design = Design {
             architecture,
@@ -117,7 +120,7 @@ impl Visitor for Train<'_> {
         let loader = Loader::new(data.training.clone(), data.transform.clone(), batch, common.run.seed)?;
         let epoch = loader.steps_per_epoch();
         let steps = flags.steps.unwrap_or((flags.epochs * data.training.len()).div_ceil(batch));
-        let defaults = Defaults::pictures(design.architecture, data.training.len());
+        let defaults = Defaults::pictures(design.architecture, data.training.len(), steps);
         let lr = common.optimizer.lr(&defaults);
         let schedule = common.schedule.build(lr, steps, Shape { warmup: steps / WARMUP, min_lr: 0.0 })?;
         let device = common.start()?;

@@ -221,10 +221,11 @@ impl Session<'_> {
         if then.is_null() || then == now || self.told.data {
             return Ok(());
         }
+        let (are, them) = if name.ends_with('s') { ("are not those", "them") } else { ("is not the one", "it") };
         Err(Error::file(
             resumed,
             format!(
-                "the {name} is not the one that the run was trained on so far: restore it, or say with --data which {name} to go on with (the \
+                "the {name} {are} that the run was trained on so far: restore {them}, or say with --data which {name} to go on with (the \
                  run will then not be the one that it would have been)"
             ),
         ))
