@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
 use crate::matmul::Precision;
-use crate::memory::{Arena, Block, MOST_BYTES, Plan, Pool, Recorder, Run};
+use crate::memory::{Arena, Block, MOST_BYTES, Plan, Pool, Recorder, Run, StepKey};
 use crate::ops;
 use crate::parameter::{Buffer, Parameter};
 use crate::shape::Shape;
@@ -65,10 +65,24 @@ pub struct Context {
 /// What a plan was made for. There are few, so they are looked for one by one.
 struct Planned {
     name: &'static str,
+    /// The last few steps that it was used for: other settings may well ask for the same memory.
+    keys: Vec<StepKey>,
     training: bool,
     gradient: bool,
     shapes: Vec<Shape>,
     run: Rc<Run>,
+}
+
+impl Planned {
+    /// Whoever changes a setting in every step gets a dry run for each: keep few.
+    const KEYS: usize = 16;
+
+    fn remember(&mut self, key: StepKey) {
+        if self.keys.len() == Planned::KEYS {
+            self.keys.remove(0);
+        }
+        self.keys.push(key);
+    }
 }
 
 enum Memory {
@@ -407,7 +421,7 @@ impl Context {
         self.filled(shape, 0.0)
     }
 
-    /// Runs `step` in planned memory. The first time for a name and shapes, a dry run (shapes only, no arithmetic) records what
+    /// Runs `step` in planned memory. The first time for a key (a name will do, see [`StepKey`]) and shapes, a dry run (shapes only, no arithmetic) records what
     /// it allocates, and a plan packs that into the arena; every later run uses the same addresses.
     ///
     /// Nothing that `step` returns may hold one of its tensors: take numbers out with [`Tensor::item`] or copy them.
@@ -415,7 +429,9 @@ impl Context {
     ///
     /// # Errors
     /// Those of `step`; and if a tensor of an earlier planned run is still held.
-    pub fn planned<R>(&self, name: &'static str, inputs: &[&Tensor], step: impl Fn(&Context) -> Result<R>) -> Result<R> {
+    pub fn planned<R>(&self, key: impl Into<StepKey>, inputs: &[&Tensor], step: impl Fn(&Context) -> Result<R>) -> Result<R> {
+        let key = key.into();
+        let name = key.name();
         if !matches!(&*self.memory.borrow(), Memory::Pooled) {
             return step(self);
         }
@@ -431,18 +447,27 @@ impl Context {
             let shapes = p.shapes.iter().eq(inputs.iter().map(|t| t.shape()));
             p.name == name && p.training == training && p.gradient == gradient && shapes
         };
-        let known = self.plans.borrow().iter().find(same).map(|p| p.run.clone());
+        let known = self.plans.borrow().iter().filter(same).find(|p| p.keys.contains(&key)).map(|p| p.run.clone());
         let run = match known {
             Some(run) => run,
             None => {
                 let plan = self.plan(&step)?;
-                if let Some(cuda) = &self.cuda {
-                    cuda.check_room(name, plan.bytes, self.arena.bytes(), inputs)?;
+                let mut plans = self.plans.borrow_mut();
+                match plans.iter_mut().find(|p| same(&&**p) && p.run.plan.lifetimes == plan.lifetimes) {
+                    Some(p) => {
+                        p.remember(key);
+                        p.run.clone()
+                    }
+                    None => {
+                        if let Some(cuda) = &self.cuda {
+                            cuda.check_room(name, plan.bytes, self.arena.bytes(), inputs)?;
+                        }
+                        let run = self.arena.add(plan)?;
+                        let shapes = inputs.iter().map(|t| *t.shape()).collect();
+                        plans.push(Planned { name, keys: vec![key], training, gradient, shapes, run: run.clone() });
+                        run
+                    }
                 }
-                let run = self.arena.add(plan)?;
-                let shapes = inputs.iter().map(|t| *t.shape()).collect();
-                self.plans.borrow_mut().push(Planned { name, training, gradient, shapes, run: run.clone() });
-                run
             }
         };
         run.start();
@@ -462,16 +487,17 @@ impl Context {
     /// Those of `forward` and `backward`, and of [`Context::planned`].
     pub fn differentiated<S>(
         &self,
-        name: &'static str,
+        key: impl Into<StepKey>,
         inputs: &[&Tensor],
         forward: impl Fn(&Context) -> Result<(Tensor, S)>,
         backward: impl Fn(&Context, S, Tensor) -> Result<()>,
     ) -> Result<f64> {
+        let key = key.into();
         let outermost = matches!(&*self.memory.borrow(), Memory::Pooled);
         if let Some(cuda) = self.cuda.as_ref().filter(|_| outermost) {
-            return self.replays.differentiated(self, cuda, (name, inputs), forward, backward);
+            return self.replays.differentiated(self, cuda, (key, inputs), forward, backward);
         }
-        self.planned(name, inputs, |cx| {
+        self.planned(key, inputs, |cx| {
             let (value, saved) = forward(cx)?;
             let d_value = cx.filled([], cx.loss_scale())?;
             backward(cx, saved, d_value)?;

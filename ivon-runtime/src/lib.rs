@@ -46,6 +46,7 @@ pub use error::{Error, Result};
 pub use flat::{Entry, Flat, Layout};
 pub use generated::{At, Extent, bind, divides};
 pub use ivon_macros::{__finish, __with_struct, signature, variational};
+pub use memory::StepKey;
 pub use ops::gradcheck;
 pub use parameter::{Buffer, Builder, Differentiable, Init, LayerOptions, Model, Options, Parameter, Saved, contains, method};
 pub use posterior::{LogAverage, Posterior};

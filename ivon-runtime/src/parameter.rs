@@ -306,6 +306,12 @@ pub trait Model {
         let _ = visit;
     }
 
+    /// Calls `visit` with every number of the model that may decide what its passes allocate: dimensions, settings. By default those are the
+    /// dimensions of its parameters.
+    fn visit_settings(&self, visit: &mut dyn FnMut(u64)) {
+        self.visit_parameters(&mut |p| p.shape().iter().for_each(|dim| visit(*dim as u64)));
+    }
+
     /// Every buffer, in declaration order.
     fn buffers(&self) -> Vec<&Buffer> {
         let mut all = vec![];

@@ -31,23 +31,41 @@ struct Precision<'a> {
 }
 
 impl<'a> Posterior<'a> {
-    /// A Gaussian posterior from flat buffers; `decays` holds delta of each parameter.
+    /// A Gaussian posterior from flat buffers, as long as the layout with its padding; `decays` holds delta of each parameter.
     ///
-    /// # Panics
-    /// If the lengths are not those of the layout.
-    pub fn gaussian(layout: &Rc<Layout>, mean: &'a [f32], hessian: &'a [f32], ess: f64, decays: &'a [f64]) -> Posterior<'a> {
-        assert!(mean.len() == layout.padded() && hessian.len() == layout.padded() && decays.len() == layout.entries().len());
-        let precision = Precision { hessian: hessian.into(), ess, decays: decays.into() };
-        Posterior { layout: layout.clone(), mean: mean.into(), precision: Some(precision), running: None }
+    /// # Errors
+    /// If a length is not that of the layout.
+    pub fn gaussian(
+        layout: &Rc<Layout>,
+        mean: &'a [f32],
+        hessian: &'a [f32],
+        ess: f64,
+        decays: &'a [f64],
+    ) -> Result<Posterior<'a>> {
+        let (padded, parameters) = (layout.padded(), layout.entries().len());
+        check_length("mean", mean.len(), padded, "elements with padding")?;
+        check_length("hessian", hessian.len(), padded, "elements with padding")?;
+        check_length("decays", decays.len(), parameters, "parameters")?;
+        Ok(Posterior::of_state(layout, mean, Some((hessian, ess, decays))))
     }
 
     /// A point: every sigma is 0.
     ///
-    /// # Panics
-    /// If the length is not that of the layout.
-    pub fn point(layout: &Rc<Layout>, mean: &'a [f32]) -> Posterior<'a> {
-        assert!(mean.len() == layout.padded());
-        Posterior { layout: layout.clone(), mean: mean.into(), precision: None, running: None }
+    /// # Errors
+    /// If the length is not that of the layout with its padding.
+    pub fn point(layout: &Rc<Layout>, mean: &'a [f32]) -> Result<Posterior<'a>> {
+        check_length("mean", mean.len(), layout.padded(), "elements with padding")?;
+        Ok(Posterior::of_state(layout, mean, None))
+    }
+
+    /// That of a state: mean, and Hessian, ess and decays where there are any, whose lengths are known to be right.
+    pub(crate) fn of_state(
+        layout: &Rc<Layout>,
+        mean: &'a [f32],
+        precision: Option<(&'a [f32], f64, &'a [f64])>,
+    ) -> Posterior<'a> {
+        let precision = precision.map(|(hessian, ess, decays)| Precision { hessian: hessian.into(), ess, decays: decays.into() });
+        Posterior { layout: layout.clone(), mean: mean.into(), precision, running: None }
     }
 
     /// The same posterior of a model with buffers: with their values, which every sample shares.
@@ -210,6 +228,16 @@ impl<'a> Posterior<'a> {
     }
 }
 
+fn check_length(name: &str, found: usize, expected: usize, of: &str) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::shape(
+        "Posterior",
+        format!("`{name}` has {found} elements where {expected} are expected: the layout has so many {of}"),
+    ))
+}
+
 /// The logarithm of an average of probabilities, streamed: log ((1/n) Σ_k exp(x_k)), elementwise.
 #[derive(Clone, Debug, Default)]
 pub struct LogAverage {
@@ -312,6 +340,20 @@ mod tests {
         assert_eq!(ivon.posterior().hessian("weight").unwrap(), [0.5; 6]);
         let message = ivon.posterior().mean("wieght").unwrap_err().to_string();
         assert!(message.contains("no parameter `wieght`: it has `weight`"), "{message}");
+    }
+
+    #[test]
+    fn buffers_of_another_layout_are_refused() {
+        let layout = Layout::of(&tiny());
+        let (right, wrong) = (vec![0.5; layout.padded()], vec![0.5; layout.elements()]);
+        let message = |result: Result<Posterior>| result.err().unwrap().to_string();
+        let found = message(Posterior::point(&layout, &wrong));
+        assert!(found.contains("`mean` has 6 elements where 64 are expected"), "{found}");
+        let found = message(Posterior::gaussian(&layout, &right, &wrong, 1.0, &[0.0]));
+        assert!(found.contains("`hessian` has 6 elements"), "{found}");
+        let found = message(Posterior::gaussian(&layout, &right, &right, 1.0, &[]));
+        assert!(found.contains("`decays` has 0 elements where 1 are expected: the layout has so many parameters"), "{found}");
+        assert!(Posterior::gaussian(&layout, &right, &right, 1.0, &[0.0]).is_ok());
     }
 
     #[test]

@@ -160,10 +160,10 @@ impl Checkpoint {
         let decays: Option<Vec<f64>> = self.manifest.parameters.iter().map(|p| p.weight_decay).collect();
         let ess = self.manifest.hyperparameters.get("ess").and_then(|v| v.as_f64());
         let (Some(ess), Some(decays)) = (ess, decays) else {
-            return Ok(Posterior::point(&layout, mean.as_slice()).with_running_statistics(&running).into_owned());
+            return Ok(Posterior::point(&layout, mean.as_slice())?.with_running_statistics(&running).into_owned());
         };
         let hessian = read("hessian")?;
-        let posterior = Posterior::gaussian(&layout, mean.as_slice(), hessian.as_slice(), ess, &decays);
+        let posterior = Posterior::gaussian(&layout, mean.as_slice(), hessian.as_slice(), ess, &decays)?;
         Ok(posterior.with_running_statistics(&running).into_owned())
     }
 }

@@ -142,7 +142,7 @@ impl Run {
         self.departed.set(true);
         let message = format!(
             "allocation {i} asks for {bytes} bytes where the dry run {found}: a step must allocate the same for the same shapes, whatever \
-             the values. If a setting was changed, such as a dropout rate from or to 0, take the step again: it is planned anew"
+             the values. If it depends on a setting, name it in the step's key"
         );
         Err(Error::value("memory plan", message))
     }

@@ -195,7 +195,7 @@ impl<R: Rule> Optimizer for Point<R> {
 
     fn posterior(&self) -> Posterior<'_> {
         let state = &self.driver.state;
-        Posterior::point(state.layout(), state.mean()).with_running_statistics(state.running_copy())
+        Posterior::of_state(state.layout(), state.mean(), None).with_running_statistics(state.running_copy())
     }
 
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {

@@ -224,7 +224,7 @@ fn stored(dimensions: Dimensions, tokenizer: Tokenizer) -> Stored {
     let values = |scale: f64| (1..=layout.padded()).map(move |i| ((i as f64 * 0.7548776662).fract() * scale) as f32);
     let (mean, hessian): (Vec<_>, Vec<_>) = (values(0.3).map(|x| x - 0.15).collect(), values(1.0).collect());
     let decays = vec![1e-3; layout.entries().len()];
-    let posterior = Posterior::gaussian(&layout, &mean, &hessian, 1e4, &decays).into_owned();
+    let posterior = Posterior::gaussian(&layout, &mean, &hessian, 1e4, &decays).unwrap().into_owned();
     Stored { dimensions, tokenizer, model, posterior, step: None }
 }
 

@@ -215,6 +215,13 @@ fn gradient(method: &Method, name: &Ident) -> TokenStream {
         InputKind::Number(ty) => quote!(#name: #ty),
         _ => quote!(#name: &ivon::Tensor),
     });
+    // Numbers that are passed in may decide what is allocated, too.
+    let numbers = function.inputs.iter().filter_map(|i| match &i.kind {
+        InputKind::Number(ty) => Some((&i.name, ty == "f64")),
+        _ => None,
+    });
+    let numbers = function.consts.iter().map(|g| (&g.name, false)).chain(numbers);
+    let numbers = numbers.map(|(name, float)| if float { quote!(.and(#name.to_bits())) } else { quote!(.and(#name as u64)) });
     let tensors = method.program.inputs.iter().flatten().map(|v| method.name(*v));
     let skips = tensor_inputs(method).map(|_| quote!(&mut ivon::Adjoint::skip()));
     let at = format!("{}::{name}", method.owner);
@@ -225,7 +232,7 @@ fn gradient(method: &Method, name: &Ident) -> TokenStream {
         #[doc = #docs]
         #vis fn #gradient(&self, cx: &ivon::Context, #(#consts: usize,)* #(#typed),*) -> ivon::Result<f64> {
             cx.differentiated(
-                #at,
+                ivon::StepKey::of(#at, self)#(#numbers)*,
                 &[#(#tensors),*],
                 |cx| self.#saving(cx, #(#consts,)* #(#names),*),
                 |cx, saved, d_value| self.#backward(cx, saved, d_value, #(#skips),*),

@@ -128,6 +128,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
     let (own_parameters, parts) = (own_parameters(model), model.fields.iter().flat_map(parts));
     let visits = model.fields.iter().map(visit_field);
     let visit_buffers = visit_buffers(model);
+    let visit_settings = model.fields.iter().map(visit_settings_of);
     let generics = &item.generics;
     let face = &item.self_ty;
     let text = name.to_string();
@@ -179,6 +180,10 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
             }
             #graph
             #visit_buffers
+            fn visit_settings(&self, visit: &mut dyn FnMut(u64)) {
+                self.__dims.iter().for_each(|dim| visit(*dim as u64));
+                #(#visit_settings)*
+            }
         }
     }
 }
@@ -298,6 +303,18 @@ fn visit_field(field: &Field) -> TokenStream {
         FieldKind::Layer(_) => quote!(ivon::Model::visit_parameters(&self.#name, visit);),
         FieldKind::Array { .. } => quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_parameters(layer, visit));),
         FieldKind::Buffer { .. } | FieldKind::Setting { .. } => quote!(),
+    }
+}
+
+/// A setting as a number, or those of a layer.
+fn visit_settings_of(field: &Field) -> TokenStream {
+    let name = &field.name;
+    match &field.kind {
+        FieldKind::Setting { ty, .. } if ty == "f64" => quote!(visit(self.#name.to_bits());),
+        FieldKind::Setting { .. } => quote!(visit(self.#name as u64);),
+        FieldKind::Layer(_) => quote!(ivon::Model::visit_settings(&self.#name, visit);),
+        FieldKind::Array { .. } => quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_settings(layer, visit));),
+        FieldKind::Parameter { .. } | FieldKind::Buffer { .. } => quote!(),
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Cuda, Watch};
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::memory::StepKey;
 use crate::tensor::Tensor;
 use cudarc::driver::CudaGraph;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
@@ -75,13 +76,13 @@ impl Replays {
         &self,
         cx: &Context,
         cuda: &Rc<Cuda>,
-        (name, inputs): (&'static str, &[&Tensor]),
+        (key, inputs): (StepKey, &[&Tensor]),
         forward: impl Fn(&Context) -> Result<(Tensor, S)>,
         backward: impl Fn(&Context, S, Tensor) -> Result<()>,
     ) -> Result<f64> {
-        self.staging.upload(cuda, name, inputs)?;
-        let result = self.run(cx, cuda, (name, inputs), forward, backward);
-        let used = self.staging.used(cuda, name, inputs);
+        self.staging.upload(cuda, key.name(), inputs)?;
+        let result = self.run(cx, cuda, (key, inputs), forward, backward);
+        let used = self.staging.used(cuda, key.name(), inputs);
         result.and_then(|loss| used.map(|()| loss))
     }
 
@@ -89,7 +90,7 @@ impl Replays {
         &self,
         cx: &Context,
         cuda: &Rc<Cuda>,
-        (name, inputs): (&'static str, &[&Tensor]),
+        (key, inputs): (StepKey, &[&Tensor]),
         forward: impl Fn(&Context) -> Result<(Tensor, S)>,
         backward: impl Fn(&Context, S, Tensor) -> Result<()>,
     ) -> Result<f64> {
@@ -99,7 +100,7 @@ impl Replays {
             backward(cx, saved, d_value)
         };
         let eager = || {
-            cx.planned(name, inputs, |cx| {
+            cx.planned(key, inputs, |cx| {
                 let (value, saved) = forward(cx)?;
                 if cx.planning() {
                     return rest(cx, saved).and_then(|()| value.item());
@@ -131,7 +132,7 @@ impl Replays {
                 self.remember(trail, Seen::Once);
                 Ok(loss)
             }
-            Some(Seen::Once) => match self.capture(cx, cuda, (name, inputs), &forward, &rest) {
+            Some(Seen::Once) => match self.capture(cx, cuda, (key, inputs), &forward, &rest) {
                 Ok(step) => {
                     self.remember(trail, Seen::Captured(step.clone()));
                     launch(&step)
@@ -150,12 +151,12 @@ impl Replays {
         &self,
         cx: &Context,
         cuda: &Cuda,
-        (name, inputs): (&'static str, &[&Tensor]),
+        (key, inputs): (StepKey, &[&Tensor]),
         forward: &impl Fn(&Context) -> Result<(Tensor, S)>,
         rest: &impl Fn(&Context, S) -> Result<()>,
     ) -> Result<Rc<Step>> {
         let streams = cx.skip_streams(0);
-        let step = cx.planned(name, inputs, |cx| {
+        let step = cx.planned(key, inputs, |cx| {
             if cx.planning() {
                 let (value, saved) = forward(cx)?;
                 rest(cx, saved)?;

@@ -497,7 +497,8 @@ impl Optimizer for Ivon {
 
     fn posterior(&self) -> Posterior<'_> {
         let state = &self.driver.state;
-        let posterior = Posterior::gaussian(state.layout(), state.mean(), state.buffer("hessian"), self.config.ess, &self.decays);
+        let posterior =
+            Posterior::of_state(state.layout(), state.mean(), Some((state.buffer("hessian"), self.config.ess, &self.decays)));
         posterior.with_running_statistics(state.running_copy())
     }
 
