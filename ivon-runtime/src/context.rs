@@ -160,12 +160,12 @@ impl Context {
 
     /// The weights that [`Context::sample`] reads from now on: a sample of the posterior, or its mean.
     pub fn set_weights(&self, weights: &Flat) {
-        *self.weights.borrow_mut() = Some(weights.clone());
+        *self.weights.borrow_mut() = Some(weights.share());
     }
 
     /// The buffer that backward passes add gradients to; without one they compute none.
     pub fn set_gradient(&self, gradient: Option<&Flat>) {
-        *self.gradient.borrow_mut() = gradient.cloned();
+        *self.gradient.borrow_mut() = gradient.map(Flat::share);
     }
 
     /// The weights of a parameter in this pass: theta = mean + sigma · noise, or the mean where the mean is in use. In the type that they are
@@ -179,6 +179,7 @@ impl Context {
             return Err(Error::config(format!("`{}` has no weights here: call `set_weights` first", parameter.name())));
         };
         Self::check(weights, parameter)?;
+        weights.check_free(parameter.name(), false)?;
         Ok(weights.tensor(parameter).lent())
     }
 
@@ -207,6 +208,7 @@ impl Context {
         match (self.gradient.borrow().as_ref(), parameter.into()) {
             (Some(gradient), Some(parameter)) if !parameter.frozen() => {
                 Self::check(gradient, parameter)?;
+                gradient.check_free(parameter.name(), true)?;
                 Ok(Adjoint::of(gradient.tensor(parameter)))
             }
             _ => Ok(Adjoint::skip()),
@@ -229,7 +231,7 @@ impl Context {
 
     /// The values of the model's buffers, in the layout of [`Layout::of_buffers`](crate::Layout::of_buffers), f32.
     pub fn set_running_statistics(&self, running: Option<&Flat>) {
-        *self.running.borrow_mut() = running.cloned();
+        *self.running.borrow_mut() = running.map(Flat::share);
     }
 
     /// The values of a buffer, f32 whatever the context computes in, to be read. An op keeps no handle on it beyond its call: the next
@@ -251,6 +253,7 @@ impl Context {
             return Ok(None);
         }
         let place = self.place(buffer)?;
+        self.running.borrow().as_ref().map_or(Ok(()), |running| running.check_free(buffer.name(), true))?;
         if !place.is_unique() {
             return Err(Error::value(buffer.name(), "a tensor on this buffer is still held, and the pass is about to write it"));
         }
@@ -263,6 +266,7 @@ impl Context {
             let message = format!("`{}` has no values here: call `set_running_statistics` first", buffer.name());
             return Err(Error::config(message));
         };
+        running.check_free(buffer.name(), false)?;
         match running.layout().entries().get(buffer.index()) {
             Some(e) if e.parameter.name() == buffer.name() && e.parameter.shape() == buffer.shape() => Ok(running.buffer(buffer)),
             _ => Err(Error::config(format!(

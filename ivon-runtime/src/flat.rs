@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::device::cuda::{Cuda, Fill};
 use crate::dtype::{DType, Element};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::{ALIGNMENT, Block};
 use crate::parameter::{Buffer, Model, Parameter};
 use crate::tensor::Tensor;
@@ -87,8 +87,7 @@ impl Layout {
     }
 }
 
-/// One value per parameter element, for all parameters of a model. Handles share the memory.
-#[derive(Clone)]
+/// One value per parameter element, for all parameters of a model. A context or posterior that is given it shares the memory.
 pub struct Flat {
     layout: Rc<Layout>,
     whole: Rc<Block>,
@@ -126,6 +125,11 @@ impl Flat {
         Ok(Flat { layout: layout.clone(), whole, parts, dtype })
     }
 
+    /// Another handle on the same memory.
+    pub(crate) fn share(&self) -> Flat {
+        Flat { layout: self.layout.clone(), whole: self.whole.clone(), parts: self.parts.clone(), dtype: self.dtype }
+    }
+
     /// The same values in memory of their own.
     ///
     /// # Panics
@@ -133,8 +137,8 @@ impl Flat {
     pub(crate) fn copied(&self) -> Flat {
         let mut copy = Flat::zeros(&self.layout, self.dtype);
         match self.dtype {
-            DType::F64 => copy.as_mut_slice::<f64>().copy_from_slice(self.as_slice()),
-            _ => copy.as_mut_slice::<f32>().copy_from_slice(self.as_slice()),
+            DType::F64 => copy.slice_mut::<f64>().copy_from_slice(self.slice()),
+            _ => copy.slice_mut::<f32>().copy_from_slice(self.slice()),
         }
         copy
     }
@@ -222,40 +226,194 @@ impl Flat {
             // SAFETY: so many bytes lie at the address; the size is a multiple of 128, for each parameter begins at a multiple of 64 elements.
             Some((cuda, address)) => unsafe { cuda.fill(address, Fill::Word(0), self.bytes() / 4) },
             None => {
-                // SAFETY: the block has so many bytes; as in `as_mut_slice`. Zero bytes are a zero of every type.
+                // SAFETY: the block has so many bytes; as in `slice_mut`. Zero bytes are a zero of every type.
                 unsafe { self.whole.pointer().write_bytes(0, self.bytes()) };
                 Ok(())
             }
         }
     }
 
-    /// All elements, with padding.
+    /// All elements, with padding, to be read. While the slice is held nobody writes the buffer: a pass that would is refused.
     ///
     /// # Panics
-    /// If the element type is another one.
-    pub fn as_slice<E: Element>(&self) -> &[E] {
+    /// If the element type is another one, or a tensor on a part is still held, which might be written.
+    pub fn as_slice<E: Element>(&self) -> Values<'_, E> {
+        assert!(!self.is_held(), "a flat buffer may not be read as a whole while a tensor on one of its parameters is held");
         assert_eq!(self.dtype, E::DTYPE);
-        // SAFETY: the block holds `padded` values of type E; it is written only through `as_mut_slice`, which takes this
-        // handle mutably, or through a part's only tensor, which `State` hands out for the gradient alone.
-        unsafe { std::slice::from_raw_parts(self.whole.pointer() as *const E, self.layout.padded()) }
+        assert!(self.whole.begin_reading(), "a flat buffer may not be read while somebody writes it");
+        Values { slice: self.slice(), whole: &self.whole }
     }
 
-    /// All elements, with padding, to be written.
+    /// All elements, with padding, to be written. While the slice is held nobody else uses the buffer: a pass that would is refused.
     ///
     /// # Panics
     /// If a tensor on a part is still held, or the element type is another one.
-    pub fn as_mut_slice<E: Element>(&mut self) -> &mut [E] {
+    pub fn as_mut_slice<E: Element>(&mut self) -> ValuesMut<'_, E> {
+        let whole = self.whole.clone();
+        let slice = self.slice_mut();
+        assert!(whole.begin_writing(), "a flat buffer may not be written while somebody reads it");
+        ValuesMut { slice, whole }
+    }
+
+    /// All elements, with padding, for those who see to it that nobody writes meanwhile.
+    pub(crate) fn slice<E: Element>(&self) -> &[E] {
+        assert_eq!(self.dtype, E::DTYPE);
+        // SAFETY: the block holds `padded` values of type E. It is written through `slice_mut`, which takes this handle mutably: what a
+        // `State` hands out of its buffers borrows the state, and whoever steps has that mutably. Or it is written through a part's
+        // only tensor: that of a gradient or of running statistics in a pass, or one that a person asked for; `as_slice` refuses while
+        // there is one, and is counted, and then no tensor is unique and the context gives none out.
+        unsafe { std::slice::from_raw_parts(self.whole.pointer() as *const E, self.layout.padded()) }
+    }
+
+    /// All elements, with padding, to be written by the only one who does: an optimizer between two passes, a posterior that draws.
+    ///
+    /// # Panics
+    /// If a tensor on a part is still held, somebody reads, or the element type is another one.
+    pub(crate) fn slice_mut<E: Element>(&mut self) -> &mut [E] {
         assert_eq!(self.dtype, E::DTYPE);
         assert!(!self.is_held(), "a flat buffer may not be written while a tensor on one of its parameters is held");
+        assert!(!self.whole.is_sliced(), "a flat buffer may not be written while somebody reads it");
         // Copies on a card would keep the old content.
         self.parts.iter().for_each(|part| part.set_mirror(None));
-        // SAFETY: as above; no tensor is on it, and handles on the whole are held by the state and the context, which run in turn.
+        // SAFETY: as above; no tensor and no slice is on it. Other handles are the context's and the posterior's, which give out tensors
+        // and counted slices alone, and none while `as_mut_slice` is counted; optimizers update between passes.
         unsafe { std::slice::from_raw_parts_mut(self.whole.pointer() as *mut E, self.layout.padded()) }
+    }
+
+    /// Refuses a part while a slice of the whole is held: one to be written, or, for those who write, any.
+    pub(crate) fn check_free(&self, part: &str, write: bool) -> Result<()> {
+        if self.whole.is_written() || write && self.whole.is_sliced() {
+            return Err(Error::value(
+                part,
+                "a slice of its flat buffer is still held (`as_slice`, `as_mut_slice`), and a pass is about to use it",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The elements of a flat buffer, while somebody reads them.
+pub struct Values<'a, E> {
+    slice: &'a [E],
+    whole: &'a Block,
+}
+
+impl<E> std::ops::Deref for Values<'_, E> {
+    type Target = [E];
+
+    fn deref(&self) -> &[E] {
+        self.slice
+    }
+}
+
+impl<E> AsRef<[E]> for Values<'_, E> {
+    fn as_ref(&self) -> &[E] {
+        self.slice
+    }
+}
+
+/// The elements of a flat buffer, while somebody writes them.
+pub struct ValuesMut<'a, E> {
+    slice: &'a mut [E],
+    whole: Rc<Block>,
+}
+
+impl<E> std::ops::Deref for ValuesMut<'_, E> {
+    type Target = [E];
+
+    fn deref(&self) -> &[E] {
+        self.slice
+    }
+}
+
+impl<E> std::ops::DerefMut for ValuesMut<'_, E> {
+    fn deref_mut(&mut self) -> &mut [E] {
+        self.slice
+    }
+}
+
+impl<E> Drop for ValuesMut<'_, E> {
+    fn drop(&mut self) {
+        self.whole.end_slice();
+    }
+}
+
+impl<E> Drop for Values<'_, E> {
+    fn drop(&mut self) {
+        self.whole.end_slice();
+    }
+}
+
+impl<E: std::fmt::Debug> std::fmt::Debug for Values<'_, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        self.slice.fmt(f)
+    }
+}
+
+impl<E: PartialEq, S: AsRef<[E]>> PartialEq<S> for Values<'_, E> {
+    fn eq(&self, other: &S) -> bool {
+        self.slice == other.as_ref()
     }
 }
 
 impl std::fmt::Debug for Flat {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "Flat({:?}, {} elements)", self.dtype, self.layout.elements())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Device;
+    use crate::optimizers::tests::Bowl;
+
+    fn panics<T>(f: impl FnOnce() -> T) -> bool {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err()
+    }
+
+    #[test]
+    fn nobody_writes_while_somebody_reads() {
+        let model = Bowl::new(3);
+        let gradient = Flat::zeros(&Layout::of(&model), DType::F32);
+        let cx = Context::new(Device::Cpu, DType::F32).unwrap();
+        cx.set_gradient(Some(&gradient));
+        let parameter = model.parameters()[0];
+        let values = gradient.as_slice::<f32>();
+        let message = cx.gradient(parameter).unwrap_err().to_string();
+        assert!(message.contains("a slice of its flat buffer is still held"), "{message}");
+        assert!(panics(|| gradient.tensor(parameter).as_mut_slice::<f32>()[0] = 1.0));
+        drop(values);
+        gradient.tensor(parameter).as_mut_slice::<f32>()[0] = 1.0;
+        assert!(cx.gradient(parameter).unwrap().wanted());
+        assert_eq!(gradient.as_slice::<f32>()[0], 1.0);
+    }
+
+    #[test]
+    fn nobody_reads_or_writes_the_whole_while_a_tensor_is_held() {
+        let model = Bowl::new(3);
+        let mut flat = Flat::zeros(&Layout::of(&model), DType::F32);
+        let tensor = flat.tensor(model.parameters()[0]);
+        assert!(panics(|| flat.as_slice::<f32>().len()));
+        assert!(panics(|| flat.as_mut_slice::<f32>().len()));
+        drop(tensor);
+        flat.as_mut_slice::<f32>()[0] = 1.0;
+        assert_eq!(flat.as_slice::<f32>()[0], 1.0);
+    }
+
+    #[test]
+    fn nobody_else_uses_what_somebody_writes() {
+        let model = Bowl::new(3);
+        let (mut flat, parameter) = (Flat::zeros(&Layout::of(&model), DType::F32), model.parameters()[0]);
+        let cx = Context::new(Device::Cpu, DType::F32).unwrap();
+        cx.set_weights(&flat);
+        let shared = flat.share();
+        let mut values = flat.as_mut_slice::<f32>();
+        values[0] = 1.0;
+        assert!(cx.sample(parameter).is_err());
+        assert!(panics(|| shared.as_slice::<f32>().len()));
+        drop(values);
+        assert_eq!(cx.sample(parameter).unwrap().to_f64()[0], 1.0);
+        assert_eq!(shared.as_slice::<f32>()[0], 1.0);
     }
 }

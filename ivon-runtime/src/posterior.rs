@@ -70,7 +70,7 @@ impl<'a> Posterior<'a> {
 
     /// The same posterior of a model with buffers: with their values, which every sample shares.
     pub fn with_running_statistics(self, running: &Flat) -> Posterior<'a> {
-        Posterior { running: Some(running.clone()), ..self }
+        Posterior { running: Some(running.share()), ..self }
     }
 
     /// The values of the model's buffers, for [`Context::set_running_statistics`].
@@ -173,9 +173,9 @@ impl<'a> Posterior<'a> {
             return Err(Error::config("a sample needs a flat buffer of the same model that no tensor is held on"));
         }
         match weights.dtype() {
-            DType::F64 => self.write_as::<f64>(sample, weights.as_mut_slice()),
-            DType::Bf16 => self.write_as::<half::bf16>(sample, weights.as_mut_slice()),
-            _ => self.write_as::<f32>(sample, weights.as_mut_slice()),
+            DType::F64 => self.write_as::<f64>(sample, weights.slice_mut()),
+            DType::Bf16 => self.write_as::<half::bf16>(sample, weights.slice_mut()),
+            _ => self.write_as::<f32>(sample, weights.slice_mut()),
         }
         Ok(())
     }

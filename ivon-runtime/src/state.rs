@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::flat::{Entry, Flat, Layout};
+use crate::flat::{Entry, Flat, Layout, Values};
 use crate::noise::{self, Noise};
 use crate::optimizers::card::Card;
 use crate::optimizers::pass;
@@ -38,7 +38,7 @@ impl State {
         let buffers: Vec<_> =
             [&["mean"], more].concat().into_iter().map(|name| (name, Flat::zeros(&layout, DType::F32))).collect();
         let own_weights = sampled || dtype != DType::F32;
-        let weights = if own_weights { Flat::zeros(&layout, dtype) } else { buffers[0].1.clone() };
+        let weights = if own_weights { Flat::zeros(&layout, dtype) } else { buffers[0].1.share() };
         let gradient = Flat::zeros(&layout, dtype.sums());
         let running = running_statistics(model);
         let mut state = State { layout, seed, step: 0, buffers, weights, gradient, running, own_weights, card: None };
@@ -51,7 +51,7 @@ impl State {
         let noise = Noise::of(self.seed, noise::INITIAL, 0);
         let layout = self.layout.clone();
         let entries = layout.entries();
-        let chunks = self.buffers[0].1.as_mut_slice::<f32>().par_chunks_mut(pass::CHUNK);
+        let chunks = self.buffers[0].1.slice_mut::<f32>().par_chunks_mut(pass::CHUNK);
         chunks.enumerate().for_each(|(chunk, mean)| {
             pass::for_parts(entries, chunk, mean.len(), |i, first, range| {
                 let (out, start) = (&mut mean[range], (entries[i].start + first) as u64);
@@ -71,7 +71,7 @@ impl State {
     pub(crate) fn move_to(&mut self, cx: &Context) -> Result<()> {
         let Some(card) = Card::new(cx, &self.layout, self.buffers.len(), self.running.layout())? else { return Ok(()) };
         self.weights = match card.buffers.first() {
-            Some(mean) if !self.own_weights => mean.clone(),
+            Some(mean) if !self.own_weights => mean.share(),
             _ => Flat::zeros_in(cx, &self.layout, cx.dtype())?,
         };
         self.gradient = Flat::zeros_in(cx, &self.layout, cx.dtype())?;
@@ -130,13 +130,13 @@ impl State {
     /// If they lie on a card that is lost; [`State::fetch`] gives an error then. The same holds for every look at a buffer.
     pub fn buffers(&self) -> impl ExactSizeIterator<Item = (&'static str, &[f32])> {
         self.fetched();
-        self.buffers.iter().map(|(name, flat)| (*name, flat.as_slice::<f32>()))
+        self.buffers.iter().map(|(name, flat)| (*name, flat.slice::<f32>()))
     }
 
     /// A buffer with its padding; empty if there is none of that name.
     pub fn buffer(&self, name: &str) -> &[f32] {
         self.fetched();
-        self.flat(name).map_or(&[], |flat| flat.as_slice::<f32>())
+        self.flat(name).map_or(&[], |flat| flat.slice::<f32>())
     }
 
     /// A buffer to be written; to be used inside `Optimizer::restore`.
@@ -152,7 +152,7 @@ impl State {
         match self.buffers.iter_mut().find(|(n, _)| *n == name) {
             Some((name, flat)) => {
                 free(flat, name)?;
-                Ok(flat.as_mut_slice())
+                Ok(flat.slice_mut())
             }
             None => Err(Error::config(format!("the state has no buffer `{name}`: it has `{known}`"))),
         }
@@ -167,11 +167,11 @@ impl State {
     /// The mean.
     pub fn mean(&self) -> &[f32] {
         self.fetched();
-        self.buffers[0].1.as_slice()
+        self.buffers[0].1.slice()
     }
 
     /// The values of the model's buffers (running statistics), with padding: where each lies says [`State::running_layout`].
-    pub fn running_statistics(&self) -> &[f32] {
+    pub fn running_statistics(&self) -> Values<'_, f32> {
         self.fetched();
         self.running.as_slice()
     }
@@ -186,7 +186,7 @@ impl State {
             card.refresh(&self.buffers, &self.running)?;
             card.will_be_written();
         }
-        Ok(self.running.as_mut_slice())
+        Ok(self.running.slice_mut())
     }
 
     /// Where each of the model's buffers lies; without entries for a model that has none.
@@ -261,7 +261,7 @@ fn free(flat: &Flat, name: &str) -> Result<()> {
 pub fn running_statistics(model: &impl Model) -> Flat {
     let mut running = Flat::zeros(&Layout::of_buffers(model), DType::F32);
     let layout = running.layout().clone();
-    let values = running.as_mut_slice::<f32>();
+    let values = running.slice_mut::<f32>();
     for entry in layout.entries() {
         // The compiler lets a buffer start from a constant alone.
         if let Spread::Constant(value) = spread(&entry.parameter) {

@@ -131,9 +131,10 @@ impl Tensor {
         self.address(cx)
     }
 
-    /// Whether this is the only handle on its memory, so that it may be written. Weights of a model never may.
+    /// Whether this is the only handle on its memory, so that it may be written. Weights of a model never may, nor may what is read through
+    /// [`Flat::as_slice`](crate::Flat::as_slice).
     pub fn is_unique(&self) -> bool {
-        !self.lent && Block::sharers(&self.block) == 1
+        !self.lent && Block::sharers(&self.block) == 1 && !self.block.is_sliced()
     }
 
     /// The elements, row-major.

@@ -58,7 +58,7 @@ fn train(model: &Network, optimizer: &mut dyn Optimizer, to: usize) -> Vec<u64> 
 /// Everything that a state holds, and the sample that comes next.
 fn bits(model: &Network, optimizer: &dyn Optimizer) -> Vec<u32> {
     let state = optimizer.state();
-    let buffers = state.buffers().map(|(_, values)| values).chain([state.running_statistics()]).flat_map(|v| v.to_vec());
+    let buffers = state.buffers().map(|(_, values)| values.to_vec()).chain([state.running_statistics().to_vec()]).flatten();
     let next = model.parameters().into_iter().flat_map(|p| optimizer.context().sample(p).unwrap().as_slice::<f32>().to_vec());
     buffers.chain(next).map(f32::to_bits).chain([state.step(), state.seed() as u32]).collect()
 }

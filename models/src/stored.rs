@@ -90,7 +90,7 @@ pub fn posterior<M: Model>(
     statistics.as_mut_slice::<f32>().copy_from_slice(&flat(&buffers, running, |x| x));
     let mean = flat(&layout, mean, |x| x);
     let Some(sigma) = sigma else {
-        return Ok(Posterior::point(&layout, &mean).with_running_statistics(&statistics).into_owned());
+        return Ok(Posterior::point(&layout, &mean)?.with_running_statistics(&statistics).into_owned());
     };
     for (entry, values) in layout.entries().iter().zip(sigma) {
         if let Some(x) = values.iter().find(|x| !(**x >= 0.0 && x.is_finite())) {
@@ -103,7 +103,7 @@ pub fn posterior<M: Model>(
     // sigma = (ess · (h + delta))^(-1/2): with ess 1 and delta 0, h is the precision.
     let precision = flat(&layout, sigma, |sigma| f64::from(sigma).powi(-2) as f32);
     let decays = vec![0.0; layout.entries().len()];
-    let posterior = Posterior::gaussian(&layout, &mean, &precision, 1.0, &decays);
+    let posterior = Posterior::gaussian(&layout, &mean, &precision, 1.0, &decays)?;
     Ok(posterior.with_running_statistics(&statistics).into_owned())
 }
 
@@ -132,7 +132,7 @@ pub fn start(posterior: &Posterior, optimizer: &mut dyn Optimizer) -> Result<()>
         })?;
         match posterior.running_statistics() {
             Some(running) if running.layout().padded() == state.running_layout().padded() => {
-                state.running_statistics_mut()?.copy_from_slice(running.as_slice());
+                state.running_statistics_mut()?.copy_from_slice(&running.as_slice());
                 Ok(())
             }
             _ => Ok(()),

@@ -76,7 +76,8 @@ impl Checkpoint {
             Ok(FileEntry { name, buffer: buffer.into(), bytes, crc32c })
         };
         state.fetch()?;
-        let running = (RUNNING, &**state.running_layout(), state.running_statistics());
+        let values = state.running_statistics();
+        let running = (RUNNING, &**state.running_layout(), &*values);
         let running = (!running.1.entries().is_empty()).then_some(running);
         let buffers = state.buffers().map(|(name, values)| (name, &**state.layout(), values));
         let files = buffers.chain(running).map(write).collect::<Result<Vec<_>>>()?;
@@ -149,21 +150,21 @@ impl Checkpoint {
         let running_layout = running.layout().clone();
         self.manifest.check_model(&self.path, &layout, &running_layout)?;
         if let Some(file) = self.running_file(&running_layout)? {
-            values::read(&self.path, file, &running_layout, running.as_mut_slice())?;
+            values::read(&self.path, file, &running_layout, running.slice_mut())?;
         }
         let read = |buffer: &str| {
             let mut flat = Flat::zeros(&layout, DType::F32);
-            values::read(&self.path, self.manifest.file(&self.path, buffer)?, &layout, flat.as_mut_slice())?;
+            values::read(&self.path, self.manifest.file(&self.path, buffer)?, &layout, flat.slice_mut())?;
             Ok(flat)
         };
         let mean = read("mean")?;
         let decays: Option<Vec<f64>> = self.manifest.parameters.iter().map(|p| p.weight_decay).collect();
         let ess = self.manifest.hyperparameters.get("ess").and_then(|v| v.as_f64());
         let (Some(ess), Some(decays)) = (ess, decays) else {
-            return Ok(Posterior::point(&layout, mean.as_slice())?.with_running_statistics(&running).into_owned());
+            return Ok(Posterior::point(&layout, mean.slice())?.with_running_statistics(&running).into_owned());
         };
         let hessian = read("hessian")?;
-        let posterior = Posterior::gaussian(&layout, mean.as_slice(), hessian.as_slice(), ess, &decays)?;
+        let posterior = Posterior::gaussian(&layout, mean.slice(), hessian.slice(), ess, &decays)?;
         Ok(posterior.with_running_statistics(&running).into_owned())
     }
 }

@@ -4,7 +4,7 @@ use super::Recorder;
 use crate::device::cuda::{self, Cuda};
 use crate::error::{Error, Result};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -13,6 +13,9 @@ pub(crate) const ALIGNMENT: usize = 256;
 
 /// No tensor is larger: so many bytes have addresses. Sums of sizes are safe from overflow below it, also in a dry run.
 pub(crate) const MOST_BYTES: usize = 1 << 47;
+
+/// Instead of a number of readers: one who writes.
+const WRITER: usize = usize::MAX;
 
 /// Memory that is freed when the last handle on it goes.
 pub(crate) struct Block {
@@ -23,6 +26,8 @@ pub(crate) struct Block {
     home: Home,
     /// A copy on the card of memory of the processor, while a kernel may read it: see `Tensor::address`.
     mirror: RefCell<Option<Rc<Block>>>,
+    /// How many slices of all of it are handed out to a person to be read, or [`WRITER`] if one to be written.
+    slices: Cell<usize>,
 }
 
 /// Where the memory lies.
@@ -39,7 +44,7 @@ enum Home {
     },
     /// A part of another block, which it keeps alive.
     Part {
-        _whole: Rc<Block>,
+        whole: Rc<Block>,
     },
     /// No memory at all: a dry run records when it is born and when it dies.
     Ghost {
@@ -59,7 +64,14 @@ impl Block {
             Some(cuda) => {
                 let memory = cuda.allocate(bytes)?;
                 let place = Place::Card { cuda: cuda.clone(), address: memory.address() };
-                Ok(Block { place, bytes, keepers, home: Home::Card { _memory: memory }, mirror: RefCell::default() })
+                Ok(Block {
+                    place,
+                    bytes,
+                    keepers,
+                    home: Home::Card { _memory: memory },
+                    mirror: RefCell::default(),
+                    slices: Cell::new(0),
+                })
             }
         }
     }
@@ -74,7 +86,14 @@ impl Block {
         let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| refused())?;
         // SAFETY: the layout has a size of at least one byte.
         let pointer = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(refused)?;
-        Ok(Block { place: Place::Host(pointer), bytes, keepers, home: Home::Heap(layout), mirror: RefCell::default() })
+        Ok(Block {
+            place: Place::Host(pointer),
+            bytes,
+            keepers,
+            home: Home::Heap(layout),
+            mirror: RefCell::default(),
+            slices: Cell::new(0),
+        })
     }
 
     /// The error where there is not so much memory.
@@ -94,14 +113,28 @@ impl Block {
             Place::Host(pointer) => Place::Host(unsafe { pointer.add(offset) }),
             Place::Card { cuda, address } => Place::Card { cuda: cuda.clone(), address: address + offset as u64 },
         };
-        Block { place, bytes, keepers, home: Home::Part { _whole: whole.clone() }, mirror: RefCell::default() }
+        Block {
+            place,
+            bytes,
+            keepers,
+            home: Home::Part { whole: whole.clone() },
+            mirror: RefCell::default(),
+            slices: Cell::new(0),
+        }
     }
 
     /// A block of a dry run: a size and a lifetime, no memory.
     pub fn ghost(bytes: usize, recorder: &Rc<Recorder>) -> Block {
         let event = recorder.born(bytes);
         let home = Home::Ghost { recorder: recorder.clone(), event };
-        Block { place: Place::Host(NonNull::dangling()), bytes, keepers: 0, home, mirror: RefCell::default() }
+        Block {
+            place: Place::Host(NonNull::dangling()),
+            bytes,
+            keepers: 0,
+            home,
+            mirror: RefCell::default(),
+            slices: Cell::new(0),
+        }
     }
 
     pub fn bytes(&self) -> usize {
@@ -159,6 +192,40 @@ impl Block {
     /// Sets or forgets the copy on the card.
     pub fn set_mirror(&self, mirror: Option<Rc<Block>>) {
         *self.mirror.borrow_mut() = mirror;
+    }
+
+    /// A slice of all of it is handed out to be read; whether it may be.
+    pub fn begin_reading(&self) -> bool {
+        let free = !self.is_written();
+        if free {
+            self.slices.set(self.slices.get() + 1);
+        }
+        free
+    }
+
+    /// A slice of all of it is handed out to be written; whether it may be.
+    pub fn begin_writing(&self) -> bool {
+        let free = !self.is_sliced();
+        if free {
+            self.slices.set(WRITER);
+        }
+        free
+    }
+
+    /// A slice comes back.
+    pub fn end_slice(&self) {
+        self.slices.set(if self.is_written() { 0 } else { self.slices.get() - 1 });
+    }
+
+    /// Whether a slice of it, or of the block that it is a part of, is handed out: then no tensor may write there.
+    pub fn is_sliced(&self) -> bool {
+        let whole = if let Home::Part { whole } = &self.home { whole } else { self };
+        whole.slices.get() > 0
+    }
+
+    /// Whether it is handed out to be written: then no tensor may read there.
+    pub fn is_written(&self) -> bool {
+        self.slices.get() == WRITER
     }
 
     /// How many tensors share the block.

@@ -103,10 +103,10 @@ impl AdamWConfig {
             scale: step.scale,
         };
         let chunks = (
-            mean.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
-            momentum.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
-            variance.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
-            gradient.as_mut_slice::<E>().par_chunks_mut(CHUNK),
+            mean.slice_mut::<f32>().par_chunks_mut(CHUNK),
+            momentum.slice_mut::<f32>().par_chunks_mut(CHUNK),
+            variance.slice_mut::<f32>().par_chunks_mut(CHUNK),
+            gradient.slice_mut::<E>().par_chunks_mut(CHUNK),
         )
             .into_par_iter()
             .enumerate();

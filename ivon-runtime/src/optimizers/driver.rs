@@ -92,7 +92,7 @@ impl Driver {
             return card.begin();
         }
         self.before.clear();
-        self.before.extend_from_slice(self.state.running_statistics());
+        self.before.extend_from_slice(&self.state.running_statistics());
         Ok(())
     }
 
@@ -256,7 +256,7 @@ impl Driver {
 }
 
 fn unpadded<E: Compute>(state: &State, scale: f32) -> Vec<f32> {
-    let all = state.gradient.as_slice::<E>();
+    let all = state.gradient.slice::<E>();
     state.layout().entries().iter().flat_map(|e| &all[e.range()]).map(|g| g.f32() * scale).collect()
 }
 

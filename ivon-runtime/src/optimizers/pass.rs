@@ -99,13 +99,13 @@ pub(crate) fn cut(start: u64, length: usize, mut visit: impl FnMut(u64, usize, R
 
 /// Copies the mean to weights of another type.
 pub(crate) fn convert<E: Compute>(mean: &[f32], weights: &mut Flat) {
-    let chunks = weights.as_mut_slice::<E>().par_chunks_mut(CHUNK).zip(mean.par_chunks(CHUNK));
+    let chunks = weights.slice_mut::<E>().par_chunks_mut(CHUNK).zip(mean.par_chunks(CHUNK));
     chunks.for_each(|(weights, mean)| weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)));
 }
 
 /// The sum of squares of a flat buffer. `partial` has one place for each chunk, so that the order of summation is fixed.
 pub(crate) fn sum_of_squares<E: Compute>(flat: &Flat, partial: &mut [f64]) -> f64 {
-    let chunks = flat.as_slice::<E>().par_chunks(CHUNK);
+    let chunks = flat.slice::<E>().par_chunks(CHUNK);
     partial.par_iter_mut().zip(chunks).for_each(|(sum, chunk)| *sum = squares(chunk));
     partial.iter().sum()
 }

@@ -91,7 +91,7 @@ impl<R: Rule> Point<R> {
         let own = self.driver.state.own_weights;
         let (buffers, weights, _) = self.driver.state.parts_mut();
         if own {
-            let mean = buffers[0].1.as_slice::<f32>();
+            let mean = buffers[0].1.slice::<f32>();
             match weights.dtype() {
                 DType::Bf16 => pass::convert::<bf16>(mean, weights),
                 _ => pass::convert::<f64>(mean, weights),

@@ -80,9 +80,9 @@ impl SgdConfig {
         let mix = if self.nesterov { (1.0, keep) } else { (0.0, 1.0) };
         let common = Constants { keep, rate: step.lr as f32, decay: 0.0, scale: step.scale, mix };
         let chunks = (
-            mean.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
-            momentum.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
-            gradient.as_mut_slice::<E>().par_chunks_mut(CHUNK),
+            mean.slice_mut::<f32>().par_chunks_mut(CHUNK),
+            momentum.slice_mut::<f32>().par_chunks_mut(CHUNK),
+            gradient.slice_mut::<E>().par_chunks_mut(CHUNK),
         )
             .into_par_iter()
             .enumerate();

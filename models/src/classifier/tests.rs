@@ -189,7 +189,7 @@ impl Visitor for Spread {
         let decays = vec![0.0; layout.entries().len()];
         let mut running = ivon_runtime::running_statistics(&model);
         running.as_mut_slice::<f32>().iter_mut().enumerate().for_each(|(i, x)| *x = i as f32);
-        Ok(Posterior::gaussian(&layout, &numbers, &numbers, 10.0, &decays).with_running_statistics(&running).into_owned())
+        Ok(Posterior::gaussian(&layout, &numbers, &numbers, 10.0, &decays)?.with_running_statistics(&running).into_owned())
     }
 }
 

@@ -257,8 +257,8 @@ impl Ivon {
         let layout = driver.state.layout().clone();
         let entries = layout.entries();
         let (buffers, weights, _) = driver.state.parts_mut();
-        let (mean, hessian) = (buffers[0].1.as_slice::<f32>(), buffers[1].1.as_slice::<f32>());
-        let weights = weights.as_mut_slice::<E>();
+        let (mean, hessian) = (buffers[0].1.slice::<f32>(), buffers[1].1.slice::<f32>());
+        let weights = weights.slice_mut::<E>();
         let chunks = (mean.par_chunks(CHUNK), hessian.par_chunks(CHUNK), weights.par_chunks_mut(CHUNK)).into_par_iter();
         chunks.enumerate().for_each(|(chunk, (mean, hessian, weights))| {
             for_parts(entries, chunk, mean.len(), |i, first, part| {
@@ -285,7 +285,7 @@ impl Ivon {
         let layout = driver.state.layout().clone();
         let entries = layout.entries();
         let gradsq = config.estimate == HessianEstimate::GradSq;
-        let sums = sums.as_mut().map(|(g, p)| (g.as_mut_slice::<f32>(), p.as_mut_slice::<f32>()));
+        let sums = sums.as_mut().map(|(g, p)| (g.slice_mut::<f32>(), p.slice_mut::<f32>()));
         let several = sums.is_some();
         // What happens to one chunk of every buffer.
         let work = |chunk: usize, all: Part<E>| {
@@ -323,11 +323,11 @@ impl Ivon {
         let (buffers, weights, gradient) = driver.state.parts_mut();
         let [(_, mean), (_, hessian), (_, momentum)] = buffers else { return false };
         let buffers = (
-            mean.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
-            hessian.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
-            momentum.as_mut_slice::<f32>().par_chunks_mut(CHUNK),
-            weights.as_mut_slice::<E>().par_chunks_mut(CHUNK),
-            gradient.as_mut_slice::<E::Gradient>().par_chunks_mut(CHUNK),
+            mean.slice_mut::<f32>().par_chunks_mut(CHUNK),
+            hessian.slice_mut::<f32>().par_chunks_mut(CHUNK),
+            momentum.slice_mut::<f32>().par_chunks_mut(CHUNK),
+            weights.slice_mut::<E>().par_chunks_mut(CHUNK),
+            gradient.slice_mut::<E::Gradient>().par_chunks_mut(CHUNK),
         )
             .into_par_iter()
             .enumerate();
@@ -360,9 +360,9 @@ impl Ivon {
         let weight = match self.driver.settings.dtype {
             // On a card there is no other look at it than a copy of all.
             _ if state.card.is_some() => 0.0,
-            DType::F64 => state.weights.as_slice::<f64>()[element],
-            DType::Bf16 => state.weights.as_slice::<bf16>()[element].to_f64(),
-            _ => state.weights.as_slice::<f32>()[element] as f64,
+            DType::F64 => state.weights.slice::<f64>()[element],
+            DType::Bf16 => state.weights.slice::<bf16>()[element].to_f64(),
+            _ => state.weights.slice::<f32>()[element] as f64,
         };
         if !precise.is_finite() {
             Some(format!("the Hessian h is {h}"))
