@@ -115,6 +115,19 @@ impl Flat {
         Flat::zeros_on(cx.cuda(), layout, dtype)
     }
 
+    /// The same values where a context computes: a copy on its card, else the buffer itself.
+    ///
+    /// # Errors
+    /// If there is not so much memory.
+    pub fn moved_to(self, cx: &Context) -> Result<Flat> {
+        if cx.cuda().is_none() {
+            return Ok(self);
+        }
+        let moved = Flat::zeros_in(cx, &self.layout, self.dtype)?;
+        moved.upload_from(&self)?;
+        Ok(moved)
+    }
+
     fn zeros_on(cuda: Option<&Rc<Cuda>>, layout: &Rc<Layout>, dtype: DType) -> Result<Flat> {
         let whole = Rc::new(Block::zeroed(cuda, layout.padded().saturating_mul(dtype.bytes()), 0)?);
         let part = |e: &Entry| {

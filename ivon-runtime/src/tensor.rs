@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::memory::Block;
 use crate::shape::Shape;
 use half::bf16;
+use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
@@ -92,6 +93,11 @@ impl Tensor {
         }
         // SAFETY: the block has so many initialised bytes, which are not written while this handle lives, as for `as_slice`.
         Some(unsafe { std::slice::from_raw_parts(self.block.pointer(), self.block.bytes()) })
+    }
+
+    /// Its elements, if they lie in the processor's memory.
+    pub(crate) fn on_host<E: Element>(&self) -> Option<&[E]> {
+        self.host_bytes().map(|_| self.as_slice())
     }
 
     /// Sets or forgets the copy on the card.
@@ -192,6 +198,21 @@ impl Tensor {
             DType::F64 => self.as_slice::<f64>().to_vec(),
             DType::Bf16 => self.as_slice::<bf16>().iter().map(|x| x.to_f64()).collect(),
             DType::U32 => self.as_slice::<u32>().iter().map(|x| *x as f64).collect(),
+        }
+    }
+
+    /// The elements as f32, of a tensor of f32 or bf16 wherever it lies: without a copy where they are that.
+    ///
+    /// # Errors
+    /// If they lie on a card that is lost, or are of another type.
+    pub fn to_f32(&self) -> Result<Cow<'_, [f32]>> {
+        if self.block.on_card().is_some() {
+            return self.to_host()?.to_f32().map(|values| Cow::Owned(values.into_owned()));
+        }
+        match self.dtype {
+            DType::F32 => Ok(Cow::Borrowed(self.as_slice())),
+            DType::Bf16 => Ok(self.as_slice::<bf16>().iter().map(|x| x.to_f32()).collect()),
+            other => Err(Error::value("to_f32", format!("a tensor of {other:?} is not one of f32 or bf16"))),
         }
     }
 

@@ -26,6 +26,22 @@ pub(crate) fn ids(at: &str, name: &str, x: &Tensor) -> Result<()> {
     Ok(())
 }
 
+/// All ids are below `limit`, or the one that is ignored. Looked at where they lie in the processor's memory: on a card also in a dry run, for a step
+/// that is launched as a graph has no other.
+///
+/// # Errors
+/// The first id that is not, and where.
+pub(crate) fn ids_below(at: &str, cx: &Context, ids: &Tensor, limit: usize, ignored: Option<u32>) -> Result<()> {
+    if cx.planning() && cx.cuda().is_none() {
+        return Ok(());
+    }
+    let Some(ids) = ids.on_host::<u32>() else { return Ok(()) };
+    match ids.iter().position(|id| *id as usize >= limit && Some(*id) != ignored) {
+        Some(position) => Err(Error::Id { at: at.into(), id: ids[position], position, limit }),
+        None => Ok(()),
+    }
+}
+
 /// A tensor has this shape, because `because`, another argument, has its own.
 pub(crate) fn shape(at: &str, (name, found): (&str, &Shape), expected: impl Into<Shape>, because: (&str, &Shape)) -> Result<()> {
     let expected = expected.into();

@@ -163,7 +163,8 @@ impl<R: Rule> Optimizer for Point<R> {
         self.driver.begin()?;
         let loss = self.driver.gradient(0, 0, self.driver.settings.micro_batches, gradient);
         let Ok(loss) = loss else {
-            self.prepare()?;
+            // If that fails too, the first error says more, and the next step tries it.
+            let _ = self.prepare();
             return loss;
         };
         self.driver.check_last_update(|_, element| self.out_of_range(element))?;

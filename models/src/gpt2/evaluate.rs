@@ -17,7 +17,8 @@ impl Gpt2 {
                 return Ok(vec![]);
             }
             let targets = batch.targets.as_slice::<u32>();
-            let rows = logits.as_slice::<f32>().par_chunks(logits.shape().last());
+            let values = logits.to_f32()?;
+            let rows = values.par_chunks(logits.shape().last());
             Ok(rows.zip(targets).map(|(row, target)| f64::from(row[*target as usize]) - log_sum_exp(row)).collect())
         })
     }

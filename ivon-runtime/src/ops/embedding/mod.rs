@@ -7,7 +7,7 @@ mod tests;
 use super::parallel::{pieces, rows_a_task};
 use super::{check, elementwise, with_real, with_weight};
 use crate::matmul::Stored;
-use crate::{Adjoint, Context, Device, Error, Real, Result, Shape, Tensor, versions};
+use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor, versions};
 
 /// The ids, and the shape of the table.
 #[derive(Debug)]
@@ -35,12 +35,7 @@ pub fn forward(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
         return Err(Error::shape(AT, format!("`ids` is {}: a tensor has at most {} dimensions", ids.shape(), crate::MAX_RANK)));
     };
     let mut y = cx.empty(shape)?;
-    if !cx.planning() && ids.device() == Device::Cpu {
-        let ids = ids.as_slice::<u32>();
-        if let Some(position) = ids.iter().position(|id| *id as usize >= rows) {
-            return Err(Error::Id { at: AT.into(), id: ids[position], position, limit: rows });
-        }
-    }
+    check::ids_below(AT, cx, ids, rows, None)?;
     match cx.cuda() {
         Some(_) => cuda::forward(cx, ids, weight, &mut y)?,
         None if cx.planning() => {}

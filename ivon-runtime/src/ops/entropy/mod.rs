@@ -31,6 +31,7 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
     check::rank(at, ("logits", logits.shape()), 1)?;
     let (lead, classes) = (Shape::new(&logits.shape()[..logits.shape().rank() - 1]), logits.shape().last());
     check::shape(at, ("targets", targets.shape()), lead, ("logits", logits.shape()))?;
+    check::ids_below(at, cx, targets, classes, Some(IGNORE))?;
     let rows = lead.elements();
     let mut loss = cx.empty_of(cx.dtype().sums(), [])?;
     let mut lse = cx.empty_of(cx.dtype().sums(), [rows])?;
@@ -44,9 +45,6 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
     }
     if !cx.planning() {
         let ids = targets.as_slice::<u32>();
-        if let Some(position) = ids.iter().position(|id| *id as usize >= classes && *id != IGNORE) {
-            return Err(Error::Id { at: at.into(), id: ids[position], position, limit: classes });
-        }
         let counted = counted(ids);
         if counted == 0 {
             return Err(Error::value(at, "no target counts: the mean of no losses is not a number"));

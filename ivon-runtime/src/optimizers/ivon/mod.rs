@@ -447,8 +447,9 @@ impl Optimizer for Ivon {
                 SamplePer::MicroBatch => self.driver.gradient(sample, sample, 1, gradient),
             };
             let Ok(loss) = loss else {
-                // Leave the sample of this step behind, so that the step can be tried again.
-                self.prepare()?;
+                // Leave the sample of this step behind, so that the step can be tried again. If that fails too, the first error says more, and
+                // the next step tries it.
+                let _ = self.prepare();
                 return loss;
             };
             sum += loss;

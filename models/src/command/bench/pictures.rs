@@ -76,6 +76,7 @@ impl Visitor for Measure<'_> {
             micro_batches,
             examples: (batch, "images"),
             inputs: &[&images, &labels],
+            gradient: &|cx| model.loss_gradient(cx, &images, &labels),
         };
         let defaults = Defaults::pictures(architecture, EXAMPLES, usize::MAX);
         self.flags.measurement.run(&subject, &defaults, &|cx, between| model.timed_gradient(cx, &images, &labels, between))

@@ -41,6 +41,7 @@ impl Text {
             micro_batches,
             examples: (batch * seq, "tokens"),
             inputs: &[&ids, &targets],
+            gradient: &|cx| model.loss_gradient(cx, &ids, &targets),
         };
         self.measurement.run(&subject, &Defaults::text(), &|cx, between| {
             let (loss, saved) = model.loss_saving(cx, &ids, &targets)?;

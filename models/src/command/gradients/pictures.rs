@@ -96,8 +96,9 @@ impl Visitor for Differentiate<'_> {
         for (entry, values) in statistics.entries().iter().zip(&start.buffers) {
             weights::fill(&mut running.tensor(&entry.parameter), values);
         }
-        let gradient = Flat::zeros(&layout, dtype);
         let cx = Context::new(device, dtype)?;
+        let gradient = Flat::zeros_in(&cx, &layout, cx.dtype())?;
+        let running = running.moved_to(&cx)?;
         cx.set_weights(&mean);
         cx.set_running_statistics(Some(&running));
         cx.set_gradient(Some(&gradient));

@@ -53,7 +53,7 @@ impl Text {
         let (ids, targets) = self.read_batch(dimensions.context)?;
 
         let cx = Context::new(device, dtype)?;
-        let gradient = Flat::zeros(&layout, dtype.sums());
+        let gradient = Flat::zeros_in(&cx, &layout, cx.dtype())?;
         cx.set_weights(&mean);
         cx.set_gradient(Some(&gradient));
         let loss = model.loss_gradient(&cx, &ids, &targets)?;

@@ -1,0 +1,102 @@
+//! What goes wrong on a card ends in an error that says what and what to do, and never takes the last checkpoint along.
+
+#[path = "shared/language.rs"]
+mod language;
+
+use ivon_emulator::{Emulator, Failures, load};
+use ivon_runtime::checkpoint::{Checkpoints, Notes};
+use ivon_runtime::device::cuda::libraries;
+use ivon_runtime::prelude::*;
+use language::{Language, batch, model};
+use std::sync::{Mutex, MutexGuard};
+
+/// The emulator, for one test at a time: failures concern the whole process.
+fn card() -> Option<(&'static Emulator, MutexGuard<'static, ()>)> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let emulator = load()?;
+    libraries::look_first_in(emulator.folder());
+    Some((emulator, TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())))
+}
+
+fn ivon(model: &Language) -> Result<Ivon> {
+    Ivon::new(
+        model,
+        IvonConfig { ess: 1e3, ..IvonConfig::default() },
+        Settings { device: Device::Cuda(0), ..Settings::default() },
+    )
+}
+
+fn step(model: &Language, ivon: &mut Ivon) -> Result<f64> {
+    let (ids, targets) = batch(ivon.state().step() as usize);
+    ivon.step(0.1, |cx| model.loss_gradient(cx, &ids, &targets))
+}
+
+/// That an error has all of these in its message.
+#[track_caller]
+fn says<T>(result: Result<T>, parts: &[&str]) {
+    let Err(error) = result else { panic!("this should have failed") };
+    for part in parts {
+        assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
+    }
+}
+
+#[test]
+fn a_kernel_or_a_card_that_fails_leaves_the_checkpoint() {
+    let Some((emulator, _turn)) = card() else { return };
+    let model = model(0.1);
+    for failures in
+        [Failures { launch_after: Some(5), ..Failures::default() }, Failures { device_lost: true, ..Failures::default() }]
+    {
+        let mut first = ivon(&model).unwrap();
+        (0..5).for_each(|_| assert!(step(&model, &mut first).is_ok()));
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), 2);
+        let saved = checkpoints.save(&first, Notes::default()).unwrap();
+        let expected = [step(&model, &mut first).unwrap(), step(&model, &mut first).unwrap()];
+
+        emulator.set_failures(failures);
+        // A graph is launched as a whole, so kernel by kernel something fails for certain.
+        first.context().set_graphs(false);
+        let failed = (0..3).find_map(|_| step(&model, &mut first).err()).expect("the failure is noticed");
+        assert!(failed.to_string().contains("CUDA could not"), "{failed}");
+        if failures.device_lost {
+            assert!(failed.to_string().contains("last checkpoint"), "{failed}");
+            says(checkpoints.save(&first, Notes::default()).map(drop), &["CUDA"]);
+        }
+        drop(first);
+        emulator.set_failures(Failures::default());
+
+        let mut second = ivon(&model).unwrap();
+        saved.restore(&mut second).unwrap();
+        assert_eq!([step(&model, &mut second).unwrap(), step(&model, &mut second).unwrap()], expected);
+    }
+}
+
+#[test]
+fn memory_that_does_not_suffice_is_told_before_training() {
+    let Some((emulator, _turn)) = card() else { return };
+    let model = model(0.0);
+    emulator.set_failures(Failures { allocation_after: Some(2), ..Failures::default() });
+    says(ivon(&model), &["CUDA could not allocate", "free", "smaller"]);
+    emulator.set_failures(Failures::default());
+
+    let mut whole = ivon(&model).unwrap();
+    let (ids, targets) = (
+        Tensor::from_slice(&[1u32; 16 * 4096], [4096, 16]).unwrap(),
+        Tensor::from_slice(&[2u32; 16 * 4096], [4096, 16]).unwrap(),
+    );
+    emulator.set_memory(emulator.used_memory() + (60 << 20));
+    let result = whole.step(0.1, |cx| model.loss_gradient(cx, &ids, &targets));
+    says(result, &["needs", "GiB", "the card has", "largest batch that fits"]);
+    emulator.set_memory(4 << 30);
+    step(&model, &mut whole).unwrap();
+}
+
+#[test]
+fn a_card_that_is_not_there_is_an_error_with_what_is() {
+    let Some((_, _turn)) = card() else { return };
+    let error = Context::new(Device::Cuda(7), DType::F32).err().expect("there is one card only").to_string();
+    for part in ["cuda:7", "driver", "NVRTC", "cuBLASLt", "cuda:0"] {
+        assert!(error.contains(part), "{error}");
+    }
+}

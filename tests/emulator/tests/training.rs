@@ -1,0 +1,274 @@
+//! Whole training steps of an annotated model on the emulated card, through the runtime's own code, against the processor.
+
+#[path = "shared/language.rs"]
+mod language;
+
+use ivon_emulator::load;
+use ivon_runtime::checkpoint::{Checkpoints, Notes};
+use ivon_runtime::device::cuda::libraries;
+use ivon_runtime::optimizers::{HessianEstimate, SamplePer};
+use ivon_runtime::prelude::*;
+use language::{Language, batch, model, set_rate};
+
+/// Whether there is an emulated card to test on.
+fn card() -> bool {
+    load().map(|emulator| libraries::look_first_in(emulator.folder())).is_some()
+}
+
+fn settings(device: Device) -> Settings {
+    Settings { seed: 3, device, ..Settings::default() }
+}
+
+fn ivon_config() -> IvonConfig {
+    IvonConfig { ess: 1e3, hess_init: 0.5, beta2: 0.99, weight_decay: 1e-3, ..IvonConfig::default() }
+}
+
+fn ivon(model: &Language, config: IvonConfig, settings: Settings) -> Ivon {
+    Ivon::new(model, config, settings).unwrap()
+}
+
+/// Takes steps up to this one; the losses.
+fn train(model: &Language, optimizer: &mut dyn Optimizer, to: usize) -> Vec<f64> {
+    let first = optimizer.state().step() as usize;
+    let step = |step: usize| {
+        let gradient = &mut |cx: &Context, part: usize| {
+            let (ids, targets) = batch(10 * step + part);
+            model.loss_gradient(cx, &ids, &targets)
+        };
+        optimizer.step_in_parts(0.1, gradient).unwrap()
+    };
+    (first..to).map(step).collect()
+}
+
+/// The largest difference of all buffers, in units of each buffer's largest number.
+fn distance(a: &dyn Optimizer, b: &dyn Optimizer) -> f64 {
+    let mut largest = 0.0f64;
+    for ((name, a), (other, b)) in a.state().buffers().zip(b.state().buffers()) {
+        assert_eq!((name, a.len()), (other, b.len()));
+        let scale = a.iter().fold(1e-9f32, |m, x| m.max(x.abs()));
+        for (x, y) in a.iter().zip(b) {
+            // What is not a number is far away.
+            let distance = ((x - y).abs() / scale) as f64;
+            largest = largest.max(if distance.is_nan() { f64::INFINITY } else { distance });
+        }
+    }
+    largest
+}
+
+fn bits(optimizer: &dyn Optimizer) -> Vec<u32> {
+    optimizer.state().buffers().flat_map(|(_, values)| values.iter().map(|x| x.to_bits())).collect()
+}
+
+/// Trains on processor and card and compares losses and state.
+#[track_caller]
+fn agree<O: Optimizer>(steps: usize, tolerance: f64, make: impl Fn(&Language, Device) -> O) {
+    if !card() {
+        return;
+    }
+    let model = model(0.2);
+    let (mut cpu, mut card) = (make(&model, Device::Cpu), make(&model, Device::Cuda(0)));
+    let (expected, found) = (train(&model, &mut cpu, steps), train(&model, &mut card, steps));
+    for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert!(
+            (found - expected).abs() <= tolerance * expected,
+            "step {step}: {found} on the card, {expected} on the processor"
+        );
+    }
+    let distance = distance(&cpu, &card);
+    assert!(distance <= 50.0 * tolerance, "the states differ by {distance}");
+    assert!(card.context().graphs() > 0, "no step was captured");
+}
+
+#[test]
+fn a_step_of_ivon_is_that_of_the_processor() {
+    agree(8, 1e-5, |model, device| ivon(model, ivon_config(), settings(device)));
+}
+
+#[test]
+fn several_samples_and_micro_batches() {
+    agree(5, 1e-5, |model, device| {
+        let config = IvonConfig { samples: 3, clip_radius: Some(0.1), ..ivon_config() };
+        ivon(model, config, Settings { micro_batches: 2, grad_clip: Some(0.5), ..settings(device) })
+    });
+    agree(5, 1e-5, |model, device| {
+        let config = IvonConfig { sample_per: SamplePer::MicroBatch, debias: false, rescale_lr: false, ..ivon_config() };
+        ivon(model, config, Settings { micro_batches: 3, ..settings(device) })
+    });
+}
+
+#[test]
+fn squared_gradients() {
+    agree(6, 1e-5, |model, device| {
+        ivon(model, IvonConfig { estimate: HessianEstimate::GradSq, ..ivon_config() }, settings(device))
+    });
+}
+
+#[test]
+fn optimizers_without_a_posterior() {
+    let clipped = |device| Settings { grad_clip: Some(0.3), ..settings(device) };
+    agree(6, 1e-4, |model, device| {
+        // Gradients that are zero but for rounding, as those of the keys' bias, are not blown up.
+        let config = AdamWConfig { eps: 1e-3, ..AdamWConfig::default() };
+        AdamW::new(model, config, clipped(device)).unwrap()
+    });
+    agree(6, 1e-5, |model, device| {
+        Sgd::new(model, SgdConfig { nesterov: true, ..SgdConfig::default() }, settings(device)).unwrap()
+    });
+}
+
+#[test]
+fn bf16_follows_f32() {
+    if !card() {
+        return;
+    }
+    let model = model(0.0);
+    let run = |device, dtype| {
+        let mut ivon = ivon(&model, ivon_config(), Settings { dtype, ..settings(device) });
+        train(&model, &mut ivon, 8)
+    };
+    let (single, half) = (run(Device::Cpu, DType::F32), run(Device::Cuda(0), DType::Bf16));
+    for (single, half) in single.iter().zip(&half) {
+        assert!((single - half).abs() < 0.02 * single, "{half} in bf16, {single} in f32");
+    }
+}
+
+#[test]
+fn a_graph_does_what_its_kernels_do() {
+    if !card() {
+        return;
+    }
+    let model = model(0.2);
+    let run = |graphs: bool| {
+        let mut ivon = ivon(&model, ivon_config(), settings(Device::Cuda(0)));
+        ivon.context().set_graphs(graphs);
+        let losses = train(&model, &mut ivon, 8);
+        (losses, bits(&ivon), ivon.context().graphs())
+    };
+    let (with, without) = (run(true), run(false));
+    assert_eq!(with.0, without.0);
+    assert!(with.1 == without.1, "other bits as a graph");
+    // One for each of the two places that batches are copied to.
+    assert_eq!((with.2, without.2), (2, 0));
+    assert!(run(true).1 == with.1, "other bits the second time");
+}
+
+#[test]
+fn a_setting_that_changes_is_noticed() {
+    if !card() {
+        return;
+    }
+    let mut model = model(0.2);
+    let (mut cpu, mut card) =
+        (ivon(&model, ivon_config(), settings(Device::Cpu)), ivon(&model, ivon_config(), settings(Device::Cuda(0))));
+    for (to, rate) in [(6, 0.2), (9, 0.5), (12, 0.2)] {
+        set_rate(&mut model, rate);
+        for (expected, found) in train(&model, &mut cpu, to).into_iter().zip(train(&model, &mut card, to)) {
+            assert!((expected - found).abs() < 1e-4 * expected, "rate {rate}: {found} on the card, {expected} on the processor");
+        }
+    }
+}
+
+#[test]
+fn evaluations_are_those_of_the_processor_and_leave_training_alone() {
+    if !card() {
+        return;
+    }
+    let model = model(0.2);
+    let evaluate = |optimizer: &mut Ivon| {
+        let (ids, targets) = batch(99);
+        let at_mean = optimizer.at_mean(|cx| model.loss(cx, &ids, &targets)?.item()).unwrap();
+        let at_sample = optimizer.at_sample(3, |cx| model.loss(cx, &ids, &targets)?.item()).unwrap();
+        [at_mean, at_sample]
+    };
+    let make = |device| ivon(&model, ivon_config(), settings(device));
+    let (mut cpu, mut card, mut undisturbed) = (make(Device::Cpu), make(Device::Cuda(0)), make(Device::Cuda(0)));
+    for to in [2, 5, 7] {
+        train(&model, &mut cpu, to);
+        train(&model, &mut card, to);
+        for (expected, found) in evaluate(&mut cpu).into_iter().zip(evaluate(&mut card)) {
+            assert!((expected - found).abs() < 1e-4 * expected, "{found} on the card, {expected} on the processor");
+        }
+    }
+    train(&model, &mut undisturbed, 7);
+    assert!(bits(&card) == bits(&undisturbed), "an evaluation changed the training");
+    let (expected, found) = (cpu.statistics().unwrap(), card.statistics().unwrap());
+    assert!((expected.hessian_max - found.hessian_max).abs() < 1e-3 * expected.hessian_max);
+}
+
+#[test]
+fn a_run_goes_on_from_its_checkpoint_on_either_device() {
+    if !card() {
+        return;
+    }
+    let model = model(0.2);
+    let make = |device| ivon(&model, ivon_config(), settings(device));
+    let mut whole = make(Device::Cuda(0));
+    train(&model, &mut whole, 4);
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = Checkpoints::new(folder.path(), 2).save(&whole, Notes::default()).unwrap();
+    train(&model, &mut whole, 8);
+    for device in [Device::Cuda(0), Device::Cpu] {
+        let mut resumed = make(device);
+        train(&model, &mut resumed, 1);
+        checkpoint.restore(&mut resumed).unwrap();
+        train(&model, &mut resumed, 8);
+        match device {
+            Device::Cpu => assert!(distance(&whole, &resumed) < 1e-3),
+            _ => assert!(bits(&whole) == bits(&resumed), "other bits after a resume"),
+        }
+    }
+}
+
+#[test]
+fn an_update_out_of_range_is_told_one_step_later() {
+    if !card() {
+        return;
+    }
+    let model = model(0.0);
+    let mut ivon = ivon(&model, ivon_config(), settings(Device::Cuda(0)));
+    let gradient = |ivon: &mut Ivon, lr: f64| {
+        let (ids, targets) = batch(0);
+        ivon.step(lr, |cx| model.loss_gradient(cx, &ids, &targets))
+    };
+    gradient(&mut ivon, 0.1).unwrap();
+    gradient(&mut ivon, 1e300).unwrap();
+    let refused = ivon.state().fetch().unwrap_err().to_string();
+    assert!(refused.contains("step 2") && refused.contains("out of range"), "{refused}");
+    let error = gradient(&mut ivon, 0.1).unwrap_err().to_string();
+    assert!(error.contains("step 2") || error.contains("the loss is"), "{error}");
+}
+
+#[test]
+fn nothing_is_allocated_once_a_step_is_known() {
+    if !card() {
+        return;
+    }
+    let Some(emulator) = load() else { return };
+    let model = model(0.2);
+    let mut ivon = ivon(&model, ivon_config(), settings(Device::Cuda(0)));
+    train(&model, &mut ivon, 6);
+    // Other tests of this process allocate meanwhile: none of these eight steps may be the cause, so one quiet round is enough.
+    let quiet = (0..8).any(|round| {
+        let before = emulator.counts().0;
+        train(&model, &mut ivon, 7 + round);
+        emulator.counts().0 == before
+    });
+    assert!(quiet, "every step allocates");
+}
+
+#[test]
+fn ids_out_of_range_are_refused_before_anything_is_launched() {
+    if !card() {
+        return;
+    }
+    let model = model(0.0);
+    let mut ivon = ivon(&model, ivon_config(), settings(Device::Cuda(0)));
+    train(&model, &mut ivon, 6);
+    let before = bits(&ivon);
+    let (_, targets) = batch(0);
+    let ids = Tensor::from_slice(&[99u32; 32], [2, 16]).unwrap();
+    let error = ivon.step(0.1, |cx| model.loss_gradient(cx, &ids, &targets)).unwrap_err();
+    assert!(error.to_string().contains("id 99 at position 0"), "{error}");
+    assert!(bits(&ivon) == before);
+    train(&model, &mut ivon, 7);
+}
