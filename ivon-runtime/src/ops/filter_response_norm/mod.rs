@@ -109,48 +109,93 @@ pub fn backward(
     Ok(())
 }
 
+/// The numbers of every channel, in slices of one length: the compiler then sees that no index is out of bounds, and vectorises.
+#[derive(Clone, Copy)]
+struct Channels<'a, E> {
+    gain: &'a [E],
+    bias: &'a [E],
+    /// Of no meaning without the unit.
+    threshold: &'a [E],
+}
+
+impl<'a, E: Real> Channels<'a, E> {
+    #[inline(always)]
+    fn of([gain, bias]: [&'a [E]; 2], threshold: Option<&'a [E]>, count: usize) -> Self {
+        Channels { gain: &gain[..count], bias: &bias[..count], threshold: &threshold.unwrap_or(gain)[..count] }
+    }
+
+    /// 1 where the unit lets z = gain · x̂ + bias through, else 0; always 1 without it. Computed as in the forward pass, so that both decide alike.
+    #[inline(always)]
+    fn passes<const UNIT: bool>(&self, x: E, r: E, c: usize) -> E {
+        if UNIT { (x * r * self.gain[c] + self.bias[c]).greater(self.threshold[c]) } else { E::of(1.0) }
+    }
+}
+
 versions! {
     /// One image.
     fn normalize<{E: Real} {E}>(x: &[E], weights: [&[E]; 2], threshold: Option<&[E]>, y: &mut [E], r: &mut [E], eps: E) {
-        let [gain, bias] = weights;
-        let (channels, places) = (gain.len(), E::of((x.len() / gain.len()) as f64));
+        let channels = r.len();
+        let Channels { gain, bias, threshold: t } = Channels::of(weights, threshold, channels);
+        let places = E::of((x.len() / channels) as f64);
         sum_places([x], r, |[x], _| x * x);
         r.iter_mut().for_each(|r| *r = E::of(1.0) / (*r / places + eps).sqrt());
         for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
             for c in 0..channels {
                 y[c] = x[c] * r[c] * gain[c] + bias[c];
             }
-            if let Some(threshold) = threshold {
+            if threshold.is_some() {
                 for c in 0..channels {
-                    y[c] = y[c].max(threshold[c]);
+                    y[c] = y[c].max(t[c]);
                 }
             }
         }
     }
 }
 
-/// 1 where the unit lets z = gain · x̂ + bias through, else 0. Computed as in the forward pass, so that both decide alike.
-#[inline(always)]
-fn passes<E: Real>(x: E, c: usize, r: &[E], [gain, bias]: [&[E]; 2], threshold: Option<&[E]>) -> E {
-    threshold.map_or(E::of(1.0), |threshold| (x * r[c] * gain[c] + bias[c]).greater(threshold[c]))
-}
-
-versions! {
-    /// Of one image, the sums over places of d_z x̂, d_z and d_y - d_z.
-    fn sum<{E: Real} {E}>(rows: (&[E], &[E]), r: &[E], weights: [&[E]; 2], threshold: Option<&[E]>, sums: &mut [E]) {
-        let (x, d_y) = rows;
-        let channels = r.len();
-        let (d_gain, rest) = sums.split_at_mut(channels);
-        let (d_bias, d_threshold) = rest.split_at_mut(channels);
-        sum_places([x, d_y], d_gain, |[x, d_y], c| passes(x, c, r, weights, threshold) * d_y * (x * r[c]));
-        sum_places([x, d_y], d_bias, |[x, d_y], c| passes(x, c, r, weights, threshold) * d_y);
-        sum_places([x, d_y], d_threshold, |[x, d_y], c| (E::of(1.0) - passes(x, c, r, weights, threshold)) * d_y);
+/// Of one image, the sums over places of d_z x̂, d_z and d_y - d_z.
+fn sum<E: Real>(rows: (&[E], &[E]), r: &[E], weights: [&[E]; 2], threshold: Option<&[E]>, sums: &mut [E]) {
+    match threshold {
+        Some(_) => sum_of_image::<E, true>(rows, r, weights, threshold, sums),
+        None => sum_of_image::<E, false>(rows, r, weights, threshold, sums),
     }
 }
 
 versions! {
-    /// One image. `of_image` holds r, and the sum over places of d_z x̂.
-    fn differentiate<{E: Real} {E}>(
+    fn sum_of_image<{E: Real, const UNIT: bool} {E, UNIT}>(rows: (&[E], &[E]), r: &[E], weights: [&[E]; 2], threshold: Option<&[E]>, sums: &mut [E]) {
+        let channels = r.len();
+        let of = Channels::of(weights, threshold, channels);
+        sums.fill(E::default());
+        let (d_gain, rest) = sums.split_at_mut(channels);
+        let (d_bias, rest) = rest.split_at_mut(channels);
+        let d_threshold = &mut rest[..channels];
+        for (x, d_y) in rows.0.chunks_exact(channels).zip(rows.1.chunks_exact(channels)) {
+            for c in 0..channels {
+                let d_z = of.passes::<UNIT>(x[c], r[c], c) * d_y[c];
+                d_gain[c] += d_z * (x[c] * r[c]);
+                d_bias[c] += d_z;
+                d_threshold[c] += d_y[c] - d_z;
+            }
+        }
+    }
+}
+
+/// One image. `of_image` holds r, and the sum over places of d_z x̂.
+fn differentiate<E: Real>(
+    rows: (&[E], &[E]),
+    of_image: [&[E]; 2],
+    weights: [&[E]; 2],
+    threshold: Option<&[E]>,
+    d_x: &mut [E],
+    add: bool,
+) {
+    match threshold {
+        Some(_) => differentiate_image::<E, true>(rows, of_image, weights, threshold, d_x, add),
+        None => differentiate_image::<E, false>(rows, of_image, weights, threshold, d_x, add),
+    }
+}
+
+versions! {
+    fn differentiate_image<{E: Real, const UNIT: bool} {E, UNIT}>(
         rows: (&[E], &[E]),
         of_image: [&[E]; 2],
         weights: [&[E]; 2],
@@ -158,14 +203,15 @@ versions! {
         d_x: &mut [E],
         add: bool,
     ) {
-        let ((x, d_y), [r, sum], [gain, _]) = (rows, of_image, weights);
-        let channels = gain.len();
+        let ((x, d_y), [r, sum]) = (rows, of_image);
+        let channels = r.len();
+        let (of, sum) = (Channels::of(weights, threshold, channels), &sum[..channels]);
         let places = E::of((x.len() / channels) as f64);
         let rows = x.chunks_exact(channels).zip(d_y.chunks_exact(channels));
         for ((x, d_y), d_x) in rows.zip(d_x.chunks_exact_mut(channels)) {
             for c in 0..channels {
-                let d_z = passes(x[c], c, r, weights, threshold) * d_y[c];
-                let value = gain[c] * r[c] * (d_z - x[c] * r[c] * (sum[c] / places));
+                let d_z = of.passes::<UNIT>(x[c], r[c], c) * d_y[c];
+                let value = of.gain[c] * r[c] * (d_z - x[c] * r[c] * (sum[c] / places));
                 d_x[c] = if add { d_x[c] + value } else { value };
             }
         }

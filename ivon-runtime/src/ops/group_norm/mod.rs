@@ -115,9 +115,12 @@ fn average<E: Real>(sums: &mut [E], groups: usize, places: usize) {
 versions! {
     /// One image.
     fn normalize<{E: Real} {E}>(x: &[E], weights: [&[E]; 2], y: &mut [E], statistics: &mut [E], groups: usize, eps: E) {
-        let [gain, bias] = weights;
-        let (channels, places) = (gain.len(), x.len() / gain.len());
+        let channels = statistics.len() / 2;
+        let places = x.len() / channels;
+        // Slices of one length: the compiler then sees that no index is out of bounds, and vectorises.
+        let [gain, bias] = weights.map(|w| &w[..channels]);
         let (mean, r) = statistics.split_at_mut(channels);
+        let r = &mut r[..channels];
         sum_places([x], mean, |[x], _| x);
         average(mean, groups, places);
         sum_places([x], r, |[x], c| (x - mean[c]) * (x - mean[c]));
@@ -135,7 +138,7 @@ versions! {
     /// Of one image, the sums over places of d_y x̂ and of d_y.
     fn sum<{E: Real} {E}>(x: &[E], d_y: &[E], statistics: &[E], sums: &mut [E]) {
         let channels = sums.len() / 2;
-        let (mean, r) = statistics.split_at(channels);
+        let (mean, r) = (&statistics[..channels], &statistics[channels..2 * channels]);
         let (d_gain, d_bias) = sums.split_at_mut(channels);
         sum_places([x, d_y], d_gain, |[x, d_y], c| d_y * ((x - mean[c]) * r[c]));
         sum_places([d_y], d_bias, |[d_y], _| d_y);
@@ -147,8 +150,9 @@ versions! {
     fn differentiate<{E: Real} {E}>(rows: (&[E], &[E]), of_image: (&[E], &mut [E]), gain: &[E], d_x: &mut [E], groups: usize, add: bool) {
         let (x, d_y) = rows;
         let (channels, places) = (gain.len(), x.len() / gain.len());
-        let (mean, r) = of_image.0.split_at(channels);
+        let (mean, r) = (&of_image.0[..channels], &of_image.0[channels..2 * channels]);
         let (mean_gx, mean_g) = of_image.1.split_at_mut(channels);
+        let mean_g = &mut mean_g[..channels];
         for means in [&mut *mean_gx, &mut *mean_g] {
             means.iter_mut().zip(gain).for_each(|(sum, gain)| *sum *= *gain);
             average(means, groups, places);
