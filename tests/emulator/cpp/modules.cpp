@@ -57,7 +57,23 @@ static std::string read(const std::string& path) {
 
 static std::string path_of(const std::string& source) { return std::string(EMULATOR_FOLDER) + "/module-" + hash(source); }
 
-std::string compile(const std::string& source) {
+// The bug that a test seeds: `IVON_EMULATOR_MUTATION` is a text, a byte 1, and what is put in its place, once a module that has it.
+static std::string mutated(std::string source) {
+  const char* mutation = getenv("IVON_EMULATOR_MUTATION");
+  const char* middle = mutation ? strchr(mutation, 1) : nullptr;
+  if (!middle) return source;
+  std::string from(mutation, middle);
+  size_t at = source.find(from);
+  if (at == std::string::npos) return source;
+  fprintf(stderr, "emulator: seeded a bug\n");
+  return source.replace(at, from.size(), middle + 1);
+}
+
+static std::string compile_text(const std::string& source);
+
+std::string compile(const std::string& source) { return compile_text(mutated(source)); }
+
+static std::string compile_text(const std::string& source) {
   std::string path = path_of(source), library = path + ".so";
   if (exists(library)) return "";
   // Processes and threads may compile the same module at once: each in files of its own, the last one to finish wins.
@@ -84,8 +100,9 @@ std::string compile(const std::string& source) {
   return "";
 }
 
-std::shared_ptr<Module> load(const std::string& source, std::string& log) {
-  log = compile(source);
+std::shared_ptr<Module> load(const std::string& given, std::string& log) {
+  std::string source = mutated(given);
+  log = compile_text(source);
   if (!log.empty()) return nullptr;
   void* library = dlopen((path_of(source) + ".so").c_str(), RTLD_NOW | RTLD_LOCAL);  // kept for the life of the process
   if (!library) {

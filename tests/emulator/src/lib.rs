@@ -63,6 +63,52 @@ pub fn sanitizing() -> bool {
     std::env::var_os(SANITIZE).is_some()
 }
 
+/// A bug to be seeded into a kernel: the first place in its source that reads `from` is made to read `to`.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutation {
+    /// What is wrong then.
+    pub name: &'static str,
+    pub from: &'static str,
+    pub to: &'static str,
+    /// The test of this binary that has to fail.
+    pub test: &'static str,
+    /// Whether sanitizers are needed to see it.
+    pub sanitize: bool,
+}
+
+impl Mutation {
+    /// Runs the test with the bug in a process of its own: what gave the bug away, or why it was not found.
+    ///
+    /// # Errors
+    /// If the test passes, or the bug has no place in the sources.
+    pub fn caught(&self) -> Result<String, String> {
+        let own = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = std::process::Command::new(own);
+        command
+            .args(["--exact", self.test, "--nocapture", "--test-threads=1"])
+            .env("IVON_EMULATOR_MUTATION", format!("{}\u{1}{}", self.from, self.to))
+            // Compiled kernels are known by their text without the bug.
+            .env("IVON_KERNEL_CACHE", "")
+            .env("RUST_BACKTRACE", "0");
+        if self.sanitize
+            && let Some(preload) = build::sanitizers()
+        {
+            command.env(SANITIZE, "1").env("LD_PRELOAD", preload).env("ASAN_OPTIONS", "detect_leaks=0");
+        }
+        let output = command.output().map_err(|error| error.to_string())?;
+        let text = [String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout)].concat();
+        if !text.contains("emulator: seeded a bug") {
+            return Err(format!("{}: `{}` is in no kernel of `{}`", self.name, self.from, self.test));
+        }
+        if output.status.success() {
+            return Err(format!("{}: `{}` passed all the same", self.name, self.test));
+        }
+        let signs = ["emulator: kernel", "ERROR: AddressSanitizer", "runtime error", "depend on the order", "on the processor"];
+        let line = text.lines().find(|line| signs.iter().any(|sign| line.contains(sign)));
+        Ok(line.unwrap_or("it failed").chars().take(140).collect())
+    }
+}
+
 /// Runs tests of this binary again in a process of their own with AddressSanitizer and UndefinedBehaviorSanitizer watching the emulator and all
 /// kernels; nothing where there is no g++ with sanitizers.
 ///

@@ -6,7 +6,10 @@ mod compare;
 use compare::{ids, numbers};
 use ivon_runtime::prelude::*;
 use ivon_tests::words::Words;
-use ivon_tests::{mlp::Mlp, pointwise::Gate, recurrent::Recurrent, shared::Shared, transformer::LanguageModel};
+use ivon_tests::{
+    mlp::Mlp, normalized::Normalized, pointwise::Gate, recurrent::Recurrent, residual::Residual, shared::Shared,
+    transformer::LanguageModel,
+};
 use models::gpt2::Gpt2;
 
 /// Steps, of which the first run kernel by kernel and the later ones as graphs.
@@ -119,6 +122,16 @@ fn fused_expressions_of_every_test_model() {
     let model = Together::build(8).unwrap();
     let (x, mask) = (numbers(&[5, 8], 1), numbers(&[5, 8], 2));
     agree(&model, |cx| model.loss_gradient(cx, &in_type(cx, &x), &in_type(cx, &mask)));
+}
+
+#[test]
+fn residual_networks_with_batch_norm() {
+    let model = Residual::build(4).unwrap();
+    let x = numbers(&[3, 9, 8, 3], 1);
+    agree(&model, |cx| model.loss_gradient(cx, &in_type(cx, &x)));
+    let model = Normalized::build(6).unwrap();
+    let x = numbers(&[5, 6], 1);
+    agree(&model, |cx| model.loss_gradient(cx, &in_type(cx, &x)));
 }
 
 #[test]

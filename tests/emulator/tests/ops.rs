@@ -3,6 +3,8 @@
 
 #[path = "shared/compare.rs"]
 mod compare;
+#[path = "shared/mutations.rs"]
+mod mutations;
 
 use compare::{check, check_within, ids, numbers, sanitized};
 use ivon_runtime::ops;
@@ -216,7 +218,82 @@ fn attention() {
     }
 }
 
+#[test]
+fn convolutions() {
+    // Kernel, stride, padding, dilation, groups; images, height, width, inputs, outputs.
+    for ([kernel, stride, padding, dilation, groups], [images, height, width, inputs, outputs]) in [
+        ([3, 1, 1, 1, 1], [2, 7, 6, 3, 5]),
+        ([1, 1, 0, 1, 1], [1, 9, 9, 70, 66]),
+        ([3, 2, 1, 1, 1], [2, 9, 8, 4, 8]),
+        ([3, 1, 2, 2, 2], [1, 8, 8, 4, 6]),
+        ([5, 3, 2, 1, 4], [1, 11, 13, 4, 4]),
+    ] {
+        let x = [images, height, width, inputs];
+        let weight = [outputs, kernel, kernel, inputs / groups];
+        check_within(3e-5, 3e-2, &[numbers(&x, 1), numbers(&weight, 2), numbers(&[outputs], 3)], |cx, x| {
+            let forward =
+                || ops::conv2d::forward_saving(cx, kernel, stride, padding, dilation, groups, &x[0], &x[1], Some(&x[2]));
+            let d_y = forward()?.0;
+            let grads = both(cx, [*x[0].shape(), *x[1].shape(), *x[2].shape()], |[d_x, d_weight, d_bias]| {
+                ops::conv2d::backward(cx, forward()?.1, d_y.clone(), d_x, d_weight, d_bias)
+            })?;
+            Ok([vec![d_y.clone()], grads].concat())
+        });
+    }
+}
+
+#[test]
+fn pooling() {
+    for ([kernel, stride, padding], dims) in [([2, 2, 0], [2, 6, 5, 3]), ([3, 2, 1], [1, 9, 8, 7]), ([3, 1, 1], [2, 4, 4, 33])] {
+        // Of few values, so that many are equal.
+        let x = numbers(&dims, 1);
+        let few: Vec<f32> = x.as_slice::<f32>().iter().map(|x| x.round()).collect();
+        check(&[x, Tensor::from_slice(&few, dims).unwrap()], |cx, x| {
+            let mut all = vec![];
+            for x in x {
+                let largest = || ops::max_pool2d::forward_saving(cx, kernel, stride, padding, x);
+                let average = || ops::avg_pool2d::forward_saving(cx, kernel, stride, padding, x);
+                let (y, z) = (largest()?.0, average()?.0);
+                all.extend(both(cx, [*x.shape()], |[d_x]| ops::max_pool2d::backward(cx, largest()?.1, z.clone(), d_x))?);
+                all.extend(both(cx, [*x.shape()], |[d_x]| ops::avg_pool2d::backward(cx, average()?.1, y.clone(), d_x))?);
+                all.extend([y, z]);
+            }
+            Ok(all)
+        });
+    }
+}
+
+/// Two minutes of compiling: `cargo test -p ivon-emulator --test ops -- --ignored --nocapture seeded`.
+#[test]
+#[ignore = "compiles every bug; run it after changing kernels or the emulator"]
+fn seeded_bugs_are_caught() {
+    if ivon_emulator::load().is_none() || ivon_emulator::sanitizing() {
+        return;
+    }
+    let (next, results) = (std::sync::Mutex::new(mutations::MUTATIONS.iter()), std::sync::Mutex::new(vec![]));
+    std::thread::scope(|s| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, |n| n.get()) {
+            s.spawn(|| {
+                while let Some(mutation) = { next.lock().unwrap().next() } {
+                    let caught = mutation.caught();
+                    results.lock().unwrap().push((mutation.name, caught));
+                }
+            });
+        }
+    });
+    let mut missed = vec![];
+    for (name, caught) in results.into_inner().unwrap() {
+        match caught {
+            Ok(sign) => println!("{name:60} {sign}"),
+            Err(why) => missed.push(why),
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
 sanitized!(
+    convolutions,
+    pooling,
     attention,
     sums_and_means,
     layer_norm,

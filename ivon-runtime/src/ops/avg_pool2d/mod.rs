@@ -31,7 +31,9 @@ pub fn forward(cx: &Context, kernel: usize, stride: usize, padding: usize, x: &T
 pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize, x: &Tensor) -> Result<(Tensor, Saved)> {
     let (sliding, shape) = pool::geometry("avg_pool2d", cx, [kernel, stride, padding], x)?;
     let mut y = cx.empty(shape)?;
-    if !cx.planning() {
+    if cx.cuda().is_some() {
+        pool::cuda::average_forward(cx, &sliding, x, &mut y)?;
+    } else if !cx.planning() {
         with_real!(cx.dtype(), E => {
             let (x, channels) = (x.as_slice::<E>(), shape.last());
             pool::outputs(&sliding, y.as_mut_slice::<E>(), channels, |first, y| average(&sliding, first, channels, x, y));
@@ -47,6 +49,9 @@ pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { sliding, shape } = saved;
     let Some((d_x, add)) = d_x.target(cx, shape)? else { return Ok(()) };
+    if cx.cuda().is_some() {
+        return pool::cuda::average_backward(cx, &sliding, &d_y, d_x, add);
+    }
     if cx.planning() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Batch norm (Ioffe and Szegedy 2015), channels last, as PyTorch computes it.
 
 mod cpu;
+pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -72,13 +73,22 @@ pub fn forward_saving(
     check::number(AT, "momentum", momentum, (0.0..=1.0).contains(&momentum), "a number from 0 to 1")?;
 
     let of_batch = cx.training();
-    let mut statistics = cx.empty([2, channels])?;
-    if of_batch {
-        if count < 2 {
-            let message =
-                format!("`x` is {}: in training each channel needs more than one element to have a variance", x.shape());
-            return Err(Error::shape(AT, message));
+    let mut statistics = cx.empty_of(cx.dtype().sums(), [2, channels])?;
+    if of_batch && count < 2 {
+        let message = format!("`x` is {}: in training each channel needs more than one element to have a variance", x.shape());
+        return Err(Error::shape(AT, message));
+    }
+    if cx.cuda().is_some() {
+        let running = [running_mean, running_variance];
+        match of_batch {
+            true => cuda::of_batch(cx, x, running, (momentum, eps), &mut statistics)?,
+            false => cuda::of_running(cx, running, eps, &mut statistics)?,
         }
+        let mut y = cx.empty(*x.shape())?;
+        cuda::normalize(cx, x, &statistics, gain, bias, &mut y)?;
+        return Ok((y, Saved { x: x.clone(), gain: gain.clone(), statistics, of_batch }));
+    }
+    if of_batch {
         let mut partial = cx.empty([cpu::groups(count, channels), 3, channels])?;
         if !cx.planning() {
             with_real!(cx.dtype(), E => {
@@ -126,6 +136,9 @@ pub fn backward(
     d_gain: &mut Adjoint,
     d_bias: &mut Adjoint,
 ) -> Result<()> {
+    if cx.cuda().is_some() {
+        return cuda::backward(cx, saved, d_y, [d_x, d_gain, d_bias]);
+    }
     let Saved { x, gain, statistics, of_batch } = saved;
     let (count, channels) = (x.shape().rows(), x.shape().last());
     // The sums of d_y and of d_y x̂, over groups of rows and over all.

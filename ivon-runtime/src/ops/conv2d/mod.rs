@@ -1,5 +1,6 @@
 //! Convolution over images, channels last.
 
+pub(super) mod cuda;
 #[cfg(target_arch = "x86_64")]
 mod fast;
 mod plain;
@@ -137,6 +138,10 @@ pub fn backward(
 
 fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let mut y = cx.empty(g.y_shape())?;
+    if cx.cuda().is_some() {
+        cuda::forward(cx, g, x, weight, bias, &mut y)?;
+        return Ok(y);
+    }
     #[cfg(target_arch = "x86_64")]
     if fast::applies(cx, g) {
         let mut padded = fast::padded(cx, g)?;
@@ -157,6 +162,9 @@ fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Optio
 }
 
 fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weight: &mut Tensor, add: bool) -> Result<()> {
+    if cx.cuda().is_some() {
+        return cuda::weight_gradient(cx, g, x, d_y, d_weight, add);
+    }
     #[cfg(target_arch = "x86_64")]
     if fast::applies(cx, g) {
         let mut padded = fast::padded(cx, g)?;
@@ -176,6 +184,9 @@ fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weigh
 }
 
 fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
+    if cx.cuda().is_some() {
+        return cuda::input_gradient(cx, g, weight, d_y, d_x, add);
+    }
     #[cfg(target_arch = "x86_64")]
     if fast::applies(cx, g) {
         if !cx.planning() {

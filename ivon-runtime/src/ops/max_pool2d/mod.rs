@@ -33,7 +33,9 @@ pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize
     let (sliding, shape) = pool::geometry("max_pool2d", cx, [kernel, stride, padding], x)?;
     let mut y = cx.empty(shape)?;
     let mut taps = cx.empty_of(DType::U32, shape)?;
-    if !cx.planning() && shape.elements() > 0 {
+    if cx.cuda().is_some() {
+        pool::cuda::max_forward(cx, &sliding, x, &mut y, &mut taps)?;
+    } else if !cx.planning() && shape.elements() > 0 {
         let channels = shape.last();
         let row = sliding.out_width * channels;
         with_real!(cx.dtype(), E => {
@@ -53,6 +55,9 @@ pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { taps, sliding, shape } = saved;
     let Some((d_x, add)) = d_x.target(cx, shape)? else { return Ok(()) };
+    if cx.cuda().is_some() {
+        return pool::cuda::max_backward(cx, &sliding, &taps, &d_y, d_x, add);
+    }
     if cx.planning() {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! What max and average pooling share: checks, and which pixels a window sees.
 
+pub(super) mod cuda;
+
 use super::check;
 use super::parallel::pieces;
 use super::window::{Sliding, Window};

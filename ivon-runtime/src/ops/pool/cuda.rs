@@ -1,0 +1,43 @@
+//! Pooling on a card.
+
+use crate::device::cuda::{Arg, Grid, Source};
+use crate::ops::window::Sliding;
+use crate::{Context, Result, Tensor};
+
+pub(in crate::ops) static KERNELS: Source = Source::new("pool", include_str!("kernel.cu"));
+
+/// Launches a kernel with a thread for each of `elements`: these arguments, then the geometry.
+fn launch(cx: &Context, kernel: &str, before: Vec<Arg>, s: &Sliding, channels: usize, elements: usize) -> Result<()> {
+    let w = s.window;
+    let numbers = [w.kernel, w.stride, w.padding, s.height, s.width, s.out_height, s.out_width, channels];
+    let numbers = numbers.into_iter().map(|n| Arg::from(n as u32));
+    let mut args: Vec<Arg> = before.into_iter().chain(numbers).chain([Arg::from(elements)]).collect();
+    KERNELS.launch(cx, kernel, Grid::over(elements), &mut args)
+}
+
+pub(in crate::ops) fn max_forward(cx: &Context, s: &Sliding, x: &Tensor, y: &mut Tensor, taps: &mut Tensor) -> Result<()> {
+    let (channels, elements) = (y.shape().last(), y.shape().elements());
+    launch(cx, "max_forward", vec![x.into(), y.into(), taps.into()], s, channels, elements)
+}
+
+pub(in crate::ops) fn max_backward(
+    cx: &Context,
+    s: &Sliding,
+    taps: &Tensor,
+    d_y: &Tensor,
+    d_x: &mut Tensor,
+    add: bool,
+) -> Result<()> {
+    let (channels, elements) = (d_x.shape().last(), d_x.shape().elements());
+    launch(cx, "max_backward", vec![taps.into(), d_y.into(), d_x.into(), add.into()], s, channels, elements)
+}
+
+pub(in crate::ops) fn average_forward(cx: &Context, s: &Sliding, x: &Tensor, y: &mut Tensor) -> Result<()> {
+    let (channels, elements) = (y.shape().last(), y.shape().elements());
+    launch(cx, "average_forward", vec![x.into(), y.into()], s, channels, elements)
+}
+
+pub(in crate::ops) fn average_backward(cx: &Context, s: &Sliding, d_y: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
+    let (channels, elements) = (d_x.shape().last(), d_x.shape().elements());
+    launch(cx, "average_backward", vec![d_y.into(), d_x.into(), add.into()], s, channels, elements)
+}

@@ -1,0 +1,99 @@
+//! Bugs of the kinds that are made in kernels, each seeded into a real one.
+
+use ivon_emulator::Mutation;
+
+const fn bug(name: &'static str, test: &'static str, from: &'static str, to: &'static str) -> Mutation {
+    Mutation { name, from, to, test, sanitize: false }
+}
+
+/// One that only sanitizers see.
+const fn hidden(name: &'static str, test: &'static str, from: &'static str, to: &'static str) -> Mutation {
+    Mutation { name, from, to, test, sanitize: true }
+}
+
+pub const MUTATIONS: &[Mutation] = &[
+    bug(
+        "no barrier before shared memory is read",
+        "layer_norm",
+        "if (lane == 0) shared[warp] = x;\n  __syncthreads();\n  return warp_sum",
+        "if (lane == 0) shared[warp] = x;\n  return warp_sum",
+    ),
+    bug(
+        "no barrier before shared memory is used again",
+        "layer_norm",
+        "__syncthreads();  // the last use of `shared` is over",
+        "",
+    ),
+    bug(
+        "a barrier that half of the block reaches",
+        "layer_norm",
+        "__syncthreads();  // the last use of `shared` is over",
+        "if (threadIdx.x < 128) __syncthreads();",
+    ),
+    hidden(
+        "a write beyond shared memory",
+        "layer_norm",
+        "if (lane == 0) shared[warp] = x;",
+        "if (lane == 0) shared[warp + 30] = x;",
+    ),
+    hidden("a read beyond the last row", "layer_norm", "row < end; row += 8) {", "row <= end; row += 8) {"),
+    bug(
+        "half of a sum over lanes",
+        "layer_norm",
+        "lanes = WARP / 2; lanes > 0; lanes /= 2) x += ",
+        "lanes = WARP / 4; lanes > 0; lanes /= 2) x += ",
+    ),
+    bug(
+        "a mask without half of the lanes",
+        "layer_norm",
+        "x += __shfl_xor_sync(ALL_LANES, x, lanes)",
+        "x += __shfl_xor_sync(0xffffu, x, lanes)",
+    ),
+    bug(
+        "a thread that leaves before a barrier",
+        "cross_entropy_plain_smoothed_and_in_place",
+        "float max = -INFINITY, sum = 0.0f, total = 0.0f;",
+        "float max = -INFINITY, sum = 0.0f, total = 0.0f;\n  if (threadIdx.x >= classes) return;",
+    ),
+    bug(
+        "shared memory that one warp does not write",
+        "embedding_sums_repeated_ids_in_their_order",
+        "if (lane == 0) counts[warp]",
+        "if (lane == 0 && warp < 3) counts[warp]",
+    ),
+    bug(
+        "an earlier occurrence that is overlooked",
+        "embedding_sums_repeated_ids_in_their_order",
+        "if (__syncthreads_or(earlier)) return;",
+        "__syncthreads_or(earlier);",
+    ),
+    hidden(
+        "rows that are taken for aligned",
+        "cross_entropy_plain_smoothed_and_in_place",
+        "uint64_t head = (16 - (uint64_t)row % 16) % 16 / sizeof(T);",
+        "uint64_t head = 0;",
+    ),
+    bug(
+        "no rescaling of what was summed under a smaller maximum",
+        "softmax_and_its_logarithm",
+        "s.sum = s.sum * expf(s.max - x) + 1.0f;",
+        "s.sum = s.sum + 1.0f;",
+    ),
+    bug("no wait for a copy", "attention", "cp_async_wait<1>();", ""),
+    bug("a wait that leaves the last copy under way", "attention", "cp_async_wait<0>();", "cp_async_wait<1>();"),
+    bug("a buffer that is filled while it is read", "attention", "__syncthreads();  // the buffer may be filled again", ""),
+    bug("a wrong lane address of a fragment", "attention", "column + lane / 16 * 8);", "column + lane / 8 % 2 * 8);"),
+    bug("rows of shared memory that are not aligned", "attention", "STRIDE = SIZE + 8;", "STRIDE = SIZE + 4;"),
+    bug("a causal mask that hides the query itself", "attention", "(causal && key > query)", "(causal && key >= query)"),
+    bug("accumulators that are not rescaled", "attention", "sums[n][2 * half] *= shrink, sums[n][2 * half + 1] *= shrink;", ";"),
+    bug("a bit of a Philox constant", "dropout_drops_the_same_elements", "0xBB67AE85u", "0xBB67AE84u"),
+    hidden("a tail without a guard", "dropout_drops_the_same_elements", "if (i < elements) put", "put"),
+    bug(
+        "no barrier between the halves of a transposition",
+        "transposes",
+        "__syncthreads();\n  for (int k = threadIdx.y; k < WARP; k += 8) {\n    uint64_t i = i0 + threadIdx.x",
+        "for (int k = threadIdx.y; k < WARP; k += 8) {\n    uint64_t i = i0 + threadIdx.x",
+    ),
+    bug("a tap in the wrong row", "convolutions", "i * stride + tap / kernel * dilation", "i * stride + tap % kernel * dilation"),
+    bug("the last of equal maxima", "pooling", "if (one > largest ||", "if (one >= largest ||"),
+];
