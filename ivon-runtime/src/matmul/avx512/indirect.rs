@@ -12,10 +12,37 @@ use crate::matmul::team::{run_stages, threads_for};
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 
-/// Where the rows of A and C lie.
+/// Where the rows of A and C lie: one for every pixel of some images.
 pub(crate) trait Rows: Copy + Sync {
-    /// Calls `input(tap, start)` with the place of every tap of row `i` that is not zeros, and says where row `i` of C begins.
-    fn locate(&self, i: usize, input: impl FnMut(usize, *const f32)) -> *mut f32;
+    /// Height and width of an image.
+    fn grid(&self) -> [usize; 2];
+    /// Calls `input(tap, start)` with the place of every tap of the pixel that is not zeros, and says where its row of C begins.
+    fn locate(&self, pixel: Pixel, input: impl FnMut(usize, *const f32)) -> *mut f32;
+}
+
+/// A pixel of some images.
+#[derive(Clone, Copy)]
+pub(crate) struct Pixel {
+    pub image: usize,
+    pub row: usize,
+    pub column: usize,
+}
+
+impl Pixel {
+    /// Pixel `i` of images of this height and width.
+    fn of(i: usize, [height, width]: [usize; 2]) -> Pixel {
+        Pixel { image: i / width / height, row: i / width % height, column: i % width }
+    }
+
+    /// The one after it.
+    #[inline(always)]
+    fn next(self, [height, width]: [usize; 2]) -> Pixel {
+        match (self.column + 1 < width, self.row + 1 < height) {
+            (true, _) => Pixel { column: self.column + 1, ..self },
+            (false, true) => Pixel { row: self.row + 1, column: 0, ..self },
+            (false, false) => Pixel { image: self.image + 1, row: 0, column: 0 },
+        }
+    }
 }
 
 /// What is added to a row of C.
@@ -34,6 +61,7 @@ unsafe impl Sync for Plus {}
 /// C = plus + A B, where A has `rows` rows of `taps` stretches of `channels` elements, and B as many rows and `columns` columns.
 #[derive(Clone, Copy)]
 pub(crate) struct Indirect<R, B> {
+    /// As many as there are pixels.
     pub rows: usize,
     pub columns: usize,
     pub taps: usize,
@@ -48,6 +76,11 @@ pub(crate) struct Indirect<R, B> {
 const BLOCK: usize = F32::BLOCK;
 /// Rows of a task.
 const ROWS: usize = 20 * MR;
+/// Rows up to which all of them may be one task, and weights from which on that pays: they do not fit a cache.
+const FEW_ROWS: usize = 800;
+const MANY_WEIGHTS: usize = 1 << 20;
+/// Columns of such a task.
+const COLUMNS: usize = 4 * NR;
 /// What a tap outside of the image reads.
 static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 
@@ -93,58 +126,125 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
     /// Every place that `places` gives holds `channels` elements to read, or `columns` of C, which are nobody else's; rows of C do not overlap; `b`
     /// has these elements; the machine has AVX-512.
     pub(crate) unsafe fn run(self) {
+        let k = self.taps * self.channels;
+        let threads = threads_for((self.rows * self.columns).saturating_mul(k));
+        // SAFETY: what this function requires.
+        unsafe {
+            match self.rows <= FEW_ROWS && self.columns * k >= MANY_WEIGHTS {
+                true => self.by_columns(threads),
+                false => self.by_rows(threads),
+            }
+        }
+    }
+
+    /// All of B is packed once and shared; tasks share the rows.
+    ///
+    /// # Safety
+    /// As [`Indirect::run`].
+    unsafe fn by_rows(self, threads: usize) {
         let Indirect { rows, columns: n, taps, channels, .. } = self;
-        let threads = threads_for((rows * n).saturating_mul(taps * channels));
-        let (blocks, tiles, width) = (self.blocks(), n.div_ceil(NR), n.next_multiple_of(NR));
-        // Steps of k before block `i`.
-        let before = |b: Block| b.tap * channels + b.channel;
+        let (tiles, width) = (n.div_ceil(NR), n.next_multiple_of(NR));
         // Equal shares, some for every thread.
         let height = rows.div_ceil((rows.div_ceil(ROWS)).next_multiple_of(threads)).next_multiple_of(MR);
         scratch::with(Buffer::Shared, width * taps * channels, |panels| {
             let panels = Shared(panels.as_mut_ptr());
             let pack = |task: usize| {
-                let block = self.block(task / tiles);
-                let (at, k) = (part(task % tiles, NR, n), Range { start: before(block), count: block.taps * block.count });
+                let (at, k) = (part(task % tiles, NR, n), self.steps(self.block(task / tiles)));
                 // SAFETY: columns and steps lie in B; blocks of k follow each other, with `width` elements for every step.
                 unsafe { F32::pack::<B, NR>(self.b, panels.at(width * k.start + at.start * k.count), at, k) };
             };
             let multiply = |task: usize| {
-                with_table(height.next_multiple_of(MR) * (taps + 1), |table| {
-                    let rows = part(task, height, rows);
-                    // For every tile of rows, `taps` times MR places and those of C.
-                    table.fill(std::ptr::null());
-                    for i in 0..rows.count {
-                        let tile = &mut table[i / MR * MR * (taps + 1)..];
-                        let c = self.places.locate(rows.start + i, |tap, start| tile[tap * MR + i % MR] = start);
-                        tile[taps * MR + i % MR] = c;
-                    }
-                    for (i, block) in (0..blocks).map(|i| (i, self.block(i))) {
-                        let steps = block.taps * block.count;
-                        for j in (0..n).step_by(NR) {
-                            let b = panels.at(width * before(block) + j * steps);
-                            for row in (0..rows.count).step_by(MR) {
-                                let places = &table[row * (taps + 1)..][..MR * (taps + 1)];
-                                let tile = Tile {
-                                    places: places[block.tap * MR..].as_ptr(),
-                                    block,
-                                    b,
-                                    c: places[taps * MR..].as_ptr().cast(),
-                                    column: j,
-                                    columns: columns(n - j),
-                                    plus: if i > 0 { Plus::Content } else { self.plus },
-                                };
-                                // SAFETY: the table holds MR places for each of the block's taps and MR rows of C; B was packed in the stage before; the
-                                // rest is what this function requires.
-                                unsafe { tile.compute(MR.min(rows.count - row), n - j > 16) };
-                            }
+                self.with_places(part(task, height, rows), |places| {
+                    for i in 0..self.blocks() {
+                        let k = self.steps(self.block(i));
+                        for column in (0..n).step_by(NR) {
+                            // SAFETY: B was packed in the stage before; the rows of C are this task's alone; the rest is what this function requires.
+                            unsafe { self.multiply(places, i, panels.at(width * k.start + column * k.count), column) };
                         }
                     }
                 });
             };
-            let tasks = [blocks * tiles, rows.div_ceil(height)];
+            let tasks = [self.blocks() * tiles, rows.div_ceil(height)];
             run_stages(threads, 2, |stage| tasks[stage], |stage, task| if stage == 0 { pack(task) } else { multiply(task) });
         });
     }
+
+    /// For few rows and many weights, which pass through the cache once: every task packs columns of its own, and computes all rows.
+    ///
+    /// # Safety
+    /// As [`Indirect::run`].
+    unsafe fn by_columns(self, threads: usize) {
+        let n = self.columns;
+        let multiply = |task: usize| {
+            let columns = part(task, COLUMNS, n);
+            self.with_places(Range { start: 0, count: self.rows }, |places| {
+                scratch::with(Buffer::Right, NR * BLOCK, |panel| {
+                    for column in (columns.start..columns.start + columns.count).step_by(NR) {
+                        for i in 0..self.blocks() {
+                            let at = Range { start: column, count: NR.min(n - column) };
+                            // SAFETY: columns and steps lie in B, and a block has `BLOCK` steps at most; these columns of C are this task's alone; the
+                            // rest is what this function requires.
+                            unsafe {
+                                F32::pack::<B, NR>(self.b, panel.as_mut_ptr(), at, self.steps(self.block(i)));
+                                self.multiply(places, i, panel.as_ptr(), column);
+                            }
+                        }
+                    }
+                });
+            });
+        };
+        run_stages(threads, 1, |_| n.div_ceil(COLUMNS), |_, task| multiply(task));
+    }
+
+    /// The steps of k of a block.
+    fn steps(&self, block: Block) -> Range {
+        Range { start: block.tap * self.channels + block.channel, count: block.taps * block.count }
+    }
+
+    /// Calls `f` with the places of these rows: for every tile of MR rows, `taps` times MR places, and those of C.
+    fn with_places(&self, rows: Range, f: impl FnOnce(Places)) {
+        let size = MR * (self.taps + 1);
+        with_table(rows.count.div_ceil(MR) * size, |table| {
+            table.fill(std::ptr::null());
+            let grid = self.places.grid();
+            let mut pixel = Pixel::of(rows.start, grid);
+            for i in 0..rows.count {
+                let tile = &mut table[i / MR * size..][..size];
+                let c = self.places.locate(pixel, |tap, start| tile[tap * MR + i % MR] = start);
+                tile[self.taps * MR + i % MR] = c;
+                pixel = pixel.next(grid);
+            }
+            f(Places { rows: rows.count, table });
+        });
+    }
+
+    /// C += block `i` of A times the panel `b`, for some rows and the columns from `column` on; of the first block, C = plus + that.
+    ///
+    /// # Safety
+    /// `b` holds NR elements for every step of the block, and these columns of these rows of C are the caller's alone; the rest as [`Indirect::run`].
+    unsafe fn multiply(&self, places: Places, i: usize, b: *const f32, column: usize) {
+        let (block, taps, rest) = (self.block(i), self.taps, self.columns - column);
+        for (t, table) in places.table.chunks_exact(MR * (taps + 1)).enumerate() {
+            let tile = Tile {
+                places: table[block.tap * MR..].as_ptr(),
+                block,
+                b,
+                c: table[taps * MR..].as_ptr().cast(),
+                column,
+                columns: columns(rest),
+                plus: if i > 0 { Plus::Content } else { self.plus },
+            };
+            // SAFETY: the table holds MR places for each of the block's taps and MR rows of C; the rest is what this function requires.
+            unsafe { tile.compute(MR.min(places.rows - t * MR), rest > 16) };
+        }
+    }
+}
+
+/// Where some rows lie, tile by tile.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    rows: usize,
+    table: &'a [*const f32],
 }
 
 /// A table that is kept for the next call; taken out meanwhile, as [`scratch::with`] does.

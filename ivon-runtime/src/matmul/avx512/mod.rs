@@ -18,7 +18,7 @@ mod outer;
 mod pack;
 
 use drivers::{Product, Shared};
-pub(crate) use indirect::{Indirect, Plus, Rows};
+pub(crate) use indirect::{Indirect, Pixel, Plus, Rows};
 use kernel::{Bf16, F32, Old};
 pub(crate) use kernel::{Kernel, Range};
 pub(crate) use outer::{Outer, Strip, Strips};

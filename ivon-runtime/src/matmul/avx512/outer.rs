@@ -1,11 +1,12 @@
 //! Gradients of the weights of convolutions: sums over pixels of outer products, of vectors that are read from where they lie.
 //!
 //! C\[o, (tap, c)\] (+)= the sum over output pixels p of d_y\[p, o\] · x\[p under tap, c\]. The microkernel broadcasts elements of d_y and reads
-//! vectors of channels of x; both are contiguous in every pixel, so nothing is packed, and a tap skips the pixels that it sees outside of the image.
+//! vectors of channels of x; both are contiguous in every pixel, and a tap skips the pixels that it sees outside of the image. Only what is far
+//! from its neighbours, where lines of the cache would drive each other out, is copied together first.
 //! Pixels are cut into slices, fixed by the shape, whose sums are added up in order at the end.
 
 use super::drivers::{Shared, part};
-use super::kernel::{MR, NR, Range, columns};
+use super::kernel::{MR, NR, Range, columns, first};
 use crate::matmul::scratch::{self, Buffer};
 use crate::matmul::team::{run_stages, threads_for};
 use std::arch::x86_64::*;
@@ -47,6 +48,8 @@ pub(crate) struct Outer<S> {
 
 /// Pixels whose products are summed in registers: what they need stays in the first-level cache.
 const PIXELS: usize = 192;
+/// Elements from pixel to pixel from which on these are copied together: their lines would share few places of the first-level cache.
+const FAR: usize = 128;
 /// Most rows of such pixels.
 const STRIPS: usize = 32;
 
@@ -76,29 +79,50 @@ impl<S: Strips> Outer<S> {
             let c = Shared(self.c);
             let d_y = Shared(self.d_y.cast_mut());
             let strips = self.strips;
-            let multiply = |task: usize| {
+            // Far pixels, and enough work on them to pay for the copy.
+            let (copy_x, copy_d_y) = (self.step >= FAR && outputs >= 4 * MR, outputs >= FAR && group >= 4);
+            let pixels = high * width;
+            let multiply = |task: usize, x_copy: &mut [f32], d_y_copy: &mut [f32]| {
                 let (number, panels) = (task / groups, part(task % groups, group, taps * of_tap));
                 let sums = if slices > 1 { partial.at(number * size) } else { c.at(0) };
                 for block in number * slice..((number + 1) * slice).min(blocks) {
                     let in_block = part(block, high, rows);
                     let fresh = block == number * slice && (slices > 1 || !self.add);
+                    let d_y = d_y.at(in_block.start * width * outputs).cast_const();
+                    if copy_d_y {
+                        // SAFETY: the pixels of the block, and `pixels` times whole tiles to write.
+                        unsafe { copy_tiles(d_y, in_block.count * width, outputs, tile, pixels, d_y_copy.as_mut_ptr()) };
+                    }
                     for panel in panels.start..panels.start + panels.count {
                         let (tap, channel) = (panel / of_tap, panel % of_tap * NR);
-                        let seen: [Strip; STRIPS] = std::array::from_fn(|i| match i < in_block.count {
+                        let columns = columns(channels - channel);
+                        let mut seen: [Strip; STRIPS] = std::array::from_fn(|i| match i < in_block.count {
                             true => strips.strip(tap, in_block.start + i),
                             false => Strip { first: 0, count: 0, x: std::ptr::null() },
                         });
+                        for (i, strip) in seen.iter_mut().enumerate().take(in_block.count) {
+                            strip.x = strip.x.wrapping_add(channel);
+                            if copy_x {
+                                let to = x_copy[i * width * NR..].as_mut_ptr();
+                                // SAFETY: these channels of the strip's pixels; a row has `width` of them at most.
+                                unsafe { copy_strip(*strip, self.step, columns, to) };
+                                strip.x = to;
+                            }
+                        }
                         for output in (0..outputs).step_by(tile) {
+                            let (d_y, d_y_step) = match copy_d_y {
+                                true => (d_y_copy[output * pixels..].as_ptr(), tile),
+                                false => (d_y.wrapping_add(output), outputs),
+                            };
                             let work = Tile {
                                 strips: &seen[..in_block.count],
                                 width,
-                                d_y: d_y.at(in_block.start * width * outputs + output),
-                                outputs,
-                                channel,
-                                step: self.step,
+                                d_y,
+                                d_y_step,
+                                x_step: if copy_x { NR } else { self.step },
                                 c: sums.wrapping_add((output * taps + tap) * channels + channel),
                                 row_stride: taps * channels,
-                                columns: columns(channels - channel),
+                                columns,
                                 fresh,
                             };
                             // SAFETY: pixels, outputs and channels exist; these columns of the sums of this slice are this task's alone; the
@@ -107,6 +131,14 @@ impl<S: Strips> Outer<S> {
                         }
                     }
                 }
+            };
+            let multiply = |task: usize| {
+                scratch::with(Buffer::Right, if copy_x { pixels * NR } else { 0 }, |x_copy| {
+                    let whole = outputs.next_multiple_of(tile);
+                    scratch::with(Buffer::Left, if copy_d_y { pixels * whole } else { 0 }, |d_y_copy| {
+                        multiply(task, x_copy, d_y_copy)
+                    });
+                });
             };
             const CHUNK: usize = 4096;
             let add_up = |task: usize| {
@@ -134,17 +166,52 @@ impl<S: Strips> Outer<S> {
     }
 }
 
+/// Copies these columns of a strip's pixels: NR elements a pixel.
+///
+/// # Safety
+/// The pixels have these columns, and as many times NR elements can be written; the machine has AVX-512.
+#[target_feature(enable = "avx512f")]
+unsafe fn copy_strip(strip: Strip, step: usize, columns: [__mmask16; 2], to: *mut f32) {
+    for i in 0..strip.count {
+        for (j, keep) in columns.into_iter().enumerate() {
+            // SAFETY: what this function requires; masked lanes are not read.
+            unsafe {
+                let x = _mm512_maskz_loadu_ps(keep, strip.x.wrapping_add(i * step + 16 * j));
+                _mm512_storeu_ps(to.add(i * NR + 16 * j), x);
+            }
+        }
+    }
+}
+
+/// Copies `count` pixels of `outputs` into tiles of `tile` outputs, which lie `pixels` pixels apart.
+///
+/// # Safety
+/// The pixels exist, and `pixels >= count` times `outputs`, rounded up to whole tiles, elements can be written; the machine has AVX-512.
+#[target_feature(enable = "avx512f")]
+unsafe fn copy_tiles(d_y: *const f32, count: usize, outputs: usize, tile: usize, pixels: usize, to: *mut f32) {
+    for i in 0..count {
+        for output in (0..outputs).step_by(tile) {
+            let keep = first(tile.min(outputs - output));
+            // SAFETY: what this function requires; masked lanes are neither read nor written.
+            unsafe {
+                let x = _mm512_maskz_loadu_ps(keep, d_y.wrapping_add(i * outputs + output));
+                _mm512_mask_storeu_ps(to.wrapping_add(output * pixels + i * tile), keep, x);
+            }
+        }
+    }
+}
+
 /// Up to MR outputs and NR channels of a tap, over a block of pixels.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     /// One for every row of pixels.
     strips: &'a [Strip],
     width: usize,
-    /// The outputs of the block's first pixel.
+    /// The outputs of the block's first pixel, and elements from pixel to pixel.
     d_y: *const f32,
-    outputs: usize,
-    channel: usize,
-    step: usize,
+    d_y_step: usize,
+    /// Elements from pixel to pixel of a strip.
+    x_step: usize,
     c: *mut f32,
     row_stride: usize,
     columns: [__mmask16; 2],
@@ -187,8 +254,8 @@ unsafe fn tile<const M: usize, const V: usize>(t: Tile) {
             }
         }
         for (i, strip) in t.strips.iter().enumerate() {
-            let mut d_y = t.d_y.wrapping_add((i * t.width + strip.first) * t.outputs);
-            let mut x = strip.x.wrapping_add(t.channel);
+            let mut d_y = t.d_y.wrapping_add((i * t.width + strip.first) * t.d_y_step);
+            let mut x = strip.x;
             for _ in 0..strip.count {
                 let xs: [__m512; V] = std::array::from_fn(|j| _mm512_maskz_loadu_ps(t.columns[j], x.wrapping_add(16 * j)));
                 for (row, sums) in sums.iter_mut().enumerate() {
@@ -197,7 +264,7 @@ unsafe fn tile<const M: usize, const V: usize>(t: Tile) {
                         sums[j] = _mm512_fmadd_ps(d_y, xs[j], sums[j]);
                     }
                 }
-                (d_y, x) = (d_y.wrapping_add(t.outputs), x.wrapping_add(t.step));
+                (d_y, x) = (d_y.wrapping_add(t.d_y_step), x.wrapping_add(t.x_step));
             }
         }
         for (row, sums) in sums.iter().enumerate() {

@@ -10,7 +10,7 @@
 
 use super::Geometry;
 use crate::matmul::avx512::{
-    Indirect, Kernel, Operand, Outer, Plus, Range, Rows, Strip, Strips, View, is_available, pack_across,
+    Indirect, Kernel, Operand, Outer, Pixel, Plus, Range, Rows, Strip, Strips, View, is_available, pack_across,
 };
 use crate::ops::parallel::pieces;
 use crate::ops::window::{Sliding, Window};
@@ -201,22 +201,25 @@ struct Forward {
 unsafe impl Sync for Forward {}
 
 impl Rows for Forward {
+    fn grid(&self) -> [usize; 2] {
+        [self.windows.sliding.out_height, self.windows.sliding.out_width]
+    }
+
     #[inline(always)]
-    fn locate(&self, i: usize, mut input: impl FnMut(usize, *const f32)) -> *mut f32 {
+    fn locate(&self, Pixel { image, row, column }: Pixel, mut input: impl FnMut(usize, *const f32)) -> *mut f32 {
         let w = &self.windows;
         let Sliding { window, out_height, out_width, height, .. } = w.sliding;
-        let (row, column) = (i / out_width, i % out_width);
-        let (image, row) = (row / out_height, row % out_height);
         for u in 0..w.high {
             let Some(y) = window.tap(row, u, height) else { continue };
+            let start = w.x.wrapping_add((image * height + y) * w.width * w.pixel);
             for v in 0..w.wide {
                 let x = (column * window.stride + v * window.dilation).wrapping_sub(w.side);
                 if x < w.width {
-                    input(u * w.wide + v, w.x.wrapping_add(((image * height + y) * w.width + x) * w.pixel));
+                    input(u * w.wide + v, start.wrapping_add(x * w.pixel));
                 }
             }
         }
-        self.y.wrapping_add(i * self.outputs)
+        self.y.wrapping_add(((image * out_height + row) * out_width + column) * self.outputs)
     }
 }
 
@@ -230,6 +233,9 @@ struct Class {
     tap: usize,
     step: usize,
     taps: usize,
+    /// The first tap sees pixel `i` of the class at position `i + start`, the next one at `back` positions less; unless these do not exist.
+    start: usize,
+    back: usize,
 }
 
 impl Class {
@@ -240,7 +246,18 @@ impl Class {
         let period = (1..=stride).find(|p| p * dilation % stride == 0).unwrap_or(stride);
         let tap = (0..kernel.min(period)).find(is_seen);
         let taps = tap.map_or(0, |tap| (kernel - tap).div_ceil(period));
-        Class { first, count: size.saturating_sub(first).div_ceil(stride), tap: tap.unwrap_or(0), step: period, taps }
+        let tap = tap.unwrap_or(0);
+        // Exact: see above. It wraps where the first position is before the image.
+        let start = ((first + padding) as isize - (tap * dilation) as isize).div_euclid(stride as isize) as usize;
+        let back = period * dilation / stride;
+        Class { first, count: size.saturating_sub(first).div_ceil(stride), tap, step: period, taps, start, back }
+    }
+
+    /// The position that sees pixel `i` of the class under tap `t` of the class.
+    #[inline(always)]
+    fn position(&self, i: usize, t: usize, positions: usize) -> Option<usize> {
+        let position = i.wrapping_add(self.start).wrapping_sub(t * self.back);
+        (position < positions).then_some(position)
     }
 
     /// The tap of this number, among all.
@@ -265,20 +282,23 @@ struct Backward {
 unsafe impl Sync for Backward {}
 
 impl Rows for Backward {
+    fn grid(&self) -> [usize; 2] {
+        [self.y.count, self.x.count]
+    }
+
     #[inline(always)]
-    fn locate(&self, i: usize, mut input: impl FnMut(usize, *const f32)) -> *mut f32 {
+    fn locate(&self, Pixel { image, row, column }: Pixel, mut input: impl FnMut(usize, *const f32)) -> *mut f32 {
         let Backward { sliding: s, y, x, .. } = self;
-        let (row, column) = (i / x.count, i % x.count);
-        let (image, row) = (row / y.count, row % y.count);
-        let (row, column) = (y.first + row * s.window.stride, x.first + column * s.window.stride);
         for u in 0..y.taps {
-            let Some(i) = s.window.position(row, y.tap(u), s.out_height) else { continue };
+            let Some(i) = y.position(row, u, s.out_height) else { continue };
+            let start = self.d_y.wrapping_add((image * s.out_height + i) * s.out_width * self.outputs);
             for v in 0..x.taps {
-                let Some(j) = s.window.position(column, x.tap(v), s.out_width) else { continue };
-                let pixel = (image * s.out_height + i) * s.out_width + j;
-                input(u * x.taps + v, self.d_y.wrapping_add(pixel * self.outputs));
+                if let Some(j) = x.position(column, v, s.out_width) {
+                    input(u * x.taps + v, start.wrapping_add(j * self.outputs));
+                }
             }
         }
+        let (row, column) = (y.first + row * s.window.stride, x.first + column * s.window.stride);
         self.d_x.wrapping_add(((image * s.height + row) * s.width + column) * self.inputs)
     }
 }
