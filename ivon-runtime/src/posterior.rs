@@ -1,5 +1,7 @@
 //! The posterior as a value: mean, sigma, samples, and predictions averaged over samples.
 
+mod merge;
+
 use crate::context::Context;
 use crate::device::Device;
 use crate::dtype::DType;

@@ -30,7 +30,7 @@ fn examples() -> (Vec<f32>, Vec<u32>) {
 
 /// Of the examples in batches of `rows`, with members of the same model.
 fn evaluate(model: &Classifier, members: &[&Ivon], samples: &[usize], rows: usize) -> Classification {
-    let mut ensemble = Ensemble::new(Device::Cpu);
+    let mut ensemble = Ensemble::new(Device::Cpu, DType::F32);
     members.iter().for_each(|m| ensemble.add(m.posterior(), m.state().seed()).unwrap());
     let (x, labels) = examples();
     let mut found = Classification::new(samples).unwrap();
@@ -116,6 +116,6 @@ fn what_does_not_go_together_is_refused() {
     let error = found.add(&mut ensemble, None, |_, _| Tensor::from_slice(&[0f32; 6], [2, 3])).unwrap_err().to_string();
     assert!(error.contains("3 classes, those before of 4"), "{error}");
     assert!(found.mean().is_empty(), "nothing of a batch that failed is kept");
-    let nobody = &mut Ensemble::new(Device::Cpu);
+    let nobody = &mut Ensemble::new(Device::Cpu, DType::F32);
     assert!(found.add(nobody, None, |cx, _| model.logits(cx, &x)).unwrap_err().to_string().contains("no posterior"));
 }

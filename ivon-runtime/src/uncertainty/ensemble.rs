@@ -11,6 +11,7 @@ use crate::posterior::Posterior;
 /// long as they predict the same thing.
 pub struct Ensemble<'a> {
     device: Device,
+    dtype: DType,
     members: Vec<Member<'a>>,
 }
 
@@ -23,17 +24,17 @@ struct Member<'a> {
 }
 
 impl<'a> Ensemble<'a> {
-    /// Of nobody yet.
-    pub fn new(device: Device) -> Ensemble<'a> {
-        Ensemble { device, members: vec![] }
+    /// Of nobody yet, to compute in `dtype`.
+    pub fn new(device: Device, dtype: DType) -> Ensemble<'a> {
+        Ensemble { device, dtype, members: vec![] }
     }
 
-    /// One posterior on the processor, with the seed of its samples.
+    /// One posterior on the processor in f32, with the seed of its samples.
     ///
     /// # Errors
     /// As [`Ensemble::add`].
     pub fn of(posterior: Posterior<'a>, seed: u64) -> Result<Ensemble<'a>> {
-        let mut ensemble = Ensemble::new(Device::Cpu);
+        let mut ensemble = Ensemble::new(Device::Cpu, DType::F32);
         ensemble.add(posterior, seed)?;
         Ok(ensemble)
     }
@@ -43,8 +44,9 @@ impl<'a> Ensemble<'a> {
     /// # Errors
     /// If the device cannot be used.
     pub fn add(&mut self, posterior: Posterior<'a>, seed: u64) -> Result<()> {
-        let cx = Context::new(self.device, DType::F32)?;
-        let weights = Flat::zeros(posterior.layout(), DType::F32);
+        let cx = Context::new(self.device, self.dtype)?;
+        cx.set_running_statistics(posterior.running_statistics());
+        let weights = Flat::zeros(posterior.layout(), self.dtype);
         self.members.push(Member { posterior, seed, cx, weights });
         Ok(())
     }

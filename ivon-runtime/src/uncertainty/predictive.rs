@@ -133,8 +133,9 @@ impl Predictive {
         for (found, entropies) in found.into_iter().zip(&self.entropies) {
             to.confidence.push(found.confidence);
             to.total.push(found.entropy);
-            // E[H] ≤ H, up to rounding.
-            to.aleatoric.push((entropies / n).min(found.entropy));
+            // E[H] ≤ H up to rounding, and of one sample they are equal: noise in the last bit would be taken for a ranking.
+            let aleatoric = if self.samples == 1 { found.entropy } else { (entropies / n).min(found.entropy) };
+            to.aleatoric.push(aleatoric);
             if let Some((right, brier)) = found.labelled {
                 to.right.push(right);
                 to.brier.push(brier);

@@ -1,9 +1,11 @@
 //! Models that tell pictures apart, by name.
 
+mod committee;
 mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use committee::{Candidate, Committee};
 pub use stored::{StoredClassifier, architecture, is_ours, is_torchvision};
 
 use crate::lenet::LeNet;

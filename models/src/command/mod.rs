@@ -7,6 +7,7 @@
 mod output;
 
 mod bench;
+mod compare;
 mod config;
 mod devices;
 mod evaluate;
@@ -15,6 +16,8 @@ mod generate;
 mod gradients;
 mod inspect;
 mod memory;
+mod merge;
+mod predict;
 mod prepare;
 mod progress;
 mod trace;
@@ -37,7 +40,10 @@ struct Cli {
 enum Command {
     Train(Box<train::Train>),
     Evaluate(Box<evaluate::Evaluate>),
+    Predict(predict::Predict),
+    Compare(compare::Compare),
     Generate(Box<generate::Generate>),
+    Merge(merge::Merge),
     Gradients(gradients::Gradients),
     Bench(bench::Bench),
     Inspect(inspect::Inspect),
@@ -63,7 +69,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Train(train) => return train.run(),
         Command::Evaluate(evaluate) => evaluate.run()?,
+        Command::Predict(predict) => predict.run()?,
+        Command::Compare(compare) => compare.run()?,
         Command::Generate(generate) => generate.run()?,
+        Command::Merge(merge) => merge.run()?,
         Command::Gradients(gradients) => gradients.run()?,
         Command::Bench(bench) => bench.run()?,
         Command::Inspect(inspect) => inspect.run()?,

@@ -105,6 +105,28 @@ impl Progress for Console {
     }
 }
 
+/// A bar over examples, on a terminal; nothing elsewhere.
+pub struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    /// Over so many of what is called `examples`.
+    pub fn new(total: usize, examples: &str) -> Bar {
+        let template = format!("{{bar:24}} {{pos}}/{{len}} {examples}  {{eta}} left");
+        let style = || ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Bar(std::io::stderr().is_terminal().then(|| ProgressBar::new(total as u64).with_style(style())))
+    }
+
+    /// So many more are done.
+    pub fn add(&self, count: usize) {
+        self.0.iter().for_each(|bar| bar.inc(count as u64));
+    }
+
+    /// Takes it away.
+    pub fn finish(self) {
+        self.0.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
 /// `45 s`, `3 min 20 s`, `5 h 10 min`.
 fn duration(seconds: f64) -> String {
     let s = seconds.round() as u64;

@@ -71,7 +71,11 @@ impl Stored {
             return Err(Error::file(path, message));
         };
         let config = if config.is_file() { Some(read_config(&config)?) } else { None };
-        let mut stored = Self::theirs(weights::read(&weights)?, config.as_ref(), heads).map_err(|e| Error::file(&weights, e))?;
+        let (table, notes) = weights::read_with_notes(&weights)?;
+        if stored::is_ours(&notes) {
+            return Self::ours(table, &notes).map_err(|e| Error::file(&weights, e));
+        }
+        let mut stored = Self::theirs(table, config.as_ref(), heads).map_err(|e| Error::file(&weights, e))?;
         let sigma = path.join(SIGMA);
         if sigma.is_file() {
             let values = names::import(&stored.model.parameters(), weights::read(&sigma)?).map_err(|e| Error::file(&sigma, e))?;

@@ -1,28 +1,17 @@
 //! A trained model to look at, and what its run was told.
 
+use crate::classifier::{self, StoredClassifier};
+use crate::command::transfer::Model;
 use crate::gpt2::Stored;
-use clap::Args;
 use ivon_runtime::checkpoint::{Checkpoint, Which};
 use ivon_runtime::{Result, run};
 use serde_json::{Map, Value};
-use std::path::PathBuf;
-
-/// Which model.
-#[derive(Args, Clone, Debug)]
-pub struct TrainedFlags {
-    /// The folder of a run or of one of its checkpoints, or whatever else `ivon import` takes
-    #[arg(value_name = "RUN")]
-    path: PathBuf,
-
-    /// The checkpoint with the lowest validation loss, instead of the last one of the run
-    #[arg(long)]
-    best: bool,
-}
+use std::path::{Path, PathBuf};
 
 /// A model, and what is known of where it comes from.
-pub struct Opened {
+pub struct Opened<M> {
     /// The model with its posterior.
-    pub stored: Stored,
+    pub stored: M,
     /// What its run was told; nothing of a weights file.
     pub told: Map<String, Value>,
     /// Seed of the run; 0 of a weights file.
@@ -31,31 +20,35 @@ pub struct Opened {
     pub step: Option<u32>,
 }
 
-impl TrainedFlags {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// If there is no such model, or it is damaged.
-    pub fn open(&self) -> Result<Opened> {
-        if !run::holds_a_run(&self.path) && !Checkpoint::is_at(&self.path) {
-            return Ok(Opened { stored: Stored::open(&self.path, None)?, told: Map::new(), seed: 0, step: None });
-        }
-        let checkpoint = run::checkpoint(&self.path, if self.best { Which::Best } else { Which::Latest })?;
-        let manifest = checkpoint.manifest();
-        let (told, seed, step) = (manifest.notes.config.clone(), manifest.seed, Some(manifest.step));
-        Ok(Opened { stored: Stored::of_run(&checkpoint, None)?, told, seed, step })
+/// Opens a run (its last checkpoint, or the best), one of its checkpoints, or whatever else `ivon import` takes.
+///
+/// # Errors
+/// If there is no such model, or it is damaged.
+pub fn open(path: &Path, best: bool) -> Result<Opened<Model>> {
+    if !run::holds_a_run(path) && !Checkpoint::is_at(path) {
+        return Ok(Opened { stored: Model::open(path, None)?, told: Map::new(), seed: 0, step: None });
     }
+    let checkpoint = run::checkpoint(path, if best { Which::Best } else { Which::Latest })?;
+    let stored = match classifier::architecture(&checkpoint) {
+        Some(_) => Model::Pictures(Box::new(StoredClassifier::of_run(&checkpoint)?)),
+        None => Model::Text(Box::new(Stored::of_run(&checkpoint, None)?)),
+    };
+    let manifest = checkpoint.manifest();
+    Ok(Opened { stored, told: manifest.notes.config.clone(), seed: manifest.seed, step: Some(manifest.step) })
 }
 
-impl Opened {
+impl<M> Opened<M> {
     /// A number that the run was told.
     pub fn number(&self, key: &str) -> Option<usize> {
         self.told.get(key).and_then(Value::as_u64).map(|n| n as usize)
     }
 
-    /// Paths that the run was told.
+    /// Paths that the run was told: a list, or one alone.
     pub fn paths(&self, key: &str) -> Vec<PathBuf> {
-        let all = self.told.get(key).and_then(Value::as_array);
-        all.into_iter().flatten().filter_map(|p| Some(p.as_str()?.into())).collect()
+        match self.told.get(key) {
+            Some(Value::Array(all)) => all.iter().filter_map(|p| Some(p.as_str()?.into())).collect(),
+            Some(Value::String(path)) => vec![path.into()],
+            _ => vec![],
+        }
     }
 }

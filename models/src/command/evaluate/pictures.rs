@@ -1,0 +1,243 @@
+//! Evaluation of classifiers: accuracy, likelihood, calibration, the parts of uncertainty, detection of foreign pictures.
+
+use super::Evaluate;
+use crate::classifier::{Candidate, Committee, StoredClassifier};
+use crate::command::flags::Opened;
+use crate::command::progress::Bar;
+use crate::data::images::{Figure, Generated, ImageSet, Pictures};
+use crate::disk;
+use ivon_runtime::uncertainty::{Classification, Detections, Predictions, figures, growing};
+use ivon_runtime::{Error, Result, run};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where neither flags nor the run say something.
+const SAMPLES: usize = 64;
+const BATCH: usize = 50;
+const EXAMPLES: usize = 10_000;
+/// Seed of the choice of pictures, as in training.
+const CHOICE: u64 = 0;
+
+/// Pictures, and what to call them.
+struct Set {
+    origin: String,
+    pictures: Arc<Pictures>,
+}
+
+impl Evaluate {
+    pub(super) fn pictures(&self, runs: Vec<Opened<StoredClassifier>>) -> Result<()> {
+        let flags = [
+            ("--seq", self.seq.is_some()),
+            ("--eval-tokens", self.eval_tokens.is_some()),
+            ("--validation-data", !self.validation_data.is_empty()),
+        ];
+        self.refuse("classifiers", &flags)?;
+        let told = |key: &str| runs[0].number(key);
+        let rows = told("batch").map(|b| b / told("micro-batches").unwrap_or(1).max(1));
+        let (batch, examples) = (self.batch.or(rows).unwrap_or(BATCH), self.eval_examples.or(told("eval-examples")));
+        let examples = examples.unwrap_or(EXAMPLES);
+        let test = self.test(&runs[0], examples)?;
+        let step = runs[0].step;
+        let candidate = |(path, run): (&PathBuf, Opened<StoredClassifier>)| Candidate {
+            name: path.display().to_string(),
+            stored: run.stored,
+            seed: run.seed,
+        };
+        let candidates = self.runs.iter().zip(runs).map(candidate).collect();
+        let mut committee = Committee::new(candidates, self.temperature, (self.device.start()?, self.device.training_dtype()?))?;
+        let foreign = self.ood.as_ref().map(|path| foreign(path, examples, committee.channels())).transpose()?;
+
+        let design = committee.designs()[0].summary();
+        match committee.designs().len() {
+            1 => say!("{design}{}", step.map_or(String::new(), |s| format!(" after {s} updates")))?,
+            count => say!("a mixture of {count} runs, the first {design}")?,
+        }
+        let counts = growing(self.samples.unwrap_or(SAMPLES));
+        let total = test.pictures.len() + foreign.as_ref().map_or(0, |set| set.pictures.len());
+        let bar = Bar::new(total, "pictures");
+        let found = committee.classify(&test.pictures, true, batch, &counts, |n| bar.add(n))?;
+        let outside = match &foreign {
+            Some(set) => Some(committee.classify(&set.pictures, false, batch, &counts, |n| bar.add(n))?),
+            None => None,
+        };
+        bar.finish();
+        let mut metrics = scores(&test, &found)?;
+        if let (Some(set), Some(outside)) = (&foreign, &outside) {
+            metrics["ood"] = detections(set, &found, outside)?;
+        }
+        for set in [Some(&test), foreign.as_ref()].into_iter().flatten() {
+            set.pictures.damage_summary().iter().for_each(|damage| tell!("{damage}"));
+        }
+        if committee.is_point() {
+            say!("the weights are a point: there are no samples")?;
+        }
+        metrics["runs"] = json!(self.runs);
+        metrics["temperature"] = json!(self.temperature);
+        metrics["samples"] = json!(found.counts().last().unwrap_or(0));
+        metrics["step"] = json!(step);
+        if let Some(folder) = self.folder() {
+            write(&folder, &metrics, &found, outside.as_ref())?;
+            say!("\nmetrics.json and pictures in {}", folder.display())?;
+        }
+        if self.json {
+            say!("{metrics}")?;
+        }
+        Ok(())
+    }
+
+    /// Where the results go, if anywhere.
+    fn folder(&self) -> Option<PathBuf> {
+        let of_the_run = || Some(self.runs[0].clone()).filter(|path| self.runs.len() == 1 && run::holds_a_run(path));
+        self.out.clone().or_else(of_the_run)
+    }
+
+    /// The pictures to evaluate with: those given, or the run's for validation.
+    fn test(&self, run: &Opened<StoredClassifier>, examples: usize) -> Result<Set> {
+        let (design, told) = (run.stored.design, run.paths("data"));
+        let (origin, classes, pictures) = match (&self.data[..], &told[..]) {
+            ([], []) => {
+                let set = Generated { channels: design.channels, ..Generated::new(Figure::Shapes) }.set()?;
+                (set.origin, set.classes, set.parts.validation)
+            }
+            ([], [path, ..]) => {
+                let set = ImageSet::open(path, design.channels)?;
+                (set.origin, set.classes, set.parts.validation)
+            }
+            ([path], _) => {
+                let set = ImageSet::for_evaluation(path, design.channels)?;
+                (set.origin, set.classes, set.parts)
+            }
+            _ => return Err(Error::config("--data takes one set of pictures")),
+        };
+        let known = run.stored.classes.as_deref().unwrap_or(&classes);
+        if classes.len() != design.classes || known != classes {
+            let model = if known == classes { format!("{} classes", design.classes) } else { list(known) };
+            return Err(Error::config(format!(
+                "{origin} has the classes {}, {} {model}: give --data with pictures of the classes that the model tells apart",
+                list(&classes),
+                self.runs[0].display()
+            )));
+        }
+        Ok(Set { origin, pictures: Arc::new(fewer(pictures, examples)?) })
+    }
+}
+
+/// Pictures out of distribution.
+fn foreign(path: &Path, examples: usize, channels: usize) -> Result<Set> {
+    let figure = match path.to_str() {
+        _ if path.exists() => None,
+        Some("glyphs") => Some(Figure::Glyphs),
+        Some("shapes") => Some(Figure::Shapes),
+        _ => None,
+    };
+    let (origin, pictures) = match figure {
+        Some(figure) => {
+            let set = Generated { channels, ..Generated::new(figure) }.set()?;
+            (set.origin, set.parts.validation)
+        }
+        None => {
+            let set = ImageSet::for_evaluation(path, channels)?;
+            (set.origin, set.parts)
+        }
+    };
+    Ok(Set { origin, pictures: Arc::new(fewer(pictures, examples)?) })
+}
+
+fn fewer(pictures: Pictures, examples: usize) -> Result<Pictures> {
+    if examples < pictures.len() { pictures.subset(examples, CHOICE) } else { Ok(pictures) }
+}
+
+fn list(classes: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let names: Vec<String> = classes.iter().take(SHOWN).map(|c| format!("`{c}`")).collect();
+    let more = if classes.len() > SHOWN { format!(" and {} more", classes.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", names.join(", "))
+}
+
+/// At the mean, then over growing numbers of samples.
+fn rows(found: &Classification) -> Vec<(String, usize, &Predictions)> {
+    let growing = found.counts().map(|n| (n.to_string(), n, found.samples(n)));
+    [("mean".to_string(), 0, found.mean())].into_iter().chain(growing).collect()
+}
+
+/// Prints the scores; the same for a program.
+fn scores(test: &Set, found: &Classification) -> Result<Value> {
+    say!("{}: {} pictures\n", test.origin, found.mean().len())?;
+    say!("  samples  accuracy     NLL     ECE  adaptive   Brier  entropy  aleatoric  epistemic")?;
+    let (mut growing, mut mean) = (vec![], Value::Null);
+    for (name, samples, found) in rows(found) {
+        let s = found.scores()?;
+        say!(
+            "{name:>9}  {:8.4}  {:6.4}  {:6.4}  {:8.4}  {:6.4}  {:7.4}  {:9.4}  {:9.4}",
+            s.accuracy,
+            s.nll,
+            s.ece,
+            s.adaptive_ece,
+            s.brier,
+            s.entropy,
+            s.aleatoric,
+            s.epistemic
+        )?;
+        let mut line = json!(s);
+        match samples {
+            0 => mean = line,
+            _ => {
+                line["samples"] = json!(samples);
+                growing.push(line);
+            }
+        }
+    }
+    Ok(json!({"data": test.origin, "mean": mean, "growing": growing}))
+}
+
+/// Prints how well foreign pictures are told apart; the same for a program.
+fn detections(set: &Set, inside: &Classification, outside: &Classification) -> Result<Value> {
+    say!("\nout of distribution, {}: {} pictures\n", set.origin, outside.mean().len())?;
+    say!("                    by entropy       by mutual information      by maximum probability")?;
+    say!("  samples   AUROC    AUPR   FPR95     AUROC    AUPR   FPR95     AUROC    AUPR   FPR95")?;
+    let (mut growing, mut mean) = (vec![], Value::Null);
+    for ((name, samples, inside), (_, _, outside)) in rows(inside).into_iter().zip(rows(outside)) {
+        let found: Detections = inside.detection(outside)?;
+        let cells = [found.entropy, found.mutual_information, found.max_probability];
+        let cells = cells.map(|d| format!("{:6.4}  {:6.4}  {:6.4}", d.auroc, d.aupr, d.fpr95));
+        say!("{name:>9}  {}", cells.join("    "))?;
+        let mut line = json!(found);
+        match samples {
+            0 => mean = line,
+            _ => {
+                line["samples"] = json!(samples);
+                growing.push(line);
+            }
+        }
+    }
+    Ok(json!({"data": set.origin, "examples": outside.mean().len(), "mean": mean, "growing": growing}))
+}
+
+/// Writes metrics.json, with the curves too, and the pictures.
+fn write(folder: &Path, metrics: &Value, found: &Classification, outside: Option<&Classification>) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| disk::unwritable(folder, &e))?;
+    let put = |name: &str, text: String| {
+        let path = folder.join(name);
+        disk::write(&path, |file| std::io::Write::write_all(file, text.as_bytes()).map_err(|e| disk::unwritable(&path, &e)))
+    };
+    let curves = |p: &Predictions| -> Result<Value> {
+        Ok(
+            json!({"calibration": p.calibration()?, "adaptive_calibration": p.adaptive_calibration()?, "rejection": p.rejection()?}),
+        )
+    };
+    let mut all = metrics.clone();
+    all["curves"] = json!({"mean": curves(found.mean())?, "most": curves(found.most())?});
+    put("metrics.json", format!("{all:#}\n"))?;
+    let most = found.counts().last();
+    let name = most.map(|n| format!("over {n} sample{}", if n == 1 { "" } else { "s" }));
+    let mut shown = vec![("at the mean", found.mean())];
+    shown.extend(name.as_deref().map(|name| (name, found.most())));
+    put("reliability.svg", figures::reliability(&shown)?)?;
+    put("confidence.svg", figures::confidence(&shown)?)?;
+    put("rejection.svg", figures::rejection(&shown)?)?;
+    if let Some(outside) = outside {
+        put("entropy.svg", figures::entropies(&shown, &[outside.mean(), outside.most()])?)?;
+    }
+    Ok(())
+}
