@@ -92,7 +92,7 @@ impl<M: Model> Report<'_, M> {
         if buffers.elements() > 0 {
             line(format!("{} running statistics, in {} buffers", buffers.elements(), buffers.entries().len()));
         }
-        line(format!("{flops:.3e} operations a {example} forward, {:.3e} in training, at {at}", 3.0 * flops));
+        line(format!("{flops:.3e} operations per {example} forward, {:.3e} in training, at {at}", 3.0 * flops));
         line(format!("memory to train with IVON in f32, micro-batches of {}:", self.batch));
         line(format!("  mean, Hessian, momentum, sample  {:>10.1} MiB", mib((BUFFERS - 1) * 4 * layout.padded())));
         line(format!("  gradient                         {:>10.1} MiB", mib(4 * layout.padded())));
