@@ -75,6 +75,15 @@ fn wrong(at: &str, name: &str, shape: &Shape, extents: &[Extent], symbols: &[&st
     Error::shape(at, format!("`{name}` is {shape}, but [{}] is expected", dims.join(", ")))
 }
 
+/// A dimension that is a difference.
+///
+/// # Errors
+/// If it is below zero, with what the person wrote.
+pub fn minus(text: &str, a: usize, b: usize) -> Result<usize> {
+    let below = || Error::config(format!("the dimension `{text}` is {a} - {b}, and none is below zero: give it more to work on"));
+    a.checked_sub(b).ok_or_else(below)
+}
+
 /// Checks that one dimension of a model is a multiple of another.
 ///
 /// # Errors

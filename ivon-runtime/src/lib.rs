@@ -44,7 +44,7 @@ pub use device::Device;
 pub use dtype::{DType, Element, Real};
 pub use error::{Error, Result};
 pub use flat::{Entry, Flat, Layout, Values, ValuesMut};
-pub use generated::{At, Extent, bind, divides};
+pub use generated::{At, Extent, bind, divides, minus};
 pub use ivon_macros::{__finish, __with_struct, signature, variational};
 pub use memory::StepKey;
 pub use ops::gradcheck;

@@ -66,6 +66,13 @@ impl Schedule {
         if !(0.0..=self.lr).contains(&self.min_lr) {
             return refuse(format!("min_lr is {}: it must be at least 0 and at most lr, {}", self.min_lr, self.lr));
         }
+        if u32::try_from(self.steps).is_err() {
+            return refuse(format!(
+                "a run of {} steps: it has at most {}, because noise is numbered by them in 32 bits",
+                self.steps,
+                u32::MAX
+            ));
+        }
         match self.decay {
             Decay::Step { every: 0, .. } => refuse("a step decay every 0 steps: it must be at least 1".into()),
             Decay::Step { factor, .. } if !(factor > 0.0 && factor <= 1.0) => {
@@ -162,6 +169,7 @@ mod tests {
         let bad = |schedule: Schedule| schedule.check().unwrap_err().to_string();
         assert!(bad(Schedule::constant(f64::NAN)).contains("lr is NaN"));
         assert!(bad(Schedule::cosine(1.0, 2.0, 0, 10)).contains("min_lr is 2"));
+        assert!(bad(Schedule { steps: 1 << 32, ..Schedule::constant(0.1) }).contains("4294967295"));
         assert!(bad(schedule(Decay::Step { every: 0, factor: 0.5 })).contains("every 0 steps"));
         assert!(bad(schedule(Decay::Step { every: 5, factor: 1.5 })).contains("by 1.5"));
         assert_eq!(schedule(Decay::Cosine).check(), Ok(()));

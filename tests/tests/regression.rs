@@ -265,3 +265,27 @@ fn a_power_whose_exponent_is_zero_had_no_gradient_at_zero() {
         }
     }
 }
+
+#[variational]
+struct Last<const WIDTH: usize> {
+    up: Linear<{ WIDTH - 2 }, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Last<WIDTH> {
+    fn forward<B, T>(&self, x: Tensor<B, T, { WIDTH - 2 }>) -> Tensor<B, 1, WIDTH> {
+        self.up.forward(x.slice(1, T - 1..T))
+    }
+}
+
+/// A dimension below zero: of a model at run time, and of a batch without positions.
+#[test]
+fn a_difference_of_sizes_below_zero_panicked() {
+    let error = Last::build(1).err().unwrap().to_string();
+    assert!(error.contains("`WIDTH - 2` is 1 - 2"), "{error}");
+    let model = Last::<4>::new();
+    let (cx, _weights) = context(&model);
+    let none = Tensor::from_slice::<f64>(&[], [2, 0, 2]).unwrap();
+    let error = model.forward(&cx, &none).unwrap_err().to_string();
+    assert!(error.contains("`T - 1` is 0 - 1"), "{error}");
+}

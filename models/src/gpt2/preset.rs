@@ -40,6 +40,8 @@ pub const PRESETS: [Preset; 7] = [
     preset("xl", 48, 1600, 25, 1024, 50257),
 ];
 
+/// Ids that a token can have, in token files and in generated text.
+const MOST_IDS: usize = 1 << 16;
 /// Beyond this the arithmetic on sizes would no longer be safe from overflow.
 const MOST_PARAMETERS: f64 = 1e13;
 
@@ -97,6 +99,12 @@ impl Dimensions {
         ];
         if let Some((name, _)) = named.iter().find(|(_, size)| *size == 0) {
             return Err(Error::config(format!("--{name} is 0, but a GPT-2 needs at least one")));
+        }
+        if self.vocab > MOST_IDS {
+            return Err(Error::config(format!(
+                "--vocab {} is more than {MOST_IDS}: token ids are numbers of 16 bits",
+                self.vocab
+            )));
         }
         if !self.width.is_multiple_of(self.heads) {
             let (width, heads) = (self.width, self.heads);

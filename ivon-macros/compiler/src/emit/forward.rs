@@ -1,6 +1,6 @@
 //! The forward pass, once for evaluation and once keeping what the backward pass reads.
 
-use super::{Method, dimension, kernel};
+use super::{Method, checked_dimension, kernel};
 use crate::callee::Callee;
 use crate::differentiate::saved_values;
 use crate::dims::Shape;
@@ -306,7 +306,7 @@ impl<'a> Forward<'a> {
             Op::Call { dims, .. } => {
                 let Some((function, callee)) = method.callee(&instruction.op) else { return (quote!(), vec![]) };
                 let arguments = self.arguments(&instruction.arguments, &function.inputs);
-                let dims = dims.iter().map(dimension);
+                let dims = dims.iter().map(checked_dimension);
                 let called = names::ident(if saving { "forward_saving" } else { "forward" });
                 quote!(let #pattern = #callee::#called(cx, #(#dims,)* #(#arguments),*)?;)
             }
@@ -317,12 +317,12 @@ impl<'a> Forward<'a> {
                     instruction.arguments.iter().filter_map(Argument::value).map(|v| self.reference(v)).collect();
                 let rest = match op {
                     Op::Reshape(dims) => {
-                        let dims = dims.iter().map(dimension);
+                        let dims = dims.iter().map(checked_dimension);
                         quote!(#(#tensors)*, &[#(#dims),*])
                     }
                     Op::Transpose(a, b) => quote!(#(#tensors)*, #a, #b),
                     Op::Slice(axis, start, end) => {
-                        let (start, end) = (dimension(start), dimension(end));
+                        let (start, end) = (checked_dimension(start), checked_dimension(end));
                         quote!(#(#tensors)*, #axis, #start..#end)
                     }
                     Op::Concat(axis) => quote!(&[#(#tensors),*], #axis),

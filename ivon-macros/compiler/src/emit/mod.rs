@@ -193,15 +193,27 @@ pub(crate) fn comment(text: &str) -> TokenStream {
 
 /// A dimension as an expression of type usize: `floor(a / b)` is `(a / b)`.
 pub(crate) fn dimension(e: &Expr) -> TokenStream {
+    dimension_with(e, &|left, op, right, _| quote!(#left #op #right))
+}
+
+/// The same where sizes are known only when it runs, in a function that returns a result: below zero it is an error.
+pub(crate) fn checked_dimension(e: &Expr) -> TokenStream {
+    dimension_with(e, &|left, op, right, text| match op {
+        syn::BinOp::Sub(_) => quote!(ivon::minus(#text, #left, #right)?),
+        _ => quote!(#left #op #right),
+    })
+}
+
+type Binary<'a> = &'a dyn Fn(TokenStream, &syn::BinOp, TokenStream, String) -> TokenStream;
+
+fn dimension_with(e: &Expr, binary: Binary) -> TokenStream {
+    let dimension = |e: &Expr| dimension_with(e, binary);
     match e {
         Expr::Call(call) => {
-            let inner = call.args.first().map(dimension);
+            let inner = call.args.first().map(&dimension);
             quote!((#inner))
         }
-        Expr::Binary(b) => {
-            let (left, op, right) = (dimension(&b.left), &b.op, dimension(&b.right));
-            quote!(#left #op #right)
-        }
+        Expr::Binary(b) => binary(dimension(&b.left), &b.op, dimension(&b.right), parse::expr_text(e)),
         Expr::Paren(p) => {
             let inner = dimension(&p.expr);
             quote!((#inner))

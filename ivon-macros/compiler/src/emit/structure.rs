@@ -1,7 +1,7 @@
 //! The struct as rustc gets it, and how a model is built. Dimensions are erased in fields: arguments are dropped and the
 //! struct's const generics get a default, so `up: Linear<WIDTH, { 4 * WIDTH }>` becomes `up: Linear`.
 
-use super::dimension;
+use super::{checked_dimension, dimension};
 use crate::check::Deferred;
 use crate::names;
 use crate::parse::{self, Field, FieldKind, Generic, LayerType, Model};
@@ -104,7 +104,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
     });
     let nested = model.fields.iter().filter_map(|f| match &f.kind {
         FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } => {
-            let (path, arguments) = (&layer.path, layer_arguments(layer));
+            let (path, arguments) = (&layer.path, layer_arguments(layer, dimension));
             Some(quote!(<#path>::__check(#(#arguments),*);))
         }
         _ => None,
@@ -114,7 +114,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. }
             if !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) =>
         {
-            let (path, arguments) = (&layer.path, layer_arguments(layer));
+            let (path, arguments) = (&layer.path, layer_arguments(layer, dimension));
             Some(quote_spanned!(layer.place.first()=> const _: () = <#path>::__check(#(#arguments),*);))
         }
         _ => None,
@@ -202,7 +202,7 @@ fn argument(generic: &Generic) -> TokenStream {
 }
 
 /// The dimensions of a layer; those that are left out have a default.
-fn layer_arguments(layer: &LayerType) -> Vec<TokenStream> {
+fn layer_arguments(layer: &LayerType, dimension: fn(&Expr) -> TokenStream) -> Vec<TokenStream> {
     layer
         .arguments
         .iter()
@@ -223,7 +223,7 @@ fn build_field(field: &Field) -> TokenStream {
     let options = options(field);
     match &field.kind {
         FieldKind::Parameter { dims, when, .. } => {
-            let dims = dims.iter().map(dimension);
+            let dims = dims.iter().map(checked_dimension);
             let parameter = quote!(b.parameter(#text, [#(#dims),*], #options));
             match when {
                 None => quote!(#name: #parameter),
@@ -231,7 +231,7 @@ fn build_field(field: &Field) -> TokenStream {
             }
         }
         FieldKind::Buffer { dims, init, .. } => {
-            let dims = dims.iter().map(dimension);
+            let dims = dims.iter().map(checked_dimension);
             let init = match init {
                 Some(init) => parse::init_tokens(init, &syn::parse_quote!(ivon)),
                 None => quote!(ivon::Init::zeros()),
@@ -239,11 +239,11 @@ fn build_field(field: &Field) -> TokenStream {
             quote!(#name: b.buffer(#text, [#(#dims),*], #init))
         }
         FieldKind::Layer(layer) => {
-            let (path, arguments) = (&layer.path, layer_arguments(layer));
+            let (path, arguments) = (&layer.path, layer_arguments(layer, checked_dimension));
             quote!(#name: b.layer(#text, #options, |b| <#path>::build_in(b, #(#arguments),*))?)
         }
         FieldKind::Array { of, count } => {
-            let (path, arguments, count) = (&of.path, layer_arguments(of), dimension(count));
+            let (path, arguments, count) = (&of.path, layer_arguments(of, checked_dimension), checked_dimension(count));
             quote!(#name: b.layers(#text, #count, #options, |b| <#path>::build_in(b, #(#arguments),*))?)
         }
         FieldKind::Setting { default, .. } => quote!(#name: #default),

@@ -110,6 +110,9 @@ impl IvonConfig {
     fn check(&self, settings: &Settings) -> Result<()> {
         let positive = |x: f64| x > 0.0 && x.is_finite();
         require(positive(self.ess), "ess", self.ess, "a positive number: the number of training examples")?;
+        // Kernels compute with ess and 1 / ess in f32.
+        let in_range = [self.ess, 1.0 / self.ess].iter().all(|x| (*x as f32).is_normal());
+        require(in_range, "ess", self.ess, "within the range of f32, 1e-37 to 1e37: the number of training examples")?;
         require(positive(self.hess_init), "hess_init", self.hess_init, "a positive number")?;
         require((0.0..1.0).contains(&self.beta1), "beta1", self.beta1, "at least 0 and below 1")?;
         require((0.0..1.0).contains(&self.beta2), "beta2", self.beta2, "at least 0 and below 1")?;
