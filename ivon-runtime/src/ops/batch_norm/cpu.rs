@@ -7,14 +7,14 @@
 use crate::ops::parallel::{pieces, rows_a_task};
 use crate::{Real, versions};
 
-/// Rows of a group.
-fn rows(count: usize, channels: usize) -> usize {
-    rows_a_task(channels).max(count.div_ceil(64)).max(1)
+/// Rows of a group: few enough for a core's cache, enough that what is known of a group is small beside it.
+fn rows(channels: usize) -> usize {
+    rows_a_task(channels).max(32)
 }
 
 /// How many groups of rows there are.
 pub(super) fn groups(count: usize, channels: usize) -> usize {
-    count.div_ceil(rows(count, channels))
+    count.div_ceil(rows(channels))
 }
 
 /// Mean and variance (divided by n) of every channel. `partial`, \[groups, 3, C\], is room for what is known of every group.
@@ -24,7 +24,7 @@ pub(super) fn moments<E: Real>(x: &[E], partial: &mut [E], statistics: &mut [E])
         return;
     }
     let count = x.len() / channels;
-    let rows = rows(count, channels);
+    let rows = rows(channels);
     pieces(partial, 3 * channels, |i, partial| {
         let end = ((i + 1) * rows).min(count);
         moments_of_group(&x[i * rows * channels..end * channels], partial);
@@ -33,27 +33,59 @@ pub(super) fn moments<E: Real>(x: &[E], partial: &mut [E], statistics: &mut [E])
     combine(partial, (rows, count), means, variances);
 }
 
+/// Calls `$block::<E, N>(first, ..)` for columns `first .. first + N` until all are done: sums of N columns stay in registers.
+macro_rules! in_blocks {
+    ($channels:expr, $first:ident => $block:ident($($argument:expr),*)) => {
+        let mut $first = 0;
+        while $first < $channels {
+            match $channels - $first {
+                64.. => {
+                    $block::<E, 64>($first, $($argument),*);
+                    $first += 64;
+                }
+                16.. => {
+                    $block::<E, 16>($first, $($argument),*);
+                    $first += 16;
+                }
+                _ => {
+                    $block::<E, 1>($first, $($argument),*);
+                    $first += 1;
+                }
+            }
+        }
+    };
+}
+
 versions! {
     /// Rounded means, then sums of deviations from them and of their squares.
     fn moments_of_group<{E: Real} {E}>(x: &[E], partial: &mut [E]) {
-        partial.fill(E::default());
         let channels = partial.len() / 3;
-        let share = E::of(channels as f64 / x.len() as f64);
-        let (mean, rest) = partial.split_at_mut(channels);
-        let (sums, squares) = rest.split_at_mut(channels);
-        for x in x.chunks_exact(channels) {
-            for c in 0..channels {
-                mean[c] += x[c];
-            }
+        in_blocks!(channels, first => moments_of_columns(x, partial));
+    }
+}
+
+#[inline(always)]
+fn moments_of_columns<E: Real, const N: usize>(first: usize, x: &[E], partial: &mut [E]) {
+    let channels = partial.len() / 3;
+    let rows = || x.chunks_exact(channels).filter_map(|row| row[first..].first_chunk::<N>());
+    let share = E::of(channels as f64 / x.len() as f64);
+    let mut mean = [E::default(); N];
+    for x in rows() {
+        for c in 0..N {
+            mean[c] += x[c];
         }
-        mean.iter_mut().for_each(|mean| *mean *= share);
-        for x in x.chunks_exact(channels) {
-            for c in 0..channels {
-                let deviation = x[c] - mean[c];
-                sums[c] += deviation;
-                squares[c] += deviation * deviation;
-            }
+    }
+    mean.iter_mut().for_each(|mean| *mean *= share);
+    let (mut sums, mut squares) = ([E::default(); N], [E::default(); N]);
+    for x in rows() {
+        for c in 0..N {
+            let deviation = x[c] - mean[c];
+            sums[c] += deviation;
+            squares[c] += deviation * deviation;
         }
+    }
+    for (row, values) in [mean, sums, squares].iter().enumerate() {
+        partial[row * channels + first..][..N].copy_from_slice(values);
     }
 }
 
@@ -131,8 +163,7 @@ pub(super) fn normalize<E: Real>(x: &[E], line: &[E], y: &mut [E]) {
 versions! {
     fn normalize_rows<{E: Real} {E}>(x: &[E], line: &[E], y: &mut [E]) {
         let channels = line.len() / 3;
-        let (mean, rest) = line.split_at(channels);
-        let (factor, shift) = rest.split_at(channels);
+        let (mean, factor, shift) = (&line[..channels], &line[channels..][..channels], &line[2 * channels..][..channels]);
         for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
             for c in 0..channels {
                 y[c] = (x[c] - mean[c]) * factor[c] + shift[c];
@@ -148,7 +179,7 @@ pub(super) fn sum_gradients<E: Real>(x: &[E], d_y: &[E], statistics: &[E], parti
         return;
     }
     let count = x.len() / channels;
-    let rows = rows(count, channels);
+    let rows = rows(channels);
     pieces(partial, 2 * channels, |i, sums| {
         let range = i * rows * channels..((i + 1) * rows).min(count) * channels;
         sum_gradients_of_group(&x[range.clone()], &d_y[range], statistics, sums);
@@ -157,18 +188,29 @@ pub(super) fn sum_gradients<E: Real>(x: &[E], d_y: &[E], statistics: &[E], parti
 
 versions! {
     fn sum_gradients_of_group<{E: Real} {E}>(x: &[E], d_y: &[E], statistics: &[E], sums: &mut [E]) {
-        sums.fill(E::default());
         let channels = sums.len() / 2;
-        let (mean, r) = statistics.split_at(channels);
-        let (sum, product) = sums.split_at_mut(channels);
-        for (x, d_y) in x.chunks_exact(channels).zip(d_y.chunks_exact(channels)) {
-            for c in 0..channels {
-                sum[c] += d_y[c];
-                product[c] += d_y[c] * (x[c] - mean[c]);
-            }
-        }
-        product.iter_mut().zip(r).for_each(|(product, r)| *product *= *r);
+        in_blocks!(channels, first => sum_gradients_of_columns((x, d_y), statistics, sums));
     }
+}
+
+#[inline(always)]
+fn sum_gradients_of_columns<E: Real, const N: usize>(first: usize, (x, d_y): (&[E], &[E]), statistics: &[E], sums: &mut [E]) {
+    let channels = sums.len() / 2;
+    let (Some(mean), Some(r)) = (statistics[first..].first_chunk::<N>(), statistics[channels + first..].first_chunk::<N>())
+    else {
+        return;
+    };
+    let (mut sum, mut product) = ([E::default(); N], [E::default(); N]);
+    for (x, d_y) in x.chunks_exact(channels).zip(d_y.chunks_exact(channels)) {
+        let (Some(x), Some(d_y)) = (x[first..].first_chunk::<N>(), d_y[first..].first_chunk::<N>()) else { continue };
+        for c in 0..N {
+            sum[c] += d_y[c];
+            product[c] += d_y[c] * (x[c] - mean[c]);
+        }
+    }
+    product.iter_mut().zip(r).for_each(|(product, r)| *product *= *r);
+    sums[first..][..N].copy_from_slice(&sum);
+    sums[channels + first..][..N].copy_from_slice(&product);
 }
 
 /// Overwrites or adds.
