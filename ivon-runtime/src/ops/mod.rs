@@ -177,6 +177,7 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &along::cuda::KERNELS,
         &attend::cuda::PLAIN,
         &batch_norm::cuda::KERNELS,
+        &channels::cuda::KERNELS,
         &conv2d::cuda::KERNELS,
         &dropout::cuda::KERNELS,
         &elementwise::cuda::KERNELS,

@@ -243,6 +243,31 @@ fn convolutions() {
 }
 
 #[test]
+fn norms_of_pictures() {
+    for (groups, dims) in [(1, [2, 3, 4, 6]), (3, [2, 5, 5, 6]), (35, [1, 9, 7, 35])] {
+        let c = [dims[3]];
+        let inputs = [numbers(&dims, 1), numbers(&c, 2), numbers(&c, 3), numbers(&c, 4), numbers(&dims, 5)];
+        check(&inputs, |cx, x| {
+            let group = || ops::group_norm::forward_saving(cx, groups, &x[0], &x[1], &x[2], 1e-2);
+            let shapes = [*x[0].shape(), *x[1].shape(), *x[2].shape()];
+            let mut all = both(cx, shapes, |[d_x, d_gain, d_bias]| {
+                ops::group_norm::backward(cx, group()?.1, x[4].clone(), d_x, d_gain, d_bias)
+            })?;
+            all.push(group()?.0);
+            for threshold in [None, Some(&x[3])] {
+                let response = || ops::filter_response_norm::forward_saving(cx, &x[0], &x[1], &x[2], threshold, 1e-2);
+                let shapes = [*x[0].shape(), *x[1].shape(), *x[2].shape(), *x[3].shape()];
+                all.extend(both(cx, shapes, |[d_x, d_gain, d_bias, d_threshold]| {
+                    ops::filter_response_norm::backward(cx, response()?.1, x[4].clone(), d_x, d_gain, d_bias, d_threshold)
+                })?);
+                all.push(response()?.0);
+            }
+            Ok(all)
+        });
+    }
+}
+
+#[test]
 fn pooling() {
     for ([kernel, stride, padding], dims) in [([2, 2, 0], [2, 6, 5, 3]), ([3, 2, 1], [1, 9, 8, 7]), ([3, 1, 1], [2, 4, 4, 33])] {
         // Of few values, so that many are equal.
@@ -292,6 +317,7 @@ fn seeded_bugs_are_caught() {
 }
 
 sanitized!(
+    norms_of_pictures,
     convolutions,
     pooling,
     attention,

@@ -3,12 +3,15 @@
 use super::heads::{Geometry, SharedMut};
 use crate::ops::reduce::{max_of, sum_of};
 use crate::ops::with_real;
-use crate::{Cache, Context, Real, Result, Tensor, versions};
+use crate::{Cache, Context, Error, Real, Result, Tensor, versions};
 use rayon::prelude::*;
 
 /// `qkv` \[B, T, 3 · HEADS · SIZE\] of the positions that follow those in the cache, which takes them in.
 pub(in crate::ops) fn forward(at: &str, cx: &Context, cache: &mut Cache, heads: usize, qkv: &Tensor) -> Result<Tensor> {
     super::check_qkv(at, cx, heads, qkv)?;
+    if cx.cuda().is_some() {
+        return Err(Error::config("a pass with a cache of keys and values runs on the processor alone so far: use device cpu"));
+    }
     let geometry = Geometry::of(qkv.shape(), heads, true);
     let Geometry { batch, length, size, .. } = geometry;
     let mut y = cx.empty([batch, length, heads * size])?;

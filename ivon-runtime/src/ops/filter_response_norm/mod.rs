@@ -46,8 +46,10 @@ pub fn forward_saving(
     channels::check("filter_response_norm", cx, x, &weights, eps)?;
     let Images { images, channels, elements } = Images::of(x.shape());
     let mut y = cx.empty(*x.shape())?;
-    let mut r = cx.empty([images, channels])?;
-    if !cx.planning() && elements > 0 {
+    let mut r = cx.empty_of(cx.dtype().sums(), [images, channels])?;
+    if cx.cuda().is_some() {
+        channels::cuda::response_forward(cx, [x, gain, bias], threshold, (&mut y, &mut r), eps)?;
+    } else if !cx.planning() && elements > 0 {
         with_real!(cx.dtype(), E => {
             let (x, weights) = (x.as_slice::<E>(), [gain.as_slice::<E>(), bias.as_slice::<E>()]);
             let threshold = threshold.map(|t| t.as_slice::<E>());
@@ -78,8 +80,11 @@ pub fn backward(
     let Saved { x, gain, bias, threshold, r } = saved;
     let Images { images, channels, elements } = Images::of(x.shape());
     // Sums over places of d_z x̂, d_z and d_y - d_z.
-    let mut sums = cx.empty([images, 3, channels])?;
-    if !cx.planning() && elements > 0 {
+    let mut sums = cx.empty_of(cx.dtype().sums(), [images, 3, channels])?;
+    if cx.cuda().is_some() {
+        let target = d_x.target(cx, *x.shape())?;
+        channels::cuda::response_backward(cx, [&x, &d_y, &r, &gain, &bias], threshold.as_ref(), &mut sums, target)?;
+    } else if !cx.planning() && elements > 0 {
         with_real!(cx.dtype(), E => {
             let (x, d_y, r) = (x.as_slice::<E>(), d_y.as_slice::<E>(), r.as_slice::<E>());
             let (weights, threshold) = ([gain.as_slice::<E>(), bias.as_slice::<E>()], threshold.as_ref().map(|t| t.as_slice::<E>()));
@@ -92,6 +97,9 @@ pub fn backward(
     sum_images(cx, &sums, 0, d_gain)?;
     sum_images(cx, &sums, 1, d_bias)?;
     sum_images(cx, &sums, 2, d_threshold)?;
+    if cx.cuda().is_some() {
+        return Ok(());
+    }
     if let Some((d_x, add)) = d_x.target(cx, *x.shape())?
         && !cx.planning()
         && elements > 0

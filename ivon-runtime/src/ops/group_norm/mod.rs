@@ -47,8 +47,10 @@ pub fn forward_saving(
         return Err(Error::shape("group_norm", message));
     }
     let mut y = cx.empty(*x.shape())?;
-    let mut statistics = cx.empty([images, 2, channels])?;
-    if !cx.planning() && elements > 0 {
+    let mut statistics = cx.empty_of(cx.dtype().sums(), [images, 2, channels])?;
+    if cx.cuda().is_some() {
+        channels::cuda::group_forward(cx, groups, [x, gain, bias], (&mut y, &mut statistics), eps)?;
+    } else if !cx.planning() && elements > 0 {
         with_real!(cx.dtype(), E => {
             let (x, weights) = (x.as_slice::<E>(), [gain.as_slice::<E>(), bias.as_slice::<E>()]);
             pieces2((y.as_mut_slice::<E>(), elements), (statistics.as_mut_slice::<E>(), 2 * channels), |i, y, statistics| {
@@ -75,8 +77,10 @@ pub fn backward(
     let Saved { groups, x, gain, statistics } = saved;
     let Images { images, channels, elements } = Images::of(x.shape());
     // Sums over places of d_y x̂ and of d_y.
-    let mut sums = cx.empty([images, 2, channels])?;
-    if !cx.planning() && elements > 0 {
+    let mut sums = cx.empty_of(cx.dtype().sums(), [images, 2, channels])?;
+    if cx.cuda().is_some() {
+        channels::cuda::group_sums(cx, [&x, &d_y, &statistics], &mut sums)?;
+    } else if !cx.planning() && elements > 0 {
         with_real!(cx.dtype(), E => {
             let (x, d_y, statistics) = (x.as_slice::<E>(), d_y.as_slice::<E>(), statistics.as_slice::<E>());
             pieces(sums.as_mut_slice::<E>(), 2 * channels, |i, sums| {
@@ -87,10 +91,10 @@ pub fn backward(
     }
     sum_images(cx, &sums, 0, d_gain)?;
     sum_images(cx, &sums, 1, d_bias)?;
-    if let Some((d_x, add)) = d_x.target(cx, *x.shape())?
-        && !cx.planning()
-        && elements > 0
-    {
+    let Some((d_x, add)) = d_x.target(cx, *x.shape())? else { return Ok(()) };
+    if cx.cuda().is_some() {
+        channels::cuda::group_input(cx, groups, [&x, &d_y, &statistics, &sums, &gain], d_x, add)?;
+    } else if !cx.planning() && elements > 0 {
         with_real!(cx.dtype(), E => {
             let (x, d_y, statistics, gain) = (x.as_slice::<E>(), d_y.as_slice::<E>(), statistics.as_slice::<E>(), gain.as_slice::<E>());
             pieces2((d_x.as_mut_slice::<E>(), elements), (sums.as_mut_slice::<E>(), 2 * channels), |i, d_x, sums| {

@@ -1,5 +1,7 @@
 //! Pictures as places of channels: what normalisations per picture and channel are made of.
 
+pub(super) mod cuda;
+
 use super::{check, with_real};
 use crate::{Adjoint, Context, Real, Result, Shape, Tensor};
 
@@ -46,9 +48,10 @@ pub(super) fn sum_places<E: Real, const N: usize>(rows: [&[E]; N], sums: &mut [E
 /// d += sum over images of part `part` of `sums` \[images, parts, C\].
 pub(super) fn sum_images(cx: &Context, sums: &Tensor, part: usize, d: &mut Adjoint) -> Result<()> {
     let (parts, channels) = (sums.dim(1), sums.dim(2));
-    if let Some((d, add)) = d.target(cx, [channels])?
-        && !cx.planning()
-    {
+    let Some((d, add)) = d.target(cx, [channels])? else { return Ok(()) };
+    if cx.cuda().is_some() {
+        cuda::sum_images(cx, sums, part, d, add)?;
+    } else if !cx.planning() {
         with_real!(cx.dtype(), E => {
             let (d, sums) = (d.as_mut_slice::<E>(), sums.as_slice::<E>());
             if !add {
