@@ -100,6 +100,9 @@ fn a_configuration_can_be_read_back_and_the_command_line_wins() {
     std::fs::write(away.path().join("wrong.toml"), "learning-rate = 3\n").unwrap();
     let message = fails(away.path(), "train gpt2 --config wrong.toml");
     assert!(message.contains("wrong.toml: `learning-rate` is no flag") && message.contains(" lr,"), "{message}");
+    std::fs::write(away.path().join("wrong.toml"), "lr = \"high\"\n").unwrap();
+    let message = fails(away.path(), "train gpt2 --config wrong.toml");
+    assert!(message.contains("wrong.toml") && message.contains("'high' for '--lr"), "{message}");
     std::fs::write(away.path().join("wrong.toml"), "lr = = 3\n").unwrap();
     assert!(fails(away.path(), "train gpt2 --config wrong.toml").contains("line 1"));
     assert!(fails(away.path(), "train gpt2 --config nothing.toml").contains("nothing.toml: is not there"));

@@ -38,7 +38,7 @@ pub fn parse() -> Result<Cli> {
     let table: Map<String, Value> = run::read_config(&file)?;
     let more = arguments(&file, &table, model, given)?;
     let given_data = given.value_source("data") == Some(ValueSource::CommandLine);
-    let (mut cli, matches) = matched(std::env::args_os().chain(more).collect());
+    let (mut cli, matches) = matched_with(std::env::args_os().chain(more).collect(), Some(&file));
     if let Command::Train(train) = &mut cli.command {
         train.told.data = given_data;
     }
@@ -55,8 +55,19 @@ fn of_train(matches: &ArgMatches) -> Option<(&str, &ArgMatches)> {
 }
 
 fn matched(arguments: Vec<OsString>) -> (Cli, ArgMatches) {
-    let matches = Cli::command().get_matches_from(arguments);
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    matched_with(arguments, None)
+}
+
+/// `file`: where some of the arguments come from.
+fn matched_with(arguments: Vec<OsString>, file: Option<&Path>) -> (Cli, ArgMatches) {
+    let end = |error: clap::Error| -> ! {
+        if let Some(file) = file.filter(|_| error.use_stderr()) {
+            tell!("{} and the command line together do not make sense; each key is a flag:", file.display());
+        }
+        error.exit()
+    };
+    let matches = Cli::command().try_get_matches_from(arguments).unwrap_or_else(|e| end(e));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| end(e));
     (cli, matches)
 }
 
