@@ -1,4 +1,4 @@
-//! The same computation on the processor and on the emulated card.
+//! The same computation on the processor and on the emulated card; or, where `IVON_TEST_CARD` is set, on a real one.
 
 #![allow(dead_code)] // every file of tests uses some of it
 
@@ -37,8 +37,16 @@ pub fn scalar(cx: &Context, dtype: DType, value: f32) -> Result<Tensor> {
     }
 }
 
-/// Lets the runtime find the emulated card; whether there is one.
+/// Whether a real card is to be tested, rather than the emulated one.
+pub fn real_card() -> bool {
+    std::env::var_os("IVON_TEST_CARD").is_some()
+}
+
+/// Lets the runtime find the emulated card; whether there is one, or a real one is to be used.
 pub fn look_for_the_emulator() -> bool {
+    if real_card() {
+        return true;
+    }
     let Some(emulator) = load() else { return false };
     ivon_runtime::device::cuda::libraries::look_first_in(emulator.folder());
     true
@@ -67,9 +75,19 @@ pub fn check(inputs: &[Tensor], compute: impl Fn(&Context, &[Tensor]) -> Result<
 /// The same with tolerances for f32 and bf16, relative to the largest number of each tensor.
 pub fn check_within(single: f64, half: f64, inputs: &[Tensor], compute: impl Fn(&Context, &[Tensor]) -> Result<Vec<Tensor>>) {
     with_contexts(|cpu, card, card_in_bf16| {
-        let Some(emulator) = load() else { return };
         let expected = compute(cpu, inputs).unwrap();
         let rounded: Vec<Tensor> = inputs.iter().map(in_bf16).collect();
+        if real_card() {
+            // Sums run in another order there, and fast instructions round in their own way.
+            let runs = [(); 3].map(|()| compute(card, inputs).unwrap());
+            compare(single.max(1e-4), &runs[0], &expected, "f32");
+            let bits =
+                |run: &[Tensor]| run.iter().map(|t| t.to_f64().iter().map(|x| x.to_bits()).collect()).collect::<Vec<Vec<u64>>>();
+            assert!(runs.iter().all(|run| bits(run) == bits(&runs[0])), "other bits the second time");
+            compare(half, &compute(card_in_bf16, &rounded).unwrap(), &expected, "bf16");
+            return;
+        }
+        let Some(emulator) = load() else { return };
         // Sanitizers look at every access, whatever the order.
         let orders = if ivon_emulator::sanitizing() { &Order::ALL[..1] } else { &Order::ALL[..] };
         for (cx, inputs, tolerance, orders) in
@@ -110,6 +128,7 @@ fn compare(tolerance: f64, found: &[Tensor], expected: &[Tensor], what: &str) {
 }
 
 /// A test that runs tests of this file under sanitizers.
+#[allow(unused_macros)] // as above
 macro_rules! sanitized {
     ($($test:ident),*) => {
         #[test]
@@ -120,4 +139,5 @@ macro_rules! sanitized {
         }
     };
 }
+#[allow(unused_imports)]
 pub(crate) use sanitized;
