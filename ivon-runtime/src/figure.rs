@@ -38,6 +38,8 @@ pub struct Axis {
     label: String,
     low: f64,
     high: f64,
+    /// The least distance of ticks.
+    least: f64,
 }
 
 /// One chart of a sheet. What is added later lies above.
@@ -80,7 +82,7 @@ impl Axis {
     /// Exactly from `low` to `high`; of an empty or meaningless range, from 0 to 1.
     pub fn new(label: impl Into<String>, low: f64, high: f64) -> Axis {
         let (low, high) = if low < high && (high - low).is_finite() { (low, high) } else { (0.0, 1.0) };
-        Axis { label: label.into(), low, high }
+        Axis { label: label.into(), low, high, least: 0.0 }
     }
 
     /// Over all of `values` that are finite, and on to the next round numbers.
@@ -95,9 +97,14 @@ impl Axis {
         Axis::new(label, low, if high > low { high } else { low + grain })
     }
 
+    /// With ticks at whole numbers alone: of what is counted.
+    pub fn whole(self) -> Axis {
+        Axis { least: 1.0, ..self }
+    }
+
     /// The distance of ticks, about `count` of them.
     fn grain(&self, count: f64) -> f64 {
-        nice((self.high - self.low) / count)
+        nice((self.high - self.low) / count).max(self.least)
     }
 
     fn ticks(&self, grain: f64) -> impl Iterator<Item = f64> + use<> {

@@ -57,7 +57,7 @@ impl Curve {
     pub fn svg(&self, title: &str, steps: u64) -> String {
         let losses = self.training.points.iter().chain(&self.validation.points).map(|p| p.1);
         let y = Axis::covering("loss (nats)", losses);
-        let mut chart = Chart::new(title, Axis::new("step", 0.0, steps.max(1) as f64), y).sized(760.0, 440.0);
+        let mut chart = Chart::new(title, Axis::new("step", 0.0, steps.max(1) as f64).whole(), y).sized(760.0, 440.0);
         for (line, colour, name) in [(&self.training, Colour::Blue, "training"), (&self.validation, Colour::Orange, "validation")]
         {
             let Some(last) = line.points.last() else { continue };

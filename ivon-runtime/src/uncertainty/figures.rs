@@ -2,7 +2,7 @@
 //!
 //! Each takes predictions with a name, `("at the mean", &mean)`, and gives the text of an SVG file.
 
-use super::Predictions;
+use super::{Bin, Predictions};
 use crate::error::Result;
 use crate::figure::{Axis, Chart, Colour, sheet};
 
@@ -20,7 +20,7 @@ pub fn reliability(all: &[Named]) -> Result<String> {
     let chart = |(name, found): &Named| {
         let (x, y) = (Axis::new("confidence", 0.0, 1.0), Axis::new("accuracy", 0.0, 1.0));
         let mut chart = Chart::new(format!("Reliability {name}"), x, y);
-        for bin in found.calibration()?.bins.iter().filter(|b| b.examples > 0 && b.from < b.to) {
+        for bin in drawn(&found.calibration()?.bins).iter().filter(|b| b.examples > 0) {
             let (low, high) = (bin.accuracy.min(bin.confidence), bin.accuracy.max(bin.confidence));
             let gap = if bin.accuracy < bin.confidence { Colour::Orange } else { Colour::Green };
             chart = chart.bar((bin.from, bin.to), (0.0, low), Colour::Blue, 0.85).bar((bin.from, bin.to), (low, high), gap, 0.55);
@@ -32,6 +32,18 @@ pub fn reliability(all: &[Named]) -> Result<String> {
         Ok(chart.named(Colour::Orange, "too sure").named(Colour::Green, "not sure enough"))
     };
     Ok(sheet(&all.iter().map(chart).collect::<Result<Vec<_>>>()?))
+}
+
+/// The bins of the same width: what is entirely sure, a bin of its own without a width, is drawn with the last of them.
+fn drawn(bins: &[Bin]) -> Vec<Bin> {
+    let (mut wide, points): (Vec<Bin>, Vec<Bin>) = bins.iter().partition(|b| b.from < b.to);
+    for (last, point) in wide.last_mut().into_iter().zip(points.iter().filter(|p| p.examples > 0)) {
+        let n = last.examples + point.examples;
+        let mean = |a: f64, b: f64| (a * last.examples as f64 + b * point.examples as f64) / n as f64;
+        let (confidence, accuracy) = (mean(last.confidence, point.confidence), mean(last.accuracy, point.accuracy));
+        *last = Bin { examples: n, confidence, accuracy, ..*last };
+    }
+    wide
 }
 
 /// How many examples have which confidence, right and wrong ones: one chart for each.
@@ -137,6 +149,15 @@ mod tests {
             let svg = svg.unwrap();
             assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN"));
         }
+    }
+
+    #[test]
+    fn what_is_entirely_sure_is_drawn_too() {
+        let bin = |from, to, examples, confidence, accuracy| Bin { from, to, examples, confidence, accuracy };
+        let bins = [bin(0.0, 0.5, 0, 0.0, 0.0), bin(0.5, 1.0, 3, 0.8, 1.0), bin(1.0, 1.0, 1, 1.0, 0.0)];
+        let found = drawn(&bins);
+        assert_eq!((found.len(), found[1].examples, found[1].accuracy), (2, 4, 0.75));
+        assert!((found[1].confidence - 0.85).abs() < 1e-12);
     }
 
     #[test]
