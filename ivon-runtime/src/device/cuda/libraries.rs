@@ -228,6 +228,11 @@ pub fn report() -> &'static Report {
     REPORT.get_or_init(|| search(&directories()))
 }
 
+/// Whether there is a driver: without one nothing else needs to be looked for, and most machines have none.
+pub(super) fn has_driver() -> bool {
+    LIBRARIES[0].find(&directories()).path.is_some()
+}
+
 /// An error that says what is missing, where CUDA cannot be used on this card.
 pub(crate) fn require(ordinal: usize) -> Result<()> {
     let report = report();

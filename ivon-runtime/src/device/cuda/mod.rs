@@ -97,7 +97,7 @@ pub fn sources() -> Vec<&'static Source> {
 
 /// Whether a model can run on a card: there is one, and the libraries that are needed.
 pub fn usable() -> bool {
-    libraries::report().usable()
+    libraries::has_driver() && libraries::report().usable()
 }
 
 impl Cuda {

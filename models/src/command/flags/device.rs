@@ -12,7 +12,7 @@ pub struct DeviceFlags {
     #[arg(long, value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
 
-    /// Where to compute: cpu, cuda:N for a graphics card by number, or auto
+    /// Where to compute: cpu, cuda:N for a graphics card by number, or auto: the first card that can be used, else the processor
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
 
@@ -66,7 +66,8 @@ impl DeviceFlags {
 
     fn device(&self) -> Result<Device> {
         if self.device == "auto" {
-            return Ok(Device::Cpu);
+            // f64 is for the processor alone.
+            return Ok(if self.dtype == DTypeName::F64 { Device::Cpu } else { Device::best() });
         }
         let device: Device = self.device.parse().map_err(|_| {
             Error::config(format!("--device {} is not known; use cpu, cuda:N (a number, cuda:0) or auto", self.device))
