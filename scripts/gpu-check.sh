@@ -181,8 +181,8 @@ report() {
   {
     echo "{"
     echo "\"card\": \"$card\","
-    echo "\"failed\": [$(sed 's/""\?,$//; s/,$//' <<< "$quoted")],"
-    echo "\"skipped\": [$(sed 's/""\?,$//; s/,$//' <<< "$left_out")],"
+    echo "\"failed\": [$(sed 's/^"",$//; s/,$//' <<< "$quoted")],"
+    echo "\"skipped\": [$(sed 's/^"",$//; s/,$//' <<< "$left_out")],"
     (IFS=,; echo "\"measured\": {${measured[*]+"${measured[*]}"}}")
     echo "}"
   } > "results/$card.json"
