@@ -11,7 +11,7 @@ struct Names {
 }
 
 /// Names that generated code uses for itself.
-const RESERVED: &[&str] = &["cx", "saved", "self", "ivon", "visit", "b", "model", "loss", "turn"];
+const RESERVED: &[&str] = &["cx", "saved", "self", "ivon", "visit", "b", "model", "loss", "turn", "drop"];
 
 /// Makes the names of values and of saved fields unique, in order of appearance.
 pub fn assign(program: &mut Program, function: &Function) {

@@ -1,4 +1,4 @@
-//! Numbers that would hide the context and the saved values of generated code.
+//! Numbers that would hide the context, the saved values and a function of generated code.
 use ivon_runtime::layers::Linear;
 use ivon_runtime::prelude::*;
 
@@ -9,8 +9,8 @@ pub struct Net {
 
 #[variational]
 impl Net {
-    pub fn forward<B>(&self, x: Tensor<B, 4>, cx: f64, saved: usize) -> Tensor<B, 4> {
-        cx * saved * self.up.forward(x)
+    pub fn forward<B>(&self, x: Tensor<B, 4>, cx: f64, saved: usize, drop: f64) -> Tensor<B, 4> {
+        cx * saved * drop * self.up.forward(x)
     }
 }
 

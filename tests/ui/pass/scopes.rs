@@ -122,3 +122,21 @@ fn a_model_in_a_function() {
     }
     assert_eq!(Local::new().parameters().len(), 2);
 }
+
+#[test]
+fn a_field_is_called_as_a_function_of_generated_code() {
+    #[variational]
+    struct Local {
+        drop: Dense<4, 4>,
+        head: Dense<4, 2>,
+    }
+
+    #[variational]
+    impl Local {
+        fn loss<B>(&self, x: Tensor<B, 4>) -> Tensor {
+            let drop = relu(self.drop.forward(x));
+            (self.head.forward(relu(drop)) * self.head.forward(drop)).mean()
+        }
+    }
+    assert_eq!(Local::new().parameters()[0].name(), "drop.weight");
+}

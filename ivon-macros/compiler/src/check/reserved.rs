@@ -6,8 +6,8 @@ use crate::parse::{Function, InputKind, Model};
 
 /// Functions that a model gets beside its methods.
 const OF_A_MODEL: [&str; 3] = ["new", "build", "build_in"];
-/// What generated code calls the context, what a backward pass reads, and the runtime.
-const INSIDE: [&str; 3] = ["cx", "saved", "ivon"];
+/// What generated code calls the context, what a backward pass reads, the runtime, and a function that it calls.
+const INSIDE: [&str; 4] = ["cx", "saved", "ivon", "drop"];
 
 /// Checks the names of methods against those that are generated.
 pub fn check_methods(model: &Model, errors: &Errors) {
