@@ -87,9 +87,11 @@ fn arguments(file: &Path, table: &Map<String, Value>, model: &str, given: &ArgMa
     for (key, value) in table.iter().filter(|(key, value)| *key != MODEL && !value.is_object()) {
         let Some((_, id)) = flags.iter().find(|(name, _)| name == key) else {
             let names: Vec<_> = flags.iter().map(|(name, _)| name.as_str()).collect();
+            let other = table.get(MODEL).and_then(Value::as_str).filter(|other| *other != model);
+            let of = other.map(|other| format!(", and the file is of `ivon train {other}`")).unwrap_or_default();
             return Err(Error::file(
                 file,
-                format!("`{key}` is no flag of `ivon train {model}`; the flags are {}", names.join(", ")),
+                format!("`{key}` is no flag of `ivon train {model}`{of}; the flags are {}", names.join(", ")),
             ));
         };
         if given.value_source(id) == Some(ValueSource::CommandLine) {
