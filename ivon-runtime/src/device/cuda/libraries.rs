@@ -96,7 +96,7 @@ const LIBRARIES: [Library; 5] = [
     },
     Library {
         name: "cuDNN",
-        purpose: "convolutions; without it our own kernels serve",
+        purpose: "convolutions; not used yet: our own kernels serve",
         needed: false,
         files: &["libcudnn.so.9"],
         packages: &["nvidia/cudnn/lib", "torch/lib"],
