@@ -144,6 +144,7 @@ impl Trainer {
         if !stopped {
             evaluation = evaluate(optimizer, self.samples, validate)?;
             progress.evaluation(steps, &evaluation, optimizer)?;
+            noisy(&evaluation).map_or(Ok(()), |warning| progress.warning(steps, &warning))?;
         }
         let summary = Summary { steps, stopped, training: before.training + training, loss: average.value(), evaluation };
         progress.finish(&summary)?;
@@ -154,6 +155,19 @@ impl Trainer {
     fn first_look(&self) -> usize {
         (self.schedule.steps / 10).max(100)
     }
+}
+
+/// A warning where the average over samples predicts much worse than the mean: by more than a tenth of its loss, or of a nat.
+fn noisy(evaluation: &Evaluation) -> Option<String> {
+    let Evaluation { mean, posterior, samples, .. } = *evaluation;
+    // What is not a number is noisy, too.
+    let close = posterior - mean <= 0.1 * mean.abs().max(1.0);
+    (samples > 0 && !close && mean.is_finite()).then(|| {
+        format!(
+            "averaged over {samples} samples the loss is {posterior:.4}, at the mean {mean:.4}: the samples are too noisy. Raise ess, which sigma falls \
+             with (sigma² = 1 / (ess · (h + weight decay))), or beta2 where the Hessian h has fallen far below hess_init in a short run"
+        )
+    })
 }
 
 /// A warning where no element of the Hessian has left its start by a thousandth: one of the two common failures of IVON.

@@ -162,3 +162,18 @@ fn the_accuracy_over_samples_is_that_of_the_averaged_probabilities() {
         assert!(evaluate(&mut optimizer, 0, &mut |_| Ok(classes(labels.clone()))).is_err());
     }
 }
+
+#[test]
+fn samples_that_are_much_worse_than_the_mean_are_warned_of() {
+    let model = Regression::new();
+    let text = |ess: f64| {
+        let config = IvonConfig { ess, beta2: 0.99, weight_decay: 0.0, ..IvonConfig::default() };
+        let mut optimizer = Ivon::new(&model, config, Settings { micro_batches: 2, ..Settings::default() }).unwrap();
+        let mut text = vec![];
+        train(&model, &mut optimizer, &trainer(200), &mut Lines::every(100, &mut text)).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    let (calm, noisy) = (text(1000.0), text(1.0));
+    assert!(!calm.contains("too noisy"), "{calm}");
+    assert!(noisy.contains("too noisy") && noisy.contains("Raise ess"), "{noisy}");
+}
