@@ -1,32 +1,11 @@
 //! Classifiers of pictures through the command, as a person trains them.
 
+mod common;
+
+use common::{fails, ivon, succeeds};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
-
-fn ivon(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
-    command.current_dir(folder).args(arguments.split_whitespace());
-    command
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// The last line of standard output as JSON, if it is.
-fn succeeds(folder: &Path, arguments: &str) -> serde_json::Value {
-    let output = ivon(folder, arguments).output().unwrap();
-    assert!(output.status.success(), "ivon {arguments}\n{}", text(&output));
-    let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    out.lines().last().and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default()
-}
-
-fn fails(folder: &Path, arguments: &str) -> String {
-    let output = ivon(folder, arguments).output().unwrap();
-    assert!(matches!(output.status.code(), Some(1 | 2)), "ivon {arguments}: {:?}\n{}", output.status, text(&output));
-    text(&output)
-}
 
 /// IDX files of grey pictures of 12 × 12 pixels, dark ones of class 0 and bright ones of class 1.
 fn dark_and_bright(folder: &Path) {

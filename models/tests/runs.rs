@@ -1,31 +1,9 @@
 //! What the command does with a run that is there: going on, evaluating, generating, exporting, starting from its configuration.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod common;
 
-fn ivon(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
-    command.current_dir(folder).args(arguments.split_whitespace());
-    command
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// The last line of standard output as JSON, if it is.
-fn succeeds(folder: &Path, arguments: &str) -> serde_json::Value {
-    let output = ivon(folder, arguments).output().unwrap();
-    assert!(output.status.success(), "ivon {arguments}\n{}", text(&output));
-    let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    out.lines().last().and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default()
-}
-
-fn fails(folder: &Path, arguments: &str) -> String {
-    let output = ivon(folder, arguments).output().unwrap();
-    assert!(matches!(output.status.code(), Some(1 | 2)), "ivon {arguments}: {:?}\n{}", output.status, text(&output));
-    text(&output)
-}
+use common::{fails, ivon, succeeds, text};
+use std::process::{Command, Stdio};
 
 const TINY: &str = "train gpt2 --preset tiny --layers 1 --width 16 --heads 2 --seq 16 --batch 4 --micro-batches 2 --eval-tokens 512 \
                     --eval-samples 3 --warmup 1 --json";

@@ -1,0 +1,31 @@
+//! The `ivon` command, as tests run it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The command with these arguments, to be run in a folder.
+pub fn ivon(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
+    command.current_dir(folder).args(arguments.split_whitespace());
+    command
+}
+
+/// All that it wrote.
+pub fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The last line of standard output as JSON, if it is.
+pub fn succeeds(folder: &Path, arguments: &str) -> serde_json::Value {
+    let output = ivon(folder, arguments).output().unwrap();
+    assert!(output.status.success(), "ivon {arguments}\n{}", text(&output));
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    out.lines().last().and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default()
+}
+
+/// What it wrote where it ended with an error: neither a success nor a panic.
+pub fn fails(folder: &Path, arguments: &str) -> String {
+    let output = ivon(folder, arguments).output().unwrap();
+    assert!(matches!(output.status.code(), Some(1 | 2)), "ivon {arguments}: {:?}\n{}", output.status, text(&output));
+    text(&output)
+}
