@@ -5,6 +5,7 @@ use std::process::Command;
 
 const SOURCES: &[(&str, &str)] = &[
     ("cublaslt.cpp", include_str!("../cpp/cublaslt.cpp")),
+    ("cudnn.cpp", include_str!("../cpp/cudnn.cpp")),
     ("device.h", include_str!("../cpp/device.h")),
     ("driver.cpp", include_str!("../cpp/driver.cpp")),
     ("driver.h", include_str!("../cpp/driver.h")),
@@ -40,7 +41,7 @@ pub fn sanitizers() -> Option<String> {
     Some(format!("{}:{}", find("libasan.so")?, find("libubsan.so")?))
 }
 
-/// The folder with `libcuda.so`, `libnvrtc.so` and `libcublasLt.so`; nothing where there is no compiler.
+/// The folder with `libcuda.so`, `libnvrtc.so`, `libcublasLt.so` and `libcudnn.so.9`; nothing where there is no compiler.
 ///
 /// # Panics
 /// If they do not compile.
@@ -74,6 +75,7 @@ pub fn libraries(sanitize: bool) -> Option<PathBuf> {
         if driver.join().is_ok() {
             s.spawn(|| link("libnvrtc.so", &["nvrtc.cpp"], &["libcuda.so"]));
             s.spawn(|| link("libcublasLt.so", &["cublaslt.cpp"], &["libcuda.so"]));
+            s.spawn(|| link("libcudnn.so.9", &["cudnn.cpp"], &["libcuda.so"]));
         }
     });
     if std::fs::rename(&own, &folder).is_err() {

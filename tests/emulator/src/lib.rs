@@ -1,6 +1,6 @@
 //! A CUDA device on the processor, for tests only.
 //!
-//! [`load`] builds stand-ins for `libcuda.so`, `libnvrtc.so` and `libcublasLt.so` with g++ and loads them, so that cudarc finds them before
+//! [`load`] builds stand-ins for `libcuda.so`, `libnvrtc.so`, `libcublasLt.so` and `libcudnn.so.9` with g++ and loads them, so that cudarc finds them before
 //! it looks for the real ones. From then on the real runtime runs: sources are "compiled" by g++, kernels run one CUDA thread after the
 //! other with warps, barriers and shared memory checked, streams, graphs and memory behave as the driver's.
 //! What goes wrong on purpose is in [`Failures`], the order of threads in [`Order`].
@@ -156,6 +156,7 @@ impl Emulator {
         // They stay for the life of the process: cudarc finds them by name because they are loaded.
         std::mem::forget(open("libnvrtc.so"));
         std::mem::forget(open("libcublasLt.so"));
+        std::mem::forget(open("libcudnn.so.9"));
         Emulator { driver, folder: folder.into() }
     }
 

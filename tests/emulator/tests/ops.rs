@@ -218,28 +218,44 @@ fn attention() {
     }
 }
 
-#[test]
-fn convolutions() {
-    // Kernel, stride, padding, dilation, groups; images, height, width, inputs, outputs.
-    for ([kernel, stride, padding, dilation, groups], [images, height, width, inputs, outputs]) in [
-        ([3, 1, 1, 1, 1], [2, 7, 6, 3, 5]),
-        ([1, 1, 0, 1, 1], [1, 9, 9, 70, 66]),
-        ([3, 2, 1, 1, 1], [2, 9, 8, 4, 8]),
-        ([3, 1, 2, 2, 2], [1, 8, 8, 4, 6]),
-        ([5, 3, 2, 1, 4], [1, 11, 13, 4, 4]),
-    ] {
+/// Kernel, stride, padding, dilation, groups; images, height, width, inputs, outputs.
+const CONVOLUTIONS: [([usize; 5], [usize; 5]); 6] = [
+    ([3, 1, 1, 1, 1], [2, 7, 6, 3, 5]),
+    ([1, 1, 0, 1, 1], [1, 9, 9, 70, 66]),
+    ([1, 2, 0, 1, 1], [2, 7, 8, 6, 4]),
+    ([3, 2, 1, 1, 1], [2, 9, 8, 4, 8]),
+    ([3, 1, 2, 2, 2], [1, 8, 8, 4, 6]),
+    ([5, 3, 2, 1, 4], [1, 11, 13, 4, 4]),
+];
+
+fn convolutions(cudnn: bool) {
+    for ([kernel, stride, padding, dilation, groups], [images, height, width, inputs, outputs]) in CONVOLUTIONS {
         let x = [images, height, width, inputs];
         let weight = [outputs, kernel, kernel, inputs / groups];
         check_within(3e-5, 3e-2, &[numbers(&x, 1), numbers(&weight, 2), numbers(&[outputs], 3)], |cx, x| {
+            if let Some(cuda) = cx.cuda() {
+                cuda.set_cudnn(cudnn);
+            }
             let forward =
                 || ops::conv2d::forward_saving(cx, kernel, stride, padding, dilation, groups, &x[0], &x[1], Some(&x[2]));
             let d_y = forward()?.0;
             let grads = both(cx, [*x[0].shape(), *x[1].shape(), *x[2].shape()], |[d_x, d_weight, d_bias]| {
                 ops::conv2d::backward(cx, forward()?.1, d_y.clone(), d_x, d_weight, d_bias)
             })?;
-            Ok([vec![d_y.clone()], grads].concat())
+            let without_bias = ops::conv2d::forward(cx, kernel, stride, padding, dilation, groups, &x[0], &x[1], None)?;
+            Ok([vec![d_y.clone(), without_bias], grads].concat())
         });
     }
+}
+
+#[test]
+fn convolutions_by_our_kernels() {
+    convolutions(false);
+}
+
+#[test]
+fn convolutions_by_cudnn() {
+    convolutions(true);
 }
 
 #[test]
@@ -318,7 +334,8 @@ fn seeded_bugs_are_caught() {
 
 sanitized!(
     norms_of_pictures,
-    convolutions,
+    convolutions_by_our_kernels,
+    convolutions_by_cudnn,
     pooling,
     attention,
     sums_and_means,

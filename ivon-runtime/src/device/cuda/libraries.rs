@@ -96,11 +96,21 @@ const LIBRARIES: [Library; 5] = [
     },
     Library {
         name: "cuDNN",
-        purpose: "convolutions; not used yet: our own kernels serve",
+        purpose: "fast convolutions; without it our own kernels serve, slowly",
         needed: false,
         files: &["libcudnn.so.9"],
         packages: &["nvidia/cudnn/lib", "torch/lib"],
-        functions: &["cudnnGetVersion", "cudnnBackendExecute"],
+        functions: &[
+            "cudnnGetVersion",
+            "cudnnCreate",
+            "cudnnSetStream",
+            "cudnnGetLastErrorString",
+            "cudnnBackendCreateDescriptor",
+            "cudnnBackendSetAttribute",
+            "cudnnBackendGetAttribute",
+            "cudnnBackendFinalize",
+            "cudnnBackendExecute",
+        ],
         before: &[],
         version: |library| size(library, b"cudnnGetVersion\0").map(|n| format!("{}.{}.{}", n / 10000, n % 10000 / 100, n % 100)),
         get: "pip install nvidia-cudnn-cu13",
@@ -231,6 +241,11 @@ pub fn report() -> &'static Report {
 /// Whether there is a driver: without one nothing else needs to be looked for, and most machines have none.
 pub(super) fn has_driver() -> bool {
     LIBRARIES[0].find(&directories()).path.is_some()
+}
+
+/// Whether convolutions can be left to cuDNN.
+pub(super) fn has_cudnn() -> bool {
+    report().libraries.iter().any(|library| library.name == "cuDNN" && library.path.is_some())
 }
 
 /// An error that says what is missing, where CUDA cannot be used on this card.

@@ -1,6 +1,6 @@
 //! NVIDIA graphics cards, through the driver found at run time. Nothing here is needed to build.
 //!
-//! A [`Cuda`] is an opened card: one stream, the kernels loaded so far, the matrix products of cuBLASLt. A context that computes on the card
+//! A [`Cuda`] is an opened card: one stream, the kernels loaded so far, the matrix products of cuBLASLt, the convolutions of cuDNN. A context that computes on the card
 //! holds one, and an op asks for it with [`Context::cuda`](crate::Context::cuda):
 //!
 //! ```text
@@ -27,6 +27,7 @@
 mod blas;
 mod cache;
 mod compile;
+mod dnn;
 mod error;
 mod launch;
 pub mod libraries;
@@ -39,6 +40,9 @@ mod watch;
 pub(crate) use blas::{Operand, Sizes, multiply};
 #[doc(hidden)]
 pub use compile::options;
+pub(crate) use dnn::way as convolution;
+#[doc(hidden)]
+pub use dnn::{Convolution, Product, workspace};
 pub use launch::{Arg, Grid, Source};
 pub(crate) use memory::{Fill, Memory};
 pub(crate) use replay::{Replays, Trail};
@@ -49,6 +53,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use blas::Blas;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, sys};
+use dnn::Dnn;
 use error::Context as _;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -60,6 +65,8 @@ pub const HEADER: &str = include_str!("kernels/rt.cuh");
 
 /// An opened card, shared by the contexts of a thread.
 pub struct Cuda {
+    /// Goes before the stream that it was given.
+    dnn: Dnn,
     ordinal: usize,
     name: String,
     capability: (u32, u32),
@@ -119,8 +126,8 @@ impl Cuda {
         let capability = (major.unsigned_abs(), minor.unsigned_abs());
         let name = context.name().doing("ask for the card's name")?;
         let (modules, generated) = (RefCell::default(), RefCell::default());
-        let (capturing, blas) = (Cell::new(false), OnceCell::new());
-        let cuda = Rc::new(Cuda { ordinal, name, capability, context, stream, copies, capturing, blas, modules, generated });
+        let (capturing, blas, dnn) = (Cell::new(false), OnceCell::new(), Dnn::default());
+        let cuda = Rc::new(Cuda { dnn, ordinal, name, capability, context, stream, copies, capturing, blas, modules, generated });
         OPEN.with_borrow_mut(|open| open.insert(ordinal, Rc::downgrade(&cuda)));
         Ok(cuda)
     }

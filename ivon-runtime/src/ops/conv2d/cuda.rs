@@ -1,9 +1,9 @@
-//! Convolution on a card, by kernels of our own.
+//! Convolution on a card: a product of matrices where every pixel sees itself alone, else by cuDNN, else by kernels of our own.
 
 use super::Geometry;
-use crate::device::cuda::{Arg, Grid, Source};
-use crate::ops::reduce;
-use crate::{Context, DType, Result, Tensor};
+use crate::device::cuda::{Arg, Convolution, Grid, Operand, Product, Sizes, Source, convolution, multiply};
+use crate::ops::{elementwise, reduce};
+use crate::{Context, DType, Result, Tensor, args};
 
 pub(in crate::ops) static KERNELS: Source = Source::new("conv2d", include_str!("kernel.cu"));
 
@@ -21,6 +21,26 @@ fn arguments<'a>(before: impl IntoIterator<Item = Arg<'a>>, g: &Geometry) -> Vec
     before.into_iter().chain(numbers).chain([Arg::from(s.batch)]).collect()
 }
 
+/// The convolution as cuDNN knows it.
+fn described(cx: &Context, g: &Geometry, product: Product) -> Convolution {
+    let (s, w) = (&g.sliding, g.sliding.window);
+    Convolution {
+        product,
+        x: [s.batch, s.height, s.width, g.inputs],
+        weight: [g.outputs, w.kernel, w.kernel, g.group_inputs()],
+        y: [s.batch, s.out_height, s.out_width, g.outputs],
+        stride: w.stride,
+        padding: w.padding,
+        dilation: w.dilation,
+        dtype: cx.dtype(),
+    }
+}
+
+/// Whether x \[pixels, IN\], weight \[OUT, IN\] and y \[pixels, OUT\] are the matrices of a product as they lie.
+fn is_product(g: &Geometry) -> bool {
+    g.is_product() && g.groups == 1
+}
+
 pub(super) fn forward(
     cx: &Context,
     g: &Geometry,
@@ -29,6 +49,17 @@ pub(super) fn forward(
     bias: Option<&Tensor>,
     y: &mut Tensor,
 ) -> Result<()> {
+    if is_product(g) {
+        let sizes = Sizes { batch: 1, m: g.pixels(), n: g.outputs, k: g.inputs };
+        return multiply(cx, sizes, Operand::new(x), Operand::transposed(weight), bias, y, false);
+    }
+    if let Some(way) = convolution(cx, described(cx, g, Product::Forward))? {
+        way.run(cx, [x, weight], y)?;
+        let elements = y.shape().elements();
+        return bias.map_or(Ok(()), |bias| {
+            KERNELS.launch(cx, "add_bias", Grid::over(elements), &mut args![bias, y, elements, g.outputs])
+        });
+    }
     let grid = Grid::of(g.pixels().div_ceil(TILE), g.group_outputs().div_ceil(TILE), g.groups);
     KERNELS.launch(cx, "conv_forward", grid, &mut arguments([x.into(), weight.into(), bias.into(), y.into()], g))
 }
@@ -41,6 +72,13 @@ pub(super) fn weight_gradient(
     d_weight: &mut Tensor,
     add: bool,
 ) -> Result<()> {
+    if is_product(g) {
+        let sizes = Sizes { batch: 1, m: g.outputs, n: g.inputs, k: g.pixels() };
+        return multiply(cx, sizes, Operand::transposed(d_y), Operand::new(x), None, d_weight, add);
+    }
+    if let Some(way) = convolution(cx, described(cx, g, Product::Weight))? {
+        return write_or_add(cx, d_weight, add, |to| way.run(cx, [x, d_y], to));
+    }
     let (rows, columns) = (g.group_outputs().div_ceil(TILE), g.patch().div_ceil(TILE));
     let wanted = BLOCKS.div_ceil((rows * columns * g.groups).max(1));
     // No less than 256 pixels a part.
@@ -61,7 +99,24 @@ pub(super) fn input_gradient(
     d_x: &mut Tensor,
     add: bool,
 ) -> Result<()> {
+    if is_product(g) {
+        let sizes = Sizes { batch: 1, m: g.pixels(), n: g.inputs, k: g.outputs };
+        return multiply(cx, sizes, Operand::new(d_y), Operand::new(weight), None, d_x, add);
+    }
+    if let Some(way) = convolution(cx, described(cx, g, Product::Input))? {
+        return write_or_add(cx, d_x, add, |to| way.run(cx, [weight, d_y], to));
+    }
     let pixels = g.sliding.batch * g.sliding.height * g.sliding.width;
     let grid = Grid::of(pixels.div_ceil(TILE), g.group_inputs().div_ceil(TILE), g.groups);
     KERNELS.launch(cx, "conv_input", grid, &mut arguments([weight.into(), d_y.into(), d_x.into(), add.into()], g))
+}
+
+/// Lets `write` write a tensor, or adds what it writes to what is there: cuDNN's fastest engines only write.
+fn write_or_add(cx: &Context, to: &mut Tensor, add: bool, write: impl FnOnce(&mut Tensor) -> Result<()>) -> Result<()> {
+    if !add {
+        return write(to);
+    }
+    let mut more = cx.empty_of(to.dtype(), *to.shape())?;
+    write(&mut more)?;
+    elementwise::add_assign(cx, to, &more)
 }

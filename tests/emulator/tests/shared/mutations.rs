@@ -94,6 +94,11 @@ pub const MUTATIONS: &[Mutation] = &[
         "__syncthreads();\n  for (int k = threadIdx.y; k < WARP; k += 8) {\n    uint64_t i = i0 + threadIdx.x",
         "for (int k = threadIdx.y; k < WARP; k += 8) {\n    uint64_t i = i0 + threadIdx.x",
     ),
-    bug("a tap in the wrong row", "convolutions", "i * stride + tap / kernel * dilation", "i * stride + tap % kernel * dilation"),
+    bug(
+        "a tap in the wrong row",
+        "convolutions_by_our_kernels",
+        "i * stride + tap / kernel * dilation",
+        "i * stride + tap % kernel * dilation",
+    ),
     bug("the last of equal maxima", "pooling", "if (one > largest ||", "if (one >= largest ||"),
 ];

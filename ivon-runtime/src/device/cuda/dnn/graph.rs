@@ -1,0 +1,230 @@
+//! A convolution as cuDNN's graphs describe it, and the engines that it offers for one.
+
+use super::descriptor::{Descriptor, Kind, Name, Type};
+use crate::dtype::DType;
+use crate::error::Result;
+use cudarc::cudnn::sys;
+use std::ffi::c_void;
+
+/// Which of the three products is to be computed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Product {
+    /// y from x and the weight.
+    Forward,
+    /// The gradient of x from that of y and the weight.
+    Input,
+    /// The gradient of the weight from x and the gradient of y.
+    Weight,
+}
+
+/// A convolution over pictures, channels last.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Convolution {
+    pub product: Product,
+    /// \[B, H, W, IN\]
+    pub x: [usize; 4],
+    /// \[OUT, KERNEL, KERNEL, IN / GROUPS\]: the groups follow from it.
+    pub weight: [usize; 4],
+    /// \[B, H', W', OUT\]
+    pub y: [usize; 4],
+    pub stride: usize,
+    pub padding: usize,
+    pub dilation: usize,
+    pub dtype: DType,
+}
+
+/// What tensors are called when they are given: x or its gradient, the weight or its gradient, y or its gradient.
+pub(super) const NAMES: [i64; 3] = [b'x' as i64, b'w' as i64, b'y' as i64];
+
+/// The card that a convolution is for.
+#[derive(Clone, Copy)]
+pub(super) enum Card<'a> {
+    Opened(sys::cudnnHandle_t),
+    /// One that need not be there.
+    Described(&'a Descriptor),
+}
+
+/// A graph of one operation, with what it is made of.
+pub(super) struct Graph {
+    whole: Descriptor,
+    /// In the order in which they may go.
+    _parts: [Descriptor; 5],
+}
+
+impl Graph {
+    pub fn new(c: &Convolution, card: Card) -> Result<Graph> {
+        let tensors = [tensor(NAMES[0], c.x, c.dtype)?, tensor(NAMES[1], c.weight, c.dtype)?, tensor(NAMES[2], c.y, c.dtype)?];
+        let window = window(c)?;
+        let operation = operation(c.product, &window, &tensors)?;
+        let whole = Descriptor::of(Kind::CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, |graph| {
+            if let Card::Opened(handle) = card {
+                graph.set(Name::CUDNN_ATTR_OPERATIONGRAPH_HANDLE, Type::CUDNN_TYPE_HANDLE, &[handle])?;
+            }
+            graph.set_descriptors(Name::CUDNN_ATTR_OPERATIONGRAPH_OPS, [&operation])
+        })?;
+        let [x, weight, y] = tensors;
+        Ok(Graph { whole, _parts: [operation, window, x, weight, y] })
+    }
+
+    /// Ways to compute it, those first that cuDNN expects to be the fastest; then some that are slow and take nearly everything.
+    pub fn configurations(&self, card: Card) -> Result<Vec<Descriptor>> {
+        use sys::cudnnBackendHeurMode_t::{CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
+        let mut all = vec![];
+        for mode in [CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK] {
+            let heuristics = Descriptor::of(Kind::CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, |heuristics| {
+                heuristics.set_descriptors(Name::CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, [&self.whole])?;
+                heuristics.set(Name::CUDNN_ATTR_ENGINEHEUR_MODE, Type::CUDNN_TYPE_HEUR_MODE, &[mode])?;
+                match card {
+                    Card::Described(device) => heuristics.set_descriptors(Name::CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, [device]),
+                    Card::Opened(_) => Ok(()),
+                }
+            });
+            // Where a mode knows nothing another may.
+            if let Ok(heuristics) = heuristics {
+                let kind = Kind::CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
+                all.extend(heuristics.get_descriptors(Name::CUDNN_ATTR_ENGINEHEUR_RESULTS, kind, MOST_CONFIGURATIONS)?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+const MOST_CONFIGURATIONS: usize = 128;
+
+/// What cuDNN notes of an engine that decides whether we may use it. Values of `cudnnBackendNumericalNote_t`, which grows with every version.
+const TENSOR_CORE: i32 = 0;
+const DOWN_CONVERT_INPUTS: i32 = 1;
+const NONDETERMINISTIC: i32 = 4;
+
+/// Whether the engine of a configuration gives the same bits each time, and f32 where f32 is asked for: on tensor cores it would be TF32.
+pub(super) fn allowed(configuration: &Descriptor, dtype: DType) -> Result<bool> {
+    let kind = Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR;
+    let engines = configuration.get_descriptors(Name::CUDNN_ATTR_ENGINECFG_ENGINE, kind, 1)?;
+    let mut notes = [-1; 32];
+    let Some(engine) = engines.first() else { return Ok(false) };
+    let count = engine.get(Name::CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, Type::CUDNN_TYPE_NUMERICAL_NOTE, &mut notes)?;
+    let refused: &[i32] = match dtype {
+        DType::Bf16 => &[NONDETERMINISTIC],
+        _ => &[NONDETERMINISTIC, TENSOR_CORE, DOWN_CONVERT_INPUTS],
+    };
+    Ok(!notes[..count].iter().any(|note| refused.contains(note)))
+}
+
+/// A tensor [B, H, W, C], or a weight [OUT, KERNEL, KERNEL, IN]. cuDNN names dimensions in the order B, C, H, W, wherever they lie.
+fn tensor(name: i64, [b, h, w, c]: [usize; 4], dtype: DType) -> Result<Descriptor> {
+    let numbers = |all: [usize; 4]| all.map(|n| n as i64);
+    let data_type = match dtype {
+        DType::Bf16 => sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16,
+        _ => sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
+    };
+    Descriptor::of(Kind::CUDNN_BACKEND_TENSOR_DESCRIPTOR, |tensor| {
+        tensor.set(Name::CUDNN_ATTR_TENSOR_UNIQUE_ID, Type::CUDNN_TYPE_INT64, &[name])?;
+        tensor.set(Name::CUDNN_ATTR_TENSOR_DATA_TYPE, Type::CUDNN_TYPE_DATA_TYPE, &[data_type])?;
+        tensor.set(Name::CUDNN_ATTR_TENSOR_DIMENSIONS, Type::CUDNN_TYPE_INT64, &numbers([b, c, h, w]))?;
+        tensor.set(Name::CUDNN_ATTR_TENSOR_STRIDES, Type::CUDNN_TYPE_INT64, &numbers([h * w * c, 1, w * c, c]))?;
+        // Arena, parameters and inputs are aligned to 128 bytes at least.
+        tensor.set(Name::CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, Type::CUDNN_TYPE_INT64, &[16i64])
+    })
+}
+
+/// Where the window goes; sums are f32.
+fn window(c: &Convolution) -> Result<Descriptor> {
+    let both = |n: usize| [n as i64; 2];
+    Descriptor::of(Kind::CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, |window| {
+        let f32 = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
+        let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
+        window.set(Name::CUDNN_ATTR_CONVOLUTION_COMP_TYPE, Type::CUDNN_TYPE_DATA_TYPE, &[f32])?;
+        window.set(Name::CUDNN_ATTR_CONVOLUTION_CONV_MODE, Type::CUDNN_TYPE_CONVOLUTION_MODE, &[mode])?;
+        window.set(Name::CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, Type::CUDNN_TYPE_INT64, &[2i64])?;
+        window.set(Name::CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, Type::CUDNN_TYPE_INT64, &both(c.stride))?;
+        window.set(Name::CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, Type::CUDNN_TYPE_INT64, &both(c.padding))?;
+        window.set(Name::CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, Type::CUDNN_TYPE_INT64, &both(c.padding))?;
+        window.set(Name::CUDNN_ATTR_CONVOLUTION_DILATIONS, Type::CUDNN_TYPE_INT64, &both(c.dilation))
+    })
+}
+
+fn operation(product: Product, window: &Descriptor, [x, weight, y]: &[Descriptor; 3]) -> Result<Descriptor> {
+    use Name::*;
+    let (kind, alpha, beta, named) = match product {
+        Product::Forward => (
+            Kind::CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+            CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+            CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+            [
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, window),
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, x),
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, weight),
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, y),
+            ],
+        ),
+        Product::Input => (
+            Kind::CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+            [
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, window),
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, x),
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, weight),
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, y),
+            ],
+        ),
+        Product::Weight => (
+            Kind::CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+            [
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, window),
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, x),
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, weight),
+                (CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, y),
+            ],
+        ),
+    };
+    Descriptor::of(kind, |operation| {
+        // It writes, and never adds: few engines could.
+        operation.set(alpha, Type::CUDNN_TYPE_FLOAT, &[1.0f32])?;
+        operation.set(beta, Type::CUDNN_TYPE_FLOAT, &[0.0f32])?;
+        named.into_iter().try_for_each(|(name, descriptor)| operation.set_descriptors(name, [descriptor]))
+    })
+}
+
+/// A configuration, readied for a card; and how many bytes it works in.
+pub(super) struct Execution {
+    plan: Descriptor,
+    pub workspace: usize,
+    _configuration: Descriptor,
+}
+
+impl Execution {
+    /// # Errors
+    /// If the engine does not take this shape on this card: then another one may.
+    pub fn new(configuration: Descriptor, card: Card) -> Result<Execution> {
+        let plan = Descriptor::of(Kind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, |plan| {
+            match card {
+                Card::Opened(handle) => plan.set(Name::CUDNN_ATTR_EXECUTION_PLAN_HANDLE, Type::CUDNN_TYPE_HANDLE, &[handle])?,
+                Card::Described(device) => plan.set_descriptors(Name::CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, [device])?,
+            }
+            plan.set_descriptors(Name::CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, [&configuration])
+        })?;
+        let mut workspace = [0i64];
+        plan.get(Name::CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, Type::CUDNN_TYPE_INT64, &mut workspace)?;
+        Ok(Execution { plan, workspace: workspace[0].max(0) as usize, _configuration: configuration })
+    }
+
+    /// Puts the work on the handle's stream.
+    ///
+    /// # Safety
+    /// The addresses are those of tensors of the convolution that this was made for, x, weight and y, aligned to 16 bytes, and of a workspace
+    /// as large as asked for, 0 where none is.
+    pub unsafe fn run(&self, handle: sys::cudnnHandle_t, tensors: [u64; 3], workspace: u64) -> Result<()> {
+        let pointer = |address: u64| address as *mut c_void;
+        let given = Descriptor::of(Kind::CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, |given| {
+            given.set(Name::CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, Type::CUDNN_TYPE_INT64, &NAMES)?;
+            given.set(Name::CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, Type::CUDNN_TYPE_VOID_PTR, &tensors.map(pointer))?;
+            given.set(Name::CUDNN_ATTR_VARIANT_PACK_WORKSPACE, Type::CUDNN_TYPE_VOID_PTR, &[pointer(workspace)])
+        })?;
+        // SAFETY: by the contract of this function; both descriptors are finalized.
+        let status = unsafe { sys::cudnnBackendExecute(handle, self.plan.raw(), given.raw()) };
+        super::descriptor::told(status, || "convolve".into())
+    }
+}

@@ -1,0 +1,172 @@
+//! Convolutions by cuDNN, where it is found: channels last, in f32 without TF32 or in bf16, with sums in f32.
+//!
+//! The library is asked once for each shape which of its engines it expects to be the fastest; the first of them that gives the same bits each
+//! time, takes the shape on this card and works in little enough memory is kept. Where there is none, or no library, the op's own kernels serve.
+
+mod descriptor;
+mod graph;
+
+pub use graph::{Convolution, Product};
+
+use super::{Cuda, Trail, libraries};
+use crate::context::Context;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::tensor::Tensor;
+use cudarc::cudnn::sys;
+use descriptor::{Descriptor, Kind, Name, Type, told};
+use graph::{Card, Execution, Graph};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// `off` here computes without the library.
+pub const VARIABLE: &str = "IVON_CUDNN";
+
+/// Engines that would work in more bytes are passed over.
+const MOST_WORKSPACE: usize = 1 << 30;
+
+/// The library on one card, opened at the first convolution.
+#[derive(Default)]
+pub(super) struct Dnn {
+    off: Cell<bool>,
+    opened: OnceCell<Option<Opened>>,
+}
+
+struct Opened {
+    handle: sys::cudnnHandle_t,
+    ways: RefCell<HashMap<Convolution, Option<Rc<Way>>>>,
+}
+
+/// How one convolution is computed.
+pub(crate) struct Way {
+    convolution: Convolution,
+    execution: Execution,
+}
+
+impl Cuda {
+    /// Computes convolutions by the op's own kernels from now on (`false`), or by cuDNN where there is one.
+    #[doc(hidden)]
+    pub fn set_cudnn(&self, on: bool) {
+        self.dnn.off.set(!on);
+    }
+
+    fn cudnn(&self) -> Result<Option<&Opened>> {
+        if self.dnn.opened.get().is_none() {
+            let wanted = std::env::var_os(VARIABLE).is_none_or(|value| value != "off");
+            let fresh = if wanted && libraries::has_cudnn() { Some(Opened::on(self)?) } else { None };
+            return Ok(self.dnn.opened.get_or_init(|| fresh).as_ref());
+        }
+        Ok(self.dnn.opened.get().and_then(Option::as_ref))
+    }
+}
+
+impl Opened {
+    fn on(cuda: &Cuda) -> Result<Opened> {
+        cuda.bind()?;
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: it writes one pointer.
+        told(unsafe { sys::cudnnCreate(&mut handle) }, || "start".into())?;
+        let opened = Opened { handle, ways: RefCell::default() };
+        // SAFETY: both live; the stream lives as long as the card, which outlives this.
+        told(unsafe { sys::cudnnSetStream(handle, cuda.stream.cu_stream().cast()) }, || "take our stream".into())?;
+        Ok(opened)
+    }
+
+    fn way(&self, c: Convolution) -> Result<Option<Rc<Way>>> {
+        if let Some(known) = self.ways.borrow().get(&c) {
+            return Ok(known.clone());
+        }
+        let card = Card::Opened(self.handle);
+        let found = best(&c, card)?.map(|execution| Rc::new(Way { convolution: c, execution }));
+        self.ways.borrow_mut().insert(c, found.clone());
+        Ok(found)
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // Before the handle that they were made for.
+        self.ways.borrow_mut().clear();
+        // SAFETY: it was created and is destroyed once. There is nothing to be done about a failure.
+        let _ = unsafe { sys::cudnnDestroy(self.handle) };
+    }
+}
+
+/// The first engine that may be used and can be.
+fn best(c: &Convolution, card: Card) -> Result<Option<Execution>> {
+    for configuration in Graph::new(c, card)?.configurations(card)? {
+        if !graph::allowed(&configuration, c.dtype)? {
+            continue;
+        }
+        match Execution::new(configuration, card) {
+            Ok(execution) if execution.workspace <= MOST_WORKSPACE => return Ok(Some(execution)),
+            // It does not take this shape on this card.
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// How cuDNN computes a convolution in this context; nothing where there is no cuDNN, or none of its engines will do.
+///
+/// # Errors
+/// If the library fails.
+pub(crate) fn way(cx: &Context, c: Convolution) -> Result<Option<Rc<Way>>> {
+    let Some(cuda) = cx.cuda().filter(|cuda| !cuda.dnn.off.get()) else { return Ok(None) };
+    match cuda.cudnn()? {
+        Some(opened) => opened.way(c),
+        None => Ok(None),
+    }
+}
+
+impl Way {
+    /// Computes the tensor that the convolution writes, from the other two. What it works in comes from the context, in a dry run too.
+    ///
+    /// # Errors
+    /// If there is no memory for what it works in, or the library fails.
+    ///
+    /// # Panics
+    /// If a tensor is of another size than the convolution says, or the written one is shared: mistakes in the op.
+    pub fn run(&self, cx: &Context, from: [&Tensor; 2], to: &mut Tensor) -> Result<()> {
+        let mut workspace = match self.execution.workspace {
+            0 => None,
+            bytes => Some(cx.empty_of(DType::F32, [bytes.div_ceil(4)])?),
+        };
+        cx.launched(|trail| {
+            let c = &self.convolution;
+            let sizes = [c.x, c.weight, c.y].into_iter().flatten().chain([c.stride, c.padding, c.dilation, c.product as usize]);
+            let places = [from[0].place(), from[1].place(), to.place(), workspace.as_ref().map_or(0, Tensor::place)];
+            sizes.map(|n| n as u64).chain(places).fold(trail.and_text("convolve"), Trail::and)
+        });
+        if cx.planning() {
+            return Ok(());
+        }
+        let Some(Some(opened)) = cx.cuda().map(|cuda| cuda.cudnn()).transpose()? else { return Ok(()) };
+        let Convolution { product, x, weight, y, .. } = self.convolution;
+        let elements = [x, weight, y].map(|dims| dims.into_iter().product::<usize>());
+        let (first, second, written) = (from[0].address(cx)?, from[1].address(cx)?, to.address_mut(cx)?);
+        let (addresses, given) = match product {
+            Product::Forward => ([first, second, written], [from[0], from[1], to]),
+            Product::Input => ([written, first, second], [to, from[0], from[1]]),
+            Product::Weight => ([first, written, second], [from[0], to, from[1]]),
+        };
+        assert_eq!(given.map(|tensor| tensor.shape().elements()), elements, "the operands of {:?}", self.convolution);
+        let workspace = workspace.as_mut().map_or(Ok(0), |workspace| workspace.address_mut(cx))?;
+        // SAFETY: the tensors are of the sizes just compared, of the context's type, and aligned, as all blocks are; the workspace is as large as it was asked for.
+        unsafe { self.execution.run(opened.handle, addresses, workspace) }
+    }
+}
+
+/// How many bytes cuDNN would work in for a convolution on the card of this description (cuDNN's own, in JSON), if one of its engines will do. Needs the
+/// library, 9.8 or later, and no card.
+///
+/// # Errors
+/// If the library refuses the description or the convolution.
+#[doc(hidden)]
+pub fn workspace(c: &Convolution, card: &str) -> Result<Option<usize>> {
+    let card = Descriptor::of(Kind::CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, |device| {
+        device.set(Name::CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, Type::CUDNN_TYPE_CHAR, card.as_bytes())
+    })?;
+    Ok(best(c, Card::Described(&card))?.map(|execution| execution.workspace))
+}
