@@ -117,7 +117,7 @@ fn a_run_can_be_exported_inspected_and_started_from() {
 fn inspect_says_what_a_bench_measures() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    for norm in ["batch", "frn"] {
+    for norm in ["batch", "group", "frn"] {
         let bench = succeeds(
             path,
             &format!("bench resnet20 --norm {norm} --size 16 --batch 2 --steps 1 --warmup 0 --optimizer sgd --json"),

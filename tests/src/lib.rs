@@ -12,6 +12,8 @@ pub mod recurrent;
 pub mod residual;
 #[path = "../models/shared.rs"]
 pub mod shared;
+#[path = "../models/stack.rs"]
+pub mod stack;
 #[path = "../models/transformer.rs"]
 pub mod transformer;
 #[path = "../models/words.rs"]

@@ -646,3 +646,27 @@ fn batch_norm_with_the_statistics_of_the_batch() {
         },
     );
 }
+
+/// Layers that stand for type parameters, alone, in loops and within each other.
+#[test]
+fn models_with_type_parameters() {
+    use ivon_tests::stack::{Around, Both, Stack};
+    let x = tensor([3, 4], 1);
+    verify!(Both::<4>::new(), x);
+    verify!(Stack::<Around<LayerNorm>, 4, 1>::new(), x);
+    let (norms, products) = (Stack::<LayerNorm, 4>::new(), Stack::<Linear, 4>::new());
+    let names = |parameters: Vec<&ivon_runtime::Parameter>| parameters.iter().map(|p| p.name().to_string()).collect::<Vec<_>>();
+    let expected = ["layers.0.inner.gain", "layers.0.inner.bias", "layers.1.inner.gain", "layers.1.inner.bias", "scale"];
+    assert_eq!(names(norms.parameters()), expected);
+    assert_eq!(names(products.parameters()), expected.map(|n| n.replace("gain", "weight")));
+}
+
+/// Two models of one name, dimensions and number of settings, with other layers: each step has a plan of its own.
+#[test]
+fn steps_of_models_with_other_layers_are_told_apart() {
+    use ivon_runtime::StepKey;
+    use ivon_tests::stack::Stack;
+    let key = |name| (StepKey::of(name, &Stack::<LayerNorm, 4>::new()), StepKey::of(name, &Stack::<Linear, 4>::new()));
+    let (norms, products) = key("Stack::loss");
+    assert_ne!(norms, products);
+}

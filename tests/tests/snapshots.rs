@@ -21,5 +21,6 @@ snapshot!(pointwise);
 snapshot!(recurrent);
 snapshot!(residual);
 snapshot!(shared);
+snapshot!(stack);
 snapshot!(transformer);
 snapshot!(words);

@@ -2,12 +2,13 @@
 //!
 //! `TRYBUILD=overwrite cargo test -p ivon-tests --test ui` writes the messages anew; read them as the person would who made the mistake.
 
-const TOPICS: [&str; 12] = [
+const TOPICS: [&str; 13] = [
     "arity",
     "attributes",
     "buffers",
     "constants",
     "convolutions",
+    "interfaces",
     "kinds",
     "names",
     "several",

@@ -24,8 +24,12 @@ pub enum Callee {
     Model(Signatures),
 }
 
-/// The methods of a model.
+/// The methods of a model, or of an interface.
 pub struct Signatures {
+    /// Whether these are of a trait.
+    pub interface: bool,
+    /// How many type parameters there are.
+    pub layers: usize,
     pub generics: Vec<Generic>,
     pub functions: Vec<Function>,
 }
@@ -108,7 +112,9 @@ fn signatures(item: &ItemImpl, errors: &Errors) -> Signatures {
         ImplItem::Fn(f) => Some(parse::function(&Visibility::Inherited, &[], &f.sig, None, true, errors)),
         _ => None,
     });
-    Signatures { generics, functions: methods.collect() }
+    let interface = item.attrs.iter().any(|a| a.path().is_ident("interface"));
+    let layers = item.generics.type_params().count();
+    Signatures { interface, layers, generics, functions: methods.collect() }
 }
 
 fn generic(argument: &GenericArgument, declared: &[Generic]) -> Option<Generic> {

@@ -8,7 +8,7 @@ use quote::quote;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use syn::{File, ImplItem, Item, ItemFn, ItemImpl, ItemStruct, Type, Visibility};
+use syn::{File, ImplItem, Item, ItemFn, ItemImpl, ItemStruct, ItemTrait, Type, Visibility};
 
 /// Why a file could not be expanded.
 #[derive(Debug)]
@@ -74,7 +74,16 @@ fn expand(file: &File, others: &[File]) -> Result<String, ExpandError> {
     }
     others.iter().chain([file]).for_each(|f| known.add(f));
     let mut text = String::new();
-    for subject in subjects(&file.items) {
+    for part in parts(&file.items) {
+        let subject = match part {
+            Part::Subject(subject) => subject,
+            Part::Interface(item) => {
+                let read = parse::interface(&item, &crate::errors::Errors::new());
+                text += &text::format(crate::emit::interface(&item, &read, &syn::parse_quote!(::ivon_runtime)));
+                text.push('\n');
+                continue;
+            }
+        };
         let callees = crate::surface::callees(&subject);
         let signatures = callees.iter().map(|p| known.find(p)).collect();
         let finish = Finish { signatures, callees, runtime: syn::parse_quote!(::ivon_runtime), subject };
@@ -114,7 +123,10 @@ impl Known {
                         self.items(items);
                     }
                 }
-                Item::Impl(i) if annotated(&i.attrs) => {
+                Item::Trait(t) if annotated(&t.attrs) => {
+                    self.insert(t.ident.to_string(), crate::surface::interface_signature(t));
+                }
+                Item::Impl(i) if annotated(&i.attrs) && i.trait_.is_none() => {
                     if let Type::Path(p) = &*i.self_ty {
                         let (generics, ty) = (&i.generics, &i.self_ty);
                         let methods = i.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(&f.sig) } else { None });
@@ -161,8 +173,15 @@ fn annotated(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|a| a.path().segments.last().is_some_and(|s| s.ident == "variational"))
 }
 
-/// Every annotated model and function, in order.
-fn subjects(items: &[Item]) -> Vec<Subject> {
+/// What has a text.
+#[allow(clippy::large_enum_variant)] // one at a time
+enum Part {
+    Subject(Subject),
+    Interface(ItemTrait),
+}
+
+/// Everything annotated, in order.
+fn parts(items: &[Item]) -> Vec<Part> {
     let mut structs: BTreeMap<String, &ItemStruct> = BTreeMap::new();
     for item in items {
         if let Item::Struct(s) = item {
@@ -172,17 +191,21 @@ fn subjects(items: &[Item]) -> Vec<Subject> {
     let mut all = vec![];
     for item in items {
         match item {
+            Item::Impl(i) if annotated(&i.attrs) && i.trait_.is_some() => all.push(Part::Subject(Subject::Conformance(bare(i)))),
             Item::Impl(i) if annotated(&i.attrs) => {
                 if let Some(structure) = model_struct(i, &structs) {
-                    all.push(Subject::Model(structure, bare(i)));
+                    all.push(Part::Subject(Subject::Model(structure, bare(i))));
                 }
             }
             Item::Fn(f) if annotated(&f.attrs) => {
-                all.push(Subject::Function(ItemFn { attrs: without_ours(&f.attrs), ..f.clone() }))
+                all.push(Part::Subject(Subject::Function(ItemFn { attrs: without_ours(&f.attrs), ..f.clone() })))
+            }
+            Item::Trait(t) if annotated(&t.attrs) => {
+                all.push(Part::Interface(ItemTrait { attrs: without_ours(&t.attrs), ..t.clone() }))
             }
             Item::Mod(m) => {
                 if let Some((_, items)) = &m.content {
-                    all.extend(subjects(items));
+                    all.extend(parts(items));
                 }
             }
             _ => {}

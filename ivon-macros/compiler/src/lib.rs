@@ -61,6 +61,7 @@ fn compile(finish: &Finish) -> Compiled {
     match &finish.subject {
         Subject::Model(structure, item) => compile_model(structure, item, &callees, finish),
         Subject::Function(item) => compile_function(item, &callees, finish),
+        Subject::Conformance(item) => compile_conformance(item, &callees, finish),
     }
 }
 
@@ -69,7 +70,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
     if let syn::Fields::Unnamed(_) = &structure.fields {
         return unnamed(structure, item, finish);
     }
-    let parse::Structure { generics, fields, divisions, wrong } = parse::structure(structure, &errors);
+    let parse::Structure { layers, generics, fields, divisions, wrong } = parse::structure(structure, &errors);
     for other in item.items.iter().filter(|i| !matches!(i, ImplItem::Fn(_))) {
         errors.at(other, "an annotated impl holds functions alone: put constants and types in a plain impl");
     }
@@ -78,7 +79,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
         _ => None,
     });
     let functions: Vec<_> = methods.collect();
-    let mut model = parse::Model { name: structure.ident.clone(), generics, fields, functions, divisions, wrong };
+    let mut model = parse::Model { name: structure.ident.clone(), layers, generics, fields, functions, divisions, wrong };
     check::check_fields(&mut model, callees, &errors);
     check::check_methods(&model, &errors);
     let deferred = RefCell::new(Deferred::default());
@@ -126,9 +127,17 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
 /// A tuple struct was reported where it was written; what is left to do is that nothing else fails.
 fn unnamed(structure: &ItemStruct, item: &ItemImpl, finish: &Finish) -> Compiled {
     let generics = parse::const_generics(&structure.generics, &Errors::new());
+    let layers = parse::layer_parameters(&structure.generics).unwrap_or_default();
     let name = structure.ident.clone();
-    let model =
-        parse::Model { name: name.clone(), generics, fields: vec![], functions: vec![], divisions: vec![], wrong: vec![] };
+    let model = parse::Model {
+        name: name.clone(),
+        layers,
+        generics,
+        fields: vec![],
+        functions: vec![],
+        divisions: vec![],
+        wrong: vec![],
+    };
     let tokens = emit::fallback(&model, item, &finish.runtime);
     Compiled { name, tokens, errors: vec!["the fields of a model have names".into()] }
 }
@@ -140,6 +149,7 @@ fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compil
     // A function is a model without fields.
     let model = parse::Model {
         name: name.clone(),
+        layers: vec![],
         generics: vec![],
         fields: vec![],
         functions: vec![],
@@ -169,6 +179,81 @@ fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compil
     let assertions = &deferred.borrow().assertions;
     let tokens = quote!(#tokens #(#assertions)*);
     Compiled { name, tokens, errors: vec![] }
+}
+
+/// A layer has the methods of an interface if a model that has it as a field may call them: that model is checked.
+fn compile_conformance(item: &ItemImpl, callees: &Callees, finish: &Finish) -> Compiled {
+    let errors = Errors::new();
+    let failed = |errors: Errors, name: Ident| {
+        let messages = errors.messages();
+        Compiled { name, tokens: errors.into_tokens(), errors: messages }
+    };
+    let Some(conformance) = parse::conformance(item, &errors).filter(|_| errors.is_empty()) else {
+        return failed(errors, Ident::new("Self", proc_macro2::Span::call_site()));
+    };
+    let parse::Conformance { layers, generics, interface, arguments, layer } = &conformance;
+    let name = parse::last(&layer.path).clone();
+    let interface_name = parse::path_text(interface);
+    let Some(wanted) = callees.model(interface).filter(|s| s.interface) else {
+        errors.at(
+            interface,
+            format!("`{interface_name}` is no trait of layers here: `#[variational]` is missing on it, or it is not imported"),
+        );
+        return failed(errors, name);
+    };
+    if wanted.generics.len() != arguments.len() {
+        let dims: Vec<String> = wanted.generics.iter().map(|g| g.name.to_string()).collect();
+        errors.at(
+            interface,
+            format!("`{interface_name}<{}>` takes {} dimensions, but {} are given", dims.join(", "), dims.len(), arguments.len()),
+        );
+        return failed(errors, name);
+    }
+    let home = interface.segments[0].ident.span();
+    let signatures = finish.callees.iter().zip(&finish.signatures).find(|(p, _)| *p == interface).map(|(_, item)| item);
+    let functions = match signatures {
+        Some(syn::Item::Impl(i)) => surface::calls_of(i, &wanted.generics, arguments, home),
+        _ => vec![],
+    };
+    let inner = Errors::new();
+    let functions = functions.iter().map(|f| parse::function(&f.vis, &[], &f.sig, Some(&f.block), true, &inner)).collect();
+    let field = parse::Field {
+        name: Ident::new("layer", home),
+        kind: parse::FieldKind::Layer(layer.clone()),
+        options: parse::Options::default(),
+        place: layer.place,
+    };
+    let mut model = parse::Model {
+        name: parse::last(interface).clone(),
+        layers: layers.clone(),
+        generics: generics.clone(),
+        fields: vec![field],
+        functions,
+        divisions: vec![],
+        wrong: vec![],
+    };
+    check::check_fields(&mut model, callees, &inner);
+    let deferred = RefCell::new(Deferred::default());
+    for function in &model.functions {
+        front(&model, function, callees, &RefCell::default(), &inner, &deferred);
+    }
+    for message in inner.messages() {
+        errors.at(layer.place, format!("`{}` is no `{interface_name}`: {message}", layer.text()));
+    }
+    // Where only shapes are wrong, the impl is there all the same, so that nothing else fails.
+    let has_all = wanted.functions.iter().all(|f| callees.method(&layer.path, &f.name).is_some());
+    if !errors.is_empty() && !has_all {
+        return failed(errors, name);
+    }
+    let layer = match model.fields.pop().map(|f| f.kind) {
+        Some(parse::FieldKind::Layer(layer)) => layer, // its defaults are known now
+        _ => layer.clone(),
+    };
+    let messages = errors.messages();
+    let tokens =
+        emit::conformance(&parse::Conformance { layer, ..conformance }, &model.functions, errors.is_empty(), &finish.runtime);
+    let errors = errors.into_tokens();
+    Compiled { name, tokens: quote!(#errors #tokens), errors: messages }
 }
 
 /// lower and check.

@@ -2,7 +2,7 @@
 
 use crate::ir::*;
 use crate::parse::{Function, InputKind};
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use std::collections::BTreeSet;
 
 /// Names in use within one function.
@@ -64,6 +64,11 @@ impl Names {
         self.used.insert(saved_variable(&name));
         name
     }
+}
+
+/// What an argument is called where nothing else has a name.
+pub fn argument(name: &Ident) -> Ident {
+    ident(&unique(&name.to_string(), |n| RESERVED.contains(&n) || n.starts_with("d_")))
 }
 
 /// Whether generated code makes names of this form beside values': `t0` and `s0` inside of kernels, `x_shape` and `x_after` outside. None may be
@@ -144,4 +149,17 @@ pub fn camel(name: &str) -> String {
 /// An identifier of generated code.
 pub fn ident(name: &str) -> Ident {
     Ident::new(name, Span::call_site())
+}
+
+/// The identifiers in a piece of code.
+pub fn idents(code: &TokenStream, into: &mut BTreeSet<String>) {
+    for token in code.clone() {
+        match token {
+            TokenTree::Ident(i) => {
+                into.insert(i.to_string());
+            }
+            TokenTree::Group(g) => idents(&g.stream(), into),
+            _ => {}
+        }
+    }
 }

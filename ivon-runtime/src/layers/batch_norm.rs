@@ -31,4 +31,9 @@ impl<const C: usize> BatchNorm2d<C> {
     pub fn forward<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
         batch_norm(x, self.gain, self.bias, self.running_mean, self.running_variance, self.momentum, self.eps)
     }
+
+    /// The norm, then `relu`.
+    pub fn activated<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
+        relu(self.forward(x))
+    }
 }

@@ -24,4 +24,9 @@ impl<const C: usize, const THRESHOLD: bool> FilterResponseNorm<C, THRESHOLD> {
     pub fn forward<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
         filter_response_norm(x, self.gain, self.bias, self.threshold, self.eps)
     }
+
+    /// The same: its threshold, where there is one, is its activation.
+    pub fn activated<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
+        filter_response_norm(x, self.gain, self.bias, self.threshold, self.eps)
+    }
 }

@@ -22,4 +22,9 @@ impl<const C: usize, const GROUPS: usize> GroupNorm<C, GROUPS> {
     pub fn forward<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
         group_norm::<GROUPS>(x, self.gain, self.bias, self.eps)
     }
+
+    /// The norm, then `relu`.
+    pub fn activated<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
+        relu(self.forward(x))
+    }
 }

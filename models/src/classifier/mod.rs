@@ -9,8 +9,9 @@ pub use committee::{Candidate, Committee};
 pub use stored::{StoredClassifier, architecture, is_ours, is_torchvision};
 
 use crate::lenet::LeNet;
-use crate::resnet::{ResNet18, ResNet20, ResNet50, ResponseNet20};
+use crate::resnet::{ResNet18, ResNet20, ResNet50};
 use clap::ValueEnum;
+use ivon_runtime::layers::{BatchNorm2d, FilterResponseNorm, GroupNorm};
 use ivon_runtime::{Context, Error, Model, Parameter, Result, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -65,8 +66,21 @@ pub enum Norm {
     /// Batch norm
     #[default]
     Batch,
+    /// Group norm, of 8 groups of channels, which does not mix the pictures of a batch (resnet20)
+    Group,
     /// Filter response norm, which does not mix the pictures of a batch (resnet20)
     Frn,
+}
+
+impl Norm {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Norm::Batch => "batch",
+            Norm::Group => "group",
+            Norm::Frn => "frn",
+        }
+    }
 }
 
 /// What a classifier is built from.
@@ -128,14 +142,14 @@ pub trait Classifier: Model {
 
 /// The methods that `#[variational]` made of `logits` and `loss`.
 macro_rules! classifiers {
-    ($($model:ident),*) => {$(
+    ($($model:ty),*) => {$(
         impl Classifier for $model {
             fn logits(&self, cx: &Context, images: &Tensor) -> Result<Tensor> {
-                $model::logits(self, cx, images)
+                <$model>::logits(self, cx, images)
             }
 
             fn loss_gradient(&self, cx: &Context, images: &Tensor, labels: &Tensor) -> Result<f64> {
-                $model::loss_gradient(self, cx, images, labels)
+                <$model>::loss_gradient(self, cx, images, labels)
             }
 
             fn timed_gradient(&self, cx: &Context, images: &Tensor, labels: &Tensor, between: &dyn Fn()) -> Result<f64> {
@@ -149,7 +163,7 @@ macro_rules! classifiers {
         }
     )*};
 }
-classifiers!(LeNet, ResNet20, ResponseNet20, ResNet18, ResNet50);
+classifiers!(LeNet, ResNet20<BatchNorm2d>, ResNet20<GroupNorm>, ResNet20<FilterResponseNorm>, ResNet18<BatchNorm2d>, ResNet50);
 
 /// Something to do with a classifier, whatever its type.
 pub trait Visitor {
@@ -173,10 +187,11 @@ impl Design {
         let Design { architecture, norm, channels, size, classes } = *self;
         match (architecture, norm) {
             (Architecture::Lenet, _) => visitor.visit(LeNet::build(channels, size, classes)?),
-            (Architecture::Resnet20, Norm::Batch) => visitor.visit(ResNet20::build(channels, classes, 3)?),
-            (Architecture::Resnet20, Norm::Frn) => visitor.visit(ResponseNet20::build(channels, classes, 3)?),
-            (Architecture::Resnet18, _) => visitor.visit(ResNet18::build(classes, 2, 2, 2, 2)?),
-            (Architecture::Resnet34, _) => visitor.visit(ResNet18::build(classes, 3, 4, 6, 3)?),
+            (Architecture::Resnet20, Norm::Batch) => visitor.visit(ResNet20::<BatchNorm2d>::build(channels, classes, 3)?),
+            (Architecture::Resnet20, Norm::Group) => visitor.visit(ResNet20::<GroupNorm>::build(channels, classes, 3)?),
+            (Architecture::Resnet20, Norm::Frn) => visitor.visit(ResNet20::<FilterResponseNorm>::build(channels, classes, 3)?),
+            (Architecture::Resnet18, _) => visitor.visit(ResNet18::<BatchNorm2d>::build(classes, 2, 2, 2, 2)?),
+            (Architecture::Resnet34, _) => visitor.visit(ResNet18::<BatchNorm2d>::build(classes, 3, 4, 6, 3)?),
             (Architecture::Resnet50, _) => visitor.visit(ResNet50::build(classes)?),
         }
     }
@@ -202,7 +217,8 @@ impl Design {
         }
         if norm != Norm::Batch && architecture != Architecture::Resnet20 {
             return Err(Error::config(format!(
-                "--norm frn is for resnet20; {name} has {}",
+                "--norm {} is for resnet20; {name} has {}",
+                norm.name(),
                 match architecture {
                     Architecture::Lenet => "no norm",
                     _ => "batch norm",
@@ -215,7 +231,11 @@ impl Design {
     /// One line: `resnet50, pictures of 224 x 224 x 3, 1000 classes`.
     pub fn summary(&self) -> String {
         let Design { architecture, norm, channels, size, classes } = self;
-        let norm = if *norm == Norm::Frn { " with filter response norm" } else { "" };
+        let norm = match norm {
+            Norm::Batch => "",
+            Norm::Group => " with group norm",
+            Norm::Frn => " with filter response norm",
+        };
         format!("{}{norm}, pictures of {size} x {size} x {channels}, {classes} classes", architecture.name())
     }
 

@@ -50,6 +50,7 @@ fn designs_that_make_no_sense_are_refused() {
         assert!(words.iter().all(|w| message.contains(w)), "{message}");
     };
     refused(Design { norm: Norm::Frn, ..design(Architecture::Resnet50) }, &["--norm frn is for resnet20", "batch norm"]);
+    refused(Design { norm: Norm::Group, ..design(Architecture::Lenet) }, &["--norm group is for resnet20", "no norm"]);
     refused(Design { size: 8, ..design(Architecture::Lenet) }, &["at least 12 x 12", "8 x 8"]);
     refused(Design { channels: 1, ..design(Architecture::Resnet18) }, &["3 channels, not of 1"]);
     refused(Design { classes: 0, ..design(Architecture::Resnet18) }, &["0 classes"]);
@@ -103,9 +104,12 @@ impl Visitor for Differentiate {
 
 #[test]
 fn gradients_are_those_of_central_differences() {
-    for (architecture, norm, size) in
-        [(Architecture::Lenet, Norm::Batch, 13), (Architecture::Resnet20, Norm::Batch, 7), (Architecture::Resnet20, Norm::Frn, 7)]
-    {
+    for (architecture, norm, size) in [
+        (Architecture::Lenet, Norm::Batch, 13),
+        (Architecture::Resnet20, Norm::Batch, 7),
+        (Architecture::Resnet20, Norm::Group, 7),
+        (Architecture::Resnet20, Norm::Frn, 7),
+    ] {
         let design = Design { norm, size, classes: 3, ..design(architecture) };
         design.build(Differentiate(design)).unwrap();
     }

@@ -44,7 +44,7 @@ impl Checker<'_> {
                         }
                     }
                 };
-                let signatures = self.callees.model(&layer.path)?; // reported at the field
+                let signatures = self.callees.model(&layer.signature)?; // reported at the field
                 let Some(function) = signatures.functions.iter().find(|f| f.name == *method) else {
                     let methods: Vec<String> = signatures.functions.iter().map(|f| f.name.to_string()).collect();
                     let all = format!("; it has `{}`", methods.join("`, `"));
@@ -55,11 +55,7 @@ impl Checker<'_> {
                 let bind = self.bind_layer(layer, &signatures.generics)?;
                 let shown: Vec<String> =
                     signatures.generics.iter().filter_map(|g| bind.get(&g.name.to_string())).map(Dim::to_string).collect();
-                let ty = if shown.is_empty() {
-                    path_text(&layer.path)
-                } else {
-                    format!("{}<{}>", path_text(&layer.path), shown.join(", "))
-                };
+                let ty = layer.with(shown.into_iter());
                 let name =
                     Name { text: format!("{}: {ty}", field.name), declared: format!(" (declared at {})", field.place.line()) };
                 let bind = self.with_constants(function, &signatures.generics, layer, bind);
@@ -137,7 +133,7 @@ impl Checker<'_> {
         mut bind: BTreeMap<String, Dim>,
     ) -> BTreeMap<String, Dim> {
         for name in free_constants(function, generics) {
-            let qualified = Dim::name(&format!("<{}>::{name}", path_text(&layer.path)));
+            let qualified = Dim::name(&format!("<{}>::{name}", layer.ty.to_string().replace(' ', "")));
             bind.insert(name, qualified);
         }
         bind

@@ -84,16 +84,43 @@ pub fn check_fields(model: &mut Model, callees: &Callees, errors: &Errors) {
             errors.at(layer.place, format!("`{}` contains itself: a model has a finite number of parameters", model.name));
             continue;
         }
-        let name = path_text(&layer.path);
-        if callees.is_missing(&layer.path) {
+        let name = path_text(&layer.signature);
+        if callees.is_missing(&layer.signature) {
+            if layer.path != layer.signature {
+                let text =
+                    format!("`{name}` is no trait of layers here: `#[variational]` is missing on it, or it is not imported");
+                errors.at(layer.place, text);
+                continue;
+            }
             errors.at(layer.place, format!(
                 "`{name}` is not a model here: `#[variational]` is missing on it or on its impl, its methods are private, or it is not imported"));
             continue;
         }
-        let Some(signatures) = callees.model(&layer.path) else {
+        let Some(signatures) = callees.model(&layer.signature) else {
             errors.at(layer.place, format!("`{name}` is an op, not a layer: call it in a method, `{name}(x)`"));
             continue;
         };
+        let parameter = layer.path != layer.signature;
+        if signatures.interface != parameter {
+            errors.at(layer.place, match parameter {
+                true => format!("`{}: {name}` needs a trait with `#[variational]`, and `{name}` is a model: write it in place of `{0}`", path_text(&layer.path)),
+                false => format!("`{name}` is what layers have in common, not a layer: give the model a type parameter, `struct {}<N: {name}, ..>`", model.name),
+            });
+            continue;
+        }
+        if let (true, Some((part, _))) = (parameter, field.options.of.first()) {
+            let text = format!("`{}` may be any `{name}`, so nothing is known of a parameter `{part}`", path_text(&layer.path));
+            errors.at(part, text);
+        }
+        let (wanted, chosen) = (signatures.layers, layer.chosen);
+        if !parameter && wanted != chosen {
+            let text = format!(
+                "`{name}` takes {wanted} layer{} before its dimensions, but {chosen} are given",
+                if wanted == 1 { "" } else { "s" }
+            );
+            errors.at(layer.place, text);
+            continue;
+        }
         let generics = &signatures.generics;
         let required = generics.iter().filter(|g| !g.flag && g.default.is_none()).count();
         let given = layer.arguments.len();

@@ -6,7 +6,7 @@ use crate::differentiate::saved_values;
 use crate::dims::Shape;
 use crate::ir::*;
 use crate::names;
-use crate::parse::InputKind;
+use crate::parse::{self, InputKind, LayerParameter};
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,8 +49,11 @@ impl SavedPlan {
                 }
                 Op::Loop(l) => {
                     let turn = names::turn_struct(method.owner, &method.function.name, &field);
-                    plan.calls.push((field.clone(), quote!(Vec<#turn>)));
-                    plan.turns.insert(field, SavedPlan::block(method, &l.body));
+                    let inner = SavedPlan::block(method, &l.body);
+                    let layers = inner.layers(method).map(|l| &l.name).collect::<Vec<_>>();
+                    let layers = (!layers.is_empty()).then(|| quote!(<#(#layers),*>));
+                    plan.calls.push((field.clone(), quote!(Vec<#turn #layers>)));
+                    plan.turns.insert(field, inner);
                     shapes.extend(instruction.results.iter().filter(|r| !method.active(**r)));
                 }
                 op => {
@@ -81,7 +84,7 @@ impl SavedPlan {
         let local: BTreeSet<String> =
             arguments.chain(method.function.consts.iter().map(|g| &g.name)).map(Ident::to_string).collect();
         let mut read = BTreeSet::new();
-        super::function::idents(tokens, &mut read);
+        names::idents(tokens, &mut read);
         if !read.is_disjoint(&local) && self.kept_number(tokens).is_none() {
             let field = names::ident(&format!("number_{}", self.numbers.len()));
             self.numbers.push((tokens.clone(), field));
@@ -92,6 +95,13 @@ impl SavedPlan {
     pub fn kept_number(&self, tokens: &TokenStream) -> Option<&Ident> {
         let text = tokens.to_string();
         self.numbers.iter().find(|(known, _)| known.to_string() == text).map(|(_, field)| field)
+    }
+
+    /// The type parameters of the model that the saved values depend on.
+    pub fn layers<'m>(&self, method: &'m Method) -> impl Iterator<Item = &'m LayerParameter> + use<'m> {
+        let mut read = BTreeSet::new();
+        names::idents(&quote!(#self), &mut read);
+        method.model.layers.iter().filter(move |l| read.contains(&l.name.to_string()))
     }
 
     /// Whether a value itself is kept.
@@ -105,11 +115,12 @@ impl SavedPlan {
             let turn = names::turn_struct(method.owner, function, field);
             let types = plan.types(method, function);
             let docs = format!(" What one turn of the loop over `{field}` keeps.");
+            let generics = parse::impl_generics(plan.layers(method));
             quote! {
                 #types
                 #[doc = #docs]
                 #[allow(dead_code, missing_docs)]
-                pub struct #turn { #plan }
+                pub struct #turn #generics { #plan }
             }
         });
         quote!(#(#inner)*)
@@ -169,13 +180,10 @@ fn saved_type(method: &Method, op: &Op) -> TokenStream {
         quote!(ivon::Saved<#ty, { ivon::method(#method) }>)
     };
     match op {
-        Op::Layer { target: Target::Own, method: name } => {
-            let owner = method.owner;
-            of_model(quote!(#owner), name)
-        }
+        Op::Layer { target: Target::Own, method: name } => of_model(method.owner_type(), name),
         Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, method: name } => {
-            let path = method.layer(*field).map(|l| &l.path);
-            of_model(quote!(#path), name)
+            let ty = method.layer(*field).map(|l| &l.ty);
+            of_model(quote!(#ty), name)
         }
         Op::Call { path, .. } => match method.callees.get(path) {
             Some(Callee::Op(_)) => quote!(#path::Saved),

@@ -4,8 +4,8 @@ use super::{Method, backward, dimension, forward};
 use crate::dims::Dim;
 use crate::ir::*;
 use crate::names;
-use crate::parse::{InputKind, Variable};
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use crate::parse::{self, InputKind, Variable};
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use std::collections::BTreeSet;
 use syn::Expr;
@@ -22,6 +22,10 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
     let plan = forward::SavedPlan::of(method);
     let saved = names::saved_struct(owner, &function.name);
     let types = plan.types(method, &function.name);
+    let (generics, ty) = (method.model.impl_generics(), method.owner_type());
+    let saved_generics = parse::impl_generics(plan.layers(method));
+    let saved_layers: Vec<_> = plan.layers(method).map(|l| &l.name).collect();
+    let saved_layers = (!saved_layers.is_empty()).then(|| quote!(<#(#saved_layers),*>));
 
     let consts: Vec<_> = function.consts.iter().map(|g| &g.name).collect();
     let inputs: Vec<_> = function
@@ -85,19 +89,19 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
         #types
         #[doc = #saved_docs]
         #[allow(dead_code, missing_docs)]
-        pub struct #saved { #plan }
-        impl ivon::Differentiable<{ ivon::method(#name_text) }> for #owner {
-            type Saved = #saved;
+        pub struct #saved #saved_generics { #plan }
+        impl #generics ivon::Differentiable<{ ivon::method(#name_text) }> for #ty {
+            type Saved = #saved #saved_layers;
         }
     };
     let bodies = quote! {
         #(#docs)*
         #vis fn #name(#arguments) -> ivon::Result<#output> { #evaluate }
         #[doc = #saving_docs]
-        #vis fn #saving(#arguments) -> ivon::Result<(#output, #saved)> { #keep }
+        #vis fn #saving(#arguments) -> ivon::Result<(#output, #saved #saved_layers)> { #keep }
         #[doc = #backward_docs]
         #vis fn #backward_name(
-            #receiver cx: &ivon::Context, saved: #saved,
+            #receiver cx: &ivon::Context, saved: #saved #saved_layers,
             #(#d_outputs: ivon::Tensor,)* #(#d_inputs: &mut ivon::Adjoint),*
         ) -> ivon::Result<()> { #back }
         #gradient
@@ -133,25 +137,13 @@ fn results(method: &Method, outputs: &[Ident], plan: Option<&forward::SavedPlan>
 /// Puts `let WIDTH = self.__dims[0];` in front, for those dimensions that the code reads.
 fn with_dims(method: &Method, code: TokenStream) -> TokenStream {
     let mut read = BTreeSet::new();
-    idents(&code, &mut read);
+    names::idents(&code, &mut read);
     let lets = method.model.generics.iter().enumerate().filter(|(_, g)| read.contains(&g.name.to_string())).map(|(i, g)| {
         let (name, i) = (&g.name, proc_macro2::Literal::usize_unsuffixed(i));
         let flag = g.flag.then(|| quote!(!= 0));
         quote!(let #name = self.__dims[#i] #flag;)
     });
     quote!(#(#lets)* #code)
-}
-
-pub(super) fn idents(code: &TokenStream, into: &mut BTreeSet<String>) {
-    for token in code.clone() {
-        match token {
-            TokenTree::Ident(i) => {
-                into.insert(i.to_string());
-            }
-            TokenTree::Group(g) => idents(&g.stream(), into),
-            _ => {}
-        }
-    }
 }
 
 /// Gives symbolic dimensions their values and checks what the signature promises:

@@ -7,6 +7,7 @@ mod backward;
 mod forward;
 mod function;
 mod graph;
+mod interface;
 mod kernel;
 mod structure;
 pub mod text;
@@ -18,11 +19,12 @@ use crate::ir::*;
 use crate::names;
 use crate::parse::{self, Input, InputKind, Model};
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use syn::{Expr, ItemImpl, Path};
 
+pub(crate) use interface::{conformance, interface};
 pub use structure::{erased_structure, fallback};
 
 /// Everything about one method that emission reads.
@@ -46,7 +48,7 @@ pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred
     let (items, bodies): (Vec<_>, Vec<_>) = functions.into_iter().unzip();
     let kernels = methods.iter().flat_map(|m| m.kernels.borrow().values().cloned().collect::<Vec<_>>()).collect::<Vec<_>>();
     let structure = structure::emit(model, item, deferred, &graph::emit(model, methods));
-    let name = &model.name;
+    let (generics, ty) = (model.impl_generics(), model.ty());
     let assertions = &deferred.assertions;
     quote! {
         #[allow(unused_imports)]
@@ -56,7 +58,7 @@ pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred
         #(#kernels)*
         #(#items)*
         #[allow(non_snake_case, dead_code, unused_variables, unused_mut, unused_braces, unused_parens, missing_docs, clippy::all)]
-        impl #name {
+        impl #generics #ty {
             #(#bodies)*
         }
         #structure
@@ -108,6 +110,11 @@ impl Method<'_> {
         }
     }
 
+    /// The type that it belongs to.
+    pub fn owner_type(&self) -> TokenStream {
+        if self.receiver { self.model.ty() } else { self.owner.to_token_stream() }
+    }
+
     /// What is called: its signature, and the tokens before `::forward` or `.forward`.
     pub fn callee(&self, op: &Op) -> Option<(&parse::Function, TokenStream)> {
         match op {
@@ -117,10 +124,10 @@ impl Method<'_> {
             }
             Op::Layer { target: Target::Field(field), method } => {
                 let name = &self.model.fields[*field].name;
-                Some((self.callees.method(&self.layer(*field)?.path, method)?, quote!(self.#name)))
+                Some((self.callees.method(&self.layer(*field)?.signature, method)?, quote!(self.#name)))
             }
             Op::Layer { target: Target::Element { variable, field }, method } => {
-                Some((self.callees.method(&self.layer(*field)?.path, method)?, quote!(#variable)))
+                Some((self.callees.method(&self.layer(*field)?.signature, method)?, quote!(#variable)))
             }
             Op::Call { path, .. } => Some((self.callees.function(path)?, quote!(#path))),
             _ => None,

@@ -4,7 +4,7 @@
 use super::{checked_dimension, dimension};
 use crate::check::Deferred;
 use crate::names;
-use crate::parse::{self, Field, FieldKind, Generic, LayerType, Model};
+use crate::parse::{self, Field, FieldKind, Generic, LayerParameter, LayerType, Model};
 use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use std::collections::BTreeSet;
@@ -13,6 +13,12 @@ use syn::{Expr, GenericArgument, ImplItem, ItemImpl, ItemStruct, Path, PathArgum
 /// The struct without dimensions.
 pub fn erased_structure(item: &ItemStruct) -> TokenStream {
     let ItemStruct { attrs, vis, ident, generics, fields, .. } = item;
+    let own = parse::layer_parameters(generics).unwrap_or_default();
+    // One without a trait is refused once the impl is seen; until then rustc must know of it.
+    let layers = generics.type_params().map(|p| {
+        let (name, bounds) = (&p.ident, &p.bounds);
+        if bounds.is_empty() { quote!(#name) } else { quote!(#name: #bounds) }
+    });
     let parameters = generics.const_params().map(|p| {
         let (name, ty) = (&p.ident, &p.ty);
         let default = match (&p.default, ty.to_token_stream().to_string().as_str()) {
@@ -22,10 +28,11 @@ pub fn erased_structure(item: &ItemStruct) -> TokenStream {
         };
         quote!(const #name: #ty = #default)
     });
+    let parameters = layers.chain(parameters);
     // A model that contains itself is refused once its impl is seen; until then rustc must not see an infinite type.
     let fields = fields.iter().filter(|f| !contains_itself(&f.ty, ident)).map(|f| {
         let attributes = f.attrs.iter().filter(|a| !parse::is_ours(a));
-        let (vis, name, ty) = (&f.vis, &f.ident, erased(&f.ty));
+        let (vis, name, ty) = (&f.vis, &f.ident, erased(&f.ty, &own));
         quote!(#(#attributes)* #vis #name: #ty)
     });
     let count = Literal::usize_unsuffixed(generics.const_params().count());
@@ -48,27 +55,32 @@ fn contains_itself(field: &Type, model: &Ident) -> bool {
     }
 }
 
-fn erased(ty: &Type) -> TokenStream {
+/// A field's type without dimensions; `own` are type parameters.
+fn erased(ty: &Type, own: &[LayerParameter]) -> TokenStream {
     match ty {
         // It cannot be a field, which is reported once the impl is seen; until then it must be some type.
         Type::Path(p) if parse::is_no_layer(parse::last(&p.path)) => quote!(()),
         Type::Array(array) => {
-            let element = erased(&array.elem);
+            let element = erased(&array.elem, own);
             quote!(::std::boxed::Box<[#element]>)
         }
-        Type::Group(g) => erased(&g.elem),
-        Type::Paren(p) => erased(&p.elem),
+        Type::Group(g) => erased(&g.elem, own),
+        Type::Paren(p) => erased(&p.elem, own),
         Type::Path(p) => {
             let mut p = p.clone();
             let option = parse::last(&p.path) == "Option";
             for segment in &mut p.path.segments {
-                if let (true, PathArguments::AngleBracketed(a)) = (option, &segment.arguments)
-                    && let Some(GenericArgument::Type(inner)) = a.args.first()
-                {
-                    let inner = erased(inner);
+                let PathArguments::AngleBracketed(a) = &mut segment.arguments else { continue };
+                if let (true, Some(GenericArgument::Type(inner))) = (option, a.args.first()) {
+                    let inner = erased(inner, own);
                     return quote!(::std::option::Option<#inner>);
                 }
-                segment.arguments = PathArguments::None;
+                let layers = a.args.iter().filter(|a| parse::is_layer_argument(a, own));
+                let layers = layers.filter_map(|a| if let GenericArgument::Type(ty) = a { Some(erased(ty, own)) } else { None });
+                a.args = syn::parse_quote!(#(#layers),*);
+                if a.args.is_empty() {
+                    segment.arguments = PathArguments::None;
+                }
             }
             quote!(#p)
         }
@@ -79,6 +91,7 @@ fn erased(ty: &Type) -> TokenStream {
 /// `build`, `build_in`, the const-generic face, the divisibility checks and `Model`, with its `graph`.
 pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &TokenStream) -> TokenStream {
     let name = &model.name;
+    let (impl_generics, ty) = (model.impl_generics(), model.ty());
     let arguments: Vec<_> = model.generics.iter().map(argument).collect();
     let names: Vec<_> = model.generics.iter().map(|g| &g.name).collect();
     let fields = model.fields.iter().map(build_field);
@@ -103,19 +116,20 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         quote!(assert!(#d != 0 && (#n) % (#d) == 0, #text);)
     });
     let nested = model.fields.iter().filter_map(|f| match &f.kind {
-        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } => {
-            let (path, arguments) = (&layer.path, layer_arguments(layer, dimension));
-            Some(quote!(<#path>::__check(#(#arguments),*);))
+        // Of a type parameter it is not known: const functions of traits are not stable.
+        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } if layer.path == layer.signature => {
+            let (ty, arguments) = (&layer.ty, layer_arguments(layer, dimension));
+            Some(quote!(<#ty>::__check(#(#arguments),*);))
         }
         _ => None,
     });
     // A layer of numbers alone is checked wherever the model is compiled, used or not.
     let concrete = model.fields.iter().filter_map(|f| match &f.kind {
         FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. }
-            if !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) =>
+            if !layer.open && !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) =>
         {
-            let (path, arguments) = (&layer.path, layer_arguments(layer, dimension));
-            Some(quote_spanned!(layer.place.first()=> const _: () = <#path>::__check(#(#arguments),*);))
+            let (ty, arguments) = (&layer.ty, layer_arguments(layer, dimension));
+            Some(quote_spanned!(layer.place.first()=> const _: () = <#ty>::__check(#(#arguments),*);))
         }
         _ => None,
     });
@@ -125,7 +139,9 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         Some(quote!(#[doc(hidden)] pub const #constant: #ty = #default;))
     });
     let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
-    let (own_parameters, parts) = (own_parameters(model), model.fields.iter().flat_map(parts));
+    let own_parameters = own_parameters(model);
+    let outer_parts = model.fields.iter().flat_map(|f| parts(f, false));
+    let inner_parts = model.fields.iter().flat_map(|f| parts(f, true));
     let visits = model.fields.iter().map(visit_field);
     let visit_buffers = visit_buffers(model);
     let visit_settings = model.fields.iter().map(visit_settings_of);
@@ -138,9 +154,21 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
             " A whole `{name}` of these dimensions. `{name}::<..>::new()` does the same for dimensions known at compile time."
         ),
     };
+    // `__check` has evaluated the conditions of all layers that are known.
+    let chosen = model.fields.iter().any(|f| match &f.kind {
+        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } => layer.chosen > 0 || layer.path != layer.signature,
+        _ => false,
+    });
+    let (new_docs, refused) = match chosen {
+        false => (" A whole model; dimensions that do not fit do not compile.", quote!(Err(error) => unreachable!("{error}"))),
+        true => (
+            " A whole model; dimensions that do not fit do not compile.\n\n# Panics\nWhere they do not fit a layer that stands for a type parameter; `build` gives an error then.",
+            quote!(Err(error) => panic!("{error}")),
+        ),
+    };
     quote! {
         #[allow(non_snake_case, non_upper_case_globals, dead_code, unused_variables, unused_braces, unused_parens, missing_docs, clippy::all)]
-        impl #name {
+        impl #impl_generics #ty {
             #(#defaults)*
             #(#constants)*
             #own_parameters
@@ -157,23 +185,23 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
             pub const fn __check(#(#arguments),*) {
                 #(#const_checks)*
                 #(#nested)*
+                #(#inner_parts)*
             }
         }
         #(#concrete)*
-        #(#parts)*
+        #(#outer_parts)*
         #[allow(dead_code, missing_docs, clippy::new_without_default)]
         impl #generics #face {
-            /// A whole model; dimensions that do not fit do not compile.
-            pub fn new() -> #name {
-                const { <#name>::__check(#(#names),*) };
-                match <#name>::build(#(#names),*) {
+            #[doc = #new_docs]
+            pub fn new() -> #ty {
+                const { <#ty>::__check(#(#names),*) };
+                match <#ty>::build(#(#names),*) {
                     Ok(model) => model,
-                    // `__check` has evaluated the same conditions.
-                    Err(error) => unreachable!("{error}"),
+                    #refused
                 }
             }
         }
-        impl ivon::Model for #name {
+        impl #impl_generics ivon::Model for #ty {
             const NAME: &'static str = #text;
             fn visit_parameters<'a>(&'a self, visit: &mut dyn FnMut(&'a ivon::Parameter)) {
                 #(#visits)*
@@ -196,20 +224,20 @@ fn knows(model: &Model, division: &crate::dims::Division) -> bool {
     })
 }
 
-fn argument(generic: &Generic) -> TokenStream {
+pub(super) fn argument(generic: &Generic) -> TokenStream {
     let name = &generic.name;
     if generic.flag { quote!(#name: bool) } else { quote!(#name: usize) }
 }
 
 /// The dimensions of a layer; those that are left out have a default.
-fn layer_arguments(layer: &LayerType, dimension: fn(&Expr) -> TokenStream) -> Vec<TokenStream> {
+pub(super) fn layer_arguments(layer: &LayerType, dimension: fn(&Expr) -> TokenStream) -> Vec<TokenStream> {
     layer
         .arguments
         .iter()
         .map(dimension)
         .chain(layer.defaults.iter().map(|name| {
-            let (path, constant) = (&layer.path, names::ident(&format!("DEFAULT_{name}")));
-            quote!(<#path>::#constant)
+            let (ty, constant) = (&layer.ty, names::ident(&format!("DEFAULT_{name}")));
+            quote!(<#ty>::#constant)
         }))
         .collect()
 }
@@ -239,12 +267,12 @@ fn build_field(field: &Field) -> TokenStream {
             quote!(#name: b.buffer(#text, [#(#dims),*], #init))
         }
         FieldKind::Layer(layer) => {
-            let (path, arguments) = (&layer.path, layer_arguments(layer, checked_dimension));
-            quote!(#name: b.layer(#text, #options, |b| <#path>::build_in(b, #(#arguments),*))?)
+            let (ty, arguments) = (&layer.ty, layer_arguments(layer, checked_dimension));
+            quote!(#name: b.layer(#text, #options, |b| <#ty>::build_in(b, #(#arguments),*))?)
         }
         FieldKind::Array { of, count } => {
-            let (path, arguments, count) = (&of.path, layer_arguments(of, checked_dimension), checked_dimension(count));
-            quote!(#name: b.layers(#text, #count, #options, |b| <#path>::build_in(b, #(#arguments),*))?)
+            let (ty, arguments, count) = (&of.ty, layer_arguments(of, checked_dimension), checked_dimension(count));
+            quote!(#name: b.layers(#text, #count, #options, |b| <#ty>::build_in(b, #(#arguments),*))?)
         }
         FieldKind::Setting { default, .. } => quote!(#name: #default),
     }
@@ -284,13 +312,18 @@ fn own_parameters(model: &Model) -> TokenStream {
     quote!(#[doc(hidden)] pub const __PARAMETERS: &'static [&'static str] = &[#(#names),*];)
 }
 
-/// That a layer has the parameters that an attribute speaks of; the compiler cannot see its fields, rustc can.
-fn parts(field: &Field) -> Vec<TokenStream> {
+/// That a layer has the parameters that an attribute speaks of; the compiler cannot see its fields, rustc can. Where the layer depends on
+/// type parameters, rustc sees it when the model is built (`inside` of `__check`).
+fn parts(field: &Field, inside: bool) -> Vec<TokenStream> {
     let (FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. }) = &field.kind else { return vec![] };
-    let path = &layer.path;
+    if layer.open != inside {
+        return vec![];
+    }
+    let ty = &layer.ty;
     let one = |(part, _): &(Ident, parse::Options)| {
         let (name, text) = (part.to_string(), format!("`{}` has no parameter `{part}` of its own", layer.text()));
-        quote_spanned!(part.span()=> const _: () = assert!(ivon::contains(<#path>::__PARAMETERS, #name), #text);)
+        let check = quote_spanned!(part.span()=> assert!(ivon::contains(<#ty>::__PARAMETERS, #name), #text));
+        if inside { quote!(#check;) } else { quote_spanned!(part.span()=> const _: () = #check;) }
     };
     field.options.of.iter().map(one).collect()
 }
@@ -358,6 +391,7 @@ fn idents(tokens: TokenStream) -> Vec<Ident> {
 /// The same functions without bodies: what rustc gets beside the errors, so that nothing else fails.
 pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
     let name = &model.name;
+    let (impl_generics, ty) = (model.impl_generics(), model.ty());
     let arguments: Vec<_> = model.generics.iter().map(argument).collect();
     let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
     let defaults = model.generics.iter().filter(|g| g.default.is_some()).map(|g| {
@@ -412,7 +446,7 @@ pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
         let text = "this model did not compile";
         let method_text = method.to_string();
         saved.extend(quote! {
-            impl ivon::Differentiable<{ ivon::method(#method_text) }> for #name { type Saved = (); }
+            impl #impl_generics ivon::Differentiable<{ ivon::method(#method_text) }> for #ty { type Saved = (); }
         });
         methods.extend(quote! {
             #vis fn #method(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<#output> { unreachable!(#text) }
@@ -429,7 +463,7 @@ pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
         #[allow(unused_imports)]
         use #runtime as ivon;
         #lints
-        impl #name {
+        impl #impl_generics #ty {
             #(#defaults)*
             #(#constants)*
             #own_parameters
@@ -443,9 +477,9 @@ pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
         #saved
         #lints
         impl #generics #face {
-            pub fn new() -> #name { unreachable!("this model did not compile") }
+            pub fn new() -> #ty { unreachable!("this model did not compile") }
         }
-        impl ivon::Model for #name {
+        impl #impl_generics ivon::Model for #ty {
             const NAME: &'static str = #text;
             fn visit_parameters<'a>(&'a self, _: &mut dyn FnMut(&'a ivon::Parameter)) {}
         }

@@ -3,7 +3,9 @@
 //! ```text
 //! model      = #[variational] struct NAME<generics> { (attributes field: type,)* }
 //!              #[variational] impl<generics> NAME<..> { function* }
-//! generics   = const NAME: usize | const NAME: bool = false
+//! interface  = #[variational] trait NAME<generics> { (signature;)* }         what several layers have in common
+//!              #[variational] impl<generics> NAME<..> for Layer<..> {}       that a layer has it
+//! generics   = NAME: interface | const NAME: usize | const NAME: bool = false
 //! type       = Parameter<dims>                  a learned tensor        #[parameter(init = normal(0.02), weight_decay = 0.0, frozen)]
 //!            | Option<Parameter<dims>>          one that may be absent  #[parameter(when = FLAG)]
 //!            | Layer<args>                      another model           #[parameter(..)] applies to all its parameters, #[parameter(gain.init = zeros)] to one
@@ -30,20 +32,23 @@
 
 mod body;
 mod function;
+mod interface;
 mod structure;
 
 use crate::dims::{Division, Shape};
 use crate::errors::{Errors, Place};
 use proc_macro2::{Ident, TokenStream};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::{Expr, Path, Visibility};
 
 pub use function::{function, pointwise_body};
-pub use structure::{Structure, init_tokens, is_no_layer, is_ours, structure};
+pub use interface::{Conformance, Interface, conformance, interface};
+pub use structure::{Structure, init_tokens, is_no_layer, is_ours, layer_type, structure};
 
 /// A model: its struct and its methods.
 pub struct Model {
     pub name: Ident,
+    pub layers: Vec<LayerParameter>,
     pub generics: Vec<Generic>,
     pub fields: Vec<Field>,
     pub functions: Vec<Function>,
@@ -51,6 +56,32 @@ pub struct Model {
     pub divisions: Vec<Division>,
     /// Fields with a mistake, which was reported: what reads them is silent.
     pub wrong: Vec<Ident>,
+}
+
+impl Model {
+    /// The type as rustc knows it, without dimensions: `Block`, `Block<N>`.
+    pub fn ty(&self) -> TokenStream {
+        let (name, layers) = (&self.name, self.layers.iter().map(|l| &l.name));
+        if self.layers.is_empty() { quote!(#name) } else { quote!(#name<#(#layers),*>) }
+    }
+
+    /// `<N: Norm>`, or nothing.
+    pub fn impl_generics(&self) -> TokenStream {
+        impl_generics(self.layers.iter())
+    }
+}
+
+/// `N: Norm`: a type parameter, which stands for any layer of an interface.
+#[derive(Clone)]
+pub struct LayerParameter {
+    pub name: Ident,
+    pub interface: Path,
+}
+
+/// `<N: Norm>`, or nothing.
+pub fn impl_generics<'a>(layers: impl Iterator<Item = &'a LayerParameter>) -> TokenStream {
+    let each: Vec<_> = layers.map(|LayerParameter { name, interface }| quote!(#name: #interface)).collect();
+    if each.is_empty() { quote!() } else { quote!(<#(#each),*>) }
 }
 
 /// `const WIDTH: usize` or `const BIAS: bool = true`.
@@ -92,9 +123,18 @@ pub enum FieldKind {
 }
 
 /// `Linear<WIDTH, { 4 * WIDTH }>`
+#[derive(Clone)]
 pub struct LayerType {
-    /// Without arguments.
+    /// Without arguments, as the person wrote it.
     pub path: Path,
+    /// What says which methods it has: itself, or the interface of a type parameter.
+    pub signature: Path,
+    /// The type as rustc knows it, without dimensions.
+    pub ty: TokenStream,
+    /// How many layers stand for type parameters of its own.
+    pub chosen: usize,
+    /// Whether it depends on type parameters of the model.
+    pub open: bool,
     pub arguments: Vec<Expr>,
     /// The dimensions that are left out, by the names of the layer's generics; known once its signature is.
     pub defaults: Vec<String>,
@@ -104,11 +144,15 @@ pub struct LayerType {
 impl LayerType {
     /// As the person wrote it.
     pub fn text(&self) -> String {
-        let path = path_text(&self.path);
-        match self.arguments.len() {
-            0 => path,
-            _ => format!("{path}<{}>", self.arguments.iter().map(expr_text).collect::<Vec<_>>().join(", ")),
-        }
+        self.with(self.arguments.iter().map(expr_text))
+    }
+
+    /// With other dimensions.
+    pub fn with(&self, dims: impl Iterator<Item = String>) -> String {
+        let ty = expr_text(&self.ty);
+        let (name, layers) = ty.split_once('<').map_or((ty.as_str(), None), |(n, layers)| (n, layers.strip_suffix('>')));
+        let arguments: Vec<String> = layers.map(str::to_string).into_iter().chain(dims).collect();
+        if arguments.is_empty() { name.to_string() } else { format!("{name}<{}>", arguments.join(", ")) }
     }
 }
 
@@ -334,6 +378,42 @@ pub fn expr_text(expr: impl ToTokens) -> String {
 pub fn last(path: &Path) -> &Ident {
     // A path has at least one segment: syn parses no other.
     &path.segments[path.segments.len() - 1].ident
+}
+
+/// Type parameters of a struct or an impl, each with its interface.
+///
+/// # Errors
+/// At the first without one.
+pub fn layer_parameters(generics: &syn::Generics) -> syn::Result<Vec<LayerParameter>> {
+    let one = |parameter: &syn::TypeParam| {
+        let bounds: Vec<_> = parameter.bounds.iter().collect();
+        match bounds.as_slice() {
+            [syn::TypeParamBound::Trait(bound)] if last_arguments(&bound.path).is_none() && parameter.default.is_none() => {
+                Ok(LayerParameter { name: parameter.ident.clone(), interface: bound.path.clone() })
+            }
+            _ => Err(syn::Error::new_spanned(
+                parameter,
+                format!(
+                    "a type parameter of a model stands for a layer and has one bound, the trait with `#[variational]` that says what the layer \
+                     does: `{}: Norm`; dimensions are const generics, `const WIDTH: usize`",
+                    parameter.ident
+                ),
+            )),
+        }
+    };
+    generics.type_params().map(one).collect()
+}
+
+/// The arguments of a path's last segment, if it has any.
+fn last_arguments(path: &Path) -> Option<&syn::PathArguments> {
+    path.segments.last().map(|s| &s.arguments).filter(|a| !a.is_none())
+}
+
+/// Whether a generic argument is a layer, not a dimension: `N` of the model's own type parameters, or what is not written in capitals.
+pub fn is_layer_argument(argument: &syn::GenericArgument, own: &[LayerParameter]) -> bool {
+    let syn::GenericArgument::Type(syn::Type::Path(p)) = argument else { return false };
+    let name = last(&p.path).to_string();
+    p.qself.is_none() && (own.iter().any(|l| p.path.is_ident(&l.name)) || name.chars().any(char::is_lowercase))
 }
 
 /// Generics of a struct, an impl or a function: const generics are dimensions or flags.

@@ -1,6 +1,9 @@
 //! The struct of a model: its fields, and what their attributes say.
 
-use super::{Field, FieldKind, Generic, LayerType, Options, const_generics, expr_text, last};
+use super::{
+    Field, FieldKind, Generic, LayerParameter, LayerType, Options, const_generics, expr_text, is_layer_argument, last,
+    layer_parameters,
+};
 use crate::dims::{Dim, Division, MAX_RANK, Shape, argument_expr};
 use crate::errors::{Errors, Place, did_you_mean_or};
 use quote::{ToTokens, quote};
@@ -10,6 +13,7 @@ use syn::{Attribute, Expr, Fields, Ident, ItemStruct, Meta, Path, PathArguments,
 
 /// What a struct says.
 pub struct Structure {
+    pub layers: Vec<LayerParameter>,
     pub generics: Vec<Generic>,
     pub fields: Vec<Field>,
     pub divisions: Vec<Division>,
@@ -19,11 +23,7 @@ pub struct Structure {
 
 /// Reads the struct; what is wrong goes to `errors`.
 pub fn structure(item: &ItemStruct, errors: &Errors) -> Structure {
-    for parameter in &item.generics.params {
-        if !matches!(parameter, syn::GenericParam::Const(_)) {
-            errors.at(parameter, "a model has const generics only: `const WIDTH: usize`, or a flag, `const BIAS: bool`");
-        }
-    }
+    let layers = errors.take(layer_parameters(&item.generics)).unwrap_or_default();
     if let Some(clause) = &item.generics.where_clause {
         errors.at(clause, "a model has no `where` clause: dimensions are checked from the forward pass");
     }
@@ -39,15 +39,15 @@ pub fn structure(item: &ItemStruct, errors: &Errors) -> Structure {
     };
     let (mut fields, mut wrong) = (vec![], vec![]);
     for f in named {
-        match field(f, errors, &mut divisions) {
+        match field(f, &layers, errors, &mut divisions) {
             Some(field) => fields.push(field),
             None => wrong.extend(f.ident.clone()),
         }
     }
-    Structure { generics, fields, divisions, wrong }
+    Structure { layers, generics, fields, divisions, wrong }
 }
 
-fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Field> {
+fn field(field: &syn::Field, layers: &[LayerParameter], errors: &Errors, divisions: &mut Vec<Division>) -> Option<Field> {
     let name = field.ident.clone()?;
     let mut options = Options::default();
     let (mut when, mut setting, mut start) = (None, None, None);
@@ -73,7 +73,7 @@ fn field(field: &syn::Field, errors: &Errors, divisions: &mut Vec<Division>) -> 
         }
     }
     let place = Place::of(field);
-    let kind = kind(&field.ty, errors, divisions)?;
+    let kind = kind(&field.ty, layers, errors, divisions)?;
     let kind = match (kind, when) {
         (Kind::Optional(dims), Some(when)) => parameter(dims, Some(when), errors, divisions),
         (Kind::Optional(_), None) => {
@@ -132,7 +132,7 @@ enum Kind {
     Setting(Ident),
 }
 
-fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kind> {
+fn kind(ty: &Type, layers: &[LayerParameter], errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kind> {
     let not_a_layer =
         || {
             errors.at(ty, format!(
@@ -141,9 +141,9 @@ fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kin
             None
         };
     match ty {
-        Type::Group(g) => kind(&g.elem, errors, divisions),
-        Type::Paren(p) => kind(&p.elem, errors, divisions),
-        Type::Array(array) => match kind(&array.elem, errors, divisions)? {
+        Type::Group(g) => kind(&g.elem, layers, errors, divisions),
+        Type::Paren(p) => kind(&p.elem, layers, errors, divisions),
+        Type::Array(array) => match kind(&array.elem, layers, errors, divisions)? {
             Kind::Layer(layer) => {
                 errors.take(Dim::parse(&array.len, divisions));
                 Some(Kind::Array(layer, array.len.clone()))
@@ -162,7 +162,7 @@ fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kin
                 "f64" | "usize" | "bool" => Some(Kind::Setting(last(&p.path).clone())),
                 "Option" => match &segment.arguments {
                     PathArguments::AngleBracketed(a) if a.args.len() == 1 => match a.args.first()? {
-                        syn::GenericArgument::Type(inner) => match kind(inner, errors, divisions)? {
+                        syn::GenericArgument::Type(inner) => match kind(inner, layers, errors, divisions)? {
                             Kind::Parameter(dims) => Some(Kind::Optional(dims)),
                             _ => not_a_layer(),
                         },
@@ -182,22 +182,55 @@ fn kind(ty: &Type, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kin
                     None
                 }
                 _ if is_no_layer(last(&p.path)) => not_a_layer(),
-                _ => {
-                    let arguments = arguments(&p.path, errors)?;
-                    for argument in &arguments {
-                        // `true` and `false` are flags, not dimensions.
-                        if !matches!(argument, Expr::Lit(l) if matches!(l.lit, syn::Lit::Bool(_))) {
-                            errors.take(Dim::parse(argument, divisions))?;
-                        }
-                    }
-                    let mut path = p.path.clone();
-                    path.segments.iter_mut().for_each(|s| s.arguments = PathArguments::None);
-                    Some(Kind::Layer(LayerType { path, arguments, defaults: vec![], place: Place::of(ty) }))
-                }
+                _ => Some(Kind::Layer(layer_type(&p.path, layers, errors, divisions)?)),
             }
         }
         _ => not_a_layer(),
     }
+}
+
+/// `Linear<WIDTH, { 4 * WIDTH }>`, `Block<N, WIDTH>`, or `N<WIDTH>` of a type parameter.
+pub fn layer_type(path: &Path, layers: &[LayerParameter], errors: &Errors, divisions: &mut Vec<Division>) -> Option<LayerType> {
+    let is_layer = |a: &&syn::GenericArgument| is_layer_argument(a, layers);
+    let mut dims = path.clone();
+    let mut chosen = vec![];
+    if let Some(PathArguments::AngleBracketed(a)) = dims.segments.last_mut().map(|s| &mut s.arguments) {
+        chosen = a.args.iter().filter(is_layer).cloned().collect();
+        a.args = a.args.iter().filter(|a| !is_layer(a)).cloned().collect();
+    }
+    let arguments = arguments(&dims, errors)?;
+    for argument in &arguments {
+        // `true` and `false` are flags, not dimensions.
+        if !matches!(argument, Expr::Lit(l) if matches!(l.lit, syn::Lit::Bool(_))) {
+            errors.take(Dim::parse(argument, divisions))?;
+        }
+    }
+    for layer in &chosen {
+        if let syn::GenericArgument::Type(Type::Path(p)) = layer
+            && p.path
+                .segments
+                .iter()
+                .any(|s| matches!(&s.arguments, PathArguments::AngleBracketed(a) if !a.args.iter().all(|a| is_layer(&a))))
+        {
+            errors.at(
+                layer,
+                "a layer that stands for a type parameter is named without dimensions: its `impl .. for` says what they are",
+            );
+            return None;
+        }
+    }
+    let place = Place::of(path);
+    let mut path = path.clone();
+    path.segments.iter_mut().for_each(|s| s.arguments = PathArguments::None);
+    let own = layers.iter().find(|l| path.is_ident(&l.name));
+    let names = |tokens: &proc_macro2::TokenStream| {
+        let mut read = std::collections::BTreeSet::new();
+        crate::names::idents(tokens, &mut read);
+        layers.iter().any(|l| read.contains(&l.name.to_string()))
+    };
+    let ty = if chosen.is_empty() { quote!(#path) } else { quote!(#path<#(#chosen),*>) };
+    let signature = own.map_or(&path, |l| &l.interface).clone();
+    Some(LayerType { signature, open: names(&ty), chosen: chosen.len(), ty, path, arguments, defaults: vec![], place })
 }
 
 /// Well-known types that a person might try as a field.

@@ -6,6 +6,8 @@
 //! | impl 1 | attribute | its signatures under a macro named like the model, `Mlp`; a look-up of the struct's fields |
 //! | impl 2 | `__with_struct` | a look-up of every field's type and every called function |
 //! | impl 3 | `__finish` | the compiler proper |
+//! | trait | attribute | the trait; its signatures under a macro of its name |
+//! | impl of a trait | attribute, `__finish` | a look-up of trait and layer; the compiler |
 //!
 //! Signatures travel as `macro_rules!` under the model's own name, so `use crate::layers::Block` brings type and definition together.
 
@@ -17,14 +19,14 @@ use crate::errors::{Errors, Place};
 use crate::parse;
 pub use depth::bounded;
 use lookup::{look_up, travelling_macro};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 pub use respan::with_names_of;
 use syn::parse::{Parse, ParseStream};
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Error, Expr, ExprCall, ImplItem, Item, ItemFn, ItemImpl, ItemStruct, Path, PathArguments, Result, Signature,
-    Token, Type, TypePath, Visibility, braced, parse2,
+    Attribute, Error, Expr, ExprCall, FnArg, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemStruct, ItemTrait, Path,
+    PathArguments, Result, Signature, Token, TraitItem, Type, TypePath, Visibility, braced, parse2,
 };
 
 /// `#[variational]` on a struct, an impl or a function.
@@ -50,12 +52,17 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Ok(Item::Struct(item)) => structure(item),
         Ok(Item::Impl(item)) => implementation(&runtime, item),
         Ok(Item::Fn(item)) => function(&runtime, item),
+        Ok(Item::Trait(item)) => interface(&runtime, item),
         Ok(Item::Enum(e)) => {
             with_error(Error::new_spanned(&e.ident, "a model is a struct: an enum has no fixed set of parameters"), item)
         }
-        Ok(other) => {
-            with_error(Error::new_spanned(&other, "`#[variational]` goes on a struct, on its impl, or on a function"), item)
-        }
+        Ok(other) => with_error(
+            Error::new_spanned(
+                &other,
+                "`#[variational]` goes on a struct, on its impl, on a function, or on the trait of a layer",
+            ),
+            item,
+        ),
         Err(error) => with_error(error, item),
     }
 }
@@ -92,9 +99,17 @@ fn structure(item: ItemStruct) -> TokenStream {
 
 fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
     let bad = |at: &dyn ToTokens, text: &str| Error::new_spanned(at, text).to_compile_error();
-    if let Some((path, _)) = &item.trait_ {
-        let error = bad(path, "`#[variational]` goes on an impl of the model itself, `impl Model { .. }`, not on one of a trait");
+    if let (Some((path, _)), true) = (&item.trait_, !item.items.is_empty()) {
+        let text = "`#[variational]` goes on an impl of the model itself, `impl Model { .. }`; on one of a trait, which is empty then, it says that the \
+                    model has the methods of a trait with `#[variational]`";
+        let error = bad(path, text);
+        // A trait of layers has no methods as rustc would want them.
+        let item = path.segments.iter().all(|s| s.arguments.is_none()).then_some(&item);
         return quote!(#error #item);
+    }
+    if item.trait_.is_some() {
+        let callees = Callees::of_conformance(&item);
+        return look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #item));
     }
     let Type::Path(TypePath { path, qself: None, .. }) = &*item.self_ty else {
         return bad(&item.self_ty, "`#[variational]` needs `impl Model { .. }`");
@@ -120,6 +135,40 @@ fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
 pub fn without_defaults(mut item: ItemImpl) -> ItemImpl {
     item.generics.const_params_mut().for_each(|p| p.default = None);
     item
+}
+
+/// What several layers have in common.
+fn interface(runtime: &Path, item: ItemTrait) -> TokenStream {
+    let errors = Errors::new();
+    let parsed = parse::interface(&item, &errors);
+    let errors = errors.into_tokens();
+    let travelling = travelling_macro(&item.ident, &item.vis, interface_signature(&item));
+    let emitted = crate::emit::interface(&item, &parsed, runtime);
+    quote!(#errors #emitted #travelling)
+}
+
+/// The signatures of an interface, as those of a model.
+pub fn interface_signature(item: &ItemTrait) -> TokenStream {
+    let (name, generics) = (&item.ident, &item.generics);
+    let dims = generics.const_params().map(|p| &p.ident);
+    let signatures = item.items.iter().filter_map(|i| if let TraitItem::Fn(f) = i { Some(&f.sig) } else { None });
+    quote!(#[interface] impl #generics #name<#(#dims),*> { #(#signatures {})* })
+}
+
+/// The methods of an interface, each a call of the same method of a field `layer`. `names` are what the interface's `dims` are called here.
+pub fn calls_of(interface: &ItemImpl, dims: &[parse::Generic], names: &[Ident], home: Span) -> Vec<ImplItemFn> {
+    let names = dims.iter().map(|g| g.name.to_string()).zip(names.iter().cloned()).collect();
+    let methods = interface.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(&f.sig) } else { None });
+    let calls = methods.filter_map(|sig| {
+        let inputs = sig.inputs.iter().filter_map(|i| match i {
+            FnArg::Typed(t) => Some(&t.pat),
+            FnArg::Receiver(_) => None,
+        });
+        let name = &sig.ident;
+        let call = quote!(#sig { self.layer.#name(#(#inputs),*) });
+        parse2(respan::at(home, respan::rename(&names, call))).ok()
+    });
+    calls.collect()
 }
 
 /// Signatures alone, as visible as the most visible method.
@@ -197,8 +246,22 @@ struct Callees {
 impl Callees {
     fn of_model(structure: &ItemStruct, item: &ItemImpl) -> Vec<Path> {
         let mut callees = Callees { paths: vec![] };
-        structure.fields.iter().filter_map(|f| layer_path(&f.ty)).for_each(|p| callees.push(p));
+        let layers = parse::layer_parameters(&structure.generics).unwrap_or_default();
+        for path in structure.fields.iter().filter_map(|f| layer_path(&f.ty)) {
+            let own = path.segments.first().filter(|_| path.segments.len() == 1);
+            let parameter = own.and_then(|s| layers.iter().find(|l| l.name == s.ident));
+            callees.push(parameter.map_or(path, |l| &l.interface));
+        }
         callees.visit_item_impl(item);
+        callees.paths
+    }
+
+    fn of_conformance(item: &ItemImpl) -> Vec<Path> {
+        let mut callees = Callees { paths: vec![] };
+        item.trait_.iter().for_each(|(path, _)| callees.push(path));
+        if let Type::Path(p) = &*item.self_ty {
+            callees.push(&p.path);
+        }
         callees.paths
     }
 
@@ -254,6 +317,7 @@ pub fn callees(subject: &Subject) -> Vec<Path> {
     match subject {
         Subject::Model(structure, item) => Callees::of_model(structure, item),
         Subject::Function(item) => Callees::of_function(item),
+        Subject::Conformance(item) => Callees::of_conformance(item),
     }
 }
 
@@ -305,6 +369,8 @@ pub struct Finish {
 pub enum Subject {
     Model(ItemStruct, ItemImpl),
     Function(ItemFn),
+    /// That a layer has an interface.
+    Conformance(ItemImpl),
 }
 
 impl Parse for Finish {
@@ -322,6 +388,7 @@ impl Parse for Finish {
         let subject = match input.parse()? {
             Item::Struct(structure) => Subject::Model(structure, input.parse()?),
             Item::Fn(function) => Subject::Function(function),
+            Item::Impl(item) => Subject::Conformance(item),
             other => return Err(Error::new_spanned(other, "a struct or a function is compiled")),
         };
         Ok(Finish { signatures, callees, runtime, subject })

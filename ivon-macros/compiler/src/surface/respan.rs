@@ -1,5 +1,6 @@
 //! Tokens that came through a macro, made to look as if they had been written in place.
 
+use crate::parse;
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use std::collections::HashMap;
@@ -28,17 +29,29 @@ pub fn with_names_of(item: &ItemImpl, structure: ItemStruct) -> Result<ItemStruc
         Some(PathArguments::AngleBracketed(a)) => a.args.iter().collect(),
         _ => vec![],
     };
-    let count = structure.generics.const_params().count();
-    if let Some(other) = structure.generics.params.iter().find(|p| !matches!(p, GenericParam::Const(_))) {
+    if let Some(lifetime) = structure.generics.lifetimes().next() {
+        return Err(Error::new_spanned(lifetime, "a model has no lifetimes: its parameters are its own"));
+    }
+    parse::layer_parameters(&structure.generics)?;
+    let parameters = || structure.generics.params.iter();
+    if let Some(late) =
+        parameters().skip_while(|p| matches!(p, GenericParam::Type(_))).find(|p| matches!(p, GenericParam::Type(_)))
+    {
         return Err(Error::new_spanned(
-            other,
-            "a model has const generics only: `const WIDTH: usize`, or a flag, `const BIAS: bool`",
+            late,
+            "type parameters stand before dimensions: `struct Block<N: Norm, const WIDTH: usize>`",
         ));
     }
+    let count = parameters().count();
     if arguments.len() != count {
-        let (name, constants) = (&structure.ident, || structure.generics.const_params());
-        let declared: Vec<String> = constants().map(|p| format!("const {}: {}", p.ident, p.ty.to_token_stream())).collect();
-        let named: Vec<String> = constants().map(|p| p.ident.to_string()).collect();
+        let name = &structure.ident;
+        let declared = parameters().filter_map(|p| match p {
+            GenericParam::Const(p) => Some(format!("const {}: {}", p.ident, p.ty.to_token_stream())),
+            GenericParam::Type(p) => Some(parse::expr_text(p)),
+            GenericParam::Lifetime(_) => None,
+        });
+        let declared: Vec<String> = declared.collect();
+        let named: Vec<String> = parameters().filter_map(name_of).map(Ident::to_string).collect();
         let (declared, named) = (declared.join(", "), named.join(", "));
         let text = match count {
             0 => format!("`{name}` has no dimensions: write `impl {name}`"),
@@ -46,11 +59,11 @@ pub fn with_names_of(item: &ItemImpl, structure: ItemStruct) -> Result<ItemStruc
         };
         return Err(Error::new_spanned(&item.self_ty, text));
     }
-    for (parameter, argument) in structure.generics.const_params().zip(arguments) {
+    for (parameter, argument) in parameters().filter_map(name_of).zip(arguments) {
         match argument {
             GenericArgument::Type(Type::Path(p)) if p.path.get_ident().is_some() => {
                 if let Some(name) = p.path.get_ident() {
-                    names.insert(parameter.ident.to_string(), name.clone());
+                    names.insert(parameter.to_string(), name.clone());
                 }
             }
             other => {
@@ -64,8 +77,28 @@ pub fn with_names_of(item: &ItemImpl, structure: ItemStruct) -> Result<ItemStruc
     parse2(rename(&names, quote!(#structure)))
 }
 
+fn name_of(parameter: &GenericParam) -> Option<&Ident> {
+    match parameter {
+        GenericParam::Const(p) => Some(&p.ident),
+        GenericParam::Type(p) => Some(&p.ident),
+        GenericParam::Lifetime(_) => None,
+    }
+}
+
+/// All tokens at one place.
+pub fn at(place: Span, tokens: TokenStream) -> TokenStream {
+    let one = |mut token: TokenTree| {
+        if let TokenTree::Group(g) = &token {
+            token = Group::new(g.delimiter(), at(place, g.stream())).into();
+        }
+        token.set_span(place);
+        token
+    };
+    tokens.into_iter().map(one).collect()
+}
+
 /// Where a `macro_rules!` wrote the model, the names also get the impl's hygiene: they are variables of generated code.
-fn rename(names: &HashMap<String, Ident>, tokens: TokenStream) -> TokenStream {
+pub fn rename(names: &HashMap<String, Ident>, tokens: TokenStream) -> TokenStream {
     let one = |token: TokenTree| match token {
         TokenTree::Group(g) => {
             let mut inner = Group::new(g.delimiter(), rename(names, g.stream()));

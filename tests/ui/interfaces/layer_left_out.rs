@@ -1,0 +1,33 @@
+//! A model with a type parameter is given a layer.
+use ivon_runtime::prelude::*;
+
+#[variational]
+pub trait Keeps<const WIDTH: usize> {
+    fn forward<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH>;
+}
+
+#[variational]
+pub struct Around<L: Keeps, const WIDTH: usize> {
+    inner: L<WIDTH>,
+}
+
+#[variational]
+impl<L: Keeps, const WIDTH: usize> Around<L, WIDTH> {
+    pub fn forward<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH> {
+        x + self.inner.forward(x)
+    }
+}
+
+#[variational]
+pub struct Model<const WIDTH: usize> {
+    inner: Around<WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Model<WIDTH> {
+    pub fn forward<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH> {
+        self.inner.forward(x)
+    }
+}
+
+fn main() {}
