@@ -8,11 +8,9 @@
 //!
 //! A figure is the best of the rounds: what the machine can do when nobody else uses it. The second command prints the same table for PyTorch.
 
-#[path = "shared/peak.rs"]
-mod peak;
-
 use ivon_runtime::ops::{conv2d, gradcheck};
 use ivon_runtime::prelude::{Adjoint, Context, DType, Device, Result};
+use ivon_runtime::profile::Peaks;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -63,7 +61,7 @@ fn main() -> Result<()> {
         _ => (RESNET50, 8),
     };
     let (batch, rounds) = (number(1).unwrap_or(batch), number(2).unwrap_or(7));
-    let peak = peak::gflops(false);
+    let peak = Peaks::measure(&cx)?.fma / 1e9;
     println!("{} threads, batch {batch}, best of {rounds}; register-only peak {peak:.0} GFLOP/s", rayon::current_num_threads());
     println!("{:<28} {:>18} {:>18} {:>18}", "layer", "forward", "d_x", "d_weight");
     let mut totals = [0.0; 3];

@@ -7,11 +7,9 @@
 //! The contestants take turns; a figure is the median of the rounds, and the spread is that from the first to the third quartile,
 //! in percent of the median.
 
-#[path = "shared/peak.rs"]
-mod peak;
-
 use ivon_runtime::matmul::{Matrix, Precision, multiply_as};
 use ivon_runtime::prelude::{Context, DType, Device};
+use ivon_runtime::profile::Peaks;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -32,7 +30,7 @@ const SHAPES: &[[usize; 3]] = &[
 
 fn main() {
     // As it does for a training step, a context makes this thread one of the pool.
-    Context::new(Device::Cpu, DType::F32).expect("f32 is a type to compute in");
+    let cx = Context::new(Device::Cpu, DType::F32).expect("f32 is a type to compute in");
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let rounds = arguments.first().and_then(|a| a.parse().ok()).unwrap_or(15);
     let mut shapes: Vec<[usize; 3]> = arguments.iter().skip(1).filter_map(|a| parse(a)).collect();
@@ -40,7 +38,8 @@ fn main() {
         shapes = SHAPES.to_vec();
     }
     println!("{} threads, {rounds} rounds, GFLOP/s (spread in %)", rayon::current_num_threads());
-    println!("register-only peak: f32 {:.0}, bf16 {:.0}", peak::gflops(false), peak::gflops(true));
+    let Peaks { fma, fma_bf16, .. } = Peaks::measure(&cx).expect("there is memory to copy");
+    println!("register-only peak: f32 {:.0}, bf16 {:.0}", fma / 1e9, fma_bf16.unwrap_or(f64::NAN) / 1e9);
     println!("{:<20} {:>12} {:>12} {:>12}", "product MxNxK", "f32", "gemm crate", "bf16");
     for [tokens, outputs, inputs] in shapes {
         // y = x W^T, dx = dy W, dW = dy^T x

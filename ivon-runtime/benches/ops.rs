@@ -194,6 +194,7 @@ struct Gelu;
 impl pointwise::Kernel<1, 0, 1> for Gelu {
     const NAME: &'static str = "gelu(x)";
     const CUDA: &'static str = "";
+    const OPERATIONS: usize = 9;
     #[inline(always)]
     fn apply<E: Real>([x]: [E; 1], []: [E; 0]) -> [E; 1] {
         [E::of(0.5) * x * (E::of(1.0) + inner(x).tanh())]
@@ -204,6 +205,7 @@ struct DGelu;
 impl pointwise::Kernel<2, 0, 1> for DGelu {
     const NAME: &'static str = "gelu(x)";
     const CUDA: &'static str = "";
+    const OPERATIONS: usize = 18;
     #[inline(always)]
     fn apply<E: Real>([x, d_y]: [E; 2], []: [E; 0]) -> [E; 1] {
         let (one, half, t) = (E::of(1.0), E::of(0.5), inner(x).tanh());
@@ -221,6 +223,7 @@ struct Sum;
 impl pointwise::Kernel<2, 0, 1> for Sum {
     const NAME: &'static str = "x + y";
     const CUDA: &'static str = "";
+    const OPERATIONS: usize = 1;
     #[inline(always)]
     fn apply<E: Real>([x, y]: [E; 2], []: [E; 0]) -> [E; 1] {
         [x + y]

@@ -11,6 +11,7 @@ use crate::matmul::Precision;
 use crate::memory::{Arena, Block, MOST_BYTES, Plan, Pool, Recorder, Run, StepKey};
 use crate::ops;
 use crate::parameter::{Buffer, Parameter};
+use crate::profile::{Observer, Phase};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::threads;
@@ -60,6 +61,7 @@ pub struct Context {
     /// Step and pass on the card, where graphs read them; whether they are what they should be.
     counters: OnceCell<Rc<Block>>,
     counted: Cell<bool>,
+    observer: RefCell<Option<Observer>>,
 }
 
 /// What a plan was made for. There are few, so they are looked for one by one.
@@ -133,6 +135,7 @@ impl Context {
             trail: Cell::new(None),
             counters: OnceCell::new(),
             counted: Cell::new(false),
+            observer: RefCell::default(),
         })
     }
 
@@ -502,7 +505,10 @@ impl Context {
             return self.replays.differentiated(self, cuda, (key, inputs), forward, backward);
         }
         self.planned(key, inputs, |cx| {
+            let phase = cx.phase(Phase::Forward);
             let (value, saved) = forward(cx)?;
+            drop(phase);
+            let _phase = cx.phase(Phase::Backward);
             let d_value = cx.filled([], cx.loss_scale())?;
             backward(cx, saved, d_value)?;
             value.item()
@@ -526,6 +532,22 @@ impl Context {
         if let Some(trail) = self.trail.get() {
             self.trail.set(Some(leave(trail)));
         }
+    }
+
+    /// Who looks at what is done; nobody at a dry run, which does nothing.
+    pub(crate) fn observer(&self) -> Option<Observer> {
+        let observer = self.observer.borrow();
+        observer.as_ref().filter(|_| !self.planning()).cloned()
+    }
+
+    /// Whether somebody looks.
+    pub(crate) fn observed(&self) -> bool {
+        self.observer.borrow().is_some()
+    }
+
+    /// Another observer from now on; the one before.
+    pub(crate) fn set_observer(&self, observer: Option<Observer>) -> Option<Observer> {
+        self.observer.replace(observer)
     }
 
     /// How many different steps were captured as graphs so far.

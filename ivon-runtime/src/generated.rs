@@ -4,18 +4,6 @@ use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// Names the place of a call in an error that comes out of it.
-pub trait At {
-    /// The same result; an error is put [`within`](Error::within) `place`.
-    fn at(self, place: &str) -> Self;
-}
-
-impl<T> At for Result<T> {
-    fn at(self, place: &str) -> Self {
-        self.map_err(|e| e.within(place))
-    }
-}
-
 /// What a signature says of one dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {

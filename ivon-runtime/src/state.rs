@@ -8,6 +8,7 @@ use crate::noise::{self, Noise};
 use crate::optimizers::card::Card;
 use crate::optimizers::pass;
 use crate::parameter::{Init, Model, Parameter};
+use crate::profile::Cost;
 use rayon::prelude::*;
 use std::rc::Rc;
 
@@ -192,6 +193,13 @@ impl State {
     /// Where each of the model's buffers lies; without entries for a model that has none.
     pub fn running_layout(&self) -> &Rc<Layout> {
         self.running.layout()
+    }
+
+    /// What an update costs, with so many operations for each element: buffers and gradient are read and written, and weights of their own written.
+    pub(crate) fn cost_of_update(&self, operations: usize) -> Cost {
+        let own = if self.own_weights { self.weights.bytes() } else { 0 };
+        let buffers: usize = self.buffers.iter().map(|(_, buffer)| buffer.bytes()).sum();
+        Cost::flops(operations * self.layout.elements()).moves(2 * (buffers + self.gradient.bytes()) + own)
     }
 
     /// Bytes of all buffers, the weights and the gradient.

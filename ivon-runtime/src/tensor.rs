@@ -66,6 +66,11 @@ impl Tensor {
         self.dtype
     }
 
+    /// The size of all elements in bytes.
+    pub fn bytes(&self) -> usize {
+        self.shape.elements() * self.dtype.bytes()
+    }
+
     /// Where the elements lie.
     pub fn device(&self) -> Device {
         self.block.on_card().map_or(Device::Cpu, |(cuda, _)| cuda.device())

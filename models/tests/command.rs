@@ -63,10 +63,49 @@ fn a_bench_says_where_time_and_memory_went() {
     let folder = tempfile::tempdir().unwrap();
     let (_, result) = succeeds(folder.path(), "bench gpt2 --preset tiny --batch 2 --seq 16 --steps 3 --warmup 1 --json");
     assert_eq!(result["params"], 120_576);
-    let shares = result["shares"].as_object().unwrap();
-    // Shares are of medians: on a busy machine they need not add up to one.
-    assert!(["sampling", "forward", "backward", "update"].iter().all(|k| shares[*k].as_f64().unwrap() >= 0.0), "{shares:?}");
-    assert!(result["seconds_per_step"].as_f64().unwrap() > 0.0 && result["tokens_per_s"].as_f64().unwrap() > 0.0);
+    let number = |value: &serde_json::Value| value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
+    let shares: f64 = ["sampling", "forward", "backward", "update"].iter().map(|k| number(&result["shares"][*k])).sum();
+    assert!(shares > 0.5 && shares <= 1.0 + 1e-9, "{}", result["shares"]);
+    assert!(number(&result["seconds_per_step"]) > 0.0 && number(&result["tokens_per_s"]) > 0.0);
+
+    let profile = &result["profile"];
+    let list = |value: &serde_json::Value| value.as_array().unwrap_or_else(|| panic!("{value} is no list")).clone();
+    let phases = list(&profile["phases"]);
+    assert_eq!(phases.iter().map(|p| p["phase"].as_str().unwrap()).collect::<Vec<_>>(), ["forward", "backward", "update"]);
+    let seconds: f64 = phases.iter().map(|p| number(&p["seconds"])).sum();
+    assert!((seconds + number(&profile["other"]) - number(&profile["seconds"])).abs() < 1e-9);
+    for phase in &phases {
+        let ops: f64 = list(&phase["ops"]).iter().map(|op| number(&op["seconds"])).sum();
+        assert!((ops + number(&phase["other"]) - number(&phase["seconds"])).abs() < 1e-9, "{phase}");
+    }
+    // 2 M N K of the matrix products of GPT-2 tiny: 32 rows, 2 blocks of 12 · 64² weights, and 256 logits of 64 each.
+    let products = 2 * 32 * (2 * 12 * 64 * 64 + 256 * 64);
+    let ops = list(&phases[0]["ops"]);
+    let linear = ops.iter().find(|op| op["op"] == "linear").expect("matrix products");
+    assert_eq!(linear["flops"], products);
+    for key in ["calls", "share", "bytes", "flops_per_s", "bytes_per_s", "share_of_peak"] {
+        assert!(number(&linear[key]) > 0.0, "{key}: {linear}");
+    }
+    for peak in ["fma", "gemm", "copy"] {
+        assert!(number(&profile["peaks"][peak]) > 0.0, "{}", profile["peaks"]);
+    }
+    let is_up = |layer: &serde_json::Value| layer["layer"].as_str().is_some_and(|path| path.ends_with("blocks.mlp.up"));
+    assert!(list(&profile["layers"]).iter().any(|l| is_up(l) && l["phase"] == "backward"), "{}", profile["layers"]);
+}
+
+#[test]
+fn a_profile_for_people_has_a_line_for_every_op() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, ops) in [
+        ("gpt2 --preset tiny --batch 2 --seq 16 --optimizer adamw", ["causal_attention", "layer_norm", "adamw"]),
+        ("resnet20 --batch 2 --optimizer sgd", ["conv2d d_weight", "batch_norm", "sgd"]),
+        ("lenet --batch 2 --dtype bf16", ["max_pool2d", "linear d_x", "ivon"]),
+    ] {
+        let (text, _) = succeeds(folder.path(), &format!("bench {arguments} --steps 1 --warmup 0 --threads 1 --profile"));
+        for part in ops.iter().chain(&["peaks, measured, 1 threads", "forward", "backward", "update", "other", "(memory)"]) {
+            assert!(text.contains(part), "`{part}` is not in {text}");
+        }
+    }
 }
 
 #[test]

@@ -125,6 +125,12 @@ impl Graph {
         }
     }
 
+    /// How many operations an element takes: additions and the like, and calls, each counted as one.
+    pub fn operations(&self, roots: &[NodeId]) -> usize {
+        let (needed, ..) = self.extract(roots);
+        needed.nodes.iter().filter(|n| !matches!(n, Input(_) | Number(_) | Constant(_))).count()
+    }
+
     /// The nodes that a node reads.
     pub fn reads(&self, id: NodeId) -> Vec<NodeId> {
         match self.nodes[id] {

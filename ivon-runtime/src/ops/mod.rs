@@ -39,6 +39,7 @@
 //! * Shapes are checked at run time by the same rule as at compile time: `Err` names the op and both shapes.
 //! * An op allocates with `cx.empty`, workspace included, and returns before touching memory when `cx.planning()`. What it
 //!   allocates depends on shapes alone.
+//! * An op says what it computes and moves, for profiles: `let _op = cx.op("name", || Cost::..)` lasts as long as the work does. See [`crate::profile`].
 //! * Results do not depend on the number of threads: work is cut by shape.
 //! * Every op has a plain implementation, generic over [`Real`](crate::Real), that serves f64 and that the fast f32 one is checked against.
 

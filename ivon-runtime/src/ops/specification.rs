@@ -87,16 +87,42 @@ pub(crate) fn precision<const N: usize, S>(
     assert!(bits(&single) == bits(&three), "other bits on three threads than on one");
 }
 
+/// What both passes cost is told: each is an op of a profile, and moves as many bytes as it gives.
+pub(crate) fn costs<const N: usize, S>(
+    inputs: [Input; N],
+    forward_saving: impl Fn(&Context, [&Tensor; N]) -> Result<(Tensor, S)>,
+    backward: impl Fn(&Context, S, Tensor, [&mut Adjoint; N]) -> Result<()>,
+) {
+    let cx = f32_context();
+    let tensors = tensors(&cx, &inputs);
+    let bytes = |what: &str| {
+        let ops: Vec<_> = cx.recorded().unwrap().phases().into_iter().flat_map(|p| p.ops).collect();
+        assert!(!ops.is_empty(), "the {what} pass opens no scope: `let _op = cx.op(..)`");
+        ops.iter().map(|op| op.cost.bytes).sum::<u64>() as usize
+    };
+    cx.record().unwrap();
+    let (y, saved) = forward_saving(&cx, tensors.each_ref()).unwrap();
+    assert!(bytes("forward") >= y.bytes(), "the forward pass moves less than it gives");
+    let d_y = gradcheck::tensor(&cx, *y.shape(), 3).unwrap();
+    let mut adjoints = tensors.each_ref().map(|x| if x.dtype() == DType::F32 { Adjoint::new() } else { Adjoint::skip() });
+    cx.record().unwrap();
+    backward(&cx, saved, d_y, adjoints.each_mut()).unwrap();
+    let bytes = bytes("backward");
+    let given: usize = adjoints.into_iter().filter_map(Adjoint::into_option).map(|d_x| d_x.bytes()).sum();
+    assert!(bytes >= given, "the backward pass moves {bytes} bytes and gives {given}");
+}
+
 /// Runs `work` on so many threads.
 pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
-/// Gradients and precision with the same closures on small and on odd, larger inputs.
+/// Gradients, precision and costs with the same closures on small and on odd, larger inputs.
 macro_rules! specify {
     ($small:expr, $large:expr, $tolerance:expr, $forward:expr, $backward:expr $(,)?) => {{
         $crate::ops::specification::gradients($small, $forward, $backward);
         $crate::ops::specification::precision($large, $tolerance, $forward, $backward);
+        $crate::ops::specification::costs($large, $forward, $backward);
     }};
 }
 pub(crate) use specify;

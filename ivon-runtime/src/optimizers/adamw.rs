@@ -43,6 +43,7 @@ impl Default for AdamWConfig {
 impl Rule for AdamWConfig {
     const NAME: &'static str = "adamw";
     const BUFFERS: &'static [&'static str] = &["momentum", "variance"];
+    const OPERATIONS: usize = 15;
 
     fn weight_decay(&self) -> f64 {
         self.weight_decay

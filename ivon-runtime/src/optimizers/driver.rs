@@ -9,6 +9,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::noise::Noise;
 use crate::parameter::Model;
+use crate::profile::Cost;
 use crate::state::State;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -135,6 +136,8 @@ impl Driver {
     /// On a card it stays there: 1 comes back.
     pub fn clip_scale(&mut self) -> Result<f32> {
         let Some(clip) = self.settings.grad_clip else { return Ok(1.0) };
+        let gradient = &self.state.gradient;
+        let _op = self.cx.op("norm of the gradient", || Cost::flops(2 * gradient.layout().elements()).moves(gradient.bytes()));
         if let Some(card) = &self.state.card {
             card.clip(&self.cx, &self.state.gradient, clip)?;
             return Ok(1.0);

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::flat::{Entry, Flat};
 use crate::parameter::Model;
 use crate::posterior::Posterior;
+use crate::profile::{Cost, Phase};
 use crate::state::{State, weight_decays};
 use half::bf16;
 use serde::Serialize;
@@ -22,6 +23,8 @@ pub trait Rule: Serialize {
     const NAME: &'static str;
     /// Its buffers beside the mean.
     const BUFFERS: &'static [&'static str];
+    /// Operations of an update, for each element.
+    const OPERATIONS: usize;
     /// Weight decay of tensors of two or more dimensions.
     fn weight_decay(&self) -> f64;
     /// Refuses hyper-parameters that make no sense.
@@ -89,8 +92,10 @@ impl<R: Rule> Point<R> {
             return if own { card.draw(&self.driver.cx, &self.driver.state.weights, None, 0.0) } else { Ok(()) };
         }
         let own = self.driver.state.own_weights;
+        let cx = &self.driver.cx;
         let (buffers, weights, _) = self.driver.state.parts_mut();
         if own {
+            let _op = cx.op("copy of the mean", || Cost::default().moves(buffers[0].1.bytes() + weights.bytes()));
             let mean = buffers[0].1.slice::<f32>();
             match weights.dtype() {
                 DType::Bf16 => pass::convert::<bf16>(mean, weights),
@@ -169,8 +174,10 @@ impl<R: Rule> Optimizer for Point<R> {
         };
         self.driver.check_last_update(|_, element| self.out_of_range(element))?;
         self.driver.state.check_free()?;
+        let _phase = self.driver.cx.phase(Phase::Update);
         let scale = self.driver.clip_scale()?;
         self.driver.trace_sample(0, None, scale)?;
+        let update = self.driver.cx.op(R::NAME, || self.driver.state.cost_of_update(R::OPERATIONS));
         if let Some(card) = &self.driver.state.card {
             self.update_on_card(card, lr)?;
             self.driver.finish(lr)?;
@@ -183,6 +190,7 @@ impl<R: Rule> Optimizer for Point<R> {
         if !self.rule.update(step, buffers, gradient) {
             return Err(self.driver.diagnose(|_, element| self.out_of_range(element)));
         }
+        drop(update);
         self.copy_mean()?;
         self.driver.finish(lr)?;
         Ok(loss)

@@ -40,6 +40,7 @@ impl Default for SgdConfig {
 impl Rule for SgdConfig {
     const NAME: &'static str = "sgd";
     const BUFFERS: &'static [&'static str] = &["momentum"];
+    const OPERATIONS: usize = 7;
 
     fn weight_decay(&self) -> f64 {
         self.weight_decay

@@ -112,12 +112,6 @@ pub trait Classifier: Model {
     /// If the images do not fit the model, or a label is no class.
     fn loss_gradient(&self, cx: &Context, images: &Tensor, labels: &Tensor) -> Result<f64>;
 
-    /// [`Classifier::loss_gradient`] in the memory that the context uses; calls `between` after the forward pass.
-    ///
-    /// # Errors
-    /// As there.
-    fn timed_gradient(&self, cx: &Context, images: &Tensor, labels: &Tensor, between: &dyn Fn()) -> Result<f64>;
-
     /// Log-probabilities of the classes, `[B, CLASSES]`, row-major.
     ///
     /// # Errors
@@ -150,15 +144,6 @@ macro_rules! classifiers {
 
             fn loss_gradient(&self, cx: &Context, images: &Tensor, labels: &Tensor) -> Result<f64> {
                 <$model>::loss_gradient(self, cx, images, labels)
-            }
-
-            fn timed_gradient(&self, cx: &Context, images: &Tensor, labels: &Tensor, between: &dyn Fn()) -> Result<f64> {
-                let (loss, saved) = self.loss_saving(cx, images, labels)?;
-                let value = loss.item()?;
-                between();
-                drop(loss);
-                self.loss_backward(cx, saved, cx.filled([], cx.loss_scale())?, &mut ivon_runtime::Adjoint::skip())?;
-                Ok(value)
             }
         }
     )*};

@@ -12,6 +12,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("modules.cpp", include_str!("../cpp/modules.cpp")),
     ("modules.h", include_str!("../cpp/modules.h")),
     ("nvrtc.cpp", include_str!("../cpp/nvrtc.cpp")),
+    ("nvtx.cpp", include_str!("../cpp/nvtx.cpp")),
     ("scheduler.cpp", include_str!("../cpp/scheduler.cpp")),
     ("scheduler.h", include_str!("../cpp/scheduler.h")),
     ("warp.cpp", include_str!("../cpp/warp.cpp")),
@@ -41,7 +42,7 @@ pub fn sanitizers() -> Option<String> {
     Some(format!("{}:{}", find("libasan.so")?, find("libubsan.so")?))
 }
 
-/// The folder with `libcuda.so`, `libnvrtc.so`, `libcublasLt.so` and `libcudnn.so.9`; nothing where there is no compiler.
+/// The folder with `libcuda.so`, `libnvrtc.so`, `libcublasLt.so`, `libnvtx3interop.so` and `libcudnn.so.9`; nothing where there is no compiler.
 ///
 /// # Panics
 /// If they do not compile.
@@ -74,6 +75,7 @@ pub fn libraries(sanitize: bool) -> Option<PathBuf> {
         let driver = s.spawn(|| link("libcuda.so", &["driver.cpp", "modules.cpp", "scheduler.cpp", "warp.cpp"], &[]));
         if driver.join().is_ok() {
             s.spawn(|| link("libnvrtc.so", &["nvrtc.cpp"], &["libcuda.so"]));
+            s.spawn(|| link("libnvtx3interop.so", &["nvtx.cpp"], &[]));
             s.spawn(|| link("libcublasLt.so", &["cublaslt.cpp"], &["libcuda.so"]));
             s.spawn(|| link("libcudnn.so.9", &["cudnn.cpp"], &["libcuda.so"]));
         }

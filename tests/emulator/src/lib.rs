@@ -1,6 +1,6 @@
 //! A CUDA device on the processor, for tests only.
 //!
-//! [`load`] builds stand-ins for `libcuda.so`, `libnvrtc.so`, `libcublasLt.so` and `libcudnn.so.9` with g++ and loads them, so that cudarc finds them before
+//! [`load`] builds stand-ins for `libcuda.so`, `libnvrtc.so`, `libcublasLt.so`, `libcudnn.so.9` and the library of ranges with g++ and loads them, so that cudarc finds them before
 //! it looks for the real ones. From then on the real runtime runs: sources are "compiled" by g++, kernels run one CUDA thread after the
 //! other with warps, barriers and shared memory checked, streams, graphs and memory behave as the driver's.
 //! What goes wrong on purpose is in [`Failures`], the order of threads in [`Order`].
@@ -8,7 +8,7 @@
 mod build;
 
 use libloading::{Library, Symbol};
-use std::ffi::{CString, c_char, c_int, c_long};
+use std::ffi::{CStr, CString, c_char, c_int, c_long};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -18,6 +18,7 @@ const SANITIZE: &str = "IVON_EMULATOR_SANITIZE";
 /// The stand-ins, loaded once and for the life of the process.
 pub struct Emulator {
     driver: Library,
+    ranges: Library,
     folder: PathBuf,
 }
 
@@ -157,7 +158,7 @@ impl Emulator {
         std::mem::forget(open("libnvrtc.so"));
         std::mem::forget(open("libcublasLt.so"));
         std::mem::forget(open("libcudnn.so.9"));
-        Emulator { driver, folder: folder.into() }
+        Emulator { driver, ranges: open("libnvtx3interop.so"), folder: folder.into() }
     }
 
     /// Where the libraries lie: what the runtime is told to look in first, so that it does not prefer a real driver.
@@ -222,6 +223,17 @@ impl Emulator {
         let get: Symbol<unsafe extern "C" fn() -> usize> = self.symbol("emulator_used_memory");
         // SAFETY: it takes nothing.
         unsafe { get() }
+    }
+
+    /// The ranges that this thread has opened and closed so far: `forward(linear(multiply()))`.
+    pub fn ranges(&self) -> String {
+        // SAFETY: the function of `nvtx.cpp`, which takes nothing and gives a string that ends with 0 and lives until the next range.
+        unsafe {
+            match self.ranges.get::<unsafe extern "C" fn() -> *const c_char>(b"emulator_ranges\0") {
+                Ok(ranges) => CStr::from_ptr(ranges()).to_string_lossy().into_owned(),
+                Err(error) => panic!("the stand-in for ranges is incomplete: {error}"),
+            }
+        }
     }
 
     /// How often the device's memory was asked for, and how many kernels were launched or captured, so far.

@@ -200,7 +200,8 @@ impl<'a> Backward<'a> {
                 };
                 let (before, targets, after) = self.targets(&instruction.arguments, Some(&function.inputs));
                 let d_outputs = instruction.results.iter().map(|r| self.complete(*r, &instruction.results, plan, saved));
-                let call = quote!(#callee.#called(cx, #saved.#field, #(#d_outputs,)* #(#targets),*).at(#place)?; #after);
+                let call =
+                    quote!(cx.layer(#place, || #callee.#called(cx, #saved.#field, #(#d_outputs,)* #(#targets),*))?; #after);
                 let call = self.guarded(&instruction.results, call);
                 quote!(#before #call)
             }

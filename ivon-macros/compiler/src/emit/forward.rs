@@ -309,7 +309,7 @@ impl<'a> Forward<'a> {
                 let arguments = self.arguments(&instruction.arguments, &function.inputs);
                 let place = callee_place(method, &instruction.op);
                 let called = if saving { names::saving(called) } else { called.clone() };
-                quote!(let #pattern = #callee.#called(cx, #(#arguments),*).at(#place)?;)
+                quote!(let #pattern = cx.layer(#place, || #callee.#called(cx, #(#arguments),*))?;)
             }
             Op::Call { dims, .. } => {
                 let Some((function, callee)) = method.callee(&instruction.op) else { return (quote!(), vec![]) };
@@ -460,7 +460,7 @@ impl<'a> Forward<'a> {
     }
 }
 
-/// Where a call is, as an error at run time names it.
+/// Where a call is, as profiles and errors at run time name it.
 fn callee_place(method: &Method, op: &Op) -> String {
     match op {
         Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, .. } => {

@@ -59,6 +59,7 @@ fn emit(method: &Method, name: &Ident, text: &str, graph: &Graph, roots: &[NodeI
     let number_names: Vec<Ident> = (0..numbers).map(|i| format_ident!("s{i}")).collect();
     let body = graph.rust(roots, inputs, numbers);
     let cuda = graph.cuda(roots);
+    let operations = Literal::usize_unsuffixed(graph.operations(roots));
     let docs = format!(" `{text}`");
     let [i, s, o] = [inputs.len(), numbers, roots.len()].map(Literal::usize_unsuffixed);
     let tokens = quote! {
@@ -67,6 +68,7 @@ fn emit(method: &Method, name: &Ident, text: &str, graph: &Graph, roots: &[NodeI
         impl ivon::ops::pointwise::Kernel<#i, #s, #o> for #name {
             const NAME: &'static str = #text;
             const CUDA: &'static str = #cuda;
+            const OPERATIONS: usize = #operations;
             #[inline(always)]
             #[allow(unused_variables, unused_parens, clippy::all)]
             fn apply<R: ivon::Real>([#(#names),*]: [R; #i], [#(#number_names),*]: [R; #s]) -> [R; #o] {

@@ -53,8 +53,6 @@ pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred
     quote! {
         #[allow(unused_imports)]
         use #runtime as ivon;
-        #[allow(unused_imports)]
-        use ivon::At as _;
         #(#kernels)*
         #(#items)*
         #[allow(non_snake_case, dead_code, unused_variables, unused_mut, unused_braces, unused_parens, missing_docs, clippy::all)]
@@ -74,8 +72,6 @@ pub(crate) fn free_function(method: &Method, runtime: &Path) -> TokenStream {
     quote! {
         #[allow(unused_imports)]
         use #runtime as ivon;
-        #[allow(unused_imports)]
-        use ivon::At as _;
         #(#kernels)*
         #item
         #[allow(non_snake_case, dead_code, unused_variables, unused_mut, unused_braces, unused_parens, missing_docs, clippy::all)]

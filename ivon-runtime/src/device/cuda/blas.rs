@@ -7,6 +7,7 @@ use super::{Cuda, Memory, Trail};
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::profile::Cost;
 use crate::tensor::Tensor;
 use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys;
@@ -72,6 +73,10 @@ pub(crate) fn multiply(
         return Ok(());
     }
     let Some(cuda) = cx.cuda() else { panic!("a product on a card was asked for in a context on {}", cx.device()) };
+    let _kernel = cx.kernel("multiply", || {
+        let cost = Cost::product(cx.precision(), [batch * m, n, k]);
+        cost.reads([a.tensor, b.tensor]).writes(c, accumulate)
+    });
     let elements = [a.tensor, b.tensor, &*c].map(|x| x.shape().elements());
     assert_eq!(elements, [batch * m * k, batch * k * n, batch * m * n], "the operands of {sizes:?}");
     let key = Key {

@@ -5,6 +5,7 @@ use super::{Cuda, HEADER, Trail};
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::profile::Cost;
 use crate::tensor::Tensor;
 use cudarc::driver::{LaunchConfig, PushKernelArg, sys};
 use std::borrow::Cow;
@@ -60,6 +61,7 @@ impl Source {
             return Ok(());
         }
         let Some(cuda) = cx.cuda() else { panic!("`{kernel}` was launched in a context on {}", cx.device()) };
+        let _kernel = cx.kernel(kernel, || Cost::default().moves(args.iter().map(Arg::bytes).sum()));
         let values = args.iter_mut().map(|arg| arg.value(cx)).collect::<Result<Vec<Value>>>()?;
         self.launch_on(cuda, cx.dtype(), kernel, grid, &values)
     }
@@ -180,6 +182,15 @@ impl Arg<'_> {
 }
 
 impl Arg<'_> {
+    /// Bytes that a kernel moves for it: of a tensor once, whatever the kernel does.
+    fn bytes(&self) -> usize {
+        match self {
+            Arg::In(tensor) => tensor.bytes(),
+            Arg::Out(tensor) => tensor.bytes(),
+            _ => 0,
+        }
+    }
+
     /// What it adds to the trail of a dry run.
     fn leave(&self, trail: Trail) -> Trail {
         match self {

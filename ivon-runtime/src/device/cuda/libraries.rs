@@ -37,7 +37,7 @@ struct Library {
     get: &'static str,
 }
 
-const LIBRARIES: [Library; 5] = [
+const LIBRARIES: [Library; 6] = [
     Library {
         name: "driver",
         purpose: "the card itself",
@@ -125,6 +125,17 @@ const LIBRARIES: [Library; 5] = [
         before: &[],
         version: |library| number(library, b"ncclGetVersion\0").map(|n| format!("{}.{}.{}", n / 10000, n % 10000 / 100, n % 100)),
         get: "pip install nvidia-nccl-cu13",
+    },
+    Library {
+        name: "NVTX",
+        purpose: "ranges of layers and ops for Nsight Systems",
+        needed: false,
+        files: &["libnvtx3interop.so.1", "libnvtx3interop.so", "libnvToolsExt.so.1", "libnvToolsExt.so"],
+        packages: &["nvidia/cu13/lib", "nvidia/nvtx/lib"],
+        functions: &["nvtxRangePushA", "nvtxRangePop"],
+        before: &[],
+        version: |_| None,
+        get: "pip install nvidia-nvtx",
     },
 ];
 
@@ -246,6 +257,17 @@ pub(super) fn has_driver() -> bool {
 /// Whether convolutions can be left to cuDNN.
 pub(super) fn has_cudnn() -> bool {
     report().libraries.iter().any(|library| library.name == "cuDNN" && library.path.is_some())
+}
+
+/// The library of ranges for NVIDIA's tools.
+pub(crate) fn ranges() -> Result<Loaded> {
+    let finding = LIBRARIES[5].find(&directories());
+    let Some(path) = finding.path else {
+        let message = format!("there is no NVTX library to make ranges with: {}", LIBRARIES[5].get);
+        return Err(Error::Device { message });
+    };
+    // SAFETY: it is loaded already, see `Library::load`.
+    unsafe { Loaded::new(&path) }.map_err(|e| Error::Device { message: format!("{}: {e}", path.display()) })
 }
 
 /// An error that says what is missing, where CUDA cannot be used on this card.

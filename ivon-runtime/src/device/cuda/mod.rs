@@ -32,6 +32,7 @@ mod error;
 mod launch;
 pub mod libraries;
 mod memory;
+mod moment;
 mod pinned;
 mod replay;
 mod staging;
@@ -45,6 +46,7 @@ pub(crate) use dnn::way as convolution;
 pub use dnn::{Convolution, Product, workspace};
 pub use launch::{Arg, Grid, Source};
 pub(crate) use memory::{Fill, Memory};
+pub(crate) use moment::Moment;
 pub(crate) use replay::{Replays, Trail};
 pub(crate) use watch::Watch;
 
@@ -99,6 +101,7 @@ thread_local! {
 pub fn sources() -> Vec<&'static Source> {
     let mut all = crate::ops::sources();
     all.push(&crate::optimizers::card::KERNELS);
+    all.push(&crate::profile::peaks::card::KERNELS);
     all
 }
 

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::memory::StepKey;
+use crate::profile::Phase;
 use crate::tensor::Tensor;
 use cudarc::driver::CudaGraph;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
@@ -80,7 +81,9 @@ impl Replays {
         forward: impl Fn(&Context) -> Result<(Tensor, S)>,
         backward: impl Fn(&Context, S, Tensor) -> Result<()>,
     ) -> Result<f64> {
+        let phase = cx.phase(Phase::Data);
         self.staging.upload(cuda, key.name(), inputs)?;
+        drop(phase);
         let result = self.run(cx, cuda, (key, inputs), forward, backward);
         let used = self.staging.used(cuda, key.name(), inputs);
         result.and_then(|loss| used.map(|()| loss))
@@ -101,16 +104,19 @@ impl Replays {
         };
         let eager = || {
             cx.planned(key, inputs, |cx| {
+                let phase = cx.phase(Phase::Forward);
                 let (value, saved) = forward(cx)?;
                 if cx.planning() {
                     return rest(cx, saved).and_then(|()| value.item());
                 }
                 let loss = self.fetch(cuda, (value.address(cx)?, value.dtype()))?;
+                drop(phase);
+                let _phase = cx.phase(Phase::Backward);
                 rest(cx, saved)?;
                 loss.wait()
             })
         };
-        if self.off.get() {
+        if self.off.get() || cx.observed() {
             return eager();
         }
         let (trail, streams) = cx.trail(|cx| {

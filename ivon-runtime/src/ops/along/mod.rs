@@ -5,6 +5,7 @@ pub(super) mod cuda;
 use super::parallel::{pieces, rows_a_task};
 use super::reduce::{sum_of, sum_rows};
 use super::{check, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Real, Result, Shape, Tensor, versions};
 
 /// A tensor as \[outer, axis, inner\].
@@ -43,6 +44,9 @@ pub(super) fn forward(cx: &Context, x: &Tensor, axis: Option<usize>, scale: f64)
         Some(axis) => drop(dims.remove(axis)),
     }
     let mut y = cx.empty(Shape::new(&dims))?;
+    // Sums of rows say it themselves.
+    let is_own = parts.outer > 1 || cx.cuda().is_some();
+    let _op = is_own.then(|| cx.op("sum", || Cost::each(x, 1).reads([x]).writes(&y, false)));
     if cx.cuda().is_some() {
         let Parts { outer, axis, inner } = parts;
         super::reduce::cuda::sum(cx, x, &mut y, [outer, axis, inner], scale, false)?;
@@ -102,6 +106,7 @@ pub(super) fn repeat_over(
     d_x: &mut Adjoint,
 ) -> Result<()> {
     let Some((d_x, add)) = d_x.target(cx, x)? else { return Ok(()) };
+    let _op = cx.op("repeat", || Cost::each(d_x, 1).reads([d_y]).writes(d_x, add));
     match cx.cuda() {
         Some(_) => cuda::repeat(cx, d_y, d_x, (count, inner), scale, add)?,
         None if cx.planning() => {}

@@ -1,8 +1,10 @@
 //! Where the heads lie in the tensors, and how threads share them.
 
 use super::tile::{BLOCK, NARROW, WIDE};
+use crate::matmul::Precision;
+use crate::profile::Cost;
 use crate::simd::{Level, level};
-use crate::{Real, Shape};
+use crate::{Context, DType, Real, Shape};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -22,6 +24,18 @@ impl Geometry {
     /// Of `qkv` \[B, T, 3 · HEADS · SIZE\].
     pub fn of(qkv: &Shape, heads: usize, causal: bool) -> Geometry {
         Geometry { batch: qkv[0], heads, length: qkv[1], size: qkv[2] / (3 * heads), causal }
+    }
+
+    /// So many products of queries and keys, or of weights and values, for every pair of a query and a key that it sees, and 5 operations for
+    /// its weight in the softmax.
+    pub fn cost(&self, cx: &Context, products: usize) -> Cost {
+        let seen = if self.causal { self.length * (self.length + 1) / 2 } else { self.length * self.length };
+        let pairs = self.batch * self.heads * seen;
+        // The processor multiplies in f32 whatever the precision of other products.
+        let precision = if cx.dtype() == DType::Bf16 { Precision::Bf16 } else { Precision::F32 };
+        let mut cost = Cost::product(precision, [pairs, products, self.size]);
+        cost += Cost::flops(5 * pairs);
+        cost
     }
 
     /// T in whole blocks.

@@ -37,6 +37,7 @@ pub(super) fn forward(at: &str, cx: &Context, heads: usize, qkv: &Tensor, causal
     let geometry = Geometry::of(qkv.shape(), heads, causal);
     let mut y = cx.empty([geometry.batch, geometry.length, heads * geometry.size])?;
     let mut lse = cx.empty_of(cx.dtype().sums(), [geometry.batch, heads, geometry.length])?;
+    let _op = cx.op(at, || geometry.cost(cx, 2).reads([qkv]).writes(&y, false));
     if cx.cuda().is_some() {
         cuda::forward(at, cx, geometry, qkv, &mut y, &mut lse)?;
         return Ok((y.clone(), Saved { heads, qkv: qkv.clone(), y, lse }));
@@ -71,6 +72,10 @@ fn check_qkv(at: &str, cx: &Context, heads: usize, qkv: &Tensor) -> Result<()> {
 
 /// With dp = d_y vᵀ and ds = p · (dp - sum of d_y · y): d_q = ds k / sqrt(SIZE), d_k = dsᵀ q / sqrt(SIZE), d_v = pᵀ d_y.
 pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjoint, causal: bool) -> Result<()> {
+    let _op = cx.op(if causal { "causal_attention" } else { "attention" }, || {
+        let cost = Geometry::of(saved.qkv.shape(), saved.heads, causal).cost(cx, 5);
+        cost.reads([&saved.qkv, &saved.y, &d_y]).writes(&saved.qkv, !d_qkv.is_empty())
+    });
     if cx.cuda().is_some() {
         return cuda::backward(cx, saved, d_y, d_qkv, causal);
     }

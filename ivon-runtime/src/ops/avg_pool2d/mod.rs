@@ -5,6 +5,7 @@ mod tests;
 
 use super::window::Sliding;
 use super::{pool, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Real, Result, Shape, Tensor, versions};
 
 /// Where the windows go: the op is linear.
@@ -31,6 +32,7 @@ pub fn forward(cx: &Context, kernel: usize, stride: usize, padding: usize, x: &T
 pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize, x: &Tensor) -> Result<(Tensor, Saved)> {
     let (sliding, shape) = pool::geometry("avg_pool2d", cx, [kernel, stride, padding], x)?;
     let mut y = cx.empty(shape)?;
+    let _op = cx.op("avg_pool2d", || Cost::each(&y, sliding.taps()).reads([x]).writes(&y, false));
     if cx.cuda().is_some() {
         pool::cuda::average_forward(cx, &sliding, x, &mut y)?;
     } else if !cx.planning() {
@@ -49,6 +51,7 @@ pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { sliding, shape } = saved;
     let Some((d_x, add)) = d_x.target(cx, shape)? else { return Ok(()) };
+    let _op = cx.op("avg_pool2d", || Cost::each(&d_y, 2 * sliding.taps()).reads([&d_y]).writes(d_x, add));
     if cx.cuda().is_some() {
         return pool::cuda::average_backward(cx, &sliding, &d_y, d_x, add);
     }

@@ -7,6 +7,7 @@ mod tests;
 
 use super::reduce::sum_rows;
 use super::{check, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Buffer, Context, Error, Result, Tensor};
 
 /// `x`, `gain`, mean and r = 1 / sqrt(variance + eps) of every channel, and whether they are those of the batch.
@@ -73,6 +74,9 @@ pub fn forward_saving(
     check::number(AT, "momentum", momentum, (0.0..=1.0).contains(&momentum), "a number from 0 to 1")?;
 
     let of_batch = cx.training();
+    // Sum, and sum of squared differences; then x · a + b.
+    let moments = if of_batch { 4 } else { 0 };
+    let _op = cx.op("batch_norm", || Cost::each(x, moments + 2).moves((moments / 2 + 2) * x.bytes()));
     let mut statistics = cx.empty_of(cx.dtype().sums(), [2, channels])?;
     if of_batch && count < 2 {
         let message = format!("`x` is {}: in training each channel needs more than one element to have a variance", x.shape());
@@ -136,6 +140,8 @@ pub fn backward(
     d_gain: &mut Adjoint,
     d_bias: &mut Adjoint,
 ) -> Result<()> {
+    // The sums of d_y and of d_y x̂; then d_x = a · d_y + b · x + c.
+    let _op = cx.op("batch_norm", || Cost::each(&d_y, 9).moves(5 * d_y.bytes()));
     if cx.cuda().is_some() {
         return cuda::backward(cx, saved, d_y, [d_x, d_gain, d_bias]);
     }

@@ -5,6 +5,7 @@ mod tests;
 
 use super::strips::{self, Strip};
 use super::{check, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
 
 /// The axis, and the shapes of the parts.
@@ -39,6 +40,7 @@ pub fn forward(cx: &Context, xs: &[&Tensor], axis: usize) -> Result<Tensor> {
     }
     let mut y = cx.empty(Shape::new(&dims))?;
     let whole = *y.shape();
+    let _op = cx.op("concat", || Cost::default().moves(2 * y.bytes()));
     let mut start = 0;
     for x in xs {
         let strip = Strip::of(&whole, axis, start, x.dim(axis));
@@ -66,6 +68,7 @@ pub fn forward_saving(cx: &Context, xs: &[&Tensor], axis: usize) -> Result<(Tens
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_xs: &mut [&mut Adjoint]) -> Result<()> {
     let Saved { axis, parts } = saved;
+    let _op = cx.op("concat", || Cost::default().moves(2 * d_y.bytes()));
     let mut start = 0;
     for (d_x, part) in d_xs.iter_mut().zip(parts) {
         if let Some((d_x, add)) = d_x.target(cx, part)? {

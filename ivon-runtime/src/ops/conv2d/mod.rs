@@ -9,6 +9,7 @@ mod tests;
 
 use super::window::{Sliding, Window};
 use super::{check, reduce, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
 
 /// The operands.
@@ -55,6 +56,11 @@ impl Geometry {
     pub(crate) fn is_product(&self) -> bool {
         let Window { kernel, stride, padding, .. } = self.sliding.window;
         (kernel, stride, padding) == (1, 1, 0)
+    }
+
+    /// Of each of the three products of patches and weights; zeros outside of the image are multiplied with too.
+    fn cost(&self, cx: &Context) -> Cost {
+        Cost::product(cx.precision(), [self.pixels(), self.outputs, self.patch()])
     }
 
     fn y_shape(&self) -> Shape {
@@ -138,6 +144,7 @@ pub fn backward(
 
 fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let mut y = cx.empty(g.y_shape())?;
+    let _op = cx.op("conv2d", || g.cost(cx).reads([x, weight]).writes(&y, false));
     if cx.cuda().is_some() {
         cuda::forward(cx, g, x, weight, bias, &mut y)?;
         return Ok(y);
@@ -162,6 +169,7 @@ fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Optio
 }
 
 fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weight: &mut Tensor, add: bool) -> Result<()> {
+    let _op = cx.op("conv2d d_weight", || g.cost(cx).reads([x, d_y]).writes(d_weight, add));
     if cx.cuda().is_some() {
         return cuda::weight_gradient(cx, g, x, d_y, d_weight, add);
     }
@@ -184,6 +192,7 @@ fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weigh
 }
 
 fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
+    let _op = cx.op("conv2d d_x", || g.cost(cx).reads([weight, d_y]).writes(d_x, add));
     if cx.cuda().is_some() {
         return cuda::input_gradient(cx, g, weight, d_y, d_x, add);
     }

@@ -7,6 +7,7 @@ mod tests;
 use super::parallel::{CHUNK, pieces};
 use super::{check, with_real};
 use crate::noise::{GROUP, Noise};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Real, Result, Shape, Stream, Tensor, versions};
 
 /// Where the mask comes from; nothing where nothing was dropped.
@@ -68,6 +69,7 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> R
 impl Mask {
     /// y = mask · x, or += it.
     fn apply(self, cx: &Context, x: &Tensor, y: &mut Tensor, add: bool) -> Result<()> {
+        let _op = cx.op("dropout", || Cost::each(x, 2).reads([x]).writes(y, add));
         if cx.cuda().is_some() {
             return cuda::apply(cx, self, x, y, add);
         }

@@ -3,6 +3,7 @@
 pub(super) mod cuda;
 
 use super::parallel::{CHUNK, pieces};
+use crate::profile::Cost;
 use crate::{Context, DType, Element, Error, Real, Result, Tensor, versions};
 use half::bf16;
 
@@ -12,6 +13,7 @@ use half::bf16;
 /// As [`Context::empty`].
 pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut y = cx.empty_of(x.dtype(), *x.shape())?;
+    let _op = cx.op("copy", || Cost::default().reads([x]).writes(&y, false));
     match cx.cuda() {
         Some(card) => cuda::copy(cx, card, x, &mut y)?,
         None if cx.planning() => {}
@@ -28,6 +30,7 @@ pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
 /// bf16 as f32.
 pub(crate) fn widen(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut y = cx.empty_of(DType::F32, *x.shape())?;
+    let _op = cx.op("widen", || Cost::default().reads([x]).writes(&y, false));
     if !cx.planning() {
         let (x, y) = (x.as_slice::<bf16>(), y.as_mut_slice::<f32>());
         pieces(y, CHUNK, |i, y| y.iter_mut().zip(&x[i * CHUNK..]).for_each(|(y, x)| *y = x.to_f32()));
@@ -47,6 +50,7 @@ pub fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
         let message = format!("`x` of {:?} cannot be added to `sum` of {:?}: both must be f32 or f64", x.dtype(), sum.dtype());
         return Err(Error::value("add_assign", message));
     }
+    let _op = cx.op("add", || Cost::each(x, 1).reads([x]).writes(sum, true));
     match cx.cuda() {
         Some(_) => cuda::add_assign(cx, sum, x)?,
         None if cx.planning() => {}

@@ -7,6 +7,7 @@ mod tests;
 use super::parallel::{pieces, rows_a_task};
 use super::{check, elementwise, with_real, with_weight};
 use crate::matmul::Stored;
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor, versions};
 
 /// The ids, and the shape of the table.
@@ -36,6 +37,7 @@ pub fn forward(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
     };
     let mut y = cx.empty(shape)?;
     check::ids_below(AT, cx, ids, rows, None)?;
+    let _op = cx.op("embedding", || Cost::default().moves(2 * y.bytes()));
     match cx.cuda() {
         Some(_) => cuda::forward(cx, ids, weight, &mut y)?,
         None if cx.planning() => {}
@@ -61,6 +63,7 @@ pub fn forward_saving(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<(Te
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_weight: &mut Adjoint) -> Result<()> {
     let Saved { ids, table } = saved;
     let Some((d_weight, add)) = d_weight.target(cx, table)? else { return Ok(()) };
+    let _op = cx.op("embedding", || Cost::each(&d_y, 1).moves(3 * d_y.bytes() + if add { 0 } else { d_weight.bytes() }));
     if cx.cuda().is_some() {
         if !add {
             elementwise::cuda::zero(cx, d_weight)?;

@@ -8,6 +8,7 @@ pub(super) mod cuda;
 use super::parallel::{pieces, pieces2, rows_a_task};
 use super::reduce::{log_sum_exp, sum_of};
 use super::{check, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor, versions};
 
 /// The target of a row that does not count: what padding is labelled with.
@@ -36,6 +37,8 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
     let mut loss = cx.empty_of(cx.dtype().sums(), [])?;
     let mut lse = cx.empty_of(cx.dtype().sums(), [rows])?;
     let mut losses = cx.empty_of(cx.dtype().sums(), [rows])?;
+    // The largest, and the sum of e^(z - largest).
+    let _op = cx.op(at, || Cost::each(logits, 4).reads([logits]));
     if cx.cuda().is_some() {
         let mut counted = cx.empty_of(cx.dtype().sums(), [])?;
         let of_rows = cuda::Rows { targets, smoothing };
@@ -94,6 +97,7 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mu
     if !d_logits.wanted() {
         return Ok(());
     }
+    let _op = cx.op("cross_entropy", || Cost::each(&logits, 4).reads([&logits]).writes(&logits, !d_logits.is_empty()));
     if let Some(counted) = counted {
         let rows = cuda::Rows { targets: &targets, smoothing };
         if d_logits.is_empty() && logits.is_unique() {

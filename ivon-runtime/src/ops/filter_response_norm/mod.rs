@@ -6,6 +6,7 @@ mod tests;
 use super::channels::{self, Images, sum_images, sum_places};
 use super::parallel::{pieces, pieces2};
 use super::with_real;
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Real, Result, Tensor, versions};
 
 /// What the backward pass reads.
@@ -47,6 +48,7 @@ pub fn forward_saving(
     let Images { images, channels, elements } = Images::of(x.shape());
     let mut y = cx.empty(*x.shape())?;
     let mut r = cx.empty_of(cx.dtype().sums(), [images, channels])?;
+    let _op = cx.op("filter_response_norm", || Cost::each(x, 6).reads([x]).writes(&y, false));
     if cx.cuda().is_some() {
         channels::cuda::response_forward(cx, [x, gain, bias], threshold, (&mut y, &mut r), eps)?;
     } else if !cx.planning() && elements > 0 {
@@ -79,6 +81,7 @@ pub fn backward(
 ) -> Result<()> {
     let Saved { x, gain, bias, threshold, r } = saved;
     let Images { images, channels, elements } = Images::of(x.shape());
+    let _op = cx.op("filter_response_norm", || Cost::each(&d_y, 20).reads([&x, &d_y]).writes(&x, !d_x.is_empty()));
     // Sums over places of d_z x̂, d_z and d_y - d_z.
     let mut sums = cx.empty_of(cx.dtype().sums(), [images, 3, channels])?;
     if cx.cuda().is_some() {

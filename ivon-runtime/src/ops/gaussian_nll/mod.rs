@@ -66,6 +66,7 @@ struct Loss;
 impl Kernel<3, 1, 1> for Loss {
     const NAME: &'static str = "(ln 2π + v + (y - m)² e^-v) / 2";
     const CUDA: &'static str = "y0 = 0.5f * (s0 + x1 + (x2 - x0) * (x2 - x0) * expf(-x1));";
+    const OPERATIONS: usize = 8;
     #[inline(always)]
     fn apply<E: Real>([m, v, y]: [E; 3], [constant]: [E; 1]) -> [E; 1] {
         [E::of(0.5) * (constant + v + (y - m) * (y - m) * (-v).exp())]
@@ -80,6 +81,7 @@ const float r = (x3 - x1) * expf(-x2);
 y0 = -(d * r);
 y1 = d * 0.5f * (1.0f - (x3 - x1) * r);
 y2 = d * r;";
+    const OPERATIONS: usize = 12;
     #[inline(always)]
     fn apply<E: Real>([d_loss, m, v, y]: [E; 4], [scale]: [E; 1]) -> [E; 3] {
         let d = d_loss * scale;

@@ -6,6 +6,7 @@ mod tests;
 use super::channels::{self, Images, sum_images, sum_places};
 use super::parallel::{pieces, pieces2};
 use super::with_real;
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Real, Result, Tensor, versions};
 
 /// What the backward pass reads.
@@ -48,6 +49,7 @@ pub fn forward_saving(
     }
     let mut y = cx.empty(*x.shape())?;
     let mut statistics = cx.empty_of(cx.dtype().sums(), [images, 2, channels])?;
+    let _op = cx.op("group_norm", || Cost::each(x, 8).reads([x]).writes(&y, false));
     if cx.cuda().is_some() {
         channels::cuda::group_forward(cx, groups, [x, gain, bias], (&mut y, &mut statistics), eps)?;
     } else if !cx.planning() && elements > 0 {
@@ -76,6 +78,7 @@ pub fn backward(
 ) -> Result<()> {
     let Saved { groups, x, gain, statistics } = saved;
     let Images { images, channels, elements } = Images::of(x.shape());
+    let _op = cx.op("group_norm", || Cost::each(&d_y, 21).reads([&x, &d_y]).writes(&x, !d_x.is_empty()));
     // Sums over places of d_y x̂ and of d_y.
     let mut sums = cx.empty_of(cx.dtype().sums(), [images, 2, channels])?;
     if cx.cuda().is_some() {

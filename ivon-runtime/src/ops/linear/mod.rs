@@ -6,6 +6,7 @@ mod tests;
 
 use super::{check, reduce, with_real, with_weight};
 use crate::matmul::{Matrix, Onto, multiply_as, multiply_onto};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Result, Tensor};
 
 /// The operands.
@@ -22,6 +23,7 @@ pub struct Saved {
 pub fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (outputs, inputs) = check_shapes(cx, x, weight, bias)?;
     let mut y = cx.empty(x.shape().with_last(outputs))?;
+    let _op = cx.op("linear", || product(cx, x, [outputs, inputs]).reads([x, weight]).writes(&y, false));
     if cx.cuda().is_some() {
         cuda::forward(cx, x, weight, bias, &mut y)?;
     } else if !cx.planning() {
@@ -59,6 +61,7 @@ pub fn backward(
     let (outputs, inputs) = (weight.dim(0), weight.dim(1));
     let (shape, rows) = (*x.shape(), x.shape().rows());
     if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())? {
+        let _op = cx.op("linear d_weight", || product(cx, &x, [outputs, inputs]).reads([&x, &d_y]).writes(d_weight, add));
         match cx.cuda() {
             Some(_) => cuda::weight(cx, &d_y, &x, d_weight, add)?,
             None if cx.planning() => {}
@@ -73,6 +76,7 @@ pub fn backward(
         reduce::sum_rows(cx, &d_y, d_bias, add)?;
     }
     if let Some((d_x, add)) = d_x.target(cx, shape)? {
+        let _op = cx.op("linear d_x", || product(cx, &d_y, [outputs, inputs]).reads([&weight, &d_y]).writes(d_x, add));
         match cx.cuda() {
             Some(_) => cuda::input(cx, &d_y, &weight, d_x, add)?,
             None if cx.planning() => {}
@@ -83,6 +87,11 @@ pub fn backward(
         }
     }
     Ok(())
+}
+
+/// Each of the three products, with one row for each of `x`.
+fn product(cx: &Context, x: &Tensor, [outputs, inputs]: [usize; 2]) -> Cost {
+    Cost::product(cx.precision(), [x.shape().rows(), outputs, inputs])
 }
 
 /// (OUT, IN).

@@ -6,6 +6,7 @@ mod tests;
 
 use super::parallel::{pieces, rows_a_task};
 use super::{check, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Result, Tensor};
 
 /// The output.
@@ -22,6 +23,7 @@ pub fn forward(cx: &Context, x: &Tensor) -> Result<Tensor> {
     check::float("log_softmax", cx, &[("x", x)])?;
     check::rank("log_softmax", ("x", x.shape()), 1)?;
     let mut y = cx.empty(*x.shape())?;
+    let _op = cx.op("log_softmax", || Cost::each(x, 5).reads([x]).writes(&y, false));
     if cx.cuda().is_some() {
         super::softmax::cuda::forward(cx, x, &mut y, true)?;
     } else if !cx.planning() {
@@ -51,6 +53,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor) -> Result<(Tensor, Saved)> {
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { y } = saved;
     let Some((d_x, add)) = d_x.target(cx, *y.shape())? else { return Ok(()) };
+    let _op = cx.op("log_softmax", || Cost::each(&y, 4).reads([&y, &d_y]).writes(d_x, add));
     if cx.cuda().is_some() {
         super::softmax::cuda::backward(cx, &y, &d_y, d_x, true, add)?;
     } else if !cx.planning() {

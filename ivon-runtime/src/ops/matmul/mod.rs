@@ -7,6 +7,7 @@ mod tests;
 use super::parallel::pieces;
 use super::{check, with_real};
 use crate::matmul::{Matrix, Precision, multiply_as};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor};
 
 /// The operands.
@@ -71,6 +72,10 @@ type Batch<'a> = (&'a Tensor, [usize; 2], bool);
 
 /// c (+)= a b for each matrix of the batch.
 fn product(cx: &Context, a: Batch, b: Batch, c: &mut Tensor, add: bool) -> Result<()> {
+    let _op = cx.op("matmul", || {
+        let inner = if a.2 { a.1[0] } else { a.1[1] };
+        Cost::product(cx.precision(), [c.shape().elements(), 1, inner]).reads([a.0, b.0]).writes(c, add)
+    });
     match cx.cuda() {
         Some(_) => cuda::batched(cx, a, b, c, add)?,
         None if cx.planning() => {}

@@ -6,6 +6,7 @@ mod tests;
 use super::parallel::pieces2;
 use super::window::Sliding;
 use super::{pool, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, DType, Real, Result, Shape, Tensor, versions};
 
 /// Which tap of its window each output is.
@@ -33,6 +34,7 @@ pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize
     let (sliding, shape) = pool::geometry("max_pool2d", cx, [kernel, stride, padding], x)?;
     let mut y = cx.empty(shape)?;
     let mut taps = cx.empty_of(DType::U32, shape)?;
+    let _op = cx.op("max_pool2d", || Cost::each(&y, sliding.taps()).reads([x, &taps]).writes(&y, false));
     if cx.cuda().is_some() {
         pool::cuda::max_forward(cx, &sliding, x, &mut y, &mut taps)?;
     } else if !cx.planning() && shape.elements() > 0 {
@@ -55,6 +57,7 @@ pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { taps, sliding, shape } = saved;
     let Some((d_x, add)) = d_x.target(cx, shape)? else { return Ok(()) };
+    let _op = cx.op("max_pool2d", || Cost::each(&d_y, 1).reads([&taps, &d_y]).writes(d_x, add));
     if cx.cuda().is_some() {
         return pool::cuda::max_backward(cx, &sliding, &taps, &d_y, d_x, add);
     }

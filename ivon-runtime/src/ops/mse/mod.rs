@@ -53,6 +53,7 @@ struct Square;
 impl Kernel<2, 0, 1> for Square {
     const NAME: &'static str = "(x - y)²";
     const CUDA: &'static str = "y0 = (x0 - x1) * (x0 - x1);";
+    const OPERATIONS: usize = 2;
     #[inline(always)]
     fn apply<E: Real>([x, y]: [E; 2], []: [E; 0]) -> [E; 1] {
         [(x - y) * (x - y)]
@@ -63,6 +64,7 @@ struct Difference;
 impl Kernel<3, 1, 2> for Difference {
     const NAME: &'static str = Square::NAME;
     const CUDA: &'static str = "y0 = x0 * s0 * (x1 - x2);\ny1 = -y0;";
+    const OPERATIONS: usize = 4;
     #[inline(always)]
     fn apply<E: Real>([d_loss, x, y]: [E; 3], [scale]: [E; 1]) -> [E; 2] {
         let d_x = d_loss * scale * (x - y);

@@ -7,6 +7,7 @@ pub(super) mod cuda;
 use super::parallel::{pieces, pieces2, rows_a_task};
 use super::reduce::{sum_of, sum_of2, sum_of3, sum_rows};
 use super::{check, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Real, Result, Tensor, versions};
 
 /// What the backward pass reads.
@@ -30,6 +31,11 @@ pub(super) fn check(at: &str, cx: &Context, x: &Tensor, gain: &Tensor, bias: Opt
     check::number(at, "eps", eps, eps >= 0.0 && eps.is_finite(), "a number that is not negative")
 }
 
+/// The op that subtracts the mean, or not.
+fn name(centre: bool) -> &'static str {
+    if centre { "layer_norm" } else { "rms_norm" }
+}
+
 /// `centre`: whether the mean is subtracted.
 pub(super) fn forward(
     cx: &Context,
@@ -42,6 +48,7 @@ pub(super) fn forward(
     let (rows, width) = (x.shape().rows(), x.shape().last());
     let mut y = cx.empty(*x.shape())?;
     let mut statistics = cx.empty_of(cx.dtype().sums(), [rows, 2])?;
+    let _op = cx.op(name(centre), || Cost::each(x, if centre { 8 } else { 5 }).reads([x]).writes(&y, false));
     match cx.cuda() {
         Some(_) => cuda::forward(cx, x, (gain, bias), &mut y, &mut statistics, eps, centre)?,
         None if cx.planning() => {}
@@ -90,6 +97,10 @@ pub(super) fn backward(
     centre: bool,
     [d_x, d_gain, d_bias]: [&mut Adjoint; 3],
 ) -> Result<()> {
+    let _op = cx.op(name(centre), || {
+        let sums = if centre { 9 } else { 7 };
+        Cost::each(&d_y, sums + 12).reads([&saved.x, &d_y]).writes(&saved.x, !d_x.is_empty())
+    });
     if cx.cuda().is_some() {
         return cuda::backward(cx, saved, d_y, centre, [d_x, d_gain, d_bias]);
     }

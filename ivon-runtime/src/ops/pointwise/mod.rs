@@ -9,6 +9,7 @@ mod cuda;
 mod tests;
 
 use super::{check, reduce, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, DType, Error, Real, Result, Shape, Tensor};
 
 /// A pointwise expression of `I` tensors and `S` numbers with `O` results.
@@ -17,6 +18,8 @@ pub trait Kernel<const I: usize, const S: usize, const O: usize> {
     const NAME: &'static str;
     /// The body as CUDA C++: from `x0`, `x1`, ... (the inputs) and `s0`, ... (the numbers), all `float`, it sets `y0`, ...
     const CUDA: &'static str;
+    /// Operations an element, each call of a function counted as one.
+    const OPERATIONS: usize;
     /// The body, for one element. Generated code marks it `#[inline(always)]`, so that it is vectorised with the loop around it.
     fn apply<E: Real>(inputs: [E; I], scalars: [E; S]) -> [E; O];
 }
@@ -41,6 +44,7 @@ pub fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
     let shape = output_shape(K::NAME, &inputs)?;
     check_types(K::NAME, cx, &inputs)?;
     let mut y = cx.empty_of(cuda::output_type(cx, &inputs), shape)?;
+    let _op = cx.op(K::NAME, || Cost::each(&y, K::OPERATIONS).reads(inputs).writes(&y, false));
     match cx.cuda() {
         Some(card) => cuda::forward::<K, I, S>(cx, card, inputs, scalars, &mut y)?,
         None if cx.planning() => {}
@@ -71,6 +75,12 @@ pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usi
     if !adjoints.iter().any(|(adjoint, _)| adjoint.wanted()) {
         return Ok(());
     }
+    let _op = cx.op(K::NAME, || {
+        let of_element = inputs.first().map_or(0, |x| x.dtype().bytes());
+        let outputs = adjoints.iter().filter(|(adjoint, _)| adjoint.wanted());
+        let moved = outputs.map(|(adjoint, _)| shape.elements() * of_element * if adjoint.is_empty() { 1 } else { 2 });
+        Cost::flops(shape.elements() * K::OPERATIONS).reads(inputs).moves(moved.sum())
+    });
     // What is summed over leading dimensions is computed in full first.
     let mut full: [Option<Tensor>; O] = [const { None }; O];
     let mut targets: [Option<(&mut Tensor, bool)>; O] = [const { None }; O];

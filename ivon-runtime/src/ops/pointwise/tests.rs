@@ -6,6 +6,7 @@ struct Fused;
 impl Kernel<3, 1, 1> for Fused {
     const NAME: &'static str = "x.tanh() * gain + 0.5 * b";
     const CUDA: &'static str = "y0 = tanhf(x0) * x1 + s0 * x2;";
+    const OPERATIONS: usize = 4;
     #[inline(always)]
     fn apply<E: Real>([x, gain, b]: [E; 3], [s]: [E; 1]) -> [E; 1] {
         [x.tanh() * gain + s * b]
@@ -17,6 +18,7 @@ struct FusedBackward;
 impl Kernel<3, 1, 3> for FusedBackward {
     const NAME: &'static str = Fused::NAME;
     const CUDA: &'static str = "const float t = tanhf(x1);\ny0 = x0 * x2 * (1.0f - t * t);\ny1 = x0 * t;\ny2 = s0 * x0;";
+    const OPERATIONS: usize = 7;
     #[inline(always)]
     fn apply<E: Real>([d_y, x, gain]: [E; 3], [s]: [E; 1]) -> [E; 3] {
         let t = x.tanh();

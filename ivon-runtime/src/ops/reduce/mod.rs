@@ -4,6 +4,7 @@ pub(super) mod cuda;
 
 use super::parallel::{pieces, rows_a_task};
 use super::with_real;
+use crate::profile::Cost;
 use crate::{Context, Real, Result, Tensor, versions};
 
 /// The lanes in which a row is summed: whole vectors of every instruction set, so that all give the same bits.
@@ -101,6 +102,7 @@ fn fold<E: Real>(mut lanes: [E; LANES], f: impl Fn(E, E) -> E) -> E {
 pub(crate) fn sum_rows(cx: &Context, x: &Tensor, y: &mut Tensor, add: bool) -> Result<()> {
     let width = y.shape().elements();
     let rows = x.shape().elements().checked_div(width).unwrap_or(0);
+    let _op = cx.op("sum_rows", || Cost::each(x, 1).reads([x]).writes(y, add));
     if cx.cuda().is_some() {
         return cuda::sum(cx, x, y, [1, rows, width], 1.0, add);
     }

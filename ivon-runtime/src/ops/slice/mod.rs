@@ -5,6 +5,7 @@ mod tests;
 
 use super::strips::{self, Strip};
 use super::{check, elementwise, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
 use std::ops::Range;
 
@@ -31,6 +32,7 @@ pub fn forward(cx: &Context, x: &Tensor, axis: usize, range: Range<usize>) -> Re
     dims[axis] = range.len();
     let mut y = cx.empty(Shape::new(&dims))?;
     let strip = Strip::of(x.shape(), axis, range.start, range.len());
+    let _op = cx.op("slice", || Cost::default().moves(2 * y.bytes()));
     if cx.cuda().is_some() {
         strips::cuda::take(cx, strip, x, &mut y, false)?;
     } else if !cx.planning() {
@@ -56,6 +58,7 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> R
     let Saved { axis, start, x } = saved;
     let Some((d_x, add)) = d_x.target(cx, x)? else { return Ok(()) };
     let strip = Strip::of(&x, axis, start, d_y.dim(axis));
+    let _op = cx.op("slice", || Cost::default().reads([&d_y]).moves(if add { 2 * d_y.bytes() } else { d_x.bytes() }));
     if cx.cuda().is_some() {
         if !add {
             elementwise::cuda::zero(cx, d_x)?;

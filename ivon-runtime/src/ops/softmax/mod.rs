@@ -7,6 +7,7 @@ mod tests;
 
 use super::parallel::{pieces, rows_a_task};
 use super::{check, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Result, Tensor};
 
 /// The output.
@@ -23,6 +24,7 @@ pub fn forward(cx: &Context, x: &Tensor) -> Result<Tensor> {
     check::float("softmax", cx, &[("x", x)])?;
     check::rank("softmax", ("x", x.shape()), 1)?;
     let mut y = cx.empty(*x.shape())?;
+    let _op = cx.op("softmax", || Cost::each(x, 5).reads([x]).writes(&y, false));
     if cx.cuda().is_some() {
         cuda::forward(cx, x, &mut y, false)?;
     } else if !cx.planning() {
@@ -52,6 +54,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor) -> Result<(Tensor, Saved)> {
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { y } = saved;
     let Some((d_x, add)) = d_x.target(cx, *y.shape())? else { return Ok(()) };
+    let _op = cx.op("softmax", || Cost::each(&y, 4).reads([&y, &d_y]).writes(d_x, add));
     if cx.cuda().is_some() {
         cuda::backward(cx, &y, &d_y, d_x, false, add)?;
     } else if !cx.planning() {

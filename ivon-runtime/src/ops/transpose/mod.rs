@@ -6,6 +6,7 @@ pub(super) mod cuda;
 mod tests;
 
 use super::{check, with_real};
+use crate::profile::Cost;
 use crate::{Adjoint, Context, Result, Shape, Tensor};
 
 /// The two axes, and the shape of `x`.
@@ -25,6 +26,7 @@ pub fn forward(cx: &Context, x: &Tensor, a: usize, b: usize) -> Result<Tensor> {
     check::float("transpose", cx, &[("x", x)])?;
     let mut y = cx.empty(exchanged(x.shape(), a, b))?;
     let parts = Parts::of(x.shape(), a, b);
+    let _op = cx.op("transpose", || Cost::default().reads([x]).writes(&y, false));
     match cx.cuda() {
         Some(_) => cuda::transpose(cx, x, &mut y, parts, false)?,
         None if cx.planning() => {}
@@ -49,6 +51,7 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> R
     let (a, b) = saved.axes;
     let parts = Parts::of(d_y.shape(), a, b);
     if let Some((d_x, add)) = d_x.target(cx, saved.x)? {
+        let _op = cx.op("transpose", || Cost::default().reads([&d_y]).writes(d_x, add));
         match cx.cuda() {
             Some(_) => cuda::transpose(cx, &d_y, d_x, parts, add)?,
             None if cx.planning() => {}

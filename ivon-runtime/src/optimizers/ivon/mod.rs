@@ -32,6 +32,7 @@ use crate::flat::Flat;
 use crate::noise::{EVALUATION, Noise};
 use crate::parameter::Model;
 use crate::posterior::Posterior;
+use crate::profile::{Cost, Phase};
 use crate::state::{State, weight_decays};
 use half::bf16;
 use kernel::{Constants, Part};
@@ -145,6 +146,9 @@ pub struct Statistics {
     pub sigma_mean: f64,
 }
 
+/// Operations for one normal number, besides those on integers: half of a Box-Muller pair.
+const NORMAL: usize = 27;
+
 /// The optimizer; see the module's documentation for the formulas.
 pub struct Ivon {
     driver: Driver,
@@ -222,6 +226,12 @@ impl Ivon {
 
     /// Puts a sample with this noise, or the mean, into the weights.
     fn draw(&mut self, noise: Option<Noise>) -> Result<()> {
+        let state = &self.driver.state;
+        let _phase = self.driver.cx.phase(Phase::Sampling);
+        let _op = self.driver.cx.op("draw", || {
+            let (elements, of_each) = (state.layout().elements(), if noise.is_some() { NORMAL + 6 } else { 0 });
+            Cost::flops(elements * of_each).moves(2 * state.layout().elements() * size_of::<f32>() + state.weights.bytes())
+        });
         if let Some(card) = &self.driver.state.card {
             let temperature = kernel::temperature(self.config.ess);
             return card.draw(&self.driver.cx, &self.driver.state.weights, noise, temperature);
@@ -458,9 +468,12 @@ impl Optimizer for Ivon {
             sum += loss;
             self.check_last_update()?;
             self.driver.state.check_free()?;
+            let _phase = self.driver.cx.phase(Phase::Update);
             let scale = self.driver.clip_scale()?;
             let noise = self.noise(self.driver.state.step() + 1, sample as u32);
             self.driver.trace_sample(sample as u32, Some(noise), scale)?;
+            // With the noise of this sample and that of the next one.
+            let _op = self.driver.cx.op("ivon", || self.driver.state.cost_of_update(30 + 2 * NORMAL));
             if let Some(card) = &self.driver.state.card {
                 self.pass_on_card(card, lr, sample)?;
                 continue;

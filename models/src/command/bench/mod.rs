@@ -1,16 +1,18 @@
 //! `ivon bench`: what a training step costs, in time and memory.
 
 mod pictures;
+mod profile;
 mod text;
 
 use super::flags::{Chosen, Defaults, DeviceFlags, Models, OptimizerFlags, Setup, Trained, values};
 use super::memory;
 use clap::Args;
 use ivon_runtime::optimizers::{Optimizer, Weights};
-use ivon_runtime::{Context, Device, Model, Result, Tensor};
+use ivon_runtime::profile::{Peaks, Phase};
+use ivon_runtime::{Context, Device, Model, Result};
 use pictures::Pictures;
+use profile::Breakdown;
 use serde_json::{Value, json};
-use std::cell::Cell;
 use std::time::Instant;
 use text::Text;
 
@@ -51,6 +53,14 @@ struct Measurement {
     #[command(flatten)]
     device: DeviceFlags,
 
+    /// Record further steps and print where their time went, by phase and op, with shares of what this machine can do at most; JSON has it in any case
+    #[arg(long)]
+    profile: bool,
+
+    /// Make ranges of phases, layers and ops for Nsight Systems; on a card, steps run kernel by kernel then
+    #[arg(long)]
+    nvtx: bool,
+
     /// Print the result as one line of JSON, the last of standard output
     #[arg(long)]
     json: bool,
@@ -66,40 +76,27 @@ struct Subject<'a, M> {
     micro_batches: usize,
     /// Examples of an update, and what they are called.
     examples: (usize, &'static str),
-    inputs: &'a [&'a Tensor],
     /// Forward and backward pass as training runs them.
     gradient: &'a dyn Fn(&Context) -> Result<f64>,
 }
 
-/// Forward and backward pass of one micro-batch, giving the loss; the second argument is to be called in between.
-type Pass<'a> = dyn Fn(&Context, &dyn Fn()) -> Result<f64> + 'a;
-
-/// Seconds of one step, by what was done.
-#[derive(Clone, Copy, Debug, Default)]
-struct Times {
-    step: f64,
-    forward: f64,
-    backward: f64,
-}
-
 impl Measurement {
     /// Times steps and prints.
-    fn run<M: Model>(&self, subject: &Subject<M>, defaults: &Defaults, pass: &Pass) -> Result<()> {
+    fn run<M: Model>(&self, subject: &Subject<M>, defaults: &Defaults) -> Result<()> {
         let dtype = self.device.training_dtype()?;
         let device = self.device.start()?;
         let setup = Setup { device, dtype, seed: 1, micro_batches: subject.micro_batches };
         let Trained { mut optimizer, config, .. } = self.optimizer.build(subject.model, defaults, setup)?;
         let lr = self.optimizer.lr(defaults);
+        optimizer.context().set_ranges(self.nvtx)?;
         let mut times = vec![];
         // The first steps on a card compile kernels and capture graphs.
         let warmup = if device == Device::Cpu { self.warmup } else { self.warmup.max(CAPTURED) };
         for step in 0..warmup + self.steps {
-            let time = match device {
-                Device::Cpu => time_step(optimizer.as_mut(), subject.inputs, pass, lr)?,
-                _ => time_on_card(optimizer.as_mut(), subject.gradient, lr)?,
-            };
+            let start = Instant::now();
+            optimizer.step_in_parts(lr, &mut |cx, _| (subject.gradient)(cx))?;
             if step >= warmup {
-                times.push(time);
+                times.push(start.elapsed().as_secs_f64());
             }
         }
         let peak = match optimizer.context().cuda() {
@@ -108,16 +105,23 @@ impl Measurement {
         };
         let arena = optimizer.context().arena_bytes();
         let state = optimizer.state().bytes();
-        let sampling = time_draw(optimizer.as_mut())?;
+        let sampling = time_draw(optimizer.as_mut())? * optimizer.samples_per_update() as f64;
+        let profile = profile::record(optimizer.as_mut(), subject.gradient, lr)?;
+        let breakdown = match self.profile || self.json {
+            true => Some(Breakdown { profile: &profile, peaks: Peaks::measure(optimizer.context())? }),
+            false => None,
+        };
 
-        let middle = |of: fn(&Times) -> f64| median(times.iter().map(of).collect());
-        let (step, forward, backward) = (middle(|t| t.step), middle(|t| t.forward), middle(|t| t.backward));
-        let rest = middle(|t| t.step - t.forward - t.backward);
-        let sampling = (sampling * optimizer.samples_per_update() as f64).min(rest);
-        let spread = times.iter().fold([f64::INFINITY, 0.0], |[low, high], t| [t.step.min(low), t.step.max(high)]);
+        let spread = times.iter().fold([f64::INFINITY, 0.0], |[low, high], t| [t.min(low), t.max(high)]);
+        let step = median(times);
+        let share =
+            |phase: Phase| profile.phases().iter().find(|p| p.phase == phase).map_or(0.0, |p| p.seconds) / profile.seconds();
+        let [forward, backward, update] = [Phase::Forward, Phase::Backward, Phase::Update].map(share);
+        // The update draws the next sample.
+        let sampling = (sampling / step).min(update);
+        let update = update - sampling;
         let (count, examples) = subject.examples;
         let rate = count as f64 / step;
-        let share = |seconds: f64| seconds / step;
         let parameters = optimizer.state().layout().elements();
         if self.json {
             let mut result = json!({
@@ -125,67 +129,32 @@ impl Measurement {
                 "dtype": self.device.dtype.name(), "device": device.to_string(), "threads": rayon::current_num_threads(),
                 "seconds_per_step": step, "spread": spread, format!("{examples}_per_s"): rate,
                 "peak_bytes": peak, "state_bytes": state, "arena_bytes": arena,
-                "shares": {
-                    "sampling": share(sampling), "forward": share(forward), "backward": share(backward), "update": share(rest - sampling),
-                },
+                "shares": {"sampling": sampling, "forward": forward, "backward": backward, "update": update},
             });
             if let (Value::Object(result), Value::Object(about)) = (&mut result, &subject.about) {
                 result.extend(about.clone());
+                result.extend(breakdown.map(|breakdown| ("profile".to_string(), breakdown.json())));
             }
             say!("{result}")?;
             return Ok(());
         }
         let mib = |bytes: usize| bytes as f64 / (1u64 << 20) as f64;
-        let percent = |seconds: f64| 100.0 * share(seconds);
         say!("{}, {parameters} parameters, {}", subject.name, optimizer.name())?;
         say!("{:.4} s a step ({:.4} to {:.4}), {rate:.0} {examples}/s", step, spread[0], spread[1])?;
-        if device == Device::Cpu {
-            say!(
-                "forward {:.0} %, backward {:.0} %, update {:.0} %, sampling {:.0} %",
-                percent(forward),
-                percent(backward),
-                percent(rest - sampling),
-                percent(sampling)
-            )?;
-        }
+        let [forward, backward, update, sampling] = [forward, backward, update, sampling].map(|share| 100.0 * share);
+        say!("forward {forward:.0} %, backward {backward:.0} %, update {update:.0} %, sampling {sampling:.0} %")?;
         say!(
             "peak {:.0} MiB: state and gradient {:.0}, activations {:.0}",
             mib(peak.unwrap_or(0) as usize),
             mib(state),
             mib(arena)
         )?;
-        Ok(())
+        breakdown.map_or(Ok(()), |breakdown| breakdown.say(rayon::current_num_threads()))
     }
 }
 
 /// Steps after which one on a card is launched as a graph.
 const CAPTURED: usize = 6;
-
-/// One step on a card. It works ahead while the processor waits for the loss alone, so its parts cannot be told apart from here.
-fn time_on_card(optimizer: &mut dyn Optimizer, gradient: &dyn Fn(&Context) -> Result<f64>, lr: f64) -> Result<Times> {
-    let start = Instant::now();
-    optimizer.step_in_parts(lr, &mut |cx, _| gradient(cx))?;
-    Ok(Times { step: start.elapsed().as_secs_f64(), ..Times::default() })
-}
-
-/// One step, with a clock between forward and backward pass.
-fn time_step(optimizer: &mut dyn Optimizer, inputs: &[&Tensor], pass: &Pass, lr: f64) -> Result<Times> {
-    let times = Cell::new(Times::default());
-    let start = Instant::now();
-    optimizer.step_in_parts(lr, &mut |cx, _| {
-        cx.planned("bench", inputs, |cx| {
-            let (start, forward) = (Instant::now(), Cell::new(0.0));
-            let loss = pass(cx, &|| forward.set(start.elapsed().as_secs_f64()))?;
-            if !cx.planning() {
-                let backward = start.elapsed().as_secs_f64() - forward.get();
-                let t = times.get();
-                times.set(Times { forward: t.forward + forward.get(), backward: t.backward + backward, ..t });
-            }
-            Ok(loss)
-        })
-    })?;
-    Ok(Times { step: start.elapsed().as_secs_f64(), ..times.get() })
-}
 
 /// Seconds of drawing one sample on its own. A step draws in the same pass over memory as it updates, so its share can only be told apart
 /// by measuring it alone.

@@ -75,11 +75,10 @@ impl Visitor for Measure<'_> {
             name: self.design.summary(),
             micro_batches,
             examples: (batch, "images"),
-            inputs: &[&images, &labels],
             gradient: &|cx| model.loss_gradient(cx, &images, &labels),
         };
         let defaults = Defaults::pictures(architecture, EXAMPLES, usize::MAX);
-        self.flags.measurement.run(&subject, &defaults, &|cx, between| model.timed_gradient(cx, &images, &labels, between))
+        self.flags.measurement.run(&subject, &defaults)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{Cuda, Trail, libraries};
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::profile::Cost;
 use crate::tensor::Tensor;
 use cudarc::cudnn::sys;
 use descriptor::{Descriptor, Kind, Name, Type, told};
@@ -142,6 +143,7 @@ impl Way {
         if cx.planning() {
             return Ok(());
         }
+        let _kernel = cx.kernel("convolve", || Cost::default().reads(from).writes(to, false));
         let Some(Some(opened)) = cx.cuda().map(|cuda| cuda.cudnn()).transpose()? else { return Ok(()) };
         let Convolution { product, x, weight, y, .. } = self.convolution;
         let elements = [x, weight, y].map(|dims| dims.into_iter().product::<usize>());
