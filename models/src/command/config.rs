@@ -36,6 +36,10 @@ pub fn parse() -> Result<Cli> {
     let (Command::Train(train), Some((model, given))) = (&cli.command, of_train(&matches)) else { return Ok(cli) };
     let Some(file) = train.config_file()? else { return Ok(told(cli, model, given)) };
     let table: Map<String, Value> = run::read_config(&file)?;
+    if table.is_empty() && given.value_source("resume") == Some(ValueSource::CommandLine) {
+        let message = "is empty, so nothing is known of how the run was trained: put back a copy, or train anew with --init RUN";
+        return Err(Error::file(&file, message));
+    }
     let more = arguments(&file, &table, model, given)?;
     let given_data = given.value_source("data") == Some(ValueSource::CommandLine);
     let (mut cli, matches) = matched_with(std::env::args_os().chain(more).collect(), Some(&file));

@@ -2,11 +2,12 @@
 
 use super::flags::{open, values};
 use super::transfer::Model;
+use crate::classifier::StoredClassifier;
 use crate::disk;
 use clap::Args;
 use ivon_runtime::{Error, Posterior, Result};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Merge runs of the same model into one, each weight by the precision that the runs have for it
 #[derive(Args, Debug)]
@@ -44,10 +45,8 @@ impl Merge {
         let mut models = vec![];
         for path in &self.runs {
             let model = open(path, self.best)?.stored;
-            if let Some(first) = models.first().filter(|first| what(first) != what(&model)) {
-                let (a, b) = (self.runs[0].display(), path.display());
-                let (one, other) = (what(first), what(&model));
-                return Err(Error::config(format!("{a} is a {one}, {b} a {other}: merge runs of one model")));
+            if let Some(first) = models.first() {
+                agree((&self.runs[0], first), (path, &model))?;
             }
             models.push(model);
         }
@@ -76,14 +75,29 @@ impl Merge {
     }
 }
 
-/// What runs to be merged have to agree on.
+/// That runs to be merged are of one model, which tells the same classes apart.
+fn agree((a, first): (&Path, &Model), (b, other): (&Path, &Model)) -> Result<()> {
+    let (a, b) = (a.display(), b.display());
+    if what(first) != what(other) {
+        return Err(Error::config(format!("{a} is a {}, {b} a {}: merge runs of one model", what(first), what(other))));
+    }
+    let (Model::Pictures(first), Model::Pictures(other)) = (first, other) else { return Ok(()) };
+    let classes = |stored: &StoredClassifier| stored.classes.clone().unwrap_or_default();
+    match classes(first).iter().zip(&classes(other)).enumerate().find(|(_, (one, other))| one != other) {
+        Some((i, (one, other))) => {
+            let message =
+                format!("class {i} of {a} is `{one}`, that of {b} is `{other}`: merge runs that tell the same classes apart");
+            Err(Error::config(message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What a model is, in a line.
 fn what(model: &Model) -> String {
     match model {
         Model::Text(stored) => format!("GPT-2 of {} on {} tokens", stored.dimensions.summary(), stored.tokenizer.name()),
-        Model::Pictures(stored) => {
-            let classes = stored.classes.as_ref().map_or(String::new(), |classes| format!(" ({})", classes.join(", ")));
-            format!("{}{classes}", stored.design.summary())
-        }
+        Model::Pictures(stored) => stored.design.summary(),
     }
 }
 

@@ -94,7 +94,12 @@ impl Stored {
         let manifest = checkpoint.manifest();
         let at = |message: String| Error::file(checkpoint.path(), message);
         if manifest.model != Gpt2::NAME {
-            return Err(at(format!("is of a {}; expected a {}", manifest.model, Gpt2::NAME)));
+            let message = format!(
+                "is of a {}, and a {} is needed; for models of pictures there is `ivon predict`",
+                manifest.model,
+                Gpt2::NAME
+            );
+            return Err(at(message));
         }
         let shape = |name: &str| manifest.parameters.iter().find(|p| p.name == name).map(|p| &p.shape[..]);
         let (Some([vocab, width]), Some([context, _])) = (shape("tokens.weight"), shape("positions")) else {

@@ -129,7 +129,9 @@ fn foreign(path: &Path, examples: usize, channels: usize) -> Result<Set> {
         _ if path.exists() => None,
         Some("glyphs") => Some(Figure::Glyphs),
         Some("shapes") => Some(Figure::Shapes),
-        _ => None,
+        _ => {
+            return Err(Error::file(path, "does not exist; --ood takes pictures, or `glyphs` or `shapes`, which are generated"));
+        }
     };
     let (origin, pictures) = match figure {
         Some(figure) => {
