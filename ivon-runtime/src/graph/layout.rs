@@ -1,12 +1,14 @@
 //! Where boxes and edges go: layers from top to bottom, as Sugiyama, Tagawa and Toda (1981). Every level is laid out by itself, and what is
 //! inside of a box comes first, because it gives the box its size.
 //!
-//! 1. A node's layer is the longest path to it.
+//! 1. A node's layer is the longest path to it. The longest path through a level is its spine.
 //! 2. An edge over several layers passes through a place in each between; edges from one output share them.
-//! 3. Neighbours in a layer change places until few edges cross (barycentres, sweeping down and up).
-//! 4. Places are those with the least sum of squares of edges' slants that keep the order and the distances: layer by layer, exactly.
+//! 3. Neighbours in a layer change places until few edges cross (barycentres, sweeping down and up); the spine stands on the left.
+//! 4. Places are those with the least sum of squares of edges' slants that keep the order and the distances: layer by layer, exactly. On the spine
+//!    slants count most, so that it is straight, through all levels.
 
 use super::scene::{Edge, End, Kind, Node, Scene};
+use super::text;
 
 /// Distances, in user units of SVG.
 const BETWEEN_LAYERS: f64 = 26.0;
@@ -16,13 +18,16 @@ const BETWEEN_EDGES: f64 = 14.0;
 const PADDING: f64 = 16.0;
 /// The part of a box that has its name and type.
 pub(super) const HEADER: f64 = 42.0;
-/// Width of a letter of the two sizes of type.
-pub(super) const LETTER: f64 = 7.25;
-pub(super) const SMALL_LETTER: f64 = 6.65;
+/// Between a text and its border, both sides together.
+const AROUND: f64 = 24.0;
+/// Between the parts of a line.
+pub(super) const SPACE: f64 = 8.0;
 /// How far the cards behind a repeated box look out.
 pub(super) const STACK: f64 = 4.0;
 
-/// How much it matters that long edges are straight, and that they begin and end above each other; for short ones it is 1.
+/// How much it matters that the spine is straight, that branches beside it and long edges are, and that these begin and end above each other; for short ones it is 1.
+const SPINE: f64 = 1000.0;
+const BRANCH: f64 = 30.0;
 const ALONG: f64 = 4.0;
 const ASIDE: f64 = 0.004;
 
@@ -92,20 +97,51 @@ pub(super) fn of(scene: &Scene, whole: bool) -> Layout {
 /// The size of a node.
 fn measure(node: &Node, whole: bool) -> Place {
     let is_port = matches!(node.kind, Kind::Input | Kind::Output);
-    let text = node.name.chars().count() + if node.ty.is_empty() { 0 } else { node.ty.chars().count() + 1 };
     let place = |width: f64, height: f64, inside| Place { x: 0.0, y: 0.0, width, height, inside };
     if is_port && !whole {
         return place(0.0, 0.0, None);
     }
-    let repeated = node.repeated.map_or(0.0, |n| LETTER * (4.0 + n.to_string().len() as f64));
     if let Some(scene) = &node.inside {
         let inside = of(scene, false);
-        let (name, ty) = (node.name.chars().count() as f64, node.ty.chars().count() as f64);
-        let title = (LETTER * name + repeated).max(SMALL_LETTER * ty) + 24.0;
+        let title = title(node).iter().sum::<f64>().max(text::width(&node.ty, text::SMALL, false)) + AROUND;
         return place(inside.width.max(title), inside.height + HEADER, Some(inside));
     }
-    let width = (LETTER * text as f64 + repeated).max(SMALL_LETTER * node.shape.chars().count() as f64) + 24.0;
+    let [name, times] = title(node);
+    let ty = if node.ty.is_empty() { 0.0 } else { SPACE + text::width(&node.ty, text::NAME, false) };
+    let width = (name + ty + times).max(text::width(&node.shape, text::SMALL, false)) + AROUND;
     place(width, if node.shape.is_empty() { 28.0 } else { 42.0 }, None)
+}
+
+/// Widths of the name and of the number of turns.
+pub(super) fn title(node: &Node) -> [f64; 2] {
+    let times = node.repeated.map_or(0.0, |n| SPACE + text::width(&format!("× {n}"), text::NAME, true));
+    [text::width(&node.name, text::NAME, true), times]
+}
+
+/// The nodes of the longest path from an input to an output; of two equally long ones that of the earlier nodes.
+fn spine(scene: &Scene) -> Vec<usize> {
+    // The longest way from an input, and the node before; nodes are in no order, so as often as there may be edges on it.
+    let mut best: Vec<Option<(usize, usize)>> =
+        scene.nodes.iter().map(|n| (n.kind == Kind::Input).then_some((0, usize::MAX))).collect();
+    for _ in 0..scene.nodes.len() {
+        for Edge { from, to } in &scene.edges {
+            if let Some((length, _)) = best[from.node]
+                && best[to.node]
+                    .is_none_or(|(known, before)| (length + 1, std::cmp::Reverse(from.node)) > (known, std::cmp::Reverse(before)))
+            {
+                best[to.node] = Some((length + 1, from.node));
+            }
+        }
+    }
+    let ends = (0..scene.nodes.len()).filter(|i| scene.nodes[*i].kind == Kind::Output);
+    let end = ends.filter_map(|i| Some((best[i]?.0, std::cmp::Reverse(i)))).max();
+    let mut path = vec![];
+    let mut next = end.map(|(_, std::cmp::Reverse(i))| i);
+    while let Some(node) = next {
+        path.push(node);
+        next = best[node].map(|(_, before)| before).filter(|before| *before != usize::MAX);
+    }
+    path
 }
 
 /// The layer of each node: inputs first, outputs last. What nothing leads to stands just above its first reader, except for the inputs
@@ -133,7 +169,9 @@ fn layers(scene: &Scene, whole: bool) -> Vec<usize> {
 /// How far from the middle of a node an edge starts or ends: at the place of the inner input or output.
 fn offset(scene: &Scene, places: &[Place], end: End, output: bool) -> f64 {
     let place = &places[end.node];
-    let (Some(inside), Some(inner)) = (&scene.nodes[end.node].inside, &place.inside) else { return 0.0 };
+    let (Some(inside), Some(inner)) = (&scene.nodes[end.node].inside, &place.inside) else {
+        return 0.0;
+    };
     let kind = if output { Kind::Output } else { Kind::Input };
     let port = (0..inside.nodes.len()).filter(|i| inside.nodes[*i].kind == kind).nth(end.slot);
     port.map_or(0.0, |port| inner.places[port].x - inner.width / 2.0)
@@ -147,12 +185,15 @@ struct Net {
     rows: Vec<Vec<usize>>,
     /// For each edge, the items it passes, ends included.
     paths: Vec<Vec<usize>>,
+    /// Whether an item is of the spine.
+    spine: Vec<bool>,
     tops: Vec<f64>,
     heights: Vec<f64>,
 }
 
 impl Net {
     fn new(scene: &Scene, places: &[Place], layers: &[usize]) -> Net {
+        let spine = spine(scene);
         let mut items: Vec<Item> = (0..places.len())
             .map(|i| Item { node: Some(i), layer: layers[i], x: 0.0, width: places[i].width, height: places[i].height })
             .collect();
@@ -169,6 +210,7 @@ impl Net {
             };
             let pass = &mut passes[known].1;
             let mut path = vec![edge.from.node];
+            let straight = spine.windows(2).any(|w| w == [edge.to.node, edge.from.node]);
             let output = offset(scene, places, edge.from, true);
             for layer in start..layers[edge.to.node] {
                 if pass.len() <= layer - start {
@@ -182,18 +224,26 @@ impl Net {
             }
             let input = offset(scene, places, edge.to, false);
             let (last, direct) = (path[path.len() - 1], path.len() == 1);
-            let weight = if direct { 1.0 } else { ASIDE };
+            let weight = match (straight, direct) {
+                (true, _) => SPINE,
+                (false, true) if ![edge.from.node, edge.to.node].iter().any(|n| spine.contains(n)) => BRANCH,
+                (false, true) => 1.0,
+                (false, false) => ASIDE,
+            };
             links.push(Link { upper: (last, if direct { output } else { 0.0 }), lower: (edge.to.node, input), weight });
             path.push(edge.to.node);
             paths.push(path);
         }
         let depth = items.iter().map(|i| i.layer + 1).max().unwrap_or(0);
         let rows = (0..depth).map(|l| (0..items.len()).filter(|i| items[*i].layer == l).collect()).collect();
-        Net { items, links, rows, paths, tops: vec![], heights: vec![] }
+        let spine = (0..items.len()).map(|i| spine.contains(&i)).collect();
+        Net { items, links, rows, paths, spine, tops: vec![], heights: vec![] }
     }
 
-    /// Orders each layer by the barycentres of its neighbours, and keeps the best order seen.
+    /// Orders each layer by the barycentres of its neighbours, the spine first, and keeps the best order seen.
     fn order(&mut self) {
+        let spine = self.spine.clone();
+        self.rows.iter_mut().for_each(|row| row.sort_by_key(|i| !spine[*i]));
         let mut best = (self.crossings(), self.rows.clone());
         for sweep in 0..12 {
             let down = sweep % 2 == 0;
@@ -209,7 +259,7 @@ impl Net {
                     if n > 0.0 { sum / n } else { at[*item] }
                 };
                 let mut row: Vec<(f64, usize)> = self.rows[layer].iter().map(|i| (barycentre(i), *i)).collect();
-                row.sort_by(|a, b| a.0.total_cmp(&b.0));
+                row.sort_by(|a, b| spine[b.1].cmp(&spine[a.1]).then(a.0.total_cmp(&b.0)));
                 self.rows[layer] = row.into_iter().map(|(_, i)| i).collect();
             }
             let crossings = self.crossings();

@@ -13,10 +13,11 @@ mod layout;
 mod scene;
 mod sizes;
 mod svg;
+mod text;
 
 use crate::error::{Error, Result};
 use crate::parameter::Model;
-use sizes::Sizes;
+use sizes::{Known, Sizes};
 
 /// The name of a value, unique within its method.
 pub type Name = &'static str;
@@ -82,13 +83,20 @@ impl Graph {
 
     /// Notes the value of a dimension.
     pub fn size(mut self, name: &'static str, value: usize) -> Graph {
-        self.sizes.push(name, value.to_string());
+        self.sizes.push(name, value.to_string(), false);
         self
     }
 
     /// Notes the value of a flag.
     pub fn flag(mut self, name: &'static str, value: bool) -> Graph {
-        self.sizes.push(name, value.to_string());
+        self.sizes.push(name, value.to_string(), false);
+        self
+    }
+
+    /// Notes the value of a dimension or a flag that need not be said: types are drawn without those that are as usual.
+    pub fn or_usual<T: ToString + PartialEq>(mut self, name: &'static str, value: T, usual: T) -> Graph {
+        let is_usual = value == usual;
+        self.sizes.push(name, value.to_string(), is_usual);
         self
     }
 
@@ -114,6 +122,14 @@ impl Graph {
     /// # Errors
     /// If the model has no such method.
     pub fn svg(&self, method: &str) -> Result<String> {
+        self.svg_of(method, &[])
+    }
+
+    /// The same for arguments of which some dimensions are known: `("H", 32)`.
+    ///
+    /// # Errors
+    /// As [`Graph::svg`].
+    pub fn svg_of(&self, method: &str, dims: &[(&str, usize)]) -> Result<String> {
         let Some(drawn) = self.method(method) else {
             let known: Vec<_> = self.methods().collect();
             return Err(Error::config(match known.is_empty() {
@@ -121,7 +137,9 @@ impl Graph {
                 false => format!("`{}` has no method `{method}` to draw; it has {}", self.name, known.join(", ")),
             }));
         };
-        Ok(svg::draw(self, drawn))
+        let mut known = self.known();
+        dims.iter().for_each(|(name, size)| known.set(name, *size));
+        Ok(svg::draw(self, drawn, known))
     }
 
     fn method(&self, name: &str) -> Option<&'static Method> {
@@ -132,9 +150,13 @@ impl Graph {
         self.parts.iter().find(|p| p.field == name)
     }
 
-    /// `Linear<384, 1536, true>`
+    fn known(&self) -> Known {
+        Known::of(&self.sizes)
+    }
+
+    /// `Linear<384, 1536>`
     fn type_text(&self) -> String {
-        let values: Vec<&str> = self.sizes.all().map(|(_, value)| value).collect();
+        let values: Vec<&str> = self.sizes.stated().collect();
         if values.is_empty() { self.name.to_string() } else { format!("{}<{}>", self.name, values.join(", ")) }
     }
 }

@@ -1,5 +1,6 @@
 //! From the steps of methods to boxes and edges: every layer that does more than one thing becomes a box with a scene of its own.
 
+use super::sizes::{Dim, Known, show};
 use super::{Graph, Method, Name, Part, Step, Value};
 use std::collections::BTreeMap;
 
@@ -56,9 +57,9 @@ pub(super) enum Kind {
 /// Formulas longer than this give way to the name of what they compute.
 const LONG: usize = 30;
 
-/// The scene of a method.
-pub(super) fn of(graph: &Graph, method: &Method) -> Scene {
-    let mut drawing = Drawing { graph, scene: Scene::default() };
+/// The scene of a method, with what is known of its dimensions.
+pub(super) fn of(graph: &Graph, method: &Method, known: Known) -> Scene {
+    let mut drawing = Drawing { graph, known, scene: Scene::default() };
     let mut scope = drawing.ports(Kind::Input, method.inputs);
     let first = drawing.scene.nodes.len();
     let outputs: Vec<Value> = method.outputs.iter().map(|_| (method.name, "")).collect();
@@ -68,11 +69,12 @@ pub(super) fn of(graph: &Graph, method: &Method) -> Scene {
     drawing.scene
 }
 
-/// Where each value of a method comes from.
-type Scope = BTreeMap<Name, End>;
+/// Where each value of a method comes from, and its shape.
+type Scope = BTreeMap<Name, (End, Vec<Dim>)>;
 
 struct Drawing<'a> {
     graph: &'a Graph,
+    known: Known,
     scene: Scene,
 }
 
@@ -85,9 +87,10 @@ impl Drawing<'_> {
     /// A node for each value; where each is found.
     fn ports(&mut self, kind: Kind, values: &[Value]) -> Scope {
         let one = |(name, shape): &Value| {
-            let shape = if shape.is_empty() { String::new() } else { self.shape(shape) };
+            let dims = self.known.shape(shape);
+            let shape = if shape.is_empty() { String::new() } else { show(&dims) };
             let port = Node { shape, ..leaf(kind, name) };
-            (*name, End { node: self.node(port), slot: 0 })
+            (*name, (End { node: self.node(port), slot: 0 }, dims))
         };
         values.iter().map(one).collect()
     }
@@ -101,7 +104,7 @@ impl Drawing<'_> {
     /// Edges from values to the inputs of a node.
     fn connect(&mut self, scope: &Scope, reads: &[Name], node: usize) {
         for (slot, name) in reads.iter().enumerate() {
-            if let Some(from) = scope.get(name) {
+            if let Some((from, _)) = scope.get(name) {
                 self.scene.edges.push(Edge { from: *from, to: End { node, slot } });
             }
         }
@@ -117,23 +120,29 @@ impl Drawing<'_> {
         match step {
             Step::Layer(field, method, reads, makes) => {
                 let part = self.graph.field(field);
-                let node = layer(part, field, method);
+                let node = layer(part, field, method, &shapes_of(reads, scope));
                 self.add(Node { shape: self.shapes(makes), ..node }, reads, makes, scope);
             }
             Step::Own(method, reads, makes) => {
-                let Some(method) = self.graph.method(method) else { return };
+                let Some(method) = self.graph.method(method) else {
+                    return;
+                };
                 let arguments = method.inputs.iter().zip(*reads);
-                let mut inner = arguments.filter_map(|((name, _), read)| Some((*name, *scope.get(read)?))).collect();
+                let mut inner = arguments.filter_map(|((name, _), read)| Some((*name, scope.get(read)?.clone()))).collect();
+                // Dimensions have other names there.
+                let known = bound(self.graph, method, &shapes_of(reads, scope));
+                let outer = std::mem::replace(&mut self.known, known);
                 self.steps(method.steps, &mut inner);
+                self.known = outer;
                 let results = makes.iter().zip(method.outputs);
-                scope.extend(results.filter_map(|((name, _), output)| Some((*name, *inner.get(output)?))));
+                scope.extend(results.filter_map(|((name, _), output)| Some((*name, inner.get(output)?.clone()))));
             }
             Step::Op(label, reads, makes) => {
-                let node = leaf(Kind::Op, &self.graph.sizes.replaced(label));
+                let node = leaf(Kind::Op, &self.known.replaced(label, &self.graph.sizes));
                 self.add(Node { shape: self.shapes(makes), ..node }, reads, makes, scope);
             }
             Step::Kernel(formula, reads, makes) => {
-                let formula = self.graph.sizes.replaced(formula);
+                let formula = self.known.replaced(formula, &self.graph.sizes);
                 let name = match makes.first() {
                     Some((name, _)) if formula.chars().count() > LONG => (*name).to_string(),
                     _ => formula.clone(),
@@ -142,7 +151,7 @@ impl Drawing<'_> {
                 self.add(node, reads, makes, scope);
             }
             Step::Parameter(name, shape) => {
-                let node = Node { shape: self.shape(shape), ..leaf(Kind::Parameter, name) };
+                let node = Node { shape: self.shapes(&[(*name, *shape)]), ..leaf(Kind::Parameter, name) };
                 self.add(node, &[], &[(*name, *shape)], scope);
             }
             Step::Loop(field, carried, steps) => self.repeat(field, carried, steps, scope),
@@ -152,16 +161,12 @@ impl Drawing<'_> {
     fn add(&mut self, node: Node, reads: &[Name], makes: &[Value], scope: &mut Scope) {
         let node = self.node(node);
         self.connect(scope, reads, node);
-        scope.extend(makes.iter().enumerate().map(|(slot, (name, _))| (*name, End { node, slot })));
+        let made = makes.iter().enumerate();
+        scope.extend(made.map(|(slot, (name, shape))| (*name, (End { node, slot }, self.known.shape(shape)))));
     }
 
     fn shapes(&self, makes: &[Value]) -> String {
-        makes.iter().map(|(_, shape)| self.shape(shape)).collect::<Vec<_>>().join(" ")
-    }
-
-    /// `[B, T, 384]`, or `scalar`.
-    fn shape(&self, shape: &str) -> String {
-        if shape == "[]" { "scalar".into() } else { self.graph.sizes.shape(shape) }
+        makes.iter().map(|(_, shape)| show(&self.known.shape(shape))).collect::<Vec<_>>().join(" ")
     }
 
     /// One box for all turns.
@@ -176,15 +181,23 @@ impl Drawing<'_> {
             let before = |read: &Name| carried.iter().find(|(turn, ..)| turn == read).map_or(*read, |(_, start, _)| *start);
             let reads: Vec<Name> = reads.iter().map(before).collect();
             let after: Vec<Value> = carried.iter().zip(*makes).map(|((turn, ..), (_, shape))| (*turn, *shape)).collect();
-            let node = Node { shape: self.shapes(makes), repeated: count, ..layer(part, field, method) };
+            let node =
+                Node { shape: self.shapes(makes), repeated: count, ..layer(part, field, method, &shapes_of(&reads, scope)) };
             return self.add(node, &reads, &after, scope);
         }
         let turns: Vec<Value> = carried.iter().map(|(turn, ..)| (*turn, "")).collect();
         let captured = captured(steps, carried);
         let outside: Vec<Value> = captured.iter().map(|name| (*name, "")).collect();
-        let mut inner = Drawing { graph: self.graph, scene: Scene::default() };
+        let mut inner = Drawing { graph: self.graph, known: self.known.clone(), scene: Scene::default() };
         let mut inner_scope = inner.ports(Kind::Input, &turns);
         inner_scope.extend(inner.ports(Kind::Input, &outside));
+        // A loop keeps shapes.
+        let starts = carried.iter().map(|(turn, start, _)| (*turn, *start)).chain(captured.iter().map(|name| (*name, *name)));
+        for (name, start) in starts {
+            if let (Some((_, shape)), Some((_, inside))) = (scope.get(start), inner_scope.get_mut(name)) {
+                inside.clone_from(shape);
+            }
+        }
         let first = inner.scene.nodes.len();
         inner.ports(Kind::Output, &turns);
         inner.steps(steps, &mut inner_scope);
@@ -193,7 +206,30 @@ impl Drawing<'_> {
         let node = Node { repeated: count, inside: Some(inner.scene), ..leaf(Kind::Layer, field) };
         let reads: Vec<Name> = carried.iter().map(|(_, start, _)| *start).chain(captured).collect();
         self.add(node, &reads, &turns, scope);
+        for (turn, start, _) in carried {
+            if let Some((_, shape)) = scope.get(start).cloned()
+                && let Some((_, after)) = scope.get_mut(turn)
+            {
+                *after = shape;
+            }
+        }
     }
+}
+
+/// The shapes of values, as far as they are known.
+fn shapes_of(reads: &[Name], scope: &Scope) -> Vec<Option<Vec<Dim>>> {
+    reads.iter().map(|name| scope.get(name).map(|(_, shape)| shape.clone())).collect()
+}
+
+/// What the dimensions of a method stand for, given the shapes of its arguments.
+fn bound(graph: &Graph, method: &Method, shapes: &[Option<Vec<Dim>>]) -> Known {
+    let mut known = graph.known();
+    for ((_, promised), found) in method.inputs.iter().zip(shapes) {
+        if let Some(found) = found {
+            known.bind(promised, found);
+        }
+    }
+    known
 }
 
 /// Values from outside that the turns of a loop read.
@@ -224,15 +260,31 @@ fn captured(steps: &[Step], carried: &[(Name, Name, Name)]) -> Vec<Name> {
     captured
 }
 
-/// The box of a layer's method. What it computes is drawn unless that is a single op.
-fn layer(part: Option<&Part>, field: &str, method: &str) -> Node {
-    let Some(graph) = part.and_then(|p| p.graph.as_ref()) else { return leaf(Kind::Layer, field) };
+/// The box of a layer's method, for arguments of these shapes. What it computes is drawn unless that is one op, perhaps with a kernel after it.
+fn layer(part: Option<&Part>, field: &str, method: &str, shapes: &[Option<Vec<Dim>>]) -> Node {
+    let Some(graph) = part.and_then(|p| p.graph.as_ref()) else {
+        return leaf(Kind::Layer, field);
+    };
     let name = if method == "forward" { field.to_string() } else { format!("{field}.{method}") };
-    let steps = graph.method(method).map_or(&[][..], |m| m.steps);
-    let calls = steps.iter().filter(|s| !matches!(s, Step::Parameter(..))).count();
-    let simple = calls <= 1 && !steps.iter().any(|s| matches!(s, Step::Layer(..) | Step::Loop(..)));
-    let inside = graph.method(method).filter(|_| !simple).map(|m| of(graph, m));
+    let inside = graph.method(method).filter(|m| !is_simple(graph, m)).map(|m| of(graph, m, bound(graph, m, shapes)));
     Node { ty: graph.type_text(), inside, ..leaf(Kind::Layer, &name) }
+}
+
+/// Whether a method is at most one op and one kernel.
+fn is_simple(graph: &Graph, method: &Method) -> bool {
+    fn count(graph: &Graph, method: &Method) -> Option<(usize, usize)> {
+        method.steps.iter().try_fold((0, 0), |(ops, kernels), step| match step {
+            Step::Layer(..) | Step::Loop(..) => None,
+            Step::Parameter(..) => Some((ops, kernels)),
+            Step::Op(..) => Some((ops + 1, kernels)),
+            Step::Kernel(..) => Some((ops, kernels + 1)),
+            Step::Own(called, ..) => {
+                let (o, k) = graph.method(called).map_or(Some((0, 0)), |m| count(graph, m))?;
+                Some((ops + o, kernels + k))
+            }
+        })
+    }
+    count(graph, method).is_some_and(|(ops, kernels)| ops <= 1 && kernels <= 1)
 }
 
 fn leaf(kind: Kind, name: &str) -> Node {

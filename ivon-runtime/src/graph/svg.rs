@@ -1,7 +1,9 @@
 //! A laid out graph as SVG text.
 
-use super::layout::{self, HEADER, LETTER, Layout, Place, Route, SMALL_LETTER, STACK};
+use super::layout::{self, HEADER, Layout, Place, Route, SPACE, STACK};
 use super::scene::{self, Kind, Node, Scene};
+use super::sizes::Known;
+use super::text;
 use super::{Graph, Method};
 use std::fmt::Write;
 
@@ -30,13 +32,15 @@ const KINDS: [(Kind, &str); 4] =
     [(Kind::Layer, "layer"), (Kind::Op, "op"), (Kind::Kernel, "fused kernel"), (Kind::Parameter, "parameter")];
 
 /// A method of a model as a picture.
-pub(super) fn draw(graph: &Graph, method: &Method) -> String {
-    let scene = scene::of(graph, method);
+pub(super) fn draw(graph: &Graph, method: &Method, known: Known) -> String {
+    let scene = scene::of(graph, method, known);
     let layout = layout::of(&scene, true);
     let title = format!("{}::{}", graph.name, method.name);
     let sizes = graph.sizes.all().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ");
-    let legend = KINDS.iter().map(|(_, text)| 24.0 + SMALL_LETTER * text.len() as f64 + 12.0).sum::<f64>();
-    let lines = (LETTER * title.chars().count() as f64).max(SMALL_LETTER * sizes.chars().count() as f64).max(legend);
+    let small = |text: &str| text::width(text, text::SMALL, false);
+    let entry = |text: &str| 24.0 + small(text) + 12.0;
+    let legend = KINDS.iter().map(|(_, text)| entry(text)).sum::<f64>();
+    let lines = text::width(&title, text::NAME, true).max(small(&sizes)).max(legend);
     let width = layout.width.max(lines + 2.0 * MARGIN);
     let height = layout.height + CAPTION;
     let mut svg = Svg(String::new());
@@ -51,7 +55,7 @@ pub(super) fn draw(graph: &Graph, method: &Method) -> String {
     for (kind, text) in KINDS {
         svg.put(format_args!("<rect class=\"{}\" x=\"{x:.1}\" y=\"54\" width=\"14\" height=\"12\" rx=\"3\"/>", class(kind)));
         svg.text(x + 20.0, 64.0, "small", "start", text);
-        x += 24.0 + SMALL_LETTER * text.len() as f64 + 12.0;
+        x += entry(text);
     }
     svg.level(&scene, &layout, (width - layout.width) / 2.0, CAPTION);
     svg.0 + "</svg>\n"
@@ -83,7 +87,9 @@ impl Svg {
     }
 
     fn edge(&mut self, route: &Route, dx: f64, dy: f64) {
-        let Some((x, top, _)) = route.verticals.first() else { return };
+        let Some((x, top, _)) = route.verticals.first() else {
+            return;
+        };
         let mut path = format!("M{:.1} {:.1}", x + dx, top + dy);
         let last = route.verticals.len() - 1;
         for (i, (x, top, bottom)) in route.verticals.iter().enumerate() {
@@ -144,19 +150,17 @@ impl Svg {
             class(node.kind)
         ));
         let middle = x + width / 2.0;
-        let rest = [node.ty.as_str(), &times].into_iter().filter(|t| !t.is_empty()).fold(String::new(), |all, t| all + " " + t);
+        let rest: Vec<&str> = [node.ty.as_str(), &times].into_iter().filter(|t| !t.is_empty()).collect();
+        let rest = rest.join(" ");
         let class = if node.kind == Kind::Layer { "name" } else { "" };
         if rest.is_empty() {
             self.text(middle, y + 18.0, class, "middle", &node.name);
         } else {
-            // Parts of one line follow each other in any font, but not every viewer centres them together.
-            let start = middle - LETTER * (node.name.chars().count() + rest.chars().count()) as f64 / 2.0;
-            self.put(format_args!(
-                "<text x=\"{start:.1}\" y=\"{:.1}\"><tspan class=\"{class}\">{}</tspan>{}</text>",
-                y + 18.0,
-                escaped(&node.name),
-                escaped(&rest)
-            ));
+            // The parts meet at one place, which is in the middle in any font: not every viewer centres parts together.
+            let [name, _] = layout::title(node);
+            let meet = middle + (name - text::width(&rest, text::NAME, false)) / 2.0;
+            self.text(meet - SPACE / 2.0, y + 18.0, class, "end", &node.name);
+            self.text(meet + SPACE / 2.0, y + 18.0, "", "start", &rest);
         }
         self.text(middle, y + 34.0, "small", "middle", &node.shape);
         self.put(format_args!("</g>"));

@@ -2,6 +2,7 @@
 
 use super::layout::{self, Layout};
 use super::scene::{self, Edge, End, Kind, Node, Scene};
+use super::sizes::Known;
 use super::{Graph, Method, Step};
 use crate::layers::{LayerNorm, Linear};
 use crate::{Model, Result};
@@ -46,7 +47,7 @@ fn describe(scene: &Scene) -> (Vec<String>, Vec<(String, String)>) {
 
 #[test]
 fn a_residual_branch_leaves_before_and_joins_after() {
-    let (nodes, edges) = describe(&scene::of(&residual(), &RESIDUAL[0]));
+    let (nodes, edges) = describe(&scene::of(&residual(), &RESIDUAL[0], residual().known()));
     assert_eq!(nodes, ["x", "result", "up", "relu(up)", "down", "x + down"]);
     let expected =
         [("x", "up"), ("up", "relu(up)"), ("relu(up)", "down"), ("x", "x + down"), ("down", "x + down"), ("x + down", "result")];
@@ -55,12 +56,12 @@ fn a_residual_branch_leaves_before_and_joins_after() {
 
 #[test]
 fn another_method_of_the_model_is_drawn_in_its_place() {
-    let scene = scene::of(&residual(), &RESIDUAL[1]);
+    let scene = scene::of(&residual(), &RESIDUAL[1], residual().known());
     let (nodes, edges) = describe(&scene);
     assert_eq!(nodes, ["x", "y", "result", "up", "relu(up)", "down", "x + down", "mse"]);
     assert!(edges.contains(&("x + down".into(), "mse".into())) && edges.contains(&("y".into(), "mse".into())));
     let of = |name: &str| scene.nodes.iter().find(|n| n.name == name).map(|n| (n.ty.as_str(), n.shape.as_str()));
-    assert_eq!(of("up"), Some(("Linear<8, 32, true>", "[B, 32]")));
+    assert_eq!(of("up"), Some(("Linear<8, 32>", "[B, 32]")));
     assert_eq!(of("mse"), Some(("", "scalar")));
 }
 
@@ -98,7 +99,7 @@ fn a_loop_is_one_box_however_often_it_turns() {
     let norms: [LayerNorm; 3] = std::array::from_fn(|_| LayerNorm::<8>::new());
     let blocks: [Residual; 12] = std::array::from_fn(|_| Residual);
     let graph = Graph::new("Loops", LOOPS).parts("blocks", &blocks).parts("norms", &norms);
-    let scene = scene::of(&graph, &LOOPS[0]);
+    let scene = scene::of(&graph, &LOOPS[0], Known::default());
     let (nodes, edges) = describe(&scene);
     assert_eq!(nodes, ["x", "result", "blocks", "scale", "norms"]);
     // The second loop reads its start and, from outside, `scale` and `x`.
@@ -124,11 +125,77 @@ fn a_loop_over_no_layers_and_a_method_that_is_not_there_do_no_harm() -> Result<(
 fn pictures_are_whole_and_escape_what_they_show() -> Result<()> {
     let svg = residual().svg("loss")?;
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-    assert!(svg.contains("Linear&lt;8, 32, true&gt;") && !svg.contains("NaN") && !svg.contains("inf"));
-    for (open, close) in [("<g>", "</g>"), ("<text ", "</text>"), ("<title>", "</title>"), ("<tspan ", "</tspan>")] {
+    assert!(svg.contains("Linear&lt;8, 32&gt;") && !svg.contains("NaN") && !svg.contains("inf"));
+    for (open, close) in [("<g>", "</g>"), ("<text ", "</text>"), ("<title>", "</title>")] {
         assert_eq!(svg.matches(open).count(), svg.matches(close).count());
     }
     Ok(())
+}
+
+/// A layer whose dimensions go by the names of its own signature, twice; and what follows it beside a shortcut.
+const HALVES: &[Method] = &[Method {
+    name: "forward",
+    inputs: &[("x", "[B, H, W, C]")],
+    steps: &[
+        Step::Layer("first", "forward", &["x"], &[("first", "[B, floor((H - 1) / 2) + 1, floor((W - 1) / 2) + 1, C]")]),
+        Step::Layer(
+            "second",
+            "forward",
+            &["first"],
+            &[("second", "[B, floor((floor((H - 1) / 2) + 1 - 1) / 2) + 1, floor((floor((W - 1) / 2) + 1 - 1) / 2) + 1, C]")],
+        ),
+        Step::Kernel("second + first", &["second", "first"], &[("sum", "[B, 1, 1, C]")]),
+    ],
+    outputs: &["sum"],
+}];
+const HALF: &[Method] = &[Method {
+    name: "forward",
+    inputs: &[("images", "[N, ROWS, COLUMNS, C]")],
+    steps: &[
+        Step::Kernel("tanh(images)", &["images"], &[("tanh", "[N, ROWS, COLUMNS, C]")]),
+        Step::Kernel("tanh / 2", &["tanh"], &[("half", "[N, floor((ROWS - 1) / 2) + 1, floor((COLUMNS - 1) / 2) + 1, C]")]),
+    ],
+    outputs: &["half"],
+}];
+
+struct Half;
+
+impl Model for Half {
+    const NAME: &'static str = "Half";
+    fn visit_parameters<'a>(&'a self, _: &mut dyn FnMut(&'a crate::Parameter)) {}
+    fn graph(&self) -> Graph {
+        Graph::new("Half", HALF).size("C", 3)
+    }
+}
+
+#[test]
+fn shapes_inside_of_a_layer_are_those_of_its_arguments() {
+    let graph = Graph::new("Halves", HALVES).size("C", 3).part("first", &Half).part("second", &Half);
+    let shapes = |known: Known| {
+        let scene = scene::of(&graph, &HALVES[0], known);
+        let of = |scene: &Scene, name: &str| scene.nodes.iter().find(|n| n.name == name).map(|n| n.shape.clone());
+        let second = scene.nodes.iter().find(|n| n.name == "second").and_then(|n| n.inside.as_ref());
+        [of(&scene, "first"), second.and_then(|s| of(s, "tanh(images)")), second.and_then(|s| of(s, "tanh / 2"))]
+            .map(|s| s.unwrap())
+    };
+    let symbolic = ["[B, ⌈H/2⌉, ⌈W/2⌉, 3]", "[B, ⌈H/2⌉, ⌈W/2⌉, 3]", "[B, ⌈H/4⌉, ⌈W/4⌉, 3]"];
+    assert_eq!(shapes(graph.known()), symbolic);
+    let mut known = graph.known();
+    [("H", 224), ("W", 9)].iter().for_each(|(name, size)| known.set(name, *size));
+    assert_eq!(shapes(known), ["[B, 112, 5, 3]", "[B, 112, 5, 3]", "[B, 56, 3, 3]"]);
+    assert!(graph.svg_of("forward", &[("H", 32)]).unwrap().contains("[B, 16, ⌈W/2⌉, 3]"));
+}
+
+#[test]
+fn the_longest_path_is_straight_and_the_rest_stands_to_its_right() {
+    let graph = Graph::new("Halves", HALVES).size("C", 3).part("first", &Half).part("second", &Half);
+    let scene = scene::of(&graph, &HALVES[0], graph.known());
+    let layout = layout::of(&scene, true);
+    let straight = |route: &layout::Route| route.verticals.windows(2).all(|w| (w[0].0 - w[1].0).abs() < 0.5);
+    let (spine, beside): (Vec<_>, Vec<_>) = layout.routes.iter().partition(|r| straight(r));
+    assert_eq!((spine.len(), beside.len()), (4, 1));
+    let middle = spine[0].verticals[0].0;
+    assert!(beside[0].verticals.iter().all(|(x, ..)| *x >= middle - 0.5));
 }
 
 /// Scenes with branches, long edges, several inputs and results, and boxes in boxes, from a small generator.

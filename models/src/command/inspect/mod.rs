@@ -112,7 +112,8 @@ impl Inspect {
         }
         let model = Gpt2::of(&dimensions)?;
         if let Some(file) = &self.graph {
-            draw(&model, &self.method, file)?;
+            let dims: Vec<_> = self.seq.iter().map(|seq| ("T", *seq)).collect();
+            draw(&model, &self.method, &dims, file)?;
         }
         let Some(elements) = batch.checked_mul(seq).filter(|n| *n < MOST) else {
             return Err(Error::config(format!("--batch {batch} of {seq} tokens is more than a step can take; make it smaller")));
@@ -150,7 +151,7 @@ impl Visitor for Look<'_> {
         let (batch, design) = (self.flags.batch, self.design);
         let Design { architecture, size, channels, .. } = design;
         if let Some(file) = &self.flags.graph {
-            draw(&model, &self.flags.method, file)?;
+            draw(&model, &self.flags.method, &[("H", size), ("W", size)], file)?;
         }
         let pixels = size.checked_mul(size).and_then(|n| n.checked_mul(channels));
         let Some(elements) = pixels.and_then(|n| n.checked_mul(batch)).filter(|n| *n < MOST) else {
@@ -169,7 +170,7 @@ impl Visitor for Look<'_> {
             step: self.stored.and_then(|s| s.step),
             flops: design.flops(&model.parameters()),
             example: ("image", format!("{size} x {size} pixels")),
-            batch: format!("{batch} pictures"),
+            batch: format!("{batch} picture{}", if batch == 1 { "" } else { "s" }),
         };
         report.print(self.flags.json)
     }

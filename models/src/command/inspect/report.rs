@@ -148,7 +148,7 @@ pub fn plan<M: Model>(model: &M, gradient: impl FnOnce(&Context) -> Result<f64>)
 ///
 /// # Errors
 /// If there is no such method, or the file cannot be written.
-pub fn draw<M: Model>(model: &M, method: &str, file: &Path) -> Result<()> {
-    let svg = model.graph().svg(method)?;
+pub fn draw<M: Model>(model: &M, method: &str, dims: &[(&str, usize)], file: &Path) -> Result<()> {
+    let svg = model.graph().svg_of(method, dims)?;
     std::fs::write(file, svg).map_err(|e| Error::file(file, format!("cannot be written: {e}")))
 }
