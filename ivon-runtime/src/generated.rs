@@ -4,6 +4,20 @@ use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
+/// The functions of the standard library that generated code calls by a short name; the module around it may have others by that name.
+pub mod names {
+    pub use std::mem::drop;
+    pub use std::option::Option::{None, Some};
+    pub use std::result::Result::{Err, Ok};
+}
+
+/// Functions of these names, so that a `let` of one is a new variable, whatever constants the module around has.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! names_of_values {
+    ($($name:ident),*) => { $(#[allow(non_snake_case, dead_code)] fn $name() {})* };
+}
+
 /// What a signature says of one dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {

@@ -45,6 +45,8 @@ pub use device::Device;
 pub use dtype::{DType, Element, Real};
 pub use error::{Error, Result};
 pub use flat::{Entry, Flat, Layout, Values, ValuesMut};
+#[doc(hidden)]
+pub use generated::names;
 pub use generated::{Extent, bind, divides, minus};
 pub use ivon_macros::{__finish, __with_struct, signature, variational};
 pub use memory::StepKey;

@@ -35,11 +35,13 @@ fn a_loop_is_drawn_once_with_what_its_layer_computes() {
         "× 5",
         "cells.step",
         "Cell<8>",
-        "state Linear<8, 8, true>",
+        "state",
+        "Linear<8, 8>",
         "[B, 8]",
         "tanh(state_2 + x)",
         "[B, 8]",
-        "out Linear<8, 8, true>",
+        "out",
+        "Linear<8, 8>",
         "[B, 8]",
         "x + out",
         "[B, 8]",
@@ -53,7 +55,7 @@ fn a_loop_is_drawn_once_with_what_its_layer_computes() {
 fn shapes_are_those_of_this_model_and_long_formulas_go_by_name() {
     let svg = Block::build(64, 4).unwrap().graph().svg("forward").unwrap();
     let texts = texts(&svg);
-    for text in ["qkv Linear<64, 192, true>", "[B, T, 192]", "causal_attention<4>", "hidden", "[B, T, 256]", "x + dropout"] {
+    for text in ["qkv", "Linear<64, 192>", "[B, T, 192]", "causal_attention<4>", "hidden", "[B, T, 256]", "x + dropout"] {
         assert!(texts.iter().any(|t| t == text), "no {text} in {texts:?}");
     }
     assert!(svg.contains("<title>up * sigmoid("));
@@ -63,6 +65,6 @@ fn shapes_are_those_of_this_model_and_long_formulas_go_by_name() {
 fn a_layer_used_twice_is_drawn_twice() {
     let svg = Shared::build(20, 8).unwrap().graph().svg("loss").unwrap();
     let texts = texts(&svg);
-    assert_eq!(texts.iter().filter(|t| t.starts_with("mix Linear<8, 8, true>")).count(), 2);
-    assert!(texts.iter().any(|t| t.starts_with("tokens.attend Embedding<20, 8>")) && texts.iter().any(|t| t == "scalar"));
+    assert_eq!(texts.iter().filter(|t| *t == "mix").count(), 2);
+    assert!(texts.iter().any(|t| t == "tokens.attend") && texts.iter().any(|t| t == "scalar"));
 }

@@ -81,7 +81,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
     let functions: Vec<_> = methods.collect();
     let mut model = parse::Model { name: structure.ident.clone(), layers, generics, fields, functions, divisions, wrong };
     check::check_fields(&mut model, callees, &errors);
-    check::check_methods(&model, &errors);
+    check::check_names(&model, &errors);
     let deferred = RefCell::new(Deferred::default());
     // Where a body was not understood, a field may be used in what was left out.
     let understood = errors.is_empty();
@@ -101,7 +101,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
     };
     for (program, function) in programs.iter_mut().zip(&model.functions) {
         fuse::fuse(program);
-        names::assign(program, function);
+        names::assign(program, function, &model.generics);
     }
     let derivatives: Vec<_> = programs.iter().map(|p| differentiate::differentiate(p, callees)).collect();
     let methods: Vec<_> = model
@@ -163,7 +163,7 @@ fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compil
         return Compiled { name, tokens: errors.into_tokens(), errors: messages };
     };
     fuse::fuse(&mut program);
-    names::assign(&mut program, &function);
+    names::assign(&mut program, &function, &model.generics);
     let derivative = differentiate::differentiate(&program, callees);
     let method = emit::Method {
         model: &model,

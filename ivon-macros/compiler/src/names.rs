@@ -1,23 +1,25 @@
 //! Every name of generated code that is not the person's own comes from here.
 
 use crate::ir::*;
-use crate::parse::{Function, InputKind};
+use crate::parse::{Function, Generic, InputKind};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use std::collections::BTreeSet;
 
 /// Names in use within one function.
 struct Names {
     used: BTreeSet<String>,
+    /// Those of them that are variables of loops, and nothing else.
+    loops: BTreeSet<String>,
 }
 
 /// Names that generated code uses for itself.
-const RESERVED: &[&str] = &["cx", "saved", "self", "ivon", "visit", "b", "model", "loss", "turn", "drop"];
+const RESERVED: &[&str] = &["cx", "saved", "self", "ivon", "turn", "d_value", "drop", "Ok", "Err", "Some", "None"];
 
-/// Makes the names of values and of saved fields unique, in order of appearance.
-pub fn assign(program: &mut Program, function: &Function) {
-    let mut names = Names { used: RESERVED.iter().map(|n| n.to_string()).collect() };
+/// Makes the names of values, of saved fields and of loops' variables unique, in order of appearance.
+pub fn assign(program: &mut Program, function: &Function, generics: &[Generic]) {
+    let mut names = Names { used: RESERVED.iter().map(|n| n.to_string()).collect(), loops: BTreeSet::new() };
     let numbers = function.inputs.iter().filter(|i| matches!(i.kind, InputKind::Number(_))).map(|i| &i.name);
-    let dims = function.consts.iter().map(|g| &g.name).chain(function.variables.iter().map(|v| &v.name));
+    let dims = generics.iter().chain(&function.consts).map(|g| &g.name).chain(function.variables.iter().map(|v| &v.name));
     names.used.extend(numbers.chain(dims).map(Ident::to_string));
     let Program { values, inputs, body, .. } = program;
     for v in inputs.iter().flatten() {
@@ -34,7 +36,12 @@ impl Names {
         for instruction in body {
             instruction.saved = self.saved(&instruction.saved);
             if let Op::Loop(l) = &mut instruction.op {
-                self.used.insert(l.variable.to_string());
+                let variable = self.variable(&l.variable.to_string());
+                if l.variable != variable {
+                    let variable = Ident::new(&variable, l.variable.span());
+                    rename_elements(&mut l.body, &l.variable, &variable);
+                    l.variable = variable;
+                }
                 for (c, result) in l.carried.iter().zip(&instruction.results) {
                     // One variable of generated code, before, in and after a turn.
                     let name = self.fresh(&values[c.turn].name);
@@ -58,6 +65,17 @@ impl Names {
         name
     }
 
+    /// A loop's variable ends with the loop: another loop's may have its name, a value may not.
+    fn variable(&mut self, hint: &str) -> String {
+        let name = match self.loops.contains(hint) {
+            true => hint.to_string(),
+            false => unique(hint, |n| is_ours(n) || self.used.contains(n)),
+        };
+        self.used.insert(name.clone());
+        self.loops.insert(name.clone());
+        name
+    }
+
     /// The name under which the saved values of a call are kept: the field `up`, the variable `up_saved`.
     fn saved(&mut self, hint: &str) -> String {
         let name = unique(hint, |n| self.used.contains(&saved_variable(n)));
@@ -69,6 +87,18 @@ impl Names {
 /// What an argument is called where nothing else has a name.
 pub fn argument(name: &Ident) -> Ident {
     ident(&unique(&name.to_string(), |n| RESERVED.contains(&n) || n.starts_with("d_")))
+}
+
+/// Calls the layers of a loop by another name.
+fn rename_elements(body: &mut [Instruction], old: &Ident, new: &Ident) {
+    for instruction in body {
+        match &mut instruction.op {
+            Op::Layer { target: Target::Element { variable, .. }, .. } if variable == old => *variable = new.clone(),
+            // Another variable of that name hides this one.
+            Op::Loop(l) if l.variable != *old => rename_elements(&mut l.body, old, new),
+            _ => {}
+        }
+    }
 }
 
 /// Whether generated code makes names of this form beside values': `t0` and `s0` inside of kernels, `x_shape` and `x_after` outside. None may be
@@ -119,6 +149,11 @@ pub fn gradient(method: &Ident) -> Ident {
 
 fn suffixed(method: &Ident, suffix: &str) -> Ident {
     Ident::new(&format!("{method}_{suffix}"), method.span())
+}
+
+/// The constant with a dimension's default.
+pub fn default_of(dimension: impl std::fmt::Display) -> Ident {
+    ident(&format!("DEFAULT_{dimension}"))
 }
 
 /// What the types of a method's saved values begin with: `MlpForward`, or `Swish` for a free function.

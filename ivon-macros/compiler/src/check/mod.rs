@@ -20,7 +20,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 pub use call::free_constants;
-pub use reserved::check_methods;
+pub use reserved::check_names;
 pub use usage::check_usage;
 
 /// What only later stages can tell: constants in rustc, const generics when a model is built.
@@ -64,7 +64,7 @@ pub fn check(
         packs: function.variables.iter().filter(|v| v.pack).map(|v| v.name.to_string()).collect(),
     };
     signature::check_signature(function, errors);
-    reserved::check_arguments(function, errors);
+    reserved::check_arguments(function, &model.generics, errors);
     for division in function.divisions.iter().chain(&model.divisions) {
         checker.divisible(division.clone());
     }

@@ -152,7 +152,7 @@ impl<'a> Backward<'a> {
             Some(State::Adjoint) if self.is_open(v, results) => quote!(#name), // see `guarded`
             Some(State::Adjoint) if !self.method.derivative.sure[v] => match plan.shapes.iter().find(|(known, _)| *known == v) {
                 Some((_, field)) => quote!(#name.into_tensor(cx, #saved.#field)?),
-                None => quote!(#name.into_sum(stringify!(#name))?),
+                None => quote!(#name.into_sum(::core::stringify!(#name))?),
             },
             Some(State::Adjoint) => {
                 let text = &self.method.value(v).name;
@@ -386,11 +386,11 @@ impl<'a> Backward<'a> {
             match (own, self.states.get(&c.next)) {
                 (true, None) => {
                     self.states.insert(c.next, State::Adjoint);
-                    take.extend(quote!(let mut #d_next = std::mem::replace(&mut #d_turn, ivon::Adjoint::new());));
+                    take.extend(quote!(let mut #d_next = ::std::mem::replace(&mut #d_turn, ivon::Adjoint::new());));
                 }
                 _ => {
                     let (target, taken) = (self.target(c.next), names::ident(&format!("{d_turn}_after")));
-                    take.extend(quote!(let #taken = std::mem::replace(&mut #d_turn, ivon::Adjoint::new());));
+                    take.extend(quote!(let #taken = ::std::mem::replace(&mut #d_turn, ivon::Adjoint::new());));
                     hand_on.extend(quote!((#target).merge(cx, #taken)?;));
                 }
             }

@@ -52,7 +52,7 @@ impl SavedPlan {
                     let inner = SavedPlan::block(method, &l.body);
                     let layers = inner.layers(method).map(|l| &l.name).collect::<Vec<_>>();
                     let layers = (!layers.is_empty()).then(|| quote!(<#(#layers),*>));
-                    plan.calls.push((field.clone(), quote!(Vec<#turn #layers>)));
+                    plan.calls.push((field.clone(), quote!(::std::vec::Vec<#turn #layers>)));
                     plan.turns.insert(field, inner);
                     shapes.extend(instruction.results.iter().filter(|r| !method.active(**r)));
                 }
@@ -444,7 +444,7 @@ impl<'a> Forward<'a> {
         };
         let turns = saving.then(|| {
             let turns = names::ident(&names::saved_variable(&instruction.saved));
-            quote!(let mut #turns = Vec::with_capacity(self.#field.len());)
+            quote!(let mut #turns = ::std::vec::Vec::with_capacity(self.#field.len());)
         });
         let code = quote! {
             #(#starts)*

@@ -4,6 +4,7 @@
 use super::{Method, kernel};
 use crate::dims::{self, Dim, Shape};
 use crate::ir::*;
+use crate::names;
 use crate::parse::{FieldKind, Model, expr_text, last};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -14,10 +15,12 @@ pub(super) fn emit(model: &Model, methods: &[Method]) -> TokenStream {
     let name = model.name.to_string();
     let constant = methods.iter().map(method);
     let sizes = model.generics.iter().enumerate().map(|(i, g)| {
-        let (name, i) = (g.name.to_string(), Literal::usize_unsuffixed(i));
-        match g.flag {
-            true => quote!(.flag(#name, self.__dims[#i] != 0)),
-            false => quote!(.size(#name, self.__dims[#i])),
+        let (name, i, usual) = (g.name.to_string(), Literal::usize_unsuffixed(i), names::default_of(&g.name));
+        let value = if g.flag { quote!(self.__dims[#i] != 0) } else { quote!(self.__dims[#i]) };
+        match (&g.default, g.flag) {
+            (Some(_), _) => quote!(.or_usual(#name, #value, Self::#usual)),
+            (None, true) => quote!(.flag(#name, #value)),
+            (None, false) => quote!(.size(#name, #value)),
         }
     });
     let parts = model.fields.iter().filter_map(|f| {

@@ -11,7 +11,8 @@ use syn::{ItemTrait, Path};
 /// The trait as rustc gets it.
 pub(crate) fn interface(item: &ItemTrait, interface: &Interface, runtime: &Path) -> TokenStream {
     let ItemTrait { attrs, vis, ident, .. } = item;
-    let arguments = interface.generics.iter().map(argument);
+    // Without names: a constant of the module may have the same.
+    let arguments = interface.generics.iter().map(|g| if g.flag { quote!(_: bool) } else { quote!(_: usize) });
     let methods = interface.functions.iter().map(|function| {
         let [evaluate, saving, backward] = signatures(function, &inputs(function), &quote!(Self), runtime);
         let docs = &function.docs;
@@ -40,7 +41,6 @@ pub(crate) fn interface(item: &ItemTrait, interface: &Interface, runtime: &Path)
     quote! {
         #(#attrs)*
         #[diagnostic::on_unimplemented(message = #message, label = #label)]
-        #[allow(non_snake_case)]
         #vis trait #ident: #runtime::Model + ::core::marker::Sized + 'static #(#differentiable)* {
             #[doc(hidden)]
             fn build_in(b: &mut #runtime::Builder, #(#arguments),*) -> #runtime::Result<Self>;
@@ -56,6 +56,7 @@ pub(crate) fn conformance(conformance: &Conformance, functions: &[Function], fit
     let ty = &layer.ty;
     let parameters = arguments.iter().filter_map(|name| generics.iter().find(|g| g.name == *name)).map(argument);
     let dims = layer_arguments(layer, checked_dimension);
+    let names = (!arguments.is_empty()).then(|| quote!(ivon::names_of_values!(#(#arguments),*);));
     let ivon: Path = syn::parse_quote!(ivon);
     let methods = functions.iter().map(|f| {
         let inputs: Vec<_> = inputs(f);
@@ -77,6 +78,7 @@ pub(crate) fn conformance(conformance: &Conformance, functions: &[Function], fit
     quote! {
         #[allow(unused_imports)]
         use #runtime as ivon;
+        #names
         #[allow(non_snake_case, unused_variables, unused_parens, unused_braces)]
         impl #impl_generics #interface for #ty {
             fn build_in(b: &mut ivon::Builder, #(#parameters),*) -> ivon::Result<Self> {

@@ -21,7 +21,7 @@ use crate::parse::{self, Input, InputKind, Model};
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use syn::{Expr, ItemImpl, Path};
 
 pub(crate) use interface::{conformance, interface};
@@ -50,9 +50,9 @@ pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred
     let structure = structure::emit(model, item, deferred, &graph::emit(model, methods));
     let (generics, ty) = (model.impl_generics(), model.ty());
     let assertions = &deferred.assertions;
+    let imports = imports(runtime, methods);
     quote! {
-        #[allow(unused_imports)]
-        use #runtime as ivon;
+        #imports
         #(#kernels)*
         #(#items)*
         #[allow(non_snake_case, dead_code, unused_variables, unused_mut, unused_braces, unused_parens, missing_docs, clippy::all)]
@@ -64,14 +64,47 @@ pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred
     }
 }
 
+/// What generated code calls by a short name means the same whatever the person's module has by that name.
+fn imports(runtime: &Path, methods: &[Method]) -> TokenStream {
+    let names = bound_names(methods);
+    let names = (!names.is_empty()).then(|| quote!(ivon::names_of_values!(#(#names),*);));
+    quote! {
+        #[allow(unused_imports)]
+        use #runtime as ivon;
+        #[allow(unused_imports)]
+        use ivon::names::*;
+        #names
+    }
+}
+
+/// Names of dimensions and values that a constant of the person's module may have, too: a variable of that name would be taken for a pattern.
+fn bound_names(methods: &[Method]) -> Vec<Ident> {
+    let mut names = BTreeSet::new();
+    for method in methods {
+        let function = method.function;
+        names.extend(method.model.generics.iter().chain(&function.consts).map(|g| g.name.to_string()));
+        names.extend(function.variables.iter().filter(|v| !v.pack).map(|v| v.name.to_string()));
+        let numbers = function.inputs.iter().filter(|i| matches!(i.kind, InputKind::Number(_)));
+        names.extend(numbers.map(|i| i.name.to_string()));
+        names.extend(method.program.values.iter().map(|v| v.name.clone()));
+    }
+    for method in methods {
+        for constant in crate::check::free_constants(method.function, &method.model.generics) {
+            names.remove(&constant);
+        }
+    }
+    // Constants are written in capitals.
+    names.iter().filter(|n| n.starts_with(|c: char| c.is_uppercase())).map(|n| names::ident(n)).collect()
+}
+
 /// The generated code of a free function: a type of its name with the functions of an op.
 pub(crate) fn free_function(method: &Method, runtime: &Path) -> TokenStream {
     let (item, body) = function::emit(method);
     let kernels: Vec<_> = method.kernels.borrow().values().cloned().collect();
     let name = method.owner;
+    let imports = imports(runtime, std::slice::from_ref(method));
     quote! {
-        #[allow(unused_imports)]
-        use #runtime as ivon;
+        #imports
         #(#kernels)*
         #item
         #[allow(non_snake_case, dead_code, unused_variables, unused_mut, unused_braces, unused_parens, missing_docs, clippy::all)]

@@ -4,7 +4,7 @@
 use super::{checked_dimension, dimension};
 use crate::check::Deferred;
 use crate::names;
-use crate::parse::{self, Field, FieldKind, Generic, LayerParameter, LayerType, Model};
+use crate::parse::{self, Field, FieldKind, Generic, LayerType, Model};
 use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use std::collections::BTreeSet;
@@ -13,7 +13,6 @@ use syn::{Expr, GenericArgument, ImplItem, ItemImpl, ItemStruct, Path, PathArgum
 /// The struct without dimensions.
 pub fn erased_structure(item: &ItemStruct) -> TokenStream {
     let ItemStruct { attrs, vis, ident, generics, fields, .. } = item;
-    let own = parse::layer_parameters(generics).unwrap_or_default();
     // One without a trait is refused once the impl is seen; until then rustc must know of it.
     let layers = generics.type_params().map(|p| {
         let (name, bounds) = (&p.ident, &p.bounds);
@@ -32,7 +31,7 @@ pub fn erased_structure(item: &ItemStruct) -> TokenStream {
     // A model that contains itself is refused once its impl is seen; until then rustc must not see an infinite type.
     let fields = fields.iter().filter(|f| !contains_itself(&f.ty, ident)).map(|f| {
         let attributes = f.attrs.iter().filter(|a| !parse::is_ours(a));
-        let (vis, name, ty) = (&f.vis, &f.ident, erased(&f.ty, &own));
+        let (vis, name, ty) = (&f.vis, &f.ident, erased(&f.ty, generics));
         quote!(#(#attributes)* #vis #name: #ty)
     });
     let count = Literal::usize_unsuffixed(generics.const_params().count());
@@ -55,8 +54,8 @@ fn contains_itself(field: &Type, model: &Ident) -> bool {
     }
 }
 
-/// A field's type without dimensions; `own` are type parameters.
-fn erased(ty: &Type, own: &[LayerParameter]) -> TokenStream {
+/// A field's type without dimensions; `own` are the generics of its model.
+fn erased(ty: &Type, own: &syn::Generics) -> TokenStream {
     match ty {
         // It cannot be a field, which is reported once the impl is seen; until then it must be some type.
         Type::Path(p) if parse::is_no_layer(parse::last(&p.path)) => quote!(()),
@@ -113,7 +112,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
     });
     let const_checks = divisions.iter().zip(&parsed).map(|((n_text, d_text), (n, d))| {
         let text = format!("`{name}`: {n_text} must be a multiple of {d_text}");
-        quote!(assert!(#d != 0 && (#n) % (#d) == 0, #text);)
+        quote!(::core::assert!(#d != 0 && (#n) % (#d) == 0, #text);)
     });
     let nested = model.fields.iter().filter_map(|f| match &f.kind {
         // Of a type parameter it is not known: const functions of traits are not stable.
@@ -135,7 +134,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
     });
     let defaults = model.generics.iter().filter_map(|g| {
         let default = g.default.as_ref()?;
-        let (constant, ty) = (names::ident(&format!("DEFAULT_{}", g.name)), if g.flag { quote!(bool) } else { quote!(usize) });
+        let (constant, ty) = (names::default_of(&g.name), if g.flag { quote!(bool) } else { quote!(usize) });
         Some(quote!(#[doc(hidden)] pub const #constant: #ty = #default;))
     });
     let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
@@ -160,10 +159,12 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         _ => false,
     });
     let (new_docs, refused) = match chosen {
-        false => (" A whole model; dimensions that do not fit do not compile.", quote!(Err(error) => unreachable!("{error}"))),
+        false => {
+            (" A whole model; dimensions that do not fit do not compile.", quote!(Err(error) => ::core::unreachable!("{error}")))
+        }
         true => (
             " A whole model; dimensions that do not fit do not compile.\n\n# Panics\nWhere they do not fit a layer that stands for a type parameter; `build` gives an error then.",
-            quote!(Err(error) => panic!("{error}")),
+            quote!(Err(error) => ::core::panic!("{error}")),
         ),
     };
     quote! {
@@ -236,7 +237,7 @@ pub(super) fn layer_arguments(layer: &LayerType, dimension: fn(&Expr) -> TokenSt
         .iter()
         .map(dimension)
         .chain(layer.defaults.iter().map(|name| {
-            let (ty, constant) = (&layer.ty, names::ident(&format!("DEFAULT_{name}")));
+            let (ty, constant) = (&layer.ty, names::default_of(name));
             quote!(<#ty>::#constant)
         }))
         .collect()
@@ -322,7 +323,7 @@ fn parts(field: &Field, inside: bool) -> Vec<TokenStream> {
     let ty = &layer.ty;
     let one = |(part, _): &(Ident, parse::Options)| {
         let (name, text) = (part.to_string(), format!("`{}` has no parameter `{part}` of its own", layer.text()));
-        let check = quote_spanned!(part.span()=> assert!(ivon::contains(<#ty>::__PARAMETERS, #name), #text));
+        let check = quote_spanned!(part.span()=> ::core::assert!(ivon::contains(<#ty>::__PARAMETERS, #name), #text));
         if inside { quote!(#check;) } else { quote_spanned!(part.span()=> const _: () = #check;) }
     };
     field.options.of.iter().map(one).collect()
@@ -395,7 +396,7 @@ pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
     let arguments: Vec<_> = model.generics.iter().map(argument).collect();
     let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
     let defaults = model.generics.iter().filter(|g| g.default.is_some()).map(|g| {
-        let (constant, ty) = (names::ident(&format!("DEFAULT_{}", g.name)), if g.flag { quote!(bool) } else { quote!(usize) });
+        let (constant, ty) = (names::default_of(&g.name), if g.flag { quote!(bool) } else { quote!(usize) });
         let default = &g.default;
         quote!(#[doc(hidden)] pub const #constant: #ty = #default;)
     });

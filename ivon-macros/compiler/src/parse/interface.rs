@@ -113,7 +113,7 @@ pub fn conformance(item: &ItemImpl, errors: &Errors) -> Option<Conformance> {
         let text = format!("`{}` is no dimension of `{}`, so it would never get a value", generic.name, path_text(interface));
         errors.at(&generic.name, text);
     }
-    let layer = layer_type(&ty.path, &layers, errors, &mut vec![])?;
+    let layer = layer_type(&ty.path, (&item.generics, &layers), errors, &mut vec![])?;
     if layer.path != layer.signature {
         errors.at(&item.self_ty, "this is said of a layer, not of a type parameter");
         return None;

@@ -409,11 +409,15 @@ fn last_arguments(path: &Path) -> Option<&syn::PathArguments> {
     path.segments.last().map(|s| &s.arguments).filter(|a| !a.is_none())
 }
 
-/// Whether a generic argument is a layer, not a dimension: `N` of the model's own type parameters, or what is not written in capitals.
-pub fn is_layer_argument(argument: &syn::GenericArgument, own: &[LayerParameter]) -> bool {
+/// Whether a generic argument is a layer, not a dimension: one of the type parameters, or what is neither one of the const generics nor written in
+/// capitals.
+pub fn is_layer_argument(argument: &syn::GenericArgument, generics: &syn::Generics) -> bool {
     let syn::GenericArgument::Type(syn::Type::Path(p)) = argument else { return false };
-    let name = last(&p.path).to_string();
-    p.qself.is_none() && (own.iter().any(|l| p.path.is_ident(&l.name)) || name.chars().any(char::is_lowercase))
+    let is = |name: &Ident| p.path.is_ident(name);
+    let is_type = generics.type_params().any(|t| is(&t.ident));
+    let is_dimension = generics.const_params().any(|c| is(&c.ident));
+    let lowercase = last(&p.path).to_string().chars().any(char::is_lowercase);
+    p.qself.is_none() && (is_type || lowercase && !is_dimension)
 }
 
 /// Generics of a struct, an impl or a function: const generics are dimensions or flags.

@@ -11,6 +11,9 @@ use syn::parse::Parse;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, Fields, Ident, ItemStruct, Meta, Path, PathArguments, Token, Type};
 
+/// The generics of a model, and the layers among them.
+pub type Own<'a> = (&'a syn::Generics, &'a [LayerParameter]);
+
 /// What a struct says.
 pub struct Structure {
     pub layers: Vec<LayerParameter>,
@@ -39,7 +42,7 @@ pub fn structure(item: &ItemStruct, errors: &Errors) -> Structure {
     };
     let (mut fields, mut wrong) = (vec![], vec![]);
     for f in named {
-        match field(f, &layers, errors, &mut divisions) {
+        match field(f, (&item.generics, &layers), errors, &mut divisions) {
             Some(field) => fields.push(field),
             None => wrong.extend(f.ident.clone()),
         }
@@ -47,7 +50,7 @@ pub fn structure(item: &ItemStruct, errors: &Errors) -> Structure {
     Structure { layers, generics, fields, divisions, wrong }
 }
 
-fn field(field: &syn::Field, layers: &[LayerParameter], errors: &Errors, divisions: &mut Vec<Division>) -> Option<Field> {
+fn field(field: &syn::Field, own: Own, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Field> {
     let name = field.ident.clone()?;
     let mut options = Options::default();
     let (mut when, mut setting, mut start) = (None, None, None);
@@ -73,7 +76,7 @@ fn field(field: &syn::Field, layers: &[LayerParameter], errors: &Errors, divisio
         }
     }
     let place = Place::of(field);
-    let kind = kind(&field.ty, layers, errors, divisions)?;
+    let kind = kind(&field.ty, own, errors, divisions)?;
     let kind = match (kind, when) {
         (Kind::Optional(dims), Some(when)) => parameter(dims, Some(when), errors, divisions),
         (Kind::Optional(_), None) => {
@@ -132,7 +135,7 @@ enum Kind {
     Setting(Ident),
 }
 
-fn kind(ty: &Type, layers: &[LayerParameter], errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kind> {
+fn kind(ty: &Type, own: Own, errors: &Errors, divisions: &mut Vec<Division>) -> Option<Kind> {
     let not_a_layer =
         || {
             errors.at(ty, format!(
@@ -141,9 +144,9 @@ fn kind(ty: &Type, layers: &[LayerParameter], errors: &Errors, divisions: &mut V
             None
         };
     match ty {
-        Type::Group(g) => kind(&g.elem, layers, errors, divisions),
-        Type::Paren(p) => kind(&p.elem, layers, errors, divisions),
-        Type::Array(array) => match kind(&array.elem, layers, errors, divisions)? {
+        Type::Group(g) => kind(&g.elem, own, errors, divisions),
+        Type::Paren(p) => kind(&p.elem, own, errors, divisions),
+        Type::Array(array) => match kind(&array.elem, own, errors, divisions)? {
             Kind::Layer(layer) => {
                 errors.take(Dim::parse(&array.len, divisions));
                 Some(Kind::Array(layer, array.len.clone()))
@@ -162,7 +165,7 @@ fn kind(ty: &Type, layers: &[LayerParameter], errors: &Errors, divisions: &mut V
                 "f64" | "usize" | "bool" => Some(Kind::Setting(last(&p.path).clone())),
                 "Option" => match &segment.arguments {
                     PathArguments::AngleBracketed(a) if a.args.len() == 1 => match a.args.first()? {
-                        syn::GenericArgument::Type(inner) => match kind(inner, layers, errors, divisions)? {
+                        syn::GenericArgument::Type(inner) => match kind(inner, own, errors, divisions)? {
                             Kind::Parameter(dims) => Some(Kind::Optional(dims)),
                             _ => not_a_layer(),
                         },
@@ -182,7 +185,7 @@ fn kind(ty: &Type, layers: &[LayerParameter], errors: &Errors, divisions: &mut V
                     None
                 }
                 _ if is_no_layer(last(&p.path)) => not_a_layer(),
-                _ => Some(Kind::Layer(layer_type(&p.path, layers, errors, divisions)?)),
+                _ => Some(Kind::Layer(layer_type(&p.path, own, errors, divisions)?)),
             }
         }
         _ => not_a_layer(),
@@ -190,8 +193,9 @@ fn kind(ty: &Type, layers: &[LayerParameter], errors: &Errors, divisions: &mut V
 }
 
 /// `Linear<WIDTH, { 4 * WIDTH }>`, `Block<N, WIDTH>`, or `N<WIDTH>` of a type parameter.
-pub fn layer_type(path: &Path, layers: &[LayerParameter], errors: &Errors, divisions: &mut Vec<Division>) -> Option<LayerType> {
-    let is_layer = |a: &&syn::GenericArgument| is_layer_argument(a, layers);
+pub fn layer_type(path: &Path, own: Own, errors: &Errors, divisions: &mut Vec<Division>) -> Option<LayerType> {
+    let (generics, layers) = own;
+    let is_layer = |a: &&syn::GenericArgument| is_layer_argument(a, generics);
     let mut dims = path.clone();
     let mut chosen = vec![];
     if let Some(PathArguments::AngleBracketed(a)) = dims.segments.last_mut().map(|s| &mut s.arguments) {
@@ -222,14 +226,14 @@ pub fn layer_type(path: &Path, layers: &[LayerParameter], errors: &Errors, divis
     let place = Place::of(path);
     let mut path = path.clone();
     path.segments.iter_mut().for_each(|s| s.arguments = PathArguments::None);
-    let own = layers.iter().find(|l| path.is_ident(&l.name));
+    let parameter = layers.iter().find(|l| path.is_ident(&l.name));
     let names = |tokens: &proc_macro2::TokenStream| {
         let mut read = std::collections::BTreeSet::new();
         crate::names::idents(tokens, &mut read);
         layers.iter().any(|l| read.contains(&l.name.to_string()))
     };
     let ty = if chosen.is_empty() { quote!(#path) } else { quote!(#path<#(#chosen),*>) };
-    let signature = own.map_or(&path, |l| &l.interface).clone();
+    let signature = parameter.map_or(&path, |l| &l.interface).clone();
     Some(LayerType { signature, open: names(&ty), chosen: chosen.len(), ty, path, arguments, defaults: vec![], place })
 }
 

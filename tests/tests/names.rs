@@ -1,0 +1,189 @@
+//! A person may call things as generated code does: either it compiles, or we say which name is taken. Every name that generated code uses by itself
+//! is tried in every place where a person gives one, and so is a constant beside the model.
+
+use proc_macro2::{TokenStream, TokenTree};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+const MODELS: [&str; 8] = ["mlp", "normalized", "pointwise", "recurrent", "residual", "shared", "stack", "transformer"];
+
+/// Identifiers that stand alone: no fields, methods, segments of paths or names of macros.
+fn alone(tokens: TokenStream, into: &mut BTreeSet<String>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is = |at: Option<&TokenTree>, c: &str| matches!(at, Some(TokenTree::Punct(p)) if c.contains(p.as_char()));
+    for (i, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(_) if is(i.checked_sub(1).and_then(|i| tokens.get(i)), "#") => {} // an attribute
+            TokenTree::Group(group) => alone(group.stream(), into),
+            TokenTree::Ident(ident) => {
+                let path = is(tokens.get(i + 1), ":") && is(tokens.get(i + 2), ":") || is(tokens.get(i + 1), "!");
+                if !path && !is(i.checked_sub(1).and_then(|i| tokens.get(i)), ".:'") {
+                    into.insert(ident.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What generated code has and its source has not.
+fn names() -> BTreeSet<String> {
+    let (mut generated, mut written) = (BTreeSet::new(), BTreeSet::new());
+    for model in MODELS {
+        let path = format!("{}/models/{model}.rs", env!("CARGO_MANIFEST_DIR"));
+        alone(ivon_compiler::expand_file(&path, &[]).unwrap().parse().unwrap(), &mut generated);
+        alone(std::fs::read_to_string(&path).unwrap().parse().unwrap(), &mut written);
+    }
+    // Types of saved values and kernels begin with the model's name, adjoints with `d_`, and names that are made unique end in a number.
+    let made = |n: &String| {
+        ["Saved", "_saved", "_value", "Backward"].iter().any(|end| n.ends_with(end))
+            || n.ends_with("Turn")
+            || n.starts_with("d_")
+            || n.contains(|c: char| c.is_ascii_digit())
+    };
+    let kernel = |n: &String| n.contains("Forward") || n.contains("Loss") || n.contains("Step");
+    let mut names: BTreeSet<String> = generated.difference(&written).filter(|n| !made(n) && !kernel(n)).cloned().collect();
+    names.extend(["turn", "saved", "d_value", "t0", "x_shape", "x_after", "__dims", "WIDTH", "B", "x"].map(String::from));
+    // Keywords, and what rustc itself takes for the language's own.
+    names.retain(|n| syn::parse_str::<syn::Ident>(n).is_ok() && !["FnMut", "str"].contains(&n.as_str()));
+    names
+}
+
+/// A model in which everything that is looked up by name is called: loops, optional parameters, dropped values, numbers, dimensions.
+const WHOLE: &str = "
+    #[variational]
+    pub struct Whole<const WIDTH: usize, const BIAS: bool = true> {
+        ups: [Linear<WIDTH, WIDTH>; 2],
+        #[parameter(when = BIAS)]
+        bias: Option<Parameter<WIDTH>>,
+        weight: Parameter<WIDTH, WIDTH>,
+        #[setting(0.5)]
+        rate: f64,
+    }
+    #[variational]
+    impl<const WIDTH: usize, const BIAS: bool> Whole<WIDTH, BIAS> {
+        pub fn loss<B>(&self, X: Tensor<B, WIDTH>, factor: f64) -> Tensor {
+            let mut y = linear(X, self.weight, self.bias) * factor;
+            for up in &self.ups {
+                y = up.forward(exp(y) * self.rate);
+            }
+            let Z = y.reshape([B * WIDTH]);
+            (Z * Z).mean()
+        }
+    }";
+
+/// Models and what stands beside them, each with `NAME` in one place.
+const PLACES: &[(&str, &str, &str)] = &[
+    (
+        "struct Model { up: Linear<4, 4> }",
+        "Model",
+        "pub fn loss<B>(&self, NAME: Tensor<B, 4>) -> Tensor { self.up.forward(NAME).mean() }",
+    ),
+    (
+        "struct Model { up: Linear<4, 4> }",
+        "Model",
+        "pub fn loss<B>(&self, x_0: Tensor<B, 4>, NAME: f64) -> Tensor { (NAME * self.up.forward(x_0)).mean() }",
+    ),
+    (
+        "struct Model { up: Linear<4, 4> }",
+        "Model",
+        "pub fn loss<B>(&self, x_0: Tensor<B, 4>) -> Tensor { let NAME = self.up.forward(x_0); (NAME * x_0 * NAME).mean() }",
+    ),
+    (
+        "struct Model { ups: [Linear<4, 4>; 2] }",
+        "Model",
+        "pub fn loss<B>(&self, x: Tensor<B, 4>) -> Tensor { let mut y = tanh(x); for NAME in &self.ups { y = x + NAME.forward(y * y); } y.mean() }",
+    ),
+    (
+        "struct Model { NAME: Linear<4, 4> }",
+        "Model",
+        "pub fn loss<B>(&self, x_0: Tensor<B, 4>) -> Tensor { self.NAME.forward(x_0).mean() }",
+    ),
+    (
+        "struct Model { NAME: Parameter<4> }",
+        "Model",
+        "pub fn loss<B>(&self, x_0: Tensor<B, 4>) -> Tensor { (x_0 * self.NAME).mean() }",
+    ),
+    (
+        "struct Model { NAME: [Linear<4, 4>; 2] }",
+        "Model",
+        "pub fn loss<B>(&self, x_0: Tensor<B, 4>) -> Tensor { let mut y = exp(x_0); for up in &self.NAME { y = up.forward(y); } y.mean() }",
+    ),
+    (
+        "struct Model<const NAME: usize> { up: Linear<NAME, NAME> }",
+        "Model<NAME>",
+        "pub fn loss<B_0>(&self, x_0: Tensor<B_0, NAME>) -> Tensor { self.up.forward(x_0).reshape([B_0 * NAME]).mean() }",
+    ),
+    (
+        "struct Model { up: Linear<4, 4> }",
+        "Model",
+        "pub fn loss<NAME>(&self, x_0: Tensor<NAME, 4>) -> Tensor { self.up.forward(x_0).reshape([4 * NAME]).mean() }",
+    ),
+    (
+        "struct Model { up: Linear<4, 4> }",
+        "Model",
+        "pub fn NAME<B>(&self, x_0: Tensor<B, 4>) -> Tensor { self.up.forward(x_0).mean() }",
+    ),
+    (
+        "struct NAME { up: Linear<4, 4> }",
+        "NAME",
+        "pub fn loss<B>(&self, x_0: Tensor<B, 4>) -> Tensor { self.up.forward(x_0).mean() }",
+    ),
+];
+
+/// What may stand beside a model without touching it: functions, and what Rust writes in capitals.
+const BESIDE: &[&str] = &["pub fn NAME() {}", "pub const NAME: usize = 7;", "pub static NAME: usize = 7;", "pub struct NAME;"];
+
+#[test]
+fn names_of_generated_code_are_free_or_refused_by_name() {
+    let names = names();
+    for known in ["Ok", "drop", "cx", "saved", "ivon", "b", "error"] {
+        assert!(names.contains(known), "generated code is known to use `{known}`, and the test has not found it");
+    }
+    let mut source = String::from("#![allow(warnings)]\n");
+    let (mut accepted, mut refused) = (0, 0);
+    for (place, (structure, ty, method)) in PLACES.iter().enumerate() {
+        let generics = if ty.contains('<') { "<const NAME: usize>" } else { "" };
+        let written = |(i, name): (usize, &String)| {
+            let text = format!("#[variational] pub {structure} #[variational] impl{generics} {ty} {{ {method} }}");
+            (name.clone(), text.replace("Model", &format!("Model{i}_")).replace("NAME", name))
+        };
+        let mut models: Vec<(String, String)> = names.iter().enumerate().map(written).collect();
+        // Until all that are left compile, the next one that does not.
+        let whole = |models: &[(String, String)]| models.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n");
+        while let Err(error) = ivon_compiler::expand_source(&whole(&models)) {
+            let error = error.to_string();
+            let of = error.trim_start_matches('`').split('`').next().unwrap_or_default().to_string();
+            let at = models
+                .iter()
+                .position(|(_, text)| text.contains(&format!("struct {of} ")) || text.contains(&format!("struct {of}<")));
+            let (name, text) = models.remove(at.unwrap_or_else(|| panic!("no model `{of}`: {error}")));
+            assert!(error.contains(&format!("`{name}` ")), "{name}: {error}\n{text}");
+            refused += 1;
+        }
+        accepted += models.len();
+        for (name, text) in models {
+            let _ = writeln!(source, "mod {name}_{place}_ {{ use ivon_runtime::{{layers::Linear, prelude::*}}; {text} }}");
+        }
+    }
+    let own = ["WIDTH", "BIAS", "B", "X", "Z"].map(String::from);
+    for (i, name) in names.iter().chain(&own).enumerate() {
+        // A type in the place of a const generic is one for rustc, too.
+        let items = match name.as_str() {
+            "WIDTH" | "BIAS" => &BESIDE[..3],
+            name if name.starts_with(char::is_uppercase) => BESIDE,
+            _ => &BESIDE[..1],
+        };
+        for (j, item) in items.iter().enumerate() {
+            let item = item.replace("NAME", name);
+            let imports = "use ivon_runtime::{layers::Linear, ops::linear, prelude::*};";
+            let _ = writeln!(source, "mod beside_{i}_{j} {{ {imports} {item} {WHOLE} }}");
+        }
+    }
+    source += "fn main() {}\n";
+    println!("{accepted} models compile with a name of generated code, {refused} are refused with a message");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("names.rs");
+    std::fs::write(&file, source).unwrap();
+    trybuild::TestCases::new().pass(file);
+}
