@@ -102,6 +102,11 @@ fn a_run_can_be_exported_inspected_and_started_from() {
     let inspect = succeeds(path, "inspect run --json");
     assert_eq!((&inspect["step"], &inspect["params"], &inspect["design"]["size"]), (&4.into(), &272_474.into(), &16.into()));
     assert!(inspect["parameters"][0]["sigma"].as_f64().unwrap() > 0.0);
+    ivon(path, "inspect run --graph run.svg").output().unwrap();
+    let graph = std::fs::read_to_string(path.join("run.svg")).unwrap();
+    assert!(graph.contains("[B, 8, 8, 32]") && graph.contains("[B, 4, 4, 64]") && !graph.contains("floor"));
+    assert!(fails(path, "generate run").contains("`ivon predict`"));
+    assert!(fails(path, "evaluate run --ood nosuch").contains("`glyphs`"));
     // Training starts from the weights that were stored: a step of no length leaves them where they are.
     let adamw = "--norm frn --optimizer adamw";
     let trained = succeeds(path, &format!("train resnet20 {SMALL} {adamw} --steps 4 --json --out point"));
@@ -111,6 +116,9 @@ fn a_run_can_be_exported_inspected_and_started_from() {
     assert_eq!(further["validation_loss"], trained["validation_loss"]);
     assert!(fails(path, &format!("train resnet20 {SMALL} --init point.safetensors")).contains("with filter response norm"));
     assert!(fails(path, &format!("train lenet {SMALL} --init w.safetensors")).contains("is of a resnet20"));
+    std::fs::write(path.join("point/config.toml"), "").unwrap();
+    assert!(fails(path, "train resnet20 --resume point").contains("config.toml: is empty"));
+    succeeds(path, &format!("train resnet20 {SMALL} {adamw} --init point --steps 1 --json --out anew"));
 }
 
 #[test]
