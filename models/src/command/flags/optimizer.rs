@@ -58,7 +58,7 @@ pub struct OptimizerFlags {
     pub optimizer: OptimizerName,
 
     /// Learning rate after warm-up; IVON's is multiplied by hess-init + weight-decay [default: on text ivon 10, adamw 0.001, sgd 0.1; on pictures
-    /// ivon 0.2 (resnet18 to resnet50 2.5), adamw 0.001, sgd 0.1]
+    /// ivon 0.5 (lenet 0.2, resnet18 to resnet50 2.5), adamw 0.001, sgd 0.1]
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub lr: Option<f64>,
 
@@ -67,7 +67,7 @@ pub struct OptimizerFlags {
     pub momentum: Option<f64>,
 
     /// Effective sample size of ivon, in training examples; larger means less noise [default: on text 1e6, on pictures
-    /// their number]
+    /// their number, 50,000 at least]
     #[arg(long, value_name = "EXAMPLES", value_parser = positive)]
     pub ess: Option<f64>,
 
@@ -86,7 +86,7 @@ pub struct OptimizerFlags {
     pub beta2: Option<f64>,
 
     /// Weight decay on tensors of two or more dimensions; ivon's is the prior precision over ess [default: on text ivon 1e-5,
-    /// adamw 0.1, sgd 1e-4; on pictures ivon 2e-4 (resnet18 to resnet50 5e-5), adamw 0.05, sgd 5e-4
+    /// adamw 0.1, sgd 1e-4; on pictures ivon 5e-4 (lenet 2e-4, resnet18 to resnet50 5e-5), adamw 0.05, sgd 5e-4
     /// (resnet18 to resnet50 1e-4)]
     #[arg(long, value_name = "DELTA", value_parser = non_negative)]
     pub weight_decay: Option<f64>,
@@ -179,21 +179,28 @@ impl Defaults {
     }
 
     /// For a classifier of pictures, with so many to train on in so many steps: IVON's are those of the published runs on CIFAR and on ImageNet. There the
-    /// Hessian is averaged over half of the steps of a run or more, and so it is over those of a shorter one, but not over fewer than 1000.
+    /// Hessian is averaged over half of the steps of a run or more, and so it is over those of a shorter one, but not over fewer than 1000; and there are
+    /// 50,000 pictures or more: with the noise of an `ess` of fewer, a short run learns less. ResNet-20's learning rate and weight decay are those of
+    /// such runs (docs/results.md).
     pub fn pictures(architecture: Architecture, examples: usize, steps: usize) -> Defaults {
         let small = architecture.is_small();
         let published = if small { 0.99999 } else { 0.999995 };
+        let (lr, weight_decay) = match architecture {
+            Architecture::Lenet => (0.2, 2e-4),
+            Architecture::Resnet20 => (0.5, 5e-4),
+            _ => (2.5, 5e-5),
+        };
         let ivon = IvonConfig {
-            ess: examples.max(1) as f64,
+            ess: examples.max(50_000) as f64,
             hess_init: if small { 0.5 } else { 0.05 },
             beta1: 0.9,
             beta2: (1.0 - 2.0 / steps.max(1) as f64).clamp(0.999, published),
-            weight_decay: if small { 2e-4 } else { 5e-5 },
+            weight_decay,
             clip_radius: None,
             ..IvonConfig::default()
         };
         Defaults {
-            lr: [if small { 0.2 } else { 2.5 }, 1e-3, 0.1],
+            lr: [lr, 1e-3, 0.1],
             ivon,
             adamw: AdamWConfig { beta1: 0.9, beta2: 0.999, weight_decay: 0.05, ..AdamWConfig::default() },
             sgd: SgdConfig { momentum: 0.9, weight_decay: if small { 5e-4 } else { 1e-4 }, ..SgdConfig::default() },
