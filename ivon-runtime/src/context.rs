@@ -10,6 +10,7 @@ use crate::flat::Flat;
 use crate::matmul::Precision;
 use crate::memory::{Arena, Block, MOST_BYTES, Plan, Pool, Recorder, Run, StepKey};
 use crate::ops;
+use crate::optimizers::card::Finish;
 use crate::parameter::{Buffer, Parameter};
 use crate::profile::{Observer, Phase};
 use crate::shape::Shape;
@@ -56,12 +57,27 @@ pub struct Context {
     memory: RefCell<Memory>,
     cache: RefCell<Option<Cache>>,
     replays: Replays,
+    /// What follows the backward pass of the step that is being taken; whether it may be a part of its graph.
+    finish: RefCell<Finishing>,
+    update_in_graph: Cell<bool>,
     /// What a dry run has launched so far, while somebody wants to know.
     trail: Cell<Option<Trail>>,
     /// Step and pass on the card, where graphs read them; whether they are what they should be.
     counters: OnceCell<Rc<Block>>,
     counted: Cell<bool>,
     observer: RefCell<Option<Observer>>,
+}
+
+/// How far a step on a card has come with what follows its backward pass.
+#[derive(Clone, Default)]
+pub(crate) enum Finishing {
+    /// It is the optimizer's affair.
+    #[default]
+    Apart,
+    /// It is to be a part of the next gradient.
+    Asked(Rc<Finish>),
+    /// It was.
+    Done,
 }
 
 /// What a plan was made for. There are few, so they are looked for one by one.
@@ -132,6 +148,8 @@ impl Context {
             memory: RefCell::new(Memory::Pooled),
             cache: RefCell::new(None),
             replays: Replays::default(),
+            finish: RefCell::default(),
+            update_in_graph: Cell::new(false),
             trail: Cell::new(None),
             counters: OnceCell::new(),
             counted: Cell::new(false),
@@ -157,6 +175,18 @@ impl Context {
     /// How it multiplies matrices.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// An input of a model in the type that ops expect: f32 becomes bf16 where a card computes in that; everything else is given back as it is.
+    /// Methods that end in `_gradient` do this themselves.
+    ///
+    /// # Errors
+    /// As [`Context::empty`].
+    pub fn input(&self, x: &Tensor) -> Result<Tensor> {
+        match (x.dtype(), self.dtype) {
+            (DType::F32, DType::Bf16) => ops::narrow(self, x),
+            _ => Ok(x.clone()),
+        }
     }
 
     // ---- weights -----------------------------------------------------------------------------------------------
@@ -558,6 +588,27 @@ impl Context {
     /// Runs steps on a card kernel by kernel from now on (`false`), or as graphs again.
     pub fn set_graphs(&self, on: bool) {
         self.replays.set_off(!on);
+    }
+
+    /// Lets the update of a step on a card be a part of the graph of its last backward pass, so that the whole step is two launches: for those
+    /// who ask for one gradient, and nothing after it, wherever an optimizer calls their function. A second gradient is refused then, because the
+    /// weights have moved on already. Off at first; without effect on the processor.
+    pub fn set_update_in_graph(&self, on: bool) {
+        self.update_in_graph.set(on);
+    }
+
+    /// What follows the backward pass of the next gradient.
+    pub(crate) fn set_finish(&self, finish: Option<Rc<Finish>>) {
+        let asked = finish.filter(|_| self.update_in_graph.get());
+        *self.finish.borrow_mut() = asked.map_or(Finishing::Apart, Finishing::Asked);
+    }
+
+    pub(crate) fn finishing(&self) -> Finishing {
+        self.finish.borrow().clone()
+    }
+
+    pub(crate) fn finished(&self) {
+        *self.finish.borrow_mut() = Finishing::Done;
     }
 
     /// What `step` would need, from a dry run: shapes only, no arithmetic, no memory.

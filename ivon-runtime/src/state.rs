@@ -28,7 +28,7 @@ pub struct State {
     /// Whether the weights are a buffer of their own rather than the mean itself.
     pub(crate) own_weights: bool,
     /// On a card: the buffers there, which those here are copies of, made when somebody looks.
-    pub(crate) card: Option<Card>,
+    pub(crate) card: Option<Rc<Card>>,
 }
 
 impl State {
@@ -76,7 +76,7 @@ impl State {
             _ => Flat::zeros_in(cx, &self.layout, cx.dtype())?,
         };
         self.gradient = Flat::zeros_in(cx, &self.layout, cx.dtype())?;
-        self.card = Some(card);
+        self.card = Some(Rc::new(card));
         Ok(())
     }
 

@@ -6,7 +6,12 @@ use crate::{Context, DType, Error, Result, Shape, Tensor};
 pub(crate) fn float(at: &str, cx: &Context, arguments: &[(&str, &Tensor)]) -> Result<()> {
     for (name, x) in arguments {
         if x.dtype() != cx.dtype() {
-            let message = format!("`{name}` holds {:?} where the context computes in {:?}", x.dtype(), cx.dtype());
+            let (found, expected) = (x.dtype(), cx.dtype());
+            let advice = match (found, expected) {
+                (DType::F32, DType::Bf16) => ": `cx.input(&x)?` gives it in that type",
+                _ => "",
+            };
+            let message = format!("`{name}` holds {found:?} where the context computes in {expected:?}{advice}");
             return Err(Error::value(at, message));
         }
     }

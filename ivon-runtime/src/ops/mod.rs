@@ -169,8 +169,8 @@ signature! {
 }
 
 pub use activations::*;
-pub(crate) use elementwise::widen;
 pub use elementwise::{add_assign, copy};
+pub(crate) use elementwise::{narrow, widen};
 
 /// The CUDA sources of all ops, for tests that compile them.
 pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {

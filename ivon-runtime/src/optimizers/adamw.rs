@@ -10,7 +10,6 @@
 use super::driver::require;
 use super::pass::{CHUNK, Compute, for_parts};
 use super::point::{Point, Rule, Step};
-use crate::device::cuda::Arg;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::Flat;
@@ -64,11 +63,14 @@ impl Rule for AdamWConfig {
         }
     }
 
-    fn on_card(&self, number: u32, lr: f64) -> (&'static str, Vec<Arg<'static>>) {
+    fn on_card(&self) -> (&'static str, Vec<u32>) {
+        let numbers = [self.beta1, 1.0 - self.beta1, self.beta2, 1.0 - self.beta2, self.eps];
+        ("adamw", numbers.map(|x| (x as f32).to_bits()).into())
+    }
+
+    fn debiased(&self, number: u32, lr: f64) -> [f64; 2] {
         let t = number as f64;
-        let (rate, debias) = (lr / (1.0 - self.beta1.powf(t)), 1.0 / (1.0 - self.beta2.powf(t)).sqrt());
-        let numbers = [lr, self.beta1, 1.0 - self.beta1, self.beta2, 1.0 - self.beta2, rate, debias, self.eps];
-        ("adamw", numbers.map(|x| Arg::F32(x as f32)).into())
+        [lr / (1.0 - self.beta1.powf(t)), 1.0 / (1.0 - self.beta2.powf(t)).sqrt()]
     }
 }
 
@@ -91,15 +93,15 @@ struct Constants {
 impl AdamWConfig {
     fn pass<E: Compute>(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool {
         let [(_, mean), (_, momentum), (_, variance)] = buffers else { return false };
-        let t = step.number as f64;
+        let [rate, debias] = self.debiased(step.number, step.lr).map(|x| x as f32);
         let common = Constants {
             beta1: self.beta1 as f32,
             take1: (1.0 - self.beta1) as f32,
             beta2: self.beta2 as f32,
             take2: (1.0 - self.beta2) as f32,
             shrink: 1.0,
-            rate: (step.lr / (1.0 - self.beta1.powf(t))) as f32,
-            debias: (1.0 / (1.0 - self.beta2.powf(t)).sqrt()) as f32,
+            rate,
+            debias,
             eps: self.eps as f32,
             scale: step.scale,
         };

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::flat::{Entry, Flat, Layout};
 use crate::memory::Block;
 use crate::noise::Noise;
+use crate::tensor::Tensor;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -36,6 +37,8 @@ pub(crate) struct Card {
     owners: Block,
     groups: u64,
     status: Block,
+    /// What kernels read of a step: a [`Moving`].
+    moving: Block,
     partial: Block,
     watch: Watch,
     found: Cell<Option<Bad>>,
@@ -101,6 +104,7 @@ impl Card {
             owners: block(4 * count as usize)?,
             groups: count,
             status: block(16)?,
+            moving: block(Moving::BYTES)?,
             partial: block(4 * SUMMING)?,
             watch: cuda.watch(16)?,
             found: Cell::new(None),
@@ -173,12 +177,11 @@ impl Card {
 
     /// The step that was begun does not come to its end: the running statistics go back.
     pub fn rewind(&self) -> Result<()> {
+        if self.found()?.is_none() {
+            // An update that a bad loss has stopped is not to stop the next one.
+            self.clear_status()?;
+        }
         self.running.copy_from(&self.before)
-    }
-
-    /// The card is about to move on.
-    pub fn will_move(&self) {
-        self.stale.set(true);
     }
 
     // ---- status ------------------------------------------------------------------------------------------------
@@ -210,10 +213,26 @@ impl Card {
         self.watch.begin(address(&self.status), 16)
     }
 
+    /// Tells the kernels what has changed since the step before.
+    pub fn set_moving(&self, moving: Moving) -> Result<()> {
+        self.write(&self.moving, &moving.bytes())
+    }
+
+    /// Lets the next update do nothing if the loss is not finite or something was wrong before. The bits that come of it are cleared by
+    /// [`Card::rewind`].
+    pub fn look(&self, cx: &Context, loss: &Tensor) -> Result<()> {
+        let half = Arg::from(loss.dtype() == DType::Bf16);
+        KERNELS.launch(cx, "look", Grid::new(1).threads(1), &mut [Arg::In(loss), half, Arg::U64(address(&self.status))])
+    }
+
     // ---- passes ------------------------------------------------------------------------------------------------
 
     fn table(&self) -> [Arg<'static>; 3] {
         [Arg::U64(address(&self.parts)), Arg::U64(address(&self.owners)), Arg::U64(self.groups)]
+    }
+
+    fn status_and_moving(&self) -> [Arg<'static>; 2] {
+        [Arg::U64(address(&self.status)), Arg::U64(address(&self.moving))]
     }
 
     fn launch(&self, cx: &Context, kernel: &str, args: impl IntoIterator<Item = Arg<'static>>) -> Result<()> {
@@ -253,12 +272,11 @@ impl Card {
         sums: Option<(&Flat, &Flat)>,
         pass: &IvonPass,
     ) -> Result<()> {
-        let IvonPass { now, next, last, gradsq, numbers } = pass;
+        let IvonPass { key, last, gradsq, numbers } = pass;
         let sums = [sums.map(|s| s.0), sums.map(|s| s.1)].map(|flat| flat.map_or(Arg::Null, pointer));
         let buffers = [self.buffer(0), self.buffer(1), self.buffer(2), pointer(weights), pointer(gradient)];
-        let words =
-            [now.key[0], now.key[1], now.upper[0], now.upper[1], next.upper[0], next.upper[1], *last as u32, *gradsq as u32];
-        let args = buffers.into_iter().chain(sums).chain(self.table()).chain([Arg::U64(address(&self.status))]);
+        let words = [key[0], key[1], *last as u32, *gradsq as u32];
+        let args = buffers.into_iter().chain(sums).chain(self.table()).chain(self.status_and_moving());
         self.launch(cx, "ivon_update", args.chain(words.map(Arg::U32)).chain(numbers.map(Arg::F32)))
     }
 
@@ -273,22 +291,65 @@ impl Card {
     ) -> Result<()> {
         let buffers = (0..self.buffers.len()).map(|i| self.buffer(i));
         let flats = [weights.map_or(Arg::Null, pointer), pointer(gradient)];
-        let args = buffers.chain(flats).chain(self.table()).chain([Arg::U64(address(&self.status))]).chain(more);
+        let args = buffers.chain(flats).chain(self.table()).chain(self.status_and_moving()).chain(more);
         self.launch(cx, kernel, args)
     }
 }
 
-/// The numbers of one pass of IVON.
+/// The numbers of one pass of IVON that do not change from step to step.
 pub(crate) struct IvonPass {
-    /// The noise of the sample that the gradient was taken at.
-    pub now: Noise,
-    /// The noise of the sample to be drawn.
-    pub next: Noise,
+    /// Of the noise.
+    pub key: [u32; 2],
     /// Whether it is the last sample of the update.
     pub last: bool,
     pub gradsq: bool,
-    /// lr, ess, 1 / ess, beta1, 1 − beta2, ½ (1 − beta2), debiasing factor, clip radius, 1 / samples, 1 − beta1.
-    pub numbers: [f32; 10],
+    /// ess, 1 / ess, beta1, 1 − beta2, ½ (1 − beta2), clip radius, 1 / samples, 1 − beta1.
+    pub numbers: [f32; 8],
+}
+
+/// What changes from step to step, as `kernel.cu` has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moving {
+    pub lr: f32,
+    pub debias: f32,
+    /// lr, debiased, for rules that have both.
+    pub rate: f32,
+    /// Upper halves of the noise's counters: of the sample that the gradient was taken at, and of the one to be drawn.
+    pub now: [u32; 2],
+    pub next: [u32; 2],
+}
+
+impl Moving {
+    const BYTES: usize = 32;
+
+    fn bytes(&self) -> Vec<u8> {
+        let numbers = [self.lr, self.debias, self.rate, 0.0].map(f32::to_bits);
+        numbers.into_iter().chain(self.now).chain(self.next).flat_map(u32::to_le_bytes).collect()
+    }
+}
+
+/// All that follows the backward pass of a step: clipping and update. What of it changes from step to step was written to the card before, so
+/// that it can be a part of a graph.
+pub(crate) struct Finish {
+    card: Rc<Card>,
+    update: Box<dyn Fn(&Card, &Context) -> Result<()>>,
+}
+
+impl Finish {
+    pub fn new(card: &Rc<Card>, update: impl Fn(&Card, &Context) -> Result<()> + 'static) -> Finish {
+        Finish { card: card.clone(), update: Box::new(update) }
+    }
+
+    /// The update, where the processor has seen the loss.
+    pub fn run(&self, cx: &Context) -> Result<()> {
+        (self.update)(&self.card, cx)
+    }
+
+    /// The update, which does nothing if this loss is not finite.
+    pub fn run_if_finite(&self, cx: &Context, loss: &Tensor) -> Result<()> {
+        self.card.look(cx, loss)?;
+        self.run(cx)
+    }
 }
 
 fn address(block: &Block) -> u64 {

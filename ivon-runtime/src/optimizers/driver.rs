@@ -1,9 +1,9 @@
 //! What every optimizer does around its update: running the micro-batches, clipping, keeping order between steps.
 
-use super::card::Bad;
+use super::card::{Bad, Finish};
 use super::pass::{self, Compute};
 use super::{Gradient, Tracer};
-use crate::context::{Context, Pass};
+use crate::context::{Context, Finishing, Pass};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::profile::Cost;
 use crate::state::State;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::rc::Rc;
 
 /// What every optimizer is set up with.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,8 @@ pub(super) struct Driver {
     before: Vec<f32>,
     /// Whether a step has begun and not come to its end.
     begun: bool,
+    /// Whether the update was a part of the last gradient.
+    finished: bool,
     partial: Vec<f64>,
 }
 
@@ -69,7 +72,7 @@ impl Driver {
         }
         let partial = vec![0.0; state.layout().padded().div_ceil(pass::CHUNK)];
         cx.set_running_statistics(Some(state.running_at_work()));
-        Ok(Driver { cx, state, settings, tracer: None, ready: false, before: vec![], begun: false, partial })
+        Ok(Driver { cx, state, settings, tracer: None, ready: false, before: vec![], begun: false, finished: false, partial })
     }
 
     /// Hyper-parameters and settings by name. The seed is the state's.
@@ -90,6 +93,9 @@ impl Driver {
     pub fn begin(&mut self) -> Result<()> {
         (self.ready, self.begun) = (false, true);
         if let Some(card) = &self.state.card {
+            if self.tracer.is_some() {
+                return Err(Error::config("a trace is of the processor: take it with --device cpu"));
+            }
             return card.begin();
         }
         self.before.clear();
@@ -108,8 +114,16 @@ impl Driver {
         Ok(())
     }
 
-    /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`; the mean loss.
-    pub fn gradient(&mut self, sample: usize, first: usize, parts: usize, gradient: &mut Gradient) -> Result<f64> {
+    /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`; the mean loss. On a card, what `finish` asks for
+    /// may be a part of the last one: [`Driver::finish_on_card`] sees to what was not.
+    pub fn gradient(
+        &mut self,
+        sample: usize,
+        first: usize,
+        parts: usize,
+        finish: &Option<Rc<Finish>>,
+        gradient: &mut Gradient,
+    ) -> Result<f64> {
         let step = self.state.step() + 1;
         self.cx.set_weights(&self.state.weights);
         self.cx.set_gradient(Some(&self.state.gradient));
@@ -120,6 +134,9 @@ impl Driver {
         for part in 0..parts {
             let pass = (sample * parts + part) as u32;
             self.cx.set_pass(Pass { seed: self.state.seed(), step, pass });
+            if part + 1 == parts {
+                self.cx.set_finish(finish.clone());
+            }
             let loss = gradient(&self.cx, first + part)?;
             if !loss.is_finite() {
                 let message = format!("the loss is {loss} in pass {pass}{}: {ADVICE}", self.largest_weight());
@@ -127,21 +144,21 @@ impl Driver {
             }
             sum += loss;
         }
+        self.finished = matches!(self.cx.finishing(), Finishing::Done);
         Ok(sum / parts as f64)
+    }
+
+    /// Clipping and update on a card, where they were not a part of the last gradient: asked for, not waited for.
+    pub fn finish_on_card(&mut self, finish: &Finish) -> Result<()> {
+        if std::mem::take(&mut self.finished) { Ok(()) } else { finish.run(&self.cx) }
     }
 
     /// What the gradient must be multiplied with so that its global norm is at most `grad_clip`: PyTorch's
     /// `min(1, clip / (norm + 1e-6))`.
-    ///
-    /// On a card it stays there: 1 comes back.
     pub fn clip_scale(&mut self) -> Result<f32> {
         let Some(clip) = self.settings.grad_clip else { return Ok(1.0) };
         let gradient = &self.state.gradient;
         let _op = self.cx.op("norm of the gradient", || Cost::flops(2 * gradient.layout().elements()).moves(gradient.bytes()));
-        if let Some(card) = &self.state.card {
-            card.clip(&self.cx, &self.state.gradient, clip)?;
-            return Ok(1.0);
-        }
         let square = match self.settings.dtype {
             DType::F64 => pass::sum_of_squares::<f64>(&self.state.gradient, &mut self.partial),
             _ => pass::sum_of_squares::<f32>(&self.state.gradient, &mut self.partial),
@@ -218,9 +235,6 @@ impl Driver {
         if let Some(noise) = noise {
             noise.fill_normals(0, &mut normals);
         }
-        if state.card.is_some() {
-            return Err(Error::config("a trace is of the processor: take it with --device cpu"));
-        }
         let gradient: Vec<f32> = match self.settings.dtype {
             DType::F64 => unpadded::<f64>(state, scale),
             _ => unpadded::<f32>(state, scale),
@@ -269,6 +283,7 @@ struct Rest<'a>(&'a Context);
 impl Drop for Rest<'_> {
     fn drop(&mut self) {
         self.0.set_gradient(None);
+        self.0.set_finish(None);
         self.0.set_training(false);
         self.0.set_loss_scale(1.0);
     }

@@ -14,10 +14,17 @@ struct Part {
 
 // What an update finds out, and what it goes by.
 struct Status {
-  uint32_t bad;  // 1: the gradient has no finite norm; 2: something went out of range. Nothing is written any more.
-  float norm;    // of the gradient
-  float scale;   // what clipping multiplies the gradient with
-  uint32_t unused;
+  uint32_t bad;   // 1: the gradient has no finite norm; 2: something went out of range; 4: the loss is not finite
+  float norm;     // of the gradient
+  float scale;    // what clipping multiplies the gradient with
+  uint32_t stop;  // something was wrong before the update began: it does nothing
+  __device__ __forceinline__ bool stopped() const { return stop || bad & 1; }
+};
+
+// What changes from step to step, so that a graph reads it from memory.
+struct Moving {
+  float lr, debias, rate, unused;  // `rate` is lr, debiased, for optimizers that have both
+  uint32_t now_step, now_sample, next_step, next_sample;  // counters of the noise
 };
 
 // The elements of a thread.
@@ -62,6 +69,15 @@ template <class T> __device__ __forceinline__ void clear(T* to, const Mine& it) 
 }
 
 __device__ __forceinline__ bool finite(float x) { return fabsf(x) <= 3.402823466e38f; }
+
+// ---- before an update ---------------------------------------------------------------------------------------------------
+
+// An update in one graph with the backward pass cannot be held back by the processor: it looks at the loss, and at what went before, itself.
+extern "C" __global__ void look(const void* __restrict__ loss, uint32_t half, Status* status) {
+  float x = half ? to_float(*(const bf16*)loss) : *(const float*)loss;
+  if (!finite(x)) status->bad |= 4;
+  status->stop = status->bad;
+}
 
 // ---- clipping -----------------------------------------------------------------------------------------------------------
 
@@ -122,18 +138,18 @@ extern "C" __global__ void __launch_bounds__(256) ivon_draw(
 extern "C" __global__ void __launch_bounds__(256) ivon_update(
     float* __restrict__ mean, float* __restrict__ hessian, float* __restrict__ momentum, real* __restrict__ weights,
     real* __restrict__ gradient, float* __restrict__ sum_gradient, float* __restrict__ sum_product, const Part* __restrict__ parts,
-    const uint32_t* __restrict__ owners, uint64_t groups, Status* status, uint32_t key_low, uint32_t key_high, uint32_t now_step,
-    uint32_t now_sample, uint32_t next_step, uint32_t next_sample, uint32_t last, uint32_t gradsq, float lr, float ess,
-    float temperature, float keep, float gain, float correction, float debias, float radius, float share, float take_share) {
+    const uint32_t* __restrict__ owners, uint64_t groups, Status* status, const Moving* __restrict__ moving, uint32_t key_low, uint32_t key_high,
+    uint32_t last, uint32_t gradsq, float ess, float temperature, float keep, float gain, float correction, float radius, float share,
+    float take_share) {
   Mine it = mine(parts, owners, groups);
-  if (!it.any || status->bad & 1) return;
-  float scale = status->scale, delta = it.part.decay, rate = lr * it.part.factor;
+  if (!it.any || status->stopped()) return;
+  float scale = status->scale, delta = it.part.decay, rate = moving->lr * it.part.factor, debias = moving->debias;
   float m[4], h[4], g[4], product[4], now[4] = {0.0f, 0.0f, 0.0f, 0.0f}, next[4];
   take(gradient, it, 0.0f, g);
   take(mean, it, 0.0f, m);
   take(hessian, it, 1.0f, h);
-  if (!gradsq) noise(key_low, key_high, it, now_step, now_sample, now);
-  noise(key_low, key_high, it, next_step, next_sample, next);
+  if (!gradsq) noise(key_low, key_high, it, moving->now_step, moving->now_sample, now);
+  noise(key_low, key_high, it, moving->next_step, moving->next_sample, next);
 #pragma unroll
   for (int w = 0; w < 4; ++w) {
     g[w] *= scale;
@@ -192,11 +208,11 @@ extern "C" __global__ void __launch_bounds__(256) ivon_update(
 
 extern "C" __global__ void __launch_bounds__(256) adamw(
     float* __restrict__ mean, float* __restrict__ momentum, float* __restrict__ variance, real* weights, real* __restrict__ gradient,
-    const Part* __restrict__ parts, const uint32_t* __restrict__ owners, uint64_t groups, Status* status, float lr, float beta1,
-    float take1, float beta2, float take2, float rate, float debias, float eps) {
+    const Part* __restrict__ parts, const uint32_t* __restrict__ owners, uint64_t groups, Status* status, const Moving* __restrict__ moving,
+    float beta1, float take1, float beta2, float take2, float eps) {
   Mine it = mine(parts, owners, groups);
-  if (!it.any || status->bad & 1) return;
-  float scale = status->scale, shrink = 1.0f - lr * it.part.decay;
+  if (!it.any || status->stopped()) return;
+  float scale = status->scale, shrink = 1.0f - moving->lr * it.part.decay, rate = moving->rate, debias = moving->debias;
   float x[4], m[4], v[4], g[4];
   take(mean, it, 0.0f, x);
   take(momentum, it, 0.0f, m);
@@ -221,10 +237,11 @@ extern "C" __global__ void __launch_bounds__(256) adamw(
 
 extern "C" __global__ void __launch_bounds__(256) sgd(
     float* __restrict__ mean, float* __restrict__ momentum, real* weights, real* __restrict__ gradient, const Part* __restrict__ parts,
-    const uint32_t* __restrict__ owners, uint64_t groups, Status* status, float lr, float keep, uint32_t nesterov) {
+    const uint32_t* __restrict__ owners, uint64_t groups, Status* status, const Moving* __restrict__ moving,
+    float keep, uint32_t nesterov) {
   Mine it = mine(parts, owners, groups);
-  if (!it.any || status->bad & 1) return;
-  float scale = status->scale;
+  if (!it.any || status->stopped()) return;
+  float scale = status->scale, lr = moving->lr;
   float x[4], m[4], g[4];
   take(mean, it, 0.0f, x);
   take(momentum, it, 0.0f, m);

@@ -1,6 +1,6 @@
 //! Optimizers without a posterior: the weights are the mean.
 
-use super::card::Card;
+use super::card::{Card, Finish, Moving};
 use super::driver::{Driver, Settings, check_lr};
 use super::pass;
 use super::{Gradient, Optimizer, Tracer, Weights};
@@ -16,6 +16,7 @@ use crate::state::{State, weight_decays};
 use half::bf16;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::rc::Rc;
 
 /// An update rule without a posterior.
 pub trait Rule: Serialize {
@@ -35,9 +36,12 @@ pub trait Rule: Serialize {
     /// One pass over memory: takes the gradient in and zeroes it. Whether every mean stayed finite.
     #[doc(hidden)]
     fn update(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool;
-    /// The kernel of the same pass on a card, and its numbers: those that it takes after the tables and the status.
+    /// The kernel of the same pass on a card, and the bits of its numbers: those that it takes behind what changes from step to step.
     #[doc(hidden)]
-    fn on_card(&self, number: u32, lr: f64) -> (&'static str, Vec<Arg<'static>>);
+    fn on_card(&self) -> (&'static str, Vec<u32>);
+    /// What changes from step to step: the learning rate over the debiasing of the momentum, and the debiasing factor of the variance.
+    #[doc(hidden)]
+    fn debiased(&self, number: u32, lr: f64) -> [f64; 2];
 }
 
 /// What a [`Rule`] needs to know of a step.
@@ -105,13 +109,20 @@ impl<R: Rule> Point<R> {
         Ok(())
     }
 
-    /// The update on a card: asked for, not waited for.
-    fn update_on_card(&self, card: &Card, lr: f64) -> Result<()> {
+    /// Clipping and update on a card: what is asked for once the gradient is there. Tells the card the numbers of the step.
+    fn finish_on_card(&self, card: &Rc<Card>, lr: f64) -> Result<Rc<Finish>> {
         let state = &self.driver.state;
-        let (kernel, numbers) = self.rule.on_card(state.step() + 1, lr);
-        card.will_move();
-        card.point(&self.driver.cx, kernel, state.own_weights.then_some(&state.weights), &state.gradient, numbers)?;
-        card.watch_status()
+        let [rate, debias] = self.rule.debiased(state.step() + 1, lr).map(|x| x as f32);
+        card.set_moving(Moving { lr: lr as f32, rate, debias, ..Moving::default() })?;
+        let (kernel, numbers) = self.rule.on_card();
+        let (weights, gradient) = (state.own_weights.then(|| state.weights.share()), state.gradient.share());
+        let largest = self.driver.settings.grad_clip;
+        Ok(Rc::new(Finish::new(card, move |card, cx| {
+            if let Some(largest) = largest {
+                card.clip(cx, &gradient, largest)?;
+            }
+            card.point(cx, kernel, weights.as_ref(), &gradient, numbers.iter().map(|bits| Arg::U32(*bits)))
+        })))
     }
 
     /// What is wrong with an element, if anything.
@@ -166,7 +177,9 @@ impl<R: Rule> Optimizer for Point<R> {
         check_lr(lr)?;
         self.prepare()?;
         self.driver.begin()?;
-        let loss = self.driver.gradient(0, 0, self.driver.settings.micro_batches, gradient);
+        let card = self.driver.state.card.clone();
+        let finish = card.as_ref().map(|card| self.finish_on_card(card, lr)).transpose()?;
+        let loss = self.driver.gradient(0, 0, self.driver.settings.micro_batches, &finish, gradient);
         let Ok(loss) = loss else {
             // If that fails too, the first error says more, and the next step tries it.
             let _ = self.prepare();
@@ -175,14 +188,17 @@ impl<R: Rule> Optimizer for Point<R> {
         self.driver.check_last_update(|_, element| self.out_of_range(element))?;
         self.driver.state.check_free()?;
         let _phase = self.driver.cx.phase(Phase::Update);
-        let scale = self.driver.clip_scale()?;
-        self.driver.trace_sample(0, None, scale)?;
-        let update = self.driver.cx.op(R::NAME, || self.driver.state.cost_of_update(R::OPERATIONS));
-        if let Some(card) = &self.driver.state.card {
-            self.update_on_card(card, lr)?;
+        if let (Some(card), Some(finish)) = (card, finish) {
+            let op = self.driver.cx.op(R::NAME, || self.driver.state.cost_of_update(R::OPERATIONS));
+            self.driver.finish_on_card(&finish)?;
+            drop(op);
+            card.watch_status()?;
             self.driver.finish(lr)?;
             return Ok(loss);
         }
+        let scale = self.driver.clip_scale()?;
+        self.driver.trace_sample(0, None, scale)?;
+        let update = self.driver.cx.op(R::NAME, || self.driver.state.cost_of_update(R::OPERATIONS));
         let (layout, dtype) = (self.driver.state.layout().clone(), self.driver.settings.dtype);
         let number = self.driver.state.step() + 1;
         let step = Step { number, lr, scale, entries: layout.entries(), decays: &self.decays, dtype };

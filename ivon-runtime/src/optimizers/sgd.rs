@@ -9,7 +9,6 @@
 use super::driver::require;
 use super::pass::{CHUNK, Compute, for_parts};
 use super::point::{Point, Rule, Step};
-use crate::device::cuda::Arg;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::Flat;
@@ -59,8 +58,12 @@ impl Rule for SgdConfig {
         }
     }
 
-    fn on_card(&self, _: u32, lr: f64) -> (&'static str, Vec<Arg<'static>>) {
-        ("sgd", vec![Arg::F32(lr as f32), Arg::F32(self.momentum as f32), Arg::from(self.nesterov)])
+    fn on_card(&self) -> (&'static str, Vec<u32>) {
+        ("sgd", vec![(self.momentum as f32).to_bits(), self.nesterov as u32])
+    }
+
+    fn debiased(&self, _: u32, lr: f64) -> [f64; 2] {
+        [lr, 1.0]
     }
 }
 

@@ -139,7 +139,7 @@ macro_rules! classifiers {
     ($($model:ty),*) => {$(
         impl Classifier for $model {
             fn logits(&self, cx: &Context, images: &Tensor) -> Result<Tensor> {
-                <$model>::logits(self, cx, images)
+                <$model>::logits(self, cx, &cx.input(images)?)
             }
 
             fn loss_gradient(&self, cx: &Context, images: &Tensor, labels: &Tensor) -> Result<f64> {

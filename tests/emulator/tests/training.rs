@@ -10,7 +10,7 @@ use ivon_emulator::load;
 use ivon_runtime::checkpoint::{Checkpoints, Notes};
 use ivon_runtime::optimizers::{HessianEstimate, SamplePer};
 use ivon_runtime::prelude::*;
-use language::{Language, batch, model, set_rate};
+use language::{Language, Line, batch, model, set_rate};
 
 fn settings(device: Device) -> Settings {
     Settings { seed: 3, device, ..Settings::default() }
@@ -127,6 +127,24 @@ fn bf16_follows_f32() {
     let (single, half) = (run(Device::Cpu, DType::F32), run(Device::Cuda(0), DType::Bf16));
     for (single, half) in single.iter().zip(&half) {
         assert!((single - half).abs() < 0.02 * single, "{half} in bf16, {single} in f32");
+    }
+}
+
+#[test]
+fn inputs_in_f32_are_taken_in_bf16() {
+    if !card() {
+        return;
+    }
+    let model = Line::build(4).unwrap();
+    let run = |device, dtype| {
+        let mut sgd = Sgd::new(&model, SgdConfig::default(), Settings { dtype, ..settings(device) }).unwrap();
+        let x: Vec<f32> = (0..12).map(|i| i as f32 / 12.0).collect();
+        let (x, y) = (Tensor::from_slice(&x, [3, 4]).unwrap(), Tensor::from_slice(&[1.0f32, 0.0, -1.0], [3, 1]).unwrap());
+        (0..6).map(|_| sgd.step(0.1, |cx| model.loss_gradient(cx, &x, &y)).unwrap()).collect::<Vec<_>>()
+    };
+    let (single, half) = (run(Device::Cpu, DType::F32), run(Device::Cuda(0), DType::Bf16));
+    for (single, half) in single.iter().zip(&half) {
+        assert!((single - half).abs() < 0.02, "{half} in bf16, {single} in f32");
     }
 }
 

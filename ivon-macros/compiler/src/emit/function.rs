@@ -215,6 +215,10 @@ fn gradient(method: &Method, name: &Ident) -> TokenStream {
     let numbers = function.consts.iter().map(|g| (&g.name, false)).chain(numbers);
     let numbers = numbers.map(|(name, float)| if float { quote!(.and(#name.to_bits())) } else { quote!(.and(#name as u64)) });
     let tensors = method.program.inputs.iter().flatten().map(|v| method.name(*v));
+    let given = function.inputs.iter().zip(&names).map(|(i, name)| match &i.kind {
+        InputKind::Tensor { .. } => quote!(&cx.input(#name)?),
+        _ => quote!(#name),
+    });
     let skips = tensor_inputs(method).map(|_| quote!(&mut ivon::Adjoint::skip()));
     let at = format!("{}::{name}", method.owner);
     let docs = format!(
@@ -226,7 +230,7 @@ fn gradient(method: &Method, name: &Ident) -> TokenStream {
             cx.differentiated(
                 ivon::StepKey::of(#at, self)#(#numbers)*,
                 &[#(#tensors),*],
-                |cx| self.#saving(cx, #(#consts,)* #(#names),*),
+                |cx| self.#saving(cx, #(#consts,)* #(#given),*),
                 |cx, saved, d_value| self.#backward(cx, saved, d_value, #(#skips),*),
             )
         }

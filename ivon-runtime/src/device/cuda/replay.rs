@@ -5,12 +5,13 @@
 //! launches nothing: it leaves a [`Trail`], and a graph is launched where the trail is the one that it was captured with. What changes from step to
 //! step, the counters of random numbers, is read from the card's memory.
 //!
-//! Forward and backward pass are two graphs, so that the loss comes back, and the update is asked for, while the backward pass runs.
+//! A step is two graphs: the forward pass, then the backward pass with (where the optimizer may give it away) clipping, update and the next sample.
+//! So the loss comes back by an ordinary copy in between, while the rest runs, and an update is stopped on the card if the loss is not finite.
 
 use super::error::Context as _;
 use super::staging::Staging;
 use super::{Cuda, Watch};
-use crate::context::Context;
+use crate::context::{Context, Finishing};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::memory::StepKey;
@@ -66,7 +67,8 @@ enum Seen {
 /// A captured step.
 struct Step {
     forward: CudaGraph,
-    backward: CudaGraph,
+    /// The backward pass, and the update where that is a part of it.
+    rest: CudaGraph,
     /// Where the loss lies.
     loss: (u64, DType),
 }
@@ -97,40 +99,57 @@ impl Replays {
         forward: impl Fn(&Context) -> Result<(Tensor, S)>,
         backward: impl Fn(&Context, S, Tensor) -> Result<()>,
     ) -> Result<f64> {
+        let finish = match cx.finishing() {
+            Finishing::Apart => None,
+            // A profile shows the update by itself.
+            Finishing::Asked(_) if cx.observed() => None,
+            Finishing::Asked(finish) => Some(finish),
+            Finishing::Done => {
+                let message = "a second gradient was asked for in a step whose update was a part of the first one: \
+                               `set_update_in_graph(false)` lets a step ask for several";
+                return Err(Error::value(key.name(), message));
+            }
+        };
         cx.upload_counters()?;
-        let rest = |cx: &Context, saved: S| {
+        // All that follows the forward pass.
+        let rest = |cx: &Context, value: &Tensor, saved: S| {
             let d_value = cx.filled([], cx.loss_scale())?;
-            backward(cx, saved, d_value)
+            backward(cx, saved, d_value)?;
+            finish.as_ref().map_or(Ok(()), |finish| finish.run_if_finite(cx, value))
+        };
+        let finished = |loss: f64| {
+            if finish.is_some() {
+                cx.finished();
+            }
+            loss
         };
         let eager = || {
             cx.planned(key, inputs, |cx| {
                 let phase = cx.phase(Phase::Forward);
                 let (value, saved) = forward(cx)?;
                 if cx.planning() {
-                    return rest(cx, saved).and_then(|()| value.item());
+                    return rest(cx, &value, saved).and_then(|()| value.item());
                 }
                 let loss = self.fetch(cuda, (value.address(cx)?, value.dtype()))?;
                 drop(phase);
                 let _phase = cx.phase(Phase::Backward);
-                rest(cx, saved)?;
+                rest(cx, &value, saved)?;
                 loss.wait()
             })
         };
         if self.off.get() || cx.observed() {
-            return eager();
+            return eager().map(finished);
         }
         let (trail, streams) = cx.trail(|cx| {
             let (value, saved) = forward(cx)?;
-            rest(cx, saved)?;
-            drop(value);
-            Ok(())
+            rest(cx, &value, saved)
         })?;
         let launch = |step: &Step| {
             cx.skip_streams(streams);
             self.launch(cuda, step)
         };
         let seen = self.seen.borrow().get(&trail).cloned();
-        match seen {
+        let loss = match seen {
             Some(Seen::Captured(step)) => launch(&step),
             Some(Seen::Never) => eager(),
             None => {
@@ -149,7 +168,8 @@ impl Replays {
                     eager()
                 }
             },
-        }
+        };
+        loss.map(finished)
     }
 
     /// Both passes as graphs. Nothing is computed.
@@ -159,20 +179,19 @@ impl Replays {
         cuda: &Cuda,
         (key, inputs): (StepKey, &[&Tensor]),
         forward: &impl Fn(&Context) -> Result<(Tensor, S)>,
-        rest: &impl Fn(&Context, S) -> Result<()>,
+        rest: &impl Fn(&Context, &Tensor, S) -> Result<()>,
     ) -> Result<Rc<Step>> {
         let streams = cx.skip_streams(0);
         let step = cx.planned(key, inputs, |cx| {
             if cx.planning() {
                 let (value, saved) = forward(cx)?;
-                rest(cx, saved)?;
-                drop(value);
+                rest(cx, &value, saved)?;
                 return Ok(None);
             }
             let (forward, (value, saved)) = cuda.captured(|| forward(cx))?;
             let loss = (value.address(cx)?, value.dtype());
-            let (backward, ()) = cuda.captured(|| rest(cx, saved))?;
-            Ok(Some(Rc::new(Step { forward, backward, loss })))
+            let (rest, ()) = cuda.captured(|| rest(cx, &value, saved))?;
+            Ok(Some(Rc::new(Step { forward, rest, loss })))
         });
         cx.set_streams(streams);
         step?.ok_or_else(|| Error::Device { message: "a step was planned and not captured".into() })
@@ -191,7 +210,7 @@ impl Replays {
     fn launch(&self, cuda: &Cuda, step: &Step) -> Result<f64> {
         step.forward.launch().doing("launch a forward pass")?;
         let loss = self.fetch(cuda, step.loss)?;
-        step.backward.launch().doing("launch a backward pass")?;
+        step.rest.launch().doing("launch a backward pass")?;
         loss.wait()
     }
 

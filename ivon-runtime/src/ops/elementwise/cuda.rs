@@ -27,3 +27,9 @@ pub(in crate::ops) fn zero(cx: &Context, x: &mut Tensor) -> Result<()> {
     let elements = x.shape().elements();
     KERNELS.launch(cx, "zero", Grid::over(elements).at_most(BLOCKS), &mut args![x, elements])
 }
+
+/// y = x in the type of activations.
+pub(super) fn narrow(cx: &Context, x: &Tensor, y: &mut Tensor) -> Result<()> {
+    let elements = x.shape().elements();
+    KERNELS.launch(cx, "narrow", Grid::over(elements).at_most(BLOCKS), &mut args![x, y, elements])
+}

@@ -38,6 +38,13 @@ pub(crate) fn widen(cx: &Context, x: &Tensor) -> Result<Tensor> {
     Ok(y)
 }
 
+/// f32 in the type of activations on a card.
+pub(crate) fn narrow(cx: &Context, x: &Tensor) -> Result<Tensor> {
+    let mut y = cx.empty(*x.shape())?;
+    cuda::narrow(cx, x, &mut y)?;
+    Ok(y)
+}
+
 /// `sum += x`, elementwise, of equal shapes.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ mod suggest;
 
 pub use suggest::Suggestion;
 
-use super::card::{Card, IvonPass};
+use super::card::{Card, Finish, IvonPass, Moving};
 use super::driver::{Driver, Settings, check_lr, require};
 use super::pass::{CHUNK, Compute, for_parts};
 use super::{Gradient, Optimizer, Tracer, Weights};
@@ -32,13 +32,14 @@ use crate::flat::Flat;
 use crate::noise::{EVALUATION, Noise};
 use crate::parameter::Model;
 use crate::posterior::Posterior;
-use crate::profile::{Cost, Phase};
+use crate::profile::{Cost, Phase, Scope};
 use crate::state::{State, weight_decays};
 use half::bf16;
 use kernel::{Constants, Part};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 
 /// How the Hessian is estimated from gradients at samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -252,17 +253,29 @@ impl Ivon {
         self.driver.state.catch_up()
     }
 
-    /// [`Ivon::pass`] on a card: asked for, not waited for.
-    fn pass_on_card(&self, card: &Card, lr: f64, sample: usize) -> Result<()> {
+    /// The scope of a pass, which draws the noise of its sample again and that of the next one.
+    fn scope_of_pass(&self) -> Scope {
+        self.driver.cx.op("ivon", || self.driver.state.cost_of_update(30 + 2 * NORMAL))
+    }
+
+    /// Clipping and [`Ivon::pass`] on a card: what is asked for once the gradient of this sample is there. Tells the card the numbers of the step.
+    fn finish_on_card(&self, card: &Rc<Card>, lr: f64, sample: usize) -> Result<Rc<Finish>> {
         let (step, last) = (self.driver.state.step() + 1, sample + 1 == self.samples);
         let now = self.noise(step, sample as u32);
         let next = if last { self.noise(step + 1, 0) } else { self.noise(step, sample as u32 + 1) };
         let c = self.constants(1.0, now, next);
-        let numbers = [lr as f32, c.ess, c.temperature, c.keep, c.gain, c.correction, c.debias, c.radius, c.share, c.take];
-        let pass = IvonPass { now, next, last, gradsq: self.config.estimate == HessianEstimate::GradSq, numbers };
-        let sums = self.sums.as_ref().map(|(g, p)| (g, p));
-        card.will_move();
-        card.ivon(&self.driver.cx, &self.driver.state.weights, &self.driver.state.gradient, sums, &pass)
+        card.set_moving(Moving { lr: lr as f32, debias: c.debias, now: now.upper, next: next.upper, ..Moving::default() })?;
+        let numbers = [c.ess, c.temperature, c.keep, c.gain, c.correction, c.radius, c.share, c.take];
+        let pass = IvonPass { key: now.key, last, gradsq: self.config.estimate == HessianEstimate::GradSq, numbers };
+        let sums = self.sums.as_ref().map(|(g, p)| (g.share(), p.share()));
+        let (weights, gradient) = (self.driver.state.weights.share(), self.driver.state.gradient.share());
+        let largest = self.driver.settings.grad_clip;
+        Ok(Rc::new(Finish::new(card, move |card, cx| {
+            if let Some(largest) = largest {
+                card.clip(cx, &gradient, largest)?;
+            }
+            card.ivon(cx, &weights, &gradient, sums.as_ref().map(|(g, p)| (g, p)), &pass)
+        })))
     }
 
     fn draw_as<E: Compute>(&mut self, noise: Option<Noise>) {
@@ -453,11 +466,13 @@ impl Optimizer for Ivon {
         check_lr(lr)?;
         self.prepare()?;
         self.driver.begin()?;
+        let card = self.driver.state.card.clone();
         let mut sum = 0.0;
         for sample in 0..self.samples {
+            let finish = card.as_ref().map(|card| self.finish_on_card(card, lr, sample)).transpose()?;
             let loss = match self.config.sample_per {
-                SamplePer::Update => self.driver.gradient(sample, 0, self.driver.settings.micro_batches, gradient),
-                SamplePer::MicroBatch => self.driver.gradient(sample, sample, 1, gradient),
+                SamplePer::Update => self.driver.gradient(sample, 0, self.driver.settings.micro_batches, &finish, gradient),
+                SamplePer::MicroBatch => self.driver.gradient(sample, sample, 1, &finish, gradient),
             };
             let Ok(loss) = loss else {
                 // Leave the sample of this step behind, so that the step can be tried again. If that fails too, the first error says more, and
@@ -469,15 +484,15 @@ impl Optimizer for Ivon {
             self.check_last_update()?;
             self.driver.state.check_free()?;
             let _phase = self.driver.cx.phase(Phase::Update);
+            if let Some(finish) = finish {
+                let _op = self.scope_of_pass();
+                self.driver.finish_on_card(&finish)?;
+                continue;
+            }
             let scale = self.driver.clip_scale()?;
             let noise = self.noise(self.driver.state.step() + 1, sample as u32);
             self.driver.trace_sample(sample as u32, Some(noise), scale)?;
-            // With the noise of this sample and that of the next one.
-            let _op = self.driver.cx.op("ivon", || self.driver.state.cost_of_update(30 + 2 * NORMAL));
-            if let Some(card) = &self.driver.state.card {
-                self.pass_on_card(card, lr, sample)?;
-                continue;
-            }
+            let _op = self.scope_of_pass();
             let good = match self.driver.settings.dtype {
                 DType::F64 => self.pass::<f64>(lr, sample, scale),
                 DType::Bf16 => self.pass::<bf16>(lr, sample, scale),
@@ -487,7 +502,7 @@ impl Optimizer for Ivon {
                 return Err(self.driver.diagnose(|parameter, element| self.out_of_range(parameter, element)));
             }
         }
-        if let Some(card) = &self.driver.state.card {
+        if let Some(card) = &card {
             card.watch_status()?;
         }
         self.driver.finish(lr)?;

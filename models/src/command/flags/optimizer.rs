@@ -225,6 +225,13 @@ impl OptimizerFlags {
     /// # Errors
     /// If the numbers do not go together.
     pub fn build(&self, model: &impl Model, defaults: &Defaults, setup: Setup) -> Result<Trained> {
+        let trained = self.trained(model, defaults, setup)?;
+        // The command asks for one gradient at a time.
+        trained.optimizer.context().set_update_in_graph(true);
+        Ok(trained)
+    }
+
+    fn trained(&self, model: &impl Model, defaults: &Defaults, setup: Setup) -> Result<Trained> {
         self.warn();
         let Setup { device, dtype, seed, micro_batches } = setup;
         let grad_clip = self.grad_clip.map_or(defaults.grad_clip, |b| b.0);

@@ -1,7 +1,9 @@
-//! A language model with everything of GPT-2 but its size, and something for it to learn.
+//! A language model with everything of GPT-2 but its size, and something for it to learn; and a model of one layer.
+
+#![allow(dead_code)] // every file of tests uses some of it
 
 use ivon_runtime::layers::{Dropout, Embedding, LayerNorm, Linear};
-use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh};
+use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh, mse};
 use ivon_runtime::prelude::*;
 
 #[variational]
@@ -42,6 +44,19 @@ impl<const WIDTH: usize, const HEADS: usize> Block<WIDTH, HEADS> {
         let attended = causal_attention::<HEADS>(self.qkv.forward(self.norm.forward(x)));
         let x = x + self.dropout.forward(self.out.forward(attended));
         x + self.down.forward(gelu_tanh(self.up.forward(x)))
+    }
+}
+
+/// y = W x + b.
+#[variational]
+pub struct Line<const IN: usize> {
+    line: Linear<IN, 1>,
+}
+
+#[variational]
+impl<const IN: usize> Line<IN> {
+    pub fn loss<B>(&self, x: Tensor<B, IN>, y: Tensor<B, 1>) -> Tensor {
+        mse(self.line.forward(x), y)
     }
 }
 

@@ -1,0 +1,135 @@
+//! Steps whose update is a part of the graph of their backward pass, on the emulated card.
+
+#[path = "shared/compare.rs"]
+mod compare;
+#[path = "shared/language.rs"]
+mod language;
+
+use compare::{look_for_the_emulator, real_card};
+use ivon_emulator::load;
+use ivon_runtime::prelude::*;
+use language::{Language, Line, batch, model};
+use std::sync::{Mutex, MutexGuard};
+
+/// Whether there is a card, for one test at a time: what is launched is counted for the whole process.
+fn card() -> Option<MutexGuard<'static, ()>> {
+    static TURN: Mutex<()> = Mutex::new(());
+    look_for_the_emulator().then(|| TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+}
+
+fn settings() -> Settings {
+    Settings { seed: 3, device: Device::Cuda(0), ..Settings::default() }
+}
+
+fn ivon_config() -> IvonConfig {
+    IvonConfig { ess: 1e3, hess_init: 0.5, beta2: 0.99, weight_decay: 1e-3, ..IvonConfig::default() }
+}
+
+/// An optimizer of each kind: IVON, also with several samples, micro-batches and clipping; AdamW; SGD.
+fn of_each_kind(model: &impl Model) -> [Box<dyn Optimizer>; 4] {
+    let clipped = Settings { grad_clip: Some(0.3), ..settings() };
+    let several = IvonConfig { samples: 2, ..ivon_config() };
+    let parts = Settings { micro_batches: 2, ..clipped.clone() };
+    [
+        Box::new(Ivon::new(model, ivon_config(), settings()).unwrap()),
+        Box::new(Ivon::new(model, several, parts).unwrap()),
+        Box::new(AdamW::new(model, AdamWConfig::default(), clipped.clone()).unwrap()),
+        Box::new(Sgd::new(model, SgdConfig::default(), clipped).unwrap()),
+    ]
+}
+
+/// Takes steps up to this one, each with another learning rate; the losses.
+fn train(model: &Language, optimizer: &mut dyn Optimizer, to: usize) -> Vec<f64> {
+    let first = optimizer.state().step() as usize;
+    let step = |step: usize| {
+        let gradient = &mut |cx: &Context, part: usize| {
+            let (ids, targets) = batch(10 * step + part);
+            model.loss_gradient(cx, &ids, &targets)
+        };
+        optimizer.step_in_parts(0.1 / (1 + step) as f64, gradient).unwrap()
+    };
+    (first..to).map(step).collect()
+}
+
+fn bits(optimizer: &dyn Optimizer) -> Vec<u32> {
+    optimizer.state().buffers().flat_map(|(_, values)| values.iter().map(|x| x.to_bits())).collect()
+}
+
+#[test]
+fn it_is_the_update_beside_the_graph() {
+    let Some(_turn) = card() else { return };
+    let model = model(0.2);
+    let run = |in_graph: bool, graphs: bool| {
+        of_each_kind(&model).map(|mut optimizer| {
+            optimizer.context().set_update_in_graph(in_graph);
+            optimizer.context().set_graphs(graphs);
+            (optimizer.name(), train(&model, optimizer.as_mut(), 7), bits(optimizer.as_ref()))
+        })
+    };
+    let expected = run(false, false);
+    for (in_graph, graphs) in [(false, true), (true, false), (true, true)] {
+        for (found, expected) in run(in_graph, graphs).iter().zip(&expected) {
+            let (name, losses, bits) = expected;
+            assert_eq!(found.1, *losses, "{name}");
+            assert!(found.2 == *bits, "{name} has other bits: update in the graph {in_graph}, graphs {graphs}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_launched_beside_the_graphs() {
+    let Some(_turn) = card() else { return };
+    // A real card does not count.
+    let Some(emulator) = load().filter(|_| !real_card()) else { return };
+    let model = model(0.2);
+    for mut optimizer in of_each_kind(&model) {
+        let name = optimizer.name();
+        optimizer.context().set_update_in_graph(true);
+        train(&model, optimizer.as_mut(), 7);
+        let graphs = optimizer.context().graphs();
+        let before = emulator.counts().1;
+        train(&model, optimizer.as_mut(), 10);
+        assert_eq!(emulator.counts().1, before, "{name} launches kernels");
+        assert_eq!(optimizer.context().graphs(), graphs, "{name}: what changes from step to step is captured anew");
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_it() {
+    let Some(_turn) = card() else { return };
+    let model = Line::build(4).unwrap();
+    let gradient = |optimizer: &mut dyn Optimizer, spoilt: bool| {
+        let x: Vec<f32> = (0..12).map(|i| if spoilt && i == 7 { f32::NAN } else { i as f32 / 12.0 }).collect();
+        let (x, y) = (Tensor::from_slice(&x, [3, 4]).unwrap(), Tensor::from_slice(&[1.0f32, 0.0, -1.0], [3, 1]).unwrap());
+        optimizer.step_in_parts(0.1, &mut |cx, _| model.loss_gradient(cx, &x, &y))
+    };
+    for (mut optimizer, mut undisturbed) in of_each_kind(&model).into_iter().zip(of_each_kind(&model)) {
+        let name = optimizer.name();
+        for optimizer in [&mut optimizer, &mut undisturbed] {
+            optimizer.context().set_update_in_graph(true);
+            (0..6).for_each(|_| assert!(gradient(optimizer.as_mut(), false).is_ok()));
+        }
+        let error = gradient(optimizer.as_mut(), true).unwrap_err().to_string();
+        assert!(error.contains("the loss is NaN"), "{name}: {error}");
+        assert!(bits(optimizer.as_ref()) == bits(undisturbed.as_ref()), "{name} has moved");
+        for optimizer in [&mut optimizer, &mut undisturbed] {
+            (0..3).for_each(|_| assert!(gradient(optimizer.as_mut(), false).is_ok()));
+        }
+        assert!(bits(optimizer.as_ref()) == bits(undisturbed.as_ref()), "{name} does not go on as before");
+    }
+}
+
+#[test]
+fn a_second_gradient_is_refused() {
+    let Some(_turn) = card() else { return };
+    let model = model(0.2);
+    let mut ivon = Ivon::new(&model, ivon_config(), settings()).unwrap();
+    let twice = |ivon: &mut Ivon| {
+        let (ids, targets) = batch(0);
+        ivon.step(0.1, |cx| Ok(model.loss_gradient(cx, &ids, &targets)? + model.loss_gradient(cx, &ids, &targets)?))
+    };
+    twice(&mut ivon).unwrap();
+    ivon.context().set_update_in_graph(true);
+    let error = twice(&mut ivon).unwrap_err().to_string();
+    assert!(error.contains("a second gradient"), "{error}");
+}
