@@ -294,7 +294,7 @@ report() {
   {
     echo "| on one $card, bf16 | seconds a step | examples a second | GiB |"
     echo "|---|---|---|---|"
-    grep -o '"[a-z0-9_]*": {[^{]*"seconds_per_step".*' <<< "${lines[bench]:-}" | sed 's/}, *"/}\n"/g; s/},"/}\n"/g' | while read -r entry; do
+    sed 's/.*"measured": {//; s/,"\([a-z0-9_]*\)": {/\n"\1": {/g' <<< "${lines[bench]:-}" | while read -r entry; do
       name=${entry%%\":*}
       [[ $entry == *seconds_per_step* ]] || continue
       rate=$(field tokens_per_s <<< "$entry")$(field images_per_s <<< "$entry")

@@ -47,7 +47,42 @@ pub(crate) struct Sizes {
     pub k: usize,
 }
 
-/// C (+)= A B, and a bias \[n\] added to every row.
+/// What is done along with a product.
+pub(crate) enum Along<'a> {
+    Nothing,
+    /// A vector \[n\] is added to every row of the result.
+    Bias(&'a Tensor),
+    /// The sums of the rows of A, \[m\], are written here: the gradient of the bias, where A is that of the output, transposed.
+    RowSums(&'a mut Tensor),
+}
+
+impl Along<'_> {
+    fn kind(&self) -> Kind {
+        match self {
+            Along::Nothing => Kind::Nothing,
+            Along::Bias(_) => Kind::Bias,
+            Along::RowSums(_) => Kind::RowSums,
+        }
+    }
+
+    fn place(&self) -> u64 {
+        match self {
+            Along::Nothing => u64::MAX,
+            Along::Bias(bias) => bias.place(),
+            Along::RowSums(sums) => sums.place(),
+        }
+    }
+
+    fn address(&mut self, cx: &Context) -> Result<Option<u64>> {
+        match self {
+            Along::Nothing => Ok(None),
+            Along::Bias(bias) => bias.address(cx).map(Some),
+            Along::RowSums(sums) => sums.address_mut(cx).map(Some),
+        }
+    }
+}
+
+/// C (+)= A B, and what is done along with it.
 ///
 /// # Errors
 /// If the library is lacking or refuses.
@@ -59,14 +94,14 @@ pub(crate) fn multiply(
     sizes: Sizes,
     a: Operand,
     b: Operand,
-    bias: Option<&Tensor>,
+    mut along: Along,
     c: &mut Tensor,
     accumulate: bool,
 ) -> Result<()> {
     let Sizes { batch, m, n, k } = sizes;
     cx.launched(|trail| {
         let numbers = [batch, m, n, k, a.transposed as usize, b.transposed as usize, accumulate as usize];
-        let places = [a.tensor.place(), b.tensor.place(), c.place(), bias.map_or(u64::MAX, |bias| bias.place())];
+        let places = [a.tensor.place(), b.tensor.place(), c.place(), along.place()];
         numbers.into_iter().map(|n| n as u64).chain(places).fold(trail.and_text("multiply"), Trail::and)
     });
     if cx.planning() || batch * m * n == 0 {
@@ -79,16 +114,28 @@ pub(crate) fn multiply(
     });
     let elements = [a.tensor, b.tensor, &*c].map(|x| x.shape().elements());
     assert_eq!(elements, [batch * m * k, batch * k * n, batch * m * n], "the operands of {sizes:?}");
-    let key = Key {
-        sizes,
-        transposed: [a.transposed, b.transposed],
-        types: [a.tensor.dtype(), b.tensor.dtype(), c.dtype()],
-        bias: bias.is_some(),
-        accumulate,
-    };
-    let (from, bias) = ([a.tensor.address(cx)?, b.tensor.address(cx)?], bias.map(|bias| bias.address(cx)).transpose()?);
+    let key = Key::of(sizes, [a, b], along.kind(), c.dtype(), accumulate);
+    let (from, vector) = ([a.tensor.address(cx)?, b.tensor.address(cx)?], along.address(cx)?);
     let to = c.address_mut(cx)?;
-    cuda.blas()?.multiply(cuda, key, from, bias, to)
+    cuda.blas()?.multiply(cuda, key, from, vector, to)
+}
+
+/// Whether the library can sum the rows of A along with this product. Also to be asked in a dry run.
+///
+/// # Errors
+/// If the library is lacking.
+pub(crate) fn sums_rows_along(cx: &Context, sizes: Sizes, a: Operand, b: Operand, c: &Tensor, accumulate: bool) -> Result<bool> {
+    let Some(cuda) = cx.cuda() else { return Ok(false) };
+    let key = Key::of(sizes, [a, b], Kind::RowSums, c.dtype(), accumulate);
+    Ok(sizes.m * sizes.n * sizes.k > 0 && cuda.blas()?.knows(key))
+}
+
+/// [`Along`], without its tensor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Kind {
+    Nothing,
+    Bias,
+    RowSums,
 }
 
 /// What a way to compute depends on.
@@ -97,15 +144,23 @@ struct Key {
     sizes: Sizes,
     transposed: [bool; 2],
     types: [DType; 3],
-    bias: bool,
+    along: Kind,
     accumulate: bool,
+}
+
+impl Key {
+    fn of(sizes: Sizes, [a, b]: [Operand; 2], along: Kind, c: DType, accumulate: bool) -> Key {
+        let types = [a.tensor.dtype(), b.tensor.dtype(), c];
+        Key { sizes, transposed: [a.transposed, b.transposed], types, along, accumulate }
+    }
 }
 
 /// The library, opened on one card.
 pub(super) struct Blas {
     handle: sys::cublasLtHandle_t,
     workspace: Memory,
-    ways: RefCell<HashMap<Key, Way>>,
+    /// Nothing for what the library does not know how to do.
+    ways: RefCell<HashMap<Key, Option<Way>>>,
 }
 
 /// How one product is computed.
@@ -124,15 +179,21 @@ impl Blas {
         Ok(Blas { handle, workspace, ways: RefCell::default() })
     }
 
-    fn multiply(&self, cuda: &Cuda, key: Key, [a, b]: [u64; 2], bias: Option<u64>, c: u64) -> Result<()> {
+    /// Whether it can compute this.
+    fn knows(&self, key: Key) -> bool {
+        self.ways.borrow_mut().entry(key).or_insert_with(|| self.way(key).ok()).is_some()
+    }
+
+    fn multiply(&self, cuda: &Cuda, key: Key, [a, b]: [u64; 2], vector: Option<u64>, c: u64) -> Result<()> {
         let mut ways = self.ways.borrow_mut();
         let way = match ways.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(self.way(key)?),
+            Entry::Vacant(unknown) => unknown.insert(Some(self.way(key)?)),
         };
-        if let Some(bias) = bias {
+        let Some(way) = way else { panic!("{key:?} was asked for, although cuBLASLt does not know how to compute it") };
+        if let Some(vector) = vector {
             use sys::cublasLtMatmulDescAttributes_t::*;
-            way.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias)?;
+            way.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector)?;
         }
         let (alpha, beta) = (1.0f32, if key.accumulate { 1.0f32 } else { 0.0 });
         let pointer = |address: u64| address as *const c_void;
@@ -172,8 +233,14 @@ impl Blas {
         let transpose = |yes: bool| yes as i32;
         operation.set(CUBLASLT_MATMUL_DESC_TRANSA, transpose(key.transposed[1]))?;
         operation.set(CUBLASLT_MATMUL_DESC_TRANSB, transpose(key.transposed[0]))?;
-        if key.bias {
-            operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, Epilogue::CUBLASLT_EPILOGUE_BIAS as i32)?;
+        let epilogue = match key.along {
+            Kind::Nothing => None,
+            Kind::Bias => Some(Epilogue::CUBLASLT_EPILOGUE_BIAS),
+            // The library's B is our A.
+            Kind::RowSums => Some(Epilogue::CUBLASLT_EPILOGUE_BGRADB),
+        };
+        if let Some(epilogue) = epilogue {
+            operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue as i32)?;
             operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(key.types[1]) as i32)?;
         }
         // Rows and columns as they lie.

@@ -1,22 +1,36 @@
-//! Linear on a card, by cuBLASLt: the bias is added in the product.
+//! Linear on a card, by cuBLASLt: the bias is added, and its gradient summed, along with the products.
 
-use crate::device::cuda::{Operand, Sizes, multiply};
+use crate::device::cuda::{Along, Operand, Sizes, multiply, sums_rows_along};
 use crate::{Context, Result, Tensor};
 
 /// y = x Wᵀ + b.
 pub(super) fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, y: &mut Tensor) -> Result<()> {
     let sizes = Sizes { batch: 1, m: x.shape().rows(), n: weight.dim(0), k: weight.dim(1) };
-    multiply(cx, sizes, Operand::new(x), Operand::transposed(weight), bias, y, false)
+    multiply(cx, sizes, Operand::new(x), Operand::transposed(weight), bias.map_or(Along::Nothing, Along::Bias), y, false)
 }
 
-/// d_weight (+)= d_yᵀ x.
-pub(super) fn weight(cx: &Context, d_y: &Tensor, x: &Tensor, d_weight: &mut Tensor, add: bool) -> Result<()> {
+/// d_weight (+)= d_yᵀ x. The sum of the rows of d_y, too, where it is wanted and comes along.
+pub(super) fn weight(
+    cx: &Context,
+    d_y: &Tensor,
+    x: &Tensor,
+    d_weight: &mut Tensor,
+    add: bool,
+    sums: bool,
+) -> Result<Option<Tensor>> {
     let sizes = Sizes { batch: 1, m: d_weight.dim(0), n: d_weight.dim(1), k: x.shape().rows() };
-    multiply(cx, sizes, Operand::transposed(d_y), Operand::new(x), None, d_weight, add)
+    let (a, b) = (Operand::transposed(d_y), Operand::new(x));
+    if sums && sums_rows_along(cx, sizes, a, b, d_weight, add)? {
+        let mut sums = cx.empty([sizes.m])?;
+        multiply(cx, sizes, a, b, Along::RowSums(&mut sums), d_weight, add)?;
+        return Ok(Some(sums));
+    }
+    multiply(cx, sizes, a, b, Along::Nothing, d_weight, add)?;
+    Ok(None)
 }
 
 /// d_x (+)= d_y W.
 pub(super) fn input(cx: &Context, d_y: &Tensor, weight: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
     let sizes = Sizes { batch: 1, m: d_y.shape().rows(), n: weight.dim(1), k: weight.dim(0) };
-    multiply(cx, sizes, Operand::new(d_y), Operand::new(weight), None, d_x, add)
+    multiply(cx, sizes, Operand::new(d_y), Operand::new(weight), Along::Nothing, d_x, add)
 }

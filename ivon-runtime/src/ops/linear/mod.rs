@@ -60,10 +60,11 @@ pub fn backward(
     let Saved { x, weight } = saved;
     let (outputs, inputs) = (weight.dim(0), weight.dim(1));
     let (shape, rows) = (*x.shape(), x.shape().rows());
+    let mut sums = None;
     if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())? {
         let _op = cx.op("linear d_weight", || product(cx, &x, [outputs, inputs]).reads([&x, &d_y]).writes(d_weight, add));
         match cx.cuda() {
-            Some(_) => cuda::weight(cx, &d_y, &x, d_weight, add)?,
+            Some(_) => sums = cuda::weight(cx, &d_y, &x, d_weight, add, d_bias.wanted())?,
             None if cx.planning() => {}
             None => with_real!(cx.dtype(), E => {
                 let (x, d_y) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(d_y.as_slice::<E>(), rows, outputs));
@@ -72,7 +73,9 @@ pub fn backward(
         }
     }
     drop(x);
-    if let Some((d_bias, add)) = d_bias.target(cx, [outputs])? {
+    if let Some(sums) = sums {
+        d_bias.add(cx, sums)?;
+    } else if let Some((d_bias, add)) = d_bias.target(cx, [outputs])? {
         reduce::sum_rows(cx, &d_y, d_bias, add)?;
     }
     if let Some((d_x, add)) = d_x.target(cx, shape)? {
