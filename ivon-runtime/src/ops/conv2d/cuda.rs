@@ -1,7 +1,7 @@
 //! Convolution on a card: a product of matrices where every pixel sees itself alone, else by cuDNN, else by kernels of our own.
 
 use super::Geometry;
-use crate::device::cuda::{Arg, Convolution, Grid, Operand, Product, Sizes, Source, convolution, multiply};
+use crate::device::cuda::{Along, Arg, Convolution, Grid, Operand, Product, Sizes, Source, convolution, multiply};
 use crate::ops::{elementwise, reduce};
 use crate::{Context, DType, Result, Tensor, args};
 
@@ -51,7 +51,7 @@ pub(super) fn forward(
 ) -> Result<()> {
     if is_product(g) {
         let sizes = Sizes { batch: 1, m: g.pixels(), n: g.outputs, k: g.inputs };
-        return multiply(cx, sizes, Operand::new(x), Operand::transposed(weight), bias, y, false);
+        return multiply(cx, sizes, Operand::new(x), Operand::transposed(weight), bias.map_or(Along::Nothing, Along::Bias), y, false);
     }
     if let Some(way) = convolution(cx, described(cx, g, Product::Forward))? {
         way.run(cx, [x, weight], y)?;
@@ -74,7 +74,7 @@ pub(super) fn weight_gradient(
 ) -> Result<()> {
     if is_product(g) {
         let sizes = Sizes { batch: 1, m: g.outputs, n: g.inputs, k: g.pixels() };
-        return multiply(cx, sizes, Operand::transposed(d_y), Operand::new(x), None, d_weight, add);
+        return multiply(cx, sizes, Operand::transposed(d_y), Operand::new(x), Along::Nothing, d_weight, add);
     }
     if let Some(way) = convolution(cx, described(cx, g, Product::Weight))? {
         return write_or_add(cx, d_weight, add, |to| way.run(cx, [x, d_y], to));
@@ -101,7 +101,7 @@ pub(super) fn input_gradient(
 ) -> Result<()> {
     if is_product(g) {
         let sizes = Sizes { batch: 1, m: g.pixels(), n: g.inputs, k: g.outputs };
-        return multiply(cx, sizes, Operand::new(d_y), Operand::new(weight), None, d_x, add);
+        return multiply(cx, sizes, Operand::new(d_y), Operand::new(weight), Along::Nothing, d_x, add);
     }
     if let Some(way) = convolution(cx, described(cx, g, Product::Input))? {
         return write_or_add(cx, d_x, add, |to| way.run(cx, [weight, d_y], to));
