@@ -332,8 +332,10 @@ impl Moving {
 /// that it can be a part of a graph.
 pub(crate) struct Finish {
     card: Rc<Card>,
-    update: Box<dyn Fn(&Card, &Context) -> Result<()>>,
+    update: Box<Update>,
 }
+
+type Update = dyn Fn(&Card, &Context) -> Result<()>;
 
 impl Finish {
     pub fn new(card: &Rc<Card>, update: impl Fn(&Card, &Context) -> Result<()> + 'static) -> Finish {

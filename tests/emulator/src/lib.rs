@@ -40,23 +40,28 @@ impl Order {
     pub const ALL: [Order; 4] = [Order::Forward, Order::Reverse, Order::Lockstep, Order::Shuffled(7)];
 }
 
-/// Loads the stand-ins, or says loudly why not: there is no g++. A test that gets `None` is skipped.
+/// Set where tests are to use the real card of a machine.
+pub const REAL_CARD: &str = "IVON_TEST_CARD";
+
+/// Loads the stand-ins, or says loudly why not: there is no g++, or a real card is to be tested, which cudarc would no longer find behind a
+/// stand-in. A test that gets `None` is skipped.
 ///
 /// # Panics
 /// If g++ is there and the stand-ins do not compile: that is a defect of theirs.
 pub fn load() -> Option<&'static Emulator> {
     static EMULATOR: OnceLock<Option<Emulator>> = OnceLock::new();
-    EMULATOR
-        .get_or_init(|| match build::libraries(sanitizing()) {
-            Some(folder) => Some(Emulator::open(&folder)),
-            None => {
-                eprintln!(
-                    "SKIPPED: there is no g++, which the CUDA emulator is built with; install it, or name a compiler in CXX"
-                );
-                None
-            }
-        })
-        .as_ref()
+    let open = || {
+        if std::env::var_os(REAL_CARD).is_some() {
+            eprintln!("SKIPPED: this needs the emulator, and {REAL_CARD} asks for a real card");
+            return None;
+        }
+        let folder = build::libraries(sanitizing());
+        if folder.is_none() {
+            eprintln!("SKIPPED: there is no g++, which the CUDA emulator is built with; install it, or name a compiler in CXX");
+        }
+        folder.map(|folder| Emulator::open(&folder))
+    };
+    EMULATOR.get_or_init(open).as_ref()
 }
 
 /// Whether this process runs under sanitizers.

@@ -51,7 +51,15 @@ pub(super) fn forward(
 ) -> Result<()> {
     if is_product(g) {
         let sizes = Sizes { batch: 1, m: g.pixels(), n: g.outputs, k: g.inputs };
-        return multiply(cx, sizes, Operand::new(x), Operand::transposed(weight), bias.map_or(Along::Nothing, Along::Bias), y, false);
+        return multiply(
+            cx,
+            sizes,
+            Operand::new(x),
+            Operand::transposed(weight),
+            bias.map_or(Along::Nothing, Along::Bias),
+            y,
+            false,
+        );
     }
     if let Some(way) = convolution(cx, described(cx, g, Product::Forward))? {
         way.run(cx, [x, weight], y)?;

@@ -39,7 +39,7 @@ pub fn scalar(cx: &Context, dtype: DType, value: f32) -> Result<Tensor> {
 
 /// Whether a real card is to be tested, rather than the emulated one.
 pub fn real_card() -> bool {
-    std::env::var_os("IVON_TEST_CARD").is_some()
+    std::env::var_os(ivon_emulator::REAL_CARD).is_some()
 }
 
 /// Lets the runtime find the emulated card; whether there is one, or a real one is to be used.
