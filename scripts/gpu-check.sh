@@ -340,8 +340,12 @@ case ${1:-} in
     trap 'rm -rf "$work"' EXIT
     # Kernels compiled here stay here.
     export IVON_KERNEL_CACHE=${IVON_KERNEL_CACHE:-$work/kernels}
-    # CUDA's libraries may be those of this Python's packages.
-    export VIRTUAL_ENV=${VIRTUAL_ENV:-$("$python" -c 'import sys; print(sys.prefix)' 2> /dev/null)}
+    # PyTorch's own libraries first, so that both compute with the same.
+    export IVON_CUDA_LIBRARIES=${IVON_CUDA_LIBRARIES:-$("$python" -c '
+import glob, importlib.util, os
+torch = importlib.util.find_spec("torch")
+packages = torch and os.path.dirname(os.path.dirname(torch.origin))
+print(":".join(sorted(glob.glob(f"{packages}/nvidia/*/lib"))))' 2> /dev/null)}
     mkdir -p "$results"
     "$ivon" devices --json > "$work/devices.json" 2>&1
     if ! grep -q '"cuda_usable":true' "$work/devices.json"; then
