@@ -8,9 +8,8 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::{Entry, Flat, Layout};
 use crate::noise::{EVALUATION, Noise};
-use crate::optimizers::{draw, pass};
+use crate::optimizers::{Spread, draw, pass};
 use crate::tensor::Tensor;
-use rayon::prelude::*;
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -183,22 +182,14 @@ impl<'a> Posterior<'a> {
     }
 
     fn write_as<E: pass::Compute>(&self, sample: Option<(u64, u32)>, weights: &mut [E]) {
-        let entries = self.layout.entries();
         let noise = sample.map(|(seed, k)| Noise::of(seed, EVALUATION, k));
-        let (mean, precision) = (&*self.mean, self.precision.as_ref());
-        weights.par_chunks_mut(pass::CHUNK).enumerate().for_each(|(chunk, weights)| {
-            pass::for_parts(entries, chunk, weights.len(), |i, first, range| {
-                let whole = chunk * pass::CHUNK + range.start..chunk * pass::CHUNK + range.end;
-                let (mean, weights) = (&mean[whole.clone()], &mut weights[range]);
-                match (noise, precision) {
-                    (Some(noise), Some(p)) if !entries[i].parameter.frozen() => {
-                        let start = (entries[i].start + first) as u64;
-                        draw(noise, p.ess, p.decays[i] as f32, start, mean, &p.hessian[whole], weights);
-                    }
-                    _ => weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)),
-                }
-            });
+        let spread = noise.zip(self.precision.as_ref()).map(|(noise, p)| Spread {
+            noise,
+            ess: p.ess,
+            hessian: &p.hessian,
+            decays: &p.decays,
         });
+        draw(&self.layout, spread, &self.mean, weights);
     }
 
     /// A flat buffer with sample `k` of the noise with this seed.

@@ -9,7 +9,6 @@ use crate::optimizers::card::Card;
 use crate::optimizers::pass;
 use crate::parameter::{Init, Model, Parameter};
 use crate::profile::Cost;
-use rayon::prelude::*;
 use std::rc::Rc;
 
 /// Everything that training changes. [`State::seed`], [`State::step`], [`State::buffers`] and [`State::running_statistics`] are what a
@@ -52,19 +51,13 @@ impl State {
         let noise = Noise::of(self.seed, noise::INITIAL, 0);
         let layout = self.layout.clone();
         let entries = layout.entries();
-        let chunks = self.buffers[0].1.slice_mut::<f32>().par_chunks_mut(pass::CHUNK);
-        chunks.enumerate().for_each(|(chunk, mean)| {
-            pass::for_parts(entries, chunk, mean.len(), |i, first, range| {
-                let (out, start) = (&mut mean[range], (entries[i].start + first) as u64);
-                match spread(&entries[i].parameter) {
-                    Spread::Constant(value) => out.fill(value as f32),
-                    Spread::Normal(std) => {
-                        noise.fill_normals(start, out);
-                        out.iter_mut().for_each(|x| *x = (*x as f64 * std) as f32);
-                    }
-                    Spread::Uniform(bound) => noise.fill_uniform(start, bound, out),
-                }
-            });
+        pass::for_parts(&layout, self.buffers[0].1.slice_mut::<f32>(), |i, start, out| match spread(&entries[i].parameter) {
+            Spread::Constant(value) => out.fill(value as f32),
+            Spread::Normal(std) => {
+                noise.fill_normals(start, out);
+                out.iter_mut().for_each(|x| *x = (*x as f64 * std) as f32);
+            }
+            Spread::Uniform(bound) => noise.fill_uniform(start, bound, out),
         });
     }
 

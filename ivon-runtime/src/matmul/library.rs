@@ -2,6 +2,8 @@
 
 use super::Matrix;
 use crate::dtype::{DType, Real};
+use crate::threads::in_team;
+use gemm::Parallelism;
 use std::mem::size_of;
 
 /// C (+)= A B. Shapes and bounds were checked by [`multiply`](super::multiply); no dimension is zero.
@@ -16,6 +18,8 @@ pub(super) fn multiply<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_str
 fn call<E: Real, T: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
     assert_eq!((E::DTYPE, size_of::<E>()), (T::DTYPE, size_of::<T>()));
     let (m, n, k) = (a.rows, b.columns, a.columns);
+    // Threads of a region would wait for those of the pool.
+    let parallelism = if in_team() { Parallelism::None } else { Parallelism::Rayon(0) };
     // SAFETY: `E` is `T` by its tag. `super::multiply` asserted that every element (i, j) of the three matrices, at
     // i * row_stride + j * column_stride, lies in its slice; `c` is borrowed mutably, so it overlaps neither operand, and its rows
     // do not overlap. Strides fit isize because slices do.
@@ -39,7 +43,7 @@ fn call<E: Real, T: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: u
             false,
             false,
             false,
-            gemm::Parallelism::Rayon(0),
+            parallelism,
         );
     }
 }

@@ -1,11 +1,10 @@
-//! Work in stages on the threads of the current rayon pool, without barriers.
+//! Work in stages, without barriers.
 //!
 //! Tasks are numbered through all stages and taken in order from one counter. A task runs when every task of the stages before
-//! its own has finished. It waits only for tasks with smaller numbers, which are in the hands of running threads, and
-//! tasks never call into rayon: so it makes progress with any number of threads, be it one that nobody joins, inside a rayon
-//! task or not. Which thread runs a task is left to chance, so a result must depend on the task alone.
+//! its own has finished. It waits only for tasks with smaller numbers, which are in the hands of running threads: so it makes progress with any
+//! number of threads, be it one that nobody joins. Which thread runs a task is left to chance, so a result must depend on the task alone.
 
-use std::hint::spin_loop;
+use crate::threads::{Gate, together};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Set in the count of finished tasks when one has panicked.
@@ -29,8 +28,8 @@ pub(crate) fn run_stages(
         (0..stages).for_each(|stage| (0..tasks(stage)).for_each(|i| task(stage, i)));
         return;
     }
-    let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    fork(threads, &|| {
+    let (next, finished, progress) = (AtomicUsize::new(0), AtomicUsize::new(0), Gate::new());
+    together(threads, &|| {
         let (mut stage, mut start) = (0, 0);
         let mut end = if stages == 0 { return } else { tasks(0) };
         loop {
@@ -43,44 +42,24 @@ pub(crate) fn run_stages(
                 (start, end) = (end, end + tasks(stage));
             }
             // A task of this stage cannot have been counted before all of the stages before it, so the count says it all.
-            wait_until(|| finished.load(Ordering::Acquire) >= start);
+            progress.wait_until(|| finished.load(Ordering::SeqCst) >= start);
             assert!(finished.load(Ordering::Relaxed) & PANICKED == 0, "a task on another thread panicked");
-            let guard = Guard(&finished);
+            let guard = Guard(&finished, &progress);
             task(stage, number - start);
             std::mem::forget(guard);
-            finished.fetch_add(1, Ordering::Release);
+            if finished.fetch_add(1, Ordering::SeqCst) + 1 == end {
+                progress.wake(threads);
+            }
         }
     });
 }
 
 /// Frees the waiting threads when a task panics.
-struct Guard<'a>(&'a AtomicUsize);
+struct Guard<'a>(&'a AtomicUsize, &'a Gate);
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.0.fetch_or(PANICKED, Ordering::Release);
-    }
-}
-
-/// Offers `work` to `threads` threads, this one included. `join` keeps its jobs on the stack: nothing is allocated.
-fn fork(threads: usize, work: &(impl Fn() + Sync)) {
-    match threads {
-        1 => work(),
-        _ => {
-            rayon::join(|| fork(threads.div_ceil(2), work), || fork(threads / 2, work));
-        }
-    }
-}
-
-/// Spins for some microseconds, then lets other threads of the machine run.
-fn wait_until(done: impl Fn() -> bool) {
-    let mut spins = 0u32;
-    while !done() {
-        if spins < 2000 {
-            spins += 1;
-            spin_loop();
-        } else {
-            std::thread::yield_now();
-        }
+        self.0.fetch_or(PANICKED, Ordering::SeqCst);
+        self.1.wake(usize::MAX);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Work cut by shape, never by the number of threads, so that results do not depend on it.
 
-use rayon::prelude::*;
+use crate::threads::each;
 
 /// Elements a task of elementwise work: enough to be worth a task, few enough for a core's cache.
 pub(crate) const CHUNK: usize = 16 * 1024;
@@ -12,7 +12,7 @@ pub(crate) fn pieces<T: Send>(y: &mut [T], length: usize, work: impl Fn(usize, &
             work(0, y);
         }
     } else {
-        y.par_chunks_mut(length).enumerate().for_each(|(i, y)| work(i, y));
+        each(y.chunks_mut(length).enumerate(), |(i, y)| work(i, y));
     }
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn pieces2<T: Send, U: Send>(
             work(0, y.0, z.0);
         }
     } else {
-        y.0.par_chunks_mut(y.1).zip(z.0.par_chunks_mut(z.1)).enumerate().for_each(|(i, (y, z))| work(i, y, z));
+        each(y.0.chunks_mut(y.1).zip(z.0.chunks_mut(z.1)).enumerate(), |(i, (y, z))| work(i, y, z));
     }
 }
 

@@ -8,13 +8,12 @@
 //! ```
 
 use super::driver::require;
-use super::pass::{CHUNK, Compute, for_parts};
+use super::pass::{Compute, update_parts};
 use super::point::{Point, Rule, Step};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::Flat;
 use crate::versions;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The AdamW optimizer: 16 bytes a parameter, the gradient included.
@@ -105,34 +104,16 @@ impl AdamWConfig {
             eps: self.eps as f32,
             scale: step.scale,
         };
-        let chunks = (
-            mean.slice_mut::<f32>().par_chunks_mut(CHUNK),
-            momentum.slice_mut::<f32>().par_chunks_mut(CHUNK),
-            variance.slice_mut::<f32>().par_chunks_mut(CHUNK),
-            gradient.slice_mut::<E>().par_chunks_mut(CHUNK),
-        )
-            .into_par_iter()
-            .enumerate();
-        let work = |chunk: usize, mean: &mut [f32], momentum: &mut [f32], variance: &mut [f32], gradient: &mut [E]| {
-            let mut good = true;
-            for_parts(step.entries, chunk, mean.len(), |i, _, range| {
-                if step.entries[i].parameter.frozen() {
-                    return;
-                }
-                let c = Constants { shrink: (1.0 - step.lr * step.decays[i]) as f32, ..common };
-                let (m, v) = (&mut momentum[range.clone()], &mut variance[range.clone()]);
-                good &= update(&c, &mut mean[range.clone()], m, v, &mut gradient[range]);
-            });
-            good
-        };
-        chunks
-            .map(|(chunk, (mean, momentum, variance, gradient))| work(chunk, mean, momentum, variance, gradient))
-            .reduce(|| true, |a, b| a & b)
+        let state = [mean, momentum, variance].map(|flat| flat.slice_mut::<f32>());
+        update_parts(step.layout, (state, gradient.slice_mut::<E>()), |i, _, (state, gradient)| {
+            update(&Constants { shrink: (1.0 - step.lr * step.decays[i]) as f32, ..common }, state, gradient)
+        })
     }
 }
 
 versions! {
-    fn update<{ E: Compute } { E }>(c: &Constants, mean: &mut [f32], momentum: &mut [f32], variance: &mut [f32], gradient: &mut [E]) -> bool {
+    fn update<{ E: Compute } { E }>(c: &Constants, state: [&mut [f32]; 3], gradient: &mut [E]) -> bool {
+        let [mean, momentum, variance] = state;
         let mut good = true;
         for (((mean, m), v), gradient) in mean.iter_mut().zip(momentum).zip(variance).zip(gradient) {
             let g = gradient.f32() * c.scale;

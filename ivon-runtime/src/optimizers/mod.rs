@@ -23,7 +23,7 @@ mod trace;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use driver::Settings;
-pub(crate) use ivon::kernel::draw;
+pub(crate) use ivon::processor::{Spread, draw};
 pub use ivon::{HessianEstimate, Ivon, IvonConfig, SamplePer, Statistics, Suggestion};
 pub use point::{Point, Rule};
 pub use sgd::{Sgd, SgdConfig};

@@ -2,11 +2,12 @@
 //! the parameters it holds.
 
 use crate::dtype::Element;
-use crate::flat::{Entry, Flat};
+use crate::flat::{Flat, Layout};
+use crate::threads::each;
 use crate::versions;
 use half::bf16;
-use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Elements of a flat buffer that one thread works through at a time: 64 KiB of each buffer.
 pub(crate) const CHUNK: usize = 1 << 14;
@@ -65,20 +66,64 @@ impl Compute for bf16 {
     }
 }
 
-/// Calls `visit(parameter, first element of it, range in the chunk)` for each parameter that lies in chunk number `chunk`.
-pub(crate) fn for_parts(entries: &[Entry], chunk: usize, length: usize, mut visit: impl FnMut(usize, usize, Range<usize>)) {
-    let (from, to) = (chunk * CHUNK, chunk * CHUNK + length);
-    let first = entries.partition_point(|e| e.range().end <= from);
-    for (i, entry) in entries.iter().enumerate().skip(first) {
-        let whole = entry.range();
-        if whole.start >= to {
-            break;
-        }
-        let (start, end) = (whole.start.max(from), whole.end.min(to));
-        if start < end {
-            visit(i, start - whole.start, start - from..end - from);
-        }
+/// One or several buffers of the same length, which are cut at the same places.
+pub(crate) trait Buffers: Send {
+    /// Takes the first `n` elements away; an empty buffer stays empty.
+    fn first(&mut self, n: usize) -> Self;
+}
+
+impl<T: Sync> Buffers for &[T] {
+    fn first(&mut self, n: usize) -> Self {
+        self.split_off(..n).unwrap_or_default()
     }
+}
+
+impl<T: Send> Buffers for &mut [T] {
+    fn first(&mut self, n: usize) -> Self {
+        self.split_off_mut(..n).unwrap_or_default()
+    }
+}
+
+impl<B: Buffers, const N: usize> Buffers for [B; N] {
+    fn first(&mut self, n: usize) -> Self {
+        self.each_mut().map(|buffer| buffer.first(n))
+    }
+}
+
+impl<A: Buffers, B: Buffers> Buffers for (A, B) {
+    fn first(&mut self, n: usize) -> Self {
+        (self.0.first(n), self.1.first(n))
+    }
+}
+
+/// Calls `visit(parameter, number of its first element among all, part)` for every parameter, or part of one, that lies in a chunk of
+/// the buffers, on all threads. Padding is left out.
+pub(crate) fn for_parts<B: Buffers>(layout: &Layout, mut buffers: B, visit: impl Fn(usize, u64, B) + Sync) {
+    let entries = layout.entries();
+    let chunks = (0..layout.padded()).step_by(CHUNK).map(|start| (start, buffers.first(CHUNK.min(layout.padded() - start))));
+    each(chunks, |(mut at, mut chunk)| {
+        let end = at + CHUNK;
+        let first = entries.partition_point(|e| e.range().end <= at);
+        for (i, entry) in entries.iter().enumerate().skip(first).take_while(|(_, e)| e.range().start < end) {
+            let whole = entry.range();
+            let (from, to) = (whole.start.max(at), whole.end.min(end));
+            chunk.first(from - at);
+            visit(i, (entry.start + from - whole.start) as u64, chunk.first(to - from));
+            at = to;
+        }
+    });
+}
+
+/// [`for_parts`] of the parameters that are trained; whether `visit` said of every part that it is good.
+pub(crate) fn update_parts<B: Buffers>(layout: &Layout, buffers: B, visit: impl Fn(usize, u64, B) -> bool + Sync) -> bool {
+    let good = AtomicBool::new(true);
+    for_parts(layout, buffers, |i, start, part| {
+        // Every part is worked through, also after one that went out of range.
+        if !layout.entries()[i].parameter.frozen() && !visit(i, start, part) {
+            good.store(false, Ordering::Relaxed);
+        }
+    });
+    good.into_inner()
 }
 
 /// Cuts `start .. start + length` of all elements into whole groups of 64 and what is left at its ends, and calls
@@ -99,14 +144,13 @@ pub(crate) fn cut(start: u64, length: usize, mut visit: impl FnMut(u64, usize, R
 
 /// Copies the mean to weights of another type.
 pub(crate) fn convert<E: Compute>(mean: &[f32], weights: &mut Flat) {
-    let chunks = weights.slice_mut::<E>().par_chunks_mut(CHUNK).zip(mean.par_chunks(CHUNK));
-    chunks.for_each(|(weights, mean)| weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)));
+    let chunks = weights.slice_mut::<E>().chunks_mut(CHUNK).zip(mean.chunks(CHUNK));
+    each(chunks, |(weights, mean)| weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)));
 }
 
 /// The sum of squares of a flat buffer. `partial` has one place for each chunk, so that the order of summation is fixed.
 pub(crate) fn sum_of_squares<E: Compute>(flat: &Flat, partial: &mut [f64]) -> f64 {
-    let chunks = flat.slice::<E>().par_chunks(CHUNK);
-    partial.par_iter_mut().zip(chunks).for_each(|(sum, chunk)| *sum = squares(chunk));
+    each(partial.iter_mut().zip(flat.slice::<E>().chunks(CHUNK)), |(sum, chunk)| *sum = squares(chunk));
     partial.iter().sum()
 }
 

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::device::cuda::Arg;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::flat::{Entry, Flat};
+use crate::flat::{Flat, Layout};
 use crate::parameter::Model;
 use crate::posterior::Posterior;
 use crate::profile::{Cost, Phase};
@@ -53,7 +53,7 @@ pub struct Step<'a> {
     pub lr: f64,
     /// What clipping multiplies the gradient with.
     pub scale: f32,
-    pub entries: &'a [Entry],
+    pub layout: &'a Layout,
     /// Weight decay of each parameter.
     pub decays: &'a [f64],
     pub dtype: DType,
@@ -201,7 +201,7 @@ impl<R: Rule> Optimizer for Point<R> {
         let update = self.driver.cx.op(R::NAME, || self.driver.state.cost_of_update(R::OPERATIONS));
         let (layout, dtype) = (self.driver.state.layout().clone(), self.driver.settings.dtype);
         let number = self.driver.state.step() + 1;
-        let step = Step { number, lr, scale, entries: layout.entries(), decays: &self.decays, dtype };
+        let step = Step { number, lr, scale, layout: &layout, decays: &self.decays, dtype };
         let (buffers, _, gradient) = self.driver.state.parts_mut();
         if !self.rule.update(step, buffers, gradient) {
             return Err(self.driver.diagnose(|_, element| self.out_of_range(element)));

@@ -7,13 +7,12 @@
 //! ```
 
 use super::driver::require;
-use super::pass::{CHUNK, Compute, for_parts};
+use super::pass::{Compute, update_parts};
 use super::point::{Point, Rule, Step};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::Flat;
 use crate::versions;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Stochastic gradient descent with momentum: 12 bytes a parameter, the gradient included.
@@ -83,30 +82,16 @@ impl SgdConfig {
         let keep = self.momentum as f32;
         let mix = if self.nesterov { (1.0, keep) } else { (0.0, 1.0) };
         let common = Constants { keep, rate: step.lr as f32, decay: 0.0, scale: step.scale, mix };
-        let chunks = (
-            mean.slice_mut::<f32>().par_chunks_mut(CHUNK),
-            momentum.slice_mut::<f32>().par_chunks_mut(CHUNK),
-            gradient.slice_mut::<E>().par_chunks_mut(CHUNK),
-        )
-            .into_par_iter()
-            .enumerate();
-        let work = |chunk: usize, mean: &mut [f32], momentum: &mut [f32], gradient: &mut [E]| {
-            let mut good = true;
-            for_parts(step.entries, chunk, mean.len(), |i, _, range| {
-                if step.entries[i].parameter.frozen() {
-                    return;
-                }
-                let c = Constants { decay: step.decays[i] as f32, ..common };
-                good &= update(&c, &mut mean[range.clone()], &mut momentum[range.clone()], &mut gradient[range]);
-            });
-            good
-        };
-        chunks.map(|(chunk, (mean, momentum, gradient))| work(chunk, mean, momentum, gradient)).reduce(|| true, |a, b| a & b)
+        let state = [mean, momentum].map(|flat| flat.slice_mut::<f32>());
+        update_parts(step.layout, (state, gradient.slice_mut::<E>()), |i, _, (state, gradient)| {
+            update(&Constants { decay: step.decays[i] as f32, ..common }, state, gradient)
+        })
     }
 }
 
 versions! {
-    fn update<{ E: Compute } { E }>(c: &Constants, mean: &mut [f32], momentum: &mut [f32], gradient: &mut [E]) -> bool {
+    fn update<{ E: Compute } { E }>(c: &Constants, state: [&mut [f32]; 2], gradient: &mut [E]) -> bool {
+        let [mean, momentum] = state;
         let mut good = true;
         for ((mean, m), gradient) in mean.iter_mut().zip(momentum).zip(gradient) {
             let g = gradient.f32() * c.scale + c.decay * *mean;

@@ -3,8 +3,8 @@
 use super::heads::{Geometry, SharedMut};
 use crate::ops::reduce::{max_of, sum_of};
 use crate::ops::with_real;
+use crate::threads::each;
 use crate::{Cache, Context, Error, Real, Result, Tensor, versions};
-use rayon::prelude::*;
 
 /// `qkv` \[B, T, 3 · HEADS · SIZE\] of the positions that follow those in the cache, which takes them in.
 pub(in crate::ops) fn forward(at: &str, cx: &Context, cache: &mut Cache, heads: usize, qkv: &Tensor) -> Result<Tensor> {
@@ -24,10 +24,10 @@ pub(in crate::ops) fn forward(at: &str, cx: &Context, cache: &mut Cache, heads: 
     with_real!(cx.dtype(), E => {
         let qkv = qkv.as_slice::<E>();
         let out = SharedMut::new(y.as_mut_slice::<E>());
-        let keys = layer.keys.as_mut_slice::<E>().par_chunks_mut((size * capacity).max(1));
-        let values = layer.values.as_mut_slice::<E>().par_chunks_mut((size * capacity).max(1));
-        let scores = scores.as_mut_slice::<E>().par_chunks_mut(capacity.max(1));
-        keys.zip(values).zip(scores).enumerate().for_each(|(head, ((keys, values), scores))| {
+        let keys = layer.keys.as_mut_slice::<E>().chunks_mut((size * capacity).max(1));
+        let values = layer.values.as_mut_slice::<E>().chunks_mut((size * capacity).max(1));
+        let scores = scores.as_mut_slice::<E>().chunks_mut(capacity.max(1));
+        each(keys.zip(values).zip(scores).enumerate(), |(head, ((keys, values), scores))| {
             for t in 0..length {
                 let place = before + t;
                 for (d, x) in qkv[geometry.qkv(1, head, t)].iter().enumerate() {

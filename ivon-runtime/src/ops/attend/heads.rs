@@ -4,8 +4,8 @@ use super::tile::{BLOCK, NARROW, WIDE};
 use crate::matmul::Precision;
 use crate::profile::Cost;
 use crate::simd::{Level, level};
+use crate::threads::each;
 use crate::{Context, DType, Real, Shape};
-use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,7 +90,7 @@ impl Geometry {
         }
         let next = AtomicUsize::new(0);
         let slot = workspace.len() / slots;
-        workspace.par_chunks_mut(slot).for_each(|workspace| {
+        each(workspace.chunks_mut(slot), |workspace| {
             loop {
                 let head = next.fetch_add(1, Ordering::Relaxed);
                 if head >= heads {

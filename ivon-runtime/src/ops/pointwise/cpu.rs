@@ -2,8 +2,8 @@
 
 use super::Kernel;
 use crate::ops::parallel::{CHUNK, pieces};
+use crate::threads::each;
 use crate::{Real, versions};
-use rayon::prelude::*;
 
 /// Elements a tile. A tile's inputs and outputs lie in arrays on the stack: LLVM knows their length and that they do not
 /// overlap, so that it vectorises whatever the kernel; and broadcasting is no concern of the inner loop.
@@ -31,10 +31,10 @@ pub(super) fn backward<E: Real, K: Kernel<I, S, O>, const I: usize, const S: usi
         return chunk::<E, K, I, S, O>(inputs, scalars, 0, outputs);
     }
     let mut outputs = outputs.map(|y| y.map(|(y, add)| (y.chunks_mut(CHUNK), add)));
-    let chunks: Vec<_> = (0..elements.div_ceil(CHUNK))
-        .map(|i| (i * CHUNK, outputs.each_mut().map(|y| y.as_mut().and_then(|(y, add)| Some((y.next()?, *add))))))
-        .collect();
-    chunks.into_par_iter().for_each(|(start, y)| chunk::<E, K, I, S, O>(inputs, scalars, start, y));
+    let chunks = (0..elements)
+        .step_by(CHUNK)
+        .map(|start| (start, outputs.each_mut().map(|y| y.as_mut().and_then(|(y, add)| Some((y.next()?, *add))))));
+    each(chunks, |(start, y)| chunk::<E, K, I, S, O>(inputs, scalars, start, y));
 }
 
 versions! {

@@ -1,10 +1,9 @@
 //! The arithmetic of IVON, 64 elements at a time, in f32: the same bits on every instruction set.
 
 use crate::noise::Noise;
-use crate::optimizers::pass::{Compute, GROUP, cut};
+use crate::optimizers::pass::{Buffers, Compute, GROUP, cut};
 use crate::simd::Instructions;
 use crate::versions;
-use std::ops::Range;
 
 /// An update of a step worked out for one weight decay.
 #[derive(Clone, Copy)]
@@ -127,7 +126,7 @@ impl<E: Compute> Part<'_, E> {
     fn in_groups(mut self, start: u64, mut kernel: impl FnMut(u64, Part<E>) -> bool) -> bool {
         let mut good = true;
         cut(start, self.gradient.len(), |group, lane, range| {
-            let part = self.part(&range);
+            let part = self.first(range.len());
             if range.len().is_multiple_of(GROUP) {
                 good &= kernel(group, part);
                 return;
@@ -159,18 +158,18 @@ impl<E: Compute> Part<'_, E> {
         });
         good
     }
+}
 
-    /// A range of every buffer; of the sums, if there are any.
-    fn part(&mut self, range: &Range<usize>) -> Part<'_, E> {
-        let sums = if self.sum_gradient.is_empty() { 0..0 } else { range.clone() };
+impl<E: Compute> Buffers for Part<'_, E> {
+    fn first(&mut self, n: usize) -> Self {
         Part {
-            mean: &mut self.mean[range.clone()],
-            hessian: &mut self.hessian[range.clone()],
-            momentum: &mut self.momentum[range.clone()],
-            weights: &mut self.weights[range.clone()],
-            gradient: &mut self.gradient[range.clone()],
-            sum_gradient: &mut self.sum_gradient[sums.clone()],
-            sum_product: &mut self.sum_product[sums],
+            mean: self.mean.first(n),
+            hessian: self.hessian.first(n),
+            momentum: self.momentum.first(n),
+            weights: self.weights.first(n),
+            gradient: self.gradient.first(n),
+            sum_gradient: self.sum_gradient.first(n),
+            sum_product: self.sum_product.first(n),
         }
     }
 }

@@ -17,13 +17,13 @@
 //! The update of the last sample, the zeroing of the gradient and the drawing of the next step's first sample are one pass over memory.
 
 pub(crate) mod kernel;
+pub(crate) mod processor;
 mod suggest;
 
 pub use suggest::Suggestion;
 
 use super::card::{Card, Finish, IvonPass, Moving};
 use super::driver::{Driver, Settings, check_lr, require};
-use super::pass::{CHUNK, Compute, for_parts};
 use super::{Gradient, Optimizer, Tracer, Weights};
 use crate::context::Context;
 use crate::dtype::DType;
@@ -35,8 +35,7 @@ use crate::posterior::Posterior;
 use crate::profile::{Cost, Phase, Scope};
 use crate::state::{State, weight_decays};
 use half::bf16;
-use kernel::{Constants, Part};
-use rayon::prelude::*;
+use kernel::Constants;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::rc::Rc;
@@ -156,7 +155,6 @@ pub struct Ivon {
     config: IvonConfig,
     /// Weight decay of each parameter.
     decays: Vec<f64>,
-    frozen: Vec<bool>,
     samples: usize,
     /// Sums of g and of g · noise (or g²) over the samples before the last one; only with several samples.
     sums: Option<(Flat, Flat)>,
@@ -179,8 +177,7 @@ impl Ivon {
         let sum = || Flat::zeros_in(&driver.cx, &layout, DType::F32);
         let sums = if samples > 1 { Some((sum()?, sum()?)) } else { None };
         let decays = weight_decays(&layout, config.weight_decay);
-        let frozen = layout.entries().iter().map(|e| e.parameter.frozen()).collect();
-        let mut ivon = Ivon { driver, config, decays, frozen, samples, sums };
+        let mut ivon = Ivon { driver, config, decays, samples, sums };
         ivon.set_card_up()?;
         ivon.draw(Some(ivon.noise(1, 0)))?;
         ivon.driver.ready = true;
@@ -278,105 +275,9 @@ impl Ivon {
         })))
     }
 
-    fn draw_as<E: Compute>(&mut self, noise: Option<Noise>) {
-        let Ivon { driver, config, decays, frozen, .. } = self;
-        let layout = driver.state.layout().clone();
-        let entries = layout.entries();
-        let (buffers, weights, _) = driver.state.parts_mut();
-        let (mean, hessian) = (buffers[0].1.slice::<f32>(), buffers[1].1.slice::<f32>());
-        let weights = weights.slice_mut::<E>();
-        let chunks = (mean.par_chunks(CHUNK), hessian.par_chunks(CHUNK), weights.par_chunks_mut(CHUNK)).into_par_iter();
-        chunks.enumerate().for_each(|(chunk, (mean, hessian, weights))| {
-            for_parts(entries, chunk, mean.len(), |i, first, part| {
-                let (mean, hessian, weights) = (&mean[part.clone()], &hessian[part.clone()], &mut weights[part]);
-                match noise.filter(|_| !frozen[i]) {
-                    Some(noise) => {
-                        let start = (entries[i].start + first) as u64;
-                        kernel::draw(noise, config.ess, decays[i] as f32, start, mean, hessian, weights);
-                    }
-                    None => weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)),
-                }
-            });
-        });
-    }
-
-    /// One pass over memory: takes the gradient of sample `sample` in, zeroes it, and draws the next sample. Whether everything stayed in range.
-    fn pass<E: Compute>(&mut self, lr: f64, sample: usize, scale: f32) -> bool {
-        let (step, last) = (self.driver.state.step() + 1, sample + 1 == self.samples);
-        let now = self.noise(step, sample as u32);
-        let next = if last { self.noise(step + 1, 0) } else { self.noise(step, sample as u32 + 1) };
-        let common = self.constants(scale, now, next);
-        let Ivon { driver, config, decays, frozen, sums, .. } = self;
-        let (config, decays, frozen) = (&*config, &*decays, &*frozen);
-        let layout = driver.state.layout().clone();
-        let entries = layout.entries();
-        let gradsq = config.estimate == HessianEstimate::GradSq;
-        let sums = sums.as_mut().map(|(g, p)| (g.slice_mut::<f32>(), p.slice_mut::<f32>()));
-        let several = sums.is_some();
-        // What happens to one chunk of every buffer.
-        let work = |chunk: usize, all: Part<E>| {
-            let mut good = true;
-            let Part { mean, hessian, momentum, weights, gradient, sum_gradient, sum_product } = all;
-            for_parts(entries, chunk, mean.len(), |i, first, range| {
-                if frozen[i] {
-                    return;
-                }
-                let delta = decays[i];
-                let rate = if config.rescale_lr { lr * (config.hess_init + delta) } else { lr };
-                let constants = Constants { delta: delta as f32, rate: rate as f32, ..common };
-                let sums = if several { range.clone() } else { 0..0 };
-                let part = Part {
-                    mean: &mut mean[range.clone()],
-                    hessian: &mut hessian[range.clone()],
-                    momentum: &mut momentum[range.clone()],
-                    weights: &mut weights[range.clone()],
-                    gradient: &mut gradient[range],
-                    sum_gradient: &mut sum_gradient[sums.clone()],
-                    sum_product: &mut sum_product[sums],
-                };
-                let start = (entries[i].start + first) as u64;
-                good &= match (last, several, gradsq) {
-                    (true, false, false) => kernel::update::<E, false, false>(&constants, start, part),
-                    (true, false, true) => kernel::update::<E, true, false>(&constants, start, part),
-                    (true, true, false) => kernel::update::<E, false, true>(&constants, start, part),
-                    (true, true, true) => kernel::update::<E, true, true>(&constants, start, part),
-                    (false, _, false) => kernel::accumulate::<E, false>(&constants, start, part),
-                    (false, _, true) => kernel::accumulate::<E, true>(&constants, start, part),
-                };
-            });
-            good
-        };
-        let (buffers, weights, gradient) = driver.state.parts_mut();
-        let [(_, mean), (_, hessian), (_, momentum)] = buffers else { return false };
-        let buffers = (
-            mean.slice_mut::<f32>().par_chunks_mut(CHUNK),
-            hessian.slice_mut::<f32>().par_chunks_mut(CHUNK),
-            momentum.slice_mut::<f32>().par_chunks_mut(CHUNK),
-            weights.slice_mut::<E>().par_chunks_mut(CHUNK),
-            gradient.slice_mut::<E::Gradient>().par_chunks_mut(CHUNK),
-        )
-            .into_par_iter()
-            .enumerate();
-        // Every chunk is worked through, also after one that went out of range.
-        match sums {
-            None => buffers
-                .map(|(chunk, (mean, hessian, momentum, weights, gradient))| {
-                    let (sum_gradient, sum_product) = (&mut [][..], &mut [][..]);
-                    work(chunk, Part { mean, hessian, momentum, weights, gradient, sum_gradient, sum_product })
-                })
-                .reduce(|| true, |a, b| a & b),
-            Some((sum_gradient, sum_product)) => (buffers, sum_gradient.par_chunks_mut(CHUNK), sum_product.par_chunks_mut(CHUNK))
-                .into_par_iter()
-                .map(|((chunk, (mean, hessian, momentum, weights, gradient)), sum_gradient, sum_product)| {
-                    work(chunk, Part { mean, hessian, momentum, weights, gradient, sum_gradient, sum_product })
-                })
-                .reduce(|| true, |a, b| a & b),
-        }
-    }
-
     /// What is wrong with an element, if anything.
     fn out_of_range(&self, parameter: usize, element: usize) -> Option<String> {
-        if self.frozen[parameter] {
+        if self.driver.state.layout().entries()[parameter].parameter.frozen() {
             return None;
         }
         let state = &self.driver.state;
@@ -536,31 +437,7 @@ impl Optimizer for Ivon {
 
     fn statistics(&self) -> Option<Statistics> {
         let state = &self.driver.state;
-        let (entries, hessian) = (state.layout().entries(), state.buffer("hessian"));
-        let (ess, decays, frozen) = (self.config.ess, &self.decays, &self.frozen);
-        // Per chunk and then in order, so that the sum does not depend on the number of threads.
-        let chunks: Vec<_> = hessian
-            .par_chunks(CHUNK)
-            .enumerate()
-            .map(|(chunk, h)| {
-                let (mut min, mut max, mut sum, mut count) = (f32::INFINITY, f32::NEG_INFINITY, 0.0, 0usize);
-                for_parts(entries, chunk, h.len(), |i, _, range| {
-                    for h in h[range].iter().filter(|_| !frozen[i]) {
-                        (min, max) = (min.min(*h), max.max(*h));
-                        sum += 1.0 / (ess * (*h as f64 + decays[i])).sqrt();
-                        count += 1;
-                    }
-                });
-                (min, max, sum, count)
-            })
-            .collect();
-        let count = chunks.iter().map(|c| c.3).sum::<usize>().max(1);
-        Some(Statistics {
-            hessian_min: chunks.iter().fold(f64::INFINITY, |m, c| m.min(c.0 as f64)),
-            hessian_max: chunks.iter().fold(f64::NEG_INFINITY, |m, c| m.max(c.1 as f64)),
-            hessian_start: self.config.hess_init,
-            sigma_mean: chunks.iter().map(|c| c.2).sum::<f64>() / count as f64,
-        })
+        Some(processor::statistics(state.layout(), state.buffer("hessian"), &self.config, &self.decays))
     }
 
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {

@@ -1,0 +1,106 @@
+//! IVON's passes over the flat buffers on the processor, on all threads.
+
+use super::kernel::{self, Constants, Part};
+use super::{HessianEstimate, Ivon, IvonConfig, Statistics};
+use crate::flat::Layout;
+use crate::noise::Noise;
+use crate::optimizers::pass::{Compute, for_parts, update_parts};
+use std::sync::{Mutex, PoisonError};
+
+/// What a sample is drawn from, beside the mean.
+#[derive(Clone, Copy)]
+pub(crate) struct Spread<'a> {
+    pub noise: Noise,
+    pub ess: f64,
+    pub hessian: &'a [f32],
+    /// Weight decay of each parameter.
+    pub decays: &'a [f64],
+}
+
+/// Puts a sample, or without a spread the mean, into the weights.
+pub(crate) fn draw<E: Compute>(layout: &Layout, spread: Option<Spread>, mean: &[f32], weights: &mut [E]) {
+    let hessian = spread.map_or(&[][..], |spread| spread.hessian);
+    for_parts(layout, ([mean, hessian], weights), |i, start, ([mean, hessian], weights)| {
+        match spread.filter(|_| !layout.entries()[i].parameter.frozen()) {
+            Some(s) => kernel::draw(s.noise, s.ess, s.decays[i] as f32, start, mean, hessian, weights),
+            None => weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)),
+        }
+    });
+}
+
+impl Ivon {
+    pub(super) fn draw_as<E: Compute>(&mut self, noise: Option<Noise>) {
+        let Ivon { driver, config, decays, .. } = self;
+        let layout = driver.state.layout().clone();
+        let (buffers, weights, _) = driver.state.parts_mut();
+        let (mean, hessian) = (buffers[0].1.slice::<f32>(), buffers[1].1.slice::<f32>());
+        let spread = noise.map(|noise| Spread { noise, ess: config.ess, hessian, decays });
+        draw(&layout, spread, mean, weights.slice_mut::<E>());
+    }
+
+    /// One pass over memory: takes the gradient of sample `sample` in, zeroes it, and draws the next sample. Whether everything stayed in range.
+    pub(super) fn pass<E: Compute>(&mut self, lr: f64, sample: usize, scale: f32) -> bool {
+        let (step, last) = (self.driver.state.step() + 1, sample + 1 == self.samples);
+        let now = self.noise(step, sample as u32);
+        let next = if last { self.noise(step + 1, 0) } else { self.noise(step, sample as u32 + 1) };
+        let common = self.constants(scale, now, next);
+        let Ivon { driver, config, decays, sums, .. } = self;
+        let (several, gradsq) = (sums.is_some(), config.estimate == HessianEstimate::GradSq);
+        let layout = driver.state.layout().clone();
+        let (buffers, weights, gradient) = driver.state.parts_mut();
+        let [(_, mean), (_, hessian), (_, momentum)] = buffers else { return false };
+        let (sum_gradient, sum_product) = match sums {
+            Some((g, p)) => (g.slice_mut::<f32>(), p.slice_mut::<f32>()),
+            None => Default::default(),
+        };
+        let part = Part {
+            mean: mean.slice_mut(),
+            hessian: hessian.slice_mut(),
+            momentum: momentum.slice_mut(),
+            weights: weights.slice_mut::<E>(),
+            gradient: gradient.slice_mut::<E::Gradient>(),
+            sum_gradient,
+            sum_product,
+        };
+        update_parts(&layout, part, |i, start, part| {
+            let delta = decays[i];
+            let rate = if config.rescale_lr { lr * (config.hess_init + delta) } else { lr };
+            let constants = Constants { delta: delta as f32, rate: rate as f32, ..common };
+            match (last, several, gradsq) {
+                (true, false, false) => kernel::update::<E, false, false>(&constants, start, part),
+                (true, false, true) => kernel::update::<E, true, false>(&constants, start, part),
+                (true, true, false) => kernel::update::<E, false, true>(&constants, start, part),
+                (true, true, true) => kernel::update::<E, true, true>(&constants, start, part),
+                (false, _, false) => kernel::accumulate::<E, false>(&constants, start, part),
+                (false, _, true) => kernel::accumulate::<E, true>(&constants, start, part),
+            }
+        })
+    }
+}
+
+/// [`Statistics`] of a Hessian.
+pub(super) fn statistics(layout: &Layout, hessian: &[f32], config: &IvonConfig, decays: &[f64]) -> Statistics {
+    // Of every part: where it lies, smallest and largest h, sum of sigma, count.
+    let found = Mutex::new(vec![]);
+    for_parts(layout, hessian, |i, start, h| {
+        if layout.entries()[i].parameter.frozen() {
+            return;
+        }
+        let (mut min, mut max, mut sum) = (f32::INFINITY, f32::NEG_INFINITY, 0.0);
+        for h in h {
+            (min, max) = (min.min(*h), max.max(*h));
+            sum += 1.0 / (config.ess * (*h as f64 + decays[i])).sqrt();
+        }
+        found.lock().unwrap_or_else(PoisonError::into_inner).push((start, min, max, sum, h.len()));
+    });
+    // Added up in order, so that the sum does not depend on the number of threads.
+    let mut parts = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    parts.sort_unstable_by_key(|part| part.0);
+    let count = parts.iter().map(|p| p.4).sum::<usize>().max(1);
+    Statistics {
+        hessian_min: parts.iter().fold(f64::INFINITY, |m, p| m.min(p.1 as f64)),
+        hessian_max: parts.iter().fold(f64::NEG_INFINITY, |m, p| m.max(p.2 as f64)),
+        hessian_start: config.hess_init,
+        sigma_mean: parts.iter().map(|p| p.3).sum::<f64>() / count as f64,
+    }
+}
