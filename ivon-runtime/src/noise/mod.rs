@@ -30,12 +30,16 @@
 //! | normal | -0.1650477 | -0.6431315 | 2.6764481 | 0.7548954 | 1.5598536 | -0.8133752 | -0.7400570 |
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod lanes;
 mod normal;
 mod philox;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 
 pub use normal::box_muller;
 pub use philox::{LANES, philox, philox_16};
@@ -99,12 +103,16 @@ impl Noise {
     #[inline(always)]
     pub(crate) fn two<Set: Instructions>(&self, group: u64, other: &Noise, other_group: u64) -> [[f32; GROUP]; 2] {
         debug_assert_eq!(self.key, other.key);
-        #[cfg(target_arch = "x86_64")]
-        if Set::LEVEL == Level::Avx512 {
+        let (noise, groups) = ([*self, *other], [group, other_group]);
+        match Set::LEVEL {
+            #[cfg(target_arch = "x86_64")]
             // SAFETY: code that is generic over a set of instructions runs where they are.
-            return unsafe { avx512::normals([*self, *other], [group, other_group]) };
+            Level::Avx512 => unsafe { vectors::normals::<avx512::Zmm, 2>(noise, groups) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Level::Avx2 => unsafe { vectors::normals::<avx2::Ymm, 2>(noise, groups) },
+            _ => [self.normals(group), other.normals(other_group)],
         }
-        [self.normals(group), other.normals(other_group)]
     }
 
     /// Writes the uniform words of elements `start .. start + out.len()`: the same bits however a range is cut.

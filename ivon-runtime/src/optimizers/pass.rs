@@ -19,6 +19,8 @@ pub(crate) const GROUP: usize = crate::noise::GROUP;
 pub(crate) trait Compute: Element {
     /// The type of the gradients of such weights: that of [`DType::sums`](crate::DType::sums).
     type Gradient: Compute;
+    /// Whether it holds every f32.
+    const EXACT: bool = true;
 
     fn of(x: f32) -> Self;
     fn f32(self) -> f32;
@@ -52,6 +54,7 @@ impl Compute for f64 {
 
 impl Compute for bf16 {
     type Gradient = f32;
+    const EXACT: bool = false;
 
     /// To the nearest, ties to even; without branches, so that it vectorises.
     #[inline(always)]

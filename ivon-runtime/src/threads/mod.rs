@@ -51,3 +51,47 @@ fn expected_threads() -> usize {
     let variable = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
     variable.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn in_pool<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+    }
+
+    /// How often `each` has called its work with each of 1000 items.
+    fn counts() -> Vec<usize> {
+        let counts: Vec<_> = (0..1000).map(|_| AtomicUsize::new(0)).collect();
+        each(counts.iter(), |count| drop(count.fetch_add(1, Ordering::Relaxed)));
+        counts.into_iter().map(AtomicUsize::into_inner).collect()
+    }
+
+    #[test]
+    fn every_item_is_worked_on_once() {
+        for threads in 1..=5 {
+            assert!(in_pool(threads, counts).iter().all(|n| *n == 1), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn items_may_have_items_and_several_threads_may_have_work_at_once() {
+        let nested = || {
+            let total = AtomicUsize::new(0);
+            each(0..20, |_| drop(total.fetch_add(counts().len(), Ordering::Relaxed)));
+            total.into_inner()
+        };
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(move || in_pool(3, nested))).collect();
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap() == 20_000));
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_next_region_works() {
+        for unlucky in [0, 500, 999] {
+            let panics = || each(0..1000, |i| assert!(i != unlucky, "item {i}"));
+            assert!(in_pool(3, || std::panic::catch_unwind(panics)).is_err());
+            assert!(in_pool(3, counts).iter().all(|n| *n == 1));
+        }
+    }
+}

@@ -183,29 +183,47 @@ pub fn accumulate<E: Compute, const GRADSQ: bool>(c: &Constants, start: u64, par
 versions! {
     fn accumulate_groups<{ E: Compute, const GRADSQ: bool } { E, GRADSQ }>(c: &Constants, first: u64, part: Part<'_, E>) -> bool {
         let mut good = true;
-        let groups = part.gradient.as_chunks_mut().0.iter_mut().zip(part.sum_gradient.as_chunks_mut().0).zip(part.sum_product.as_chunks_mut().0);
-        let state = part.mean.as_chunks().0.iter().zip(part.hessian.as_chunks().0).zip(part.weights.as_chunks_mut().0);
-        for (i, (((gradient, g_sum), p_sum), ((mean, hessian), weights))) in groups.zip(state).enumerate() {
-            let group = first + i as u64;
-            let [now, next] = noise::<Set, GRADSQ>(c, group);
-            add::<E::Gradient, GRADSQ>(c.scale, &now, gradient, g_sum, p_sum);
-            sample(&next, c.temperature, c.delta, mean, hessian, weights);
-            good &= weights.iter().fold(true, |good, theta| good & (theta.f32().abs() <= f32::MAX));
+        let groups = part.gradient.as_chunks_mut().0.chunks_mut(2);
+        let sums = part.sum_gradient.as_chunks_mut().0.chunks_mut(2).zip(part.sum_product.as_chunks_mut().0.chunks_mut(2));
+        let state = part.mean.as_chunks().0.chunks(2).zip(part.hessian.as_chunks().0.chunks(2)).zip(part.weights.as_chunks_mut().0.chunks_mut(2));
+        for (i, ((gradient, (g_sum, p_sum)), ((mean, hessian), weights))) in groups.zip(sums).zip(state).enumerate() {
+            let group = first + 2 * i as u64;
+            let now = noise_now::<E, Set, GRADSQ>(c, group);
+            let next = c.next.two::<Set>(group, &c.next, group + 1);
+            for i in 0..gradient.len() {
+                let factor = factor::<E, GRADSQ>(&now[i], &mean[i], &weights[i]);
+                add::<E::Gradient, GRADSQ>(c.scale, &factor, &mut gradient[i], &mut g_sum[i], &mut p_sum[i]);
+                sample(&next[i], c.temperature, c.delta, &mean[i], &hessian[i], &mut weights[i]);
+                good &= weights[i].iter().fold(true, |good, theta| good & (theta.f32().abs() <= f32::MAX));
+            }
         }
         good
     }
 }
 
-/// The noise of a group in this sample, if it is needed, and in the next one.
+/// The noise of this sample in two groups, where it is needed.
 #[inline(always)]
-fn noise<Set: Instructions, const GRADSQ: bool>(c: &Constants, group: u64) -> [Group<f32>; 2] {
-    if GRADSQ { [[0.0; GROUP], c.next.normals(group)] } else { c.now.two::<Set>(group, &c.next, group) }
+fn noise_now<E: Compute, Set: Instructions, const GRADSQ: bool>(c: &Constants, group: u64) -> [Group<f32>; 2] {
+    if GRADSQ || E::EXACT { [[0.0; GROUP]; 2] } else { c.now.two::<Set>(group, &c.now, group + 1) }
+}
+
+/// What the gradient of a sample is multiplied with for the Hessian estimate. Where the weights hold it, sigma · noise = theta − mean, which
+/// saves drawing the noise again. The nearest bf16 may be further from theta than sigma, so there it is the noise.
+#[inline(always)]
+fn factor<E: Compute, const GRADSQ: bool>(now: &Group<f32>, mean: &Group<f32>, weights: &Group<E>) -> Group<f32> {
+    let mut factor = *now;
+    if E::EXACT && !GRADSQ {
+        for i in 0..GROUP {
+            factor[i] = weights[i].f32() - mean[i];
+        }
+    }
+    factor
 }
 
 #[inline(always)]
 fn add<G: Compute, const GRADSQ: bool>(
     scale: f32,
-    noise: &Group<f32>,
+    factor: &Group<f32>,
     gradient: &mut Group<G>,
     g_sum: &mut Group<f32>,
     p_sum: &mut Group<f32>,
@@ -213,7 +231,7 @@ fn add<G: Compute, const GRADSQ: bool>(
     for i in 0..GROUP {
         let g = gradient[i].f32() * scale;
         g_sum[i] += g;
-        p_sum[i] += if GRADSQ { g * g } else { g * noise[i] };
+        p_sum[i] += if GRADSQ { g * g } else { g * factor[i] };
         gradient[i] = G::of(0.0);
     }
 }
@@ -231,28 +249,33 @@ versions! {
         let (momentum, weights) = (part.momentum.as_chunks_mut().0, part.weights.as_chunks_mut().0);
         let gradient = part.gradient.as_chunks_mut().0;
         let (g_sums, p_sums) = (part.sum_gradient.as_chunks_mut().0, part.sum_product.as_chunks_mut().0);
-        let groups = mean.iter_mut().zip(hessian).zip(momentum).zip(weights).zip(gradient);
-        for (i, ((((mean, hessian), momentum), weights), gradient)) in groups.enumerate() {
-            let group = first + i as u64;
-            let (mut g, mut product) = ([0.0; GROUP], [0.0; GROUP]);
-            let [now, next] = noise::<Set, GRADSQ>(c, group);
-            if SUMS {
-                add::<E::Gradient, GRADSQ>(c.scale, &now, gradient, &mut g_sums[i], &mut p_sums[i]);
-                for l in 0..GROUP {
-                    (g[l], product[l]) = (g_sums[i][l] * c.share, p_sums[i][l] * c.share);
-                    (g_sums[i][l], p_sums[i][l]) = (0.0, 0.0);
+        let state = mean.chunks_mut(2).zip(hessian.chunks_mut(2)).zip(momentum.chunks_mut(2));
+        for (pair, (((mean, hessian), momentum), (weights, gradient))) in state.zip(weights.chunks_mut(2).zip(gradient.chunks_mut(2))).enumerate() {
+            let group = first + 2 * pair as u64;
+            let now = noise_now::<E, Set, GRADSQ>(c, group);
+            let next = c.next.two::<Set>(group, &c.next, group + 1);
+            for i in 0..gradient.len() {
+                let factor = factor::<E, GRADSQ>(&now[i], &mean[i], &weights[i]);
+                let (mut g, mut product) = ([0.0; GROUP], [0.0; GROUP]);
+                if SUMS {
+                    let (g_sum, p_sum) = (&mut g_sums[2 * pair + i], &mut p_sums[2 * pair + i]);
+                    add::<E::Gradient, GRADSQ>(c.scale, &factor, &mut gradient[i], g_sum, p_sum);
+                    for l in 0..GROUP {
+                        (g[l], product[l]) = (g_sum[l] * c.share, p_sum[l] * c.share);
+                        (g_sum[l], p_sum[l]) = (0.0, 0.0);
+                    }
+                } else {
+                    add::<E::Gradient, GRADSQ>(c.scale, &factor, &mut gradient[i], &mut g, &mut product);
                 }
-            } else {
-                add::<E::Gradient, GRADSQ>(c.scale, &now, gradient, &mut g, &mut product);
+                move_group::<E, GRADSQ>(c, &g, &product, &next[i], [&mut mean[i], &mut hessian[i], &mut momentum[i]], &mut weights[i]);
+                good &= check(c, &hessian[i], &weights[i]);
             }
-            move_group::<E, GRADSQ>(c, &g, &product, &next, [&mut *mean, hessian, momentum], weights);
-            good &= check(c, hessian, weights);
         }
         good
     }
 }
 
-/// The formulas of the module above for g and the mean of g · noise (or of g²), and the next sample.
+/// The formulas of the module above for g and the mean of g · [`factor`] (or of g²), and the next sample.
 ///
 /// In stages of a few instructions for all 64 elements, because an element's divisions and roots wait for each other.
 #[inline(always)]
@@ -266,7 +289,12 @@ fn move_group<E: Compute, const GRADSQ: bool>(
 ) {
     let mut difference = [0.0; GROUP];
     for i in 0..GROUP {
-        let estimate = if GRADSQ { c.ess * product[i] } else { product[i] * (c.ess * (hessian[i] + c.delta)).sqrt() };
+        let precision = c.ess * (hessian[i] + c.delta);
+        let estimate = match (GRADSQ, E::EXACT) {
+            (true, _) => c.ess * product[i],
+            (false, true) => product[i] * precision,
+            (false, false) => product[i] * precision.sqrt(),
+        };
         difference[i] = estimate - hessian[i];
     }
     for i in 0..GROUP {
