@@ -34,7 +34,7 @@ pub(super) fn measure(cx: &Context) -> Result<Peaks> {
     let gemm = grow(cuda, 256, 8192, |size| {
         let [a, b, mut c] = [cx.empty([size, size])?, cx.empty([size, size])?, cx.empty([size, size])?];
         let sizes = Sizes { batch: 1, m: size, n: size, k: size };
-        multiply(cx, sizes, Operand::new(&a), Operand::new(&b), None, &mut c, false)?;
+        multiply(cx, sizes, Operand::new(&a), Operand::new(&b), Along::Nothing, &mut c, false)?;
         Ok(2.0 * (size as f64).powi(3))
     })?;
     cx.trim();
