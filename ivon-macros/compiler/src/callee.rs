@@ -109,7 +109,7 @@ fn signatures(item: &ItemImpl, errors: &Errors) -> Signatures {
         _ => vec![],
     };
     let methods = item.items.iter().filter_map(|i| match i {
-        ImplItem::Fn(f) => Some(parse::function(&Visibility::Inherited, &[], &f.sig, None, true, errors)),
+        ImplItem::Fn(f) => Some(parse::function(&Visibility::Inherited, &f.attrs, &f.sig, None, true, errors)),
         _ => None,
     });
     let interface = item.attrs.iter().any(|a| a.path().is_ident("interface"));

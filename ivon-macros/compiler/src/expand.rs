@@ -8,7 +8,7 @@ use quote::quote;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use syn::{File, ImplItem, Item, ItemFn, ItemImpl, ItemStruct, ItemTrait, Type, Visibility};
+use syn::{File, Item, ItemFn, ItemImpl, ItemStruct, ItemTrait, Type, Visibility};
 
 /// Why a file could not be expanded.
 #[derive(Debug)]
@@ -128,9 +128,7 @@ impl Known {
                 }
                 Item::Impl(i) if annotated(&i.attrs) && i.trait_.is_none() => {
                     if let Type::Path(p) = &*i.self_ty {
-                        let (generics, ty) = (&i.generics, &i.self_ty);
-                        let methods = i.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(&f.sig) } else { None });
-                        self.insert(parse::last(&p.path).to_string(), quote!(impl #generics #ty { #(#methods {})* }));
+                        self.insert(parse::last(&p.path).to_string(), crate::surface::signatures(i));
                     }
                 }
                 Item::Fn(f) if annotated(&f.attrs) => {

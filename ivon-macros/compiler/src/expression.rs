@@ -142,6 +142,19 @@ impl Graph {
         }
     }
 
+    /// Makes the result `y` an input of its own, for what comes after it. With y = max(x, c), x > c where y > c; with y = min(x, c), x < c where y < c.
+    pub fn read_result(&mut self, y: NodeId, slot: usize) {
+        let of_y = match self.nodes[y] {
+            Max(x, c) if self.value(c).is_some() => Some((Greater(x, c), Greater(y, c))),
+            Min(x, c) if self.value(c).is_some() => Some((Greater(c, x), Greater(c, y))),
+            _ => None,
+        };
+        if let Some((of_x, of_y)) = of_y {
+            self.nodes[y + 1..].iter_mut().filter(|n| **n == of_x).for_each(|n| *n = of_y);
+        }
+        self.nodes[y] = Input(slot);
+    }
+
     /// The graph of `roots` alone, with inputs and numbers renumbered in order of use: (graph, roots, inputs, numbers).
     pub fn extract(&self, roots: &[NodeId]) -> (Graph, Vec<NodeId>, Vec<usize>, Vec<usize>) {
         let mut needed = vec![false; self.nodes.len()];

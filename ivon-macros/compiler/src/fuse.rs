@@ -1,4 +1,7 @@
 //! Fuse: neighbouring elementwise steps become one kernel. A value that only one kernel needs is never stored.
+//! Then a layer takes in the kernel after it, where it has a method for that.
+
+mod replace;
 
 use crate::expression::{Graph, Node, NodeId};
 use crate::ir::*;
@@ -6,6 +9,8 @@ use crate::parse::Intrinsic;
 use proc_macro2::TokenStream;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::{BinOp, Expr, Lit, UnOp};
+
+pub use replace::replace;
 
 /// One elementwise kernel.
 pub struct Kernel {

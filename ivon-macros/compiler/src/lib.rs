@@ -5,7 +5,7 @@
 //! * [`parse`](self): syn to the model language, a documented subset of Rust; its grammar stands at the top of `parse/mod.rs`.
 //! * lower: to SSA; names are resolved.
 //! * check: shapes, kinds, arity, usage. Errors are collected; after this pass nothing can fail.
-//! * fuse: neighbouring elementwise steps become one kernel.
+//! * fuse: neighbouring elementwise steps become one kernel, and a layer takes in the kernel after it where it has a method for that.
 //! * differentiate: reverse mode on SSA and inside each kernel.
 //! * emit: readable Rust.
 //!
@@ -101,6 +101,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
     };
     for (program, function) in programs.iter_mut().zip(&model.functions) {
         fuse::fuse(program);
+        fuse::replace(program, &model, callees);
         names::assign(program, function, &model.generics);
     }
     let derivatives: Vec<_> = programs.iter().map(|p| differentiate::differentiate(p, callees)).collect();
@@ -163,6 +164,7 @@ fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compil
         return Compiled { name, tokens: errors.into_tokens(), errors: messages };
     };
     fuse::fuse(&mut program);
+    fuse::replace(&mut program, &model, callees);
     names::assign(&mut program, &function, &model.generics);
     let derivative = differentiate::differentiate(&program, callees);
     let method = emit::Method {

@@ -1,4 +1,4 @@
-use crate::ops::batch_norm;
+use crate::ops::{batch_norm, batch_norm_relu};
 use crate::{Buffer, Parameter, variational};
 
 /// Batch norm of pictures, channels last (Ioffe and Szegedy 2015): y = gain · (x - mean) / sqrt(variance + eps) + bias, each channel over
@@ -32,8 +32,15 @@ impl<const C: usize> BatchNorm2d<C> {
         batch_norm(x, self.gain, self.bias, self.running_mean, self.running_variance, self.momentum, self.eps)
     }
 
-    /// The norm, then `relu`.
+    /// The norm, then `relu`, in one pass over memory.
+    #[replaces(relu(self.forward(x)))]
     pub fn activated<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
-        relu(self.forward(x))
+        batch_norm_relu(x, None, self.gain, self.bias, self.running_mean, self.running_variance, self.momentum, self.eps)
+    }
+
+    /// The norm plus a residual, then `relu`, in one pass over memory.
+    #[replaces(relu(self.forward(x) + residual))]
+    pub fn activated_sum<B, H, W>(&self, x: Tensor<B, H, W, C>, residual: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
+        batch_norm_relu(x, residual, self.gain, self.bias, self.running_mean, self.running_variance, self.momentum, self.eps)
     }
 }

@@ -85,6 +85,10 @@ pub mod batch_norm;
 signature! {
     pub fn batch_norm<Rest: Dims, C>(x: Tensor<Rest, C>, gain: Tensor<C>, bias: Option<Tensor<C>>, running_mean: Buffer<C>, running_variance: Buffer<C>, momentum: f64, eps: f64) -> Tensor<Rest, C>;
 }
+pub mod batch_norm_relu;
+signature! {
+    pub fn batch_norm_relu<Rest: Dims, C>(x: Tensor<Rest, C>, residual: Option<Tensor<Rest, C>>, gain: Tensor<C>, bias: Option<Tensor<C>>, running_mean: Buffer<C>, running_variance: Buffer<C>, momentum: f64, eps: f64) -> Tensor<Rest, C>;
+}
 pub mod causal_attention;
 signature! {
     pub fn causal_attention<const HEADS: usize, B, T, SIZE>(qkv: Tensor<B, T, { 3 * HEADS * SIZE }>) -> Tensor<B, T, { HEADS * SIZE }>;

@@ -14,7 +14,7 @@ const OF_A_BUILDER: [&str; 3] = ["b", "model", "error"];
 /// What generated code has where the model's type has its name.
 const TYPES: [&str; 5] = ["ivon", "Ok", "Err", "Some", "None"];
 
-/// Checks the names of a model, its dimensions, fields and methods against those that are generated.
+/// Checks the names of a model, its dimensions, fields and methods against those that are generated, and those that methods refer to.
 pub fn check_names(model: &Model, errors: &Errors) {
     let generics = model.generics.iter().map(|g| &g.name);
     let generics = generics.filter(|name| is_one_of(name, &OF_A_METHOD) || is_one_of(name, &OF_A_BUILDER));
@@ -37,6 +37,12 @@ pub fn check_names(model: &Model, errors: &Errors) {
         if let Some(other) = model.functions.iter().find(makes) {
             let text = format!("`{name}` is generated, for `{}`: give the method another name", other.name);
             errors.at(&function.name, text);
+        }
+        if let Some(replaces) = &function.replaces
+            && !model.functions.iter().any(|f| f.name == replaces.method && f.inputs.len() == replaces.arguments)
+        {
+            let text = format!("there is no other method `{}` with {} arguments here", replaces.method, replaces.arguments);
+            errors.at(&replaces.method, text);
         }
     }
 }

@@ -69,7 +69,7 @@ pub fn differentiate(program: &Program, callees: &Callees) -> Derivative {
     program.outputs.iter().for_each(|o| sure[*o] = true);
     contributions(&program.body, &mut sure, &active, callees);
     let mut kernels = BTreeMap::new();
-    collect(&program.body, &active, &mut kernels);
+    collect(&program.body, &program.values, &active, &mut kernels);
     Derivative { active, learned, sure, kernels }
 }
 
@@ -187,22 +187,34 @@ fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], calle
     }
 }
 
-fn collect(body: &[Instruction], active: &[bool], kernels: &mut BTreeMap<ValueId, BackwardKernel>) {
+/// The backward kernels. One that can be told from the output, as that of `relu` and `tanh`, reads it where that spares an input: an output is mostly kept by
+/// what reads it.
+fn collect(body: &[Instruction], values: &[Value], active: &[bool], kernels: &mut BTreeMap<ValueId, BackwardKernel>) {
     for instruction in body {
         match &instruction.op {
-            Op::Loop(l) => collect(&l.body, active, kernels),
+            Op::Loop(l) => collect(&l.body, values, active, kernels),
             Op::Kernel(kernel) if active[instruction.results[0]] => {
-                kernels.insert(instruction.results[0], kernel_backward(kernel, active));
+                let result = instruction.results[0];
+                // Whoever reads an input as well may keep it anyway.
+                let alone = |v: ValueId| {
+                    !matches!(values[v].role, Role::Parameter { .. })
+                        && body.iter().filter(|i| i.reads().contains(&v)).count() == 1
+                };
+                let from_inputs = kernel_backward(kernel, None, active);
+                let from_output = kernel_backward(kernel, Some(result), active);
+                let spared = |v: &ValueId| alone(*v) && !from_output.values().any(|other| other == *v);
+                let better = from_inputs.values().collect::<Vec<_>>().iter().any(spared);
+                kernels.insert(result, if better { from_output } else { from_inputs });
             }
             _ => {}
         }
     }
 }
 
-/// Reverse mode within one kernel's graph.
-fn kernel_backward(kernel: &Kernel, active: &[bool]) -> BackwardKernel {
+/// Reverse mode within one kernel's graph; with an `output`, the value of the kernel itself is read instead of made again.
+fn kernel_backward(kernel: &Kernel, output: Option<ValueId>, active: &[bool]) -> BackwardKernel {
     let mut g = kernel.graph.clone();
-    let gradient_slot = kernel.inputs.len();
+    let (gradient_slot, output_slot) = (kernel.inputs.len(), kernel.inputs.len() + 1);
     let d_y = g.add(Node::Input(gradient_slot));
     let mut adjoints: BTreeMap<NodeId, NodeId> = [(kernel.root, d_y)].into();
     // Nodes stand after what they read, so going down visits every user first.
@@ -228,10 +240,14 @@ fn kernel_backward(kernel: &Kernel, active: &[bool]) -> BackwardKernel {
             None => {}
         }
     }
+    if output.is_some() {
+        g.read_result(kernel.root, output_slot);
+    }
     let roots: Vec<NodeId> = computed.iter().map(|(_, node)| *node).collect();
     let (graph, roots, slots, numbers) = g.extract(&roots);
     let computed = computed.iter().zip(roots).map(|((input, _), root)| (*input, root)).collect();
-    let reads = slots.iter().map(|slot| kernel.inputs.get(*slot).map_or(Read::Gradient, |v| Read::Value(*v))).collect();
+    let value = |slot: &usize| kernel.inputs.get(*slot).copied().or(output.filter(|_| *slot == output_slot));
+    let reads = slots.iter().map(|slot| value(slot).map_or(Read::Gradient, Read::Value)).collect();
     BackwardKernel { passes, computed, reads, numbers, graph }
 }
 

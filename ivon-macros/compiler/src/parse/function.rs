@@ -1,5 +1,6 @@
 //! A method of a model, a free function, or the signature of an op.
 
+use super::replaces::replaces;
 use super::{Function, Input, InputKind, Variable, body, const_generics, expr_text, last};
 use crate::dims::{Dim, Division, Shape, argument_expr};
 use crate::errors::{Errors, Place};
@@ -67,6 +68,7 @@ pub fn function(
         vis: vis.clone(),
         name: sig.ident.clone(),
         docs: attributes.iter().filter(|a| a.path().is_ident("doc")).cloned().collect(),
+        replaces: replaces(attributes, &inputs, errors),
         variables,
         consts: const_generics(&sig.generics, errors),
         inputs,

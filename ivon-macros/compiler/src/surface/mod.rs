@@ -173,13 +173,22 @@ pub fn calls_of(interface: &ItemImpl, dims: &[parse::Generic], names: &[Ident], 
 
 /// Signatures alone, as visible as the most visible method.
 fn impl_signature(name: &Ident, item: &ItemImpl) -> TokenStream {
-    let (generics, ty) = (&item.generics, &item.self_ty);
     let methods: Vec<_> = item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f) } else { None }).collect();
     let public = methods.iter().find(|f| matches!(f.vis, Visibility::Public(_)));
     let restricted = methods.iter().find(|f| matches!(f.vis, Visibility::Restricted(_)));
     let vis = public.or(restricted).map_or(Visibility::Inherited, |f| f.vis.clone());
-    let signatures = methods.iter().map(|f| &f.sig);
-    travelling_macro(name, &vis, quote!(impl #generics #ty { #(#signatures {})* }))
+    travelling_macro(name, &vis, signatures(item))
+}
+
+/// An impl without bodies: what its users' compilation knows of it.
+pub fn signatures(item: &ItemImpl) -> TokenStream {
+    let (generics, ty) = (&item.generics, &item.self_ty);
+    let signatures = item.items.iter().filter_map(|i| {
+        let ImplItem::Fn(f) = i else { return None };
+        let (replaces, sig) = (f.attrs.iter().filter(|a| parse::is_replaces(a)), &f.sig);
+        Some(quote!(#(#replaces)* #sig {}))
+    });
+    quote!(impl #generics #ty { #(#signatures)* })
 }
 
 /// A free function: an op without a kernel of its own.

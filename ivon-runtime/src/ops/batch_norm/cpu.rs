@@ -4,7 +4,7 @@
 //! deviations from that, whose sum corrects the mean's rounding; the groups are then put together in f64 (Chan, Golub and LeVeque
 //! 1983). So nothing cancels, however far the mean is from zero. The groups depend on the shape alone.
 
-use crate::ops::parallel::{pieces, rows_a_task};
+use crate::ops::parallel::{pieces, pieces2, rows_a_task};
 use crate::{Real, versions};
 
 /// Rows of a group: few enough for a core's cache, enough that what is known of a group is small beside it.
@@ -33,22 +33,22 @@ pub(super) fn moments<E: Real>(x: &[E], partial: &mut [E], statistics: &mut [E])
     combine(partial, (rows, count), means, variances);
 }
 
-/// Calls `$block::<E, N>(first, ..)` for columns `first .. first + N` until all are done: sums of N columns stay in registers.
+/// Calls `$block::<E, N, FLAG>(first, ..)` for columns `first .. first + N` until all are done: sums of N columns stay in registers.
 macro_rules! in_blocks {
-    ($channels:expr, $first:ident => $block:ident($($argument:expr),*)) => {
+    ($channels:expr, $first:ident => $block:ident$(<$flag:ident>)?($($argument:expr),*)) => {
         let mut $first = 0;
         while $first < $channels {
             match $channels - $first {
                 64.. => {
-                    $block::<E, 64>($first, $($argument),*);
+                    $block::<E, 64 $(, $flag)?>($first, $($argument),*);
                     $first += 64;
                 }
                 16.. => {
-                    $block::<E, 16>($first, $($argument),*);
+                    $block::<E, 16 $(, $flag)?>($first, $($argument),*);
                     $first += 16;
                 }
                 _ => {
-                    $block::<E, 1>($first, $($argument),*);
+                    $block::<E, 1 $(, $flag)?>($first, $($argument),*);
                     $first += 1;
                 }
             }
@@ -154,58 +154,126 @@ pub(super) fn line<E: Real>(statistics: &[E], gain: &[E], bias: Option<&[E]>, li
     }
 }
 
-pub(super) fn normalize<E: Real>(x: &[E], line: &[E], y: &mut [E]) {
+/// y, or max(y, 0) with RELU.
+pub(super) fn normalize<E: Real, const RELU: bool>(x: &[E], line: &[E], y: &mut [E]) {
     let channels = (line.len() / 3).max(1);
     let task = rows_a_task(channels) * channels;
-    pieces(y, task, |i, y| normalize_rows(&x[i * task..][..y.len()], line, y));
+    pieces(y, task, |i, y| normalize_rows::<E, RELU>(&x[i * task..][..y.len()], line, y));
+}
+
+/// max(y + residual, 0)
+pub(super) fn normalize_add_relu<E: Real>((x, residual): (&[E], &[E]), line: &[E], y: &mut [E]) {
+    let channels = (line.len() / 3).max(1);
+    let task = rows_a_task(channels) * channels;
+    pieces(y, task, |i, y| {
+        let range = i * task..i * task + y.len();
+        normalize_add_relu_rows((&x[range.clone()], &residual[range]), line, y);
+    });
+}
+
+#[inline(always)]
+fn split<E, const N: usize>(line: &[E]) -> (usize, [&[E]; N]) {
+    let channels = line.len() / N;
+    (channels, std::array::from_fn(|i| &line[i * channels..][..channels]))
 }
 
 versions! {
-    fn normalize_rows<{E: Real} {E}>(x: &[E], line: &[E], y: &mut [E]) {
-        let channels = line.len() / 3;
-        let (mean, factor, shift) = (&line[..channels], &line[channels..][..channels], &line[2 * channels..][..channels]);
+    fn normalize_rows<{E: Real, const RELU: bool} {E, RELU}>(x: &[E], line: &[E], y: &mut [E]) {
+        let (channels, [mean, factor, shift]) = split(line);
         for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
             for c in 0..channels {
-                y[c] = (x[c] - mean[c]) * factor[c] + shift[c];
+                let value = (x[c] - mean[c]) * factor[c] + shift[c];
+                y[c] = if RELU { value.max(E::default()) } else { value };
             }
         }
     }
 }
 
-/// Of every group, the sums of d_y and of d_y · x̂ over its rows.
-pub(super) fn sum_gradients<E: Real>(x: &[E], d_y: &[E], statistics: &[E], partial: &mut [E]) {
-    let channels = statistics.len() / 2;
-    if channels == 0 {
-        return;
+versions! {
+    fn normalize_add_relu_rows<{E: Real} {E}>(inputs: (&[E], &[E]), line: &[E], y: &mut [E]) {
+        let (x, residual) = inputs;
+        let (channels, [mean, factor, shift]) = split(line);
+        for ((x, residual), y) in x.chunks_exact(channels).zip(residual.chunks_exact(channels)).zip(y.chunks_exact_mut(channels)) {
+            for c in 0..channels {
+                y[c] = ((x[c] - mean[c]) * factor[c] + shift[c] + residual[c]).max(E::default());
+            }
+        }
     }
-    let count = x.len() / channels;
-    let rows = rows(channels);
-    pieces(partial, 2 * channels, |i, sums| {
-        let range = i * rows * channels..((i + 1) * rows).min(count) * channels;
-        sum_gradients_of_group(&x[range.clone()], &d_y[range], statistics, sums);
+}
+
+/// Of every group, the sums of d_y and of d_y · x̂ over its rows. With the forward pass's line in `relu`, d_y counts where that gave y > 0: the same
+/// operations give the same bits here.
+pub(super) fn sum_gradients<E: Real>((x, d_y): (&[E], &[E]), relu: Option<&[E]>, statistics: &[E], partial: &mut [E]) {
+    let channels = statistics.len() / 2;
+    let group = rows(channels) * channels;
+    pieces(partial, (2 * channels).max(1), |i, sums| {
+        let range = i * group..((i + 1) * group).min(x.len());
+        let inputs = (&x[range.clone()], &d_y[range]);
+        match relu {
+            None => sum_gradients_of_group::<E, false>(inputs, &[], statistics, sums),
+            Some(line) => sum_gradients_of_group::<E, true>(inputs, line, statistics, sums),
+        }
+    });
+}
+
+/// [`sum_gradients`] after d_y was made zero where y is, group by group.
+pub(super) fn mask_and_sum_gradients<E: Real>((x, y): (&[E], &[E]), d_y: &mut [E], statistics: &[E], partial: &mut [E]) {
+    let channels = (statistics.len() / 2).max(1);
+    let group = rows(channels) * channels;
+    pieces2((d_y, group), (partial, 2 * channels), |i, d_y, sums| {
+        let range = i * group..i * group + d_y.len();
+        mask(&y[range.clone()], d_y);
+        sum_gradients_of_group::<E, false>((&x[range], d_y), &[], statistics, sums);
     });
 }
 
 versions! {
-    fn sum_gradients_of_group<{E: Real} {E}>(x: &[E], d_y: &[E], statistics: &[E], sums: &mut [E]) {
-        let channels = sums.len() / 2;
-        in_blocks!(channels, first => sum_gradients_of_columns((x, d_y), statistics, sums));
+    fn mask<{E: Real} {E}>(y: &[E], d_y: &mut [E]) {
+        for (y, d_y) in y.iter().zip(d_y) {
+            *d_y = if *y > E::default() { *d_y } else { E::default() };
+        }
+    }
+}
+
+versions! {
+    fn sum_gradients_of_group<{E: Real, const RELU: bool} {E, RELU}>(
+        inputs: (&[E], &[E]),
+        relu: &[E],
+        statistics: &[E],
+        sums: &mut [E],
+    ) {
+        let (channels, statistics) = (sums.len() / 2, (statistics, relu));
+        in_blocks!(channels, first => sum_gradients_of_columns<RELU>(inputs, statistics, sums));
     }
 }
 
 #[inline(always)]
-fn sum_gradients_of_columns<E: Real, const N: usize>(first: usize, (x, d_y): (&[E], &[E]), statistics: &[E], sums: &mut [E]) {
+fn sum_gradients_of_columns<E: Real, const N: usize, const RELU: bool>(
+    first: usize,
+    (x, d_y): (&[E], &[E]),
+    (statistics, relu): (&[E], &[E]),
+    sums: &mut [E],
+) {
     let channels = sums.len() / 2;
     let (Some(mean), Some(r)) = (statistics[first..].first_chunk::<N>(), statistics[channels + first..].first_chunk::<N>())
     else {
         return;
     };
+    let (mut factor, mut shift) = ([E::default(); N], [E::default(); N]);
+    if RELU {
+        let (_, [_, factors, shifts]) = split(relu);
+        factor.copy_from_slice(&factors[first..][..N]);
+        shift.copy_from_slice(&shifts[first..][..N]);
+    }
     let (mut sum, mut product) = ([E::default(); N], [E::default(); N]);
     for (x, d_y) in x.chunks_exact(channels).zip(d_y.chunks_exact(channels)) {
         let (Some(x), Some(d_y)) = (x[first..].first_chunk::<N>(), d_y[first..].first_chunk::<N>()) else { continue };
         for c in 0..N {
-            sum[c] += d_y[c];
-            product[c] += d_y[c] * (x[c] - mean[c]);
+            let apart = x[c] - mean[c];
+            let is_through = !RELU || apart * factor[c] + shift[c] > E::default();
+            let d_y = if is_through { d_y[c] } else { E::default() };
+            sum[c] += d_y;
+            product[c] += d_y * apart;
         }
     }
     product.iter_mut().zip(r).for_each(|(product, r)| *product *= *r);
@@ -235,35 +303,60 @@ pub(super) fn backward_line<E: Real>(statistics: &[E], gain: &[E], sums: &[E], s
     }
 }
 
-pub(super) fn differentiate<E: Real>((x, d_y): (&[E], &[E]), line: &[E], d_x: &mut [E], add: bool) {
+/// With the forward pass's line in `relu`, of the d_y that [`sum_gradients`] counts.
+pub(super) fn differentiate<E: Real>((x, d_y): (&[E], &[E]), relu: Option<&[E]>, line: &[E], d_x: &mut [E], add: bool) {
     let channels = (line.len() / 4).max(1);
     let task = rows_a_task(channels) * channels;
     pieces(d_x, task, |i, d_x| {
         let range = i * task..i * task + d_x.len();
-        differentiate_rows((&x[range.clone()], &d_y[range]), line, d_x, add);
+        let inputs = (&x[range.clone()], &d_y[range]);
+        match relu {
+            None => differentiate_rows::<E, false>(inputs, &[], line, d_x, add),
+            Some(relu) => differentiate_rows::<E, true>(inputs, relu, line, d_x, add),
+        }
     });
 }
 
 /// [`differentiate`] with the gradient in the place of `d_y`.
-pub(super) fn differentiate_in_place<E: Real>(x: &[E], line: &[E], d_y: &mut [E]) {
+pub(super) fn differentiate_in_place<E: Real>(x: &[E], relu: Option<&[E]>, line: &[E], d_y: &mut [E]) {
     let channels = (line.len() / 4).max(1);
     let task = rows_a_task(channels) * channels;
-    pieces(d_y, task, |i, d_y| differentiate_rows_in_place(&x[i * task..][..d_y.len()], line, d_y));
+    pieces(d_y, task, |i, d_y| {
+        let x = &x[i * task..][..d_y.len()];
+        match relu {
+            None => differentiate_rows_in_place::<E, false>(x, &[], line, d_y),
+            Some(relu) => differentiate_rows_in_place::<E, true>(x, relu, line, d_y),
+        }
+    });
 }
 
+/// Both lines, row by row; without RELU any numbers in the place of its factor and shift.
 #[inline(always)]
-fn split4<E>(line: &[E]) -> (usize, [&[E]; 4]) {
-    let channels = line.len() / 4;
-    (channels, std::array::from_fn(|i| &line[i * channels..][..channels]))
+fn split_lines<'a, E, const RELU: bool>(line: &'a [E], relu: &'a [E]) -> (usize, [&'a [E]; 6]) {
+    let (channels, [of_d_y, of_x, mean, constant]) = split(line);
+    let (factor, shift) = match RELU {
+        true => (&relu[channels..][..channels], &relu[2 * channels..][..channels]),
+        false => (mean, mean),
+    };
+    (channels, [of_d_y, of_x, mean, constant, factor, shift])
 }
 
 versions! {
-    fn differentiate_rows<{E: Real} {E}>(inputs: (&[E], &[E]), line: &[E], d_x: &mut [E], add: bool) {
+    fn differentiate_rows<{E: Real, const RELU: bool} {E, RELU}>(
+        inputs: (&[E], &[E]),
+        relu: &[E],
+        line: &[E],
+        d_x: &mut [E],
+        add: bool,
+    ) {
         let (x, d_y) = inputs;
-        let (channels, [of_d_y, of_x, mean, constant]) = split4(line);
+        let (channels, [of_d_y, of_x, mean, constant, factor, shift]) = split_lines::<E, RELU>(line, relu);
         for ((x, d_y), d_x) in x.chunks_exact(channels).zip(d_y.chunks_exact(channels)).zip(d_x.chunks_exact_mut(channels)) {
             for c in 0..channels {
-                let value = of_d_y[c] * d_y[c] + of_x[c] * (x[c] - mean[c]) + constant[c];
+                let apart = x[c] - mean[c];
+                let is_through = !RELU || apart * factor[c] + shift[c] > E::default();
+                let d_y = if is_through { d_y[c] } else { E::default() };
+                let value = of_d_y[c] * d_y + of_x[c] * apart + constant[c];
                 d_x[c] = if add { d_x[c] + value } else { value };
             }
         }
@@ -271,11 +364,14 @@ versions! {
 }
 
 versions! {
-    fn differentiate_rows_in_place<{E: Real} {E}>(x: &[E], line: &[E], d_y: &mut [E]) {
-        let (channels, [of_d_y, of_x, mean, constant]) = split4(line);
+    fn differentiate_rows_in_place<{E: Real, const RELU: bool} {E, RELU}>(x: &[E], relu: &[E], line: &[E], d_y: &mut [E]) {
+        let (channels, [of_d_y, of_x, mean, constant, factor, shift]) = split_lines::<E, RELU>(line, relu);
         for (x, d_y) in x.chunks_exact(channels).zip(d_y.chunks_exact_mut(channels)) {
             for c in 0..channels {
-                d_y[c] = of_d_y[c] * d_y[c] + of_x[c] * (x[c] - mean[c]) + constant[c];
+                let apart = x[c] - mean[c];
+                let is_through = !RELU || apart * factor[c] + shift[c] > E::default();
+                let through = if is_through { d_y[c] } else { E::default() };
+                d_y[c] = of_d_y[c] * through + of_x[c] * apart + constant[c];
             }
         }
     }

@@ -18,6 +18,34 @@ pub struct Saved {
     /// \[2, C\]
     statistics: Tensor,
     of_batch: bool,
+    relu: Relu,
+}
+
+/// How the backward pass knows what a ReLU let through.
+#[derive(Debug)]
+enum Relu {
+    /// There was none.
+    Absent,
+    /// It came right after the norm, which is computed again from `x`: less than reading y.
+    OfNorm { bias: Option<Tensor> },
+    /// A residual was added before it: where y > 0.
+    OfSum { y: Tensor },
+}
+
+/// Arguments of this op and of [`batch_norm_relu`](super::batch_norm_relu).
+pub(super) struct Arguments<'a> {
+    /// The op's name.
+    pub at: &'static str,
+    pub x: &'a Tensor,
+    /// What is added before the ReLU, if there is one.
+    pub residual: Option<&'a Tensor>,
+    pub relu: bool,
+    pub gain: &'a Tensor,
+    pub bias: Option<&'a Tensor>,
+    pub running_mean: &'a Buffer,
+    pub running_variance: &'a Buffer,
+    pub momentum: f64,
+    pub eps: f64,
 }
 
 /// y = gain · (x - mean) · r + bias with r = 1 / sqrt(variance + eps), for every channel of `x` \[.., C\], with `gain` and `bias` \[C\].
@@ -59,19 +87,29 @@ pub fn forward_saving(
     momentum: f64,
     eps: f64,
 ) -> Result<(Tensor, Saved)> {
-    const AT: &str = "batch_norm";
-    check::float(AT, cx, &[("x", x), ("gain", gain)])?;
-    check::rank(AT, ("x", x.shape()), 1)?;
+    let at = "batch_norm";
+    normalize(cx, Arguments { at, x, residual: None, relu: false, gain, bias, running_mean, running_variance, momentum, eps })
+}
+
+/// Both ops' forward pass.
+pub(super) fn normalize(cx: &Context, arguments: Arguments) -> Result<(Tensor, Saved)> {
+    let Arguments { at, x, residual, relu, gain, bias, running_mean, running_variance, momentum, eps } = arguments;
+    check::float(at, cx, &[("x", x), ("gain", gain)])?;
+    check::rank(at, ("x", x.shape()), 1)?;
     let (count, channels, because) = (x.shape().rows(), x.shape().last(), ("x", x.shape()));
-    check::shape(AT, ("gain", gain.shape()), [channels], because)?;
+    check::shape(at, ("gain", gain.shape()), [channels], because)?;
     if let Some(bias) = bias {
-        check::float(AT, cx, &[("bias", bias)])?;
-        check::shape(AT, ("bias", bias.shape()), [channels], because)?;
+        check::float(at, cx, &[("bias", bias)])?;
+        check::shape(at, ("bias", bias.shape()), [channels], because)?;
     }
-    check::shape(AT, ("running_mean", running_mean.shape()), [channels], because)?;
-    check::shape(AT, ("running_variance", running_variance.shape()), [channels], because)?;
-    check::number(AT, "eps", eps, eps >= 0.0 && eps.is_finite(), "a number that is not negative")?;
-    check::number(AT, "momentum", momentum, (0.0..=1.0).contains(&momentum), "a number from 0 to 1")?;
+    if let Some(residual) = residual {
+        check::float(at, cx, &[("residual", residual)])?;
+        check::shape(at, ("residual", residual.shape()), *x.shape(), because)?;
+    }
+    check::shape(at, ("running_mean", running_mean.shape()), [channels], because)?;
+    check::shape(at, ("running_variance", running_variance.shape()), [channels], because)?;
+    check::number(at, "eps", eps, eps >= 0.0 && eps.is_finite(), "a number that is not negative")?;
+    check::number(at, "momentum", momentum, (0.0..=1.0).contains(&momentum), "a number from 0 to 1")?;
 
     let of_batch = cx.training();
     // Sum, and sum of squared differences; then x · a + b.
@@ -80,7 +118,7 @@ pub fn forward_saving(
     let mut statistics = cx.empty_of(cx.dtype().sums(), [2, channels])?;
     if of_batch && count < 2 {
         let message = format!("`x` is {}: in training each channel needs more than one element to have a variance", x.shape());
-        return Err(Error::shape(AT, message));
+        return Err(Error::shape(at, message));
     }
     if cx.cuda().is_some() {
         let running = [running_mean, running_variance];
@@ -89,8 +127,9 @@ pub fn forward_saving(
             false => cuda::of_running(cx, running, eps, &mut statistics)?,
         }
         let mut y = cx.empty(*x.shape())?;
-        cuda::normalize(cx, x, &statistics, gain, bias, &mut y)?;
-        return Ok((y, Saved { x: x.clone(), gain: gain.clone(), statistics, of_batch }));
+        cuda::normalize(cx, (x, residual, relu), &statistics, gain, bias, &mut y)?;
+        let relu = Relu::of(relu, residual, bias, &y);
+        return Ok((y, Saved { x: x.clone(), gain: gain.clone(), statistics, of_batch, relu }));
     }
     if of_batch {
         let mut partial = cx.empty([cpu::groups(count, channels), 3, channels])?;
@@ -121,10 +160,26 @@ pub fn forward_saving(
         with_real!(cx.dtype(), E => {
             cpu::invert::<E>(statistics.as_mut_slice(), eps);
             cpu::line::<E>(statistics.as_slice(), gain.as_slice(), bias.map(|b| b.as_slice()), line.as_mut_slice());
-            cpu::normalize::<E>(x.as_slice(), line.as_slice(), y.as_mut_slice());
+            let (x, line, y) = (x.as_slice(), line.as_slice(), y.as_mut_slice());
+            match (relu, residual) {
+                (false, _) => cpu::normalize::<E, false>(x, line, y),
+                (true, None) => cpu::normalize::<E, true>(x, line, y),
+                (true, Some(residual)) => cpu::normalize_add_relu::<E>((x, residual.as_slice()), line, y),
+            }
         });
     }
-    Ok((y, Saved { x: x.clone(), gain: gain.clone(), statistics, of_batch }))
+    let relu = Relu::of(relu, residual, bias, &y);
+    Ok((y, Saved { x: x.clone(), gain: gain.clone(), statistics, of_batch, relu }))
+}
+
+impl Relu {
+    fn of(relu: bool, residual: Option<&Tensor>, bias: Option<&Tensor>, y: &Tensor) -> Relu {
+        match (relu, residual) {
+            (false, _) => Relu::Absent,
+            (true, None) => Relu::OfNorm { bias: bias.cloned() },
+            (true, Some(_)) => Relu::OfSum { y: y.clone() },
+        }
+    }
 }
 
 /// With x̂ = (x - mean) r: `d_bias +=` the sum of `d_y`, `d_gain +=` that of `d_y x̂`, and
@@ -140,19 +195,51 @@ pub fn backward(
     d_gain: &mut Adjoint,
     d_bias: &mut Adjoint,
 ) -> Result<()> {
+    differentiate(cx, saved, d_y, [d_x, &mut Adjoint::skip(), d_gain, d_bias])
+}
+
+/// Both ops' backward pass.
+pub(super) fn differentiate(
+    cx: &Context,
+    saved: Saved,
+    d_y: Tensor,
+    [d_x, d_residual, d_gain, d_bias]: [&mut Adjoint; 4],
+) -> Result<()> {
     // The sums of d_y and of d_y x̂; then d_x = a · d_y + b · x + c.
     let _op = cx.op("batch_norm", || Cost::each(&d_y, 9).moves(5 * d_y.bytes()));
     if cx.cuda().is_some() {
-        return cuda::backward(cx, saved, d_y, [d_x, d_gain, d_bias]);
+        return cuda::backward(cx, saved, d_y, [d_x, d_residual, d_gain, d_bias]);
     }
-    let Saved { x, gain, statistics, of_batch } = saved;
+    let Saved { x, gain, statistics, of_batch, relu } = saved;
     let (count, channels) = (x.shape().rows(), x.shape().last());
+    let forward_line = match &relu {
+        Relu::OfNorm { bias } => {
+            let mut line = cx.empty([3, channels])?;
+            if !cx.planning() {
+                with_real!(cx.dtype(), E => {
+                    let bias = bias.as_ref().map(|b| b.as_slice());
+                    cpu::line::<E>(statistics.as_slice(), gain.as_slice(), bias, line.as_mut_slice());
+                });
+            }
+            Some(line)
+        }
+        _ => None,
+    };
+    // The gradient of the sum before the ReLU takes the place of d_y, where nobody else reads that.
+    let mut d_y = match &relu {
+        Relu::OfSum { .. } if !d_y.is_unique() => crate::ops::copy(cx, &d_y)?,
+        _ => d_y,
+    };
     // The sums of d_y and of d_y x̂, over groups of rows and over all.
     let mut partial = cx.empty([cpu::groups(count, channels), 2 * channels])?;
     let mut sums = cx.empty([2, channels])?;
     if !cx.planning() {
         with_real!(cx.dtype(), E => {
-            cpu::sum_gradients::<E>(x.as_slice(), d_y.as_slice(), statistics.as_slice(), partial.as_mut_slice());
+            let (x, statistics, partial) = (x.as_slice::<E>(), statistics.as_slice(), partial.as_mut_slice());
+            match &relu {
+                Relu::OfSum { y } => cpu::mask_and_sum_gradients((x, y.as_slice()), d_y.as_mut_slice(), statistics, partial),
+                _ => cpu::sum_gradients((x, d_y.as_slice()), forward_line.as_ref().map(|l| l.as_slice()), statistics, partial),
+            }
         });
     }
     sum_rows(cx, &partial, &mut sums, false)?;
@@ -164,6 +251,10 @@ pub fn backward(
             with_real!(cx.dtype(), E => cpu::put(&sums.as_slice::<E>()[row * channels..][..channels], target.as_mut_slice(), add));
         }
     }
+    if let Relu::OfSum { y } = relu {
+        drop(y);
+        d_residual.add(cx, d_y.clone())?;
+    }
     let mut line = cx.empty([4, channels])?;
     if !cx.planning() {
         let share = if of_batch { 1.0 / count as f64 } else { 0.0 };
@@ -171,18 +262,23 @@ pub fn backward(
             cpu::backward_line::<E>(statistics.as_slice(), gain.as_slice(), sums.as_slice(), share, line.as_mut_slice());
         });
     }
-    // The first contribution to d_x takes the place of d_y, which nobody reads any more.
+    // The first contribution to d_x takes the place of d_y, where nobody reads that any more.
     if d_x.is_empty() && d_y.is_unique() {
-        let mut d_y = d_y;
         if !cx.planning() {
-            with_real!(cx.dtype(), E => cpu::differentiate_in_place::<E>(x.as_slice(), line.as_slice(), d_y.as_mut_slice()));
+            with_real!(cx.dtype(), E => {
+                let relu = forward_line.as_ref().map(|l| l.as_slice());
+                cpu::differentiate_in_place::<E>(x.as_slice(), relu, line.as_slice(), d_y.as_mut_slice());
+            });
         }
         return d_x.add(cx, d_y);
     }
     if let Some((d_x, add)) = d_x.target(cx, *x.shape())?
         && !cx.planning()
     {
-        with_real!(cx.dtype(), E => cpu::differentiate::<E>((x.as_slice(), d_y.as_slice()), line.as_slice(), d_x.as_mut_slice(), add));
+        with_real!(cx.dtype(), E => {
+            let relu = forward_line.as_ref().map(|l| l.as_slice());
+            cpu::differentiate::<E>((x.as_slice(), d_y.as_slice()), relu, line.as_slice(), d_x.as_mut_slice(), add);
+        });
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::Peaks;
 use crate::args;
 use crate::context::Context;
-use crate::device::cuda::{Cuda, Grid, Operand, Sizes, Source, multiply};
+use crate::device::cuda::{Along, Cuda, Grid, Operand, Sizes, Source, multiply};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops;
