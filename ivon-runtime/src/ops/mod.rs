@@ -97,7 +97,7 @@ pub mod conv2d;
 signature! {
     pub fn conv2d<const KERNEL: usize, const STRIDE: usize, const PADDING: usize, const DILATION: usize, const GROUPS: usize, B, H, W, IN, OUT>(
         x: Tensor<B, H, W, { GROUPS * IN }>,
-        weight: Tensor<{ GROUPS * OUT }, KERNEL, KERNEL, IN>,
+        weight: Weight<{ GROUPS * OUT }, KERNEL, KERNEL, IN>,
         bias: Option<Tensor<{ GROUPS * OUT }>>,
     ) -> Tensor<
         B,

@@ -1,11 +1,12 @@
 //! Products with rows that lie anywhere: convolutions without a matrix of patches.
 //!
 //! After Dukhan, "The Indirect Convolution Algorithm" (2019): row `i` of A consists of one stretch of `channels` elements for every tap of a
-//! window, and a table says where each begins. The microkernel broadcasts elements of A from where they are, so only B, the weights, is packed.
+//! window, and a table says where each begins. The microkernel broadcasts lanes of A from where they are, so only B, the weights, is packed. A lane is one f32, or
+//! two neighbouring bf16: A lies in memory in the precision that it is multiplied in.
 //! An element of C is summed in the same order whatever the tasks: over taps and channels, in blocks of a fixed size.
 
 use super::drivers::{Shared, part};
-use super::kernel::{F32, Kernel, MR, NR, Range, columns};
+use super::kernel::{Bf16, F32, Kernel, MR, NR, Range, columns, pairs};
 use super::pack::Operand;
 use crate::matmul::scratch::{self, Buffer};
 use crate::matmul::team::{run_stages, threads_for};
@@ -58,7 +59,7 @@ pub(crate) enum Plus {
 // SAFETY: a place to read from, see above.
 unsafe impl Sync for Plus {}
 
-/// C = plus + A B, where A has `rows` rows of `taps` stretches of `channels` elements, and B as many rows and `columns` columns.
+/// C = plus + A B, where A has `rows` rows of `taps` stretches of `channels` lanes, and B as many rows of lanes and `columns` columns.
 #[derive(Clone, Copy)]
 pub(crate) struct Indirect<R, B> {
     /// As many as there are pixels.
@@ -67,13 +68,13 @@ pub(crate) struct Indirect<R, B> {
     pub taps: usize,
     pub channels: usize,
     pub places: R,
-    /// k runs over (tap, channel); panel elements are columns.
+    /// k runs over (tap, channel), element by element; panel elements are columns.
     pub b: B,
     pub plus: Plus,
 }
 
 /// Channels that are summed before the next block of channels: a panel of B stays in the first-level cache.
-const BLOCK: usize = F32::BLOCK;
+const BLOCK: usize = <F32 as Kernel>::BLOCK;
 /// Rows of a task.
 const ROWS: usize = 20 * MR;
 /// Rows up to which all of them may be one task, and weights from which on that pays: they do not fit a cache.
@@ -86,9 +87,9 @@ static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 
 thread_local!(static TABLE: RefCell<Vec<*const f32>> = const { RefCell::new(vec![]) });
 
-/// A stretch of k: the channels from `channel` on, `count` of them, of `taps` taps from `tap` on.
+/// A stretch of k, in lanes: the channels from `channel` on, `count` of them, of `taps` taps from `tap` on.
 #[derive(Clone, Copy)]
-struct Block {
+pub(crate) struct Block {
     tap: usize,
     taps: usize,
     channel: usize,
@@ -123,16 +124,16 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
     /// Computes it. No dimension is zero.
     ///
     /// # Safety
-    /// Every place that `places` gives holds `channels` elements to read, or `columns` of C, which are nobody else's; rows of C do not overlap; `b`
-    /// has these elements; the machine has AVX-512.
-    pub(crate) unsafe fn run(self) {
+    /// Every place that `places` gives holds `channels` lanes to read, or `columns` of C, which are nobody else's; rows of C do not overlap; `b`
+    /// has these elements; the machine has the features of `KN`.
+    pub(crate) unsafe fn run<KN: Gather>(self) {
         let k = self.taps * self.channels;
         let threads = threads_for((self.rows * self.columns).saturating_mul(k));
         // SAFETY: what this function requires.
         unsafe {
             match self.rows <= FEW_ROWS && self.columns * k >= MANY_WEIGHTS {
-                true => self.by_columns(threads),
-                false => self.by_rows(threads),
+                true => self.by_columns::<KN>(threads),
+                false => self.by_rows::<KN>(threads),
             }
         }
     }
@@ -141,7 +142,7 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
     ///
     /// # Safety
     /// As [`Indirect::run`].
-    unsafe fn by_rows(self, threads: usize) {
+    unsafe fn by_rows<KN: Gather>(self, threads: usize) {
         let Indirect { rows, columns: n, taps, channels, .. } = self;
         let (tiles, width) = (n.div_ceil(NR), n.next_multiple_of(NR));
         // Equal shares, some for every thread.
@@ -151,7 +152,7 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
             let pack = |task: usize| {
                 let (at, k) = (part(task % tiles, NR, n), self.steps(self.block(task / tiles)));
                 // SAFETY: columns and steps lie in B; blocks of k follow each other, with `width` elements for every step.
-                unsafe { F32::pack::<B, NR>(self.b, panels.at(width * k.start + at.start * k.count), at, k) };
+                unsafe { KN::pack::<B, NR>(self.b, panels.at(width * k.start + at.start * k.count), at, elements::<KN>(k)) };
             };
             let multiply = |task: usize| {
                 self.with_places(part(task, height, rows), |places| {
@@ -159,7 +160,7 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
                         let k = self.steps(self.block(i));
                         for column in (0..n).step_by(NR) {
                             // SAFETY: B was packed in the stage before; the rows of C are this task's alone; the rest is what this function requires.
-                            unsafe { self.multiply(places, i, panels.at(width * k.start + column * k.count), column) };
+                            unsafe { self.multiply::<KN>(places, i, panels.at(width * k.start + column * k.count), column) };
                         }
                     }
                 });
@@ -173,7 +174,7 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
     ///
     /// # Safety
     /// As [`Indirect::run`].
-    unsafe fn by_columns(self, threads: usize) {
+    unsafe fn by_columns<KN: Gather>(self, threads: usize) {
         let n = self.columns;
         let multiply = |task: usize| {
             let columns = part(task, COLUMNS, n);
@@ -185,8 +186,8 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
                             // SAFETY: columns and steps lie in B, and a block has `BLOCK` steps at most; these columns of C are this task's alone; the
                             // rest is what this function requires.
                             unsafe {
-                                F32::pack::<B, NR>(self.b, panel.as_mut_ptr(), at, self.steps(self.block(i)));
-                                self.multiply(places, i, panel.as_ptr(), column);
+                                KN::pack::<B, NR>(self.b, panel.as_mut_ptr(), at, elements::<KN>(self.steps(self.block(i))));
+                                self.multiply::<KN>(places, i, panel.as_ptr(), column);
                             }
                         }
                     }
@@ -196,7 +197,7 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
         run_stages(threads, 1, |_| n.div_ceil(COLUMNS), |_, task| multiply(task));
     }
 
-    /// The steps of k of a block.
+    /// The lanes of k of a block.
     fn steps(&self, block: Block) -> Range {
         Range { start: block.tap * self.channels + block.channel, count: block.taps * block.count }
     }
@@ -222,7 +223,7 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
     ///
     /// # Safety
     /// `b` holds NR elements for every step of the block, and these columns of these rows of C are the caller's alone; the rest as [`Indirect::run`].
-    unsafe fn multiply(&self, places: Places, i: usize, b: *const f32, column: usize) {
+    unsafe fn multiply<KN: Gather>(&self, places: Places, i: usize, b: *const f32, column: usize) {
         let (block, taps, rest) = (self.block(i), self.taps, self.columns - column);
         for (t, table) in places.table.chunks_exact(MR * (taps + 1)).enumerate() {
             let tile = Tile {
@@ -235,9 +236,14 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
                 plus: if i > 0 { Plus::Content } else { self.plus },
             };
             // SAFETY: the table holds MR places for each of the block's taps and MR rows of C; the rest is what this function requires.
-            unsafe { tile.compute(MR.min(places.rows - t * MR), rest > 16) };
+            unsafe { tile.compute::<KN>(MR.min(places.rows - t * MR), rest > 16) };
         }
     }
+}
+
+/// The elements of some lanes.
+fn elements<KN: Kernel>(lanes: Range) -> Range {
+    Range { start: lanes.start * KN::K, count: lanes.count * KN::K }
 }
 
 /// Where some rows lie, tile by tile.
@@ -248,7 +254,7 @@ struct Places<'a> {
 }
 
 /// A table that is kept for the next call; taken out meanwhile, as [`scratch::with`] does.
-fn with_table(n: usize, f: impl FnOnce(&mut [*const f32])) {
+pub(super) fn with_table(n: usize, f: impl FnOnce(&mut [*const f32])) {
     let mut table = TABLE.with(|t| std::mem::take(&mut *t.borrow_mut()));
     if table.len() < n {
         table.resize(n, std::ptr::null());
@@ -259,11 +265,11 @@ fn with_table(n: usize, f: impl FnOnce(&mut [*const f32])) {
 
 /// Up to MR rows of C, and up to NR columns.
 #[derive(Clone, Copy)]
-struct Tile {
+pub(crate) struct Tile {
     /// MR places for every tap of the block, null for zeros.
     places: *const *const f32,
     block: Block,
-    /// The panel: NR elements for every step of the block.
+    /// The panel: NR lanes for every lane of the block.
     b: *const f32,
     /// Where the rows of C begin, MR of them.
     c: *const *mut f32,
@@ -274,11 +280,11 @@ struct Tile {
 
 impl Tile {
     /// # Safety
-    /// What the fields promise, for `1..=MR` rows; the machine has AVX-512.
-    unsafe fn compute(self, rows: usize, wide: bool) {
+    /// What the fields promise, for `1..=MR` rows; the machine has the features of `KN`.
+    unsafe fn compute<KN: Gather>(self, rows: usize, wide: bool) {
         macro_rules! by_rows {
             ($v:literal: $($m:literal)*) => {
-                match rows { $($m => tile::<$m, $v>(self),)* rows => unreachable!("a tile of {rows} rows") }
+                match rows { $($m => KN::gather::<$m, $v>(self),)* rows => unreachable!("a tile of {rows} rows") }
             };
         }
         // SAFETY: what this function requires.
@@ -291,50 +297,64 @@ impl Tile {
     }
 }
 
-/// `M` rows and `V` vectors of columns.
-///
-/// # Safety
-/// As [`Tile::compute`].
-#[target_feature(enable = "avx512f")]
-unsafe fn tile<const M: usize, const V: usize>(t: Tile) {
-    let mut sums = [[_mm512_setzero_ps(); V]; M];
-    let mut b = t.b;
-    // SAFETY: see `Tile`: places hold the block's channels, and zeros as many; row `i` of C holds its columns, and masked lanes are not accessed.
-    // Prefetching is harmless anywhere.
-    unsafe {
-        for row in 0..M {
-            let c = (*t.c.add(row)).wrapping_add(t.column);
-            for j in 0..V {
-                _mm_prefetch::<_MM_HINT_T0>(c.wrapping_add(16 * j).cast());
-            }
-        }
-        for tap in 0..t.block.taps {
-            let rows: [*const f32; M] = std::array::from_fn(|row| {
-                let place = *t.places.add(tap * MR + row);
-                if place.is_null() { ZEROS.as_ptr() } else { place.add(t.block.channel) }
-            });
-            for k in 0..t.block.count {
-                let bs: [__m512; V] = std::array::from_fn(|j| _mm512_loadu_ps(b.add(16 * j)));
-                for (row, sums) in rows.iter().zip(&mut sums) {
-                    let a = _mm512_set1_ps(*row.add(k));
-                    for j in 0..V {
-                        sums[j] = _mm512_fmadd_ps(a, bs[j], sums[j]);
+/// A precision with a microkernel whose rows lie anywhere.
+pub(crate) trait Gather: Kernel {
+    /// `M` rows and `V` vectors of columns.
+    ///
+    /// # Safety
+    /// As [`Tile::compute`].
+    unsafe fn gather<const M: usize, const V: usize>(t: Tile);
+}
+
+macro_rules! microkernel {
+    ($precision:ident, $features:literal, |$sum:ident, $a:ident, $b:ident| $multiply_add:expr) => {
+        impl Gather for $precision {
+            #[target_feature(enable = $features)]
+            unsafe fn gather<const M: usize, const V: usize>(t: Tile) {
+                let mut sums = [[_mm512_setzero_ps(); V]; M];
+                let mut b = t.b;
+                // SAFETY: see `Tile`: places hold the block's channels, and zeros as many; row `i` of C holds its columns, and masked lanes are not accessed.
+                // Prefetching is harmless anywhere.
+                unsafe {
+                    for row in 0..M {
+                        let c = (*t.c.add(row)).wrapping_add(t.column);
+                        for j in 0..V {
+                            _mm_prefetch::<_MM_HINT_T0>(c.wrapping_add(16 * j).cast());
+                        }
+                    }
+                    for tap in 0..t.block.taps {
+                        let rows: [*const f32; M] = std::array::from_fn(|row| {
+                            let place = *t.places.add(tap * MR + row);
+                            if place.is_null() { ZEROS.as_ptr() } else { place.add(t.block.channel) }
+                        });
+                        for k in 0..t.block.count {
+                            let bs: [__m512; V] = std::array::from_fn(|j| _mm512_loadu_ps(b.add(16 * j)));
+                            for (row, sums) in rows.iter().zip(&mut sums) {
+                                let $a = _mm512_set1_ps(*row.add(k));
+                                for j in 0..V {
+                                    let ($sum, $b) = (sums[j], bs[j]);
+                                    sums[j] = $multiply_add;
+                                }
+                            }
+                            b = b.add(NR);
+                        }
+                    }
+                    for (row, sums) in sums.iter().enumerate() {
+                        let c = (*t.c.add(row)).wrapping_add(t.column);
+                        for (j, sum) in sums.iter().enumerate() {
+                            let c = c.wrapping_add(16 * j);
+                            let old = match t.plus {
+                                Plus::Nothing => _mm512_setzero_ps(),
+                                Plus::Content => _mm512_maskz_loadu_ps(t.columns[j], c),
+                                Plus::Row(plus) => _mm512_maskz_loadu_ps(t.columns[j], plus.wrapping_add(t.column + 16 * j)),
+                            };
+                            _mm512_mask_storeu_ps(c, t.columns[j], _mm512_add_ps(old, *sum));
+                        }
                     }
                 }
-                b = b.add(NR);
             }
         }
-        for (row, sums) in sums.iter().enumerate() {
-            let c = (*t.c.add(row)).wrapping_add(t.column);
-            for (j, sum) in sums.iter().enumerate() {
-                let c = c.wrapping_add(16 * j);
-                let old = match t.plus {
-                    Plus::Nothing => _mm512_setzero_ps(),
-                    Plus::Content => _mm512_maskz_loadu_ps(t.columns[j], c),
-                    Plus::Row(plus) => _mm512_maskz_loadu_ps(t.columns[j], plus.wrapping_add(t.column + 16 * j)),
-                };
-                _mm512_mask_storeu_ps(c, t.columns[j], _mm512_add_ps(old, *sum));
-            }
-        }
-    }
+    };
 }
+microkernel!(F32, "avx512f", |sum, a, b| _mm512_fmadd_ps(a, b, sum));
+microkernel!(Bf16, "avx512f,avx512bf16", |sum, a, b| _mm512_dpbf16_ps(sum, pairs(a), pairs(b)));

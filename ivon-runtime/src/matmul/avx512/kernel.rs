@@ -192,13 +192,30 @@ macro_rules! microkernel {
     };
 }
 microkernel!(tile_f32, "avx512f", |sum, a, b| _mm512_fmadd_ps(a, b, sum));
-microkernel!(tile_bf16, "avx512f,avx512bf16", |sum, a, b| _mm512_dpbf16_ps(sum, bf16(a), bf16(b)));
+microkernel!(tile_bf16, "avx512f,avx512bf16", |sum, a, b| _mm512_dpbf16_ps(sum, pairs(a), pairs(b)));
 
 /// The same bits as pairs of bf16.
 #[inline(always)]
-fn bf16(lanes: __m512) -> __m512bh {
+pub(super) fn pairs(lanes: __m512) -> __m512bh {
     // SAFETY: both are 512 bits without invalid values.
     unsafe { std::mem::transmute(lanes) }
+}
+
+/// Rounds numbers to bf16, to the nearest, ties to even.
+///
+/// # Safety
+/// The machine has AVX512-BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+pub(crate) unsafe fn round(from: &[f32], to: &mut [half::bf16]) {
+    for (from, to) in from.chunks(32).zip(to.chunks_mut(32)) {
+        let n = from.len().min(to.len());
+        // SAFETY: the first `n` elements of both exist, and the others are masked.
+        unsafe {
+            let second = from.as_ptr().wrapping_add(16);
+            let halves = f32::halves((from.as_ptr(), first(n)), (second, first(n.saturating_sub(16))));
+            _mm512_mask_storeu_epi16(to.as_mut_ptr().cast(), u32::MAX >> (32 - n), halves);
+        }
+    }
 }
 
 /// The same bits as integers.

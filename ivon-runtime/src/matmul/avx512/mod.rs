@@ -18,9 +18,9 @@ mod outer;
 mod pack;
 
 use drivers::{Product, Shared};
-pub(crate) use indirect::{Indirect, Pixel, Plus, Rows};
-use kernel::{Bf16, F32, Old};
-pub(crate) use kernel::{Kernel, Range};
+pub(crate) use indirect::{Gather, Indirect, Pixel, Plus, Rows};
+use kernel::Old;
+pub(crate) use kernel::{Bf16, F32, Kernel, Range, Source, round};
 pub(crate) use outer::{Outer, Strip, Strips};
 pub(crate) use pack::{Operand, View, pack_across};
 

@@ -1,4 +1,4 @@
-//! Convolution in f32 on AVX-512: implicit matrix products, which read pixels from where they are.
+//! Convolution on AVX-512: implicit matrix products, which read pixels from where they are.
 //!
 //! * y = patches · weightᵀ: row i of the left operand is the pixels under the window of output pixel i.
 //! * d_x: the pixels of x fall into stride² classes; those of a class are seen by the same taps, so that they make a product of their own
@@ -8,13 +8,20 @@
 //! With few channels the taps of a row are one stretch of memory, once the image has its padding at the sides: so a first layer of
 //! 7 × 7 × 3 is a window of 7 taps of 21 channels.
 
+//!
+//! In bf16, what pixels are read from is rounded first, once: the microkernel broadcasts two neighbouring channels. So an odd number of them, as in most first
+//! layers, is multiplied in f32; gradients of weights take pairs of pixels instead, and round while they pack.
+
 use super::Geometry;
+use crate::matmul::Precision;
 use crate::matmul::avx512::{
-    Indirect, Kernel, Operand, Outer, Pixel, Plus, Range, Rows, Strip, Strips, View, is_available, pack_across,
+    Bf16, F32, Gather, Indirect, Kernel, Operand, Outer, Pixel, Plus, Range, Rows, Source, Strip, Strips, View, has_bf16,
+    is_available, pack_across, round,
 };
-use crate::ops::parallel::pieces;
+use crate::ops::parallel::{CHUNK, pieces};
 use crate::ops::window::{Sliding, Window};
 use crate::{Context, DType, Result, Tensor};
+use half::bf16;
 
 /// Whether these kernels are for this machine and this convolution. (Products with `x` itself need no window.)
 pub(super) fn applies(cx: &Context, g: &Geometry) -> bool {
@@ -22,92 +29,64 @@ pub(super) fn applies(cx: &Context, g: &Geometry) -> bool {
     cx.dtype() == DType::F32 && is_available() && g.groups == 1 && !g.is_product() && !empty
 }
 
-/// Memory for the images with padding at the sides; empty where that is not needed.
-pub(super) fn padded(cx: &Context, g: &Geometry) -> Result<Tensor> {
-    let s = g.sliding;
-    cx.empty(match is_padded(g) {
-        true => [s.batch, s.height, s.width + 2 * s.window.padding, g.inputs],
-        false => [0; 4],
-    })
+/// Whether to multiply in bf16 what has so many neighbouring channels.
+fn in_pairs(cx: &Context, channels: usize) -> bool {
+    cx.precision() == Precision::Bf16 && has_bf16() && channels.is_multiple_of(2)
 }
 
-/// Whether the taps of a row are one stretch of memory.
-fn is_folded(g: &Geometry) -> bool {
-    let window = g.sliding.window;
-    g.inputs < 16 && window.dilation == 1 && window.kernel > 1
-}
-
-fn is_padded(g: &Geometry) -> bool {
-    is_folded(g) && g.sliding.window.padding > 0
+/// A tensor rounded to bf16, two numbers a lane.
+fn rounded(cx: &Context, x: &Tensor) -> Result<Tensor> {
+    let mut to = cx.empty_of(DType::Bf16, *x.shape())?;
+    if !cx.planning() {
+        let from = x.as_slice::<f32>();
+        // SAFETY: `in_pairs` has seen to the features.
+        pieces(to.as_mut_slice::<bf16>(), CHUNK, |i, to| unsafe { round(&from[i * CHUNK..][..to.len()], to) });
+    }
+    Ok(to)
 }
 
 /// y = bias + patches · weightᵀ
-pub(super) fn forward(g: &Geometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32], padded: &mut [f32]) {
-    let x = pad(g, x, padded);
-    let windows = Windows::over(g, x.as_ptr());
-    let product = Indirect {
-        rows: g.pixels(),
-        columns: g.outputs,
-        taps: windows.high * windows.wide,
-        channels: windows.channels,
-        places: Forward { windows, y: y.as_mut_ptr(), outputs: g.outputs },
-        b: View { start: weight.as_ptr(), panel_stride: g.patch(), k_stride: 1 },
-        plus: bias.map_or(Plus::Nothing, |bias| Plus::Row(bias.as_ptr())),
-    };
-    assert_eq!((y.len(), weight.len()), (g.pixels() * g.outputs, g.outputs * g.patch()));
-    // SAFETY: windows point into `x`; y and the weights have the geometry's sizes, as asserted, and y is borrowed mutably; `applies` has seen
-    // to the features.
-    unsafe { product.run() };
+pub(super) fn forward(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, y: &mut Tensor) -> Result<()> {
+    let in_pairs = in_pairs(cx, g.inputs) && !is_folded(g);
+    let x = if in_pairs { rounded(cx, x)? } else { padded(cx, g, x)? };
+    if cx.planning() {
+        return Ok(());
+    }
+    let (bias, y) = (bias.map(|b| b.as_slice()), y.as_mut_slice());
+    match (in_pairs, weight.dtype()) {
+        (true, DType::Bf16) => convolve::<Bf16, bf16>(g, lanes(&x), weight.as_slice(), bias, y),
+        (true, _) => convolve::<Bf16, f32>(g, lanes(&x), weight.as_slice(), bias, y),
+        (false, DType::Bf16) => convolve::<F32, bf16>(g, x.as_slice(), weight.as_slice(), bias, y),
+        (false, _) => convolve::<F32, f32>(g, x.as_slice(), weight.as_slice(), bias, y),
+    }
+    Ok(())
 }
 
 /// d_x (+)= weightᵀ · d_y, at the places that patches come from.
-pub(super) fn input_gradient(g: &Geometry, weight: &[f32], d_y: &[f32], d_x: &mut [f32], add: bool) {
-    let stride = g.sliding.window.stride;
-    assert_eq!((d_y.len(), weight.len()), (g.pixels() * g.outputs, g.outputs * g.patch()));
-    assert_eq!(d_x.len(), g.sliding.batch * g.sliding.height * g.sliding.width * g.inputs);
-    let d_x_start = d_x.as_mut_ptr();
-    let classes = || {
-        let axis = |size| (0..stride).map(move |residue| Class::of(g.sliding.window, residue, size));
-        axis(g.sliding.height).flat_map(move |y| axis(g.sliding.width).map(move |x| [y, x]))
-    };
-    if !add && classes().any(|[y, x]| y.taps * x.taps == 0) {
-        pieces(d_x, 1 << 16, |_, d_x| d_x.fill(0.0));
+pub(super) fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
+    let in_pairs = in_pairs(cx, g.outputs);
+    let d_y = if in_pairs { rounded(cx, d_y)? } else { d_y.clone() };
+    if cx.planning() {
+        return Ok(());
     }
-    for [y, x] in classes().filter(|[y, x]| y.taps * x.taps * y.count * x.count > 0) {
-        let product = Indirect {
-            rows: g.sliding.batch * y.count * x.count,
-            columns: g.inputs,
-            taps: y.taps * x.taps,
-            channels: g.outputs,
-            places: Backward {
-                sliding: g.sliding,
-                y,
-                x,
-                d_y: d_y.as_ptr(),
-                d_x: d_x_start,
-                outputs: g.outputs,
-                inputs: g.inputs,
-            },
-            b: Transposed {
-                weight: weight.as_ptr(),
-                y,
-                x,
-                kernel: g.sliding.window.kernel,
-                outputs: g.outputs,
-                inputs: g.inputs,
-            },
-            plus: if add { Plus::Content } else { Plus::Nothing },
-        };
-        // SAFETY: the slices have the geometry's sizes, as asserted; d_x is borrowed mutably, and classes are computed one after the
-        // other; `applies` has seen to the features.
-        unsafe { product.run() };
+    let d_x = d_x.as_mut_slice();
+    match (in_pairs, weight.dtype()) {
+        (true, DType::Bf16) => spread::<Bf16, bf16>(g, weight.as_slice(), lanes(&d_y), d_x, add),
+        (true, _) => spread::<Bf16, f32>(g, weight.as_slice(), lanes(&d_y), d_x, add),
+        (false, DType::Bf16) => spread::<F32, bf16>(g, weight.as_slice(), d_y.as_slice(), d_x, add),
+        (false, _) => spread::<F32, f32>(g, weight.as_slice(), d_y.as_slice(), d_x, add),
     }
+    Ok(())
 }
 
 /// d_weight (+)= d_yᵀ · patches
-pub(super) fn weight_gradient(g: &Geometry, x: &[f32], d_y: &[f32], d_weight: &mut [f32], add: bool, padded: &mut [f32]) {
-    let x = pad(g, x, padded);
-    let windows = Windows::over(g, x.as_ptr());
+pub(super) fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weight: &mut Tensor, add: bool) -> Result<()> {
+    let x = padded(cx, g, x)?;
+    if cx.planning() {
+        return Ok(());
+    }
+    let (d_y, d_weight) = (d_y.as_slice::<f32>(), d_weight.as_mut_slice::<f32>());
+    let windows = Windows::over(g, x.as_slice(), 1);
     assert_eq!((d_y.len(), d_weight.len()), (g.pixels() * g.outputs, g.outputs * g.patch()));
     let product = Outer {
         rows: g.sliding.batch * g.sliding.out_height,
@@ -123,24 +102,100 @@ pub(super) fn weight_gradient(g: &Geometry, x: &[f32], d_y: &[f32], d_weight: &m
     };
     // SAFETY: windows point into `x`; the other operands have the sizes that were asserted, and the result is borrowed mutably; `applies`
     // has seen to the features.
-    unsafe { product.run() };
+    unsafe { product.run(cx.precision()) };
+    Ok(())
+}
+
+/// The lanes of a tensor of pairs.
+fn lanes(x: &Tensor) -> &[f32] {
+    let pairs = x.as_slice::<bf16>();
+    // SAFETY: two bf16 are as large as a f32, tensors are aligned for any number, and all bits are f32.
+    unsafe { std::slice::from_raw_parts(pairs.as_ptr().cast(), pairs.len() / 2) }
+}
+
+/// Whether the taps of a row are one stretch of memory.
+fn is_folded(g: &Geometry) -> bool {
+    let window = g.sliding.window;
+    g.inputs < 16 && window.dilation == 1 && window.kernel > 1
+}
+
+fn is_padded(g: &Geometry) -> bool {
+    is_folded(g) && g.sliding.window.padding > 0
+}
+
+/// [`forward`] over images in lanes of `KN`.
+fn convolve<KN: Gather, S: Source>(g: &Geometry, x: &[f32], weight: &[S], bias: Option<&[f32]>, y: &mut [f32]) {
+    let windows = Windows::over(g, x, KN::K);
+    let product = Indirect {
+        rows: g.pixels(),
+        columns: g.outputs,
+        taps: windows.high * windows.wide,
+        channels: windows.channels,
+        places: Forward { windows, y: y.as_mut_ptr(), outputs: g.outputs },
+        b: View { start: weight.as_ptr(), panel_stride: g.patch(), k_stride: 1 },
+        plus: bias.map_or(Plus::Nothing, |bias| Plus::Row(bias.as_ptr())),
+    };
+    assert_eq!((y.len(), weight.len()), (g.pixels() * g.outputs, g.outputs * g.patch()));
+    // SAFETY: windows point into `x`; y and the weights have the geometry's sizes, as asserted, and y is borrowed mutably; `applies` and `in_pairs`
+    // have seen to the features.
+    unsafe { product.run::<KN>() };
+}
+
+/// [`input_gradient`] with d_y in lanes of `KN`.
+fn spread<KN: Gather, S: Source>(g: &Geometry, weight: &[S], d_y: &[f32], d_x: &mut [f32], add: bool) {
+    let (stride, outputs) = (g.sliding.window.stride, g.outputs / KN::K);
+    assert_eq!((d_y.len(), weight.len()), (g.pixels() * outputs, g.outputs * g.patch()));
+    assert_eq!(d_x.len(), g.sliding.batch * g.sliding.height * g.sliding.width * g.inputs);
+    let d_x_start = d_x.as_mut_ptr();
+    let classes = || {
+        let axis = |size| (0..stride).map(move |residue| Class::of(g.sliding.window, residue, size));
+        axis(g.sliding.height).flat_map(move |y| axis(g.sliding.width).map(move |x| [y, x]))
+    };
+    if !add && classes().any(|[y, x]| y.taps * x.taps == 0) {
+        pieces(d_x, 1 << 16, |_, d_x| d_x.fill(0.0));
+    }
+    for [y, x] in classes().filter(|[y, x]| y.taps * x.taps * y.count * x.count > 0) {
+        let product = Indirect {
+            rows: g.sliding.batch * y.count * x.count,
+            columns: g.inputs,
+            taps: y.taps * x.taps,
+            channels: outputs,
+            places: Backward { sliding: g.sliding, y, x, d_y: d_y.as_ptr(), d_x: d_x_start, outputs, inputs: g.inputs },
+            b: Transposed {
+                weight: weight.as_ptr(),
+                y,
+                x,
+                kernel: g.sliding.window.kernel,
+                outputs: g.outputs,
+                inputs: g.inputs,
+            },
+            plus: if add { Plus::Content } else { Plus::Nothing },
+        };
+        // SAFETY: the slices have the geometry's sizes, as asserted; d_x is borrowed mutably, and classes are computed one after the
+        // other; `applies` and `in_pairs` have seen to the features.
+        unsafe { product.run::<KN>() };
+    }
 }
 
 /// The images with zeros at the sides, where that is needed.
-fn pad<'a>(g: &Geometry, x: &'a [f32], padded: &'a mut [f32]) -> &'a [f32] {
+fn padded(cx: &Context, g: &Geometry, x: &Tensor) -> Result<Tensor> {
     if !is_padded(g) {
-        return x;
+        return Ok(x.clone());
     }
-    let (row, side) = (g.sliding.width * g.inputs, g.sliding.window.padding * g.inputs);
-    pieces(padded, row + 2 * side, |i, to| {
-        to[..side].fill(0.0);
-        to[side..side + row].copy_from_slice(&x[i * row..][..row]);
-        to[side + row..].fill(0.0);
-    });
-    padded
+    let s = g.sliding;
+    let mut padded = cx.empty([s.batch, s.height, s.width + 2 * s.window.padding, g.inputs])?;
+    if !cx.planning() {
+        let (x, row, side) = (x.as_slice::<f32>(), s.width * g.inputs, s.window.padding * g.inputs);
+        pieces(padded.as_mut_slice::<f32>(), row + 2 * side, |i, to| {
+            to[..side].fill(0.0);
+            to[side..side + row].copy_from_slice(&x[i * row..][..row]);
+            to[side + row..].fill(0.0);
+        });
+    }
+    Ok(padded)
 }
 
-/// The windows over images in memory.
+/// The windows over images in memory, in lanes.
 #[derive(Clone, Copy)]
 struct Windows {
     x: *const f32,
@@ -148,9 +203,9 @@ struct Windows {
     /// Taps from top to bottom, and from left to right.
     high: usize,
     wide: usize,
-    /// Elements of a tap.
+    /// Lanes of a tap.
     channels: usize,
-    /// Elements of a pixel.
+    /// Lanes of a pixel.
     pixel: usize,
     /// Pixels of a row in memory.
     width: usize,
@@ -162,8 +217,9 @@ struct Windows {
 unsafe impl Sync for Windows {}
 
 impl Windows {
-    fn over(g: &Geometry, x: *const f32) -> Windows {
-        let (sliding, pixel) = (g.sliding, g.inputs);
+    /// Over images with `k` channels a lane.
+    fn over(g: &Geometry, x: &[f32], k: usize) -> Windows {
+        let (sliding, pixel, x) = (g.sliding, g.inputs / k, x.as_ptr());
         let Window { kernel: high, padding, .. } = sliding.window;
         let (wide, channels, width, side) = match is_folded(g) {
             true => (1, high * pixel, sliding.width + 2 * padding, 0),
@@ -274,6 +330,7 @@ struct Backward {
     x: Class,
     d_y: *const f32,
     d_x: *mut f32,
+    /// Lanes of a pixel of d_y.
     outputs: usize,
     inputs: usize,
 }
@@ -305,8 +362,8 @@ impl Rows for Backward {
 
 /// The weights for the gradient of the input: k runs over (tap of the classes, output channel), panel elements are input channels.
 #[derive(Clone, Copy)]
-struct Transposed {
-    weight: *const f32,
+struct Transposed<S> {
+    weight: *const S,
     y: Class,
     x: Class,
     kernel: usize,
@@ -315,14 +372,14 @@ struct Transposed {
 }
 
 // SAFETY: weights that are only read.
-unsafe impl Sync for Transposed {}
+unsafe impl<S> Sync for Transposed<S> {}
 
-impl Operand for Transposed {
+impl<S: Source> Operand for Transposed<S> {
     #[inline(always)]
     unsafe fn pack<KN: Kernel, const W: usize>(self, panels: *mut f32, at: Range, k: Range) {
         // SAFETY: (output, tap, input) are below the sizes of the weights; the rest is what this function requires.
         unsafe {
-            pack_across::<KN, f32, W>(panels, at.count, k.count, |step, i| {
+            pack_across::<KN, S, W>(panels, at.count, k.count, |step, i| {
                 let (tap, output) = ((k.start + step) / self.outputs, (k.start + step) % self.outputs);
                 let (u, v) = (self.y.tap(tap / self.x.taps), self.x.tap(tap % self.x.taps));
                 let row = (output * self.kernel + u) * self.kernel + v;

@@ -8,7 +8,7 @@ mod plain;
 mod tests;
 
 use super::window::{Sliding, Window};
-use super::{check, reduce, with_real};
+use super::{check, reduce, with_real, with_weight};
 use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
 
@@ -151,18 +151,14 @@ fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Optio
     }
     #[cfg(target_arch = "x86_64")]
     if fast::applies(cx, g) {
-        let mut padded = fast::padded(cx, g)?;
-        if !cx.planning() {
-            let bias = bias.map(|b| b.as_slice());
-            fast::forward(g, x.as_slice(), weight.as_slice(), bias, y.as_mut_slice(), padded.as_mut_slice());
-        }
+        fast::forward(cx, g, x, weight, bias, &mut y)?;
         return Ok(y);
     }
     let mut patches = plain::workspace(cx, g)?;
     if !cx.planning() {
-        with_real!(cx.dtype(), E => {
-            let (x, weight, bias) = (x.as_slice::<E>(), weight.as_slice::<E>(), bias.map(|b| b.as_slice::<E>()));
-            plain::forward(g, x, weight, bias, y.as_mut_slice::<E>(), patches.as_mut_slice::<E>());
+        with_weight!(cx.dtype(), weight.dtype(), E, W => {
+            let weights = (weight.as_slice::<W>(), bias.map(|b| b.as_slice::<E>()));
+            plain::forward((cx.precision(), g), x.as_slice(), weights, y.as_mut_slice(), patches.as_mut_slice());
         });
     }
     Ok(y)
@@ -175,17 +171,13 @@ fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weigh
     }
     #[cfg(target_arch = "x86_64")]
     if fast::applies(cx, g) {
-        let mut padded = fast::padded(cx, g)?;
-        if !cx.planning() {
-            fast::weight_gradient(g, x.as_slice(), d_y.as_slice(), d_weight.as_mut_slice(), add, padded.as_mut_slice());
-        }
-        return Ok(());
+        return fast::weight_gradient(cx, g, x, d_y, d_weight, add);
     }
     let mut patches = plain::workspace(cx, g)?;
     if !cx.planning() {
         with_real!(cx.dtype(), E => {
-            let (x, d_y, d_weight) = (x.as_slice::<E>(), d_y.as_slice::<E>(), d_weight.as_mut_slice::<E>());
-            plain::weight_gradient(g, x, d_y, d_weight, add, patches.as_mut_slice::<E>());
+            let operands = (x.as_slice::<E>(), d_y.as_slice());
+            plain::weight_gradient((cx.precision(), g), operands, d_weight.as_mut_slice(), add, patches.as_mut_slice());
         });
     }
     Ok(())
@@ -198,16 +190,13 @@ fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x
     }
     #[cfg(target_arch = "x86_64")]
     if fast::applies(cx, g) {
-        if !cx.planning() {
-            fast::input_gradient(g, weight.as_slice(), d_y.as_slice(), d_x.as_mut_slice(), add);
-        }
-        return Ok(());
+        return fast::input_gradient(cx, g, weight, d_y, d_x, add);
     }
     let mut patches = plain::workspace(cx, g)?;
     if !cx.planning() {
-        with_real!(cx.dtype(), E => {
-            let (weight, d_y, d_x) = (weight.as_slice::<E>(), d_y.as_slice::<E>(), d_x.as_mut_slice::<E>());
-            plain::input_gradient(g, weight, d_y, d_x, add, patches.as_mut_slice::<E>());
+        with_weight!(cx.dtype(), weight.dtype(), E, W => {
+            let operands = (weight.as_slice::<W>(), d_y.as_slice::<E>());
+            plain::input_gradient((cx.precision(), g), operands, d_x.as_mut_slice(), add, patches.as_mut_slice());
         });
     }
     Ok(())
@@ -215,7 +204,8 @@ fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x
 
 fn geometry(cx: &Context, window: Window, groups: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Geometry> {
     const AT: &str = "conv2d";
-    check::float(AT, cx, &[("x", x), ("weight", weight)])?;
+    check::float(AT, cx, &[("x", x)])?;
+    check::weight(AT, cx, ("weight", weight))?;
     let sliding = window.over(AT, x.shape())?;
     if groups == 0 {
         return Err(Error::value(AT, "GROUPS is 0 where at least 1 is expected"));

@@ -2,7 +2,7 @@
 //! without kernels of our own.
 
 use super::Geometry;
-use crate::matmul::{Matrix, Onto, Precision, multiply, multiply_onto};
+use crate::matmul::{Matrix, Onto, Precision, Stored, multiply_as, multiply_onto};
 use crate::ops::parallel::pieces;
 use crate::{Context, Real, Result, Tensor};
 
@@ -57,7 +57,13 @@ fn weights<'a, E>(g: &Geometry, weight: &'a [E], group: usize) -> Matrix<'a, E> 
 }
 
 /// y = bias + patches · weightᵀ
-pub(super) fn forward<E: Real>(g: &Geometry, x: &[E], weight: &[E], bias: Option<&[E]>, y: &mut [E], patches: &mut [E]) {
+pub(super) fn forward<E: Real, W: Stored<E>>(
+    (precision, g): (Precision, &Geometry),
+    x: &[E],
+    (weight, bias): (&[W], Option<&[E]>),
+    y: &mut [E],
+    patches: &mut [E],
+) {
     if y.is_empty() {
         return;
     }
@@ -67,12 +73,18 @@ pub(super) fn forward<E: Real>(g: &Geometry, x: &[E], weight: &[E], bias: Option
         let patches = unfolded(g, x, block, patches);
         let start = block.first * g.sliding.positions() * g.outputs + block.group * g.group_outputs();
         let weights = weights(g, weight, block.group).transposed();
-        multiply_onto(Precision::F32, Matrix::new(patches, rows, g.patch()), weights, onto, &mut y[start..], g.outputs);
+        multiply_onto(precision, Matrix::new(patches, rows, g.patch()), weights, onto, &mut y[start..], g.outputs);
     }
 }
 
 /// d_weight (+)= d_yᵀ · patches
-pub(super) fn weight_gradient<E: Real>(g: &Geometry, x: &[E], d_y: &[E], d_weight: &mut [E], add: bool, patches: &mut [E]) {
+pub(super) fn weight_gradient<E: Real>(
+    (precision, g): (Precision, &Geometry),
+    (x, d_y): (&[E], &[E]),
+    d_weight: &mut [E],
+    add: bool,
+    patches: &mut [E],
+) {
     if d_y.is_empty() {
         if !add {
             d_weight.fill(E::default());
@@ -85,15 +97,21 @@ pub(super) fn weight_gradient<E: Real>(g: &Geometry, x: &[E], d_y: &[E], d_weigh
         let patches = unfolded(g, x, block, patches);
         let d_weight = &mut d_weight[block.group * size..][..size];
         let (d_y, patches) = (channels(g, d_y, block), Matrix::new(patches, rows, g.patch()));
-        multiply(d_y.transposed(), patches, d_weight, g.patch(), add || block.first > 0);
+        multiply_as(precision, d_y.transposed(), patches, d_weight, g.patch(), add || block.first > 0);
     }
 }
 
 /// d_x (+)= d_y · weight, each patch to where it came from.
-pub(super) fn input_gradient<E: Real>(g: &Geometry, weight: &[E], d_y: &[E], d_x: &mut [E], add: bool, patches: &mut [E]) {
+pub(super) fn input_gradient<E: Real, W: Stored<E>>(
+    (precision, g): (Precision, &Geometry),
+    (weight, d_y): (&[W], &[E]),
+    d_x: &mut [E],
+    add: bool,
+    patches: &mut [E],
+) {
     if is_direct(g) {
         let d_y = Matrix::new(d_y, g.pixels(), g.outputs);
-        multiply(d_y, weights(g, weight, 0), d_x, g.inputs, add);
+        multiply_as(precision, d_y, weights(g, weight, 0), d_x, g.inputs, add);
         return;
     }
     if !add {
@@ -104,7 +122,7 @@ pub(super) fn input_gradient<E: Real>(g: &Geometry, weight: &[E], d_y: &[E], d_x
     }
     for block in blocks(g) {
         let rows = block.count * g.sliding.positions();
-        multiply(channels(g, d_y, block), weights(g, weight, block.group), patches, g.patch(), false);
+        multiply_as(precision, channels(g, d_y, block), weights(g, weight, block.group), patches, g.patch(), false);
         fold(g, &patches[..rows * g.patch()], block, d_x);
     }
 }
