@@ -670,3 +670,84 @@ fn steps_of_models_with_other_layers_are_told_apart() {
     let (norms, products) = key("Stack::loss");
     assert_ne!(norms, products);
 }
+
+#[variational]
+struct FromOutput<const N: usize> {
+    layers: [Linear<N, N>; 7],
+    last: Linear<N, N>,
+}
+
+#[variational]
+impl<const N: usize> FromOutput<N> {
+    fn loss<B>(&self, x: Tensor<B, N>, slope: f64) -> Tensor {
+        let mut y = x;
+        for layer in &self.layers {
+            y = relu(layer.forward(y));
+            y = tanh(layer.forward(y));
+            y = sqrt(1.5 + layer.forward(y));
+            y = exp(slope * layer.forward(y));
+            y = sigmoid(layer.forward(y));
+            y = min(layer.forward(y), 0.4);
+            y = max(y + layer.forward(y), 0.2);
+        }
+        (y * self.last.forward(y)).sum()
+    }
+}
+
+/// Kernels whose derivative can be told from what they made, which is kept instead of what they read.
+#[test]
+fn kernels_that_read_their_output() {
+    let x = tensor([2, 3], 1);
+    verify!(FromOutput::<3>::new(), x; 0.3);
+}
+
+/// With the joined ends in all their forms: a residual that is read before, one that is made after the call, both of them norms, a residual that is the norm's
+/// own argument, and a norm that is read twice, which stays apart.
+#[variational]
+struct Joined<const N: usize> {
+    norms: [BatchNorm2d<N>; 2],
+    first: BatchNorm2d<N>,
+    second: BatchNorm2d<N>,
+    map: Linear<N, N>,
+}
+
+#[variational]
+impl<const N: usize> Joined<N> {
+    fn loss<B, H, W>(&self, x: Tensor<B, H, W, N>) -> Tensor {
+        let mut y = relu(self.first.forward(x));
+        for norm in &self.norms {
+            y = relu(self.map.forward(y) + norm.forward(y));
+        }
+        let z = self.first.forward(y);
+        y = relu(z + self.map.forward(y));
+        y = relu(self.first.forward(self.map.forward(y)) + self.second.forward(y));
+        y = relu(y + self.second.forward(y));
+        let z = self.second.forward(y);
+        (relu(z) * z).mean()
+    }
+}
+
+#[test]
+fn norms_that_take_in_residual_and_relu() {
+    let x = tensor([3, 2, 1, 4], 1);
+    let model = Joined::<4>::new();
+    verify!(Joined::<4>::new(), x);
+    let train = |cx: &Context| cx.set_training(true);
+    check(
+        &model,
+        [&x],
+        |cx, [x]| {
+            train(cx);
+            model.loss(cx, x)?.item()
+        },
+        |cx, [x]| {
+            train(cx);
+            model.loss_gradient(cx, x)
+        },
+        |cx, [x], [d_x]| {
+            train(cx);
+            let (_, saved) = model.loss_saving(cx, x)?;
+            model.loss_backward(cx, saved, cx.filled([], 1.0)?, d_x)
+        },
+    );
+}

@@ -1,5 +1,6 @@
 use super::*;
 use crate::ops::specification::{Input, f32_context, gradients, numbers, precision, refused};
+use crate::{DType, Device};
 
 /// A window over images of these sizes: (kernel, stride, padding, dilation, groups), then batch, height, width, channels in and out.
 #[derive(Clone, Copy)]
@@ -113,6 +114,54 @@ fn without_images() {
     let window = [3, 1, 1, 1, 1];
     let empty = Case { window, x: [0, 3, 4, 2], outputs: 3 };
     specified(empty, empty);
+}
+
+/// In bf16 the products are of operands with 8 significant bits: 2^-8 of their size, whether the weights are stored so or rounded on the way, in every way that
+/// the kernels go: pairs of channels, an odd number of them, single pixels, groups, few rows and many weights.
+#[test]
+fn bf16_costs_as_much_precision_as_it_has() {
+    let cases = [
+        ([3, 1, 1, 1, 1], [2, 13, 11, 34], 38),
+        ([3, 2, 1, 1, 1], [2, 15, 12, 32], 18),
+        ([3, 1, 1, 1, 1], [2, 9, 7, 19], 21),
+        ([7, 2, 3, 1, 1], [1, 33, 30, 3], 40),
+        ([1, 1, 0, 1, 1], [2, 7, 9, 70], 35),
+        ([1, 2, 0, 1, 1], [1, 40, 41, 260], 34),
+        ([3, 1, 1, 1, 2], [2, 9, 8, 34], 22),
+        ([3, 2, 1, 1, 1], [1, 7, 5, 700], 400),
+    ];
+    // Numbers that bf16 cannot hold.
+    let values = |n: usize, shift: f64| (0..n).map(|i| (1.7 * (i % 8191 * i) as f64 + shift).sin()).collect::<Vec<f64>>();
+    let double = |x: &[f64], shape: &[usize]| Tensor::from_slice(x, shape).unwrap();
+    let single =
+        |x: &[f64], shape: &[usize]| Tensor::from_slice(&x.iter().map(|x| *x as f32).collect::<Vec<_>>(), shape).unwrap();
+    let stored =
+        |x: &[f64], shape: &[usize]| Tensor::from_slice(&x.iter().map(|x| half::bf16::from_f64(*x)).collect::<Vec<_>>(), shape).unwrap();
+    for (window, x_shape, outputs) in cases {
+        let [kernel, stride, padding, dilation, groups] = window;
+        let weight_shape = [outputs, kernel, kernel, x_shape[3] / groups];
+        let (x, weight) = (values(x_shape.iter().product(), 0.1), values(weight_shape.iter().product(), 0.2));
+        let run = |dtype: DType, of: &dyn Fn(&[f64], &[usize]) -> Tensor, weight: Tensor| {
+            let cx = Context::new(Device::Cpu, dtype).unwrap();
+            let (y, saved) = forward_saving(&cx, kernel, stride, padding, dilation, groups, &of(&x, &x_shape), &weight, None).unwrap();
+            let d_y = of(&values(y.shape().elements(), 0.3), y.shape());
+            // To what is there already.
+            let mut adjoints = [Adjoint::of(of(&x, &x_shape)), Adjoint::new()];
+            let [d_x, d_weight] = &mut adjoints;
+            backward(&cx, saved, d_y, d_x, d_weight, &mut Adjoint::skip()).unwrap();
+            let gradients = adjoints.map(|a| a.into_sum("gradient").unwrap().to_f64());
+            [y.to_f64()].into_iter().chain(gradients).collect::<Vec<_>>()
+        };
+        let expected = run(DType::F64, &double, double(&weight, &weight_shape));
+        for weight in [stored(&weight, &weight_shape), single(&weight, &weight_shape)] {
+            let found = run(DType::Bf16, &single, weight);
+            for (i, (expected, found)) in expected.iter().zip(&found).enumerate() {
+                let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+                let error = norm(&mut expected.iter().zip(found).map(|(e, f)| e - f)) / norm(&mut expected.iter().copied());
+                assert!(error < 2.0f64.powi(-8), "{window:?} over {x_shape:?}, result {i}: relative error {error:e}");
+            }
+        }
+    }
 }
 
 /// PyTorch 2: `torch.nn.functional.conv2d` of `arange(2 * 3 * 4 * 2)` modulo 7 and weights `arange` modulo 5, with these settings.
