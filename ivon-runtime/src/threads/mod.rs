@@ -64,7 +64,9 @@ mod tests {
     /// How often `each` has called its work with each of 1000 items.
     fn counts() -> Vec<usize> {
         let counts: Vec<_> = (0..1000).map(|_| AtomicUsize::new(0)).collect();
-        each(counts.iter(), |count| drop(count.fetch_add(1, Ordering::Relaxed)));
+        each(counts.iter(), |count| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
         counts.into_iter().map(AtomicUsize::into_inner).collect()
     }
 
@@ -79,7 +81,9 @@ mod tests {
     fn items_may_have_items_and_several_threads_may_have_work_at_once() {
         let nested = || {
             let total = AtomicUsize::new(0);
-            each(0..20, |_| drop(total.fetch_add(counts().len(), Ordering::Relaxed)));
+            each(0..20, |_| {
+                total.fetch_add(counts().len(), Ordering::Relaxed);
+            });
             total.into_inner()
         };
         let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(move || in_pool(3, nested))).collect();

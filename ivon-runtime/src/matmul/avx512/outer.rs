@@ -10,8 +10,8 @@ use super::drivers::{Shared, part};
 use super::indirect::with_table;
 use super::kernel::{self, Bf16, Kernel, MR, NR, Old, Range, columns, first};
 use super::pack::{Operand, View, pack_across};
-use crate::matmul::scratch::{self, Buffer};
 use crate::matmul::Precision;
+use crate::matmul::scratch::{self, Buffer};
 use crate::matmul::team::{run_stages, threads_for};
 use std::arch::x86_64::*;
 
@@ -256,7 +256,8 @@ impl<S: Strips> Outer<S> {
                     // SAFETY: these channels of the pixels that are seen; a whole panel can be written.
                     unsafe { KN::pack::<_, NR>(Seen(places), x.as_mut_ptr(), at, all) };
                     for output in (0..outputs).step_by(MR) {
-                        let (c, row_stride) = (task.sums.wrapping_add((output * taps + tap) * channels + channel), taps * channels);
+                        let (c, row_stride) =
+                            (task.sums.wrapping_add((output * taps + tap) * channels + channel), taps * channels);
                         let fresh = task.fresh && block == task.blocks.0;
                         let tile = kernel::Tile {
                             lanes,

@@ -92,8 +92,7 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, adjoints: [&mut 
     KERNELS.launch(cx, "batch_sums", Grid::over(channels), args)?;
     if let Some((d_x, add)) = d_x.target(cx, *x.shape())? {
         let share = if of_batch { 1.0 / rows as f32 } else { 0.0 };
-        let args =
-            &mut args![&x, &d_y, of_norm, &statistics, &sums, &gain, bias.as_ref(), d_x, elements, channels, share, add];
+        let args = &mut args![&x, &d_y, of_norm, &statistics, &sums, &gain, bias.as_ref(), d_x, elements, channels, share, add];
         KERNELS.launch(cx, "batch_input", Grid::over(elements).at_most(BLOCKS), args)?;
     }
     Ok(())

@@ -17,7 +17,13 @@ impl Norm {
         Norm { mean: b.buffer("mean", [channels], Init::Zeros), variance: b.buffer("variance", [channels], Init::Ones) }
     }
 
-    fn forward(&self, cx: &Context, x: &Tensor, residual: Option<&Tensor>, [gain, bias]: [&Tensor; 2]) -> Result<(Tensor, Saved)> {
+    fn forward(
+        &self,
+        cx: &Context,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        [gain, bias]: [&Tensor; 2],
+    ) -> Result<(Tensor, Saved)> {
         forward_saving(cx, x, residual, gain, Some(bias), &self.mean, &self.variance, 0.1, 1e-5)
     }
 }
@@ -82,6 +88,7 @@ struct Sum;
 impl pointwise::Kernel<2, 0, 1> for Sum {
     const NAME: &'static str = "x + residual";
     const CUDA: &'static str = "y0 = x0 + x1;";
+    const OPERATIONS: usize = 1;
     fn apply<R: Real>([x, y]: [R; 2], []: [R; 0]) -> [R; 1] {
         [x + y]
     }

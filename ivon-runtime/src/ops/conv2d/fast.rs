@@ -46,7 +46,14 @@ fn rounded(cx: &Context, x: &Tensor) -> Result<Tensor> {
 }
 
 /// y = bias + patches · weightᵀ
-pub(super) fn forward(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, y: &mut Tensor) -> Result<()> {
+pub(super) fn forward(
+    cx: &Context,
+    g: &Geometry,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    y: &mut Tensor,
+) -> Result<()> {
     let in_pairs = in_pairs(cx, g.inputs) && !is_folded(g);
     let x = if in_pairs { rounded(cx, x)? } else { padded(cx, g, x)? };
     if cx.planning() {
@@ -63,7 +70,14 @@ pub(super) fn forward(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, b
 }
 
 /// d_x (+)= weightᵀ · d_y, at the places that patches come from.
-pub(super) fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
+pub(super) fn input_gradient(
+    cx: &Context,
+    g: &Geometry,
+    weight: &Tensor,
+    d_y: &Tensor,
+    d_x: &mut Tensor,
+    add: bool,
+) -> Result<()> {
     let in_pairs = in_pairs(cx, g.outputs);
     let d_y = if in_pairs { rounded(cx, d_y)? } else { d_y.clone() };
     if cx.planning() {
@@ -80,7 +94,14 @@ pub(super) fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &
 }
 
 /// d_weight (+)= d_yᵀ · patches
-pub(super) fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weight: &mut Tensor, add: bool) -> Result<()> {
+pub(super) fn weight_gradient(
+    cx: &Context,
+    g: &Geometry,
+    x: &Tensor,
+    d_y: &Tensor,
+    d_weight: &mut Tensor,
+    add: bool,
+) -> Result<()> {
     let x = padded(cx, g, x)?;
     if cx.planning() {
         return Ok(());

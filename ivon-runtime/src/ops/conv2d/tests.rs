@@ -135,15 +135,17 @@ fn bf16_costs_as_much_precision_as_it_has() {
     let double = |x: &[f64], shape: &[usize]| Tensor::from_slice(x, shape).unwrap();
     let single =
         |x: &[f64], shape: &[usize]| Tensor::from_slice(&x.iter().map(|x| *x as f32).collect::<Vec<_>>(), shape).unwrap();
-    let stored =
-        |x: &[f64], shape: &[usize]| Tensor::from_slice(&x.iter().map(|x| half::bf16::from_f64(*x)).collect::<Vec<_>>(), shape).unwrap();
+    let stored = |x: &[f64], shape: &[usize]| {
+        Tensor::from_slice(&x.iter().map(|x| half::bf16::from_f64(*x)).collect::<Vec<_>>(), shape).unwrap()
+    };
     for (window, x_shape, outputs) in cases {
         let [kernel, stride, padding, dilation, groups] = window;
         let weight_shape = [outputs, kernel, kernel, x_shape[3] / groups];
         let (x, weight) = (values(x_shape.iter().product(), 0.1), values(weight_shape.iter().product(), 0.2));
         let run = |dtype: DType, of: &dyn Fn(&[f64], &[usize]) -> Tensor, weight: Tensor| {
             let cx = Context::new(Device::Cpu, dtype).unwrap();
-            let (y, saved) = forward_saving(&cx, kernel, stride, padding, dilation, groups, &of(&x, &x_shape), &weight, None).unwrap();
+            let (y, saved) =
+                forward_saving(&cx, kernel, stride, padding, dilation, groups, &of(&x, &x_shape), &weight, None).unwrap();
             let d_y = of(&values(y.shape().elements(), 0.3), y.shape());
             // To what is there already.
             let mut adjoints = [Adjoint::of(of(&x, &x_shape)), Adjoint::new()];
