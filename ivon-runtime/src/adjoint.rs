@@ -57,6 +57,7 @@ impl Adjoint {
 
     /// The tensor that a kernel puts its contribution into, and whether to add to it (`true`) or to overwrite it (`false`).
     /// `None` where the adjoint is not wanted.
+    #[track_caller]
     pub fn target(&mut self, cx: &Context, shape: impl Into<Shape>) -> Result<Option<(&mut Tensor, bool)>> {
         let add = match &self.slot {
             Slot::Skip => return Ok(None),

@@ -1,6 +1,6 @@
 //! Keys and values of the positions that a model has seen, so that the next one costs one position and not all of them again.
 
-use crate::dtype::DType;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -19,7 +19,7 @@ pub struct Cache {
 /// The memory of one call of attention.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    /// \[B · HEADS, SIZE, capacity\]: a score is a sum over rows of it.
+    /// \[B · HEADS, SIZE, capacity\]: a score is a sum over rows of it. On a card \[B · HEADS, capacity, SIZE\].
     pub keys: Tensor,
     /// \[B · HEADS, capacity, SIZE\].
     pub values: Tensor,
@@ -69,7 +69,7 @@ impl Cache {
     }
 
     /// The layer of the next call of attention, which adds `added` positions of `heads` heads (over the whole batch) of `size` elements.
-    pub(crate) fn layer(&mut self, heads: usize, added: usize, size: usize, dtype: DType) -> Result<&mut Layer> {
+    pub(crate) fn layer(&mut self, cx: &Context, heads: usize, added: usize, size: usize) -> Result<&mut Layer> {
         if self.length + added > self.capacity {
             let Cache { length, capacity, .. } = self;
             let message =
@@ -77,15 +77,13 @@ impl Cache {
             return Err(Error::value("Cache", message));
         }
         let call = self.next;
+        let of_keys = if cx.cuda().is_some() { [heads, self.capacity, size] } else { [heads, size, self.capacity] };
         if call == self.layers.len() && self.length == 0 {
-            let tensor = |shape: [usize; 3]| match dtype {
-                DType::F64 => Tensor::from_slice(&vec![0f64; shape.iter().product()], shape),
-                _ => Tensor::from_slice(&vec![0f32; shape.iter().product()], shape),
-            };
-            let (keys, values) = (tensor([heads, size, self.capacity])?, tensor([heads, self.capacity, size])?);
+            let (keys, values) = (cx.kept(of_keys)?, cx.kept([heads, self.capacity, size])?);
             self.layers.push(Layer { keys, values });
         }
-        let same = |l: &Layer| **l.keys.shape() == [heads, size, self.capacity] && l.keys.dtype() == dtype;
+        let place = |x: &Tensor| (*x.shape(), x.dtype(), x.device());
+        let same = |l: &Layer| place(&l.keys) == (of_keys.into(), cx.dtype(), cx.device());
         if !self.layers.get(call).is_some_and(same) || (call > 0 && added != self.added) {
             let message = "this pass is of another model, batch or element type than those before it: use a cache of its own";
             return Err(Error::value("Cache", message));

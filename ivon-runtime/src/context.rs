@@ -428,6 +428,7 @@ impl Context {
     ///
     /// # Errors
     /// If there is not so much memory; in a planned run, if the step allocates another sequence than in its dry run.
+    #[track_caller]
     pub fn empty(&self, shape: impl Into<Shape>) -> Result<Tensor> {
         self.empty_of(self.dtype, shape)
     }
@@ -436,6 +437,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::empty`].
+    #[track_caller]
     pub fn empty_of(&self, dtype: DType, shape: impl Into<Shape>) -> Result<Tensor> {
         let shape = shape.into();
         let bytes = shape.elements().saturating_mul(dtype.bytes());
@@ -448,6 +450,13 @@ impl Context {
             Memory::Replaying(run) => run.block(bytes)?,
         };
         Ok(Tensor::on(block, shape, dtype))
+    }
+
+    /// A tensor of zeros of the compute type, in memory of its own that outlives planned runs.
+    pub(crate) fn kept(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        let shape = shape.into();
+        let bytes = shape.elements().saturating_mul(self.dtype.bytes());
+        Ok(Tensor::on(Rc::new(Block::zeroed(self.cuda.as_ref(), bytes, 0)?), shape, self.dtype))
     }
 
     /// A tensor of zeros of the compute type.
@@ -643,7 +652,10 @@ impl Context {
     pub fn filled(&self, shape: impl Into<Shape>, value: f64) -> Result<Tensor> {
         let mut filled = self.empty(shape)?;
         match &self.cuda {
-            _ if self.planning() => self.launched(|trail| trail.and(value.to_bits()).and(filled.place())),
+            _ if self.planning() => {
+                filled.is_launched();
+                self.launched(|trail| trail.and(value.to_bits()).and(filled.place()));
+            }
             Some(cuda) => {
                 let bits = (value as f32).to_bits();
                 let fill = match self.dtype {

@@ -115,6 +115,25 @@ impl Tensor {
         self.block.place()
     }
 
+    /// Something was launched that writes it: what a dry run asks for.
+    pub(crate) fn is_launched(&self) {
+        self.block.write();
+    }
+
+    /// Checks in a dry run for a card that something was launched that writes it, before `reader` is launched.
+    ///
+    /// # Errors
+    /// If nothing was: the op that made it has no kernel.
+    pub(crate) fn check_launched(&self, reader: &str) -> Result<()> {
+        let Some(maker) = self.block.unwritten() else { return Ok(()) };
+        let message = format!(
+            "`{reader}` reads a tensor {} that no kernel wrote. It was made by the op at {maker}, which has no kernel for a card: give it \
+             one, as docs/op.md shows, or compute with --device cpu",
+            self.shape
+        );
+        Err(Error::value("dry run for a card", message))
+    }
+
     /// The address on the card of the context, for a kernel that reads it. What lies in the processor's memory is copied there, once.
     pub(crate) fn address(&self, cx: &Context) -> Result<u64> {
         if let Some((_, address)) = self.block.on_card() {
@@ -152,6 +171,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the element type is another one, in a dry run, or if they lie on a card: all are mistakes in an op.
+    #[track_caller]
     pub fn as_slice<E: Element>(&self) -> &[E] {
         self.expect::<E>();
         let pointer = self.block.pointer() as *const E;
@@ -164,6 +184,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the memory is shared or on a card, the element type another one, or in a dry run: all are mistakes in an op.
+    #[track_caller]
     pub fn as_mut_slice<E: Element>(&mut self) -> &mut [E] {
         self.expect::<E>();
         assert!(self.is_unique(), "a tensor whose memory is shared may not be written");

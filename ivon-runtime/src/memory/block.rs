@@ -5,6 +5,7 @@ use crate::device::cuda::{self, Cuda};
 use crate::error::{Error, Result};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -50,6 +51,9 @@ enum Home {
     Ghost {
         recorder: Rc<Recorder>,
         event: usize,
+        /// Whether anything was launched that writes it.
+        written: Cell<bool>,
+        maker: &'static Location<'static>,
     },
 }
 
@@ -123,10 +127,12 @@ impl Block {
         }
     }
 
-    /// A block of a dry run: a size and a lifetime, no memory.
+    /// A block of a dry run: a size and a lifetime, no memory. The place in the code is that of the op that asks for it.
+    #[track_caller]
     pub fn ghost(bytes: usize, recorder: &Rc<Recorder>) -> Block {
         let event = recorder.born(bytes);
-        let home = Home::Ghost { recorder: recorder.clone(), event };
+        let (written, maker) = (Cell::new(bytes == 0), Location::caller());
+        let home = Home::Ghost { recorder: recorder.clone(), event, written, maker };
         Block {
             place: Place::Host(NonNull::dangling()),
             bytes,
@@ -145,16 +151,35 @@ impl Block {
         matches!(self.home, Home::Ghost { .. })
     }
 
+    /// Something was launched that writes it.
+    pub fn write(&self) {
+        if let Home::Ghost { written, .. } = &self.home {
+            written.set(true);
+        }
+    }
+
+    /// Which op made it, if it is of a dry run and nothing was launched yet that writes it.
+    pub fn unwritten(&self) -> Option<&'static Location<'static>> {
+        match &self.home {
+            Home::Ghost { written, maker, .. } if !written.get() => Some(maker),
+            _ => None,
+        }
+    }
+
     /// The start of the memory.
     ///
     /// # Panics
     /// In a dry run, where there is none: an op that reads or writes must return before, when `cx.planning()`. And if it lies on a card, where
     /// the processor cannot reach: the op has no kernel for the card, or does not call it.
+    #[track_caller]
     pub fn pointer(&self) -> *mut u8 {
         assert!(!self.is_ghost(), "an op touched memory in a dry run: it must return before when `cx.planning()`");
         match &self.place {
             Place::Host(pointer) => pointer.as_ptr(),
-            Place::Card { cuda, .. } => panic!("an op took a tensor on {} for one in the processor's memory", cuda.device()),
+            Place::Card { cuda, .. } => panic!(
+                "an op took a tensor on {} for one in the processor's memory: it has no kernel for a card, see docs/op.md",
+                cuda.device()
+            ),
         }
     }
 
@@ -239,7 +264,7 @@ impl Drop for Block {
         match (&self.home, &self.place) {
             // SAFETY: the pointer was allocated with this very layout and is freed once.
             (Home::Heap(layout), Place::Host(pointer)) => unsafe { dealloc(pointer.as_ptr(), *layout) },
-            (Home::Ghost { recorder, event }, _) => recorder.died(*event),
+            (Home::Ghost { recorder, event, .. }, _) => recorder.died(*event),
             _ => {}
         }
     }

@@ -181,6 +181,7 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
     let mut all = vec![
         &along::cuda::KERNELS,
         &attend::cuda::PLAIN,
+        &attend::cuda::CACHED,
         &batch_norm::cuda::KERNELS,
         &channels::cuda::KERNELS,
         &conv2d::cuda::KERNELS,

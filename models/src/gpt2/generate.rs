@@ -89,9 +89,7 @@ impl<'a> Reader<'a> {
             self.cache.clear();
             self.start = text.len() - positions.div_ceil(2);
         }
-        // On a card the whole text is read each time: attention with a cache is for the processor.
-        let on_card = self.cx.cuda().is_some();
-        let first = if on_card { 0 } else { self.cache.len() };
+        let first = self.cache.len();
         let ids: Vec<u32> = text[self.start + first..].iter().map(|id| u32::from(*id)).collect();
         let places: Vec<u32> = (first..first + ids.len()).map(|place| place as u32).collect();
         let (ids, places) = (Tensor::from_slice(&ids, [1, ids.len()])?, Tensor::from_slice(&places, [places.len()])?);
@@ -101,7 +99,7 @@ impl<'a> Reader<'a> {
                 Ok(if cx.planning() { vec![] } else { logits.to_host()?.to_f64() })
             })
         };
-        let logits = if on_card { read(self.cx)? } else { self.cx.cached(&mut self.cache, read)? };
+        let logits = self.cx.cached(&mut self.cache, read)?;
         let total = log_sum_exp(&logits);
         Ok(logits.into_iter().map(|x| x - total).collect())
     }

@@ -22,6 +22,8 @@ enum Epilogue {
 enum { POINTER_MODE = 2, TRANSPOSE_A = 3, TRANSPOSE_B = 4, EPILOGUE = 7, BIAS_POINTER = 8, AUX_POINTER = 11, AUX_LD = 12 };
 // cublasLtMatrixLayoutAttribute_t
 enum { TYPE = 0, ORDER = 1, ROWS = 2, COLUMNS = 3, LD = 4, BATCH = 5, STRIDE = 6 };
+// cublasLtMatmulPreferenceAttributes_t: what A, B, C and D are aligned to, that of A first; 256 where nothing is said.
+enum { ALIGNMENT = 5 };
 
 // Attributes by number, as 64-bit values.
 struct Attributes {
@@ -182,7 +184,7 @@ Product product(
   return p;
 }
 
-// cublasLtMatmulHeuristicResult_t
+// cublasLtMatmulHeuristicResult_t. An algorithm is its number, and what it relies on A, B, C and D to be aligned to.
 struct Heuristic {
   uint64_t algorithm[8];
   size_t workspace;
@@ -219,18 +221,26 @@ EMULATOR_API int cublasLtMatrixLayoutDestroy(void* layout) { return destroy(layo
 EMULATOR_API int cublasLtMatrixLayoutSetAttribute(void* layout, int a, const void* from, size_t n) { return set(layout, a, from, n); }
 
 EMULATOR_API int cublasLtMatmulAlgoGetHeuristic(
-    void*, void* what, void* a, void* b, void* c, void* d, void*, int asked, Heuristic* results, int* found) {
+    void*, void* what, void* a, void* b, void* c, void* d, void* preference, int asked, Heuristic* results, int* found) {
   *found = 0;
   int checked = check(product(what, nullptr, nullptr, a, nullptr, b, nullptr, nullptr, c, nullptr, d));
   if (checked) return checked;
   *found = asked < 2 ? asked : 2;
-  for (int i = 0; i < *found; ++i) results[i] = {{uint64_t(i + 1)}, 0, SUCCESS, 1.0f, {}};
+  for (int i = 0; i < *found; ++i) {
+    results[i] = {{uint64_t(i + 1)}, 0, SUCCESS, 1.0f, {}};
+    for (int operand = 0; operand < 4; ++operand) results[i].algorithm[1 + operand] = of(preference).get(ALIGNMENT + operand, 256);
+  }
   return SUCCESS;
 }
 
 EMULATOR_API int cublasLtMatmul(
     void*, void* what, const void* alpha, const void* a, void* a_layout, const void* b, void* b_layout, const void* beta, const void* c,
-    void* c_layout, void* d, void* d_layout, const void*, void*, size_t, void* stream) {
+    void* c_layout, void* d, void* d_layout, const void* algorithm, void*, size_t, void* stream) {
+  const void* operands[] = {a, b, c, d};
+  for (int operand = 0; algorithm && operand < 4; ++operand) {
+    uint64_t alignment = static_cast<const uint64_t*>(algorithm)[1 + operand];
+    if (alignment && (uintptr_t)operands[operand] % alignment) return INVALID_VALUE;
+  }
   Product p = product(what, alpha, a, a_layout, b, b_layout, beta, c, c_layout, d, d_layout);
   int checked = check(p);
   if (checked) return checked;

@@ -144,11 +144,13 @@ fn kernels_that_the_macro_writes() {
     if !nvrtc() {
         return;
     }
-    let sources: Vec<Source> = pointwise::kernels().into_iter().map(|k| k.source(4)).collect();
-    assert!(sources.len() > 25, "the test models have more kernels than {}", sources.len());
-    // One program of them all: each in a namespace, under a name of its own.
+    let kernels = pointwise::kernels();
+    assert!(kernels.len() > 25, "the test models have more kernels than {}", kernels.len());
+    // One program of them all: each in a namespace, under a name of its own. A thread works on 16 bytes, or on one element.
     let together = |dtype: DType| {
         let mut all = String::new();
+        let sources: Vec<Source> =
+            [16 / dtype.bytes(), 1].into_iter().flat_map(|vector| kernels.iter().map(move |k| k.source(vector))).collect();
         for (i, source) in sources.iter().enumerate() {
             let whole = source.whole(dtype);
             let (header, own) = whole.split_once("#line 1").unwrap();

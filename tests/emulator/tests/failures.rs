@@ -6,6 +6,7 @@ mod language;
 use ivon_emulator::{Emulator, Failures, load};
 use ivon_runtime::checkpoint::{Checkpoints, Notes};
 use ivon_runtime::device::cuda::libraries;
+use ivon_runtime::layers::Linear;
 use ivon_runtime::prelude::*;
 use language::{Language, batch, model};
 use std::sync::{Mutex, MutexGuard};
@@ -87,9 +88,93 @@ fn memory_that_does_not_suffice_is_told_before_training() {
     );
     emulator.set_memory(emulator.used_memory() + (60 << 20));
     let result = whole.step(0.1, |cx| model.loss_gradient(cx, &ids, &targets));
-    says(result, &["needs", "GiB", "the card has", "largest batch that fits"]);
+    says(result.clone(), &["needs", "GiB", "the card has", "largest batch that fits"]);
+    assert_eq!(whole.state().step(), 0);
+    // The sum is true: the batch that is named fits.
+    let message = result.unwrap_err().to_string();
+    let (_, rest) = message.split_once("fits: about ").unwrap();
+    let batch: usize = rest.split(' ').next().unwrap().parse().unwrap();
+    let part = |x: u32| Tensor::from_slice(&vec![x; 16 * batch], [batch, 16]).unwrap();
+    let (ids, targets) = (part(1), part(2));
+    assert!((256..4096).contains(&batch), "{message}");
+    whole.step(0.1, |cx| model.loss_gradient(cx, &ids, &targets)).unwrap();
     emulator.set_memory(4 << 30);
     step(&model, &mut whole).unwrap();
+}
+
+ivon_runtime::signature! {
+    /// y = x², elementwise.
+    pub fn square<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest>;
+}
+
+/// An op for the processor alone, as a person may write one.
+mod square {
+    use super::*;
+
+    pub struct Saved {
+        x: Tensor,
+    }
+
+    pub fn forward(cx: &Context, x: &Tensor) -> Result<Tensor> {
+        let mut y = cx.empty(*x.shape())?;
+        if !cx.planning() {
+            y.as_mut_slice::<f32>().iter_mut().zip(x.as_slice::<f32>()).for_each(|(y, x)| *y = x * x);
+        }
+        Ok(y)
+    }
+
+    pub fn forward_saving(cx: &Context, x: &Tensor) -> Result<(Tensor, Saved)> {
+        Ok((forward(cx, x)?, Saved { x: x.clone() }))
+    }
+
+    pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+        let Some((d_x, add)) = d_x.target(cx, *saved.x.shape())? else { return Ok(()) };
+        if !cx.planning() {
+            let d_x = d_x.as_mut_slice::<f32>();
+            for ((d_x, x), d_y) in d_x.iter_mut().zip(saved.x.as_slice::<f32>()).zip(d_y.as_slice::<f32>()) {
+                *d_x = 2.0 * x * d_y + if add { *d_x } else { 0.0 };
+            }
+        }
+        Ok(())
+    }
+}
+
+#[variational]
+struct Squares<const WIDTH: usize> {
+    inner: Square<WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Squares<WIDTH> {
+    pub fn loss<B>(&self, x: Tensor<B, WIDTH>) -> Tensor {
+        self.inner.forward(x).mean()
+    }
+}
+
+#[variational]
+struct Square<const WIDTH: usize> {
+    linear: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Square<WIDTH> {
+    pub fn forward<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH> {
+        self.linear.forward(square(self.linear.forward(x)))
+    }
+}
+
+#[test]
+fn an_op_without_kernels_is_named_before_anything_runs() {
+    let Some((_, _turn)) = card() else { return };
+    let model = Squares::build(4).unwrap();
+    let x = Tensor::from_slice(&[0.5f32; 8], [2, 4]).unwrap();
+    let train = |device| {
+        let mut ivon =
+            Ivon::new(&model, IvonConfig { ess: 1e3, ..IvonConfig::default() }, Settings { device, ..Settings::default() })?;
+        ivon.step(0.1, |cx| model.loss_gradient(cx, &x))
+    };
+    assert!(train(Device::Cpu).is_ok());
+    says(train(Device::Cuda(0)), &["inner: linear", "failures.rs", "no kernel", "docs/op.md", "--device cpu"]);
 }
 
 #[test]

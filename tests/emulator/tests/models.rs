@@ -10,7 +10,8 @@ use ivon_tests::{
     mlp::Mlp, normalized::Normalized, pointwise::Gate, recurrent::Recurrent, residual::Residual, shared::Shared,
     transformer::LanguageModel,
 };
-use models::gpt2::Gpt2;
+use models::data::Batch;
+use models::gpt2::{Gpt2, Reader};
 
 /// Steps, of which the first run kernel by kernel and the later ones as graphs.
 const STEPS: usize = 5;
@@ -69,6 +70,32 @@ fn gpt2() {
         let (inputs, targets) = (tokens([2, 17], 83, 1), tokens([2, 17], 83, 9));
         agree(&model, |cx| model.loss_gradient(cx, &inputs, &targets));
     }
+}
+
+#[test]
+fn a_model_reads_token_by_token_and_says_how_likely_each_is() {
+    if !compare::look_for_the_emulator() {
+        return;
+    }
+    let model = Gpt2::build(83, 20, 36, 2, 2, true).unwrap();
+    let text: Vec<u16> = ids(30, 83, 3).into_iter().map(|id| id as u16).collect();
+    let batch = Batch { ids: tokens([2, 17], 83, 1), targets: tokens([2, 17], 83, 9) };
+    let ask = |device, dtype| {
+        let mut ivon = Ivon::new(&model, ivon(), settings(device, dtype)).unwrap();
+        let answers = ivon.at_mean(|cx| {
+            let mut reader = Reader::new(cx, 20);
+            // Beyond the model's positions, where it begins again.
+            let mut all = model.log_likelihoods(cx, &batch)?;
+            for length in [5, 6, 7, 20, 21, 22, 30] {
+                all.extend(reader.log_probabilities(&model, &text[..length])?);
+            }
+            Ok(all)
+        });
+        answers.unwrap()
+    };
+    let expected = ask(Device::Cpu, DType::F32);
+    close(&ask(Device::Cuda(0), DType::F32), &expected, 1e-5, "log-probabilities");
+    close(&ask(Device::Cuda(0), DType::Bf16), &expected, 3e-2, "log-probabilities in bf16");
 }
 
 #[test]

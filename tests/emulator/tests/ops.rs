@@ -8,7 +8,7 @@ mod mutations;
 
 use compare::{check, check_within, ids, numbers, sanitized};
 use ivon_runtime::ops;
-use ivon_runtime::{Adjoint, Context, Result, Shape, Tensor};
+use ivon_runtime::{Adjoint, Cache, Context, Result, Shape, Tensor};
 
 /// An empty adjoint, or one that holds ones.
 fn adjoint(cx: &Context, shape: &Shape, add: bool) -> Result<Adjoint> {
@@ -98,6 +98,7 @@ fn cross_entropy_plain_smoothed_and_in_place() {
         check(&[numbers(&[rows, classes], 1)], |cx, x| {
             let d_loss = |loss: &Tensor| compare::scalar(cx, loss.dtype(), 1.5);
             let loss = ops::cross_entropy::forward(cx, &x[0], &targets)?;
+            let of_rows = ops::cross_entropy::rows(cx, &x[0], &targets)?;
             let grads = both(cx, [*x[0].shape()], |[d_x]| {
                 let (loss, saved) = ops::cross_entropy::forward_saving(cx, &x[0], &targets)?;
                 ops::cross_entropy::backward(cx, saved, d_loss(&loss)?, d_x)
@@ -114,7 +115,7 @@ fn cross_entropy_plain_smoothed_and_in_place() {
             ops::cross_entropy::backward(cx, saved, d_loss(&loss_of_own)?, &mut in_place)?;
             let smoothed_loss = ops::cross_entropy_smoothed::forward(cx, &x[0], &targets, 0.25)?;
             let in_place = in_place.into_tensor(cx, *x[0].shape())?;
-            Ok([vec![loss, smoothed_loss, in_place], grads, smoothed].concat())
+            Ok([vec![loss, of_rows, smoothed_loss, in_place], grads, smoothed].concat())
         });
     }
 }
@@ -215,6 +216,22 @@ fn attention() {
                 Ok([vec![y], grads].concat())
             });
         }
+    }
+}
+
+#[test]
+fn attention_of_new_positions_to_those_in_a_cache() {
+    for (batch, heads, size) in [(1, 2, 5), (2, 3, 64), (1, 1, 256)] {
+        let ends = [0, 9, 10, 11, 30];
+        let shape = [batch, 30, 3 * heads * size];
+        check_within(2e-5, 3e-2, &[numbers(&shape, 1)], |cx, x| {
+            let mut cache = Cache::new(33);
+            let part = |ends: &[usize]| {
+                let part = ops::slice::forward(cx, &x[0], 1, ends[0]..ends[1])?;
+                cx.cached(&mut cache, |cx| ops::causal_attention::forward(cx, heads, &part))
+            };
+            ends.windows(2).map(part).collect()
+        });
     }
 }
 
@@ -338,6 +355,7 @@ sanitized!(
     convolutions_by_cudnn,
     pooling,
     attention,
+    attention_of_new_positions_to_those_in_a_cache,
     sums_and_means,
     layer_norm,
     rms_norm,

@@ -73,6 +73,18 @@ impl Along<'_> {
         }
     }
 
+    /// What a dry run sees to, as for the operands.
+    fn check(&self, kernel: &str) -> Result<()> {
+        match self {
+            Along::Nothing => Ok(()),
+            Along::Bias(bias) => bias.check_launched(kernel),
+            Along::RowSums(sums) => {
+                sums.is_launched();
+                Ok(())
+            }
+        }
+    }
+
     fn address(&mut self, cx: &Context) -> Result<Option<u64>> {
         match self {
             Along::Nothing => Ok(None),
@@ -104,7 +116,12 @@ pub(crate) fn multiply(
         let places = [a.tensor.place(), b.tensor.place(), c.place(), along.place()];
         numbers.into_iter().map(|n| n as u64).chain(places).fold(trail.and_text("multiply"), Trail::and)
     });
-    if cx.planning() || batch * m * n == 0 {
+    if cx.planning() {
+        c.is_launched();
+        along.check("multiply")?;
+        return [a.tensor, b.tensor].iter().try_for_each(|from| from.check_launched("multiply"));
+    }
+    if batch * m * n == 0 {
         return Ok(());
     }
     let Some(cuda) = cx.cuda() else { panic!("a product on a card was asked for in a context on {}", cx.device()) };
@@ -117,6 +134,7 @@ pub(crate) fn multiply(
     let key = Key::of(sizes, [a, b], along.kind(), c.dtype(), accumulate);
     let (from, vector) = ([a.tensor.address(cx)?, b.tensor.address(cx)?], along.address(cx)?);
     let to = c.address_mut(cx)?;
+    cuda.bind()?;
     cuda.blas()?.multiply(cuda, key, from, vector, to)
 }
 
@@ -253,6 +271,15 @@ impl Blas {
         ];
         let preference = Preference::new()?;
         preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, WORKSPACE as u64)?;
+        // Unless told otherwise it takes all matrices to be aligned to 256 bytes; those in flat buffers of bf16 are to 128.
+        for operand in [
+            CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+            CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+            CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+            CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES,
+        ] {
+            preference.set(operand, 128u32)?;
+        }
         let [a, b, c] = &layouts;
         // SAFETY: all of them were created and not yet destroyed.
         let found = unsafe { result::get_matmul_algo_heuristic(self.handle, operation.0, b.0, a.0, c.0, c.0, preference.0) };

@@ -58,7 +58,7 @@ impl Source {
                 let trail = grid.fold(trail.and_text(kernel), |trail, n| trail.and(n as u64));
                 args.iter().fold(trail, |trail, arg| arg.leave(trail))
             });
-            return Ok(());
+            return args.iter().try_for_each(|arg| arg.check(kernel));
         }
         let Some(cuda) = cx.cuda() else { panic!("`{kernel}` was launched in a context on {}", cx.device()) };
         let _kernel = cx.kernel(kernel, || Cost::default().moves(args.iter().map(Arg::bytes).sum()));
@@ -188,6 +188,18 @@ impl Arg<'_> {
             Arg::In(tensor) => tensor.bytes(),
             Arg::Out(tensor) => tensor.bytes(),
             _ => 0,
+        }
+    }
+
+    /// What a dry run sees to: what is read was written, if only on paper.
+    fn check(&self, kernel: &str) -> Result<()> {
+        match self {
+            Arg::In(tensor) => tensor.check_launched(kernel),
+            Arg::Out(tensor) => {
+                tensor.is_launched();
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 

@@ -24,7 +24,9 @@ impl Cuda {
     /// If there are not so many: how many were asked for and how many are free.
     pub(crate) fn allocate(&self, bytes: usize) -> Result<Memory> {
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
-        let allocated = self.stream.alloc_zeros::<u8>(bytes.max(1));
+        let allocate = || self.stream.alloc_zeros::<u8>(bytes.max(1));
+        // What was freed before comes back to the driver when the stream has got so far.
+        let allocated = allocate().or_else(|error| self.stream.synchronize().map_err(|_| error).and_then(|()| allocate()));
         let slice = allocated.map_err(|error| {
             let room = self.memory().map_or(String::new(), |(free, all)| {
                 format!(" on {} with {:.1} of {:.1} GiB free", self.device(), gib(free), gib(all))
@@ -40,8 +42,11 @@ impl Cuda {
     /// If it has not: the sum, and the largest batch that does. Activations grow with the first dimension of the inputs.
     pub(crate) fn check_room(&self, name: &str, needed: usize, now: usize, inputs: &[&Tensor]) -> Result<()> {
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
+        // What the libraries take for themselves is in use already.
+        self.open_libraries()?;
         let (free, all) = self.memory()?;
-        let room = free + now;
+        // The driver takes some for the code of kernels, and for the holes between allocations.
+        let room = (free + now).saturating_sub(all / 256);
         if needed <= room {
             return Ok(());
         }
@@ -54,7 +59,8 @@ impl Cuda {
             gib(all)
         );
         let batch = inputs.iter().map(|x| x.shape().first().copied().unwrap_or(1)).max().unwrap_or(1);
-        let fits = (batch as f64 * room as f64 / needed as f64) as usize;
+        // Not all of it grows with the batch: a part less is sure to fit.
+        let fits = (batch as f64 * room as f64 / needed as f64 * 15.0 / 16.0) as usize;
         let advice = match fits {
             0 => "not even one example fits: take a smaller model, or another card".to_string(),
             _ => format!(

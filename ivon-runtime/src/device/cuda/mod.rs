@@ -189,6 +189,12 @@ impl Cuda {
         self.blas.get().ok_or_else(|| Error::Device { message: "cuBLASLt was not opened".into() })
     }
 
+    /// Opens the libraries that would else be opened at their first use.
+    fn open_libraries(&self) -> Result<()> {
+        self.blas()?;
+        self.cudnn().map(drop)
+    }
+
     /// The source that was made for this key, by `make` where there is none yet.
     pub(crate) fn generated(&self, key: (usize, usize, u64), make: impl FnOnce() -> Source) -> Rc<Source> {
         self.generated.borrow_mut().entry(key).or_insert_with(|| Rc::new(make())).clone()

@@ -4,23 +4,30 @@ use super::heads::{Geometry, SharedMut};
 use crate::ops::reduce::{max_of, sum_of};
 use crate::ops::with_real;
 use crate::threads::each;
-use crate::{Cache, Context, Error, Real, Result, Tensor, versions};
+use crate::{Cache, Context, Real, Result, Tensor, versions};
 
 /// `qkv` \[B, T, 3 · HEADS · SIZE\] of the positions that follow those in the cache, which takes them in.
 pub(in crate::ops) fn forward(at: &str, cx: &Context, cache: &mut Cache, heads: usize, qkv: &Tensor) -> Result<Tensor> {
     super::check_qkv(at, cx, heads, qkv)?;
-    if cx.cuda().is_some() {
-        return Err(Error::config("a pass with a cache of keys and values runs on the processor alone so far: use device cpu"));
-    }
     let geometry = Geometry::of(qkv.shape(), heads, true);
     let Geometry { batch, length, size, .. } = geometry;
     let mut y = cx.empty([batch, length, heads * size])?;
+    if cx.cuda().is_some() {
+        match cx.planning() {
+            true => y.is_launched(),
+            false => {
+                let before = cache.len();
+                super::cuda::cached(at, cx, geometry, qkv, (cache.layer(cx, batch * heads, length, size)?, before), &mut y)?;
+            }
+        }
+        return Ok(y);
+    }
     let mut scores = cx.empty([batch * heads, cache.capacity()])?;
     if cx.planning() {
         return Ok(y);
     }
     let (before, capacity) = (cache.len(), cache.capacity());
-    let layer = cache.layer(batch * heads, length, size, cx.dtype())?;
+    let layer = cache.layer(cx, batch * heads, length, size)?;
     with_real!(cx.dtype(), E => {
         let qkv = qkv.as_slice::<E>();
         let out = SharedMut::new(y.as_mut_slice::<E>());

@@ -2,10 +2,12 @@
 
 use super::Saved;
 use super::heads::Geometry;
+use crate::cache::Layer;
 use crate::device::cuda::{Grid, Source};
 use crate::{Adjoint, Context, DType, Error, Result, Tensor, args};
 
 pub(in crate::ops) static PLAIN: Source = Source::new("attend", include_str!("kernel.cu"));
+pub(in crate::ops) static CACHED: Source = Source::new("attend_cached", include_str!("cached.cu"));
 pub(in crate::ops) static FLASH: [(usize, Source); 3] = [
     (32, Source::new("flash_32", concat!("constexpr int SIZE = 32;\n", include_str!("flash.cu")))),
     (64, Source::new("flash_64", concat!("constexpr int SIZE = 64;\n", include_str!("flash.cu")))),
@@ -50,14 +52,33 @@ pub(super) fn forward(at: &str, cx: &Context, geometry: Geometry, qkv: &Tensor, 
     let scale = geometry.scale() as f32;
     match flash(cx, size) {
         Some(kernels) => {
-            let grid = Grid::of(length.div_ceil(OWN), batch * heads, 1).threads(128).shared(flash_shared(size, 1));
+            let grid = Grid::new(length.div_ceil(OWN) * batch * heads).threads(128).shared(flash_shared(size, 1));
             kernels.launch(cx, "flash_forward", grid, &mut args![qkv, y, lse, heads, length, scale, causal])
         }
         None => {
-            let grid = Grid::of(length.div_ceil(TILE), batch * heads, 1).shared(plain_shared(size, 3));
+            let grid = Grid::new(length.div_ceil(TILE) * batch * heads).shared(plain_shared(size, 3));
             PLAIN.launch(cx, "attend_forward", grid, &mut args![qkv, y, lse, heads, length, size, scale, causal])
         }
     }
+}
+
+/// The same of positions that follow `before` others, whose keys and values the layer holds; it takes in those of the new ones.
+pub(super) fn cached(
+    at: &str,
+    cx: &Context,
+    geometry: Geometry,
+    qkv: &Tensor,
+    (layer, before): (&mut Layer, usize),
+    y: &mut Tensor,
+) -> Result<()> {
+    check(at, &geometry)?;
+    let Geometry { batch, heads, length, size, .. } = geometry;
+    let (queries, scale, capacity) = (batch * heads * length, geometry.scale() as f32, layer.keys.dim(1));
+    let (keys, values, elements) = (&mut layer.keys, &mut layer.values, queries * size);
+    let append = &mut args![qkv, &mut *keys, &mut *values, heads, length, size, capacity, before, elements];
+    CACHED.launch(cx, "cache_append", Grid::over(elements), append)?;
+    let args = &mut args![qkv, &*keys, &*values, y, heads, length, size, capacity, before, scale];
+    CACHED.launch(cx, "cached_forward", Grid::new(queries), args)
 }
 
 pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjoint, causal: bool) -> Result<()> {
@@ -71,14 +92,14 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjo
     PLAIN.launch(cx, "attend_delta", Grid::new(queries.div_ceil(8)), args)?;
     match flash(cx, size) {
         Some(kernels) => {
-            let grid = Grid::of(length.div_ceil(OWN), batch * heads, 1).threads(128).shared(flash_shared(size, 2));
+            let grid = Grid::new(length.div_ceil(OWN) * batch * heads).threads(128).shared(flash_shared(size, 2));
             for kernel in ["flash_backward_queries", "flash_backward_keys"] {
                 let args = &mut args![&qkv, &d_y, &lse, &delta, &mut *d_qkv, heads, length, scale, causal, add];
                 kernels.launch(cx, kernel, grid, args)?;
             }
         }
         None => {
-            let grid = Grid::of(length.div_ceil(TILE), batch * heads, 1).shared(plain_shared(size, 4));
+            let grid = Grid::new(length.div_ceil(TILE) * batch * heads).shared(plain_shared(size, 4));
             for kernel in ["attend_backward_queries", "attend_backward_keys"] {
                 let args = &mut args![&qkv, &d_y, &lse, &delta, &mut *d_qkv, heads, length, size, scale, causal, add];
                 PLAIN.launch(cx, kernel, grid, args)?;

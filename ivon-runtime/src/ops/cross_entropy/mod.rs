@@ -22,6 +22,15 @@ pub fn forward(cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<Tensor
     Ok(forward_saving(cx, logits, targets)?.0)
 }
 
+/// The loss of each row, \[rows\], which [`forward`] is the mean of; 0 where the target is [`IGNORE`]. For what an average loss does not say: the
+/// likelihood of every row under several samples.
+///
+/// # Errors
+/// As [`forward`]; rows without any target are no error.
+pub fn rows(cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    entropy::rows("cross_entropy::rows", cx, logits, targets)
+}
+
 /// [`forward`], and what [`backward`] reads.
 ///
 /// # Errors

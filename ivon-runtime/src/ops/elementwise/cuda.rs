@@ -10,12 +10,15 @@ const BLOCKS: usize = 4096;
 
 pub(super) fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
     let elements = x.shape().elements();
-    KERNELS.launch(cx, "add_assign", Grid::over(elements).at_most(BLOCKS), &mut args![x, sum, elements])
+    let pieces = elements.div_ceil(16 / cx.dtype().bytes());
+    KERNELS.launch(cx, "add_assign", Grid::over(pieces).at_most(BLOCKS), &mut args![x, sum, elements])
 }
 
 pub(super) fn copy(cx: &Context, cuda: &Cuda, x: &Tensor, y: &mut Tensor) -> Result<()> {
     if cx.planning() {
-        return Ok(());
+        cx.launched(|trail| trail.and_text("copy").and(x.place()).and(y.place()));
+        y.is_launched();
+        return x.check_launched("copy");
     }
     let bytes = x.shape().elements() * x.dtype().bytes();
     // SAFETY: both have so many bytes.

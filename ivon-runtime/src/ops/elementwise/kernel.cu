@@ -1,10 +1,20 @@
-// sum += x, elementwise. One thread an element, each going on to further ones a grid apart.
+// sum += x, elementwise. One thread 16 bytes, going on to further ones a grid apart; what is left over goes to the first threads.
 extern "C" __global__ void __launch_bounds__(256) add_assign(const real* __restrict__ x, real* __restrict__ sum, uint64_t elements) {
-  uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
-  for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < elements; i += stride) put(&sum[i], to_float(x[i]), true);
+  constexpr int N = Wide<real>::N;
+  uint64_t stride = (uint64_t)gridDim.x * blockDim.x, thread = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x, pieces = elements / N;
+  for (uint64_t i = thread; i < pieces; i += stride) {
+    float a[N], b[N];
+    load<N>(sum + i * N, a);
+    load<N>(x + i * N, b);
+#pragma unroll
+    for (int j = 0; j < N; ++j) a[j] += b[j];
+    store<N>(sum + i * N, a);
+  }
+  uint64_t left = pieces * N + thread;
+  if (left < elements) put(&sum[left], to_float(x[left]), true);
 }
 
-// x = 0, likewise.
+// x = 0. One thread an element.
 extern "C" __global__ void __launch_bounds__(256) zero(real* x, uint64_t elements) {
   uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
   for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < elements; i += stride) x[i] = from_float<real>(0.0f);

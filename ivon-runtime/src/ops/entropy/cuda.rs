@@ -13,10 +13,16 @@ pub(super) struct Rows<'a> {
 
 /// `loss`, `lse`, `losses` and `counted`, the number of rows that count, are f32.
 pub(super) fn forward(cx: &Context, logits: &Tensor, rows: Rows, [loss, lse, losses, counted]: [&mut Tensor; 4]) -> Result<()> {
+    let (count, targets) = (losses.shape().elements(), rows.targets);
+    self::rows(cx, logits, rows, [lse, &mut *losses])?;
+    KERNELS.launch(cx, "entropy_mean", Grid::new(1), &mut args![&*losses, targets, loss, counted, count])
+}
+
+/// The losses alone, and `lse`.
+pub(super) fn rows(cx: &Context, logits: &Tensor, rows: Rows, [lse, losses]: [&mut Tensor; 2]) -> Result<()> {
     let (count, classes) = (losses.shape().elements(), logits.shape().last());
-    let args = &mut args![logits, rows.targets, lse, &mut *losses, classes, rows.smoothing as f32];
-    KERNELS.launch(cx, "entropy_forward", Grid::new(count), args)?;
-    KERNELS.launch(cx, "entropy_mean", Grid::new(1), &mut args![&*losses, rows.targets, loss, counted, count])
+    let args = &mut args![logits, rows.targets, lse, losses, classes, rows.smoothing as f32];
+    KERNELS.launch(cx, "entropy_forward", Grid::new(count), args)
 }
 
 /// Into `d_logits`, which holds the logits themselves where there are none beside.

@@ -26,14 +26,35 @@ pub(super) struct Saved {
     counted: Option<Tensor>,
 }
 
-pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor, smoothing: f64) -> Result<(Tensor, Saved)> {
+/// Checks the operands; how many rows there are.
+fn checked(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<usize> {
     check::float(at, cx, &[("logits", logits)])?;
     check::ids(at, "targets", targets)?;
     check::rank(at, ("logits", logits.shape()), 1)?;
     let (lead, classes) = (Shape::new(&logits.shape()[..logits.shape().rank() - 1]), logits.shape().last());
     check::shape(at, ("targets", targets.shape()), lead, ("logits", logits.shape()))?;
     check::ids_below(at, cx, targets, classes, Some(IGNORE))?;
-    let rows = lead.elements();
+    Ok(lead.elements())
+}
+
+/// The loss of each row, 0 where it does not count.
+pub(super) fn rows(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    let rows = checked(at, cx, logits, targets)?;
+    let mut lse = cx.empty_of(cx.dtype().sums(), [rows])?;
+    let mut losses = cx.empty_of(cx.dtype().sums(), [rows])?;
+    match cx.cuda() {
+        Some(_) => cuda::rows(cx, logits, cuda::Rows { targets, smoothing: 0.0 }, [&mut lse, &mut losses])?,
+        None if cx.planning() => {}
+        None => with_real!(cx.dtype(), E => {
+            let (lse, losses) = (lse.as_mut_slice::<E>(), losses.as_mut_slice::<E>());
+            lose_all(logits.as_slice(), targets.as_slice(), lse, losses, 0.0);
+        }),
+    }
+    Ok(losses)
+}
+
+pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor, smoothing: f64) -> Result<(Tensor, Saved)> {
+    let rows = checked(at, cx, logits, targets)?;
     let mut loss = cx.empty_of(cx.dtype().sums(), [])?;
     let mut lse = cx.empty_of(cx.dtype().sums(), [rows])?;
     let mut losses = cx.empty_of(cx.dtype().sums(), [rows])?;
@@ -54,12 +75,7 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
         }
         with_real!(cx.dtype(), E => {
             let (lse, losses) = (lse.as_mut_slice::<E>(), losses.as_mut_slice::<E>());
-            let logits = logits.as_slice::<E>();
-            let task = rows_a_task(classes);
-            pieces2((lse, task), (losses, task), |i, lse, losses| {
-                let rows = i * task..i * task + lse.len();
-                lose(&logits[rows.start * classes..rows.end * classes], &ids[rows], lse, losses, E::of(smoothing));
-            });
+            lose_all(logits.as_slice::<E>(), ids, lse, losses, smoothing);
             // In f64: the sum of many losses.
             let sum: f64 = losses.iter().map(|loss| loss.to_f64()).sum();
             loss.as_mut_slice::<E>()[0] = E::of(sum / counted as f64);
@@ -70,6 +86,16 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
 
 fn counted(ids: &[u32]) -> usize {
     ids.iter().filter(|id| **id != IGNORE).count()
+}
+
+/// The losses of all rows, by threads.
+fn lose_all<E: Real>(logits: &[E], ids: &[u32], lse: &mut [E], losses: &mut [E], smoothing: f64) {
+    let classes = (logits.len() / ids.len().max(1)).max(1);
+    let task = rows_a_task(classes);
+    pieces2((lse, task), (losses, task), |i, lse, losses| {
+        let rows = i * task..i * task + lse.len();
+        lose(&logits[rows.start * classes..rows.end * classes], &ids[rows], lse, losses, E::of(smoothing));
+    });
 }
 
 versions! {

@@ -34,7 +34,7 @@ pub(super) struct Dnn {
     opened: OnceCell<Option<Opened>>,
 }
 
-struct Opened {
+pub(super) struct Opened {
     handle: sys::cudnnHandle_t,
     ways: RefCell<HashMap<Convolution, Option<Rc<Way>>>>,
 }
@@ -52,7 +52,7 @@ impl Cuda {
         self.dnn.off.set(!on);
     }
 
-    fn cudnn(&self) -> Result<Option<&Opened>> {
+    pub(super) fn cudnn(&self) -> Result<Option<&Opened>> {
         if self.dnn.opened.get().is_none() {
             let wanted = std::env::var_os(VARIABLE).is_none_or(|value| value != "off");
             let fresh = if wanted && libraries::has_cudnn() { Some(Opened::on(self)?) } else { None };
@@ -141,10 +141,13 @@ impl Way {
             sizes.map(|n| n as u64).chain(places).fold(trail.and_text("convolve"), Trail::and)
         });
         if cx.planning() {
-            return Ok(());
+            to.is_launched();
+            return from.iter().try_for_each(|tensor| tensor.check_launched("convolve"));
         }
         let _kernel = cx.kernel("convolve", || Cost::default().reads(from).writes(to, false));
-        let Some(Some(opened)) = cx.cuda().map(|cuda| cuda.cudnn()).transpose()? else { return Ok(()) };
+        let Some(cuda) = cx.cuda() else { return Ok(()) };
+        let Some(opened) = cuda.cudnn()? else { return Ok(()) };
+        cuda.bind()?;
         let Convolution { product, x, weight, y, .. } = self.convolution;
         let elements = [x, weight, y].map(|dims| dims.into_iter().product::<usize>());
         let (first, second, written) = (from[0].address(cx)?, from[1].address(cx)?, to.address_mut(cx)?);
