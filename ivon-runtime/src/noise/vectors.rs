@@ -73,9 +73,9 @@ pub(super) unsafe fn normals<V: Vector, const N: usize>(noise: [Noise; 2], group
     let mut normals = [[0.0; GROUP]; 2];
     for first in (0..2 * of_group).step_by(N) {
         let mut streams = [([0; 2], 0); N];
-        for n in 0..N {
+        for (n, stream) in streams.iter_mut().enumerate() {
             let (g, part) = ((first + n) / of_group, (first + n) % of_group);
-            streams[n] = (noise[g].upper, groups[g].wrapping_mul(LANES as u64).wrapping_add((part * V::LANES) as u64));
+            *stream = (noise[g].upper, groups[g].wrapping_mul(LANES as u64).wrapping_add((part * V::LANES) as u64));
         }
         // SAFETY: the caller's; a group has room for `of_group` vectors of each of four words.
         unsafe {
