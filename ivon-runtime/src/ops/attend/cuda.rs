@@ -52,11 +52,11 @@ pub(super) fn forward(at: &str, cx: &Context, geometry: Geometry, qkv: &Tensor, 
     let scale = geometry.scale() as f32;
     match flash(cx, size) {
         Some(kernels) => {
-            let grid = Grid::new(length.div_ceil(OWN) * batch * heads).threads(128).shared(flash_shared(size, 1));
+            let grid = Grid::of(batch * heads, length.div_ceil(OWN), 1).threads(128).shared(flash_shared(size, 1));
             kernels.launch(cx, "flash_forward", grid, &mut args![qkv, y, lse, heads, length, scale, causal])
         }
         None => {
-            let grid = Grid::new(length.div_ceil(TILE) * batch * heads).shared(plain_shared(size, 3));
+            let grid = Grid::of(batch * heads, length.div_ceil(TILE), 1).shared(plain_shared(size, 3));
             PLAIN.launch(cx, "attend_forward", grid, &mut args![qkv, y, lse, heads, length, size, scale, causal])
         }
     }
@@ -92,14 +92,14 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjo
     PLAIN.launch(cx, "attend_delta", Grid::new(queries.div_ceil(8)), args)?;
     match flash(cx, size) {
         Some(kernels) => {
-            let grid = Grid::new(length.div_ceil(OWN) * batch * heads).threads(128).shared(flash_shared(size, 2));
+            let grid = Grid::of(batch * heads, length.div_ceil(OWN), 1).threads(128).shared(flash_shared(size, 2));
             for kernel in ["flash_backward_queries", "flash_backward_keys"] {
                 let args = &mut args![&qkv, &d_y, &lse, &delta, &mut *d_qkv, heads, length, scale, causal, add];
                 kernels.launch(cx, kernel, grid, args)?;
             }
         }
         None => {
-            let grid = Grid::new(length.div_ceil(TILE) * batch * heads).shared(plain_shared(size, 4));
+            let grid = Grid::of(batch * heads, length.div_ceil(TILE), 1).shared(plain_shared(size, 4));
             for kernel in ["attend_backward_queries", "attend_backward_keys"] {
                 let args = &mut args![&qkv, &d_y, &lse, &delta, &mut *d_qkv, heads, length, size, scale, causal, add];
                 PLAIN.launch(cx, kernel, grid, args)?;

@@ -16,9 +16,6 @@ constexpr float LOG2_E = 1.44269504f;
 struct Geometry {
   uint64_t heads, length;
 
-  // Blocks come head by head: their number in x has room for every batch, that in y has not.
-  __device__ __forceinline__ uint32_t blocks() const { return (uint32_t)((length + OWN - 1) / OWN); }
-
   __device__ __forceinline__ uint64_t qkv(int part, uint64_t head, uint64_t t) const {
     return (((head / heads * length + t) * 3 + part) * heads + head % heads) * SIZE;
   }
@@ -121,9 +118,9 @@ extern "C" __global__ void __launch_bounds__(128, 4) flash_forward(
   bf16* values = keys + 2 * TILE * STRIDE;   // two tiles
   Geometry geometry{heads, length};
   int lane = threadIdx.x % WARP, row = threadIdx.x / WARP * 16;
-  uint64_t head = blockIdx.x / geometry.blocks();
-  // The blocks of a head with most to do come first.
-  uint64_t first = (uint64_t)(geometry.blocks() - 1 - blockIdx.x % geometry.blocks()) * OWN;
+  uint64_t head = blockIdx.x;
+  // The blocks with most to do come first.
+  uint64_t first = (uint64_t)(gridDim.y - 1 - blockIdx.y) * OWN;
   uint64_t end = causal && first + OWN < length ? first + OWN : length;
   auto tile = [&](uint64_t first_key, int buffer) {
     bring<TILE>(keys + buffer * TILE * STRIDE, first_key, length, [&](uint64_t t) { return qkv + geometry.qkv(1, head, t); });
@@ -201,7 +198,7 @@ extern "C" __global__ void __launch_bounds__(128) flash_backward_queries(
   bf16* values = keys + 2 * TILE * STRIDE;
   Geometry geometry{heads, length};
   int lane = threadIdx.x % WARP, row = threadIdx.x / WARP * 16;
-  uint64_t head = blockIdx.x / geometry.blocks(), first = (uint64_t)(geometry.blocks() - 1 - blockIdx.x % geometry.blocks()) * OWN;
+  uint64_t head = blockIdx.x, first = (uint64_t)(gridDim.y - 1 - blockIdx.y) * OWN;
   uint64_t end = causal && first + OWN < length ? first + OWN : length;
   auto tile = [&](uint64_t first_key, int buffer) {
     bring<TILE>(keys + buffer * TILE * STRIDE, first_key, length, [&](uint64_t t) { return qkv + geometry.qkv(1, head, t); });
@@ -261,7 +258,7 @@ extern "C" __global__ void __launch_bounds__(128) flash_backward_keys(
   float* deltas = logs + 2 * TILE;
   Geometry geometry{heads, length};
   int lane = threadIdx.x % WARP, row = threadIdx.x / WARP * 16;
-  uint64_t head = blockIdx.x / geometry.blocks(), first = (uint64_t)(blockIdx.x % geometry.blocks()) * OWN;
+  uint64_t head = blockIdx.x, first = (uint64_t)blockIdx.y * OWN;
   auto tile = [&](uint64_t first_query, int buffer) {
     bring<TILE>(queries + buffer * TILE * STRIDE, first_query, length, [&](uint64_t t) { return qkv + geometry.qkv(0, head, t); });
     bring<TILE>(d_out + buffer * TILE * STRIDE, first_query, length, [&](uint64_t t) { return d_y + geometry.output(head, t); });

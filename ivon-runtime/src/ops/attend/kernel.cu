@@ -2,14 +2,12 @@
 // values a key) and goes through the rows it meets in tiles of 32, which lie in shared memory and of which each lane has one.
 //
 // qkv is [B, T, 3, HEADS, SIZE], y and d_y [B, T, HEADS, SIZE], lse and delta f32 [B, HEADS, T]; delta is the sum of d_y · y of each query.
-// A block has 8 warps, which take 4 rows each, one after the other. The grid is B · HEADS · T / 32 blocks, head by head.
+// A block has 8 warps, which take 4 rows each, one after the other. The grid is [B · HEADS, T / 32]: x has room for every batch.
 
 constexpr int TILE = 32, ROWS = 4, MOST = 256 / WARP;  // rows of a tile, rows of a warp, columns of a lane
 
 struct Geometry {
   uint64_t heads, length, size;
-
-  __device__ __forceinline__ uint32_t blocks() const { return (uint32_t)((length + TILE - 1) / TILE); }
 
   // Where row t of q (0), k (1) or v (2) of a head begins.
   __device__ __forceinline__ uint64_t qkv(int part, uint64_t head, uint64_t t) const {
@@ -62,7 +60,7 @@ extern "C" __global__ void __launch_bounds__(256) attend_forward(
   float* values = keys + TILE * (size + 1);
   Geometry geometry{heads, length, size};
   int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-  uint64_t head = blockIdx.x / geometry.blocks(), first = (uint64_t)(blockIdx.x % geometry.blocks()) * TILE;
+  uint64_t head = blockIdx.x, first = (uint64_t)blockIdx.y * TILE;
   bring(queries, first, length, size, scale, [&](uint64_t t) { return qkv + geometry.qkv(0, head, t); });
   float max[ROWS], total[ROWS], sums[ROWS][MOST] = {};
 #pragma unroll
@@ -121,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(256) attend_backward_queries(
   float* values = keys + TILE * (size + 1);
   Geometry geometry{heads, length, size};
   int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-  uint64_t head = blockIdx.x / geometry.blocks(), first = (uint64_t)(blockIdx.x % geometry.blocks()) * TILE;
+  uint64_t head = blockIdx.x, first = (uint64_t)blockIdx.y * TILE;
   bring(queries, first, length, size, scale, [&](uint64_t t) { return qkv + geometry.qkv(0, head, t); });
   bring(d_out, first, length, size, 1.0f, [&](uint64_t t) { return d_y + geometry.output(head, t); });
   float sums[ROWS][MOST] = {};
@@ -160,7 +158,7 @@ extern "C" __global__ void __launch_bounds__(256) attend_backward_keys(
   float* d_out = queries + TILE * (size + 1);
   Geometry geometry{heads, length, size};
   int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-  uint64_t head = blockIdx.x / geometry.blocks(), first = (uint64_t)(blockIdx.x % geometry.blocks()) * TILE;
+  uint64_t head = blockIdx.x, first = (uint64_t)blockIdx.y * TILE;
   bring(keys, first, length, size, 1.0f, [&](uint64_t t) { return qkv + geometry.qkv(1, head, t); });
   bring(values, first, length, size, 1.0f, [&](uint64_t t) { return qkv + geometry.qkv(2, head, t); });
   float d_k[ROWS][MOST] = {}, d_v[ROWS][MOST] = {};
