@@ -4,6 +4,7 @@
 mod compare;
 
 use compare::{ids, numbers};
+use ivon_runtime::layers::{BatchNorm2d, Linear};
 use ivon_runtime::prelude::*;
 use ivon_tests::words::Words;
 use ivon_tests::{
@@ -166,6 +167,29 @@ fn residual_networks_with_batch_norm() {
     }
     let model = Normalized::build(6).unwrap();
     let x = numbers(&[5, 6], 1);
+    agree(&model, |cx| model.loss_gradient(cx, &in_type(cx, &x)));
+}
+
+/// Whose gradient goes, as one tensor, into both sides of the sum.
+#[variational]
+struct Beside<const WIDTH: usize> {
+    norm: BatchNorm2d<WIDTH>,
+    mix: Linear<WIDTH, WIDTH>,
+}
+
+#[variational]
+impl<const WIDTH: usize> Beside<WIDTH> {
+    pub fn loss<B, H, W>(&self, x: Tensor<B, H, W, WIDTH>) -> Tensor {
+        let y = self.mix.forward(x);
+        let z = self.mix.forward(y + self.norm.forward(y));
+        (z * z).mean()
+    }
+}
+
+#[test]
+fn batch_norm_of_what_it_is_added_to() {
+    let model = Beside::build(5).unwrap();
+    let x = numbers(&[3, 4, 2, 5], 1);
     agree(&model, |cx| model.loss_gradient(cx, &in_type(cx, &x)));
 }
 

@@ -70,8 +70,9 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, adjoints: [&mut 
         Relu::OfSum { y } => (false, None, Some(y)),
     };
     let mut d_y = if y.is_some() && !d_y.is_unique() { crate::ops::copy(cx, &d_y)? } else { d_y };
+    let through = if y.is_some() { Arg::from(&mut d_y) } else { Arg::from(&d_y) };
     let args =
-        &mut args![&x, &mut d_y, of_norm, y.as_ref(), &statistics, &gain, bias.as_ref(), &mut partial, rows, channels, group];
+        &mut args![&x, through, of_norm, y.as_ref(), &statistics, &gain, bias.as_ref(), &mut partial, rows, channels, group];
     KERNELS.launch(cx, "batch_gradients", grid, args)?;
     if y.is_some() {
         d_residual.add(cx, d_y.clone())?;
