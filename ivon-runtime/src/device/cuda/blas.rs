@@ -260,6 +260,8 @@ impl Blas {
         if let Some(epilogue) = epilogue {
             operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue as i32)?;
             operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(key.types[1]) as i32)?;
+            // Some versions find no way without an address, whichever it is; each product is given its own.
+            operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, self.workspace.address())?;
         }
         // Rows and columns as they lie.
         let stored = |transposed: bool, rows: usize, columns: usize| if transposed { (columns, rows) } else { (rows, columns) };
