@@ -1,0 +1,221 @@
+//! Expressions: arithmetic, shapes, and reads of fields.
+
+use super::*;
+
+impl Lower<'_> {
+    /// A tensor.
+    pub(super) fn tensor(&mut self, e: &Expression) -> Option<ValueId> {
+        match self.expression(e)? {
+            Operand::Value(v) => Some(v),
+            Operand::Number(_) | Operand::Flag(_) => {
+                self.errors.at(self.place(e.place), "a tensor is needed here, and this is a number");
+                None
+            }
+            Operand::Tuple(_) | Operand::Absent => {
+                self.errors.at(self.place(e.place), "a tensor is needed here, and this is none");
+                None
+            }
+        }
+    }
+
+    pub(super) fn arguments(&mut self, list: &[Expression]) -> Option<Vec<Argument>> {
+        // All are lowered before giving up, so that every mistake is reported.
+        let all: Vec<Option<Argument>> = list
+            .iter()
+            .map(|e| match self.expression(e)? {
+                Operand::Value(v) => Some(Argument::Value(v)),
+                Operand::Number(n) => Some(Argument::Number(n)),
+                Operand::Flag(f) => Some(Argument::Flag(f)),
+                Operand::Absent => Some(Argument::Absent),
+                Operand::Tuple(_) => {
+                    self.errors.at(
+                        self.place(e.place),
+                        "an argument is a single value, and this is a tuple: name its parts with `let (a, b) = ..`",
+                    );
+                    None
+                }
+            })
+            .collect();
+        all.into_iter().collect()
+    }
+
+    pub(super) fn expression(&mut self, e: &Expression) -> Option<Operand> {
+        match &e.kind {
+            ExpressionKind::Wrong => None,
+            ExpressionKind::Flag(value) => Some(Operand::Flag(quote!(#value))),
+            ExpressionKind::Number(tokens) => Some(Operand::Number(tokens.clone())),
+            ExpressionKind::Name(name) if name == "None" => Some(Operand::Absent),
+            ExpressionKind::Name(name) => self.name(name),
+            ExpressionKind::Field(name) => self.read_field(name, e),
+            ExpressionKind::Tuple(parts) => {
+                let parts: Vec<_> = parts.iter().map(|p| self.expression(p)).collect();
+                Some(Operand::Tuple(parts.into_iter().collect::<Option<_>>()?))
+            }
+            ExpressionKind::Negate(inner) => match self.expression(inner)? {
+                Operand::Number(n) => Some(Operand::Number(quote!((-#n)))),
+                Operand::Value(v) => self.one(Op::Pointwise(Primitive::Negate), vec![Argument::Value(v)], "negated", e),
+                Operand::Flag(_) => self.no_flag(inner),
+                Operand::Tuple(_) | Operand::Absent => self.no_arithmetic(e),
+            },
+            ExpressionKind::Binary(operator, left, right) => self.binary(*operator, left, right, e),
+            ExpressionKind::Intrinsic(intrinsic, list) => self.intrinsic(*intrinsic, list, e),
+            ExpressionKind::Layer { field, method, arguments } => self.field_call(field, method, arguments, e),
+            ExpressionKind::Element { variable, method, arguments } => self.element_call(variable, method, arguments, e),
+            ExpressionKind::Own { method, arguments } => {
+                let arguments = self.arguments(arguments)?;
+                self.layer_call(Target::Own, method, arguments, &method.to_string(), e)
+            }
+            ExpressionKind::Call { path, dims, arguments } => self.call(path, dims, arguments, e),
+            ExpressionKind::Reshape(of, dims) => {
+                let of = self.tensor(of)?;
+                self.one(Op::Reshape(dims.clone()), vec![Argument::Value(of)], "reshaped", e)
+            }
+            ExpressionKind::Transpose(of, a, b) => {
+                let of = self.tensor(of)?;
+                self.one(Op::Transpose(a.clone(), b.clone()), vec![Argument::Value(of)], "transposed", e)
+            }
+            ExpressionKind::Slice(of, axis, range) => {
+                let of = self.tensor(of)?;
+                self.one(Op::Slice(axis.clone(), range.0.clone(), range.1.clone()), vec![Argument::Value(of)], "slice", e)
+            }
+            ExpressionKind::Concat(list, axis) => {
+                let all: Vec<_> = list.iter().map(|x| self.tensor(x).map(Argument::Value)).collect();
+                let all: Vec<_> = all.into_iter().collect::<Option<_>>()?;
+                if all.is_empty() {
+                    self.errors.at(self.place(e.place), "`concat` needs at least one tensor");
+                    return None;
+                }
+                self.one(Op::Concat(axis.clone()), all, "joined", e)
+            }
+            ExpressionKind::Reduce { mean, of, axis } => {
+                let of = self.tensor(of)?;
+                let hint = if *mean { "mean" } else { "total" };
+                self.one(Op::Reduce { mean: *mean, axis: axis.clone() }, vec![Argument::Value(of)], hint, e)
+            }
+        }
+    }
+
+    fn name(&mut self, name: &Ident) -> Option<Operand> {
+        match self.scope.get(&name.to_string()) {
+            Some(Binding::Value { value, .. }) => Some(Operand::Value(*value)),
+            Some(Binding::Number(tokens)) => Some(Operand::Number(tokens.clone())),
+            Some(Binding::Flag(tokens)) => Some(Operand::Flag(tokens.clone())),
+            Some(Binding::Unknown) => None,
+            Some(Binding::Element(_)) => {
+                self.errors.at(name, format!("`{name}` is a layer: call it, `{name}.forward(x)`"));
+                None
+            }
+            // A constant of the module.
+            None if name.to_string().chars().all(|c| c.is_uppercase() || c == '_' || c.is_numeric()) => {
+                Some(Operand::Number(quote!((#name as f64))))
+            }
+            None => {
+                self.unknown_name(name);
+                None
+            }
+        }
+    }
+
+    fn binary(&mut self, operator: char, left: &Expression, right: &Expression, e: &Expression) -> Option<Operand> {
+        let places = (left, right);
+        let (left, right) = (self.expression(left), self.expression(right));
+        let (primitive, hint) = match operator {
+            '+' => (Primitive::Add, "sum"),
+            '-' => (Primitive::Subtract, "difference"),
+            '*' => (Primitive::Multiply, "product"),
+            _ => (Primitive::Divide, "quotient"),
+        };
+        match (left?, right?) {
+            (Operand::Flag(_), _) => self.no_flag(places.0),
+            (_, Operand::Flag(_)) => self.no_flag(places.1),
+            (Operand::Number(l), Operand::Number(r)) => {
+                let operator = proc_macro2::Punct::new(operator, proc_macro2::Spacing::Alone);
+                Some(Operand::Number(quote!((#l #operator #r))))
+            }
+            (Operand::Tuple(_) | Operand::Absent, _) | (_, Operand::Tuple(_) | Operand::Absent) => self.no_arithmetic(e),
+            (left, right) => {
+                let arguments = [left, right].into_iter().filter_map(argument).collect();
+                self.one(Op::Pointwise(primitive), arguments, hint, e)
+            }
+        }
+    }
+
+    fn intrinsic(&mut self, intrinsic: parse::Intrinsic, list: &[Expression], e: &Expression) -> Option<Operand> {
+        let arguments = self.arguments(list)?;
+        if let Some(flag) = arguments.iter().position(|a| matches!(a, Argument::Flag(_))) {
+            return self.no_flag(&list[flag]);
+        }
+        let name = parse::INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("value", |(_, n, _)| n);
+        if arguments.iter().all(|a| a.value().is_none()) {
+            let numbers: Vec<_> =
+                arguments.iter().filter_map(|a| if let Argument::Number(n) = a { Some(n) } else { None }).collect();
+            let method = Ident::new(name, e.place.first());
+            return match numbers.as_slice() {
+                [x] => Some(Operand::Number(quote!(ivon::Real::#method(#x)))),
+                [x, y] => Some(Operand::Number(quote!(ivon::Real::#method(#x, #y)))),
+                _ => None,
+            };
+        }
+        if intrinsic == parse::Intrinsic::Powf && arguments.get(1).is_some_and(|a| a.value().is_some()) {
+            self.errors.at(self.place(e.place), "the exponent of `powf` is a number: for a tensor write `exp(y * ln(x))`");
+            return None;
+        }
+        self.one(Op::Pointwise(Primitive::Call(intrinsic)), arguments, name, e)
+    }
+
+    fn no_arithmetic(&mut self, e: &Expression) -> Option<Operand> {
+        self.errors
+            .at(self.place(e.place), "arithmetic is for tensors and numbers: name the parts of a tuple with `let (a, b) = ..`");
+        None
+    }
+
+    fn no_flag(&mut self, e: &Expression) -> Option<Operand> {
+        let message = format!("`{}` is true or false: there is no arithmetic with it, give it to an op or a layer", e.text);
+        self.errors.at(self.place(e.place), message);
+        None
+    }
+
+    fn read_field(&mut self, name: &Ident, e: &Expression) -> Option<Operand> {
+        let index = self.field(name)?;
+        match &self.model.fields[index].kind {
+            FieldKind::Setting { ty, .. } if ty == "bool" => Some(Operand::Flag(quote!(self.#name))),
+            FieldKind::Setting { .. } => Some(Operand::Number(quote!((self.#name as f64)))),
+            FieldKind::Parameter { shape, when, .. } => {
+                if let Some(value) = self.parameters.get(&index) {
+                    return Some(Operand::Value(*value));
+                }
+                let role = Role::Parameter { field: index, optional: when.is_some() };
+                let shape = Some(shape.clone());
+                let value = self.value(Value { name: name.to_string(), kind: Kind::Float, role, shape, place: e.place });
+                self.parameters.insert(index, value);
+                Some(Operand::Value(value))
+            }
+            FieldKind::Buffer { shape, .. } => {
+                if let Some(value) = self.parameters.get(&index) {
+                    return Some(Operand::Value(*value));
+                }
+                let (role, shape) = (Role::Buffer { field: index }, Some(shape.clone()));
+                let value = self.value(Value { name: name.to_string(), kind: Kind::Buffer, role, shape, place: e.place });
+                self.parameters.insert(index, value);
+                Some(Operand::Value(value))
+            }
+            FieldKind::Layer(_) => {
+                self.errors.at(e.place, format!("`self.{name}` is a layer: call it, `self.{name}.forward(x)`"));
+                None
+            }
+            FieldKind::Array { .. } => {
+                self.errors.at(e.place, format!("`self.{name}` is an array of layers: `for layer in &self.{name} {{ .. }}`"));
+                None
+            }
+        }
+    }
+}
+
+fn argument(operand: Operand) -> Option<Argument> {
+    match operand {
+        Operand::Value(v) => Some(Argument::Value(v)),
+        Operand::Number(n) => Some(Argument::Number(n)),
+        Operand::Flag(f) => Some(Argument::Flag(f)),
+        Operand::Tuple(_) | Operand::Absent => None,
+    }
+}

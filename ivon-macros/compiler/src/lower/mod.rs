@@ -1,0 +1,202 @@
+//! Lower: the model language to SSA. Names are resolved here; shapes come in `check`.
+
+mod call;
+mod expression;
+mod statement;
+
+pub use call::{buffer_misuse, not_of_type, wrong_count};
+
+use crate::callee::Callees;
+use crate::errors::{Errors, Place, did_you_mean, nearest};
+use crate::ir::*;
+use crate::parse::{self, Expression, ExpressionKind, FieldKind, InputKind, Model, Pattern, Statement, path_text};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a name stands for.
+#[derive(Clone)]
+enum Binding {
+    Value {
+        value: ValueId,
+        mutable: bool,
+    },
+    Number(TokenStream),
+    /// A bool: a flag of the model, a setting or an argument.
+    Flag(TokenStream),
+    /// The element of a loop over this field.
+    Element(usize),
+    /// Bound by an expression with a mistake: silent from here on.
+    Unknown,
+}
+
+/// What an expression becomes.
+enum Operand {
+    Value(ValueId),
+    Number(TokenStream),
+    Flag(TokenStream),
+    Tuple(Vec<Operand>),
+    /// `None`
+    Absent,
+}
+
+struct Lower<'a> {
+    model: &'a Model,
+    callees: &'a Callees,
+    errors: &'a Errors,
+    /// Values that a `let` has named.
+    given: BTreeSet<ValueId>,
+    values: Vec<Value>,
+    body: Vec<Instruction>,
+    scope: BTreeMap<String, Binding>,
+    /// Parameters and buffers that were read, by field.
+    parameters: BTreeMap<usize, ValueId>,
+    /// Fields that are named, misspelt ones included.
+    mentioned: &'a RefCell<BTreeSet<usize>>,
+    /// How deep pointwise functions are inlined into each other.
+    depth: usize,
+    /// Where inlined code was called.
+    home: Option<Place>,
+}
+
+/// Lowers one function of a model.
+pub fn lower(
+    model: &Model,
+    function: &parse::Function,
+    callees: &Callees,
+    mentioned: &RefCell<BTreeSet<usize>>,
+    errors: &Errors,
+) -> Option<Program> {
+    let mut lower = Lower {
+        model,
+        callees,
+        errors,
+        given: BTreeSet::new(),
+        values: vec![],
+        body: vec![],
+        scope: BTreeMap::new(),
+        parameters: BTreeMap::new(),
+        mentioned,
+        depth: 0,
+        home: None,
+    };
+    for generic in model.generics.iter().chain(&function.consts) {
+        let name = &generic.name;
+        let binding = if generic.flag { Binding::Flag(quote!(#name)) } else { Binding::Number(quote!((#name as f64))) };
+        lower.scope.insert(name.to_string(), binding);
+    }
+    for variable in function.variables.iter().filter(|v| !v.pack) {
+        let name = &variable.name;
+        lower.scope.insert(name.to_string(), Binding::Number(quote!((#name as f64))));
+    }
+    let mut inputs = vec![];
+    for input in &function.inputs {
+        let (kind, shape) = match &input.kind {
+            InputKind::Tensor { shape, .. } | InputKind::Optional { shape } => (Kind::Float, shape.clone()),
+            InputKind::Ids { shape, .. } => (Kind::Ids, shape.clone()),
+            // In signatures of ops, which have no body.
+            InputKind::Buffer { shape } => (Kind::Buffer, shape.clone()),
+            InputKind::Number(ty) => {
+                let name = &input.name;
+                let binding = match ty.to_string().as_str() {
+                    "usize" => Binding::Number(quote!((#name as f64))),
+                    "bool" => Binding::Flag(quote!(#name)),
+                    _ => Binding::Number(quote!(#name)),
+                };
+                lower.scope.insert(name.to_string(), binding);
+                inputs.push(None);
+                continue;
+            }
+        };
+        let value =
+            lower.value(Value { name: input.name.to_string(), kind, role: Role::Input, shape: Some(shape), place: input.place });
+        lower.bind(&input.name, Binding::Value { value, mutable: false });
+        inputs.push(Some(value));
+    }
+    function.wrong.iter().for_each(|name| lower.bind(name, Binding::Unknown));
+    lower.statements(&function.body);
+    let Some(result) = &function.result else {
+        // A mistake in the result expression was reported when it was parsed; an absent one was not.
+        if errors.is_empty() {
+            errors.at(function.place, format!("`{}` has no result: end it with an expression, without `;`", function.name));
+        }
+        return None;
+    };
+    let outputs = match lower.expression(result) {
+        // The body is checked all the same.
+        None => vec![],
+        Some(Operand::Value(v)) => vec![v],
+        Some(Operand::Tuple(parts)) => {
+            let mut outputs = vec![];
+            for part in parts {
+                match part {
+                    Operand::Value(v) => outputs.push(v),
+                    _ => errors.at(result.place, "the result is a tuple of tensors, and one part of this is none"),
+                }
+            }
+            outputs
+        }
+        Some(Operand::Number(_) | Operand::Flag(_) | Operand::Absent) => {
+            errors.at(result.place, "the result is a number, not a tensor: it does not depend on the model");
+            vec![]
+        }
+    };
+    if lower.body.is_empty() && errors.is_empty() {
+        errors.at(result.place, format!("`{}` computes nothing: its result is an argument", function.name));
+        return None;
+    }
+    Some(Program { values: lower.values, inputs, body: lower.body, outputs, result: result.place })
+}
+
+impl Lower<'_> {
+    fn value(&mut self, value: Value) -> ValueId {
+        self.values.push(value);
+        self.values.len() - 1
+    }
+
+    fn bind(&mut self, name: &Ident, binding: Binding) {
+        self.scope.insert(name.to_string(), binding);
+    }
+
+    fn place(&self, place: Place) -> Place {
+        self.home.unwrap_or(place)
+    }
+
+    fn field(&mut self, name: &Ident) -> Option<usize> {
+        let fields: Vec<String> = self.model.fields.iter().map(|f| f.name.to_string()).collect();
+        let found = fields.iter().position(|f| name == f);
+        let near = nearest(&name.to_string(), fields.iter().map(String::as_str));
+        self.mentioned.borrow_mut().extend(found.or_else(|| fields.iter().position(|f| Some(f.as_str()) == near)));
+        if found.is_none() && !self.model.wrong.contains(name) {
+            let hint = did_you_mean(&name.to_string(), fields.iter().map(String::as_str));
+            self.errors.at(name, format!("`{}` has no field `{name}`{hint}", self.model.name));
+        }
+        found
+    }
+
+    fn unknown_name(&mut self, name: &Ident) {
+        let hint = did_you_mean(&name.to_string(), self.scope.keys().map(String::as_str));
+        let field = self.model.fields.iter().position(|f| f.name == *name);
+        self.mentioned.borrow_mut().extend(field);
+        let hint = if field.is_some() { format!(": a field is read as `self.{name}`") } else { hint };
+        self.errors.at(name, format!("there is no value `{name}` here{hint}"));
+    }
+
+    /// A new value, made by a new instruction.
+    fn push(&mut self, op: Op, arguments: Vec<Argument>, hint: &str, results: usize, e: &Expression) -> Vec<ValueId> {
+        let place = self.place(e.place);
+        let saved = hint.to_string();
+        let results: Vec<ValueId> = (0..results)
+            .map(|_| self.value(Value { name: hint.to_string(), kind: Kind::Float, role: Role::Local, shape: None, place }))
+            .collect();
+        let argument_places = e.arguments().iter().map(|a| self.place(a.place)).collect();
+        let (results_, text) = (results.clone(), e.text.clone());
+        self.body.push(Instruction { op, arguments, argument_places, results: results_, place, text, saved });
+        results
+    }
+
+    fn one(&mut self, op: Op, arguments: Vec<Argument>, hint: &str, e: &Expression) -> Option<Operand> {
+        self.push(op, arguments, hint, 1, e).first().map(|v| Operand::Value(*v))
+    }
+}

@@ -1,0 +1,218 @@
+//! Tensors in pooled or planned memory.
+
+use super::Context;
+use crate::device::cuda::Fill;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::memory::{Block, MOST_BYTES, Plan, Recorder, Run, StepKey};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What a plan was made for. There are few, so they are looked for one by one.
+pub(super) struct Planned {
+    name: &'static str,
+    /// The last few steps that it was used for: other settings may well ask for the same memory.
+    keys: Vec<StepKey>,
+    training: bool,
+    gradient: bool,
+    shapes: Vec<Shape>,
+    run: Rc<Run>,
+}
+
+impl Planned {
+    /// Whoever changes a setting in every step gets a dry run for each: keep few.
+    const KEYS: usize = 16;
+
+    fn remember(&mut self, key: StepKey) {
+        if self.keys.len() == Planned::KEYS {
+            self.keys.remove(0);
+        }
+        self.keys.push(key);
+    }
+}
+
+/// Where tensors come from.
+pub(super) enum Memory {
+    Pooled,
+    Recording(Rc<Recorder>),
+    Replaying(Rc<Run>),
+}
+
+impl Context {
+    /// Whether this is a dry run: an op allocates what it would allocate and returns before it touches memory.
+    pub fn planning(&self) -> bool {
+        matches!(&*self.memory.borrow(), Memory::Recording(_))
+    }
+
+    /// A tensor of the compute type with undefined content.
+    ///
+    /// # Errors
+    /// If there is not so much memory; in a planned run, if the step allocates another sequence than in its dry run.
+    #[track_caller]
+    pub fn empty(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.empty_of(self.dtype, shape)
+    }
+
+    /// A tensor of any type with undefined content.
+    ///
+    /// # Errors
+    /// As [`Context::empty`].
+    #[track_caller]
+    pub fn empty_of(&self, dtype: DType, shape: impl Into<Shape>) -> Result<Tensor> {
+        let shape = shape.into();
+        let bytes = shape.elements().saturating_mul(dtype.bytes());
+        if bytes > MOST_BYTES {
+            return Err(Block::too_large(bytes));
+        }
+        let block = match &*self.memory.borrow() {
+            Memory::Pooled => self.pool.block(bytes)?,
+            Memory::Recording(recorder) => Rc::new(Block::ghost(bytes, recorder)),
+            Memory::Replaying(run) => run.block(bytes)?,
+        };
+        Ok(Tensor::on(block, shape, dtype))
+    }
+
+    /// A tensor of zeros of the compute type, in memory of its own that outlives planned runs.
+    pub(crate) fn kept(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        let shape = shape.into();
+        let bytes = shape.elements().saturating_mul(self.dtype.bytes());
+        Ok(Tensor::on(Rc::new(Block::zeroed(self.cuda.as_ref(), bytes, 0)?), shape, self.dtype))
+    }
+
+    /// A tensor of zeros of the compute type.
+    ///
+    /// # Errors
+    /// As [`Context::empty`].
+    pub fn zeros(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.filled(shape, 0.0)
+    }
+
+    /// A tensor of the compute type with this value everywhere.
+    ///
+    /// # Errors
+    /// As [`Context::empty`].
+    pub fn filled(&self, shape: impl Into<Shape>, value: f64) -> Result<Tensor> {
+        let mut filled = self.empty(shape)?;
+        match &self.cuda {
+            _ if self.planning() => {
+                filled.is_launched();
+                self.launched(|trail| trail.and(value.to_bits()).and(filled.place()));
+            }
+            Some(cuda) => {
+                let bits = (value as f32).to_bits();
+                let fill = match self.dtype {
+                    DType::Bf16 => Fill::Half(half::bf16::from_f64(value).to_bits()),
+                    _ => Fill::Word(bits),
+                };
+                let count = filled.shape().elements();
+                // SAFETY: the tensor has so many elements of this type, and this is its only handle.
+                unsafe { cuda.fill(filled.address_mut(self)?, fill, count)? };
+            }
+            None => match self.dtype {
+                DType::F64 => filled.as_mut_slice::<f64>().fill(value),
+                _ => filled.as_mut_slice::<f32>().fill(value as f32),
+            },
+        }
+        Ok(filled)
+    }
+
+    /// Runs `step` in planned memory. The first time for a key (a name will do, see [`StepKey`]) and shapes, a dry run (shapes only, no arithmetic) records what
+    /// it allocates, and a plan packs that into the arena; every later run uses the same addresses.
+    ///
+    /// Nothing that `step` returns may hold one of its tensors: take numbers out with [`Tensor::item`] or copy them.
+    /// Inside another planned run, `step` is a part of that one.
+    ///
+    /// # Errors
+    /// Those of `step`; and if a tensor of an earlier planned run is still held.
+    pub fn planned<R>(&self, key: impl Into<StepKey>, inputs: &[&Tensor], step: impl Fn(&Context) -> Result<R>) -> Result<R> {
+        let key = key.into();
+        let name = key.name();
+        if !matches!(&*self.memory.borrow(), Memory::Pooled) {
+            return step(self);
+        }
+        if self.arena.is_held() {
+            return Err(Error::value(
+                name,
+                "a tensor of an earlier step is still held, and its memory is about to be used again: take its values with \
+                 `item` or `to_f64` instead of keeping it",
+            ));
+        }
+        let (training, gradient) = (self.training(), self.gradient.borrow().is_some());
+        let same = |p: &&Planned| {
+            let shapes = p.shapes.iter().eq(inputs.iter().map(|t| t.shape()));
+            p.name == name && p.training == training && p.gradient == gradient && shapes
+        };
+        let known = self.plans.borrow().iter().filter(same).find(|p| p.keys.contains(&key)).map(|p| p.run.clone());
+        let run = match known {
+            Some(run) => run,
+            None => {
+                let plan = self.plan(&step)?;
+                let mut plans = self.plans.borrow_mut();
+                match plans.iter_mut().find(|p| same(&&**p) && p.run.plan.lifetimes == plan.lifetimes) {
+                    Some(p) => {
+                        p.remember(key);
+                        p.run.clone()
+                    }
+                    None => {
+                        if let Some(cuda) = &self.cuda {
+                            cuda.check_room(name, plan.bytes, self.arena.bytes(), inputs)?;
+                        }
+                        let run = self.arena.add(plan)?;
+                        let shapes = inputs.iter().map(|t| *t.shape()).collect();
+                        plans.push(Planned { name, keys: vec![key], training, gradient, shapes, run: run.clone() });
+                        run
+                    }
+                }
+            }
+        };
+        run.start();
+        let result = self.with_memory(Memory::Replaying(run.clone()), || step(self));
+        if run.departed() {
+            self.plans.borrow_mut().retain(|p| !Rc::ptr_eq(&p.run, &run));
+            self.arena.remove(&run);
+        }
+        result
+    }
+
+    /// What `step` would need, from a dry run: shapes only, no arithmetic, no memory.
+    ///
+    /// # Errors
+    /// Those of `step`.
+    pub fn plan<R>(&self, step: impl FnOnce(&Context) -> Result<R>) -> Result<Plan> {
+        let recorder = Rc::new(Recorder::default());
+        let streams = self.streams.get();
+        drop(self.with_memory(Memory::Recording(recorder.clone()), || step(self))?);
+        self.streams.set(streams);
+        Ok(recorder.plan())
+    }
+
+    pub(super) fn with_memory<R>(&self, memory: Memory, step: impl FnOnce() -> R) -> R {
+        /// Back to the pool, also when `step` panics.
+        struct Restore<'a>(&'a RefCell<Memory>);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                *self.0.borrow_mut() = Memory::Pooled;
+            }
+        }
+        *self.memory.borrow_mut() = memory;
+        let _restore = Restore(&self.memory);
+        step()
+    }
+
+    /// The memory plans made so far: name and plan.
+    pub fn plans(&self) -> Vec<(&'static str, Plan)> {
+        self.plans.borrow().iter().map(|p| (p.name, p.run.plan.clone())).collect()
+    }
+
+    /// Size of the arena in bytes: the activations and gradients of values, of the largest plan.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.bytes()
+    }
+
+    /// Gives pooled memory that no tensor uses back to the system.
+    pub fn trim(&self) {
+        self.pool.trim();
+    }
+}

@@ -1,0 +1,135 @@
+//! What a forward or backward pass runs in: the device, the memory plan, the weights in use and the gradient buffer.
+
+mod memory;
+mod pass;
+mod step;
+mod weights;
+
+pub use pass::{Pass, Stream};
+pub(crate) use step::Finishing;
+
+use crate::cache::Cache;
+use crate::device::Device;
+use crate::device::cuda::{Cuda, Replays, Trail};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::flat::Flat;
+use crate::matmul::Precision;
+use crate::memory::{Arena, Block, Pool};
+use crate::ops;
+use crate::profile::Observer;
+use crate::tensor::Tensor;
+use crate::threads;
+use memory::{Memory, Planned};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+/// What a forward or backward pass runs in.
+pub struct Context {
+    cuda: Option<Rc<Cuda>>,
+    dtype: DType,
+    precision: Precision,
+    training: Cell<bool>,
+    loss_scale: Cell<f64>,
+    pass: Cell<Pass>,
+    streams: Cell<u32>,
+    weights: RefCell<Option<Flat>>,
+    gradient: RefCell<Option<Flat>>,
+    running: RefCell<Option<Flat>>,
+    pool: Pool,
+    arena: Arena,
+    plans: RefCell<Vec<Planned>>,
+    memory: RefCell<Memory>,
+    cache: RefCell<Option<Cache>>,
+    replays: Replays,
+    /// What follows the backward pass of the step that is being taken; whether it may be a part of its graph.
+    finish: RefCell<Finishing>,
+    update_in_graph: Cell<bool>,
+    /// What a dry run has launched so far, while somebody wants to know.
+    trail: Cell<Option<Trail>>,
+    /// Step and pass on the card, where graphs read them; whether they are what they should be.
+    counters: OnceCell<Rc<Block>>,
+    counted: Cell<bool>,
+    observer: RefCell<Option<Observer>>,
+}
+
+impl Context {
+    /// A context that computes in `dtype`: f32, bf16 (on the processor: weights and products of bf16, and f32 for the rest), or f64 for the
+    /// reference implementation. The first one makes the thread that calls one of the global rayon pool, unless that is in use already.
+    ///
+    /// # Errors
+    /// If the type is not one to compute in on this device, or the device cannot be used: what is missing and how to get it.
+    pub fn new(device: Device, dtype: DType) -> Result<Context> {
+        match (device, dtype) {
+            (_, DType::U32) => return Err(Error::config("a model computes in f32, f64 or bf16, not in ids")),
+            (Device::Cuda(_), DType::F64) => {
+                return Err(Error::config(
+                    "f64 is the reference implementation, for the processor alone: compute in f32 on a card",
+                ));
+            }
+            _ => {}
+        }
+        threads::join_pool();
+        let cuda = match device {
+            Device::Cpu => None,
+            Device::Cuda(ordinal) => Some(Cuda::open(ordinal)?),
+        };
+        Ok(Context {
+            // On the processor only weights and products are of bf16.
+            dtype: if device == Device::Cpu { dtype.sums() } else { dtype },
+            precision: if dtype == DType::Bf16 { Precision::Bf16 } else { Precision::F32 },
+            training: Cell::new(false),
+            loss_scale: Cell::new(1.0),
+            pass: Cell::default(),
+            streams: Cell::new(0),
+            weights: RefCell::new(None),
+            gradient: RefCell::new(None),
+            running: RefCell::new(None),
+            pool: Pool::new(cuda.clone()),
+            arena: Arena::new(cuda.clone()),
+            cuda,
+            plans: RefCell::default(),
+            memory: RefCell::new(Memory::Pooled),
+            cache: RefCell::new(None),
+            replays: Replays::default(),
+            finish: RefCell::default(),
+            update_in_graph: Cell::new(false),
+            trail: Cell::new(None),
+            counters: OnceCell::new(),
+            counted: Cell::new(false),
+            observer: RefCell::default(),
+        })
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.cuda.as_ref().map_or(Device::Cpu, |cuda| cuda.device())
+    }
+
+    /// The card it computes on, if it does not compute on the processor.
+    pub fn cuda(&self) -> Option<&Rc<Cuda>> {
+        self.cuda.as_ref()
+    }
+
+    /// The type of activations: f32, f64, or, on a card, bf16.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// How it multiplies matrices.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// An input of a model in the type that ops expect: f32 becomes bf16 where a card computes in that; everything else is given back as it is.
+    /// Methods that end in `_gradient` do this themselves.
+    ///
+    /// # Errors
+    /// As [`Context::empty`].
+    pub fn input(&self, x: &Tensor) -> Result<Tensor> {
+        match (x.dtype(), self.dtype) {
+            (DType::F32, DType::Bf16) => ops::narrow(self, x),
+            _ => Ok(x.clone()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What a pass reads and where its gradients go: weights, gradient buffer, running statistics.
+
+use super::Context;
+use crate::adjoint::Adjoint;
+use crate::error::{Error, Result};
+use crate::flat::Flat;
+use crate::ops;
+use crate::parameter::{Buffer, Parameter};
+use crate::tensor::Tensor;
+
+impl Context {
+    /// The weights that [`Context::sample`] reads from now on: a sample of the posterior, or its mean.
+    pub fn set_weights(&self, weights: &Flat) {
+        *self.weights.borrow_mut() = Some(weights.share());
+    }
+
+    /// The buffer that backward passes add gradients to; without one they compute none.
+    pub fn set_gradient(&self, gradient: Option<&Flat>) {
+        *self.gradient.borrow_mut() = gradient.map(Flat::share);
+    }
+
+    /// The weights of a parameter in this pass: theta = mean + sigma · noise, or the mean where the mean is in use. In the type that they are
+    /// stored in: what an argument `Weight<..>` of an op takes.
+    ///
+    /// # Errors
+    /// If no weights were set, or those of another model.
+    pub fn weight(&self, parameter: &Parameter) -> Result<Tensor> {
+        let weights = self.weights.borrow();
+        let Some(weights) = weights.as_ref() else {
+            return Err(Error::config(format!("`{}` has no weights here: call `set_weights` first", parameter.name())));
+        };
+        Self::check(weights, parameter)?;
+        weights.check_free(parameter.name(), false)?;
+        Ok(weights.tensor(parameter).lent())
+    }
+
+    /// [`Context::weight`] in the type of activations: for ops that know no other.
+    ///
+    /// # Errors
+    /// As [`Context::weight`].
+    pub fn sample(&self, parameter: &Parameter) -> Result<Tensor> {
+        let weight = self.weight(parameter)?;
+        if weight.dtype() == self.dtype { Ok(weight) } else { ops::widen(self, &weight) }
+    }
+
+    /// [`Context::sample`] for a parameter that may be absent.
+    ///
+    /// # Errors
+    /// As [`Context::sample`].
+    pub fn sample_if(&self, parameter: Option<&Parameter>) -> Result<Option<Tensor>> {
+        parameter.map(|p| self.sample(p)).transpose()
+    }
+
+    /// Where the gradient of a parameter is added up; nowhere for frozen and absent ones.
+    ///
+    /// # Errors
+    /// If the gradient buffer is that of another model.
+    pub fn gradient<'a>(&self, parameter: impl Into<Option<&'a Parameter>>) -> Result<Adjoint> {
+        match (self.gradient.borrow().as_ref(), parameter.into()) {
+            (Some(gradient), Some(parameter)) if !parameter.frozen() => {
+                Self::check(gradient, parameter)?;
+                gradient.check_free(parameter.name(), true)?;
+                Ok(Adjoint::of(gradient.tensor(parameter)))
+            }
+            _ => Ok(Adjoint::skip()),
+        }
+    }
+
+    fn check(flat: &Flat, parameter: &Parameter) -> Result<()> {
+        let found = flat.layout().entries().get(parameter.index()).map(|e| &e.parameter);
+        match found {
+            Some(p) if p.name() == parameter.name() && p.shape() == parameter.shape() => Ok(()),
+            _ => Err(Error::config(format!(
+                "`{}` {} is not a parameter of the model whose weights are in use",
+                parameter.name(),
+                parameter.shape()
+            ))),
+        }
+    }
+
+    /// The values of the model's buffers, in the layout of [`Layout::of_buffers`](crate::Layout::of_buffers), f32.
+    pub fn set_running_statistics(&self, running: Option<&Flat>) {
+        *self.running.borrow_mut() = running.map(Flat::share);
+    }
+
+    /// The values of a buffer, f32 whatever the context computes in, to be read. An op keeps no handle on it beyond its call: the next
+    /// pass may write there.
+    ///
+    /// # Errors
+    /// If no running statistics were set, or those of another model.
+    pub fn running(&self, buffer: &Buffer) -> Result<Tensor> {
+        Ok(self.place(buffer)?.lent())
+    }
+
+    /// The values of a buffer, f32, to be read and written: a gradient pass in training keeps it up to date. `None` in any other pass
+    /// (evaluation, a dry run), which leaves it as it is.
+    ///
+    /// # Errors
+    /// As [`Context::running`]; and if a tensor on the buffer is still held.
+    pub fn update_running(&self, buffer: &Buffer) -> Result<Option<Tensor>> {
+        if !self.training() || self.gradient.borrow().is_none() || self.planning() {
+            return Ok(None);
+        }
+        let place = self.place(buffer)?;
+        self.running.borrow().as_ref().map_or(Ok(()), |running| running.check_free(buffer.name(), true))?;
+        if !place.is_unique() {
+            return Err(Error::value(buffer.name(), "a tensor on this buffer is still held, and the pass is about to write it"));
+        }
+        Ok(Some(place))
+    }
+
+    fn place(&self, buffer: &Buffer) -> Result<Tensor> {
+        let running = self.running.borrow();
+        let Some(running) = running.as_ref() else {
+            let message = format!("`{}` has no values here: call `set_running_statistics` first", buffer.name());
+            return Err(Error::config(message));
+        };
+        running.check_free(buffer.name(), false)?;
+        match running.layout().entries().get(buffer.index()) {
+            Some(e) if e.parameter.name() == buffer.name() && e.parameter.shape() == buffer.shape() => Ok(running.buffer(buffer)),
+            _ => Err(Error::config(format!(
+                "`{}` {} is not a buffer of the model whose running statistics are in use",
+                buffer.name(),
+                buffer.shape()
+            ))),
+        }
+    }
+}
