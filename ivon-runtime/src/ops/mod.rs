@@ -53,6 +53,7 @@ mod along;
 mod attend;
 mod channels;
 mod check;
+mod columns;
 mod elementwise;
 mod entropy;
 mod normalize;

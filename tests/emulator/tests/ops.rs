@@ -8,7 +8,7 @@ mod mutations;
 
 use compare::{check, check_within, ids, numbers, sanitized};
 use ivon_runtime::ops;
-use ivon_runtime::{Adjoint, Cache, Context, Result, Shape, Tensor};
+use ivon_runtime::{Adjoint, Builder, Cache, Context, Init, Result, Shape, Tensor};
 
 /// An empty adjoint, or one that holds ones.
 fn adjoint(cx: &Context, shape: &Shape, add: bool) -> Result<Adjoint> {
@@ -301,6 +301,40 @@ fn norms_of_pictures() {
 }
 
 #[test]
+fn batch_norms() {
+    // A thread with one channel and with 16 bytes of them, one group of rows and several, rows that some threads lack.
+    for dims in [[20, 1], [17, 3], [9, 8], [300, 24], [2100, 64], [70, 264], [600, 520]] {
+        let c = [dims[1]];
+        let mut builder = Builder::new();
+        let mean = builder.buffer("mean", c, Init::Zeros);
+        let variance = builder.buffer("variance", c, Init::Ones);
+        let inputs = [numbers(&dims, 1), numbers(&c, 2), numbers(&c, 3), numbers(&dims, 4), numbers(&dims, 5)];
+        check(&inputs, |cx, x| {
+            let [x, gain, bias, residual, d_y] = x else { unreachable!("there are five") };
+            let shapes = [*x.shape(), *gain.shape(), *bias.shape()];
+            let of = (0.1, 1e-2);
+            let mut all = vec![];
+            cx.set_training(true);
+            let norm = || ops::batch_norm::forward_saving(cx, x, gain, Some(bias), &mean, &variance, of.0, of.1);
+            all.extend(both(cx, shapes, |[d_x, d_gain, d_bias]| {
+                ops::batch_norm::backward(cx, norm()?.1, d_y.clone(), d_x, d_gain, d_bias)
+            })?);
+            all.push(norm()?.0);
+            for more in [None, Some(residual)] {
+                let active = || {
+                    ops::batch_norm_relu::forward_saving(cx, x, more, gain, Some(bias), &mean, &variance, of.0, of.1)
+                };
+                all.extend(both(cx, [shapes[0], shapes[0], shapes[1], shapes[2]], |[d_x, d_residual, d_gain, d_bias]| {
+                    ops::batch_norm_relu::backward(cx, active()?.1, d_y.clone(), d_x, d_residual, d_gain, d_bias)
+                })?);
+                all.push(active()?.0);
+            }
+            Ok(all)
+        });
+    }
+}
+
+#[test]
 fn pooling() {
     for ([kernel, stride, padding], dims) in [([2, 2, 0], [2, 6, 5, 3]), ([3, 2, 1], [1, 9, 8, 7]), ([3, 1, 1], [2, 4, 4, 33])] {
         // Of few values, so that many are equal.
@@ -354,6 +388,7 @@ sanitized!(
     convolutions_by_our_kernels,
     convolutions_by_cudnn,
     pooling,
+    batch_norms,
     attention,
     attention_of_new_positions_to_those_in_a_cache,
     sums_and_means,

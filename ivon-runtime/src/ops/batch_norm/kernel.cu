@@ -1,56 +1,100 @@
 // Batch norm over the columns of x [rows, channels]: x̂ = (x - mean) r, r = 1 / sqrt(variance + eps), y = gain x̂ + bias. Statistics are f32,
-// [2, channels]: mean and r. Sums go over groups of rows in blocks of 32 columns by 8 rows, then over the groups, in orders that depend on
-// the shape alone.
+// [2, channels]: mean and r. Sums go over groups of rows, then over the groups, in orders that depend on the shape alone. What a thread needs
+// to know of its columns it reads once.
 
-// Of a group of rows: its mean, and the sum of squares around it. `partial` is [groups, 2, channels]; the grid is [channels / 32, groups].
-extern "C" __global__ void __launch_bounds__(256) batch_moments(
-    const real* __restrict__ x, float* __restrict__ partial, uint64_t rows, uint64_t channels, uint64_t group) {
-  __shared__ float sums[8][WARP + 1];
-  uint64_t column = (uint64_t)blockIdx.x * WARP + threadIdx.x;
-  uint64_t begin = blockIdx.y * group, end = begin + group < rows ? begin + group : rows;
-  bool there = column < channels;
-  float sum = 0.0f;
-  if (there)
-    for (uint64_t row = begin + threadIdx.y; row < end; row += 8) sum += to_float(x[row * channels + column]);
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  float mean = 0.0f;
-  for (int i = 0; i < 8; ++i) mean += sums[i][threadIdx.x];
-  mean /= (float)(end - begin);
-  __syncthreads();
-  float square = 0.0f;
-  if (there)
-    for (uint64_t row = begin + threadIdx.y; row < end; row += 8) {
-      float d = to_float(x[row * channels + column]) - mean;
-      square += d * d;
-    }
-  sums[threadIdx.y][threadIdx.x] = square;
-  __syncthreads();
-  if (threadIdx.y || !there) return;
-  for (int i = 1; i < 8; ++i) square += sums[i][threadIdx.x];
-  partial[(blockIdx.y * 2) * channels + column] = mean;
-  partial[(blockIdx.y * 2 + 1) * channels + column] = square;
+// ---- statistics ---------------------------------------------------------------------------------------------------------
+
+// The mean of some numbers, and the sum of squares around it.
+struct Moments {
+  float count, mean, square;
+};
+
+// Those of both (Chan, Golub and LeVeque 1979).
+__device__ __forceinline__ void join(Moments& a, float count, float mean, float square) {
+  float all = a.count + count, part = count / all, d = mean - a.mean;
+  a.mean += d * part;
+  a.square += square + d * d * (a.count * part);
+  a.count = all;
 }
 
-// Mean and r of all rows from those of the groups (Chan, Golub and LeVeque 1979), and the running statistics, if any, moved towards the
-// batch's, the variance divided by rows - 1. A thread a channel.
+// Of a group of rows; `partial` is [groups, 2, channels]. A thread joins four rows at a time.
+template <int N>
+__device__ __forceinline__ void moments(
+    const real* x, float* partial, uint64_t rows, uint64_t channels, uint64_t group, float* shared) {
+  constexpr int AT_ONCE = 4;
+  Columns<N> its(rows, channels, group);
+  Moments of[N] = {};
+  if (its.column < channels)
+    for (uint64_t row = its.begin + threadIdx.y; row < its.end; row += AT_ONCE * blockDim.y) {
+      float one[AT_ONCE][N];
+      float count = 0.0f;
+#pragma unroll
+      for (int k = 0; k < AT_ONCE; ++k)
+        if (row + k * blockDim.y < its.end) load<N>(x + (row + k * blockDim.y) * channels + its.column, one[k]), count += 1.0f;
+#pragma unroll
+      for (int i = 0; i < N; ++i) {
+        float mean = 0.0f, square = 0.0f;
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; ++k)
+          if (k < count) mean += one[k][i];
+        mean /= count;
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; ++k)
+          if (k < count) square += (one[k][i] - mean) * (one[k][i] - mean);
+        join(of[i], count, mean, square);
+      }
+    }
+  // The threads of a column, one after another.
+  uint32_t width = blockDim.x * N, thread = threadIdx.y * blockDim.x + threadIdx.x;
+  float* means = shared;
+  float* squares = shared + BLOCK * N;
+#pragma unroll
+  for (int i = 0; i < N; ++i) means[thread * N + i] = of[i].mean, squares[thread * N + i] = of[i].square;
+  __syncthreads();
+  for (uint32_t c = thread; c < width; c += BLOCK) {
+    Moments all = {};
+    for (uint32_t y = 0; y < blockDim.y && its.begin + y < its.end; ++y) {
+      float count = (float)((its.end - its.begin - y + blockDim.y - 1) / blockDim.y);
+      join(all, count, means[y * width + c], squares[y * width + c]);
+    }
+    uint64_t column = (uint64_t)blockIdx.x * width + c;
+    if (column >= channels) continue;
+    partial[blockIdx.y * 2 * channels + column] = all.mean;
+    partial[(blockIdx.y * 2 + 1) * channels + column] = all.square;
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(256) batch_moments(
+    const real* __restrict__ x, float* __restrict__ partial, uint64_t rows, uint64_t channels, uint64_t group, uint32_t wide) {
+  __shared__ float shared[2 * BLOCK * Wide<real>::N];
+  if (wide) moments<Wide<real>::N>(x, partial, rows, channels, group, shared);
+  else moments<1>(x, partial, rows, channels, group, shared);
+}
+
+// Mean and r of all rows from those of the groups, and the running statistics, if any, moved towards the batch's, the variance divided by
+// rows - 1. Blocks of some channels by 32 slices of the groups.
 extern "C" __global__ void __launch_bounds__(256) batch_statistics(
     const float* __restrict__ partial, float* __restrict__ statistics, float* running_mean, float* running_variance, uint64_t rows,
     uint64_t channels, uint64_t group, uint64_t groups, float momentum, float eps) {
+  __shared__ Moments shared[BLOCK];
   uint64_t c = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (c >= channels) return;
-  float mean = 0.0f, square = 0.0f, count = 0.0f;
-  for (uint64_t g = 0; g < groups; ++g) {
-    float n = (float)((g + 1) * group < rows ? group : rows - g * group);
-    float d = partial[g * 2 * channels + c] - mean, all = count + n;
-    mean += d * (n / all);
-    square += partial[(g * 2 + 1) * channels + c] + d * d * (count * (n / all));
-    count = all;
+  Moments of = {};
+  if (c < channels)
+    for (uint64_t g = threadIdx.y; g < groups; g += blockDim.y) {
+      uint64_t count = rows - g * group < group ? rows - g * group : group;
+      join(of, (float)count, partial[g * 2 * channels + c], partial[(g * 2 + 1) * channels + c]);
+    }
+  shared[threadIdx.y * blockDim.x + threadIdx.x] = of;
+  __syncthreads();
+  if (threadIdx.y || c >= channels) return;
+  for (uint32_t y = 1; y < blockDim.y && y < groups; ++y) {
+    Moments more = shared[y * blockDim.x + threadIdx.x];
+    join(of, more.count, more.mean, more.square);
   }
-  statistics[c] = mean;
-  statistics[channels + c] = 1.0f / sqrtf(square / count + eps);
-  if (running_mean) running_mean[c] = (1.0f - momentum) * running_mean[c] + momentum * mean;
-  if (running_variance) running_variance[c] = (1.0f - momentum) * running_variance[c] + momentum * (square / (count - 1.0f));
+  statistics[c] = of.mean;
+  statistics[channels + c] = 1.0f / sqrtf(of.square / of.count + eps);
+  if (running_mean) running_mean[c] = (1.0f - momentum) * running_mean[c] + momentum * of.mean;
+  if (running_variance) running_variance[c] = (1.0f - momentum) * running_variance[c] + momentum * (of.square / (of.count - 1.0f));
 }
 
 // Those of evaluation: the running ones.
@@ -62,82 +106,145 @@ extern "C" __global__ void __launch_bounds__(256) batch_running(
   statistics[channels + c] = 1.0f / sqrtf(variance[c] + eps);
 }
 
-// gain x̂ + bias, in one way everywhere: the backward pass asks for its sign.
-__device__ __forceinline__ float affine(float normal, const real* gain, const real* bias, uint64_t c) {
-  return fmaf(normal, to_float(gain[c]), bias ? to_float(bias[c]) : 0.0f);
+// ---- forward ------------------------------------------------------------------------------------------------------------
+
+// What normalisation does to a thread's columns: gain x̂ + bias = (x - mean) slope + bias, in one way everywhere, because the backward pass asks
+// for its sign.
+template <int N> struct Line {
+  float mean[N], slope[N], bias[N];
+  __device__ __forceinline__ Line(const Columns<N>& its, const float* statistics, const real* gain, const real* of_bias) {
+    float r[N];
+    its.line(statistics, mean);
+    its.line(statistics + its.columns, r);
+    its.line(gain, slope);
+    its.line(of_bias, bias);
+#pragma unroll
+    for (int i = 0; i < N; ++i) slope[i] *= r[i];
+  }
+  __device__ __forceinline__ float operator()(int i, float x) const { return fmaf(x - mean[i], slope[i], bias[i]); }
+};
+
+template <int N>
+__device__ __forceinline__ void normalize(
+    const real* __restrict__ x, const real* __restrict__ residual, bool relu, const float* statistics, const real* gain, const real* bias,
+    real* __restrict__ y, uint64_t rows, uint64_t channels, uint64_t group) {
+  Columns<N> its(rows, channels, group);
+  Line<N> line(its, statistics, gain, bias);
+  its.each([&](uint64_t at) {
+    float value[N];
+    load<N>(x + at, value);
+    float more[N] = {};
+    if (residual) load<N>(residual + at, more);
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      value[i] = line(i, value[i]) + more[i];
+      if (relu) value[i] = larger(value[i], 0.0f);
+    }
+    store<N>(y + at, value);
+  });
 }
 
 // y = gain x̂ + bias, or, with a ReLU, max(gain x̂ + bias + residual, 0), where there is one.
 extern "C" __global__ void __launch_bounds__(256) batch_normalize(
     const real* __restrict__ x, const real* __restrict__ residual, uint32_t relu, const float* __restrict__ statistics,
-    const real* __restrict__ gain, const real* __restrict__ bias, real* __restrict__ y, uint64_t elements, uint64_t channels) {
-  uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
-  for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < elements; i += stride) {
-    uint64_t c = i % channels;
-    float value = affine((to_float(x[i]) - statistics[c]) * statistics[channels + c], gain, bias, c);
-    if (residual) value += to_float(residual[i]);
-    y[i] = from_float<real>(relu ? larger(value, 0.0f) : value);
-  }
+    const real* __restrict__ gain, const real* __restrict__ bias, real* __restrict__ y, uint64_t rows, uint64_t channels, uint64_t group,
+    uint32_t wide) {
+  if (wide) normalize<Wide<real>::N>(x, residual, relu, statistics, gain, bias, y, rows, channels, group);
+  else normalize<1>(x, residual, relu, statistics, gain, bias, y, rows, channels, group);
 }
 
-// The sums of d_z and of d_z x̂ over groups of rows, [groups, 2, channels]; the grid as above. d_z is d_y, or, with a ReLU of the norm, what of it
-// comes through that; with `y` what comes through where y > 0, and then it takes the place of d_y.
+// ---- backward -----------------------------------------------------------------------------------------------------------
+
+template <int N>
+__device__ __forceinline__ void gradients(
+    const real* __restrict__ x, real* __restrict__ d_y, bool relu, const real* __restrict__ y, const float* statistics, const real* gain,
+    const real* bias, float* partial, uint64_t rows, uint64_t channels, uint64_t group, float* shared) {
+  Columns<N> its(rows, channels, group);
+  Line<N> line(its, statistics, gain, bias);
+  float sum[N] = {}, product[N] = {};
+  its.each([&](uint64_t at) {
+    float one[N], d[N];
+    load<N>(x + at, one);
+    load<N>(d_y + at, d);
+    if (y) {
+      float seen[N];
+      load<N>(y + at, seen);
+#pragma unroll
+      for (int i = 0; i < N; ++i)
+        if (!(seen[i] > 0.0f)) d[i] = 0.0f;
+      store<N>(d_y + at, d);
+    }
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      if (relu && !(line(i, one[i]) > 0.0f)) d[i] = 0.0f;
+      sum[i] += d[i];
+      product[i] += d[i] * (one[i] - line.mean[i]);
+    }
+  });
+  its.sum(sum, shared, [&](uint64_t c, float sum) { partial[blockIdx.y * 2 * channels + c] = sum; });
+  its.sum(product, shared, [&](uint64_t c, float sum) { partial[(blockIdx.y * 2 + 1) * channels + c] = sum * statistics[channels + c]; });
+}
+
+// The sums of d_z and of d_z x̂ over groups of rows, [groups, 2, channels]. d_z is d_y, or, with a ReLU of the norm, what of it comes through
+// that; with `y` what comes through where y > 0, and then it takes the place of d_y.
 extern "C" __global__ void __launch_bounds__(256) batch_gradients(
     const real* __restrict__ x, real* __restrict__ d_y, uint32_t relu, const real* __restrict__ y, const float* __restrict__ statistics,
     const real* __restrict__ gain, const real* __restrict__ bias, float* __restrict__ partial, uint64_t rows, uint64_t channels,
-    uint64_t group) {
-  __shared__ float sums[2][8][WARP + 1];
-  uint64_t column = (uint64_t)blockIdx.x * WARP + threadIdx.x;
-  uint64_t begin = blockIdx.y * group, end = begin + group < rows ? begin + group : rows;
-  float sum = 0.0f, product = 0.0f;
-  if (column < channels) {
-    float mean = statistics[column], r = statistics[channels + column];
-    for (uint64_t row = begin + threadIdx.y; row < end; row += 8) {
-      uint64_t i = row * channels + column;
-      float d = to_float(d_y[i]), normal = (to_float(x[i]) - mean) * r;
-      if (relu && !(affine(normal, gain, bias, column) > 0.0f)) d = 0.0f;
-      if (y) {
-        if (!(to_float(y[i]) > 0.0f)) d = 0.0f;
-        d_y[i] = from_float<real>(d);
-      }
-      sum += d;
-      product += d * normal;
-    }
-  }
-  sums[0][threadIdx.y][threadIdx.x] = sum;
-  sums[1][threadIdx.y][threadIdx.x] = product;
-  __syncthreads();
-  if (threadIdx.y || column >= channels) return;
-  for (int i = 1; i < 8; ++i) sum += sums[0][i][threadIdx.x], product += sums[1][i][threadIdx.x];
-  partial[(blockIdx.y * 2) * channels + column] = sum;
-  partial[(blockIdx.y * 2 + 1) * channels + column] = product;
+    uint64_t group, uint32_t wide) {
+  __shared__ float shared[BLOCK * Wide<real>::N];
+  if (wide) gradients<Wide<real>::N>(x, d_y, relu, y, statistics, gain, bias, partial, rows, channels, group, shared);
+  else gradients<1>(x, d_y, relu, y, statistics, gain, bias, partial, rows, channels, group, shared);
 }
 
-// Their sums over the groups, [2, channels], and what they are the gradients of, where wanted. A thread a channel.
+// Their sums over the groups, [2, channels], and what they are the gradients of, where wanted. Blocks as in `batch_statistics`.
 extern "C" __global__ void __launch_bounds__(256) batch_sums(
     const float* __restrict__ partial, float* __restrict__ sums, real* d_bias, uint32_t add_bias, real* d_gain, uint32_t add_gain,
     uint64_t groups, uint64_t channels) {
+  __shared__ float shared[BLOCK];
   uint64_t c = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (c >= channels) return;
-  float bias = 0.0f, gain = 0.0f;
-  for (uint64_t g = 0; g < groups; ++g) bias += partial[g * 2 * channels + c], gain += partial[(g * 2 + 1) * channels + c];
+  float bias = sum_groups(partial, groups, 2 * channels, c, c < channels, shared);
+  float gain = sum_groups(partial, groups, 2 * channels, channels + c, c < channels, shared);
+  if (threadIdx.y || c >= channels) return;
   sums[c] = bias;
   sums[channels + c] = gain;
   if (d_bias) put(&d_bias[c], bias, add_bias);
   if (d_gain) put(&d_gain[c], gain, add_gain);
 }
 
+template <int N>
+__device__ __forceinline__ void input(
+    const real* __restrict__ x, const real* d_y, bool relu, const float* statistics, const float* sums, const real* gain, const real* bias,
+    real* d_x, uint64_t rows, uint64_t channels, uint64_t group, float share, bool add) {
+  Columns<N> its(rows, channels, group);
+  Line<N> line(its, statistics, gain, bias);
+  // d_x = slope (d_z - shift - (x - mean) tilt).
+  float shift[N], tilt[N], r[N];
+  its.line(sums, shift);
+  its.line(sums + channels, tilt);
+  its.line(statistics + channels, r);
+#pragma unroll
+  for (int i = 0; i < N; ++i) shift[i] *= share, tilt[i] *= share * r[i];
+  its.each([&](uint64_t at) {
+    float one[N], d[N];
+    load<N>(x + at, one);
+    load<N>(d_y + at, d);
+    float old[N] = {};
+    if (add) load<N>(d_x + at, old);
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      if (relu && !(line(i, one[i]) > 0.0f)) d[i] = 0.0f;
+      d[i] = old[i] + line.slope[i] * (d[i] - shift[i] - (one[i] - line.mean[i]) * tilt[i]);
+    }
+    store<N>(d_x + at, d);
+  });
+}
+
 // d_x = gain r (d_z - share Σ d_z - x̂ share Σ d_z x̂), or += it, with share 1 / rows, or 0 where the statistics are not the batch's; d_z is d_y, or,
 // with a ReLU of the norm, what of it comes through that.
 extern "C" __global__ void __launch_bounds__(256) batch_input(
     const real* __restrict__ x, const real* d_y, uint32_t relu, const float* __restrict__ statistics, const float* __restrict__ sums,
-    const real* __restrict__ gain, const real* __restrict__ bias, real* d_x, uint64_t elements, uint64_t channels, float share,
-    uint32_t add) {
-  uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
-  for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < elements; i += stride) {
-    uint64_t c = i % channels;
-    float r = statistics[channels + c], normal = (to_float(x[i]) - statistics[c]) * r, d = to_float(d_y[i]);
-    if (relu && !(affine(normal, gain, bias, c) > 0.0f)) d = 0.0f;
-    put(&d_x[i], to_float(gain[c]) * r * (d - share * sums[c] - normal * (share * sums[channels + c])), add);
-  }
+    const real* __restrict__ gain, const real* __restrict__ bias, real* d_x, uint64_t rows, uint64_t channels, uint64_t group, float share,
+    uint32_t add, uint32_t wide) {
+  if (wide) input<Wide<real>::N>(x, d_y, relu, statistics, sums, gain, bias, d_x, rows, channels, group, share, add);
+  else input<1>(x, d_y, relu, statistics, sums, gain, bias, d_x, rows, channels, group, share, add);
 }

@@ -220,3 +220,60 @@ __device__ __forceinline__ void map_row(const T* from, T* to, uint64_t width, bo
     store<N>(to + at, y);
   });
 }
+
+// ---- columns ------------------------------------------------------------------------------------------------------------
+
+// Kernels that work down the columns of a matrix [rows, columns]: a thread has N neighbouring columns, 16 bytes where that is possible, of every
+// blockDim.y-th row; a block has blockDim.x · N columns of the rows of group blockIdx.y. No index is divided by anything. `ops/columns.rs` makes
+// the grid.
+template <int N> struct Columns {
+  uint64_t column, rows, columns, begin, end;
+
+  __device__ __forceinline__ Columns(uint64_t rows, uint64_t columns, uint64_t group)
+      : column(((uint64_t)blockIdx.x * blockDim.x + threadIdx.x) * N), rows(rows), columns(columns), begin(blockIdx.y * group) {
+    end = begin + group < rows ? begin + group : rows;
+  }
+
+  // Calls f(i) for each of the thread's rows, whose elements are i to i + N.
+  template <class F> __device__ __forceinline__ void each(F f) const {
+    if (column >= columns) return;
+#pragma unroll 2
+    for (uint64_t row = begin + threadIdx.y; row < end; row += blockDim.y) f(row * columns + column);
+  }
+
+  // The thread's part of a line [columns]; zeros, or `otherwise`, where there is no line or no column.
+  template <class T> __device__ __forceinline__ void line(const T* from, float (&to)[N], float otherwise = 0.0f) const {
+#pragma unroll
+    for (int i = 0; i < N; ++i) to[i] = from && column < columns ? to_float(from[column + i]) : otherwise;
+  }
+
+  // Calls f(column, sum) for each of the block's columns with the sum over its threads; `shared` holds BLOCK · N numbers.
+  template <class F> __device__ __forceinline__ void sum(const float (&x)[N], float* shared, F f) const {
+    __syncthreads();  // the last use of `shared` is over
+#pragma unroll
+    for (int i = 0; i < N; ++i) shared[(threadIdx.y * blockDim.x + threadIdx.x) * N + i] = x[i];
+    __syncthreads();
+    uint32_t width = blockDim.x * N;
+    for (uint32_t c = threadIdx.y * blockDim.x + threadIdx.x; c < width; c += BLOCK) {
+      float sum = 0.0f;
+      for (uint32_t y = 0; y < blockDim.y; ++y) sum += shared[y * width + c];
+      uint64_t column = (uint64_t)blockIdx.x * width + c;
+      if (column < columns) f(column, sum);
+    }
+  }
+};
+
+// The sum over the groups of partial [groups, stride], at `at`: the threads of a column in a block of BLOCK share them; for
+// the one of threadIdx.y = 0. `shared` holds BLOCK numbers.
+__device__ __forceinline__ float sum_groups(const float* partial, uint64_t groups, uint64_t stride, uint64_t at, bool there, float* shared) {
+  float sum = 0.0f;
+  if (there)
+    for (uint64_t g = threadIdx.y; g < groups; g += blockDim.y) sum += partial[g * stride + at];
+  __syncthreads();  // the last use of `shared` is over
+  shared[threadIdx.y * blockDim.x + threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y) return 0.0f;
+  sum = 0.0f;
+  for (uint32_t y = 0; y < blockDim.y; ++y) sum += shared[y * blockDim.x + threadIdx.x];
+  return sum;
+}

@@ -1,0 +1,41 @@
+//! How kernels on a card share the columns of a matrix (`Columns` in `rt.cuh`).
+
+use crate::DType;
+use crate::device::cuda::Grid;
+
+/// Threads a block.
+const BLOCK: usize = 256;
+/// Blocks in all: some for every place of a card that holds eight to a multiprocessor, and no more than their sums are worth.
+const BLOCKS: usize = 1056;
+/// Rows that a thread works on at least.
+const ROWS: usize = 8;
+
+/// The cut of a matrix \[rows, columns\].
+pub(super) struct Columns {
+    pub grid: Grid,
+    /// Rows of a group.
+    pub group: usize,
+    /// Groups that there are.
+    pub groups: usize,
+    /// Whether threads work on 16 bytes rather than on single elements.
+    pub wide: bool,
+}
+
+impl Columns {
+    /// It depends on the shape alone, so that sums have one order.
+    pub fn of(dtype: DType, rows: usize, columns: usize) -> Columns {
+        let pieces = 16 / dtype.bytes();
+        let wide = columns.is_multiple_of(pieces);
+        let pieces = columns.div_ceil(if wide { pieces } else { 1 }).max(1);
+        let across = pieces.next_power_of_two().min(32);
+        let (down, strips) = (BLOCK / across, pieces.div_ceil(across));
+        let group = rows.div_ceil(BLOCKS.div_ceil(strips)).max(ROWS * down);
+        let groups = rows.div_ceil(group).max(1);
+        Columns { grid: Grid::of(strips, groups, 1).threads_2d(across, down), group, groups, wide }
+    }
+}
+
+/// The grid of kernels that add up the sums of groups: 8 columns a block, each shared by 32 threads.
+pub(super) fn over_groups(columns: usize) -> Grid {
+    Grid::of(columns.div_ceil(8), 1, 1).threads_2d(8, BLOCK / 8)
+}
