@@ -35,7 +35,9 @@ impl Columns {
     }
 }
 
-/// The grid of kernels that add up the sums of groups: 8 columns a block, each shared by 32 threads.
-pub(super) fn over_groups(columns: usize) -> Grid {
-    Grid::of(columns.div_ceil(8), 1, 1).threads_2d(8, BLOCK / 8)
+/// The grid of kernels that add up the sums of groups: each of a block's columns is shared by up to 32 threads.
+pub(super) fn over_groups(columns: usize, groups: usize) -> Grid {
+    let down = groups.next_power_of_two().min(32);
+    let across = BLOCK / down;
+    Grid::of(columns.div_ceil(across), 1, 1).threads_2d(across, down)
 }

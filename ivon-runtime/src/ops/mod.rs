@@ -198,6 +198,7 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &transpose::cuda::KERNELS,
     ];
     all.extend(attend::cuda::FLASH.iter().map(|(_, source)| source));
+    all.extend(normalize::cuda::IN_REGISTERS.iter().map(|(_, source)| source));
     all
 }
 

@@ -49,7 +49,8 @@ fn sums_and_means() {
 
 #[test]
 fn layer_norm() {
-    for (rows, width) in [(1, 1), (9, 7), (5, 768), (130, 33), (2, 2100)] {
+    // In registers, of whole lanes and not, several rows a warp; by a warp and by a block, of odd widths.
+    for (rows, width) in [(1, 1), (9, 7), (5, 768), (4500, 8), (30, 40), (19, 1600), (130, 33), (2, 2100)] {
         let inputs = [numbers(&[rows, width], 1), numbers(&[width], 2), numbers(&[width], 3), numbers(&[rows, width], 4)];
         check(&inputs, |cx, x| {
             let forward = || ops::layer_norm::forward_saving(cx, &x[0], &x[1], Some(&x[2]), 1e-2);

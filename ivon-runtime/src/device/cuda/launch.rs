@@ -116,6 +116,18 @@ impl Grid {
         Grid { blocks: [x, y, z].map(Grid::count), threads: [256, 1, 1], shared: 0 }
     }
 
+    /// So many blocks in y.
+    pub fn tall(self, y: usize) -> Grid {
+        let [x, _, z] = self.blocks;
+        Grid { blocks: [x, Grid::count(y), z], ..self }
+    }
+
+    /// So many blocks in z.
+    pub fn deep(self, z: usize) -> Grid {
+        let [x, y, _] = self.blocks;
+        Grid { blocks: [x, y, Grid::count(z)], ..self }
+    }
+
     /// No more than so many blocks in x: for kernels whose threads go on to further elements.
     pub fn at_most(self, blocks: usize) -> Grid {
         let [x, y, z] = self.blocks;

@@ -22,7 +22,7 @@ pub(super) fn of_batch(
     let (mut mean, mut variance) = (cx.update_running(running_mean)?, cx.update_running(running_variance)?);
     let (momentum, eps) = (momentum as f32, eps as f32);
     let args = &mut args![&partial, statistics, mean.as_mut(), variance.as_mut(), rows, channels, group, groups, momentum, eps];
-    KERNELS.launch(cx, "batch_statistics", over_groups(channels), args)
+    KERNELS.launch(cx, "batch_statistics", over_groups(channels, groups), args)
 }
 
 /// The running ones.
@@ -81,7 +81,7 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, adjoints: [&mut 
         groups.into(),
         channels.into(),
     ];
-    KERNELS.launch(cx, "batch_sums", over_groups(channels), args)?;
+    KERNELS.launch(cx, "batch_sums", over_groups(channels, groups), args)?;
     if let Some((d_x, add)) = d_x.target(cx, *x.shape())? {
         let share = if of_batch { 1.0 / rows as f32 } else { 0.0 };
         let args =

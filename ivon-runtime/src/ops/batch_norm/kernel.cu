@@ -72,7 +72,7 @@ extern "C" __global__ void __launch_bounds__(256) batch_moments(
 }
 
 // Mean and r of all rows from those of the groups, and the running statistics, if any, moved towards the batch's, the variance divided by
-// rows - 1. Blocks of some channels by 32 slices of the groups.
+// rows - 1. Blocks of some channels by slices of the groups.
 extern "C" __global__ void __launch_bounds__(256) batch_statistics(
     const float* __restrict__ partial, float* __restrict__ statistics, float* running_mean, float* running_variance, uint64_t rows,
     uint64_t channels, uint64_t group, uint64_t groups, float momentum, float eps) {
@@ -130,7 +130,7 @@ __device__ __forceinline__ void normalize(
     real* __restrict__ y, uint64_t rows, uint64_t channels, uint64_t group) {
   Columns<N> its(rows, channels, group);
   Line<N> line(its, statistics, gain, bias);
-  its.each([&](uint64_t at) {
+  its.each([&](uint64_t at, uint64_t) {
     float value[N];
     load<N>(x + at, value);
     float more[N] = {};
@@ -162,7 +162,7 @@ __device__ __forceinline__ void gradients(
   Columns<N> its(rows, channels, group);
   Line<N> line(its, statistics, gain, bias);
   float sum[N] = {}, product[N] = {};
-  its.each([&](uint64_t at) {
+  its.each([&](uint64_t at, uint64_t) {
     float one[N], d[N];
     load<N>(x + at, one);
     load<N>(d_y + at, d);
@@ -224,7 +224,7 @@ __device__ __forceinline__ void input(
   its.line(statistics + channels, r);
 #pragma unroll
   for (int i = 0; i < N; ++i) shift[i] *= share, tilt[i] *= share * r[i];
-  its.each([&](uint64_t at) {
+  its.each([&](uint64_t at, uint64_t) {
     float one[N], d[N];
     load<N>(x + at, one);
     load<N>(d_y + at, d);

@@ -1,5 +1,8 @@
 // Normalisation of rows: x̂ = (x - mean) · r, r = 1 / sqrt(variance + eps), y = gain · x̂ + bias; without the mean for RMS norm.
-// A warp a row, or a block a row where it is long. Statistics are f32, [rows, 2].
+// Statistics are f32, [rows, 2]. Here rows are of any length, worked on by a warp each, or a block each where they are long; `registers.cu` is for
+// most.
+
+// ---- rows ---------------------------------------------------------------------------------------------------------------
 
 template <int ROW>
 __device__ __forceinline__ void forward(
@@ -69,26 +72,46 @@ extern "C" __global__ void __launch_bounds__(256, 4) normalize_backward(
   else backward<WARP>(x, d_y, statistics, gain, d_x, rows, width, centre, add, shared);
 }
 
-// The sums of d_y · x̂ and of d_y over groups of rows: what d_gain and d_bias are the sums of, [groups, width] each.
-// Blocks of 32 columns by 8 rows; the grid is [columns / 32, groups].
-extern "C" __global__ void __launch_bounds__(256) normalize_weights(
-    const real* __restrict__ x, const real* __restrict__ d_y, const float* __restrict__ statistics, float* __restrict__ gains,
-    float* __restrict__ biases, uint64_t rows, uint64_t width, uint64_t group) {
-  __shared__ float sums[2][8][WARP + 1];
-  uint64_t column = (uint64_t)blockIdx.x * WARP + threadIdx.x;
-  uint64_t begin = blockIdx.y * group, end = begin + group < rows ? begin + group : rows;
-  float gain = 0.0f, bias = 0.0f;
-  if (column < width)
-    for (uint64_t row = begin + threadIdx.y; row < end; row += 8) {
-      float d = to_float(d_y[row * width + column]);
-      gain += d * ((to_float(x[row * width + column]) - statistics[2 * row]) * statistics[2 * row + 1]);
-      bias += d;
+// ---- gain and bias ------------------------------------------------------------------------------------------------------
+
+template <int N>
+__device__ __forceinline__ void weights(
+    const real* x, const real* d_y, const float* statistics, float* partial, uint64_t rows, uint64_t width, uint64_t group, float* shared) {
+  Columns<N> its(rows, width, group);
+  float gains[N] = {}, biases[N] = {};
+  its.each([&](uint64_t at, uint64_t row) {
+    float one[N], d[N];
+    load<N>(x + at, one);
+    load<N>(d_y + at, d);
+    float mean = statistics[2 * row], r = statistics[2 * row + 1];
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      gains[i] += d[i] * ((one[i] - mean) * r);
+      biases[i] += d[i];
     }
-  sums[0][threadIdx.y][threadIdx.x] = gain;
-  sums[1][threadIdx.y][threadIdx.x] = bias;
-  __syncthreads();
-  if (threadIdx.y || column >= width) return;
-  for (int i = 1; i < 8; ++i) gain += sums[0][i][threadIdx.x], bias += sums[1][i][threadIdx.x];
-  if (gains) gains[blockIdx.y * width + column] = gain;
-  if (biases) biases[blockIdx.y * width + column] = bias;
+  });
+  float* to = partial + blockIdx.y * 2 * width;
+  its.sum(gains, shared, [&](uint64_t c, float sum) { to[c] = sum; });
+  its.sum(biases, shared, [&](uint64_t c, float sum) { to[width + c] = sum; });
+}
+
+// The sums of d_y · x̂ and of d_y over groups of rows: what d_gain and d_bias are the sums of, partial [groups, 2, width].
+extern "C" __global__ void __launch_bounds__(256) normalize_weights(
+    const real* __restrict__ x, const real* __restrict__ d_y, const float* __restrict__ statistics, float* __restrict__ partial, uint64_t rows,
+    uint64_t width, uint64_t group, uint32_t wide) {
+  __shared__ float shared[BLOCK * Wide<real>::N];
+  if (wide) weights<Wide<real>::N>(x, d_y, statistics, partial, rows, width, group, shared);
+  else weights<1>(x, d_y, statistics, partial, rows, width, group, shared);
+}
+
+// d_gain and d_bias, or += them, where wanted: the sums over the groups. Blocks of some columns by slices of the groups.
+extern "C" __global__ void __launch_bounds__(256) normalize_sums(
+    const float* __restrict__ partial, real* d_gain, uint32_t add_gain, real* d_bias, uint32_t add_bias, uint64_t groups, uint64_t width) {
+  __shared__ float shared[BLOCK];
+  uint64_t c = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  float gain = sum_groups(partial, groups, 2 * width, c, c < width, shared);
+  float bias = sum_groups(partial, groups, 2 * width, width + c, c < width, shared);
+  if (threadIdx.y || c >= width) return;
+  if (d_gain) put(&d_gain[c], gain, add_gain);
+  if (d_bias) put(&d_bias[c], bias, add_bias);
 }

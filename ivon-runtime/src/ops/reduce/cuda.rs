@@ -1,14 +1,15 @@
 //! Sums on a card.
 
 use crate::device::cuda::{Arg, Grid, Source};
+use crate::ops::columns::{Columns, over_groups};
 use crate::{Context, DType, Result, Tensor, args};
 
 pub(in crate::ops) static KERNELS: Source = Source::new("reduce", include_str!("kernel.cu"));
 
 /// Blocks that a sum is spread over: enough to fill any card.
 const BLOCKS: usize = 1024;
-/// The shortest stretch of an axis that is worth a block.
-const SHORTEST: usize = 64;
+/// The shortest line that is worth a block.
+const SHORTEST: usize = 2048;
 /// What the driver allows in y and z.
 const MOST_BLOCKS: usize = 65535;
 
@@ -25,23 +26,23 @@ pub(in crate::ops) fn sum(
     if outer > MOST_BLOCKS {
         return sum_by_element(cx, x, y, [outer, axis, inner], scale, add);
     }
-    let columns = if inner == 1 { 1 } else { inner.div_ceil(32) };
-    let wanted = BLOCKS.div_ceil((columns * outer).max(1));
-    let group = axis.div_ceil(wanted).max(SHORTEST * if inner == 1 { 32 } else { 1 }).max(axis.div_ceil(MOST_BLOCKS));
-    let groups = axis.div_ceil(group).max(1);
+    let (grid, group, groups, wide) = match inner {
+        1 => {
+            let group = axis.div_ceil(BLOCKS.div_ceil(outer.max(1))).max(SHORTEST).max(axis.div_ceil(MOST_BLOCKS));
+            let groups = axis.div_ceil(group).max(1);
+            (Grid::of(groups, outer, 1), group, groups, false)
+        }
+        _ => {
+            let Columns { grid, group, groups, wide } = Columns::of(cx.dtype(), axis, inner);
+            (grid.deep(outer), group, groups, wide)
+        }
+    };
     let mut partial = if groups > 1 { Some(cx.empty_of(DType::F32, [outer, groups, inner])?) } else { None };
     let scale = scale as f32;
     let to = Arg::from(partial.as_mut());
     match inner {
-        1 => {
-            let args = &mut [Arg::from(x), Arg::from(&mut *y), to, axis.into(), group.into(), scale.into(), add.into()];
-            KERNELS.launch(cx, "sum_lines", Grid::of(groups, outer, 1), args)?;
-        }
-        _ => {
-            let args =
-                &mut [Arg::from(x), Arg::from(&mut *y), to, axis.into(), inner.into(), group.into(), scale.into(), add.into()];
-            KERNELS.launch(cx, "sum_columns", Grid::of(columns, groups, outer).threads_2d(32, 8), args)?;
-        }
+        1 => KERNELS.launch(cx, "sum_lines", grid, &mut args![x, &mut *y, to, axis, group, scale, add])?,
+        _ => KERNELS.launch(cx, "sum_columns", grid, &mut args![x, &mut *y, to, axis, inner, group, scale, add, wide])?,
     }
     match &partial {
         Some(partial) => sum_partials(cx, partial, y, [outer, groups, inner], scale, add),
@@ -58,8 +59,8 @@ pub(in crate::ops) fn sum_partials(
     scale: f32,
     add: bool,
 ) -> Result<()> {
-    let grid = Grid::over(outer * inner);
-    KERNELS.launch(cx, "sum_partials", grid, &mut args![partial, y, outer, groups, inner, scale, add])
+    let grid = over_groups(inner, groups).tall(outer);
+    KERNELS.launch(cx, "sum_partials", grid, &mut args![partial, y, groups, inner, scale, add])
 }
 
 /// The same, a thread for each element of y.

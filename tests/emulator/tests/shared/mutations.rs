@@ -36,7 +36,25 @@ pub const MUTATIONS: &[Mutation] = &[
         "if (lane == 0) shared[warp] = x;",
         "if (lane == 0) shared[warp + 30] = x;",
     ),
-    hidden("a read beyond the last row", "layer_norm", "row < end; row += 8) {", "row <= end; row += 8) {"),
+    hidden(
+        "a read beyond the last row",
+        "batch_norms",
+        "row = begin + threadIdx.y; row < end;",
+        "row = begin + threadIdx.y; row <= end;",
+    ),
+    bug(
+        "warps that add to the same sums at once",
+        "layer_norm",
+        "at[V * N * WARP] = turn ? at[V * N * WARP] + biases[j] : biases[j];\n      }\n    __syncthreads();",
+        "at[V * N * WARP] = turn ? at[V * N * WARP] + biases[j] : biases[j];\n      }",
+    ),
+    bug("a slice of groups that is left out", "batch_norms", "y < blockDim.y && y < groups; ++y) {", "y + 1 < blockDim.y && y < groups; ++y) {"),
+    bug(
+        "rows that are joined as if there were four",
+        "batch_norms",
+        "mean /= count;",
+        "mean /= (float)AT_ONCE;",
+    ),
     bug(
         "half of a sum over lanes",
         "layer_norm",

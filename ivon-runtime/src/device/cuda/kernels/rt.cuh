@@ -234,11 +234,11 @@ template <int N> struct Columns {
     end = begin + group < rows ? begin + group : rows;
   }
 
-  // Calls f(i) for each of the thread's rows, whose elements are i to i + N.
+  // Calls f(i, row) for each of the thread's rows, whose elements are i to i + N.
   template <class F> __device__ __forceinline__ void each(F f) const {
     if (column >= columns) return;
 #pragma unroll 2
-    for (uint64_t row = begin + threadIdx.y; row < end; row += blockDim.y) f(row * columns + column);
+    for (uint64_t row = begin + threadIdx.y; row < end; row += blockDim.y) f(row * columns + column, row);
   }
 
   // The thread's part of a line [columns]; zeros, or `otherwise`, where there is no line or no column.
