@@ -6,13 +6,19 @@ use crate::{Context, Result, Tensor};
 
 pub(in crate::ops) static KERNELS: Source = Source::new("pool", include_str!("kernel.cu"));
 
-/// Launches a kernel with a thread for each of `elements`: these arguments, then the geometry.
+/// Launches a kernel with a thread for each 16 bytes of `elements`, or for each one where channels are not of whole pieces: these arguments, then the
+/// geometry.
 fn launch(cx: &Context, kernel: &str, before: Vec<Arg>, s: &Sliding, channels: usize, elements: usize) -> Result<()> {
     let w = s.window;
     let numbers = [w.kernel, w.stride, w.padding, s.height, s.width, s.out_height, s.out_width, channels];
     let numbers = numbers.into_iter().map(|n| Arg::from(n as u32));
-    let mut args: Vec<Arg> = before.into_iter().chain(numbers).chain([Arg::from(elements)]).collect();
-    KERNELS.launch(cx, kernel, Grid::over(elements), &mut args)
+    let piece = 16 / cx.dtype().bytes();
+    let (wide, pieces) = match channels.is_multiple_of(piece) {
+        true => (true, elements / piece),
+        false => (false, elements),
+    };
+    let mut args: Vec<Arg> = before.into_iter().chain(numbers).chain([Arg::from(pieces), Arg::from(wide)]).collect();
+    KERNELS.launch(cx, kernel, Grid::over(pieces), &mut args)
 }
 
 pub(in crate::ops) fn max_forward(cx: &Context, s: &Sliding, x: &Tensor, y: &mut Tensor, taps: &mut Tensor) -> Result<()> {

@@ -118,5 +118,6 @@ pub const MUTATIONS: &[Mutation] = &[
         "i * stride + tap / kernel * dilation",
         "i * stride + tap % kernel * dilation",
     ),
-    bug("the last of equal maxima", "pooling", "if (one > largest ||", "if (one >= largest ||"),
+    bug("a window that is forgotten", "pooling", "(at - s.kernel) / s.stride + 1;", "at / s.stride;"),
+    bug("the last of equal maxima", "pooling", "if (one[i] > largest[i] ||", "if (one[i] >= largest[i] ||"),
 ];

@@ -124,6 +124,15 @@ template <int N, class T> __device__ __forceinline__ void store(T* to, const flo
 // Writes x, or adds it to what is there.
 template <class T> __device__ __forceinline__ void put(T* to, float x, bool add) { *to = from_float<T>(add ? to_float(*to) + x : x); }
 
+// The same of N elements.
+template <int N, class T> __device__ __forceinline__ void put_all(T* to, float (&x)[N], bool add) {
+  float old[N] = {};
+  if (add) load<N>(to, old);
+#pragma unroll
+  for (int i = 0; i < N; ++i) x[i] += old[i];
+  store<N>(to, x);
+}
+
 // As Rust's kernels have it: the second where they compare equal or the first is not a number.
 __device__ __forceinline__ float larger(float x, float y) { return x > y ? x : y; }
 __device__ __forceinline__ float smaller(float x, float y) { return x < y ? x : y; }
