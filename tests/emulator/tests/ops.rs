@@ -322,9 +322,7 @@ fn batch_norms() {
             })?);
             all.push(norm()?.0);
             for more in [None, Some(residual)] {
-                let active = || {
-                    ops::batch_norm_relu::forward_saving(cx, x, more, gain, Some(bias), &mean, &variance, of.0, of.1)
-                };
+                let active = || ops::batch_norm_relu::forward_saving(cx, x, more, gain, Some(bias), &mean, &variance, of.0, of.1);
                 all.extend(both(cx, [shapes[0], shapes[0], shapes[1], shapes[2]], |[d_x, d_residual, d_gain, d_bias]| {
                     ops::batch_norm_relu::backward(cx, active()?.1, d_y.clone(), d_x, d_residual, d_gain, d_bias)
                 })?);
@@ -337,7 +335,9 @@ fn batch_norms() {
 
 #[test]
 fn pooling() {
-    for ([kernel, stride, padding], dims) in [([2, 2, 0], [2, 6, 5, 3]), ([3, 2, 1], [1, 9, 8, 7]), ([3, 1, 1], [2, 4, 4, 33]), ([3, 2, 1], [2, 7, 8, 16])] {
+    for ([kernel, stride, padding], dims) in
+        [([2, 2, 0], [2, 6, 5, 3]), ([3, 2, 1], [1, 9, 8, 7]), ([3, 1, 1], [2, 4, 4, 33]), ([3, 2, 1], [2, 7, 8, 16])]
+    {
         // Of few values, so that many are equal.
         let x = numbers(&dims, 1);
         let few: Vec<f32> = x.as_slice::<f32>().iter().map(|x| x.round()).collect();

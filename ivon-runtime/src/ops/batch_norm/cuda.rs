@@ -84,8 +84,7 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, adjoints: [&mut 
     KERNELS.launch(cx, "batch_sums", over_groups(channels, groups), args)?;
     if let Some((d_x, add)) = d_x.target(cx, *x.shape())? {
         let share = if of_batch { 1.0 / rows as f32 } else { 0.0 };
-        let args =
-            &mut args![&x, &d_y, of_norm, &statistics, &sums, gain, of_bias, d_x, rows, channels, group, share, add, wide];
+        let args = &mut args![&x, &d_y, of_norm, &statistics, &sums, gain, of_bias, d_x, rows, channels, group, share, add, wide];
         KERNELS.launch(cx, "batch_input", grid, args)?;
     }
     Ok(())

@@ -48,13 +48,13 @@ pub const MUTATIONS: &[Mutation] = &[
         "at[V * N * WARP] = turn ? at[V * N * WARP] + biases[j] : biases[j];\n      }\n    __syncthreads();",
         "at[V * N * WARP] = turn ? at[V * N * WARP] + biases[j] : biases[j];\n      }",
     ),
-    bug("a slice of groups that is left out", "batch_norms", "y < blockDim.y && y < groups; ++y) {", "y + 1 < blockDim.y && y < groups; ++y) {"),
     bug(
-        "rows that are joined as if there were four",
+        "a slice of groups that is left out",
         "batch_norms",
-        "mean /= count;",
-        "mean /= (float)AT_ONCE;",
+        "y < blockDim.y && y < groups; ++y) {",
+        "y + 1 < blockDim.y && y < groups; ++y) {",
     ),
+    bug("rows that are joined as if there were four", "batch_norms", "mean /= count;", "mean /= (float)AT_ONCE;"),
     bug(
         "half of a sum over lanes",
         "layer_norm",
