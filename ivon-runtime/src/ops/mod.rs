@@ -197,7 +197,7 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &strips::cuda::KERNELS,
         &transpose::cuda::KERNELS,
     ];
-    all.extend(attend::cuda::FLASH.iter().map(|(_, source)| source));
+    all.extend(attend::cuda::FORWARD.iter().chain(&attend::cuda::BACKWARD).map(|(_, source)| source));
     all.extend(normalize::cuda::IN_REGISTERS.iter().map(|(_, source)| source));
     all
 }

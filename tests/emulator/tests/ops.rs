@@ -190,33 +190,54 @@ fn transposes() {
     }
 }
 
+/// The output and the gradients of attention, plain and causal.
+fn attend(heads: usize, inputs: &[Tensor]) {
+    for causal in [false, true] {
+        check_within(2e-5, 3e-2, inputs, |cx, x| {
+            let y = match causal {
+                true => ops::causal_attention::forward(cx, heads, &x[0])?,
+                false => ops::attention::forward(cx, heads, &x[0])?,
+            };
+            let grads = both(cx, [*x[0].shape()], |[d_x]| match causal {
+                true => {
+                    let (_, saved) = ops::causal_attention::forward_saving(cx, heads, &x[0])?;
+                    ops::causal_attention::backward(cx, saved, x[1].clone(), d_x)
+                }
+                false => {
+                    let (_, saved) = ops::attention::forward_saving(cx, heads, &x[0])?;
+                    ops::attention::backward(cx, saved, x[1].clone(), d_x)
+                }
+            })?;
+            Ok([vec![y], grads].concat())
+        });
+    }
+}
+
 #[test]
 fn attention() {
     // On tensor cores in bf16 where heads are of 32, 64 or 128; lengths that fill no tile.
-    for (batch, heads, length, size) in
-        [(2, 2, 5, 4), (1, 2, 70, 32), (1, 1, 130, 64), (2, 1, 64, 64), (1, 1, 70, 128), (1, 3, 33, 40)]
-    {
-        let shape = [batch, length, 3 * heads * size];
-        let inputs = [numbers(&shape, 1), numbers(&[batch, length, heads * size], 2)];
-        for causal in [false, true] {
-            check_within(2e-5, 3e-2, &inputs, |cx, x| {
-                let y = match causal {
-                    true => ops::causal_attention::forward(cx, heads, &x[0])?,
-                    false => ops::attention::forward(cx, heads, &x[0])?,
-                };
-                let grads = both(cx, [*x[0].shape()], |[d_x]| match causal {
-                    true => {
-                        let (_, saved) = ops::causal_attention::forward_saving(cx, heads, &x[0])?;
-                        ops::causal_attention::backward(cx, saved, x[1].clone(), d_x)
-                    }
-                    false => {
-                        let (_, saved) = ops::attention::forward_saving(cx, heads, &x[0])?;
-                        ops::attention::backward(cx, saved, x[1].clone(), d_x)
-                    }
-                })?;
-                Ok([vec![y], grads].concat())
-            });
-        }
+    for (batch, heads, length, size) in [
+        (2, 2, 5, 4),
+        (1, 2, 1, 64),
+        (1, 2, 70, 32),
+        (1, 1, 130, 64),
+        (2, 1, 64, 64),
+        (1, 1, 70, 128),
+        (1, 3, 33, 40),
+        (1, 1, 289, 64),
+    ] {
+        attend(heads, &[numbers(&[batch, length, 3 * heads * size], 1), numbers(&[batch, length, heads * size], 2)]);
+    }
+}
+
+#[test]
+fn attention_whose_scores_grow_along_the_keys() {
+    // So that sums that were made under one maximum have to be rescaled under the next, several times.
+    for (length, size) in [(200, 64), (130, 128)] {
+        let x = numbers(&[1, length, 3 * size], 1);
+        let grown = x.as_slice::<f32>().iter().enumerate().map(|(i, x)| x * (1 << (i / (3 * size) / 32)) as f32);
+        let x = Tensor::from_slice(&grown.collect::<Vec<_>>(), *x.shape()).unwrap();
+        attend(1, &[x, numbers(&[1, length, size], 2)]);
     }
 }
 
@@ -391,6 +412,7 @@ sanitized!(
     pooling,
     batch_norms,
     attention,
+    attention_whose_scores_grow_along_the_keys,
     attention_of_new_positions_to_those_in_a_cache,
     sums_and_means,
     layer_norm,

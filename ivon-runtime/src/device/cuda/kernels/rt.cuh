@@ -62,6 +62,13 @@ __device__ __forceinline__ void ldmatrix_4t(uint32_t (&to)[4], const void* row) 
                : "memory");
 }
 
+// 2^x to two units in the last place, in one instruction; results below 2^-126 are 0.
+__device__ __forceinline__ float fast_exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 // Copies 16 bytes to shared memory in the background, or zeros where `there` is false.
 __device__ __forceinline__ void cp_async(void* to, const void* from, bool there) {
   int bytes = there ? 16 : 0;
@@ -84,6 +91,7 @@ inline uint32_t pack_bf16(float low, float high) { return to_bf16(low).bits | (u
 inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const float (&c)[4]) { emulator_mma_bf16(d, a, b, c); }
 inline void ldmatrix_4(uint32_t (&to)[4], const void* row) { emulator_ldmatrix(to, row, 4, 0); }
 inline void ldmatrix_4t(uint32_t (&to)[4], const void* row) { emulator_ldmatrix(to, row, 4, 1); }
+inline float fast_exp2(float x) { return x < -126.0f ? 0.0f : exp2f(x); }
 inline void cp_async(void* to, const void* from, bool there) { emulator_cp_async(to, from, there ? 16 : 0); }
 inline void cp_async_commit() { emulator_cp_async_commit(); }
 template <int LEFT> inline void cp_async_wait() { emulator_cp_async_wait(LEFT); }
