@@ -105,6 +105,8 @@ pub trait Real:
     fn greater(self, other: Self) -> Self;
     /// x^p for a constant exponent.
     fn powf(self, p: f64) -> Self;
+    /// `self · a + b`, rounded once. Slow where the processor has no instruction for it.
+    fn mul_add(self, a: Self, b: Self) -> Self;
     /// 1 / (1 + e^-x).
     #[inline(always)]
     fn sigmoid(self) -> Self {

@@ -1,9 +1,10 @@
 //! One portable source, compiled for several instruction sets and chosen at run time.
 //!
 //! [`versions!`](crate::versions) compiles the same always-inlined body for AVX-512, AVX2 and the baseline and lets LLVM vectorise
-//! it. Bodies use only `+ - * /`, `sqrt`, comparisons and integer operations, never `mul_add`, so all versions give the same
-//! bits.
+//! it. Bodies use only `+ - * /`, `sqrt`, comparisons and integer operations, so all versions give the same bits; but products of
+//! matrices use [`multiply_add`], at twice the speed.
 
+use crate::dtype::Real;
 use std::sync::OnceLock;
 
 /// An instruction set.
@@ -11,7 +12,7 @@ use std::sync::OnceLock;
 pub enum Level {
     /// What every machine of the target has.
     Baseline,
-    /// 256-bit vectors.
+    /// 256-bit vectors, and multiply-add.
     Avx2,
     /// 512-bit vectors.
     Avx512,
@@ -38,7 +39,7 @@ fn detected() -> Level {
         && is_x86_feature_detected!("avx512vl");
     if avx512 {
         Level::Avx512
-    } else if is_x86_feature_detected!("avx2") {
+    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         Level::Avx2
     } else {
         Level::Baseline
@@ -79,6 +80,12 @@ pub mod set {
     sets!(Baseline, Avx2, Avx512);
 }
 
+/// x y + z, rounded once where the level has an instruction for it, else twice.
+#[inline(always)]
+pub(crate) fn multiply_add<Set: Instructions, E: Real>(x: E, y: E, z: E) -> E {
+    if Set::LEVEL >= Level::Avx2 { x.mul_add(y, z) } else { x * y + z }
+}
+
 /// Compiles a function for every [`Level`] and calls the best one. Generic functions are fine; everything that the body
 /// calls must be `#[inline(always)]` for it to be compiled along. In the body, the type `Set` is the level ([`Instructions`]).
 #[macro_export]
@@ -98,7 +105,7 @@ macro_rules! versions {
                 body::<$crate::simd::set::Avx512 $(, $($names)*)?>($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
+            #[target_feature(enable = "avx2,fma")]
             fn avx2 $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? {
                 body::<$crate::simd::set::Avx2 $(, $($names)*)?>($($arg),*)
             }

@@ -56,6 +56,10 @@ impl Real for f64 {
         if self > other { 1.0 } else { 0.0 }
     }
     #[inline(always)]
+    fn mul_add(self, a: f64, b: f64) -> f64 {
+        f64::mul_add(self, a, b)
+    }
+    #[inline(always)]
     fn powf(self, p: f64) -> f64 {
         f64::powf(self, p)
     }

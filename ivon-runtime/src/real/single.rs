@@ -61,6 +61,10 @@ impl Real for f32 {
         if self > other { 1.0 } else { 0.0 }
     }
     #[inline(always)]
+    fn mul_add(self, a: f32, b: f32) -> f32 {
+        f32::mul_add(self, a, b)
+    }
+    #[inline(always)]
     fn powf(self, p: f64) -> f32 {
         powf(self, p)
     }

@@ -2,10 +2,9 @@
 
 use super::heads::{Geometry, SharedMut};
 use super::tile::{BLOCK, Block, Scores, scores, weigh};
-use crate::ops::reduce::{max_of, sum_of};
 use crate::{Real, versions};
 
-/// Elements of a thread's workspace: q, kᵀ, v, and a block of outputs.
+/// Elements of a thread's workspace: qᵀ, k, v, and a block of outputs.
 pub(super) fn workspace(geometry: &Geometry) -> usize {
     3 * geometry.packed() + BLOCK * geometry.padded_size()
 }
@@ -24,9 +23,9 @@ pub(super) fn head<E: Real, const W: usize>(
     let (q, rest) = workspace.split_at_mut(packed);
     let (k, rest) = rest.split_at_mut(packed);
     let (v, sums) = rest.split_at_mut(packed);
-    let k = &mut k[..geometry.padded_length() * size];
-    geometry.pack_rows(qkv, |t| geometry.qkv(0, head, t), E::of(geometry.scale()), q);
-    geometry.pack_columns(qkv, |t| geometry.qkv(1, head, t), k);
+    let q = &mut q[..geometry.padded_length() * size];
+    geometry.pack_columns(qkv, |t| geometry.qkv(0, head, t), q);
+    geometry.pack_rows(qkv, |t| geometry.qkv(1, head, t), E::of(geometry.scale()), k);
     geometry.pack_rows(qkv, |t| geometry.qkv(2, head, t), E::of(1.0), v);
     // SAFETY: these are the rows of this head, and no other task has the same head.
     let lse = unsafe { lse.get(head * length..(head + 1) * length) };
@@ -38,10 +37,11 @@ pub(super) fn head<E: Real, const W: usize>(
         sums.fill(E::default());
         let keys = if causal { first + 1 } else { length };
         for first_key in (0..keys).step_by(BLOCK) {
-            scores(&q[first * columns..], columns, &k[first_key * size..], size, &mut p);
+            // A row for each key: what concerns a query is then the same lane of all rows.
+            scores(&k[first_key * columns..], columns, &q[first * size..], size, &mut p);
             let block = Block { first, first_key, length, causal };
             soften(&mut p, block, &mut max, &mut total, sums);
-            weigh::<E, W>(&p, false, &v[first_key * columns..], columns, sums);
+            weigh::<E, W>(&p, true, &v[first_key * columns..], columns, sums);
         }
         for i in 0..BLOCK.min(length - first) {
             let scale = E::of(1.0) / total[i];
@@ -56,24 +56,35 @@ pub(super) fn head<E: Real, const W: usize>(
 }
 
 versions! {
-    /// p = e^(s - max) of the keys that a query sees, with the running maximum and sum of each; what was summed under a smaller maximum
-    /// shrinks.
+    /// p = e^(s - max) of the keys that a query sees, with the running maximum and sum of each query; what was summed under a smaller
+    /// maximum shrinks.
     fn soften<{E: Real} {E}>(p: &mut Scores<E>, block: Block, max: &mut [E; BLOCK], total: &mut [E; BLOCK], sums: &mut [E]) {
         let columns = sums.len() / BLOCK;
+        let mut new = *max;
+        for j in 0..BLOCK {
+            let unseen = block.unseen_by(j);
+            for i in 0..BLOCK {
+                p[j][i] = if i < unseen { E::of(f64::NEG_INFINITY) } else { p[j][i] };
+                new[i] = p[j][i].max(new[i]);
+            }
+        }
+        let mut shrink = *max;
         for i in 0..BLOCK {
-            let (p, visible) = (&mut p[i], block.visible(i));
-            for j in 0..BLOCK {
-                p[j] = if j < visible { p[j] } else { E::of(f64::NEG_INFINITY) };
-            }
-            let new = max_of(p).max(max[i]);
-            let shrink = (max[i] - new).exp();
-            for x in p.iter_mut() {
-                *x = (*x - new).exp();
-            }
-            total[i] = total[i] * shrink + sum_of(p, |x| x);
-            max[i] = new;
-            for x in &mut sums[i * columns..][..columns] {
+            shrink[i] = (shrink[i] - new[i]).exp();
+        }
+        *max = new;
+        for i in 0..BLOCK {
+            total[i] *= shrink[i];
+        }
+        for (sums, shrink) in sums.chunks_exact_mut(columns).zip(shrink) {
+            for x in sums {
                 *x *= shrink;
+            }
+        }
+        for j in 0..BLOCK {
+            for i in 0..BLOCK {
+                p[j][i] = (p[j][i] - new[i]).exp();
+                total[i] += p[j][i];
             }
         }
     }

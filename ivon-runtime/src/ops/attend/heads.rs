@@ -104,8 +104,11 @@ impl Geometry {
     /// Packs one part of a head row by row, \[T, SIZE\] with padding, times a factor. `from` says where row t lies.
     #[inline(always)]
     pub fn pack_rows<E: Real>(&self, x: &[E], from: impl Fn(usize) -> Range<usize>, factor: E, packed: &mut [E]) {
-        packed.fill(E::default());
-        for (t, row) in packed.chunks_exact_mut(self.padded_size()).take(self.length).enumerate() {
+        let (rows, padding) = packed.split_at_mut(self.length * self.padded_size());
+        padding.fill(E::default());
+        for (t, row) in rows.chunks_exact_mut(self.padded_size()).enumerate() {
+            let (row, padding) = row.split_at_mut(self.size);
+            padding.fill(E::default());
             for (to, x) in row.iter_mut().zip(&x[from(t)]) {
                 *to = *x * factor;
             }
@@ -115,11 +118,14 @@ impl Geometry {
     /// Packs one part of a head transposed, \[T / BLOCK, SIZE, BLOCK\] with padding.
     #[inline(always)]
     pub fn pack_columns<E: Real>(&self, x: &[E], from: impl Fn(usize) -> Range<usize>, packed: &mut [E]) {
-        packed.fill(E::default());
         for (block, packed) in packed.chunks_exact_mut(self.size * BLOCK).enumerate() {
-            for j in 0..BLOCK.min(self.length.saturating_sub(block * BLOCK)) {
-                for (d, x) in x[from(block * BLOCK + j)].iter().enumerate() {
-                    packed[d * BLOCK + j] = *x;
+            let there = BLOCK.min(self.length - block * BLOCK);
+            if there < BLOCK {
+                packed.fill(E::default());
+            }
+            for j in 0..there {
+                for (to, x) in packed[j..].iter_mut().step_by(BLOCK).zip(&x[from(block * BLOCK + j)]) {
+                    *to = *x;
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The one product that all of attention is made of, in registers. Each sum runs in a fixed order, whatever the tile.
 
-use crate::simd::{Level, level};
+use crate::simd::{Instructions, Level, level, multiply_add};
 use crate::{Real, versions};
 
 /// Queries, and keys, a block.
@@ -23,19 +23,23 @@ struct Left<'a, E> {
     step: usize,
 }
 
-/// C\[i, j\] += sum over k < depth of A\[i, k\] B\[k, j\], for [`ROWS`] rows i and `W` columns j; the sums run in the order of k.
-/// B and C are row-major with the given distance of rows.
+/// C\[i, j\] = sum over k < depth of A\[i, k\] B\[k, j\], or += it, for [`ROWS`] rows i and `W` columns j; the sums run in the order
+/// of k. B and C are row-major with the given distance of rows.
 #[inline(always)]
-fn product<E: Real, const W: usize>(depth: usize, a: Left<E>, b: (&[E], usize), c: (&mut [E], usize)) {
-    let ((b, b_row), (c, c_row)) = (b, c);
-    if depth == 0 {
-        return;
-    }
+fn product<Set: Instructions, E: Real, const W: usize>(
+    depth: usize,
+    a: Left<E>,
+    (b, b_row): (&[E], usize),
+    (c, c_row): (&mut [E], usize),
+    add: bool,
+) {
     assert!((ROWS - 1) * a.row + (depth - 1) * a.step < a.data.len());
     assert!((depth - 1) * b_row + W <= b.len());
     let mut sums = [[E::default(); W]; ROWS];
-    for i in 0..ROWS {
-        sums[i].copy_from_slice(&c[i * c_row..][..W]);
+    if add {
+        for i in 0..ROWS {
+            sums[i].copy_from_slice(&c[i * c_row..][..W]);
+        }
     }
     for k in 0..depth {
         // SAFETY: the row ends at k * b_row + W, at most the length that was asserted above.
@@ -44,7 +48,7 @@ fn product<E: Real, const W: usize>(depth: usize, a: Left<E>, b: (&[E], usize), 
             // SAFETY: i < ROWS and k < depth, so the index is at most the one that was asserted above.
             let x = unsafe { *a.data.get_unchecked(i * a.row + k * a.step) };
             for j in 0..W {
-                sums[i][j] += x * b[j];
+                sums[i][j] = multiply_add::<Set, E>(x, b[j], sums[i][j]);
             }
         }
     }
@@ -53,7 +57,8 @@ fn product<E: Real, const W: usize>(depth: usize, a: Left<E>, b: (&[E], usize), 
     }
 }
 
-/// scores = A B for a block of queries, row-major with distance `row`, and a transposed block of keys, \[size, BLOCK\].
+/// scores = A B for a block of queries (or keys), row-major with distance `row`, and a transposed block of keys (or queries),
+/// \[size, BLOCK\].
 pub(super) fn scores<E: Real>(a: &[E], row: usize, b: &[E], size: usize, scores: &mut Scores<E>) {
     match level() {
         Level::Avx512 => scores_by::<E, WIDE>(a, row, b, size, scores),
@@ -63,12 +68,11 @@ pub(super) fn scores<E: Real>(a: &[E], row: usize, b: &[E], size: usize, scores:
 
 versions! {
     fn scores_by<{E: Real, const W: usize} {E, W}>(a: &[E], row: usize, b: &[E], size: usize, scores: &mut Scores<E>) {
-        *scores = [[E::default(); BLOCK]; BLOCK];
         let scores = scores.as_flattened_mut();
         for i in (0..BLOCK).step_by(ROWS) {
             for j in (0..BLOCK).step_by(W) {
                 let left = Left { data: &a[i * row..], row, step: 1 };
-                product::<E, W>(size, left, (&b[j..], BLOCK), (&mut scores[i * BLOCK + j..], BLOCK));
+                product::<Set, E, W>(size, left, (&b[j..], BLOCK), (&mut scores[i * BLOCK + j..], BLOCK), false);
             }
         }
     }
@@ -82,7 +86,7 @@ versions! {
         for i in (0..BLOCK).step_by(ROWS) {
             for j in (0..columns).step_by(W) {
                 let left = Left { data: &weights[i * row..], row, step };
-                product::<E, W>(BLOCK, left, (&b[j..], columns), (&mut c[i * columns + j..], columns));
+                product::<Set, E, W>(BLOCK, left, (&b[j..], columns), (&mut c[i * columns + j..], columns), true);
             }
         }
     }
@@ -103,5 +107,16 @@ impl Block {
     pub fn visible(&self, i: usize) -> usize {
         let end = if self.causal { (self.first + i + 1).min(self.length) } else { self.length };
         end.saturating_sub(self.first_key).min(BLOCK)
+    }
+
+    /// How many queries of the block, from its first, do not see key `j` of the block.
+    #[inline(always)]
+    pub fn unseen_by(&self, j: usize) -> usize {
+        let key = self.first_key + j;
+        match (key < self.length, self.causal) {
+            (false, _) => BLOCK,
+            (true, true) => key.saturating_sub(self.first).min(BLOCK),
+            (true, false) => 0,
+        }
     }
 }
