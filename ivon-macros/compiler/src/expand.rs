@@ -5,6 +5,7 @@ use crate::parse;
 use crate::surface::{Finish, Subject};
 use proc_macro2::TokenStream;
 use quote::quote;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -62,16 +63,18 @@ pub fn expand_source(source: &str) -> Result<String, ExpandError> {
 }
 
 /// Signatures by the name that an import ends in: what rustc's resolver does in the macro.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known {
     signatures: BTreeMap<String, Item>,
 }
 
+thread_local! {
+    /// The runtime's layers and ops, which are read once: there are many, and a test expands many sources.
+    static RUNTIME: OnceCell<Known> = const { OnceCell::new() };
+}
+
 fn expand(file: &File, others: &[File]) -> Result<String, ExpandError> {
-    let mut known = Known::default();
-    for folder in ["layers", "ops"] {
-        known.add_folder(&Path::new(crate::RUNTIME).join(folder))?;
-    }
+    let mut known = Known::of_runtime()?;
     others.iter().chain([file]).for_each(|f| known.add(f));
     let mut text = String::new();
     for part in parts(&file.items) {
@@ -98,6 +101,17 @@ fn expand(file: &File, others: &[File]) -> Result<String, ExpandError> {
 }
 
 impl Known {
+    fn of_runtime() -> Result<Known, ExpandError> {
+        if let Some(known) = RUNTIME.with(|runtime| runtime.get().cloned()) {
+            return Ok(known);
+        }
+        let mut known = Known::default();
+        for folder in ["layers", "ops"] {
+            known.add_folder(&Path::new(crate::RUNTIME).join(folder))?;
+        }
+        Ok(RUNTIME.with(|runtime| runtime.get_or_init(|| known).clone()))
+    }
+
     fn add_folder(&mut self, folder: &Path) -> Result<(), ExpandError> {
         let failed = |e| ExpandError::Read(folder.to_path_buf(), e);
         for entry in std::fs::read_dir(folder).map_err(failed)? {
