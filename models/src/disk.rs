@@ -63,6 +63,18 @@ pub fn replace(path: &Path, content: impl FnOnce(&Path) -> Result<()>) -> Result
     })
 }
 
+/// Refuses to write over what is read.
+///
+/// # Errors
+/// If `out` is one of the inputs, by whatever name.
+pub fn apart<'a>(out: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let Ok(place) = fs::canonicalize(out) else { return Ok(()) };
+    match inputs.into_iter().any(|input| fs::canonicalize(input).is_ok_and(|input| input == place)) {
+        true => Err(Error::file(out, "is what is read; give another file to write")),
+        false => Ok(()),
+    }
+}
+
 /// `folder/name` is written as `folder/.name.writing`.
 fn beside(path: &Path) -> Result<PathBuf> {
     let Some(name) = path.file_name() else { return Err(Error::file(path, "has no file name; give the name of a file")) };
@@ -111,6 +123,18 @@ mod tests {
         assert_eq!(write(&path, fails).unwrap_err().to_string(), "half way");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_read_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a"), "text").unwrap();
+        std::os::unix::fs::symlink(path("a"), path("link")).unwrap();
+        fs::create_dir(path("in")).unwrap();
+        let refused = |out: &str| apart(&path(out), [path("other").as_path(), &path("a")]).is_err();
+        assert!(refused("a") && refused("link") && refused("in/../a"));
+        assert!(!refused("b") && !refused("in/a"));
     }
 
     #[test]

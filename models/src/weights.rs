@@ -3,8 +3,8 @@
 use crate::{disk, shards};
 use half::bf16;
 use ivon_runtime::{DType, Error, Result, Tensor};
-use safetensors::View;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::{SafeTensorError, View};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -98,7 +98,7 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Notes)> {
         let advice = "in Python, `safetensors.torch.save_file(torch.load(file, weights_only=True), \"model.safetensors\")`";
         return Err(Error::file(path, format!("is a file of PyTorch's own kind; make a safetensors file of it: {advice}")));
     }
-    let broken = |e| Error::file(path, format!("is not a whole safetensors file ({e}); was it cut short?"));
+    let broken = |e| Error::file(path, format!("is no safetensors file, or not a whole one ({e}); was it cut short?"));
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     Ok((file, metadata.metadata().clone().unwrap_or_default()))
@@ -154,7 +154,10 @@ pub fn check_fit(wrong: &[String]) -> Result<()> {
 pub fn write<E: Number>(path: &Path, table: &Table<E>, precision: Precision, notes: Option<Notes>) -> Result<()> {
     let views = table.iter().map(|(name, values)| (name, Written { values, precision }));
     disk::replace(path, |beside| {
-        safetensors::serialize_to_file(views, notes, beside).map_err(|e| Error::file(path, format!("cannot be written: {e}")))
+        safetensors::serialize_to_file(views, notes, beside).map_err(|e| match e {
+            SafeTensorError::IoError(e) => disk::unwritable(path, &e),
+            e => Error::file(path, format!("cannot be written: {e}")),
+        })
     })
 }
 

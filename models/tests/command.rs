@@ -169,6 +169,9 @@ fn prepared_tokens_train_like_the_text_they_were_made_of() {
     assert!(fails(path, "prepare nothing.txt --out x.bin").contains("does not exist"));
     assert!(fails(path, "prepare no*.txt --out x.bin").contains("matches no file"));
     assert!(fails(path, "prepare a.txt").contains("--out"));
+    let before = std::fs::read(path.join("a.txt")).unwrap();
+    assert!(fails(path, "prepare *.txt --out ./a.txt").contains("is what is read"));
+    assert_eq!(std::fs::read(path.join("a.txt")).unwrap(), before);
 }
 
 /// Weights of a small model under Hugging Face's names, as another program would have saved them, with its configuration beside.
@@ -382,6 +385,14 @@ fn a_trained_run_is_inspected_exported_and_writes_text() {
         ("generate run --prompt-file .", "is a folder"),
         ("generate run --prompt-file nothing", "does not exist"),
         ("generate run --dtype f64", "f64"),
+        ("generate run --samples 100000000000", "use fewer --samples"),
+        ("evaluate run --samples -3", "invalid value '-3'"),
+        ("evaluate run --temperature 1e300", "smaller --temperature"),
+        ("import w.safetensors --out ./w.safetensors", "is what is read"),
+        ("gradients gpt2 --weights w.safetensors --batch long.txt --out w.safetensors", "is what is read"),
+        ("inspect w.safetensors --graph w.safetensors", "is what is read"),
+        ("train gpt2 --resume long.txt", "long.txt: is no folder"),
+        ("compare long.txt", "long.txt: is no folder"),
     ] {
         let message = fails(path, arguments);
         assert!(message.contains(wanted), "ivon {arguments}\n{message}");
@@ -397,4 +408,7 @@ fn short_and_empty_texts_are_refused() {
     std::fs::write(folder.path().join("short.txt"), "too short to cut a window out of it").unwrap();
     assert!(fails(folder.path(), "train gpt2 --data empty.txt").contains("empty.txt is empty"));
     assert!(fails(folder.path(), "train gpt2 --data short.txt").contains("too short"));
+    std::fs::write(folder.path().join("books.tar.gz"), "packed").unwrap();
+    assert!(fails(folder.path(), "train gpt2 --data books.tar.gz").contains("unpack it (`tar xzf books.tar.gz`)"));
+    assert!(fails(folder.path(), "train gpt2 --data /dev/zero").contains("is a device"));
 }

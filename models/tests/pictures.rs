@@ -158,6 +158,11 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         ("gradients resnet20 --weights a --batch b --out c", "torchvision has no resnet20"),
         ("gradients resnet50 --weights no.safetensors --batch b --out c", "no.safetensors"),
         ("inspect resnet50 --batch 99999999999", "make it smaller"),
+        ("inspect resnet50 --size 32", "resnet50 makes one pixel of 32 x 32"),
+        ("bench resnet20 --size 4 --batch 2 --micro-batches 2", "pictures of 5 x 5 pixels or more"),
+        ("train resnet20 --size 1 --batch 1", "--batch 2 or more at once"),
+        ("train resnet20 --size 1000000", "use a smaller --size"),
+        ("bench resnet20 --size 1000000", "use a smaller --size"),
     ] {
         let message = fails(folder.path(), arguments);
         assert!(message.contains(wanted) && !message.contains("panicked"), "ivon {arguments}\n{message}");

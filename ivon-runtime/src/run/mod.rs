@@ -425,7 +425,7 @@ pub fn checkpoint(path: impl AsRef<Path>, which: Which) -> Result<Checkpoint> {
         return Checkpoint::open(path);
     }
     if !path.is_dir() {
-        return Err(Error::file(path, "is not there: give the folder of a run, or of one of its checkpoints"));
+        return Err(Error::file(path, "is no folder: give that of a run, or of one of its checkpoints"));
     }
     checkpoints(path).find(which)
 }

@@ -213,6 +213,25 @@ impl Design {
         Ok(())
     }
 
+    /// Batch norm in training wants more than one value of each channel, and small pictures end as one pixel.
+    ///
+    /// # Errors
+    /// If the network cannot be trained on so many pictures at once.
+    pub fn trains_on(&self, pictures: usize) -> Result<()> {
+        let halvings = if self.architecture.is_small() { 2 } else { 5 };
+        let normalised = self.norm == Norm::Batch && self.architecture != Architecture::Lenet;
+        if !normalised || pictures > 1 || self.size > 1 << halvings {
+            return Ok(());
+        }
+        let Design { architecture, size, .. } = self;
+        Err(Error::config(format!(
+            "{} makes one pixel of {size} x {size}, and batch norm cannot train on one value of a channel: use --batch 2 or more at \
+             once, or pictures of {least} x {least} pixels or more",
+            architecture.name(),
+            least = (1 << halvings) + 1
+        )))
+    }
+
     /// One line: `resnet50, pictures of 224 x 224 x 3, 1000 classes`.
     pub fn summary(&self) -> String {
         let Design { architecture, norm, channels, size, classes } = self;

@@ -103,7 +103,9 @@ impl Generate {
         if self.uncertainty && samples < 2 {
             return Err(Error::config("--uncertainty compares samples: use --samples 2 or more"));
         }
-        memory::check(stored.dimensions.parameters(), 4 * (samples.max(1) as u64).saturating_add(2))?;
+        let parameters = (stored.dimensions.parameters(), "parameters");
+        let advice = if samples > 1 { "use fewer --samples" } else { "use a smaller model" };
+        memory::check(parameters, 4 * (samples.max(1) as u64).saturating_add(2), advice)?;
         let (device, dtype) = (self.device.start()?, self.device.training_dtype()?);
 
         // One context for each set of weights: the mean, or every sample.

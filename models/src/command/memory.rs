@@ -3,7 +3,7 @@
 use ivon_runtime::{Error, Result};
 
 /// State and gradient in f32 of the optimizer that needs least (sgd), in bytes.
-pub const BYTES_PER_PARAMETER: u64 = 12;
+const BYTES_PER_PARAMETER: u64 = 12;
 
 /// The most memory that this process has held so far, in bytes; `None` where the system does not tell.
 pub fn peak() -> Option<u64> {
@@ -21,23 +21,40 @@ fn line(file: &str, key: &str) -> Option<u64> {
     Some(1024 * value.split_whitespace().next()?.parse::<u64>().ok()?)
 }
 
-/// Refuses a model whose buffers alone are more than the machine has, at this many bytes a parameter.
+/// Refuses what alone takes more than the machine has: `count` of `what`, at so many bytes each.
 ///
 /// # Errors
-/// If they do not fit: how much they would take, and how much there is.
-pub fn check(parameters: usize, bytes_per_parameter: u64) -> Result<()> {
-    let parameters = parameters as u64;
-    let needed = parameters * bytes_per_parameter;
+/// If they do not fit: how much they would take, how much there is, and `advice`.
+pub fn check((count, what): (usize, &str), bytes: u64, advice: &str) -> Result<()> {
+    let needed = count as f64 * bytes as f64;
     match total() {
-        Some(total) if needed > total => {
-            let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+        Some(total) if needed > total as f64 => {
+            let gib = |bytes: f64| bytes / f64::from(1 << 30);
             Err(Error::config(format!(
-                "{parameters} parameters need {:.1} GiB for their buffers alone, and this machine has {:.1} GiB: choose a smaller --preset, or \
-                 fewer --layers or less --width",
+                "{count} {what} need {:.1} GiB alone, and this machine has {:.1} GiB: {advice}",
                 gib(needed),
-                gib(total)
+                gib(total as f64)
             )))
         }
         _ => Ok(()),
     }
+}
+
+/// [`check`] of state and gradient of a language model that is to be trained.
+///
+/// # Errors
+/// If they do not fit.
+pub fn check_training(parameters: usize) -> Result<()> {
+    let advice = "choose a smaller --preset, or fewer --layers or less --width";
+    check((parameters, "parameters"), BYTES_PER_PARAMETER, advice)
+}
+
+/// [`check`] of the pictures of a micro-batch, `size` rows and columns of so many channels.
+///
+/// # Errors
+/// If they do not fit.
+pub fn check_pictures(rows: usize, size: usize, channels: usize) -> Result<()> {
+    let what = format!("pictures of {size} x {size} x {channels} at once");
+    let bytes = (size as u64).saturating_pow(2).saturating_mul(4 * channels as u64);
+    check((rows, &what), bytes, "use a smaller --size or --batch, or more --micro-batches")
 }

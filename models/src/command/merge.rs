@@ -52,6 +52,7 @@ impl Merge {
         }
         let posteriors: Vec<&Posterior> = models.iter().map(posterior).collect();
         let (point, merged) = (posteriors[0].is_point(), Posterior::merge(&posteriors, &weights)?);
+        let averaged_statistics = merged.running_statistics().is_some_and(|running| !running.layout().entries().is_empty());
         let mut first = models.swap_remove(0);
         let summary = what(&first);
         std::fs::create_dir_all(&self.out).map_err(|e| disk::unwritable(&self.out, &e))?;
@@ -71,6 +72,11 @@ impl Merge {
         disk::write(&path, |file| std::io::Write::write_all(file, about.as_bytes()).map_err(|e| disk::unwritable(&path, &e)))?;
         let how = if point { "their plain average: they have no posterior" } else { "averaged by their precision" };
         say!("{count} runs of a {summary}, {how}, in {}", self.out.display())?;
+        if averaged_statistics {
+            tell!(
+                "note: running statistics of batch norm are plain averages, not those of the merged weights: train on from them (--init) for a few steps"
+            );
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `ivon prepare`: text of any size into a token file that `ivon train`, nanoGPT and llm.c read.
 
 use crate::data::{TokenFormat, Tokenizer, files, prepare};
+use crate::disk;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ivon_runtime::Result;
@@ -39,6 +40,7 @@ impl Prepare {
     /// If a file cannot be read, encoded or written.
     pub fn run(&self) -> Result<()> {
         let files = files(&self.data)?;
+        disk::apart(&self.out, files.iter().map(PathBuf::as_path))?;
         let total = files.iter().filter_map(|f| std::fs::metadata(f).ok()).map(|m| m.len()).sum();
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left");

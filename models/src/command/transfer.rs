@@ -1,6 +1,7 @@
 //! `ivon import` and `ivon export`: weights from other programs, and for them.
 
 use crate::classifier::{self, StoredClassifier};
+use crate::disk;
 use crate::gpt2::{Convention, Stored};
 use crate::weights;
 use clap::Args;
@@ -98,6 +99,7 @@ impl Import {
     /// # Errors
     /// If there is no such model, or the file cannot be written.
     pub fn run(&self) -> Result<()> {
+        disk::apart(&self.out, [self.from.as_path()])?;
         let model = Model::open(&self.from, self.heads)?;
         match &model {
             Model::Text(stored) => stored.write(&self.out)?,

@@ -1,6 +1,7 @@
 //! What to train on: text, encoded here, and token files; split 90 / 10 in order, and cut into windows.
 
 pub mod images;
+mod packed;
 mod prepare;
 mod text;
 mod token_file;

@@ -1,6 +1,6 @@
 //! What `--data` names: text and token files, in folders and by pattern.
 
-use super::TokenFile;
+use super::{TokenFile, packed};
 use crate::disk::unreadable;
 use ivon_runtime::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub enum Input {
 /// with `*`, `?`, `[..]` or `**` what it matches, sorted by name.
 ///
 /// # Errors
-/// If a path does not exist or cannot be read, a folder holds no file, or a pattern matches nothing.
+/// If a path does not exist or cannot be read, a folder holds no file, or a pattern matches nothing; if one is a device or packed.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = vec![];
     for path in paths {
@@ -35,6 +35,9 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             continue;
         }
         let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+        if is_device(&metadata) {
+            return Err(Error::file(path, "is a device, which may never end; give a file"));
+        }
         if !metadata.is_dir() {
             all.push(path.clone());
             continue;
@@ -45,7 +48,22 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             return Err(Error::file(path, "is a folder without files; give one that holds text, or a file"));
         }
     }
-    Ok(all)
+    match all.iter().find_map(|file| Some((file, packed::unpacking(file)?))) {
+        Some((file, command)) => Err(packed::error(file, &command)),
+        None => Ok(all),
+    }
+}
+
+#[cfg(unix)]
+fn is_device(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = metadata.file_type();
+    kind.is_char_device() || kind.is_block_device()
+}
+
+#[cfg(not(unix))]
+fn is_device(_: &std::fs::Metadata) -> bool {
+    false
 }
 
 /// The path as a pattern, if it is one and no file of that name is there.
@@ -140,6 +158,18 @@ mod tests {
         assert!(error.contains("*.bin: matches no file"), "{error}");
         let error = files(&[root.path().join("a[.bin")]).unwrap_err().to_string();
         assert!(error.contains("no pattern"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_before_it_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("books.zip"), "PK").unwrap();
+        let error = files(&[root.path().into()]).unwrap_err().to_string();
+        let path = root.path().join("books.zip");
+        let path = path.display();
+        assert_eq!(error, format!("{path}: is packed; unpack it (`unzip {path}`) and give what comes out"));
+        let error = files(&["/dev/zero".into()]).unwrap_err().to_string();
+        assert!(error.contains("is a device"), "{error}");
     }
 
     #[test]

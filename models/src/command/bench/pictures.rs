@@ -3,6 +3,7 @@
 use super::{Measurement, Subject};
 use crate::classifier::{Architecture, Classifier, Design, Norm, Visitor};
 use crate::command::flags::{Defaults, rows, values};
+use crate::command::memory;
 use clap::Args;
 use ivon_runtime::noise::philox;
 use ivon_runtime::{Result, Tensor};
@@ -68,6 +69,8 @@ impl Visitor for Measure<'_> {
         let Design { architecture, norm, channels, size, classes } = self.design;
         let Pictures { batch, micro_batches, .. } = *self.flags;
         let rows = rows(batch, micro_batches, "pictures")?;
+        memory::check_pictures(rows, size, channels)?;
+        self.design.trains_on(rows)?;
         let (images, labels) = (random_images([rows, size, size, channels])?, random_labels(rows, classes)?);
         let subject = Subject {
             model: &model,

@@ -2,7 +2,7 @@
 
 use super::{Measurement, Subject};
 use crate::command::flags::{BatchFlags, Defaults, SizeFlags};
-use crate::command::memory::{self, BYTES_PER_PARAMETER};
+use crate::command::memory;
 use crate::gpt2::Gpt2;
 use clap::Args;
 use ivon_runtime::noise::philox;
@@ -30,7 +30,7 @@ impl Text {
         let dimensions = self.size.dimensions(None)?;
         let BatchFlags { batch, micro_batches, .. } = self.batch;
         let (seq, rows) = (self.batch.seq(dimensions.context)?, self.batch.rows()?);
-        memory::check(dimensions.parameters(), BYTES_PER_PARAMETER)?;
+        memory::check_training(dimensions.parameters())?;
         let model = Gpt2::of(&dimensions)?;
         let (ids, targets) = (random_ids(dimensions.vocab, rows, seq, 0)?, random_ids(dimensions.vocab, rows, seq, 1)?);
         let preset = self.size.preset_name();

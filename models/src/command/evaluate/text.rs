@@ -62,7 +62,10 @@ impl Evaluate {
         let mut mean = LogAverage::new();
         add(&mut mean, None)?;
         say!("{} validation tokens\n\n  samples      loss  perplexity", mean.log_probabilities().len())?;
-        let row = |what: &str, loss: f64| say!("{what:>9}  {loss:8.4}  {:10.3}", loss.exp());
+        let row = |what: &str, loss: f64| match loss.is_nan() {
+            true => Err(Error::value("evaluate", format!("the loss ({what}) is not a number: try a smaller --temperature"))),
+            false => say!("{what:>9}  {loss:8.4}  {:10.3}", loss.exp()),
+        };
         row("mean", mean.nll())?;
         let samples = if point { 0 } else { self.samples.unwrap_or(SAMPLES) };
         let (mut average, mut steps) = (LogAverage::new(), vec![]);

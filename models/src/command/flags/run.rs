@@ -80,7 +80,7 @@ impl RunFlags {
 /// The run folder and the checkpoint that a path means: that of a run, or of one of its checkpoints.
 fn place(path: &Path) -> Result<(PathBuf, Which)> {
     if !path.is_dir() {
-        return Err(Error::file(path, "is not there: give the folder of a run, runs/gpt2-micro-1"));
+        return Err(Error::file(path, "is no folder: give that of a run, runs/gpt2-micro-1"));
     }
     if !Checkpoint::is_at(path) {
         return Ok((path.to_path_buf(), Which::Latest));

@@ -2,6 +2,7 @@
 
 use crate::classifier::{Architecture, Classifier, Design, Norm, Visitor};
 use crate::command::flags::DeviceFlags;
+use crate::disk;
 use crate::resnet::{self, Tensors, channels_last};
 use crate::weights::{self, Precision, Table, Values};
 use clap::Args;
@@ -41,11 +42,13 @@ impl Pictures {
             let name = architecture.name();
             return Err(Error::config(format!("torchvision has no {name} to compare with: use resnet18, resnet34 or resnet50")));
         }
+        disk::apart(&self.out, [self.weights.as_path(), &self.batch])?;
         let weights = weights::read(&self.weights)?;
         let (images, labels) = self.read_batch()?;
         let classes = weights.get("fc.bias").map_or(1000, |v| v.shape.iter().product());
         let (size, channels) = (images.shape[1], images.shape[3]);
         let design = Design { architecture, norm: Norm::Batch, channels, size, classes };
+        design.trains_on(labels.len())?;
         design.build(Differentiate { flags: self, weights, images, labels })
     }
 

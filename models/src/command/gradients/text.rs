@@ -1,6 +1,7 @@
 //! `ivon gradients gpt2`: in Hugging Face's names and layouts.
 
 use crate::command::flags::{DeviceFlags, SizeFlags};
+use crate::disk;
 use crate::gpt2::{self, Convention, Gpt2};
 use crate::weights::{self, Precision, Values};
 use clap::Args;
@@ -39,6 +40,7 @@ impl Text {
     /// # Errors
     /// If a file does not fit the model.
     pub fn run(&self) -> Result<()> {
+        disk::apart(&self.out, [self.weights.as_path(), &self.batch])?;
         let dimensions = self.size.dimensions(None)?;
         let (device, dtype) = (self.device.start()?, self.device.any_dtype()?);
         let model = Gpt2::of(&dimensions)?;

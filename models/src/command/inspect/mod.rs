@@ -5,6 +5,7 @@ mod report;
 use super::flags::{NAMES, SizeFlags, values};
 use super::transfer;
 use crate::classifier::{Architecture, Classifier, Design, Norm, StoredClassifier, Visitor};
+use crate::disk;
 use crate::gpt2::{Gpt2, Stored};
 use clap::{Args, ValueEnum};
 use ivon_runtime::{Error, Result, Tensor};
@@ -65,6 +66,7 @@ impl Inspect {
     /// # Errors
     /// If there is no such model, or the flags do not fit it.
     pub fn run(&self) -> Result<()> {
+        self.graph.as_deref().map_or(Ok(()), |graph| disk::apart(graph, [self.what.as_path()]))?;
         match self.subject()? {
             Subject::Text(stored) => self.text(stored.as_deref()),
             Subject::Pictures(design, stored) => {
@@ -159,6 +161,7 @@ impl Visitor for Look<'_> {
                 "--batch {batch} of {size} x {size} pixels is more than a step can take; make it smaller"
             )));
         };
+        design.trains_on(batch)?;
         let images = Tensor::from_slice(&vec![0f32; elements], [batch, size, size, channels])?;
         let labels = Tensor::from_slice(&vec![0u32; batch], [batch])?;
         let report = Report {

@@ -4,7 +4,7 @@ use super::Told;
 use super::session::{Common, Session, Task};
 use crate::classifier::{Architecture, Classifier, Design, Norm, StoredClassifier, Visitor};
 use crate::command::flags::{Defaults, PictureData, PictureFlags, Shape, rows, values};
-use crate::command::memory::{self, BYTES_PER_PARAMETER};
+use crate::command::memory;
 use crate::command::transfer::Model;
 use crate::data::images::{Examples, Loader, Prefetch};
 use clap::Args;
@@ -116,7 +116,9 @@ impl Visitor for Train<'_> {
     fn visit<M: Classifier + 'static>(self, model: M) -> Result<ExitCode> {
         let Train { flags, told, design, data, batch, start } = self;
         let common = &flags.common;
-        memory::check(Layout::of(&model).elements(), BYTES_PER_PARAMETER)?;
+        let rows = batch / flags.micro_batches;
+        memory::check_pictures(rows, design.size, design.channels)?;
+        design.trains_on(rows)?;
         let loader = Loader::new(data.training.clone(), data.transform.clone(), batch, common.run.seed)?;
         let epoch = loader.steps_per_epoch();
         let steps = flags.steps.unwrap_or((flags.epochs * data.training.len()).div_ceil(batch));
@@ -136,7 +138,7 @@ impl Visitor for Train<'_> {
             device,
         };
         let batches = RefCell::new(Arc::new(loader).prefetch(flags.micro_batches)?);
-        let task = PictureTask { model, design, data, batch, rows: batch / flags.micro_batches, batches };
+        let task = PictureTask { model, design, data, batch, rows, batches };
         session.run(&task, |optimizer| match start {
             Some(start) => start.start(optimizer),
             None if flags.zero_init => zero_last_gains(optimizer),

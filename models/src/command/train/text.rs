@@ -3,7 +3,7 @@
 use super::Told;
 use super::session::{Common, Session, Task};
 use crate::command::flags::{BatchFlags, DataFlags, Defaults, DropoutFlags, Shape, SizeFlags, TokenizerFlags, values};
-use crate::command::memory::{self, BYTES_PER_PARAMETER};
+use crate::command::memory;
 use crate::data::{Batch, Corpus, training_batch, validation_batches};
 use crate::gpt2::{Dimensions, Gpt2, Sampling, Stored};
 use clap::Args;
@@ -70,7 +70,7 @@ impl Text {
         let lr = common.optimizer.lr(&defaults);
         let shape = Shape { warmup: (self.steps / 10).min(100), min_lr: lr / 10.0 };
         let schedule = common.schedule.build(lr, self.steps, shape)?;
-        memory::check(dimensions.parameters(), BYTES_PER_PARAMETER)?;
+        memory::check_training(dimensions.parameters())?;
         let corpus = self.data.load(tokenizer, dimensions.vocab)?;
         corpus.check_seq(seq)?;
         let validation = validation_batches(&corpus, self.eval_tokens, rows, seq)?;

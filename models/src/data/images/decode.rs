@@ -46,7 +46,7 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, String> {
         [0xff, 0xd8, 0xff, ..] => jpeg,
         [0x89, b'P', b'N', b'G', ..] => png,
         [] => return Err("is empty".into()),
-        _ => return Err(format!("is not a JPEG or PNG file: it begins with {:02x?}", &bytes[..bytes.len().min(4)])),
+        _ => return Err(format!("is not a JPEG or PNG file: it begins with \"{}\"", bytes[..bytes.len().min(4)].escape_ascii())),
     };
     // Decoders are other people's code and these are bytes from anywhere: what they did not foresee is damage too.
     catch_unwind(AssertUnwindSafe(|| decoder(bytes))).unwrap_or_else(|_| Err("is damaged: the decoder gave up".into()))

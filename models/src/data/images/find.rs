@@ -2,6 +2,7 @@
 
 use super::pictures::Pictures;
 use super::{ImageSet, cifar, decode, folder, idx};
+use crate::data::packed;
 use crate::disk::unreadable;
 use ivon_runtime::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -29,17 +30,6 @@ impl Part {
             Part::Parts { training: None, validation: None } => unreachable!("a set has pictures"),
         }
     }
-}
-
-/// Endings of archives, and how to unpack them.
-const ARCHIVES: [(&str, &str); 5] =
-    [(".tar.gz", "tar xzf"), (".tgz", "tar xzf"), (".tar.xz", "tar xJf"), (".tar", "tar xf"), (".zip", "unzip")];
-
-/// How to unpack a file, if its name is an archive's.
-fn archive(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?.to_lowercase();
-    let (_, command) = ARCHIVES.iter().find(|(ending, _)| name.ends_with(ending))?;
-    Some(format!("{command} {}", path.display()))
 }
 
 const FORMS: &str = "a folder with train/CLASS/*.jpg and val/CLASS/*.jpg (JPEG or PNG), the binary files of CIFAR-10 or CIFAR-100, or IDX files \
@@ -88,8 +78,8 @@ fn file(path: &Path, channels: usize) -> Result<ImageSet<Part>> {
     if let Some(set) = idx::find(path, channels)? {
         return Ok(set);
     }
-    if let Some(command) = archive(path) {
-        return Err(Error::file(path, format!("is packed; unpack it (`{command}`) and give the folder that comes out")));
+    if let Some(command) = packed::unpacking(path) {
+        return Err(packed::error(path, &command));
     }
     if decode::is_picture(path) {
         return Err(Error::file(path, "is a single picture; give the folder of a set"));
@@ -102,9 +92,9 @@ fn nothing(children: &[PathBuf]) -> String {
     if children.is_empty() {
         return format!("is empty; give {FORMS}");
     }
-    match children.iter().find_map(|child| archive(child)) {
+    match children.iter().find_map(|child| packed::unpacking(child)) {
         Some(command) => {
-            format!("has no pictures, but something packed: unpack it (`{command}`) and give the folder that comes out")
+            format!("has no pictures, but something packed: unpack it (`{command}`) and give what comes out")
         }
         None => format!("has no pictures; give {FORMS}"),
     }

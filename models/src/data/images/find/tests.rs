@@ -13,7 +13,7 @@ fn refused(name: &str, bytes: &[u8]) -> (String, String) {
 fn archives_are_to_be_unpacked_first_and_the_command_is_said() {
     for (name, command) in [("a.tar.gz", "tar xzf"), ("b.TGZ", "tar xzf"), ("c.zip", "unzip"), ("d.tar", "tar xf")] {
         let (file, folder) = refused(name, b"packed");
-        assert_eq!(file, format!("F/{name}: is packed; unpack it (`{command} F/{name}`) and give the folder that comes out"));
+        assert_eq!(file, format!("F/{name}: is packed; unpack it (`{command} F/{name}`) and give what comes out"));
         assert!(
             folder.contains(&format!("F: has no pictures, but something packed: unpack it (`{command} F/{name}`)")),
             "{folder}"
