@@ -7,7 +7,10 @@ use std::fmt;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation could not be done.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// There is no conversion from [`std::io::Error`], which knows no path: `std::fs::read(path).map_err(|e| Error::file(path, e))?` says which
+/// file it was. A `main` with errors of several kinds returns `Result<(), Box<dyn std::error::Error>>`.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
     /// Shapes that do not fit an operation; `at` is the op or the model's method.
@@ -77,4 +80,22 @@ impl fmt::Display for Error {
     }
 }
 
+/// The message too: what `main` prints of a `Result` is for people.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_main_that_fails_ends_with_the_message() {
+        let error = Error::file("data.bin", "does not exist");
+        assert_eq!(format!("{error:?}"), "data.bin: does not exist");
+    }
+}

@@ -1,6 +1,6 @@
 //! Bugs that were found in use, each named for what a person saw.
 
-use ivon_runtime::layers::{Dropout, Linear};
+use ivon_runtime::layers::{Dropout, GroupNorm, Linear};
 use ivon_runtime::ops::{cross_entropy, mse};
 use ivon_runtime::prelude::*;
 use ivon_runtime::{Flat, Layout, Pass};
@@ -288,4 +288,37 @@ fn a_difference_of_sizes_below_zero_panicked() {
     let none = Tensor::from_slice::<f64>(&[], [2, 0, 2]).unwrap();
     let error = model.forward(&cx, &none).unwrap_err().to_string();
     assert!(error.contains("`T - 1` is 0 - 1"), "{error}");
+}
+
+#[variational]
+trait Keeps<const C: usize> {
+    fn forward<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C>;
+}
+
+#[variational]
+impl<const C: usize> Keeps<C> for GroupNorm<C, 4> {}
+
+#[variational]
+struct Around<N: Keeps, const C: usize> {
+    norm: N<C>,
+}
+
+#[variational]
+impl<N: Keeps, const C: usize> Around<N, C> {
+    fn forward<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
+        x + self.norm.forward(x)
+    }
+}
+
+/// The panic said nothing of `build`.
+#[test]
+fn dimensions_that_do_not_fit_a_chosen_layer_were_refused_without_a_way_out() {
+    let error = Around::<GroupNorm>::build(6).err().unwrap().to_string();
+    assert_eq!(error, "`GroupNorm`: C must be a multiple of GROUPS, but 6 is not a multiple of 4");
+    let made = std::panic::catch_unwind(Around::<GroupNorm, 6>::new);
+    let message = made.err().unwrap().downcast::<String>().unwrap();
+    assert_eq!(
+        *message,
+        format!("`Around::new`: {error}; choose dimensions that fit, or use `Around::build`, which gives an error")
+    );
 }

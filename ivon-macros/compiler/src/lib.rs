@@ -207,7 +207,7 @@ fn compile_conformance(item: &ItemImpl, callees: &Callees, finish: &Finish) -> C
         let dims: Vec<String> = wanted.generics.iter().map(|g| g.name.to_string()).collect();
         errors.at(
             interface,
-            format!("`{interface_name}<{}>` takes {} dimensions, but {} are given", dims.join(", "), dims.len(), arguments.len()),
+            format!("`{interface_name}<{}>` takes {} dimensions, not {}", dims.join(", "), dims.len(), arguments.len()),
         );
         return failed(errors, name);
     }

@@ -273,14 +273,16 @@ impl Checker<'_> {
                 fine = false;
                 continue;
             };
+            let led = formal.first().and_then(|d| packs.get(self.pack_of(d, function)?)).cloned();
             let mut why = String::new();
             if !self.unify(formal, actual, function, &variables, &mut bind, &mut packs, place, name, &mut why) {
+                // What leads is known where an argument before this one has it too.
                 let wanted: Vec<String> = formal
                     .iter()
-                    .enumerate()
-                    .map(|(i, d)| match self.pack_of(d, function) {
-                        Some(_) if i == 0 => "..".into(),
-                        _ => d.substitute(&bind).to_string(),
+                    .flat_map(|d| match (self.pack_of(d, function), &led) {
+                        (None, _) => vec![d.substitute(&bind).to_string()],
+                        (Some(_), Some(led)) => led.iter().map(|d| d.to_string()).collect(),
+                        (Some(_), None) => vec!["..".into()],
                     })
                     .collect();
                 let which = if function.inputs.len() > 1 { format!(" as `{}`", input.name) } else { String::new() };

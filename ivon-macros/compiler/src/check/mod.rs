@@ -115,7 +115,7 @@ pub fn check_fields(model: &mut Model, callees: &Callees, errors: &Errors) {
         let (wanted, chosen) = (signatures.layers, layer.chosen);
         if !parameter && wanted != chosen {
             let text = format!(
-                "`{name}` takes {wanted} layer{} before its dimensions, but {chosen} are given",
+                "`{name}` takes {wanted} layer{} before its dimensions, not {chosen}",
                 if wanted == 1 { "" } else { "s" }
             );
             errors.at(layer.place, text);
@@ -130,7 +130,7 @@ pub fn check_fields(model: &mut Model, callees: &Callees, errors: &Errors) {
                 all if all == required => all.to_string(),
                 all => format!("{required} to {all}"),
             };
-            let text = format!("`{name}<{}>` takes {wanted} dimensions and flags, but {given} are given", names.join(", "));
+            let text = format!("`{name}<{}>` takes {wanted} dimensions and flags, not {given}", names.join(", "));
             errors.at(layer.place, text);
             continue;
         }
@@ -187,8 +187,9 @@ impl Checker<'_> {
 
     fn outputs(&self, values: &[Value], outputs: &[ValueId], place: Place) {
         let name = &self.function.name;
-        if outputs.len() != self.function.outputs.len() {
-            let promised = self.function.outputs.len();
+        let promised = self.function.outputs.len();
+        // Of a function whose result type is none, that has been said.
+        if promised > 0 && outputs.len() != promised {
             self.errors.at(
                 place,
                 format!(

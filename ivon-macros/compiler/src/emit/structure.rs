@@ -158,14 +158,17 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } => layer.chosen > 0 || layer.path != layer.signature,
         _ => false,
     });
-    let (new_docs, refused) = match chosen {
-        false => {
-            (" A whole model; dimensions that do not fit do not compile.", quote!(Err(error) => ::core::unreachable!("{error}")))
-        }
-        true => (
-            " A whole model; dimensions that do not fit do not compile.\n\n# Panics\nWhere they do not fit a layer that stands for a type parameter; `build` gives an error then.",
-            quote!(Err(error) => ::core::panic!("{error}")),
+    let (new_attributes, refused) = match chosen {
+        false => (
+            quote!(#[doc = " A whole model; dimensions that do not fit do not compile."]),
+            quote!(::core::unreachable!("{error}")),
         ),
+        true => {
+            let docs = " A whole model; dimensions that do not fit do not compile.\n\n# Panics\nWhere they do not fit a layer that stands for a type parameter; `build` gives an error then.";
+            let message =
+                format!("`{name}::new`: {{error}}; choose dimensions that fit, or use `{name}::build`, which gives an error");
+            (quote!(#[doc = #docs] #[track_caller]), quote!(::core::panic!(#message)))
+        }
     };
     quote! {
         #[allow(non_snake_case, non_upper_case_globals, dead_code, unused_variables, unused_braces, unused_parens, missing_docs, clippy::all)]
@@ -193,12 +196,12 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         #(#outer_parts)*
         #[allow(dead_code, missing_docs, clippy::new_without_default)]
         impl #generics #face {
-            #[doc = #new_docs]
+            #new_attributes
             pub fn new() -> #ty {
                 const { <#ty>::__check(#(#names),*) };
                 match <#ty>::build(#(#names),*) {
                     Ok(model) => model,
-                    #refused
+                    Err(error) => #refused,
                 }
             }
         }

@@ -167,7 +167,11 @@ fn outputs(output: &ReturnType, sig: &Signature, errors: &Errors, divisions: &mu
     let mut one = |ty: &Type| match ty {
         Type::Path(p) if last(&p.path) == "Tensor" => dims(ty, errors, divisions).map(|(shape, _)| shape),
         other => {
-            errors.at(other, format!("a forward pass returns `Tensor<..>` or a tuple of them, not `{}`", expr_text(other)));
+            let hint = match other {
+                Type::Path(p) if last(&p.path) == "Result" => ": generated code makes a `Result` of it",
+                _ => "",
+            };
+            errors.at(other, format!("a forward pass returns `Tensor<..>` or a tuple of them, not `{}`{hint}", expr_text(other)));
             None
         }
     };
