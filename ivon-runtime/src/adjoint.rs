@@ -13,6 +13,16 @@ use crate::tensor::Tensor;
 #[derive(Debug)]
 pub struct Adjoint {
     slot: Slot,
+    /// Where the value is GELU of another one.
+    gelu: Option<Gelu>,
+}
+
+/// y = gelu(input): a contribution to the adjoint of y, times gelu'(input), is one to the adjoint of `input`.
+#[derive(Debug)]
+struct Gelu {
+    input: Tensor,
+    /// A contribution that has been multiplied.
+    multiplied: Option<Tensor>,
 }
 
 #[derive(Debug)]
@@ -27,12 +37,12 @@ impl Adjoint {
     /// An adjoint without a contribution yet.
     #[allow(clippy::new_without_default)] // `skip` is as good a default
     pub fn new() -> Self {
-        Adjoint { slot: Slot::Empty }
+        Slot::Empty.into()
     }
 
     /// An adjoint that nobody needs: ops leave its computation out.
     pub fn skip() -> Self {
-        Adjoint { slot: Slot::Skip }
+        Slot::Skip.into()
     }
 
     /// Empty where somebody needs it, else one that is left out.
@@ -42,7 +52,35 @@ impl Adjoint {
 
     /// An adjoint that has this contribution.
     pub fn of(contribution: Tensor) -> Self {
-        Adjoint { slot: Slot::Sum(contribution) }
+        Slot::Sum(contribution).into()
+    }
+
+    /// The adjoint of a value that is GELU (in its form with tanh) of `input`: whoever has a contribution may multiply it with gelu'(`input`) themselves.
+    pub fn of_gelu(input: Tensor) -> Self {
+        Adjoint { slot: Slot::Empty, gelu: Some(Gelu { input, multiplied: None }) }
+    }
+
+    /// The input of GELU, where the value is that and a contribution would be the first: then [`Adjoint::add_multiplied`] may take the place of
+    /// [`Adjoint::target`].
+    pub fn gelu_input(&self) -> Option<&Tensor> {
+        let Gelu { input, multiplied } = self.gelu.as_ref()?;
+        (self.is_empty() && multiplied.is_none()).then_some(input)
+    }
+
+    /// The first contribution, times gelu'(input).
+    ///
+    /// # Panics
+    /// Unless [`Adjoint::gelu_input`] has given an input: a mistake in an op.
+    pub fn add_multiplied(&mut self, contribution: Tensor) {
+        match &mut self.gelu {
+            Some(Gelu { multiplied: multiplied @ None, .. }) => *multiplied = Some(contribution),
+            _ => panic!("nobody asked for a contribution that is multiplied with a slope"),
+        }
+    }
+
+    /// The contribution that was multiplied by gelu'(input), and the sum of all others.
+    pub(crate) fn into_parts(mut self) -> (Option<Tensor>, Option<Tensor>) {
+        (self.gelu.take().and_then(|gelu| gelu.multiplied), self.into_option())
     }
 
     /// Whether anybody needs it.
@@ -118,17 +156,31 @@ impl Adjoint {
 
     /// The sum; zeros of this shape where nothing contributed.
     pub fn into_tensor(self, cx: &Context, shape: impl Into<Shape>) -> Result<Tensor> {
-        match self.slot {
-            Slot::Sum(sum) => Ok(sum),
-            _ => cx.zeros(shape),
+        match self.into_option() {
+            Some(sum) => Ok(sum),
+            None => cx.zeros(shape),
         }
     }
 
     /// The sum, if there is one.
     pub fn into_option(self) -> Option<Tensor> {
+        let lost = self.gelu.is_some_and(|gelu| gelu.multiplied.is_some());
+        assert!(!lost, "the adjoint of a GELU was not given back to the op that made it");
         match self.slot {
             Slot::Sum(sum) => Some(sum),
             _ => None,
         }
+    }
+}
+
+impl From<Slot> for Adjoint {
+    fn from(slot: Slot) -> Self {
+        Adjoint { slot, gelu: None }
+    }
+}
+
+impl From<Tensor> for Adjoint {
+    fn from(sum: Tensor) -> Self {
+        Adjoint::of(sum)
     }
 }

@@ -78,11 +78,13 @@ fn a_bench_says_where_time_and_memory_went() {
         let ops: f64 = list(&phase["ops"]).iter().map(|op| number(&op["seconds"])).sum();
         assert!((ops + number(&phase["other"]) - number(&phase["seconds"])).abs() < 1e-9, "{phase}");
     }
-    // 2 M N K of the matrix products of GPT-2 tiny: 32 rows, 2 blocks of 12 · 64² weights, and 256 logits of 64 each.
+    // 2 M N K of the matrix products of GPT-2 tiny: 32 rows, 2 blocks of 12 · 64² weights, and 256 logits of 64 each. 7 operations a GELU.
     let products = 2 * 32 * (2 * 12 * 64 * 64 + 256 * 64);
+    let gelus = 7 * 32 * (2 * 4 * 64);
     let ops = list(&phases[0]["ops"]);
-    let linear = ops.iter().find(|op| op["op"] == "linear").expect("matrix products");
-    assert_eq!(linear["flops"], products);
+    let op = |name: &str| ops.iter().find(|op| op["op"] == name).expect("matrix products");
+    let linear = op("linear");
+    assert_eq!(number(&linear["flops"]) + number(&op("linear_gelu")["flops"]), f64::from(products + gelus));
     for key in ["calls", "share", "bytes", "flops_per_s", "bytes_per_s", "share_of_peak"] {
         assert!(number(&linear[key]) > 0.0, "{key}: {linear}");
     }

@@ -88,7 +88,8 @@ impl Callees {
 
 fn function(item: &ItemFn, errors: &Errors) -> Callee {
     let empty = item.block.stmts.is_empty();
-    let function = parse::function(&item.vis, &[], &item.sig, if empty { None } else { Some(&item.block) }, false, errors);
+    let function =
+        parse::function(&item.vis, &item.attrs, &item.sig, if empty { None } else { Some(&item.block) }, false, errors);
     if !empty && pointwise_body(&function) {
         Callee::Pointwise(function)
     } else if item.attrs.iter().any(|a| a.path().is_ident("composed")) {

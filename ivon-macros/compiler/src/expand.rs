@@ -154,14 +154,15 @@ impl Known {
                 }
                 Item::Macro(m) if m.mac.path.segments.last().is_some_and(|s| s.ident == "signature") => {
                     let declaration = |input: syn::parse::ParseStream| {
-                        input.call(syn::Attribute::parse_outer)?;
+                        let attributes = input.call(syn::Attribute::parse_outer)?;
                         input.parse::<Visibility>()?;
                         let sig: syn::Signature = input.parse()?;
                         input.parse::<syn::Token![;]>()?;
-                        Ok(sig)
+                        Ok((attributes, sig))
                     };
-                    if let Ok(sig) = m.mac.parse_body_with(declaration) {
-                        self.insert(sig.ident.to_string(), quote!(#sig {}));
+                    if let Ok((attributes, sig)) = m.mac.parse_body_with(declaration) {
+                        let travelling = attributes.iter().filter(|a| parse::travels(a));
+                        self.insert(sig.ident.to_string(), quote!(#(#travelling)* #sig {}));
                     }
                 }
                 _ => {}

@@ -142,6 +142,11 @@ pub fn backward(method: &Ident) -> Ident {
     suffixed(method, "backward")
 }
 
+/// `forward_gelu_adjoint`
+pub fn made_adjoint(method: &Ident) -> Ident {
+    suffixed(method, "adjoint")
+}
+
 /// `loss_gradient`
 pub fn gradient(method: &Ident) -> Ident {
     suffixed(method, "gradient")

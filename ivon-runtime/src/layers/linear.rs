@@ -1,4 +1,4 @@
-use crate::ops::linear;
+use crate::ops::{linear, linear_gelu};
 use crate::{Parameter, variational};
 
 /// y = x W^T + b, on the innermost dimension.
@@ -18,5 +18,15 @@ impl<const IN: usize, const OUT: usize, const BIAS: bool> Linear<IN, OUT, BIAS> 
     /// `[.., IN]` to `[.., OUT]`.
     pub fn forward<Rest: Dims>(&self, x: Tensor<Rest, IN>) -> Tensor<Rest, OUT> {
         linear(x, self.weight, self.bias)
+    }
+
+    /// Then `gelu_tanh`, which is computed while the sums of the product are at hand.
+    #[replaces({
+        let h = self.forward(x);
+        h * sigmoid(1.5957691216057308 * (h + 0.044715 * h * h * h))
+    })]
+    #[adjoint]
+    pub fn forward_gelu<Rest: Dims>(&self, x: Tensor<Rest, IN>) -> Tensor<Rest, OUT> {
+        linear_gelu(x, self.weight, self.bias)
     }
 }

@@ -38,6 +38,18 @@ pub enum Onto<'a, E> {
     Row(&'a [E]),
 }
 
+/// What is done to a piece of a row of C when its sums are complete: it takes the place in C where the piece begins, the piece, and the same piece of
+/// a matrix beside C, which is empty where there is none.
+pub type Each<'a, E> = dyn Fn(usize, &mut [E], &mut [E]) + Sync + 'a;
+
+/// What is done to C while it is in a cache.
+pub struct Finish<'a, E> {
+    /// Called once for every piece of every row.
+    pub each: &'a Each<'a, E>,
+    /// Another matrix that lies as C does.
+    pub beside: Option<&'a mut [E]>,
+}
+
 /// A view of a matrix in a slice: element (i, j) is `data[i * row_stride + j * column_stride]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a, E> {
@@ -156,6 +168,22 @@ pub fn multiply_onto<E: Real, B: Stored<E>>(
     c: &mut [E],
     row_stride: usize,
 ) {
+    multiply_then(precision, a, b, onto, None, c, row_stride);
+}
+
+/// [`multiply_onto`], with something done to the result before it leaves the cache.
+///
+/// # Panics
+/// As [`multiply_onto`]; and if the matrix beside C is smaller.
+pub fn multiply_then<E: Real, B: Stored<E>>(
+    precision: Precision,
+    a: Matrix<E>,
+    b: Matrix<B>,
+    onto: Onto<E>,
+    mut finish: Option<Finish<E>>,
+    c: &mut [E],
+    row_stride: usize,
+) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert_eq!(k, b.rows, "A has as many columns as B has rows");
     assert!(a.is_in_bounds(), "A {m} x {k} exceeds its {} elements", a.data.len());
@@ -169,11 +197,14 @@ pub fn multiply_onto<E: Real, B: Stored<E>>(
     if let Onto::Row(row) = onto {
         assert_eq!(row.len(), n, "a row to add is as long as those of C");
     }
+    if let Some(Finish { beside: Some(beside), .. }) = &finish {
+        assert!(beside.len() >= c.len(), "what lies beside C has {} elements, C has {}", beside.len(), c.len());
+    }
     if m == 0 || n == 0 {
         return;
     }
     #[cfg(target_arch = "x86_64")]
-    if k > 0 && avx512::multiply(precision, a, b, onto, c, row_stride) {
+    if k > 0 && avx512::multiply(precision, a, b, onto, &mut finish, c, row_stride) {
         return;
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -186,5 +217,15 @@ pub fn multiply_onto<E: Real, B: Stored<E>>(
     }
     if k > 0 {
         library::multiply(a, B::widened(b, &mut vec![]), c, row_stride, !matches!(onto, Onto::Nothing));
+    }
+    if let Some(Finish { each, beside }) = finish {
+        let stride = row_stride.max(n);
+        let rows = c.par_chunks_mut(stride).take(m).enumerate();
+        match beside {
+            Some(beside) => rows
+                .zip(beside.par_chunks_mut(stride))
+                .for_each(|((row, c), beside)| each(row * stride, &mut c[..n], &mut beside[..n])),
+            None => rows.for_each(|(row, c)| each(row * stride, &mut c[..n], &mut [])),
+        }
     }
 }

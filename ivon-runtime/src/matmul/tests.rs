@@ -155,6 +155,37 @@ fn a_row_is_added_to_every_row() {
     check::<f64>(Precision::F32);
 }
 
+/// Every element once, when its sum is complete, and with its neighbour in the other matrix; what lies between the rows is left alone.
+#[test]
+fn a_result_is_finished_once() {
+    fn check<E: Real>(precision: Precision) {
+        for &(m, n, k) in SHAPES.iter().chain(&[(7, 9, 0), (530, 500, 8200), (3500, 40, 300)]) {
+            let (a, b, stride) = (numbers::<E>(m * k, 1), numbers::<E>(k * n, 2), n + 3);
+            let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+            let (mut sums, mut doubled, mut kept) =
+                (vec![E::of(7.0); m * stride], vec![E::of(7.0); m * stride], vec![E::of(9.0); m * stride]);
+            multiply_as(precision, a, b, &mut sums, stride, false);
+            let place = |i: usize| E::of((i % 64) as f64);
+            let each = |at: usize, c: &mut [E], beside: &mut [E]| {
+                beside.copy_from_slice(c);
+                c.iter_mut().enumerate().for_each(|(i, c)| *c = *c + *c + place(at + i));
+            };
+            let finish = Finish { each: &each, beside: Some(&mut kept) };
+            multiply_then(precision, a, b, Onto::Nothing, Some(finish), &mut doubled, stride);
+            for i in 0..m * stride {
+                let expected = match i % stride < n {
+                    true => [sums[i] + sums[i] + place(i), sums[i]],
+                    false => [E::of(7.0), E::of(9.0)],
+                };
+                assert!([doubled[i], kept[i]] == expected, "{m} x {n} x {k}, element {i}");
+            }
+        }
+    }
+    check::<f32>(Precision::F32);
+    check::<f32>(Precision::Bf16);
+    check::<f64>(Precision::F32);
+}
+
 /// More rows than a shared block of A holds, more columns than a task takes, every layout of views inside of larger matrices.
 #[test]
 fn parts_of_larger_matrices_are_multiplied_in_blocks() {

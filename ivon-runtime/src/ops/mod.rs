@@ -36,6 +36,8 @@
 //! * `backward` takes one [`Adjoint`](crate::Adjoint) for each `Tensor` and `Option<Tensor>` argument, in order. It asks `target` where to put a
 //!   contribution and whether to add; an adjoint that is not `wanted` is not computed. `saved` and `d_y` are owned: a kernel may
 //!   work in place where `is_unique()`, and drops them as early as it can.
+//! * With `#[adjoint]` above its signature an op makes the adjoint of its result itself, `fn adjoint(saved: &Saved) -> Adjoint`, and gets it back:
+//!   `backward` then takes `d_y: impl Into<Adjoint>`. See [`Adjoint::of_gelu`](crate::Adjoint::of_gelu).
 //! * Shapes are checked at run time by the same rule as at compile time: `Err` names the op and both shapes.
 //! * An op allocates with `cx.empty`, workspace included, and returns before touching memory when `cx.planning()`. What it
 //!   allocates depends on shapes alone.
@@ -146,6 +148,11 @@ signature! {
 pub mod linear;
 signature! {
     pub fn linear<Rest: Dims, IN, OUT>(x: Tensor<Rest, IN>, weight: Weight<OUT, IN>, bias: Option<Tensor<OUT>>) -> Tensor<Rest, OUT>;
+}
+pub mod linear_gelu;
+signature! {
+    #[adjoint]
+    pub fn linear_gelu<Rest: Dims, IN, OUT>(x: Tensor<Rest, IN>, weight: Weight<OUT, IN>, bias: Option<Tensor<OUT>>) -> Tensor<Rest, OUT>;
 }
 pub mod log_softmax;
 signature! {

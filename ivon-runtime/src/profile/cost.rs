@@ -39,6 +39,11 @@ impl Cost {
         }
     }
 
+    /// And so many operations for each element of a tensor.
+    pub fn and_each(self, tensor: &Tensor, flops: usize) -> Cost {
+        Cost { flops: self.flops + (flops * tensor.shape().elements()) as u64, ..self }
+    }
+
     /// And reads these tensors.
     pub fn reads<const N: usize>(self, tensors: [&Tensor; N]) -> Cost {
         self.moves(tensors.iter().map(|x| x.bytes()).sum())

@@ -168,6 +168,11 @@ int check(const Product& p) {
   if (!fit) return INVALID_VALUE;
   auto epilogue = p.what.get(EPILOGUE, DEFAULT);
   if (!known(epilogue)) return NOT_SUPPORTED;
+  // What GELU is of: "must be divisible by 8 and be no less than the number of rows in the output matrix", and loaded 16 bytes at a time.
+  if (epilogue & 128) {
+    int64_t ld = p.what.get(AUX_LD), at = p.what.get(AUX_POINTER);
+    if (ld % 8 || ld < p.d.rows || at == 0 || at % 16 || p.d.batch > 1) return INVALID_VALUE;
+  }
   // With a vector or a saved input the real library asks for column-major D.
   if (epilogue != DEFAULT && p.d.row_major) return NOT_SUPPORTED;
   return SUCCESS;

@@ -246,7 +246,7 @@ mod product {
         let Some(_) = load() else { return };
         let _turn = turn();
         let stream = stream();
-        let [m, n, k] = [5, 3, 4];
+        let [m, n, k] = [8, 3, 4]; // the leading dimension of a saved matrix is a multiple of 8
         let (a, b, c, bias, aux) = (numbers(m * k, 1), numbers(k * n, 2), numbers(m * n, 3), numbers(m, 4), numbers(m * n, 5));
         let gelu = |x: f32| 0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044715 * x * x * x)).tanh());
         let slope = |x: f32| (gelu(x + 1e-2) - gelu(x - 1e-2)) / 2e-2;

@@ -73,6 +73,9 @@ pub fn check(
     // A result with a mistake has no outputs.
     if !outputs.is_empty() {
         checker.outputs(values, outputs, program.result);
+        if function.adjoint {
+            checker.adjoint(body, outputs);
+        }
     }
 }
 
@@ -214,6 +217,26 @@ impl Checker<'_> {
             if !self.same_shape(promised, found, place) {
                 self.errors.at(place, format!("`{name}` promises {} but this is {}", show(promised), show(found)));
             }
+        }
+    }
+
+    /// A method with `#[adjoint]` hands on the adjoint that a callee makes.
+    fn adjoint(&self, body: &[Instruction], outputs: &[ValueId]) {
+        let callee = body.iter().find(|i| i.results == outputs).and_then(|i| match &i.op {
+            Op::Layer { target: Target::Own, method } => self.model.functions.iter().find(|f| f.name == *method),
+            Op::Layer { target: Target::Field(field), method } => match &self.model.fields[*field].kind {
+                FieldKind::Layer(layer) => self.callees.method(&layer.signature, method),
+                _ => None,
+            },
+            Op::Call { path, .. } => self.callees.function(path),
+            _ => None,
+        });
+        if !callee.is_some_and(|callee| callee.adjoint) {
+            let text = format!(
+                "`#[adjoint]` says that `{}` returns what an op or a layer with `#[adjoint]` makes, and it does not",
+                self.function.name
+            );
+            self.errors.at(&self.function.name, text);
         }
     }
 

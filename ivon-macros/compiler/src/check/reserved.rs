@@ -32,7 +32,8 @@ pub fn check_names(model: &Model, errors: &Errors) {
         let makes = |f: &&Function| {
             let scalar = matches!(f.outputs.as_slice(), [shape] if shape.is_empty());
             let gradient = scalar.then(|| names::gradient(&f.name));
-            [names::saving(&f.name), names::backward(&f.name)].iter().chain(&gradient).any(|made| *made == name)
+            let adjoint = f.adjoint.then(|| names::made_adjoint(&f.name));
+            [names::saving(&f.name), names::backward(&f.name)].iter().chain(&gradient).chain(&adjoint).any(|made| *made == name)
         };
         if let Some(other) = model.functions.iter().find(makes) {
             let text = format!("`{name}` is generated, for `{}`: give the method another name", other.name);

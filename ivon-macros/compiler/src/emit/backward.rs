@@ -19,7 +19,11 @@ pub(super) fn outputs(method: &Method) -> (Vec<Ident>, TokenStream) {
         let value = method.value(*output);
         let first = outputs.iter().position(|o| o == output) == Some(i);
         if first && matches!(value.role, Role::Local | Role::Carried) {
-            arguments.push(method.adjoint(*output));
+            let argument = method.adjoint(*output);
+            if method.function.adjoint {
+                start.extend(quote!(let mut #argument: ivon::Adjoint = #argument.into();));
+            }
+            arguments.push(argument);
             continue;
         }
         // An argument or a parameter that is returned as it is, or a value that is returned twice.
@@ -69,13 +73,16 @@ pub(super) struct Backward<'a> {
     method: &'a Method<'a>,
     plan: &'a SavedPlan,
     states: BTreeMap<ValueId, State>,
+    /// The saved values of the block at hand.
+    saved: TokenStream,
 }
 
 impl<'a> Backward<'a> {
     pub fn new(method: &'a Method<'a>, plan: &'a SavedPlan) -> Self {
         let local = |v: &&ValueId| matches!(method.value(**v).role, Role::Local | Role::Carried);
-        let states = method.program.outputs.iter().filter(local).map(|v| (*v, State::Tensor)).collect();
-        Backward { method, plan, states }
+        let state = if method.function.adjoint { State::Adjoint } else { State::Tensor };
+        let states = method.program.outputs.iter().filter(local).map(|v| (*v, state)).collect();
+        Backward { method, plan, states, saved: quote!(saved) }
     }
 
     pub fn body(mut self) -> TokenStream {
@@ -84,6 +91,7 @@ impl<'a> Backward<'a> {
 
     fn block(&mut self, body: &[Instruction], plan: &SavedPlan, saved: &TokenStream) -> TokenStream {
         let mut lines = quote!();
+        let outer = std::mem::replace(&mut self.saved, saved.clone());
         // The first instruction that reads a saved tensor is the last one here.
         let mut reads: BTreeMap<ValueId, usize> = BTreeMap::new();
         for (at, result) in body.iter().enumerate().flat_map(|(at, i)| i.results.iter().map(move |r| (at, r))) {
@@ -100,6 +108,7 @@ impl<'a> Backward<'a> {
                 plan.tensors.iter().filter(|(v, _)| reads.get(v) == Some(&at)).map(|(_, field)| quote!(drop(#saved.#field);));
             lines.extend(quote!(#comment #code #(#drops)*));
         }
+        self.saved = outer;
         lines
     }
 
@@ -110,6 +119,7 @@ impl<'a> Backward<'a> {
             (Role::Local | Role::Carried, None) => {
                 self.states.insert(v, State::Adjoint);
                 let born = match self.method.derivative.learned[v] {
+                    true if self.is_made(v) => self.method.made_adjoint(v, &self.saved).unwrap_or_default(),
                     true => quote!(ivon::Adjoint::new()),
                     // It depends on arguments alone: nobody needs it where nobody needs theirs.
                     false => {
@@ -149,7 +159,7 @@ impl<'a> Backward<'a> {
         let name = self.method.adjoint(v);
         match self.states.get(&v) {
             Some(State::Tensor) => quote!(#name),
-            Some(State::Adjoint) if self.is_open(v, results) => quote!(#name), // see `guarded`
+            Some(State::Adjoint) if self.is_made(v) || self.is_open(v, results) => quote!(#name), // see `guarded`
             Some(State::Adjoint) if !self.method.derivative.sure[v] => match plan.shapes.iter().find(|(known, _)| *known == v) {
                 Some((_, field)) => quote!(#name.into_tensor(cx, #saved.#field)?),
                 None => quote!(#name.into_sum(::core::stringify!(#name))?),
@@ -166,11 +176,20 @@ impl<'a> Backward<'a> {
         }
     }
 
+    /// Whether what makes a value makes its adjoint, too, and gets that back: see `#[adjoint]`.
+    fn is_made(&self, v: ValueId) -> bool {
+        let derivative = self.method.derivative;
+        let handed_on = self.method.function.adjoint && self.method.program.outputs.contains(&v);
+        (handed_on || derivative.learned[v] && derivative.sure[v]) && self.method.made_adjoint(v, &self.saved).is_some()
+    }
+
     /// Whether a result's adjoint may turn out to be empty, so that its instruction is skipped: it depends on arguments alone and nobody
     /// needs theirs, or it is read in loops alone and they have no turn. (One of several results is zero then: see `complete`.)
     fn is_open(&self, v: ValueId, results: &[ValueId]) -> bool {
         let derivative = self.method.derivative;
-        self.states.get(&v) == Some(&State::Adjoint) && (!derivative.learned[v] || (!derivative.sure[v] && results.len() == 1))
+        self.states.get(&v) == Some(&State::Adjoint)
+            && !self.is_made(v)
+            && (!derivative.learned[v] || (!derivative.sure[v] && results.len() == 1))
     }
 
     /// Skips `code` where a result has no adjoint.

@@ -77,6 +77,8 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
         false => Ident::new("backward", name.span()),
     };
     let gradient = gradient(method, &name);
+    let made = made_adjoint(method, &quote!(#saved #saved_layers));
+    let d_output = if function.adjoint { quote!(impl ::core::convert::Into<ivon::Adjoint>) } else { quote!(ivon::Tensor) };
     let text = match method.receiver {
         true => format!("{owner}::{name}"),
         false => owner.to_string(),
@@ -102,8 +104,9 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
         #[doc = #backward_docs]
         #vis fn #backward_name(
             #receiver cx: &ivon::Context, saved: #saved #saved_layers,
-            #(#d_outputs: ivon::Tensor,)* #(#d_inputs: &mut ivon::Adjoint),*
+            #(#d_outputs: #d_output,)* #(#d_inputs: &mut ivon::Adjoint),*
         ) -> ivon::Result<()> { #back }
+        #made
         #gradient
     };
     (items, bodies)
@@ -187,6 +190,21 @@ fn bind(method: &Method) -> TokenStream {
     };
     let symbols = (!names.is_empty()).then(|| quote!(let [#(#names),*] =));
     quote!(#symbols ivon::bind(#at, [#(#texts),*], &[#(#rows),*])?;)
+}
+
+/// For a method with `#[adjoint]`: the adjoint of its result.
+fn made_adjoint(method: &Method, saved: &TokenStream) -> TokenStream {
+    let [output] = method.program.outputs[..] else { return quote!() };
+    let Some(adjoint) = method.made_adjoint(output, &quote!(saved)).filter(|_| method.function.adjoint) else { return quote!() };
+    let (vis, name) = (&method.function.vis, names::made_adjoint(&method.function.name));
+    let docs = format!(
+        " The adjoint of what `{}::{}` returned: given to the backward passes that contribute to it, then back.",
+        method.owner, method.function.name
+    );
+    quote! {
+        #[doc = #docs]
+        #vis fn #name(&self, saved: &#saved) -> ivon::Adjoint { #adjoint }
+    }
 }
 
 /// For a scalar result: the whole step in planned memory.

@@ -163,6 +163,19 @@ impl Method<'_> {
         }
     }
 
+    /// The adjoint of a value as what makes the value makes it, where that has `#[adjoint]`.
+    pub fn made_adjoint(&self, v: ValueId, saved: &TokenStream) -> Option<TokenStream> {
+        let maker = maker(&self.program.body, v)?;
+        let (function, callee) = self.callee(&maker.op)?;
+        let field = names::ident(&maker.saved);
+        let made = names::made_adjoint(&function.name);
+        match maker.op {
+            _ if !function.adjoint => None,
+            Op::Layer { .. } => Some(quote!(#callee.#made(&#saved.#field))),
+            _ => Some(quote!(#callee::adjoint(&#saved.#field))),
+        }
+    }
+
     pub fn layer(&self, field: usize) -> Option<&parse::LayerType> {
         match &self.model.fields[field].kind {
             parse::FieldKind::Layer(layer) | parse::FieldKind::Array { of: layer, .. } => Some(layer),
@@ -220,6 +233,15 @@ impl Method<'_> {
             _ => String::new(),
         }
     }
+}
+
+/// The instruction that has this result alone.
+fn maker(body: &[Instruction], v: ValueId) -> Option<&Instruction> {
+    body.iter().find_map(|i| match &i.op {
+        _ if i.results == [v] => Some(i),
+        Op::Loop(l) => maker(&l.body, v),
+        _ => None,
+    })
 }
 
 /// A comment in generated code.

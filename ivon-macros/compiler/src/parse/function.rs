@@ -69,6 +69,7 @@ pub fn function(
         name: sig.ident.clone(),
         docs: attributes.iter().filter(|a| a.path().is_ident("doc")).cloned().collect(),
         replaces: replaces(attributes, &inputs, errors),
+        adjoint: attributes.iter().any(|a| a.path().is_ident("adjoint")),
         variables,
         consts: const_generics(&sig.generics, errors),
         inputs,

@@ -12,7 +12,7 @@
 //!            | [Layer<args>; COUNT]             an array of them
 //!            | Buffer<dims>                     kept, not learned       #[buffer(init = ones)]
 //!            | f64 | usize | bool               a setting               #[setting(0.1)]
-//! function   = (#[replaces(expression)])? fn NAME<dim variables>(&self, (name: input,)*) -> output { statement* expression }
+//! function   = (#[replaces(expression)])? (#[adjoint])? fn NAME<dim variables>(&self, (name: input,)*) -> output { statement* expression }
 //! dim var    = T | Rest: Dims                   one dimension, or any number of leading ones
 //! input      = Tensor<dims> | Ids<dims> | f64 | usize | bool
 //! output     = Tensor<dims> | (Tensor<dims>, ..)
@@ -44,7 +44,7 @@ use syn::{Expr, Path, Visibility};
 
 pub use function::{function, pointwise_body};
 pub use interface::{Conformance, Interface, conformance, interface};
-pub use replaces::{Replaces, is_replaces};
+pub use replaces::{Replaces, travels};
 pub use structure::{Structure, init_tokens, is_no_layer, is_ours, layer_type, structure};
 
 /// A model: its struct and its methods.
@@ -174,6 +174,8 @@ pub struct Function {
     pub docs: Vec<syn::Attribute>,
     /// What a call of it takes the place of.
     pub replaces: Option<Replaces>,
+    /// Whether it makes the adjoint of its result itself: `#[adjoint]`.
+    pub adjoint: bool,
     pub variables: Vec<Variable>,
     /// Const generics of the function itself.
     pub consts: Vec<Generic>,

@@ -1,8 +1,9 @@
 //! `#[replaces(relu(self.forward(x) + residual))]` on a method: a call of it takes the place of that expression.
 //!
 //! ```text
+//! whole      = expression | { let name = expression; .. expression }
 //! expression = self.method(names)        the call, of another method of the model, with this one's first arguments, in order
-//!            | name                      a further argument of this method
+//!            | name                      a further argument of this method, or what a `let` has named
 //!            | number | (expression) | expression (+ - * /) expression | exp(expression) | relu(expression) | ..
 //! ```
 
@@ -10,7 +11,7 @@ use super::{INTRINSICS, Input, InputKind, Intrinsic};
 use crate::errors::Errors;
 use crate::expression::{Graph, Node, NodeId};
 use proc_macro2::Ident;
-use syn::{Attribute, BinOp, Error, Expr, Lit, Result};
+use syn::{Attribute, BinOp, Error, Expr, Lit, Local, LocalInit, Pat, Result, Stmt};
 
 /// What a call of a method takes the place of.
 pub struct Replaces {
@@ -22,17 +23,17 @@ pub struct Replaces {
     pub root: NodeId,
 }
 
-/// Whether an attribute is one of these.
-pub fn is_replaces(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("replaces")
+/// Whether an attribute of a method or an op is of concern to those who call it.
+pub fn travels(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("replaces") || attribute.path().is_ident("adjoint")
 }
 
 /// Reads the attribute of a method with these inputs, if it has one.
 pub fn replaces(attributes: &[Attribute], inputs: &[Input], errors: &Errors) -> Option<Replaces> {
-    let attribute = attributes.iter().find(|a| is_replaces(a))?;
+    let attribute = attributes.iter().find(|a| a.path().is_ident("replaces"))?;
     errors.take(attribute.parse_args::<Expr>().and_then(|e| {
-        let mut reader = Reader { inputs, call: None, graph: Graph::default() };
-        let root = reader.expression(&e)?;
+        let mut reader = Reader { inputs, call: None, named: vec![], graph: Graph::default() };
+        let root = reader.whole(&e)?;
         let Some((method, arguments)) = reader.call else {
             return Err(Error::new_spanned(&e, "the expression reads the result of another method: `relu(self.forward(x))`"));
         };
@@ -48,10 +49,29 @@ struct Reader<'a> {
     inputs: &'a [Input],
     /// The call, once it was read.
     call: Option<(Ident, usize)>,
+    /// By `let`.
+    named: Vec<(Ident, NodeId)>,
     graph: Graph,
 }
 
 impl Reader<'_> {
+    fn whole(&mut self, e: &Expr) -> Result<NodeId> {
+        let Expr::Block(block) = e else { return self.expression(e) };
+        let Some((Stmt::Expr(result, None), lets)) = block.block.stmts.split_last() else { return Err(unknown(e)) };
+        for statement in lets {
+            match statement {
+                Stmt::Local(Local { pat: Pat::Ident(name), init: Some(LocalInit { expr, diverge: None, .. }), .. }) => {
+                    let value = self.expression(expr)?;
+                    self.named.push((name.ident.clone(), value));
+                }
+                other => {
+                    return Err(Error::new_spanned(other, "a block of `#[replaces(..)]` is `let` and an expression at its end"));
+                }
+            }
+        }
+        self.expression(result)
+    }
+
     fn expression(&mut self, e: &Expr) -> Result<NodeId> {
         match e {
             Expr::Paren(p) => self.expression(&p.expr),
@@ -60,7 +80,8 @@ impl Reader<'_> {
                 let inputs = self.inputs.iter().map(|i| &i.name);
                 let fits = call.args.len() <= self.inputs.len() && call.args.iter().zip(inputs).all(|(a, i)| is_name(a, i));
                 if !fits || self.call.is_some() {
-                    let text = "there is one call, and it takes the first arguments of this method, in order";
+                    let text = "there is one call, and it takes the first arguments of this method, in order; to read its result twice, name it: \
+                                `{ let y = self.forward(x); y * sigmoid(y) }`";
                     return Err(Error::new_spanned(call, text));
                 }
                 self.call = Some((call.method.clone(), call.args.len()));
@@ -87,6 +108,9 @@ impl Reader<'_> {
                 _ => Err(unknown(e)),
             },
             Expr::Path(_) => {
+                if let Some((_, value)) = self.named.iter().rev().find(|(name, _)| is_name(e, name)) {
+                    return Ok(*value);
+                }
                 // The call comes first, so that it is known how many arguments are its own.
                 let arguments = self.call.as_ref().map_or(self.inputs.len(), |(_, arguments)| *arguments);
                 let tensors = self.inputs.iter().enumerate().skip(arguments);

@@ -185,8 +185,8 @@ pub fn signatures(item: &ItemImpl) -> TokenStream {
     let (generics, ty) = (&item.generics, &item.self_ty);
     let signatures = item.items.iter().filter_map(|i| {
         let ImplItem::Fn(f) = i else { return None };
-        let (replaces, sig) = (f.attrs.iter().filter(|a| parse::is_replaces(a)), &f.sig);
-        Some(quote!(#(#replaces)* #sig {}))
+        let (travelling, sig) = (f.attrs.iter().filter(|a| parse::travels(a)), &f.sig);
+        Some(quote!(#(#travelling)* #sig {}))
     });
     quote!(impl #generics #ty { #(#signatures)* })
 }
@@ -240,7 +240,8 @@ pub fn signature(input: TokenStream) -> TokenStream {
             let errors = Errors::new();
             parse::function(&vis, &attributes, &sig, None, false, &errors);
             let errors = errors.into_tokens();
-            let travelling = travelling_macro(&sig.ident, &vis, quote!(#sig {}));
+            let with_it = attributes.iter().filter(|a| parse::travels(a));
+            let travelling = travelling_macro(&sig.ident, &vis, quote!(#(#with_it)* #sig {}));
             quote!(#errors #travelling)
         }
         Err(e) => e.to_compile_error(),

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::c_void;
+use std::sync::OnceLock;
 
 /// What the library may use for sums that it cuts: what NVIDIA recommends for the H100.
 const WORKSPACE: usize = 32 << 20;
@@ -54,6 +55,13 @@ pub(crate) enum Along<'a> {
     Bias(&'a Tensor),
     /// The sums of the rows of A, \[m\], are written here: the gradient of the bias, where A is that of the output, transposed.
     RowSums(&'a mut Tensor),
+    /// The result becomes gelu(result), after a vector was added as by [`Along::Bias`]; what GELU is of goes to `input`.
+    Gelu {
+        bias: Option<&'a Tensor>,
+        input: Option<&'a mut Tensor>,
+    },
+    /// The result is multiplied by gelu'(h), with this h of as many elements.
+    GeluSlope(&'a Tensor),
 }
 
 impl Along<'_> {
@@ -62,34 +70,58 @@ impl Along<'_> {
             Along::Nothing => Kind::Nothing,
             Along::Bias(_) => Kind::Bias,
             Along::RowSums(_) => Kind::RowSums,
+            Along::Gelu { bias, input } => Kind::Gelu { bias: bias.is_some(), kept: input.is_some() },
+            Along::GeluSlope(_) => Kind::GeluSlope,
         }
     }
 
+    /// A vector and a matrix: what is read, and what is written.
+    fn parts(&mut self) -> [Part<'_>; 2] {
+        match self {
+            Along::Nothing => [Part::Nothing, Part::Nothing],
+            Along::Bias(bias) => [Part::Read(bias), Part::Nothing],
+            Along::RowSums(sums) => [Part::Written(sums), Part::Nothing],
+            Along::Gelu { bias, input } => {
+                [bias.map_or(Part::Nothing, Part::Read), input.as_mut().map_or(Part::Nothing, |input| Part::Written(input))]
+            }
+            Along::GeluSlope(input) => [Part::Nothing, Part::Read(input)],
+        }
+    }
+}
+
+/// What an epilogue reads or writes.
+enum Part<'a> {
+    Nothing,
+    Read(&'a Tensor),
+    Written(&'a mut Tensor),
+}
+
+impl Part<'_> {
     fn place(&self) -> u64 {
         match self {
-            Along::Nothing => u64::MAX,
-            Along::Bias(bias) => bias.place(),
-            Along::RowSums(sums) => sums.place(),
+            Part::Nothing => u64::MAX,
+            Part::Read(x) => x.place(),
+            Part::Written(x) => x.place(),
         }
     }
 
     /// What a dry run sees to, as for the operands.
     fn check(&self, kernel: &str) -> Result<()> {
         match self {
-            Along::Nothing => Ok(()),
-            Along::Bias(bias) => bias.check_launched(kernel),
-            Along::RowSums(sums) => {
-                sums.is_launched();
+            Part::Nothing => Ok(()),
+            Part::Read(x) => x.check_launched(kernel),
+            Part::Written(x) => {
+                x.is_launched();
                 Ok(())
             }
         }
     }
 
-    fn address(&mut self, cx: &Context) -> Result<Option<u64>> {
+    fn address(self, cx: &Context) -> Result<Option<u64>> {
         match self {
-            Along::Nothing => Ok(None),
-            Along::Bias(bias) => bias.address(cx).map(Some),
-            Along::RowSums(sums) => sums.address_mut(cx).map(Some),
+            Part::Nothing => Ok(None),
+            Part::Read(x) => x.address(cx).map(Some),
+            Part::Written(x) => x.address_mut(cx).map(Some),
         }
     }
 }
@@ -113,12 +145,13 @@ pub(crate) fn multiply(
     let Sizes { batch, m, n, k } = sizes;
     cx.launched(|trail| {
         let numbers = [batch, m, n, k, a.transposed as usize, b.transposed as usize, accumulate as usize];
-        let places = [a.tensor.place(), b.tensor.place(), c.place(), along.place()];
+        let [vector, matrix] = along.parts().map(|part| part.place());
+        let places = [a.tensor.place(), b.tensor.place(), c.place(), vector, matrix];
         numbers.into_iter().map(|n| n as u64).chain(places).fold(trail.and_text("multiply"), Trail::and)
     });
     if cx.planning() {
         c.is_launched();
-        along.check("multiply")?;
+        along.parts().iter().try_for_each(|part| part.check("multiply"))?;
         return [a.tensor, b.tensor].iter().try_for_each(|from| from.check_launched("multiply"));
     }
     if batch * m * n == 0 {
@@ -127,33 +160,59 @@ pub(crate) fn multiply(
     let Some(cuda) = cx.cuda() else { panic!("a product on a card was asked for in a context on {}", cx.device()) };
     let _kernel = cx.kernel("multiply", || {
         let cost = Cost::product(cx.precision(), [batch * m, n, k]);
-        cost.reads([a.tensor, b.tensor]).writes(c, accumulate)
+        cost.reads([a.tensor, b.tensor]).writes(c, accumulate).moves(if along.kind().has_matrix() { c.bytes() } else { 0 })
     });
     let elements = [a.tensor, b.tensor, &*c].map(|x| x.shape().elements());
     assert_eq!(elements, [batch * m * k, batch * k * n, batch * m * n], "the operands of {sizes:?}");
     let key = Key::of(sizes, [a, b], along.kind(), c.dtype(), accumulate);
-    let (from, vector) = ([a.tensor.address(cx)?, b.tensor.address(cx)?], along.address(cx)?);
+    let from = [a.tensor.address(cx)?, b.tensor.address(cx)?];
+    let [vector, matrix] = along.parts();
+    let beside = [vector.address(cx)?, matrix.address(cx)?];
     let to = c.address_mut(cx)?;
     cuda.bind()?;
-    cuda.blas()?.multiply(cuda, key, from, vector, to)
+    cuda.blas()?.multiply(cuda, key, from, beside, to)
 }
 
-/// Whether the library can sum the rows of A along with this product. Also to be asked in a dry run.
+/// Whether the library can do this along with a product C (+)= A B, and should. Also to be asked in a dry run.
 ///
 /// # Errors
 /// If the library is lacking.
-pub(crate) fn sums_rows_along(cx: &Context, sizes: Sizes, a: Operand, b: Operand, c: &Tensor, accumulate: bool) -> Result<bool> {
+pub(crate) fn knows(cx: &Context, sizes: Sizes, a: Operand, b: Operand, along: Kind, c: DType, accumulate: bool) -> Result<bool> {
     let Some(cuda) = cx.cuda() else { return Ok(false) };
-    let key = Key::of(sizes, [a, b], Kind::RowSums, c.dtype(), accumulate);
-    Ok(sizes.m * sizes.n * sizes.k > 0 && cuda.blas()?.knows(key))
+    let asks = match along {
+        Kind::Gelu { .. } | Kind::GeluSlope => gelu_along(cuda, sizes, c),
+        _ => true,
+    };
+    let key = Key::of(sizes, [a, b], along, c, accumulate);
+    Ok(asks && sizes.m * sizes.n * sizes.k > 0 && cuda.blas()?.knows(key))
 }
 
-/// [`Along`], without its tensor.
+/// Whether the library is asked to compute GELU, for C of this type.
+///
+/// What it knows is not always quick: before Hopper, and in f32, its products with GELU were measured to be slower than a product and a kernel (llm.c, pull request 338).
+/// `IVON_GELU_EPILOGUE` = `on` or `off` decides otherwise, so that both can be measured. The rows of the matrix beside C are multiples of 8 elements long: cuBLAS's documentation of
+/// CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD.
+fn gelu_along(cuda: &Cuda, sizes: Sizes, c: DType) -> bool {
+    static CHOICE: OnceLock<Option<bool>> = OnceLock::new();
+    let choice = CHOICE.get_or_init(|| std::env::var("IVON_GELU_EPILOGUE").ok().map(|choice| choice != "off"));
+    sizes.batch == 1 && sizes.n.is_multiple_of(8) && choice.unwrap_or(c == DType::Bf16 && cuda.capability().0 >= 9)
+}
+
+/// [`Along`], without its tensors.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Nothing,
     Bias,
     RowSums,
+    Gelu { bias: bool, kept: bool },
+    GeluSlope,
+}
+
+impl Kind {
+    /// Whether an epilogue reads or writes a matrix as large as C.
+    fn has_matrix(self) -> bool {
+        matches!(self, Kind::Gelu { kept: true, .. } | Kind::GeluSlope)
+    }
 }
 
 /// What a way to compute depends on.
@@ -202,7 +261,8 @@ impl Blas {
         self.ways.borrow_mut().entry(key).or_insert_with(|| self.way(key).ok()).is_some()
     }
 
-    fn multiply(&self, cuda: &Cuda, key: Key, [a, b]: [u64; 2], vector: Option<u64>, c: u64) -> Result<()> {
+    fn multiply(&self, cuda: &Cuda, key: Key, [a, b]: [u64; 2], [vector, matrix]: [Option<u64>; 2], c: u64) -> Result<()> {
+        use sys::cublasLtMatmulDescAttributes_t::*;
         let mut ways = self.ways.borrow_mut();
         let way = match ways.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
@@ -210,8 +270,10 @@ impl Blas {
         };
         let Some(way) = way else { panic!("{key:?} was asked for, although cuBLASLt does not know how to compute it") };
         if let Some(vector) = vector {
-            use sys::cublasLtMatmulDescAttributes_t::*;
             way.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector)?;
+        }
+        if let Some(matrix) = matrix {
+            way.operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, matrix)?;
         }
         let (alpha, beta) = (1.0f32, if key.accumulate { 1.0f32 } else { 0.0 });
         let pointer = |address: u64| address as *const c_void;
@@ -256,12 +318,22 @@ impl Blas {
             Kind::Bias => Some(Epilogue::CUBLASLT_EPILOGUE_BIAS),
             // The library's B is our A.
             Kind::RowSums => Some(Epilogue::CUBLASLT_EPILOGUE_BGRADB),
+            Kind::Gelu { bias: false, kept: false } => Some(Epilogue::CUBLASLT_EPILOGUE_GELU),
+            Kind::Gelu { bias: true, kept: false } => Some(Epilogue::CUBLASLT_EPILOGUE_GELU_BIAS),
+            Kind::Gelu { bias: false, kept: true } => Some(Epilogue::CUBLASLT_EPILOGUE_GELU_AUX),
+            Kind::Gelu { bias: true, kept: true } => Some(Epilogue::CUBLASLT_EPILOGUE_GELU_AUX_BIAS),
+            Kind::GeluSlope => Some(Epilogue::CUBLASLT_EPILOGUE_DGELU),
         };
         if let Some(epilogue) = epilogue {
             operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue as i32)?;
             operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(key.types[1]) as i32)?;
             // Some versions find no way without an address, whichever it is; each product is given its own.
             operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, self.workspace.address())?;
+        }
+        if key.along.has_matrix() {
+            // It lies as C does, and is of its type. An address as above, aligned as every activation is.
+            operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, n as i64)?;
+            operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, self.workspace.address())?;
         }
         // Rows and columns as they lie.
         let stored = |transposed: bool, rows: usize, columns: usize| if transposed { (columns, rows) } else { (rows, columns) };

@@ -38,7 +38,7 @@ mod replay;
 mod staging;
 mod watch;
 
-pub(crate) use blas::{Along, Operand, Sizes, multiply, sums_rows_along};
+pub(crate) use blas::{Along, Kind, Operand, Sizes, knows, multiply};
 #[doc(hidden)]
 pub use compile::options;
 pub(crate) use dnn::way as convolution;

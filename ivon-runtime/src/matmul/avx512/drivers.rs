@@ -2,12 +2,13 @@
 
 use super::kernel::{Kernel, MR, NR, Old, Range, Tile, columns};
 use super::pack::Operand;
+use crate::matmul::Each;
 use crate::matmul::scratch::{self, Buffer};
 use crate::matmul::team::{run_stages, threads_for};
 
 /// C = old + A B for A `[m, k]`, B `[k, n]` and C `[m, n]`, row-major with `row_stride`.
 #[derive(Clone, Copy)]
-pub(crate) struct Product<A, B> {
+pub(crate) struct Product<'a, A, B> {
     pub m: usize,
     pub n: usize,
     pub k: usize,
@@ -19,6 +20,32 @@ pub(crate) struct Product<A, B> {
     pub row_stride: usize,
     /// One row or as many as C has, of as many columns: C itself, or memory that nobody writes.
     pub old: Old,
+    /// What is done at the end.
+    pub last: Option<Last<'a>>,
+}
+
+/// [`Finish`](crate::matmul::Finish) of matrices that tasks share.
+#[derive(Clone, Copy)]
+pub(crate) struct Last<'a> {
+    pub each: &'a Each<'a, f32>,
+    pub c: Shared,
+    /// Null, or a matrix that lies as C does.
+    pub beside: Shared,
+}
+
+impl Last<'_> {
+    /// Elements `at..at + n` of a row.
+    ///
+    /// # Safety
+    /// They exist, and in this stage they are the caller's alone.
+    unsafe fn call(self, at: usize, n: usize) {
+        let beside_n = if self.beside.0.is_null() { 0 } else { n };
+        let beside = if beside_n > 0 { self.beside.at(at) } else { std::ptr::NonNull::dangling().as_ptr() };
+        // SAFETY: what this function requires; what lies beside C is another tensor of at least its size.
+        let (c, beside) =
+            unsafe { (std::slice::from_raw_parts_mut(self.c.at(at), n), std::slice::from_raw_parts_mut(beside, beside_n)) };
+        (self.each)(at, c, beside);
+    }
 }
 
 /// Memory that tasks of one stage write to, each in a place of its own, and those of a later stage read or write again.
@@ -34,16 +61,18 @@ impl Shared {
 
 /// Where a packed block of A, or of B, and the result lie.
 #[derive(Clone, Copy)]
-struct Panels {
+struct Panels<'a> {
     lanes: usize,
     a: *const f32,
     b: *const f32,
     c: *mut f32,
     row_stride: usize,
     old: Old,
+    /// Where these are the last k steps: what is done then, and where in C the block begins.
+    last: Option<(Last<'a>, usize)>,
 }
 
-impl<A: Operand, B: Operand> Product<A, B> {
+impl<A: Operand, B: Operand> Product<'_, A, B> {
     /// Computes it. No dimension is zero.
     ///
     /// # Safety
@@ -114,7 +143,8 @@ impl<A: Operand, B: Operand> Product<A, B> {
                         // The columns of C are this task's alone in this stage.
                         unsafe {
                             KN::pack::<B, NR>(self.b, b.as_mut_ptr(), at, Range { start, count: slice.count });
-                            let c = self.c.at(rows.start * self.row_stride + at.start);
+                            let place = rows.start * self.row_stride + at.start;
+                            let c = self.c.at(place);
                             let panels = Panels {
                                 lanes: slice.count.div_ceil(KN::K),
                                 a: buffer(i).wrapping_add(slice_at(rows, slice)),
@@ -122,6 +152,7 @@ impl<A: Operand, B: Operand> Product<A, B> {
                                 c,
                                 row_stride: self.row_stride,
                                 old: self.old_or_sum(start, rows.start, at.start, c),
+                                last: self.last.filter(|_| start + slice.count == k).map(|last| (last, place)),
                             };
                             panels.multiply::<KN>(rows.count, at.count);
                         }
@@ -182,7 +213,8 @@ impl<A: Operand, B: Operand> Product<A, B> {
                         // this task's alone.
                         unsafe {
                             KN::pack::<A, MR>(self.a, a.as_mut_ptr(), rows, steps);
-                            let c = self.c.at(rows.start * self.row_stride);
+                            let place = rows.start * self.row_stride;
+                            let c = self.c.at(place);
                             let panels = Panels {
                                 lanes: steps.count.div_ceil(KN::K),
                                 a: a.as_ptr(),
@@ -190,6 +222,7 @@ impl<A: Operand, B: Operand> Product<A, B> {
                                 c,
                                 row_stride: self.row_stride,
                                 old: self.old_or_sum(steps.start, rows.start, 0, c),
+                                last: self.last.filter(|_| steps.start + steps.count == k).map(|last| (last, place)),
                             };
                             panels.multiply::<KN>(rows.count, n);
                         }
@@ -233,6 +266,7 @@ impl<A: Operand, B: Operand> Product<A, B> {
                                     c,
                                     row_stride: width,
                                     old: if block.start > 0 { Old { start: c, row_stride: width } } else { Old::NONE },
+                                    last: None,
                                 };
                                 panels.multiply::<KN>(m, n);
                             }
@@ -257,6 +291,10 @@ impl<A: Operand, B: Operand> Product<A, B> {
                         c.iter_mut().zip(sum).for_each(|(c, s)| *c += s);
                     }
                 }
+                if let Some(last) = self.last {
+                    // SAFETY: as above.
+                    unsafe { last.call(row * self.row_stride, n) };
+                }
             };
             let tasks = [slices, m];
             run_stages(threads, 2, |stage| tasks[stage], |stage, task| if stage == 0 { multiply(task) } else { add_up(task) });
@@ -264,7 +302,7 @@ impl<A: Operand, B: Operand> Product<A, B> {
     }
 }
 
-impl Panels {
+impl Panels<'_> {
     /// C = old + A B for packed blocks of `m` rows and `n` columns. A panel of B stays in the first-level cache while the panels of
     /// A, 288 rows at a time, come from the second-level one.
     ///
@@ -286,6 +324,12 @@ impl Panels {
                     };
                     // SAFETY: panel `i / MR` of A and `j / NR` of B, of `lanes` each; rows and columns below m and n of C.
                     unsafe { KN::tile(MR.min(m - i), tile) };
+                }
+            }
+            if let Some((last, place)) = self.last {
+                for i in start..m.min(start + ROWS) {
+                    // SAFETY: a row of the block that was just written.
+                    unsafe { last.call(place + i * self.row_stride, n) };
                 }
             }
         }

@@ -17,14 +17,14 @@ mod kernel;
 mod outer;
 mod pack;
 
-use drivers::{Product, Shared};
+use drivers::{Last, Product, Shared};
 pub(crate) use indirect::{Gather, Indirect, Pixel, Plus, Rows};
 use kernel::Old;
 pub(crate) use kernel::{Bf16, F32, Kernel, Range, Source, round};
 pub(crate) use outer::{Outer, Strip, Strips};
 pub(crate) use pack::{Operand, View, pack_across};
 
-use super::{Matrix, Onto, Precision, Stored};
+use super::{Finish, Matrix, Onto, Precision, Stored};
 use crate::dtype::{DType, Real};
 use crate::simd::{Level, level};
 use half::bf16;
@@ -46,6 +46,7 @@ pub(super) fn multiply<E: Real, B: Stored<E>>(
     a: Matrix<E>,
     b: Matrix<B>,
     onto: Onto<E>,
+    finish: &mut Option<Finish<E>>,
     c: &mut [E],
     row_stride: usize,
 ) -> bool {
@@ -62,6 +63,12 @@ pub(super) fn multiply<E: Real, B: Stored<E>>(
         Onto::Content => Old { start: c, row_stride },
         Onto::Row(row) => Old { start: row.as_ptr().cast(), row_stride: 0 },
     };
+    let of_f32 = finish.as_mut().map(|Finish { each, beside }| {
+        // SAFETY: `E` is f32 by its tag.
+        let each = move |at: usize, c: &mut [f32], beside: &mut [f32]| unsafe { each(at, own(c), own(beside)) };
+        (each, beside.as_mut().map_or(std::ptr::null_mut(), |b| b.as_mut_ptr().cast()))
+    });
+    let last = of_f32.as_ref().map(|(each, beside)| Last { each, c: Shared(c), beside: Shared(*beside) });
     let left = View { start: a.data.as_ptr().cast::<f32>(), panel_stride: a.row_stride, k_stride: a.column_stride };
     let (m, n, k) = (a.rows, b.columns, a.columns);
     // SAFETY: `E` is f32 and `B` the type that its tag says. The caller checked that all elements lie in their slices and that the rows of C
@@ -70,15 +77,24 @@ pub(super) fn multiply<E: Real, B: Stored<E>>(
         match B::DTYPE {
             DType::Bf16 => {
                 let b = View { start: b.data.as_ptr().cast::<bf16>(), panel_stride: b.column_stride, k_stride: b.row_stride };
-                run(precision, Product { m, n, k, a: left, b, c: Shared(c), row_stride, old });
+                run(precision, Product { m, n, k, a: left, b, c: Shared(c), row_stride, old, last });
             }
             _ => {
                 let b = View { start: b.data.as_ptr().cast::<f32>(), panel_stride: b.column_stride, k_stride: b.row_stride };
-                run(precision, Product { m, n, k, a: left, b, c: Shared(c), row_stride, old });
+                run(precision, Product { m, n, k, a: left, b, c: Shared(c), row_stride, old, last });
             }
         }
     }
     true
+}
+
+/// The same elements under their other name.
+///
+/// # Safety
+/// `E` is f32.
+unsafe fn own<E: Real>(x: &mut [f32]) -> &mut [E] {
+    // SAFETY: the same type, and the borrow of the one is that of the other.
+    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
 }
 
 /// Computes a product in the given precision, or in f32 where the machine has no other.

@@ -1,6 +1,6 @@
 //! Linear on a card, by cuBLASLt: the bias is added, and its gradient summed, along with the products.
 
-use crate::device::cuda::{Along, Operand, Sizes, multiply, sums_rows_along};
+use crate::device::cuda::{Along, Kind, Operand, Sizes, knows, multiply};
 use crate::{Context, Result, Tensor};
 
 /// y = x Wᵀ + b.
@@ -20,7 +20,7 @@ pub(super) fn weight(
 ) -> Result<Option<Tensor>> {
     let sizes = Sizes { batch: 1, m: d_weight.dim(0), n: d_weight.dim(1), k: x.shape().rows() };
     let (a, b) = (Operand::transposed(d_y), Operand::new(x));
-    if sums && sums_rows_along(cx, sizes, a, b, d_weight, add)? {
+    if sums && knows(cx, sizes, a, b, Kind::RowSums, d_weight.dtype(), add)? {
         let mut sums = cx.empty([sizes.m])?;
         multiply(cx, sizes, a, b, Along::RowSums(&mut sums), d_weight, add)?;
         return Ok(Some(sums));
@@ -31,6 +31,21 @@ pub(super) fn weight(
 
 /// d_x (+)= d_y W.
 pub(super) fn input(cx: &Context, d_y: &Tensor, weight: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
-    let sizes = Sizes { batch: 1, m: d_y.shape().rows(), n: weight.dim(1), k: weight.dim(0) };
-    multiply(cx, sizes, Operand::new(d_y), Operand::new(weight), Along::Nothing, d_x, add)
+    multiply(cx, sizes(d_y, weight), Operand::new(d_y), Operand::new(weight), Along::Nothing, d_x, add)
+}
+
+/// Whether this product is multiplied by the slope of GELU along; always on the processor.
+pub(super) fn multiplies_along(cx: &Context, d_y: &Tensor, weight: &Tensor) -> Result<bool> {
+    let (a, b) = (Operand::new(d_y), Operand::new(weight));
+    Ok(cx.cuda().is_none() || knows(cx, sizes(d_y, weight), a, b, Kind::GeluSlope, d_y.dtype(), false)?)
+}
+
+/// d_h = (d_y W) gelu'(h).
+pub(super) fn input_of_gelu(cx: &Context, d_y: &Tensor, weight: &Tensor, h: &Tensor, d_h: &mut Tensor) -> Result<()> {
+    multiply(cx, sizes(d_y, weight), Operand::new(d_y), Operand::new(weight), Along::GeluSlope(h), d_h, false)
+}
+
+/// Of d_y W.
+fn sizes(d_y: &Tensor, weight: &Tensor) -> Sizes {
+    Sizes { batch: 1, m: d_y.shape().rows(), n: weight.dim(1), k: weight.dim(0) }
 }

@@ -4,16 +4,18 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
+use super::linear_gelu::gelu;
+use super::pointwise::Kernel;
 use super::{check, reduce, with_real, with_weight};
-use crate::matmul::{Matrix, Onto, multiply_as, multiply_onto};
+use crate::matmul::{Finish, Matrix, Onto, multiply_as, multiply_onto, multiply_then};
 use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Result, Tensor};
 
 /// The operands.
 #[derive(Debug)]
 pub struct Saved {
-    x: Tensor,
-    weight: Tensor,
+    pub(super) x: Tensor,
+    pub(super) weight: Tensor,
 }
 
 /// y = x Wᵀ + b over the last axis of `x` \[.., IN\], with `weight` \[OUT, IN\] and `bias` \[OUT\].
@@ -21,7 +23,7 @@ pub struct Saved {
 /// # Errors
 /// If the shapes do not fit.
 pub fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let (outputs, inputs) = check_shapes(cx, x, weight, bias)?;
+    let (outputs, inputs) = check_shapes("linear", cx, x, weight, bias)?;
     let mut y = cx.empty(x.shape().with_last(outputs))?;
     let _op = cx.op("linear", || product(cx, x, [outputs, inputs]).reads([x, weight]).writes(&y, false));
     if cx.cuda().is_some() {
@@ -78,7 +80,11 @@ pub fn backward(
     } else if let Some((d_bias, add)) = d_bias.target(cx, [outputs])? {
         reduce::sum_rows(cx, &d_y, d_bias, add)?;
     }
-    if let Some((d_x, add)) = d_x.target(cx, shape)? {
+    if let Some(h) = d_x.gelu_input().cloned()
+        && cuda::multiplies_along(cx, &d_y, &weight)?
+    {
+        d_x.add_multiplied(input_of_gelu(cx, &d_y, &weight, &h)?);
+    } else if let Some((d_x, add)) = d_x.target(cx, shape)? {
         let _op = cx.op("linear d_x", || product(cx, &d_y, [outputs, inputs]).reads([&weight, &d_y]).writes(d_x, add));
         match cx.cuda() {
             Some(_) => cuda::input(cx, &d_y, &weight, d_x, add)?,
@@ -92,29 +98,50 @@ pub fn backward(
     Ok(())
 }
 
+/// (d_y W) gelu'(h), the gradient of h where x is gelu(h).
+fn input_of_gelu(cx: &Context, d_y: &Tensor, weight: &Tensor, h: &Tensor) -> Result<Tensor> {
+    let (outputs, inputs) = (weight.dim(0), weight.dim(1));
+    let mut d_h = cx.empty(*h.shape())?;
+    let _op = cx.op("linear d_x, gradient of gelu_tanh", || {
+        let cost = product(cx, d_y, [outputs, inputs]).and_each(h, gelu::Slope::OPERATIONS);
+        cost.reads([weight, d_y, h]).writes(&d_h, false)
+    });
+    match cx.cuda() {
+        Some(_) => cuda::input_of_gelu(cx, d_y, weight, h, &mut d_h)?,
+        None if cx.planning() => {}
+        None => with_weight!(cx.dtype(), weight.dtype(), E, W => {
+            let h = h.as_slice::<E>();
+            let (d_y, weight) =
+                (Matrix::new(d_y.as_slice::<E>(), d_y.shape().rows(), outputs), Matrix::new(weight.as_slice::<W>(), outputs, inputs));
+            let finish = Finish { each: &|at, d_h, _| gelu::multiply_by_slope(d_h, &h[at..at + d_h.len()]), beside: None };
+            multiply_then(cx.precision(), d_y, weight, Onto::Nothing, Some(finish), d_h.as_mut_slice::<E>(), inputs);
+        }),
+    }
+    Ok(d_h)
+}
+
 /// Each of the three products, with one row for each of `x`.
-fn product(cx: &Context, x: &Tensor, [outputs, inputs]: [usize; 2]) -> Cost {
+pub(super) fn product(cx: &Context, x: &Tensor, [outputs, inputs]: [usize; 2]) -> Cost {
     Cost::product(cx.precision(), [x.shape().rows(), outputs, inputs])
 }
 
 /// (OUT, IN).
-fn check_shapes(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<(usize, usize)> {
-    const AT: &str = "linear";
-    check::float(AT, cx, &[("x", x)])?;
-    check::weight(AT, cx, ("weight", weight))?;
-    check::rank(AT, ("x", x.shape()), 1)?;
+pub(super) fn check_shapes(at: &str, cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<(usize, usize)> {
+    check::float(at, cx, &[("x", x)])?;
+    check::weight(at, cx, ("weight", weight))?;
+    check::rank(at, ("x", x.shape()), 1)?;
     if weight.shape().rank() != 2 {
-        return Err(Error::shape(AT, format!("`weight` is {} where two dimensions, [OUT, IN], are expected", weight.shape())));
+        return Err(Error::shape(at, format!("`weight` is {} where two dimensions, [OUT, IN], are expected", weight.shape())));
     }
     let (outputs, inputs) = (weight.dim(0), weight.dim(1));
     if x.shape().last() != inputs {
         let message =
             format!("`x` is {} but `weight` is {}: the last dimension of `x` must be {inputs}", x.shape(), weight.shape());
-        return Err(Error::shape(AT, message));
+        return Err(Error::shape(at, message));
     }
     if let Some(bias) = bias {
-        check::float(AT, cx, &[("bias", bias)])?;
-        check::shape(AT, ("bias", bias.shape()), [outputs], ("weight", weight.shape()))?;
+        check::float(at, cx, &[("bias", bias)])?;
+        check::shape(at, ("bias", bias.shape()), [outputs], ("weight", weight.shape()))?;
     }
     Ok((outputs, inputs))
 }

@@ -1,0 +1,27 @@
+//! On a card, by an epilogue of cuBLASLt where it knows one.
+
+use crate::device::cuda::{Along, Kind, Operand, Sizes, knows, multiply};
+use crate::{Context, Result, Tensor};
+
+/// Whether GELU is computed along with the product; always on the processor.
+pub(super) fn activates_along(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, keep: bool) -> Result<bool> {
+    let kind = Kind::Gelu { bias: bias.is_some(), kept: keep };
+    Ok(cx.cuda().is_none() || knows(cx, sizes(x, weight), Operand::new(x), Operand::transposed(weight), kind, x.dtype(), false)?)
+}
+
+/// y = gelu(x Wᵀ + b), and what GELU is of where that is kept.
+pub(super) fn forward(
+    cx: &Context,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    h: Option<&mut Tensor>,
+    y: &mut Tensor,
+) -> Result<()> {
+    let along = Along::Gelu { bias, input: h };
+    multiply(cx, sizes(x, weight), Operand::new(x), Operand::transposed(weight), along, y, false)
+}
+
+fn sizes(x: &Tensor, weight: &Tensor) -> Sizes {
+    Sizes { batch: 1, m: x.shape().rows(), n: weight.dim(0), k: weight.dim(1) }
+}
