@@ -11,6 +11,7 @@ pub mod checkpoint;
 mod checksum;
 mod context;
 pub mod device;
+pub mod disk;
 mod dtype;
 mod error;
 pub mod figure;

@@ -194,7 +194,7 @@ fn a_folder_takes_one_run_and_a_run_needs_its_folder() {
     let names: Vec<_> = (0..2).map(|_| Run::numbered(root.path().join("runs"), "mlp").unwrap().path().to_path_buf()).collect();
     assert_eq!(names, [1, 2].map(|n| root.path().join(format!("runs/mlp-{n}"))));
     let resume = |path: &Path| Run::resume(path, &mut ivon(&model), Which::Latest).err().unwrap().to_string();
-    assert!(resume(&root.path().join("nowhere")).contains("is not there"));
+    assert!(resume(&root.path().join("nowhere")).contains("is no folder"));
     assert!(resume(&root.path().join("runs")).contains("holds no run"));
     std::fs::write(root.path().join("file"), "").unwrap();
     assert!(Run::create(root.path().join("file")).is_err());

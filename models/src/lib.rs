@@ -3,9 +3,9 @@
 pub mod classifier;
 pub mod command;
 pub mod data;
-mod disk;
 pub mod gpt2;
 pub mod lenet;
+mod mapped;
 pub mod resnet;
 mod shards;
 pub mod stored;

@@ -1,8 +1,7 @@
 //! Weights in several files, as Hugging Face's library saves large models: `model.safetensors.index.json` says which tensor is in which.
 
-use crate::disk;
 use crate::weights::{self, Number, Table};
-use ivon_runtime::{Error, Result};
+use ivon_runtime::{Error, Result, disk};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

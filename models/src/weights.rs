@@ -1,8 +1,8 @@
 //! Tensors in safetensors files: names, shapes and values.
 
-use crate::{disk, shards};
+use crate::{mapped, shards};
 use half::bf16;
-use ivon_runtime::{DType, Error, Result, Tensor};
+use ivon_runtime::{DType, Error, Result, Tensor, disk};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use safetensors::{SafeTensorError, View};
 use std::borrow::Cow;
@@ -67,7 +67,7 @@ pub fn read_with_notes<E: Number>(path: &Path) -> Result<(Table<E>, Notes)> {
     if shards::is_index(path) {
         return Ok((shards::read(path)?, Notes::new()));
     }
-    let bytes = disk::map(path)?;
+    let bytes = mapped::map(path)?;
     let (file, notes) = open(path, bytes.as_deref().unwrap_or_default())?;
     let values = |(name, view): (String, TensorView)| {
         let data = elements(&view).ok_or_else(|| {
@@ -88,7 +88,7 @@ pub fn names(path: &Path) -> Result<(Vec<String>, Notes)> {
     if shards::is_index(path) {
         return Ok((shards::names(path)?, Notes::new()));
     }
-    let bytes = disk::map(path)?;
+    let bytes = mapped::map(path)?;
     let (file, notes) = open(path, bytes.as_deref().unwrap_or_default())?;
     Ok((file.names().into_iter().map(Into::into).collect(), notes))
 }

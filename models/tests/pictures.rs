@@ -105,6 +105,9 @@ fn a_run_can_be_exported_inspected_and_started_from() {
     ivon(path, "inspect run --graph run.svg").output().unwrap();
     let graph = std::fs::read_to_string(path.join("run.svg")).unwrap();
     assert!(graph.contains("[B, 8, 8, 32]") && graph.contains("[B, 4, 4, 64]") && !graph.contains("floor"));
+    let merge = ivon(path, "merge run run --out merged").output().unwrap();
+    assert!(String::from_utf8_lossy(&merge.stderr).contains("note: running statistics of batch norm are plain averages"));
+    assert!(fails(path, "export run --out w.safetensors").contains("a file is where a folder is needed"));
     assert!(fails(path, "generate run").contains("`ivon predict`"));
     assert!(fails(path, "evaluate run --ood nosuch").contains("`glyphs`"));
     // Training starts from the weights that were stored: a step of no length leaves them where they are.

@@ -83,7 +83,7 @@ fn a_configuration_can_be_read_back_and_the_command_line_wins() {
     assert!(message.contains("wrong.toml") && message.contains("'high' for '--lr"), "{message}");
     std::fs::write(away.path().join("wrong.toml"), "lr = = 3\n").unwrap();
     assert!(fails(away.path(), "train gpt2 --config wrong.toml").contains("line 1"));
-    assert!(fails(away.path(), "train gpt2 --config nothing.toml").contains("nothing.toml: is not there"));
+    assert!(fails(away.path(), "train gpt2 --config nothing.toml").contains("nothing.toml: does not exist"));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_resumption_says_what_stands_in_its_way() {
     std::fs::write(folder.path().join("mine.txt"), "All work and no play makes a dull boy. ".repeat(100)).unwrap();
     succeeds(folder.path(), &format!("{TINY} --steps 6 --data mine.txt --checkpoint-every 2 --keep 9 --out run"));
     assert!(fails(folder.path(), &format!("{TINY} --steps 6 --out run")).contains("holds a run already"));
-    assert!(fails(folder.path(), "train gpt2 --resume nothing").contains("nothing: is not there"));
+    assert!(fails(folder.path(), "train gpt2 --resume nothing").contains("nothing: is no folder"));
     assert!(fails(folder.path(), "train gpt2 --resume run --width 32").contains("other shapes"));
     assert!(fails(folder.path(), "train gpt2 --resume run --optimizer sgd").contains("resume with ivon"));
     std::fs::write(folder.path().join("mine.txt"), "Other words. ".repeat(300)).unwrap();

@@ -1,8 +1,9 @@
-//! Files that are whole or not there: written beside their place, synced, and renamed into it.
+//! What checkpoints are written to: the machine's disk, or a test's, which fails.
 
 use crate::checksum::Crc32c;
-use crate::error::{Error, Result};
-use std::fs::{self, File};
+use crate::disk::unwritable;
+use crate::error::Result;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -64,54 +65,4 @@ pub(crate) fn write(disk: &dyn Disk, path: &Path, content: impl FnOnce(&mut Coun
         Ok((file.bytes, file.crc.value()))
     };
     run().map_err(|e| unwritable(path, &e))
-}
-
-/// Puts a whole file in the place of `path`: a reader sees the old one or the new one, whatever happens.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".writing");
-    let beside = path.with_file_name(name);
-    write(&Real, &beside, |file| file.write_all(content))?;
-    rename(&beside, path)
-}
-
-/// Renames and waits until the folder's own entry is on the disk.
-pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(|e| unwritable(to, &e))?;
-    sync_folder(to.parent().unwrap_or(Path::new(".")))
-}
-
-/// Waits until the names in a folder are on the disk.
-pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    // Only Unix can open a folder; elsewhere the file system sees to it.
-    if cfg!(unix) {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        File::open(path).and_then(|folder| folder.sync_all()).map_err(|e| unwritable(path, &e))?;
-    }
-    Ok(())
-}
-
-/// Why a path cannot be written, and what to do.
-pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Error {
-    let advice = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            ": free some space, or use a folder on another disk, and resume"
-        }
-        io::ErrorKind::PermissionDenied => ": change its permissions, or use a folder that you may write to",
-        io::ErrorKind::ReadOnlyFilesystem => ": use a folder on a disk that can be written to",
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => ": a file is where a folder is needed; use another folder",
-        io::ErrorKind::FileTooLarge => ": the file system takes no file of this size; use a folder on another one",
-        _ => "",
-    };
-    Error::file(path, format!("cannot be written: {error}{advice}"))
-}
-
-/// Why a path cannot be read.
-pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Error {
-    let text = match error.kind() {
-        io::ErrorKind::NotFound => "is not there".to_string(),
-        io::ErrorKind::UnexpectedEof => "ends too early: it was cut short".to_string(),
-        _ => format!("cannot be read: {error}"),
-    };
-    Error::file(path, text)
 }

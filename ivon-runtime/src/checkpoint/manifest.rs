@@ -1,7 +1,7 @@
 //! `manifest.json`: what a checkpoint holds, for people and programs.
 
-use super::disk::unreadable;
 use crate::checksum::Crc32c;
+use crate::disk::unreadable;
 use crate::error::{Error, Result};
 use crate::flat::Layout;
 use crate::trainer::Smooth;

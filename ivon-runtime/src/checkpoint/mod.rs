@@ -68,7 +68,7 @@ impl Checkpoint {
 
     /// Writes the state of an optimizer into a folder, which is made for it.
     fn write(disk: &dyn Disk, path: &Path, optimizer: &dyn Optimizer, notes: Notes) -> Result<Manifest> {
-        std::fs::create_dir(path).map_err(|e| disk::unwritable(path, &e))?;
+        std::fs::create_dir(path).map_err(|e| crate::disk::unwritable(path, &e))?;
         let state = optimizer.state();
         let write = |(buffer, layout, values): (&'static str, &Layout, &[f32])| {
             let name = format!("{buffer}.safetensors");
@@ -83,7 +83,7 @@ impl Checkpoint {
         let files = buffers.chain(running).map(write).collect::<Result<Vec<_>>>()?;
         let manifest = Manifest::of(optimizer, notes, files);
         disk::write(disk, &path.join(manifest::NAME), |file| std::io::Write::write_all(file, manifest.to_text()?.as_bytes()))?;
-        disk::sync_folder(path)?;
+        crate::disk::sync_folder(path)?;
         Ok(manifest)
     }
 

@@ -1,8 +1,9 @@
 //! The checkpoints of one run: the last few and the best.
 
 use super::Checkpoint;
-use super::disk::{self, Disk, Real, unreadable, unwritable};
+use super::disk::{Disk, Real};
 use super::manifest::{Manifest, Notes};
+use crate::disk::{self, unreadable, unwritable};
 use crate::error::{Error, Result};
 use crate::optimizers::Optimizer;
 use std::fs;

@@ -1,8 +1,9 @@
 //! One state buffer as a safetensors file: every parameter by name and shape, f32, unpadded, in declaration order.
 
-use super::disk::{self, Disk, unreadable};
+use super::disk::{self, Disk};
 use super::manifest::FileEntry;
 use crate::checksum::Crc32c;
+use crate::disk::unreadable;
 use crate::error::{Error, Result};
 use crate::flat::Layout;
 use safetensors::Dtype;

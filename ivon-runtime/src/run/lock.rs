@@ -1,6 +1,6 @@
 //! One process on a run folder.
 
-use crate::checkpoint::disk::{unreadable, unwritable};
+use crate::disk::{unreadable, unwritable};
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};

@@ -1,6 +1,6 @@
 //! `metrics.jsonl`: a JSON object a line, each with the `step` after which it was written.
 
-use crate::checkpoint::disk::{self, unreadable, unwritable};
+use crate::disk::{self, unreadable, unwritable};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::fs::{File, OpenOptions};
@@ -44,7 +44,7 @@ impl Metrics {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(unreadable(&path, &e)),
         }
-        disk::replace(&path, &kept)?;
+        disk::write_bytes(&path, &kept)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(|e| unwritable(&path, &e))?;
         Ok(Metrics { path, file })
     }

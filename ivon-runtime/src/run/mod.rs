@@ -24,8 +24,8 @@ mod lock;
 mod metrics;
 mod tensorboard;
 
-use crate::checkpoint::disk::{self, unreadable, unwritable};
 use crate::checkpoint::{Checkpoint, Checkpoints, Notes, Which};
+use crate::disk::{self, unreadable, unwritable};
 use crate::error::{Error, Result};
 use crate::optimizers::Optimizer;
 use crate::trainer::{Before, Evaluation, Progress, Report, Stop, Summary, Trainer};
@@ -123,7 +123,7 @@ impl Run {
     pub fn resume(path: impl Into<PathBuf>, optimizer: &mut dyn Optimizer, which: Which) -> Result<Run> {
         let path = path.into();
         if !path.is_dir() {
-            return Err(Error::file(&path, "is not there: give the folder of a run"));
+            return Err(Error::file(&path, "is no folder: give that of a run"));
         }
         if !holds_a_run(&path) {
             return Err(Error::file(&path, format!("holds no run: it has neither `{}` nor `{CHECKPOINTS}`", metrics::NAME)));
@@ -224,7 +224,7 @@ impl Run {
         self.config = table;
         let text =
             toml::to_string_pretty(&without_nulls(Value::Object(self.config.clone()))).map_err(|e| Error::file(&path, e))?;
-        disk::replace(&path, text.as_bytes())
+        disk::write_bytes(&path, text.as_bytes())
     }
 
     /// Saves a checkpoint.
@@ -248,7 +248,7 @@ impl Run {
         self.drawn = Some(Instant::now());
         let path = self.path.join(CURVE);
         let svg = self.curve.svg(&self.title, self.steps as u64);
-        disk::replace(&path, svg.as_bytes())
+        disk::write_bytes(&path, svg.as_bytes())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -388,7 +388,7 @@ impl Progress for Run {
         }
         self.draw()?;
         self.flush()?;
-        disk::replace(&self.path.join(SUMMARY), format!("{json:#}\n").as_bytes())
+        disk::write_bytes(&self.path.join(SUMMARY), format!("{json:#}\n").as_bytes())
     }
 
     fn failure(&mut self, error: Error) -> Error {
@@ -404,7 +404,7 @@ impl Progress for Run {
             other => other,
         };
         // The error that ended the run is what matters now, whether this can be written or not.
-        let _ = disk::replace(&self.path.join(SUMMARY), format!("{:#}\n", json!({"error": error.to_string()})).as_bytes());
+        let _ = disk::write_bytes(&self.path.join(SUMMARY), format!("{:#}\n", json!({"error": error.to_string()})).as_bytes());
         let _ = self.flush();
         error
     }

@@ -10,8 +10,8 @@
 //! SessionLog { 1: enum status (1 is START) }
 //! ```
 
-use crate::checkpoint::disk::unwritable;
 use crate::checksum::Crc32c;
+use crate::disk::unwritable;
 use crate::error::Result;
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -4,13 +4,12 @@
 
 use super::{Architecture, Classifier, Design, Norm, Visitor};
 use crate::data::images::Transform;
-use crate::disk;
 use crate::resnet::{self, Tensors};
 use crate::stored;
 use crate::weights::{self, Notes, Precision, Table};
 use ivon_runtime::checkpoint::Checkpoint;
 use ivon_runtime::optimizers::Optimizer;
-use ivon_runtime::{Error, Layout, Posterior, Result};
+use ivon_runtime::{Error, Layout, Posterior, Result, disk};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::path::Path;

@@ -104,7 +104,7 @@ fn read(folder: &Path) -> Result<Vec<Line>> {
     let text = std::fs::read_to_string(&path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::file(folder, "has no metrics.json: evaluate it first, with `ivon evaluate`"),
         std::io::ErrorKind::NotADirectory => Error::file(folder, "is no folder: give that of an evaluated run"),
-        _ => crate::disk::unreadable(&path, &e),
+        _ => ivon_runtime::disk::unreadable(&path, &e),
     })?;
     let metrics: Value = serde_json::from_str(&text).map_err(|e| Error::file(&path, e))?;
     let name = folder.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());

@@ -2,10 +2,9 @@
 
 use super::flags::{DeviceFlags, values};
 use super::{memory, output};
-use crate::disk;
 use crate::gpt2::{Drawn, Reader, Sampling, Stored, next};
 use clap::{Args, ValueEnum};
-use ivon_runtime::{Context, Error, Flat, Result};
+use ivon_runtime::{Context, Error, Flat, Result, disk};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::PathBuf;

@@ -3,9 +3,8 @@
 use super::flags::{open, values};
 use super::transfer::Model;
 use crate::classifier::StoredClassifier;
-use crate::disk;
 use clap::Args;
-use ivon_runtime::{Error, Posterior, Result};
+use ivon_runtime::{Error, Posterior, Result, disk};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +68,7 @@ impl Merge {
         }
         let about = format!("{:#}\n", json!({"runs": self.runs, "weights": weights, "model": summary}));
         let path = self.out.join("merge.json");
-        disk::write(&path, |file| std::io::Write::write_all(file, about.as_bytes()).map_err(|e| disk::unwritable(&path, &e)))?;
+        disk::write_bytes(&path, about.as_bytes())?;
         let how = if point { "their plain average: they have no posterior" } else { "averaged by their precision" };
         say!("{count} runs of a {summary}, {how}, in {}", self.out.display())?;
         if averaged_statistics {

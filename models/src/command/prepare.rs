@@ -1,10 +1,9 @@
 //! `ivon prepare`: text of any size into a token file that `ivon train`, nanoGPT and llm.c read.
 
 use crate::data::{TokenFormat, Tokenizer, files, prepare};
-use crate::disk;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ivon_runtime::Result;
+use ivon_runtime::{Result, disk};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;

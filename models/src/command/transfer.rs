@@ -1,12 +1,11 @@
 //! `ivon import` and `ivon export`: weights from other programs, and for them.
 
 use crate::classifier::{self, StoredClassifier};
-use crate::disk;
 use crate::gpt2::{Convention, Stored};
 use crate::weights;
 use clap::Args;
 use ivon_runtime::checkpoint::{Checkpoint, Which};
-use ivon_runtime::{Error, Posterior, Result, run};
+use ivon_runtime::{Error, Posterior, Result, disk, run};
 use std::path::{Path, PathBuf};
 
 /// Make one weights file of ours out of a stored model

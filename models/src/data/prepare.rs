@@ -1,9 +1,10 @@
 //! Text of any size into a token file, with bounded memory.
 
 use super::{TokenFile, TokenFormat, TokenWriter, Tokenizer};
-use crate::disk;
-use crate::disk::unreadable;
-use ivon_runtime::{Error, Result};
+use ivon_runtime::{
+    Error, Result,
+    disk::{self, unreadable},
+};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,7 @@
 //! What `--data` names: text and token files, in folders and by pattern.
 
 use super::{TokenFile, packed};
-use crate::disk::unreadable;
-use ivon_runtime::{Error, Result};
+use ivon_runtime::{Error, Result, disk::unreadable};
 use std::path::{Path, PathBuf};
 
 /// One document: where it is from, for messages, and its bytes.

@@ -8,8 +8,8 @@
 //! Ours are llm.c's, with the number of ids of the tokenizer in the fourth place of the header, which llm.c leaves 0.
 
 use super::Tokenizer;
-use crate::disk::{map, unwritable};
-use ivon_runtime::{Error, Result};
+use crate::mapped::map;
+use ivon_runtime::{Error, Result, disk::unwritable};
 use memmap2::Mmap;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

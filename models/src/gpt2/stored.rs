@@ -5,13 +5,12 @@
 use super::names::{self, Convention};
 use super::{Dimensions, Gpt2, PRESETS};
 use crate::data::Tokenizer;
-use crate::disk;
 use crate::stored;
 use crate::weights::{self, Notes, Number, Precision, Table, Values};
 use ivon_runtime::checkpoint::{Checkpoint, Which};
 use ivon_runtime::optimizers::Optimizer;
 use ivon_runtime::run;
-use ivon_runtime::{Error, Model, Posterior, Result};
+use ivon_runtime::{Error, Model, Posterior, Result, disk};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -181,10 +180,7 @@ impl Stored {
             write(SIGMA, self.values(|name| self.posterior.sigma(name))?)?;
         }
         let config = folder.join(CONFIG);
-        disk::write(&config, |file| {
-            std::io::Write::write_all(file, format!("{:#}\n", self.config()).as_bytes())
-                .map_err(|e| disk::unwritable(&config, &e))
-        })
+        disk::write_bytes(&config, format!("{:#}\n", self.config()).as_bytes())
     }
 
     fn config(&self) -> Value {

@@ -5,9 +5,8 @@ use crate::classifier::{Candidate, Committee, StoredClassifier};
 use crate::command::flags::Opened;
 use crate::command::progress::Bar;
 use crate::data::images::{Figure, Generated, ImageSet, Pictures};
-use crate::disk;
 use ivon_runtime::uncertainty::{Classification, Detections, Predictions, figures, growing};
-use ivon_runtime::{Error, Result, run};
+use ivon_runtime::{Error, Result, disk, run};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -219,10 +218,7 @@ fn detections(set: &Set, inside: &Classification, outside: &Classification) -> R
 /// Writes metrics.json, with the curves too, and the pictures.
 fn write(folder: &Path, metrics: &Value, found: &Classification, outside: Option<&Classification>) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| disk::unwritable(folder, &e))?;
-    let put = |name: &str, text: String| {
-        let path = folder.join(name);
-        disk::write(&path, |file| std::io::Write::write_all(file, text.as_bytes()).map_err(|e| disk::unwritable(&path, &e)))
-    };
+    let put = |name: &str, text: String| disk::write_bytes(&folder.join(name), text.as_bytes());
     let curves = |p: &Predictions| -> Result<Value> {
         Ok(
             json!({"calibration": p.calibration()?, "adaptive_calibration": p.adaptive_calibration()?, "rejection": p.rejection()?}),

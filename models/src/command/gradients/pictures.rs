@@ -2,11 +2,10 @@
 
 use crate::classifier::{Architecture, Classifier, Design, Norm, Visitor};
 use crate::command::flags::DeviceFlags;
-use crate::disk;
 use crate::resnet::{self, Tensors, channels_last};
 use crate::weights::{self, Precision, Table, Values};
 use clap::Args;
-use ivon_runtime::{Context, DType, Error, Flat, Layout, Result, Tensor};
+use ivon_runtime::{Context, DType, Error, Flat, Layout, Result, Tensor, disk};
 use std::path::PathBuf;
 
 /// Weights and batch of a classifier, in torchvision's names and layouts.

@@ -1,11 +1,10 @@
 //! `ivon gradients gpt2`: in Hugging Face's names and layouts.
 
 use crate::command::flags::{DeviceFlags, SizeFlags};
-use crate::disk;
 use crate::gpt2::{self, Convention, Gpt2};
 use crate::weights::{self, Precision, Values};
 use clap::Args;
-use ivon_runtime::{Context, DType, Error, Flat, Layout, Model, Result, Tensor};
+use ivon_runtime::{Context, DType, Error, Flat, Layout, Model, Result, Tensor, disk};
 use std::path::PathBuf;
 
 /// Weights and batch of a language model, in Hugging Face's names and layouts.

@@ -4,8 +4,7 @@
 use super::find::Part;
 use super::pictures::{Pictures, Stored};
 use super::{ImageSet, Style};
-use crate::disk::unreadable;
-use ivon_runtime::{Error, Result};
+use ivon_runtime::{Error, Result, disk::unreadable};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -4,8 +4,7 @@
 //! orientation is not applied, and CMYK becomes RGB.
 
 use super::picture::Picture;
-use crate::disk::unreadable;
-use ivon_runtime::{Error, Result};
+use ivon_runtime::{Error, Result, disk::unreadable};
 use png::{ColorType, Transformations};
 use std::fs;
 use std::io::Cursor;

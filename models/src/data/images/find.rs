@@ -3,8 +3,7 @@
 use super::pictures::Pictures;
 use super::{ImageSet, cifar, decode, folder, idx};
 use crate::data::packed;
-use crate::disk::unreadable;
-use ivon_runtime::{Error, Result};
+use ivon_runtime::{Error, Result, disk::unreadable};
 use std::path::{Path, PathBuf};
 
 /// What was found of a set.

@@ -5,8 +5,7 @@ use super::find::Part;
 use super::picture::Picture;
 use super::pictures::{Pictures, Source};
 use super::{ImageSet, Style};
-use crate::disk::unreadable;
-use ivon_runtime::{Error, Result};
+use ivon_runtime::{Error, Result, disk::unreadable};
 use std::fs;
 use std::path::{Path, PathBuf};
 

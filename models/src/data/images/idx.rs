@@ -5,9 +5,8 @@
 use super::find::Part;
 use super::pictures::{Pictures, Stored};
 use super::{ImageSet, Style};
-use crate::disk::unreadable;
 use flate2::read::MultiGzDecoder;
-use ivon_runtime::{Error, Result};
+use ivon_runtime::{Error, Result, disk::unreadable};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

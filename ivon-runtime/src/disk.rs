@@ -1,31 +1,9 @@
-//! Files: read by memory map, and written beside their place and renamed into it, so that they are whole or not there.
+//! Files that are whole or not there: written beside their place, synced, and renamed into it. What to say of those that cannot be.
 
-use ivon_runtime::{Error, Result};
-use memmap2::Mmap;
+use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-
-/// Maps a file into memory; an empty one is an error of its own kind in every format, so it is `None`.
-///
-/// # Errors
-/// If it cannot be read.
-pub fn map(path: &Path) -> Result<Option<Mmap>> {
-    let run = || {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        if metadata.len() == 0 {
-            return Ok(None);
-        }
-        // SAFETY: the bytes are only read, and every value of a byte is one. A program that writes to the file meanwhile changes what
-        // is read; one that cuts it short ends this process by a signal, as for every program that maps files.
-        unsafe { Mmap::map(&file) }.map(Some)
-    };
-    run().map_err(|e| unreadable(path, &e))
-}
 
 /// Writes a file: `content` fills it beside its place, and when it is on the disk it gets its name. What was there before stays until then.
 ///
@@ -38,6 +16,14 @@ pub fn write(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> Result<(
         content(&mut file)?;
         file.flush().map_err(failed)
     })
+}
+
+/// [`write`] for what is in memory.
+///
+/// # Errors
+/// If the file cannot be written: why.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, |file| file.write_all(bytes).map_err(|e| unwritable(path, &e)))
 }
 
 /// [`write`] for content that wants a path to write to.
@@ -54,13 +40,44 @@ pub fn replace(path: &Path, content: impl FnOnce(&Path) -> Result<()>) -> Result
     let beside = beside(path)?;
     let run = || {
         content(&beside)?;
-        let synced = File::open(&beside).and_then(|file| file.sync_all());
-        synced.and_then(|()| fs::rename(&beside, path)).map_err(|e| unwritable(path, &e))
+        File::open(&beside).and_then(|file| file.sync_all()).map_err(|e| unwritable(path, &e))?;
+        rename(&beside, path)
     };
     run().inspect_err(|_| {
         // The error says what matters.
         let _ = fs::remove_file(&beside);
     })
+}
+
+/// `folder/name` is written as `folder/.name.writing`.
+fn beside(path: &Path) -> Result<PathBuf> {
+    let Some(name) = path.file_name() else { return Err(Error::file(path, "has no file name; give the name of a file")) };
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(".writing");
+    Ok(path.with_file_name(hidden))
+}
+
+/// Renames and waits until the folder's own entry is on the disk.
+///
+/// # Errors
+/// If the disk fails.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|e| unwritable(to, &e))?;
+    sync_folder(to.parent().unwrap_or(Path::new(".")))
+}
+
+/// Waits until the names in a folder are on the disk.
+///
+/// # Errors
+/// If the disk fails.
+pub fn sync_folder(path: &Path) -> Result<()> {
+    // Only Unix can open a folder; elsewhere the file system sees to it.
+    if cfg!(unix) {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        File::open(path).and_then(|folder| folder.sync_all()).map_err(|e| unwritable(path, &e))?;
+    }
+    Ok(())
 }
 
 /// Refuses to write over what is read.
@@ -75,20 +92,14 @@ pub fn apart<'a>(out: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Resu
     }
 }
 
-/// `folder/name` is written as `folder/.name.writing`.
-fn beside(path: &Path) -> Result<PathBuf> {
-    let Some(name) = path.file_name() else { return Err(Error::file(path, "has no file name; give the name of a file")) };
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(".writing");
-    Ok(path.with_file_name(hidden))
-}
-
 /// Why a path cannot be written, and what to do.
 pub fn unwritable(path: &Path, error: &io::Error) -> Error {
     let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": free some space, or use another disk",
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ": use a place that you may write to",
+        io::ErrorKind::PermissionDenied => ": change its permissions, or use a place that you may write to",
+        io::ErrorKind::ReadOnlyFilesystem => ": use a disk that can be written to",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => ": a file is where a folder is needed; use another folder",
+        io::ErrorKind::FileTooLarge => ": the file system takes no file of this size; use another one",
         _ => "",
     };
     Error::file(path, format!("cannot be written: {error}{advice}"))
@@ -96,15 +107,14 @@ pub fn unwritable(path: &Path, error: &io::Error) -> Error {
 
 /// Why a path cannot be read.
 pub fn unreadable(path: &Path, error: &io::Error) -> Error {
-    Error::file(
-        path,
-        match error.kind() {
-            io::ErrorKind::NotFound => "does not exist".to_string(),
-            io::ErrorKind::PermissionDenied => "may not be read: permission denied".to_string(),
-            io::ErrorKind::IsADirectory => "is a folder; give a file".to_string(),
-            _ => format!("cannot be read: {error}"),
-        },
-    )
+    let text = match error.kind() {
+        io::ErrorKind::NotFound => "does not exist".to_string(),
+        io::ErrorKind::PermissionDenied => "may not be read: permission denied".to_string(),
+        io::ErrorKind::IsADirectory => "is a folder; give a file".to_string(),
+        io::ErrorKind::UnexpectedEof => "ends too early: it was cut short".to_string(),
+        _ => format!("cannot be read: {error}"),
+    };
+    Error::file(path, text)
 }
 
 #[cfg(test)]
