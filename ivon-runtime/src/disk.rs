@@ -18,7 +18,7 @@ pub fn write(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> Result<(
     })
 }
 
-/// [`write`] for what is in memory.
+/// [`write()`] for what is in memory.
 ///
 /// # Errors
 /// If the file cannot be written: why.
@@ -26,7 +26,7 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, |file| file.write_all(bytes).map_err(|e| unwritable(path, &e)))
 }
 
-/// [`write`] for content that wants a path to write to.
+/// [`write()`] for content that wants a path to write to.
 ///
 /// # Errors
 /// As there.

@@ -2,7 +2,7 @@
 //!
 //! [`versions!`](crate::versions) compiles the same always-inlined body for AVX-512, AVX2 and the baseline and lets LLVM vectorise
 //! it. Bodies use only `+ - * /`, `sqrt`, comparisons and integer operations, so all versions give the same bits; but products of
-//! matrices use [`multiply_add`], at twice the speed.
+//! matrices use `multiply_add`, at twice the speed.
 
 use crate::dtype::Real;
 use std::sync::OnceLock;
