@@ -1,4 +1,4 @@
-use crate::ops::{embedding, linear};
+use crate::ops::{embedding, linear, linear_cross_entropy};
 use crate::{Parameter, variational};
 
 /// A table of vectors: ids in, one row of `weight` `[ROWS, WIDTH]` each out. Starts from N(0, 0.02²), as GPT-2.
@@ -19,5 +19,10 @@ impl<const ROWS: usize, const WIDTH: usize> Embedding<ROWS, WIDTH> {
     /// x W^T, the score of each row for each vector: a head that is tied to the embedding. `[.., WIDTH]` to `[.., ROWS]`.
     pub fn attend<Rest: Dims>(&self, x: Tensor<Rest, WIDTH>) -> Tensor<Rest, ROWS> {
         linear(x, self.weight, None)
+    }
+
+    /// `cross_entropy(self.attend(x), targets)`, whose scores nobody else sees: a card may lay them out as it computes fastest.
+    pub fn cross_entropy<Rest: Dims>(&self, x: Tensor<Rest, WIDTH>, targets: Ids<Rest>) -> Tensor {
+        linear_cross_entropy(x, self.weight, targets)
     }
 }

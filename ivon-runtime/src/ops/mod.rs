@@ -149,6 +149,10 @@ pub mod linear;
 signature! {
     pub fn linear<Rest: Dims, IN, OUT>(x: Tensor<Rest, IN>, weight: Weight<OUT, IN>, bias: Option<Tensor<OUT>>) -> Tensor<Rest, OUT>;
 }
+pub mod linear_cross_entropy;
+signature! {
+    pub fn linear_cross_entropy<Rest: Dims, IN, CLASSES>(x: Tensor<Rest, IN>, weight: Weight<CLASSES, IN>, targets: Ids<Rest>) -> Tensor<>;
+}
 pub mod linear_gelu;
 signature! {
     #[adjoint]

@@ -18,7 +18,7 @@ pub use preset::{Dimensions, PRESETS, Preset};
 pub use stored::Stored;
 
 use ivon_runtime::layers::{Dropout, Embedding, LayerNorm, Linear};
-use ivon_runtime::ops::{causal_attention, cross_entropy, embedding, gelu_tanh};
+use ivon_runtime::ops::{causal_attention, embedding, gelu_tanh};
 use ivon_runtime::prelude::*;
 
 /// A language model: next-token logits for every position of a sequence of ids.
@@ -46,12 +46,17 @@ impl<const VOCAB: usize, const CONTEXT: usize, const WIDTH: usize, const HEADS: 
 {
     /// Logits of the token after each position.
     pub fn forward<B, T>(&self, ids: Ids<B, T>) -> Tensor<B, T, VOCAB> {
+        self.tokens.attend(self.features(ids))
+    }
+
+    /// What the logits are products of.
+    fn features<B, T>(&self, ids: Ids<B, T>) -> Tensor<B, T, WIDTH> {
         let embedded = self.tokens.forward(ids) + self.positions.slice(0, 0..T);
         let mut x = self.dropout.forward(embedded);
         for block in &self.blocks {
             x = block.forward(x);
         }
-        self.tokens.attend(self.norm.forward(x))
+        self.norm.forward(x)
     }
 
     /// Logits of the token after the last of some positions, `places`. Inside of `Context::cached` they follow those in the cache.
@@ -65,7 +70,7 @@ impl<const VOCAB: usize, const CONTEXT: usize, const WIDTH: usize, const HEADS: 
 
     /// Mean negative log-likelihood of `targets`, in nats a token.
     pub fn loss<B, T>(&self, ids: Ids<B, T>, targets: Ids<B, T>) -> Tensor {
-        cross_entropy(self.forward(ids), targets)
+        self.tokens.cross_entropy(self.features(ids), targets)
     }
 }
 

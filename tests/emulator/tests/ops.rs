@@ -180,6 +180,24 @@ fn cross_entropy_plain_smoothed_and_in_place() {
 }
 
 #[test]
+fn cross_entropy_of_products_whose_rows_are_not_aligned() {
+    for (rows, inputs, classes) in [(5, 8, 61), (3, 7, 64), (9, 5, 130)] {
+        let mut targets = ids(rows, classes, 5);
+        targets[1] = ops::cross_entropy::IGNORE;
+        let targets = Tensor::from_slice(&targets, [rows]).unwrap();
+        check(&[numbers(&[rows, inputs], 1), numbers(&[classes, inputs], 2)], |cx, x| {
+            let loss = ops::linear_cross_entropy::forward(cx, &x[0], &x[1], &targets)?;
+            let mut grads = both(cx, [*x[0].shape(), *x[1].shape()], |[d_x, d_weight]| {
+                let (loss, saved) = ops::linear_cross_entropy::forward_saving(cx, &x[0], &x[1], &targets)?;
+                ops::linear_cross_entropy::backward(cx, saved, compare::scalar(cx, loss.dtype(), 1.5)?, d_x, d_weight)
+            })?;
+            grads.push(loss);
+            Ok(grads)
+        });
+    }
+}
+
+#[test]
 fn embedding_sums_repeated_ids_in_their_order() {
     for (count, rows, width) in [(1, 1, 1), (7, 3, 5), (300, 11, 64), (5, 40, 1500)] {
         let positions = Tensor::from_slice(&ids(count, rows, 3), [count]).unwrap();
@@ -477,6 +495,7 @@ sanitized!(
     rms_norm,
     softmax_and_its_logarithm,
     cross_entropy_plain_smoothed_and_in_place,
+    cross_entropy_of_products_whose_rows_are_not_aligned,
     embedding_sums_repeated_ids_in_their_order,
     dropout_drops_the_same_elements,
     slices_and_concatenations,

@@ -7,6 +7,8 @@ pub(in crate::ops) static KERNELS: Source = Source::new("entropy", include_str!(
 
 /// What a row's loss and gradient are made of.
 pub(super) struct Rows<'a> {
+    /// Of the numbers of a row, which may be longer.
+    pub classes: usize,
     pub targets: &'a Tensor,
     pub smoothing: f64,
 }
@@ -20,8 +22,8 @@ pub(super) fn forward(cx: &Context, logits: &Tensor, rows: Rows, [loss, lse, los
 
 /// The losses alone, and `lse`.
 pub(super) fn rows(cx: &Context, logits: &Tensor, rows: Rows, [lse, losses]: [&mut Tensor; 2]) -> Result<()> {
-    let (count, classes) = (losses.shape().elements(), logits.shape().last());
-    let args = &mut args![logits, rows.targets, lse, losses, classes, rows.smoothing as f32];
+    let (count, length) = (losses.shape().elements(), logits.shape().last());
+    let args = &mut args![logits, rows.targets, lse, losses, length, rows.classes, rows.smoothing as f32];
     KERNELS.launch(cx, "entropy_forward", Grid::new(count), args)
 }
 
@@ -33,9 +35,10 @@ pub(super) fn backward(
     [lse, d_loss, counted]: [&Tensor; 3],
     add: bool,
 ) -> Result<()> {
-    let (count, classes) = (lse.shape().elements(), d_logits.shape().last());
+    let (count, length) = (lse.shape().elements(), d_logits.shape().last());
     let (smoothing, d_loss_is_real) = (rows.smoothing as f32, d_loss.dtype() == cx.dtype());
+    let (targets, classes) = (rows.targets, rows.classes);
     let args =
-        &mut args![Arg::from(logits), d_logits, rows.targets, lse, d_loss, d_loss_is_real, counted, classes, smoothing, add];
+        &mut args![Arg::from(logits), d_logits, targets, lse, d_loss, d_loss_is_real, counted, length, classes, smoothing, add];
     KERNELS.launch(cx, "entropy_backward", Grid::new(count), args)
 }

@@ -1,4 +1,4 @@
-// Cross-entropy fused with softmax, a block a row of logits. The rows are read once forward and once backward; neither the probabilities
+// Cross-entropy fused with softmax, a block a row of logits: the first `classes` of `length` numbers; the others have no gradient. The rows are read once forward and once backward; neither the probabilities
 // nor an f32 copy of the logits is ever written.
 
 constexpr uint32_t IGNORE = 0xffffffffu;
@@ -7,7 +7,7 @@ constexpr uint32_t IGNORE = 0xffffffffu;
 // exist has none that is a number, so that the step is refused.
 extern "C" __global__ void __launch_bounds__(256) entropy_forward(
     const real* __restrict__ logits, const uint32_t* __restrict__ targets, float* __restrict__ lse, float* __restrict__ losses,
-    uint64_t classes, float smoothing) {
+    uint64_t length, uint64_t classes, float smoothing) {
   __shared__ float shared[WARP];
   uint64_t row = blockIdx.x;
   uint32_t target = targets[row];
@@ -15,7 +15,7 @@ extern "C" __global__ void __launch_bounds__(256) entropy_forward(
     if (threadIdx.x == 0) lse[row] = 0.0f, losses[row] = target == IGNORE ? 0.0f : INFINITY - INFINITY;
     return;
   }
-  const real* z = logits + row * classes;
+  const real* z = logits + row * length;
   float max = -INFINITY, sum = 0.0f, total = 0.0f;
   for_row(z, classes, threadIdx.x, BLOCK, [&](uint64_t, auto& z) {
     constexpr int N = sizeof(z) / sizeof(float);
@@ -71,16 +71,17 @@ extern "C" __global__ void __launch_bounds__(256) entropy_mean(
 // `d_loss` is `real` or f32.
 extern "C" __global__ void __launch_bounds__(256) entropy_backward(
     const real* logits, real* d_logits, const uint32_t* __restrict__ targets, const float* __restrict__ lse,
-    const void* d_loss, uint32_t d_loss_is_real, const float* __restrict__ counted, uint64_t classes, float smoothing, uint32_t add) {
+    const void* d_loss, uint32_t d_loss_is_real, const float* __restrict__ counted, uint64_t length, uint64_t classes,
+    float smoothing, uint32_t add) {
   uint64_t row = blockIdx.x;
   uint32_t target = targets[row];
-  const real* z = (logits ? logits : d_logits) + row * classes;
-  real* d_z = d_logits + row * classes;
+  const real* z = (logits ? logits : d_logits) + row * length;
+  real* d_z = d_logits + row * length;
   float d = d_loss_is_real ? to_float(*(const real*)d_loss) : *(const float*)d_loss;
   float scale = d / *counted, log = lse[row];
   float everywhere = scale * smoothing / (float)classes, at_target = scale * (1.0f - smoothing);
   bool counts = target < classes;
-  map_row(z, d_z, classes, add, threadIdx.x, BLOCK, [&](uint64_t i, float z) {
-    return counts ? expf(z - log) * scale - everywhere - (i == target ? at_target : 0.0f) : 0.0f;
+  map_row(z, d_z, length, add, threadIdx.x, BLOCK, [&](uint64_t i, float z) {
+    return counts && i < classes ? expf(z - log) * scale - everywhere - (i == target ? at_target : 0.0f) : 0.0f;
   });
 }

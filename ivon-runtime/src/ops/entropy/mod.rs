@@ -18,6 +18,8 @@ pub const IGNORE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Saved {
     logits: Tensor,
+    /// Of each row the first so many are logits, the rest is there to align the rows.
+    classes: usize,
     targets: Tensor,
     /// ln of the sum of e^z, for every row.
     lse: Tensor,
@@ -27,11 +29,11 @@ pub(super) struct Saved {
 }
 
 /// Checks the operands; how many rows there are.
-fn checked(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<usize> {
+fn checked(at: &str, cx: &Context, logits: &Tensor, classes: usize, targets: &Tensor) -> Result<usize> {
     check::float(at, cx, &[("logits", logits)])?;
     check::ids(at, "targets", targets)?;
     check::rank(at, ("logits", logits.shape()), 1)?;
-    let (lead, classes) = (Shape::new(&logits.shape()[..logits.shape().rank() - 1]), logits.shape().last());
+    let lead = Shape::new(&logits.shape()[..logits.shape().rank() - 1]);
     check::shape(at, ("targets", targets.shape()), lead, ("logits", logits.shape()))?;
     check::ids_below(at, cx, targets, classes, Some(IGNORE))?;
     Ok(lead.elements())
@@ -39,11 +41,12 @@ fn checked(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<
 
 /// The loss of each row, 0 where it does not count.
 pub(super) fn rows(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let rows = checked(at, cx, logits, targets)?;
+    let classes = logits.shape().last();
+    let rows = checked(at, cx, logits, classes, targets)?;
     let mut lse = cx.empty_of(cx.dtype().sums(), [rows])?;
     let mut losses = cx.empty_of(cx.dtype().sums(), [rows])?;
     match cx.cuda() {
-        Some(_) => cuda::rows(cx, logits, cuda::Rows { targets, smoothing: 0.0 }, [&mut lse, &mut losses])?,
+        Some(_) => cuda::rows(cx, logits, cuda::Rows { classes, targets, smoothing: 0.0 }, [&mut lse, &mut losses])?,
         None if cx.planning() => {}
         None => with_real!(cx.dtype(), E => {
             let (lse, losses) = (lse.as_mut_slice::<E>(), losses.as_mut_slice::<E>());
@@ -54,7 +57,20 @@ pub(super) fn rows(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor) ->
 }
 
 pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor, smoothing: f64) -> Result<(Tensor, Saved)> {
-    let rows = checked(at, cx, logits, targets)?;
+    check::rank(at, ("logits", logits.shape()), 1)?;
+    forward_of_first(at, cx, logits, logits.shape().last(), targets, smoothing)
+}
+
+/// [`forward`] with the first `classes` numbers of each row, where they are not all on a card only. The gradient of the others is zero.
+pub(super) fn forward_of_first(
+    at: &str,
+    cx: &Context,
+    logits: &Tensor,
+    classes: usize,
+    targets: &Tensor,
+    smoothing: f64,
+) -> Result<(Tensor, Saved)> {
+    let rows = checked(at, cx, logits, classes, targets)?;
     let mut loss = cx.empty_of(cx.dtype().sums(), [])?;
     let mut lse = cx.empty_of(cx.dtype().sums(), [rows])?;
     let mut losses = cx.empty_of(cx.dtype().sums(), [rows])?;
@@ -62,9 +78,9 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
     let _op = cx.op(at, || Cost::each(logits, 4).reads([logits]));
     if cx.cuda().is_some() {
         let mut counted = cx.empty_of(cx.dtype().sums(), [])?;
-        let of_rows = cuda::Rows { targets, smoothing };
+        let of_rows = cuda::Rows { classes, targets, smoothing };
         cuda::forward(cx, logits, of_rows, [&mut loss, &mut lse, &mut losses, &mut counted])?;
-        let saved = Saved { logits: logits.clone(), targets: targets.clone(), lse, smoothing, counted: Some(counted) };
+        let saved = Saved { logits: logits.clone(), classes, targets: targets.clone(), lse, smoothing, counted: Some(counted) };
         return Ok((loss, saved));
     }
     if !cx.planning() {
@@ -81,7 +97,7 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
             loss.as_mut_slice::<E>()[0] = E::of(sum / counted as f64);
         });
     }
-    Ok((loss, Saved { logits: logits.clone(), targets: targets.clone(), lse, smoothing, counted: None }))
+    Ok((loss, Saved { logits: logits.clone(), classes, targets: targets.clone(), lse, smoothing, counted: None }))
 }
 
 fn counted(ids: &[u32]) -> usize {
@@ -119,13 +135,13 @@ versions! {
 
 /// In place of the logits, where nothing else reads them.
 pub(super) fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mut Adjoint) -> Result<()> {
-    let Saved { mut logits, targets, lse, smoothing, counted } = saved;
+    let Saved { mut logits, classes, targets, lse, smoothing, counted } = saved;
     if !d_logits.wanted() {
         return Ok(());
     }
     let _op = cx.op("cross_entropy", || Cost::each(&logits, 4).reads([&logits]).writes(&logits, !d_logits.is_empty()));
     if let Some(counted) = counted {
-        let rows = cuda::Rows { targets: &targets, smoothing };
+        let rows = cuda::Rows { classes, targets: &targets, smoothing };
         if d_logits.is_empty() && logits.is_unique() {
             cuda::backward(cx, (None, &mut logits), rows, [&lse, &d_loss, &counted], false)?;
             return d_logits.add(cx, logits);
@@ -137,7 +153,6 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mu
     }
     if d_logits.is_empty() && logits.is_unique() {
         if !cx.planning() {
-            let classes = logits.shape().last();
             with_real!(cx.dtype(), E => {
                 let rows = Rows::<E>::new(&targets, &lse, &d_loss, smoothing, classes);
                 let task = rows_a_task(classes);
@@ -149,7 +164,6 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mu
     if let Some((d_logits, add)) = d_logits.target(cx, *logits.shape())?
         && !cx.planning()
     {
-        let classes = logits.shape().last();
         with_real!(cx.dtype(), E => {
             let rows = Rows::<E>::new(&targets, &lse, &d_loss, smoothing, classes);
             let (z, task) = (logits.as_slice::<E>(), rows_a_task(classes));

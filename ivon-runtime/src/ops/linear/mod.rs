@@ -18,6 +18,13 @@ pub struct Saved {
     pub(super) weight: Tensor,
 }
 
+impl Saved {
+    /// IN.
+    pub(super) fn inputs(&self) -> usize {
+        self.weight.dim(1)
+    }
+}
+
 /// y = x Wᵀ + b over the last axis of `x` \[.., IN\], with `weight` \[OUT, IN\] and `bias` \[OUT\].
 ///
 /// # Errors

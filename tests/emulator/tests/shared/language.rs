@@ -3,7 +3,7 @@
 #![allow(dead_code)] // every file of tests uses some of it
 
 use ivon_runtime::layers::{Dropout, Embedding, LayerNorm, Linear};
-use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh, mse};
+use ivon_runtime::ops::{causal_attention, gelu_tanh, mse};
 use ivon_runtime::prelude::*;
 
 #[variational]
@@ -24,7 +24,7 @@ impl<const VOCAB: usize, const CONTEXT: usize, const WIDTH: usize, const HEADS: 
         for block in &self.blocks {
             x = block.forward(x);
         }
-        cross_entropy(self.tokens.attend(self.norm.forward(x)), targets)
+        self.tokens.cross_entropy(self.norm.forward(x), targets)
     }
 }
 

@@ -74,6 +74,12 @@ pub const MUTATIONS: &[Mutation] = &[
         "float max = -INFINITY, sum = 0.0f, total = 0.0f;\n  if (threadIdx.x >= classes) return;",
     ),
     bug(
+        "a sum over what is no logit",
+        "cross_entropy_of_products_whose_rows_are_not_aligned",
+        "for_row(z, classes, threadIdx.x",
+        "for_row(z, length, threadIdx.x",
+    ),
+    bug(
         "shared memory that one warp does not write",
         "embedding_sums_repeated_ids_in_their_order",
         "if (lane == 0) counts[warp]",
