@@ -11,7 +11,7 @@
 #     training     200 steps of GPT-2 nano: f32 and bf16 on the card beside f32 on the processor
 #     bench        our steps beside PyTorch's compiled ones, in turn (theirs need PyTorch, and the peers' scripts)
 #     profile      where the time of a step goes, kernel by kernel
-#     conformance  GPT-2 and ResNet-50 against Hugging Face and torchvision (needs PyTorch, and the peers' scripts)
+#     conformance  GPT-2 and ResNet-50 against Hugging Face and torchvision, and updates against ivon-opt (needs PyTorch, and the peers' scripts)
 #     sanitizer    the kernel tests under compute-sanitizer, where it is installed
 #
 # Environment:
@@ -258,6 +258,21 @@ conformance() {
     tail -n 3 "$work/log"
     outcome $status "$case" "$work/log"
   done
+  trace_of_updates
+}
+
+# What enters and leaves every update, replayed by the authors' package.
+trace_of_updates() {
+  [ -f "$peers/conformance_ivon.py" ] || { skip "conformance_ivon.py is not in $peers"; return; }
+  [ -d "$kit/python" ] || { skip "ivon-opt is not in target/gpu-check/python"; return; }
+  cat docs/*.md > "$work/text"
+  bounded "$ivon" train gpt2 --preset tiny --batch 4 --seq 32 --steps 6 --warmup 2 --data "$work/text" --tokenizer bytes --eval-tokens 1024 \
+    --device cuda:0 --dtype f32 --trace "$work/trace.safetensors" --trace-steps 6 --out "$work/traced" > "$work/log" 2>&1
+  outcome $? "a trace" "$work/log" || return
+  PYTHONPATH=$kit/python bounded "$python" "$peers/conformance_ivon.py" "$work/trace.safetensors" > "$work/log" 2>&1
+  local status=$?
+  tail -n 3 "$work/log"
+  outcome $status "updates against ivon-opt" "$work/log"
 }
 
 sanitizer() {

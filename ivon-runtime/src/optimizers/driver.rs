@@ -7,10 +7,12 @@ use crate::context::{Context, Finishing, Pass};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::flat::Flat;
 use crate::noise::Noise;
 use crate::parameter::Model;
 use crate::profile::Cost;
 use crate::state::State;
+use half::bf16;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
@@ -93,9 +95,6 @@ impl Driver {
     pub fn begin(&mut self) -> Result<()> {
         (self.ready, self.begun) = (false, true);
         if let Some(card) = &self.state.card {
-            if self.tracer.is_some() {
-                return Err(Error::config("a trace is of the processor: take it with --device cpu"));
-            }
             return card.begin();
         }
         self.before.clear();
@@ -134,7 +133,8 @@ impl Driver {
         for part in 0..parts {
             let pass = (sample * parts + part) as u32;
             self.cx.set_pass(Pass { seed: self.state.seed(), step, pass });
-            if part + 1 == parts {
+            // A tracer looks at the gradient before the update takes it in.
+            if part + 1 == parts && self.tracer.is_none() {
                 self.cx.set_finish(finish.clone());
             }
             let loss = gradient(&self.cx, first + part)?;
@@ -227,18 +227,32 @@ impl Driver {
         }
     }
 
-    /// Shows a sample to the tracer, if there is one.
-    pub fn trace_sample(&mut self, sample: u32, noise: Option<Noise>, scale: f32) -> Result<()> {
+    /// Shows a sample to the tracer, if there is one, with the gradient that clipping has multiplied with `scale`; on a card, where that is not known
+    /// here, it is computed again.
+    pub fn trace_sample(&mut self, sample: u32, noise: Option<Noise>, scale: Option<f32>) -> Result<()> {
         let Some(tracer) = &mut self.tracer else { return Ok(()) };
         let state = &self.state;
         let mut normals = vec![0.0; state.layout().elements()];
         if let Some(noise) = noise {
             noise.fill_normals(0, &mut normals);
         }
-        let gradient: Vec<f32> = match self.settings.dtype {
-            DType::F64 => unpadded::<f64>(state, scale),
-            _ => unpadded::<f32>(state, scale),
+        let mut gradient = match &state.card {
+            None => unpadded(&state.gradient),
+            Some(_) => {
+                let copy = Flat::zeros(state.layout(), state.gradient.dtype());
+                state.gradient.download_to(&copy)?;
+                unpadded(&copy)
+            }
         };
+        let scale = match (scale, self.settings.grad_clip) {
+            (Some(scale), _) => scale,
+            (None, Some(clip)) => {
+                let square: f64 = gradient.iter().map(|g| *g as f64 * *g as f64).sum();
+                (clip / (square.sqrt() + 1e-6)).min(1.0) as f32
+            }
+            (None, None) => 1.0,
+        };
+        gradient.iter_mut().for_each(|g| *g *= scale);
         tracer.sample(state.step() + 1, sample, &normals, &gradient)
     }
 
@@ -272,9 +286,17 @@ impl Driver {
     }
 }
 
-fn unpadded<E: Compute>(state: &State, scale: f32) -> Vec<f32> {
-    let all = state.gradient.slice::<E>();
-    state.layout().entries().iter().flat_map(|e| &all[e.range()]).map(|g| g.f32() * scale).collect()
+/// Every parameter's elements, without what lies between them.
+fn unpadded(flat: &Flat) -> Vec<f32> {
+    fn all<E: Compute>(flat: &Flat) -> Vec<f32> {
+        let all = flat.slice::<E>();
+        flat.layout().entries().iter().flat_map(|e| &all[e.range()]).map(|x| x.f32()).collect()
+    }
+    match flat.dtype() {
+        DType::F64 => all::<f64>(flat),
+        DType::Bf16 => all::<bf16>(flat),
+        _ => all::<f32>(flat),
+    }
 }
 
 /// Puts a context back to rest, also when a pass panics: no gradient, no dropout, loss scale 1.

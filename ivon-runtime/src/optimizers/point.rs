@@ -189,6 +189,7 @@ impl<R: Rule> Optimizer for Point<R> {
         self.driver.state.check_free()?;
         let _phase = self.driver.cx.phase(Phase::Update);
         if let (Some(card), Some(finish)) = (card, finish) {
+            self.driver.trace_sample(0, None, None)?;
             let op = self.driver.cx.op(R::NAME, || self.driver.state.cost_of_update(R::OPERATIONS));
             self.driver.finish_on_card(&finish)?;
             drop(op);
@@ -197,7 +198,7 @@ impl<R: Rule> Optimizer for Point<R> {
             return Ok(loss);
         }
         let scale = self.driver.clip_scale()?;
-        self.driver.trace_sample(0, None, scale)?;
+        self.driver.trace_sample(0, None, Some(scale))?;
         let update = self.driver.cx.op(R::NAME, || self.driver.state.cost_of_update(R::OPERATIONS));
         let (layout, dtype) = (self.driver.state.layout().clone(), self.driver.settings.dtype);
         let number = self.driver.state.step() + 1;

@@ -8,9 +8,12 @@ mod language;
 use compare::{look_for_the_emulator as card, real_card};
 use ivon_emulator::load;
 use ivon_runtime::checkpoint::{Checkpoints, Notes};
-use ivon_runtime::optimizers::{HessianEstimate, SamplePer};
+use ivon_runtime::State;
+use ivon_runtime::optimizers::{HessianEstimate, SamplePer, Tracer};
 use ivon_runtime::prelude::*;
 use language::{Language, Line, batch, model, set_rate};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 fn settings(device: Device) -> Settings {
     Settings { seed: 3, device, ..Settings::default() }
@@ -92,6 +95,48 @@ fn several_samples_and_micro_batches() {
         let config = IvonConfig { sample_per: SamplePer::MicroBatch, debias: false, rescale_lr: false, ..ivon_config() };
         ivon(model, config, Settings { micro_batches: 3, ..settings(device) })
     });
+}
+
+/// All that a tracer is shown, one list a call.
+struct Recorder(Rc<RefCell<Vec<Vec<f32>>>>);
+
+impl Tracer for Recorder {
+    fn sample(&mut self, _: u32, _: u32, noise: &[f32], gradient: &[f32]) -> Result<()> {
+        self.0.borrow_mut().extend([noise.to_vec(), gradient.to_vec()]);
+        Ok(())
+    }
+    fn update(&mut self, _: u32, _: f64, state: &State) -> Result<()> {
+        self.0.borrow_mut().extend(["mean", "hessian", "momentum"].map(|buffer| state.unpadded(buffer)));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_trace_is_that_of_the_processor() {
+    if !card() {
+        return;
+    }
+    let model = model(0.2);
+    let trace = |device| {
+        let config = IvonConfig { samples: 2, ..ivon_config() };
+        let mut optimizer = ivon(&model, config, Settings { grad_clip: Some(0.1), ..settings(device) });
+        // The update would be a part of the graph, were nobody looking.
+        optimizer.context().set_update_in_graph(true);
+        let seen = Rc::new(RefCell::new(vec![]));
+        optimizer.trace(Some(Box::new(Recorder(seen.clone()))));
+        train(&model, &mut optimizer, 4);
+        seen.take()
+    };
+    let (expected, found) = (trace(Device::Cpu), trace(Device::Cuda(0)));
+    assert_eq!((found.len(), expected.len()), (4 * (2 * 2 + 3), 4 * (2 * 2 + 3)));
+    let tolerance = if real_card() { 1e-3 } else { 1e-4 };
+    for (call, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let scale = expected.iter().fold(1e-9f32, |m, x| m.max(x.abs()));
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= tolerance * scale, "call {call}: {found} on the card, {expected} on the processor");
+        }
+    }
 }
 
 #[test]

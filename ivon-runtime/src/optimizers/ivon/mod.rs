@@ -385,14 +385,15 @@ impl Optimizer for Ivon {
             self.check_last_update()?;
             self.driver.state.check_free()?;
             let _phase = self.driver.cx.phase(Phase::Update);
+            let noise = self.noise(self.driver.state.step() + 1, sample as u32);
             if let Some(finish) = finish {
+                self.driver.trace_sample(sample as u32, Some(noise), None)?;
                 let _op = self.scope_of_pass();
                 self.driver.finish_on_card(&finish)?;
                 continue;
             }
             let scale = self.driver.clip_scale()?;
-            let noise = self.noise(self.driver.state.step() + 1, sample as u32);
-            self.driver.trace_sample(sample as u32, Some(noise), scale)?;
+            self.driver.trace_sample(sample as u32, Some(noise), Some(scale))?;
             let _op = self.scope_of_pass();
             let good = match self.driver.settings.dtype {
                 DType::F64 => self.pass::<f64>(lr, sample, scale),
