@@ -7,8 +7,8 @@ mod language;
 
 use compare::{look_for_the_emulator as card, real_card};
 use ivon_emulator::load;
-use ivon_runtime::checkpoint::{Checkpoints, Notes};
 use ivon_runtime::State;
+use ivon_runtime::checkpoint::{Checkpoints, Notes};
 use ivon_runtime::optimizers::{HessianEstimate, SamplePer, Tracer};
 use ivon_runtime::prelude::*;
 use language::{Language, Line, batch, model, set_rate};
@@ -134,7 +134,10 @@ fn a_trace_is_that_of_the_processor() {
         let scale = expected.iter().fold(1e-9f32, |m, x| m.max(x.abs()));
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() <= tolerance * scale, "call {call}: {found} on the card, {expected} on the processor");
+            assert!(
+                (found - expected).abs() <= tolerance * scale,
+                "call {call}: {found} on the card, {expected} on the processor"
+            );
         }
     }
 }
