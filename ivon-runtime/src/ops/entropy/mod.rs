@@ -75,7 +75,7 @@ pub(super) fn forward_of_first(
     let mut lse = cx.empty_of(cx.dtype().sums(), [rows])?;
     let mut losses = cx.empty_of(cx.dtype().sums(), [rows])?;
     // The largest, and the sum of e^(z - largest).
-    let _op = cx.op(at, || Cost::each(logits, 4).reads([logits]));
+    let _op = cx.op("cross_entropy", || Cost::each(logits, 4).reads([logits]));
     if cx.cuda().is_some() {
         let mut counted = cx.empty_of(cx.dtype().sums(), [])?;
         let of_rows = cuda::Rows { classes, targets, smoothing };
