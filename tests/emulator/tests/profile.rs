@@ -42,14 +42,14 @@ fn ops_on_a_card_are_those_of_the_processor_and_last_as_long_as_their_kernels() 
     }
     let (expected, found) = (profile(Device::Cpu), profile(Device::Cuda(0)));
     let (expected, found_ops) = (ops(&expected), ops(&found));
+    // A card also multiplies the three rows of zeros that align the weights of 61 ids.
+    let as_many = |found: u64, expected: u64| (expected..=expected + expected / 20).contains(&found);
     for name in ["linear d_weight", "causal_attention", "layer_norm", "cross_entropy", "ivon"] {
         for (phase, op) in expected.iter().filter(|(_, op)| op.name == name) {
             let same = found_ops.iter().find(|(p, other)| (p, &other.name) == (phase, &op.name));
             let Some((_, same)) = same else { panic!("{phase:?} has no `{name}` on the card") };
             assert_eq!(same.calls, op.calls, "{phase:?}, {name}");
-            // The three rows of zeros below 61 ids' are multiplied, too.
-            let (least, most) = (op.cost.flops, op.cost.flops + op.cost.flops / 20);
-            assert!((least..=most).contains(&same.cost.flops), "{phase:?}, {name}: {} on the card, {least}", same.cost.flops);
+            assert!(as_many(same.cost.flops, op.cost.flops), "{phase:?}, {name}: {:?}, {:?}", same.cost, op.cost);
             assert!(!same.kernels.is_empty(), "{phase:?}, `{name}` launched nothing");
         }
     }
@@ -62,7 +62,7 @@ fn ops_on_a_card_are_those_of_the_processor_and_last_as_long_as_their_kernels() 
         };
         let (expected, found) = (flops(&expected, along), flops(&found_ops, apart));
         assert!(expected.iter().chain(&found).all(|flops| *flops > 0), "{expected:?} {found:?}");
-        assert_eq!(expected.iter().sum::<u64>(), found.iter().sum::<u64>());
+        assert!(as_many(found.iter().sum(), expected.iter().sum()), "{expected:?} {found:?}");
     }
     for (phase, op) in found_ops.iter().filter(|(_, op)| !op.kernels.is_empty()) {
         let kernels: f64 = op.kernels.iter().map(|kernel| kernel.seconds).sum();
