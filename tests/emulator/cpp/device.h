@@ -40,6 +40,7 @@ enum Operation { SYNC_WARP = 1, SHUFFLE_XOR, SHUFFLE_DOWN, SHUFFLE_UP, SHUFFLE, 
 
 EMULATOR_API emulator::Thread* current_thread;
 EMULATOR_API int emulator_barrier(int kind, int vote);
+EMULATOR_API void emulator_other_blocks();
 EMULATOR_API void emulator_sync_warp(uint32_t mask);
 EMULATOR_API void emulator_shuffle(int operation, uint32_t mask, void* value, size_t size, int argument, int width);
 EMULATOR_API uint32_t emulator_ballot(uint32_t mask, int vote);
@@ -81,7 +82,7 @@ inline uint32_t __ballot_sync(uint32_t mask, int vote) { return emulator_ballot(
 inline int __any_sync(uint32_t mask, int vote) { return emulator_ballot(mask, vote) != 0; }
 inline int __all_sync(uint32_t mask, int vote) { return emulator_ballot(mask, vote) == mask; }
 
-// Blocks run one after the other and threads take turns, so plain operations are atomic.
+// Blocks and threads take turns, so plain operations are atomic.
 template <class T> inline T atomicAdd(T* at, T value) { T old = *at; *at += value; return old; }
 template <class T> inline T atomicOr(T* at, T value) { T old = *at; *at |= value; return old; }
 template <class T> inline T atomicMax(T* at, T value) { T old = *at; *at = old > value ? old : value; return old; }

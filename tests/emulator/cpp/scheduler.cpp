@@ -47,16 +47,26 @@ emulator_switch:
 )");
 
 constexpr unsigned MOST_THREADS = 1024;
+constexpr unsigned MOST_BLOCKS = 4;  // that run side by side, where the order is shuffled
+
+// A block that runs, in a place where others ran before it.
+struct Block {
+  std::vector<Fiber> fibers;
+  std::vector<unsigned> order;
+  uint3 index{};
+  unsigned alive = 0, at_barrier = 0;
+  int verdict[4] = {};  // what a barrier of each kind returns
+  char* dynamic_shared = nullptr;
+  std::vector<char> static_shared;  // while another block runs
+};
 
 struct Scheduler {
   std::mutex running;
-  std::vector<Fiber> fibers;
-  std::vector<unsigned> order;
+  Block blocks[MOST_BLOCKS];
+  Block* block = nullptr;
   Fiber* current = nullptr;
   const Launch* launch = nullptr;
-  uint3 block{};
-  unsigned threads = 0, alive = 0, at_barrier = 0;
-  int verdict[4] = {};  // what a barrier of each kind returns
+  unsigned threads = 0;
   Copies copies = Copies::LATE;
   void* stack_pointer = nullptr;
   void* fake_stack = nullptr;
@@ -88,13 +98,14 @@ Order Order::parse(const char* text) {
 void fail(const std::string& what) {
   Scheduler& s = scheduler();
   const char* name = s.launch ? s.launch->name.c_str() : "";
-  fprintf(stderr, "emulator: kernel %s block (%u, %u, %u): %s\n", name, s.block.x, s.block.y, s.block.z, what.c_str());
+  fprintf(stderr, "emulator: kernel %s block (%u, %u, %u): %s\n", name, s.block->index.x, s.block->index.y, s.block->index.z,
+          what.c_str());
   for (unsigned i = 0; i < s.threads; i += WARP) {
     fprintf(stderr, "  warp %2u: ", i / WARP);
-    for (unsigned j = i; j < std::min(i + WARP, s.threads); ++j) fputc("RBW-"[s.fibers[j].state], stderr);
+    for (unsigned j = i; j < std::min(i + WARP, s.threads); ++j) fputc("RBWO-"[s.block->fibers[j].state], stderr);
     fputc('\n', stderr);
   }
-  fprintf(stderr, "  (R can run, B waits at a barrier, W in a warp collective, - has left)\n");
+  fprintf(stderr, "  (R can run, B waits at a barrier, W in a warp collective, O for other blocks, - has left)\n");
   fflush(stderr);
   abort();
 }
@@ -125,7 +136,7 @@ static void live() {
     scheduler().launch->body();
     if (!me->open.empty() || !me->groups.empty()) fail("a thread left with copies by cp.async that it did not wait for");
     me->state = DONE;
-    --scheduler().alive;
+    --scheduler().block->alive;
     to_scheduler(me);
   }
 }
@@ -148,77 +159,130 @@ NO_ASAN static void spoil(volatile char* begin, volatile char* end) {
   for (; begin < end; ++begin) *begin = (char)0xff;
 }
 
-static void open_barrier(Scheduler& s) {
+static void open_barrier(Block& block, unsigned threads) {
   int any = 0, all = 1, count = 0;
-  for (unsigned i = 0; i < s.threads; ++i) {
-    Fiber& fiber = s.fibers[i];
-    if (fiber.operation != s.fibers[0].operation) fail("threads met at different kinds of barrier");
+  for (unsigned i = 0; i < threads; ++i) {
+    Fiber& fiber = block.fibers[i];
+    if (fiber.operation != block.fibers[0].operation) fail("threads met at different kinds of barrier");
     bool vote = fiber.vote != 0;
     any |= vote, all &= vote, count += vote;
     fiber.state = READY;
   }
-  s.verdict[0] = 0, s.verdict[1] = any, s.verdict[2] = all, s.verdict[3] = count;
-  s.at_barrier = 0;
+  block.verdict[0] = 0, block.verdict[1] = any, block.verdict[2] = all, block.verdict[3] = count;
+  block.at_barrier = 0;
 }
 
 // Lets the fibers order[from .. to] that are ready run, each as far as it can; whether one was.
-static bool turn(Scheduler& s, unsigned from, unsigned to) {
+static bool turn(Block& block, unsigned from, unsigned to) {
   bool ran = false;
   for (unsigned i = from; i < to; ++i) {
-    Fiber& fiber = s.fibers[s.order[i]];
+    Fiber& fiber = block.fibers[block.order[i]];
     if (fiber.state != READY) continue;
-    ran = true;
     to_fiber(&fiber);
+    ran |= fiber.state != WAITING;
   }
   return ran;
 }
 
-static void run_block(Scheduler& s, bool lockstep) {
-  s.alive = s.threads;
-  s.at_barrier = 0;
-  for (unsigned i = 0; i < s.threads; ++i) s.fibers[i].state = READY;
-  while (s.alive) {
+// Lets a block run up to its next barrier, to its end, or as far as it can before another block has done something; whether any of its threads
+// did more than wait.
+static bool advance(Scheduler& s, Block& block, bool lockstep) {
+  s.block = &block;
+  bool waits = false, moved = false;
+  for (unsigned i = 0; i < s.threads; ++i)
+    if (block.fibers[i].state == WAITING) block.fibers[i].state = READY;
+  while (block.alive) {
     bool ran = false;
     if (lockstep) {
-      ran = turn(s, 0, s.threads);
+      ran = turn(block, 0, s.threads);
     } else {
       // A warp runs as far as it can before the next one starts: lock-step would hide that warps overtake each other.
       for (unsigned from = 0; from < s.threads; from += WARP)
-        while (turn(s, from, std::min(from + WARP, s.threads))) ran = true;
+        while (turn(block, from, std::min(from + WARP, s.threads))) ran = true;
     }
-    if (s.at_barrier && s.at_barrier == s.threads) {
-      open_barrier(s);
-    } else if (!ran && s.alive) {
-      fail(s.at_barrier ? "not every thread of the block reached the barrier" : "some lanes of a warp collective's mask never arrived");
+    moved |= ran;
+    if (block.at_barrier && block.at_barrier == s.threads) {
+      open_barrier(block, s.threads);
+      return true;
     }
+    if (ran || !block.alive) continue;
+    for (unsigned i = 0; i < s.threads; ++i) waits |= block.fibers[i].state == WAITING;
+    if (waits) return moved;
+    fail(block.at_barrier ? "not every thread of the block reached the barrier" : "some lanes of a warp collective's mask never arrived");
   }
+  return true;
 }
 
 // Threads of one warp stay together in the order; a last warp that is not full stays last.
-static void arrange(Scheduler& s, Order order) {
-  for (unsigned i = 0; i < s.threads; ++i) s.order[i] = i;
+static void arrange(Scheduler& s, Block& block, Order order) {
+  block.order.resize(s.threads);
+  for (unsigned i = 0; i < s.threads; ++i) block.order[i] = i;
   if (order.kind == Order::REVERSE) {
-    std::reverse(s.order.begin(), s.order.end());
+    std::reverse(block.order.begin(), block.order.end());
     unsigned warps = (s.threads + WARP - 1) / WARP;
     bool ragged = s.threads % WARP;
     auto place = [&](unsigned i) { return ragged ? i / WARP : warps - i / WARP; };
-    std::stable_sort(s.order.begin(), s.order.end(), [&](unsigned a, unsigned b) { return place(a) < place(b); });
+    std::stable_sort(block.order.begin(), block.order.end(), [&](unsigned a, unsigned b) { return place(a) < place(b); });
   }
 }
 
+static unsigned random(uint64_t& seed, unsigned n) {
+  seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+  return (unsigned)((seed >> 33) % n);
+}
+
 // Permutes the lanes of every warp, and the warps that are full, anew for every block.
-static void shuffle(Scheduler& s, uint64_t& seed) {
-  auto random = [&](unsigned n) {
-    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-    return (unsigned)((seed >> 33) % n);
-  };
+static void shuffle(Scheduler& s, Block& block, uint64_t& seed) {
   for (unsigned from = 0; from < s.threads; from += WARP) {
     unsigned n = std::min((unsigned)WARP, s.threads - from);
-    for (unsigned i = n - 1; i > 0; --i) std::swap(s.order[from + i], s.order[from + random(i + 1)]);
+    for (unsigned i = n - 1; i > 0; --i) std::swap(block.order[from + i], block.order[from + random(seed, i + 1)]);
   }
   for (unsigned w = s.threads / WARP; w-- > 1;) {
-    unsigned v = random(w + 1);
-    if (v != w) std::swap_ranges(&s.order[w * WARP], &s.order[w * WARP] + WARP, &s.order[v * WARP]);
+    unsigned v = random(seed, w + 1);
+    if (v != w) std::swap_ranges(&block.order[w * WARP], &block.order[w * WARP] + WARP, &block.order[v * WARP]);
+  }
+}
+
+NO_ASAN static void copy(volatile char* to, const volatile char* from, size_t n) {
+  for (size_t i = 0; i < n; ++i) to[i] = from[i];
+}
+
+// Runs all blocks of the grid, so many of them side by side: which of these goes on after a barrier is drawn by lot. Blocks start in their order, in
+// reverse with the threads.
+static void run_blocks(Scheduler& s, Order order, unsigned side_by_side) {
+  const Launch& launch = *s.launch;
+  const dim3 grid = launch.grid;
+  size_t size = launch.shared_end - launch.shared_begin;
+  uint64_t seed = order.seed * 2 + 1, count = (uint64_t)grid.x * grid.y * grid.z, next = 0;
+  std::vector<Block*> running;
+  unsigned idle = 0;  // blocks that only waited, one after the other
+  auto start = [&](Block& block) {
+    uint64_t i = order.kind == Order::REVERSE ? count - 1 - next : next;
+    ++next;
+    block.index = {(unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y), (unsigned)(i / grid.x / grid.y)};
+    block.alive = s.threads;
+    block.at_barrier = 0;
+    for (unsigned t = 0; t < s.threads; ++t) block.fibers[t].thread.block = block.index, block.fibers[t].state = READY;
+    if (order.kind == Order::SHUFFLED) shuffle(s, block, seed);
+    block.static_shared.assign(side_by_side > 1 ? size : 0, (char)0xff);
+    spoil(block.dynamic_shared, block.dynamic_shared + launch.dynamic_shared);
+    running.push_back(&block);
+  };
+  for (unsigned b = 0; b < side_by_side && next < count; ++b) start(s.blocks[b]);
+  if (side_by_side == 1) spoil(launch.shared_begin, launch.shared_end);
+  while (!running.empty()) {
+    unsigned which = idle ? idle % running.size() : random(seed, running.size());
+    Block& block = *running[which];
+    if (side_by_side > 1) copy(launch.shared_begin, block.static_shared.data(), size);
+    bool moved = advance(s, block, order.kind == Order::LOCKSTEP);
+    if (side_by_side > 1) copy(block.static_shared.data(), launch.shared_begin, size);
+    idle = moved ? 0 : idle + 1;
+    if (idle > running.size()) fail("every block that runs waits for another one");
+    if (block.alive) continue;
+    running.erase(running.begin() + which);
+    if (next == count) continue;
+    start(block);
+    if (side_by_side == 1) spoil(launch.shared_begin, launch.shared_end);
   }
 }
 
@@ -226,41 +290,36 @@ void run(const Launch& launch) {
   Scheduler& s = scheduler();
   std::lock_guard<std::mutex> guard(s.running);
   s.launch = &launch;
+  s.block = &s.blocks[0];
   s.threads = 0;
   unsigned threads = launch.block.x * launch.block.y * launch.block.z;
   if (!threads || threads > MOST_THREADS) fail("a block has from 1 to 1024 threads");
-  if (s.fibers.empty()) {
-    s.fibers = std::vector<Fiber>(MOST_THREADS);
-    for (Fiber& fiber : s.fibers) make(fiber);
-  }
-  size_t padded = (launch.dynamic_shared + 127) / 128 * 128;
-  char* dynamic = padded ? (char*)aligned_alloc(128, padded) : nullptr;
-  s.threads = threads;
-  s.order.resize(threads);
-  for (unsigned i = 0; i < threads; ++i) {
-    Fiber& fiber = s.fibers[i];
-    fiber.warp = i / WARP;
-    uint3 thread = {i % launch.block.x, i / launch.block.x % launch.block.y, i / launch.block.x / launch.block.y};
-    fiber.thread = {thread, {}, launch.block, launch.grid, i % WARP, dynamic};
-  }
   Order order = next_order;
   s.copies = next_copies;
-  uint64_t seed = order.seed * 2 + 1;
-  arrange(s, order);
-  size_t used = (launch.dynamic_shared + 7) / 8 * 8;
-  if (dynamic) poison(dynamic + used, padded - used);
-  for (unsigned z = 0; z < launch.grid.z; ++z)
-    for (unsigned y = 0; y < launch.grid.y; ++y)
-      for (unsigned x = 0; x < launch.grid.x; ++x) {
-        s.block = {x, y, z};
-        for (unsigned i = 0; i < threads; ++i) s.fibers[i].thread.block = s.block;
-        if (order.kind == Order::SHUFFLED) shuffle(s, seed);
-        spoil(launch.shared_begin, launch.shared_end);
-        spoil(dynamic, dynamic + launch.dynamic_shared);
-        run_block(s, order.kind == Order::LOCKSTEP);
-      }
-  if (dynamic) unpoison(dynamic, padded);
-  free(dynamic);
+  unsigned side_by_side = order.kind == Order::SHUFFLED ? MOST_BLOCKS : 1;
+  size_t used = (launch.dynamic_shared + 7) / 8 * 8, padded = (launch.dynamic_shared + 127) / 128 * 128;
+  for (unsigned b = 0; b < side_by_side; ++b) {
+    Block& block = s.blocks[b];
+    if (block.fibers.empty()) {
+      block.fibers = std::vector<Fiber>(MOST_THREADS);
+      for (Fiber& fiber : block.fibers) make(fiber);
+    }
+    block.dynamic_shared = padded ? (char*)aligned_alloc(128, padded) : nullptr;
+    if (padded) poison(block.dynamic_shared + used, padded - used);
+    for (unsigned i = 0; i < threads; ++i) {
+      Fiber& fiber = block.fibers[i];
+      fiber.warp = i / WARP;
+      uint3 thread = {i % launch.block.x, i / launch.block.x % launch.block.y, i / launch.block.x / launch.block.y};
+      fiber.thread = {thread, {}, launch.block, launch.grid, i % WARP, block.dynamic_shared};
+    }
+  }
+  s.threads = threads;
+  for (unsigned b = 0; b < side_by_side; ++b) arrange(s, s.blocks[b], order);
+  run_blocks(s, order, side_by_side);
+  for (unsigned b = 0; b < side_by_side; ++b) {
+    if (padded) unpoison(s.blocks[b].dynamic_shared, padded);
+    free(s.blocks[b].dynamic_shared);
+  }
   s.launch = nullptr;
 }
 
@@ -273,7 +332,7 @@ void collective(int operation, uint32_t mask, void (*f)(Fiber*, uint32_t)) {
   me->operation = operation;
   me->mask = mask;
   me->state = AT_COLLECTIVE;
-  Fiber* lanes = &s.fibers[me->warp * WARP];
+  Fiber* lanes = &s.block->fibers[me->warp * WARP];
   unsigned n = std::min((unsigned)WARP, s.threads - me->warp * WARP);
   if (n < WARP && mask >> n) fail("the mask of a warp collective names lanes beyond the block");
   for (unsigned l = 0; l < n; ++l) {
@@ -295,7 +354,13 @@ int emulator_barrier(int kind, int vote) {
   me->operation = kind;
   me->vote = vote;
   me->state = emulator::AT_BARRIER;
-  ++s.at_barrier;
+  ++s.block->at_barrier;
   emulator::to_scheduler(me);
-  return s.verdict[kind];
+  return s.block->verdict[kind];
+}
+
+void emulator_other_blocks() {
+  emulator::Fiber* me = emulator::current();
+  me->state = emulator::WAITING;
+  emulator::to_scheduler(me);
 }

@@ -1,10 +1,11 @@
-// Runs a CUDA kernel on the processor: one fiber per CUDA thread, one block after the other.
+// Runs a CUDA kernel on the processor: one fiber per CUDA thread, one block after the other or, where the order is shuffled, four side by side,
+// which take turns at their barriers and where one waits for another.
 //
 // Checked on the way: a barrier that not every thread reaches, a warp collective whose lanes meet with different masks or
 // operations, shared memory that is read before it is written (it is filled with NaN before every block), cp.async that is not
 // waited for (copies land at the wait), misaligned rows of ldmatrix and cp.async. With ASan and UBSan also every access out of
 // bounds and every misaligned vector. A missing barrier shows as results that depend on the order of threads: see `Order`.
-// Not modelled: weak memory, blocks that run at the same time, timing, the rounding of fast intrinsics.
+// Not modelled: weak memory, blocks that meet elsewhere than at barriers, timing, the rounding of fast intrinsics.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +16,8 @@
 
 namespace emulator {
 
-// The order in which the threads of a block take turns: in order, in reverse, all in lock-step, or shuffled by a seed.
+// The order in which the threads of a block take turns: in order, in reverse (blocks, too), all in lock-step, or shuffled by a seed (blocks side by
+// side).
 struct Order {
   enum Kind { FORWARD, REVERSE, LOCKSTEP, SHUFFLED } kind = FORWARD;
   uint64_t seed = 0;
@@ -47,7 +49,7 @@ void run(const Launch& launch);
 // ---- what warp.cpp needs of a thread ----------------------------------------------------------------------------------
 
 constexpr int WARP = 32;
-enum State : uint8_t { READY, AT_BARRIER, AT_COLLECTIVE, DONE };
+enum State : uint8_t { READY, AT_BARRIER, AT_COLLECTIVE, WAITING, DONE };
 
 struct Copy {
   void* to;

@@ -27,11 +27,11 @@ pub struct Emulator {
 pub enum Order {
     /// Warp by warp, each as far as it can.
     Forward,
-    /// The same from the last warp and lane to the first.
+    /// The same from the last block, warp and lane to the first.
     Reverse,
     /// All threads up to the next point where they meet.
     Lockstep,
-    /// Shuffled anew for every block.
+    /// Shuffled anew for every block; blocks side by side.
     Shuffled(u64),
 }
 

@@ -154,6 +154,35 @@ fn a_missing_barrier_shows_in_the_order_of_threads() {
     assert!(Order::ALL.iter().any(|order| run(&source(""), *order) != right));
 }
 
+#[test]
+fn blocks_that_wait_for_each_other_run_side_by_side() {
+    let Some(emulator) = load() else { return };
+    let _turn = turn();
+    let stream = stream();
+    let source = r#"extern "C" __global__ void meet(volatile unsigned* flags, unsigned* seen) {
+      __shared__ unsigned own;
+      if (threadIdx.x == 0) {
+        own = blockIdx.x + 1;
+        flags[blockIdx.x] = 1;
+        while (!flags[gridDim.x - 1 - blockIdx.x]) emulator_other_blocks();
+      }
+      __syncthreads();
+      if (threadIdx.x == 1) seen[blockIdx.x] = own;
+    }"#;
+    let module = stream.context().load_module(Ptx::from_binary(cubin(source).unwrap())).unwrap();
+    let meet = module.load_function("meet").unwrap();
+    for seed in 0..4 {
+        emulator.set_order(Order::Shuffled(seed));
+        let (mut flags, mut seen) = (stream.alloc_zeros::<u32>(4).unwrap(), stream.alloc_zeros::<u32>(4).unwrap());
+        let mut arguments = stream.launch_builder(&meet);
+        arguments.arg(&mut flags).arg(&mut seen);
+        // SAFETY: there is a number for each block in both.
+        unsafe { arguments.launch(LaunchConfig { grid_dim: (4, 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 }).unwrap() };
+        assert_eq!(stream.clone_dtoh(&seen).unwrap(), [1, 2, 3, 4], "each block has shared memory of its own");
+    }
+    emulator.set_order(Order::Forward);
+}
+
 mod product {
     //! cuBLASLt's product and epilogues against the definition.
 

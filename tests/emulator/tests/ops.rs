@@ -6,7 +6,7 @@ mod compare;
 #[path = "shared/mutations.rs"]
 mod mutations;
 
-use compare::{check, check_within, ids, numbers, sanitized};
+use compare::{check, check_side_by_side, check_within, ids, numbers, sanitized};
 use ivon_runtime::ops;
 use ivon_runtime::{Adjoint, Builder, Cache, Context, DType, Device, Init, Result, Shape, Tensor};
 
@@ -266,27 +266,27 @@ fn transposes() {
     }
 }
 
-/// The output and the gradients of attention, plain and causal.
-fn attend(heads: usize, inputs: &[Tensor]) {
-    for causal in [false, true] {
-        check_within(2e-5, 3e-2, inputs, |cx, x| {
-            let y = match causal {
-                true => ops::causal_attention::forward(cx, heads, &x[0])?,
-                false => ops::attention::forward(cx, heads, &x[0])?,
-            };
-            let grads = both(cx, [*x[0].shape()], |[d_x]| match causal {
-                true => {
-                    let (_, saved) = ops::causal_attention::forward_saving(cx, heads, &x[0])?;
-                    ops::causal_attention::backward(cx, saved, x[1].clone(), d_x)
-                }
-                false => {
-                    let (_, saved) = ops::attention::forward_saving(cx, heads, &x[0])?;
-                    ops::attention::backward(cx, saved, x[1].clone(), d_x)
-                }
-            })?;
-            Ok([vec![y], grads].concat())
-        });
-    }
+/// The output and the gradients of attention to qkv and d_y.
+fn attend(cx: &Context, heads: usize, causal: bool, x: &[Tensor]) -> Result<Vec<Tensor>> {
+    let y = match causal {
+        true => ops::causal_attention::forward(cx, heads, &x[0])?,
+        false => ops::attention::forward(cx, heads, &x[0])?,
+    };
+    let grads = both(cx, [*x[0].shape()], |[d_x]| match causal {
+        true => {
+            let (_, saved) = ops::causal_attention::forward_saving(cx, heads, &x[0])?;
+            ops::causal_attention::backward(cx, saved, x[1].clone(), d_x)
+        }
+        false => {
+            let (_, saved) = ops::attention::forward_saving(cx, heads, &x[0])?;
+            ops::attention::backward(cx, saved, x[1].clone(), d_x)
+        }
+    })?;
+    Ok([vec![y], grads].concat())
+}
+
+fn qkv_and_d_y(batch: usize, heads: usize, length: usize, size: usize) -> [Tensor; 2] {
+    [numbers(&[batch, length, 3 * heads * size], 1), numbers(&[batch, length, heads * size], 2)]
 }
 
 #[test]
@@ -302,7 +302,9 @@ fn attention() {
         (1, 3, 33, 40),
         (1, 1, 289, 64),
     ] {
-        attend(heads, &[numbers(&[batch, length, 3 * heads * size], 1), numbers(&[batch, length, heads * size], 2)]);
+        for causal in [false, true] {
+            check_within(2e-5, 3e-2, &qkv_and_d_y(batch, heads, length, size), |cx, x| attend(cx, heads, causal, x));
+        }
     }
 }
 
@@ -313,7 +315,41 @@ fn attention_whose_scores_grow_along_the_keys() {
         let x = numbers(&[1, length, 3 * size], 1);
         let grown = x.as_slice::<f32>().iter().enumerate().map(|(i, x)| x * (1 << (i / (3 * size) / 32)) as f32);
         let x = Tensor::from_slice(&grown.collect::<Vec<_>>(), *x.shape()).unwrap();
-        attend(1, &[x, numbers(&[1, length, size], 2)]);
+        for causal in [false, true] {
+            check_within(2e-5, 3e-2, &[x.clone(), numbers(&[1, length, size], 2)], |cx, x| attend(cx, 1, causal, x));
+        }
+    }
+}
+
+#[test]
+fn attention_whose_scores_are_far_below_zero() {
+    // e^-s of a key that is not there would be infinite. Heads of q, k and v are columns of a row.
+    let (length, size) = (70, 64);
+    let x = numbers(&[1, length, 3 * size], 1);
+    let eighths = |x: f32| (x * 8.0).round() / 8.0;
+    let moved = x.as_slice::<f32>().iter().enumerate().map(|(i, x)| eighths(x / 2.0) + [4.0, -4.0, 0.0][i / size % 3]);
+    let x = Tensor::from_slice(&moved.collect::<Vec<_>>(), *x.shape()).unwrap();
+    for causal in [false, true] {
+        check_within(2e-5, 3e-2, &[x.clone(), numbers(&[1, length, size], 2)], |cx, x| attend(cx, 1, causal, x));
+    }
+}
+
+#[test]
+fn attention_sums_in_a_fixed_order_of_blocks() {
+    // Three blocks of keys for each of two heads.
+    for (size, causal) in [(32, true), (64, true), (64, false), (128, true)] {
+        check_side_by_side(&qkv_and_d_y(1, 2, 300, size), |cx, x| attend(cx, 2, causal, x));
+    }
+}
+
+#[test]
+fn attention_of_more_heads_than_a_grid_has_rows() {
+    if !compare::real_card() {
+        return; // the emulator takes minutes for so many blocks
+    }
+    // The y of a grid ends at 65,535.
+    for causal in [false, true] {
+        check_within(2e-5, 3e-2, &qkv_and_d_y(65_537, 1, 1, 32), |cx, x| attend(cx, 1, causal, x));
     }
 }
 
@@ -489,6 +525,8 @@ sanitized!(
     batch_norms,
     attention,
     attention_whose_scores_grow_along_the_keys,
+    attention_whose_scores_are_far_below_zero,
+    attention_sums_in_a_fixed_order_of_blocks,
     attention_of_new_positions_to_those_in_a_cache,
     sums_and_means,
     layer_norm,

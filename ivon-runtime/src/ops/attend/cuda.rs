@@ -22,13 +22,15 @@ macro_rules! for_sizes {
 pub(in crate::ops) type Flash = [(usize, Source); 3];
 pub(in crate::ops) static FORWARD: Flash =
     for_sizes!("flash_forward", include_str!("flash.cu"), include_str!("flash_forward.cu"));
-pub(in crate::ops) static BACKWARD: Flash = for_sizes!("flash_backward", include_str!("flash_backward.cu"));
+pub(in crate::ops) static BACKWARD: Flash =
+    for_sizes!("flash_backward", include_str!("flash.cu"), include_str!("flash_backward.cu"));
 
 /// The largest head that the plain kernels have registers for.
 const LARGEST: usize = 256;
-/// Rows of a tile of the plain kernels, and of a block of the backward kernels on tensor cores.
+/// Rows of a tile of the plain kernels.
 const TILE: usize = 32;
-const OWN: usize = 64;
+/// Rows of a block of the kernels on tensor cores.
+const OWN: usize = 128;
 /// Bytes that heads worked on at the same time may read again and again: less than the L2 cache of an A100 or H100, whose halves keep copies.
 const L2: usize = 16 << 20;
 
@@ -43,10 +45,12 @@ fn plain_shared(size: usize, tiles: usize) -> usize {
     tiles * TILE * (size + 1) * size_of::<f32>()
 }
 
-/// The same on tensor cores: `own` tiles of the block's rows, and two pairs of those that come by with two numbers a row.
-fn flash_shared(size: usize, own: usize) -> usize {
-    let tile = if size == 128 { 32 } else { 64 };
-    (own * OWN + 4 * tile) * (size + 8) * 2 + 4 * tile * size_of::<f32>()
+/// How the kernels on tensor cores share their work: blocks of rows of so many heads, in groups of heads of which one has `bytes` a row and column in
+/// the cache.
+fn work(geometry: &Geometry, bytes: usize) -> [u32; 3] {
+    let heads = geometry.batch * geometry.heads;
+    let group = (L2 / (bytes * geometry.length * geometry.size).max(1)).clamp(1, heads.max(1));
+    [heads, geometry.length.div_ceil(OWN), group].map(|n| n as u32)
 }
 
 fn check(at: &str, geometry: &Geometry) -> Result<()> {
@@ -64,13 +68,10 @@ pub(super) fn forward(at: &str, cx: &Context, geometry: Geometry, qkv: &Tensor, 
     let scale = geometry.scale() as f32;
     match flash(&FORWARD, cx, size) {
         Some(kernels) => {
-            let (own, tile) = (128, if size == 128 { 32 } else { 64 });
-            let (all_heads, blocks) = (batch * heads, length.div_ceil(own));
-            // Keys and values of one head are 4 · T · SIZE bytes.
-            let group = (L2 / (4 * length * size).max(1)).clamp(1, all_heads.max(1));
-            let grid = Grid::new(all_heads * blocks).threads(128).shared((own + 4 * tile) * (size + 8) * 2);
-            let counts = [heads, length, all_heads, blocks, group].map(|n| n as u32);
-            let [heads, length, all_heads, blocks, group] = counts;
+            let [all_heads, blocks, group] = work(&geometry, 4); // keys and values
+            let shared = (OWN + 4 * if size == 128 { 32 } else { 64 }) * (size + 8) * 2;
+            let grid = Grid::new(batch * heads * length.div_ceil(OWN)).threads(128).shared(shared);
+            let (heads, length) = (heads as u32, length as u32);
             let args = &mut args![qkv, y, lse, heads, length, scale, causal, all_heads, blocks, group];
             kernels.launch(cx, "flash_forward", grid, args)
         }
@@ -105,25 +106,44 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjo
     let geometry = Geometry::of(qkv.shape(), heads, causal);
     let Geometry { batch, length, size, .. } = geometry;
     let Some((d_qkv, add)) = d_qkv.target(cx, *qkv.shape())? else { return Ok(()) };
+    if let Some(kernels) = flash(&BACKWARD, cx, size) {
+        return backward_on_tensor_cores(kernels, cx, geometry, [&qkv, &y, &lse, &d_y], d_qkv, add);
+    }
     let mut delta = cx.empty_of(DType::F32, *lse.shape())?;
     let (queries, scale) = (batch * heads * length, geometry.scale() as f32);
     let args = &mut args![&y, &d_y, &mut delta, queries, heads, length, size];
     PLAIN.launch(cx, "attend_delta", Grid::new(queries.div_ceil(8)), args)?;
-    match flash(&BACKWARD, cx, size) {
-        Some(kernels) => {
-            let grid = Grid::of(batch * heads, length.div_ceil(OWN), 1).threads(128).shared(flash_shared(size, 2));
-            for kernel in ["flash_backward_queries", "flash_backward_keys"] {
-                let args = &mut args![&qkv, &d_y, &lse, &delta, &mut *d_qkv, heads, length, scale, causal, add];
-                kernels.launch(cx, kernel, grid, args)?;
-            }
-        }
-        None => {
-            let grid = Grid::of(batch * heads, length.div_ceil(TILE), 1).shared(plain_shared(size, 4));
-            for kernel in ["attend_backward_queries", "attend_backward_keys"] {
-                let args = &mut args![&qkv, &d_y, &lse, &delta, &mut *d_qkv, heads, length, size, scale, causal, add];
-                PLAIN.launch(cx, kernel, grid, args)?;
-            }
-        }
+    let grid = Grid::of(batch * heads, length.div_ceil(TILE), 1).shared(plain_shared(size, 4));
+    for kernel in ["attend_backward_queries", "attend_backward_keys"] {
+        let args = &mut args![&qkv, &d_y, &lse, &delta, &mut *d_qkv, heads, length, size, scale, causal, add];
+        PLAIN.launch(cx, kernel, grid, args)?;
     }
     Ok(())
+}
+
+fn backward_on_tensor_cores(
+    kernels: &Source,
+    cx: &Context,
+    geometry: Geometry,
+    [qkv, y, lse, d_y]: [&Tensor; 4],
+    d_qkv: &mut Tensor,
+    add: bool,
+) -> Result<()> {
+    let Geometry { batch, heads, length, size, causal } = geometry;
+    let (threads, tile) = (if size == 128 { 256 } else { 128 }, if size == 64 { 32 } else { 64 });
+    let tiles = length.div_ceil(tile);
+    let padded = tiles * tile;
+    let mut marks = cx.empty_of(DType::F32, [batch * heads, padded, 2])?;
+    let mut turns = cx.empty_of(DType::U32, [1 + batch * heads * tiles])?;
+    let mut sums = cx.empty_of(DType::F32, [batch * heads, padded, size])?;
+    let [all_heads, blocks, group] = work(&geometry, 8); // queries, d_y and sums
+    let grid = Grid::over(batch * padded * heads * size / 8);
+    let (heads, length, tiles) = (heads as u32, length as u32, tiles as u32);
+    kernels.launch(cx, "flash_marks", grid, &mut args![y, d_y, lse, &mut marks, &mut turns, heads, length, tiles, all_heads])?;
+    let shared = (2 * OWN + 4 * tile) * (size + 8) * 2 + OWN * (tile + 8) * 2 + 4 * tile * size_of::<f32>() + 16;
+    let grid = Grid::new(all_heads as usize * blocks as usize).threads(threads).shared(shared);
+    let scale = geometry.scale() as f32;
+    let args =
+        &mut args![qkv, d_y, &marks, &mut sums, &mut turns, d_qkv, heads, length, scale, causal, add, all_heads, blocks, group];
+    kernels.launch(cx, "flash_backward", grid, args)
 }

@@ -103,7 +103,7 @@ template <int M, int KEPT> struct LeftKept {
 // As the left one: what another product left in accumulators [16 M, 8 N], rounded to bf16; its columns are the inner dimension. Layouts agree.
 template <int M, int N> struct LeftWeights {
   uint32_t pairs[M][N][2];
-  __device__ __forceinline__ explicit LeftWeights(const Sums<M, N>& sums) {
+  __device__ __forceinline__ void take(const Sums<M, N>& sums) {
 #pragma unroll
     for (int m = 0; m < M; ++m)
 #pragma unroll

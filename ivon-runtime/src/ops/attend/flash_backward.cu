@@ -1,231 +1,222 @@
-// Attention in bf16 on tensor cores, for heads of SIZE = 32, 64 or 128 (a constant that stands in front of this text): the same formulas as in
-// kernel.cu, with the same layouts, by mma.sync m16n8k16.
+// The backward pass on tensor cores. With p = e^(s - lse), dp = d_y vᵀ, delta = the sum of d_y · y of a query, ds = p · (dp - delta):
+// d_v = pᵀ d_y, d_k = dsᵀ q · scale, d_q = ds k · scale.
 //
-// A block has 4 warps, each with 16 rows of the block's 64; the rows that these meet come in tiles through shared memory by cp.async, the next
-// tile while this one is used. Rows of shared memory are 8 elements longer than a head, so that the 8 rows that ldmatrix reads at once lie in
-// different banks. The weights p and ds go from the accumulators of one product straight into the operand of the next one: the layouts agree.
+// A block has 128 keys, and goes through the queries that see them in tiles. Scores are transposed, keys by queries: a warp's rows of p and ds are
+// the left operands of its rows of d_v and d_k as they come. For d_q, ds passes through shared memory.
+//
+// d_q of a tile of queries is a sum over the blocks of keys. They add to it in f32 one after the other, from the last block to the first, so that
+// the sum has the same bits every time: a number for each tile says how many have added, and a block waits until it is its turn. In the causal
+// pass block j begins with its own queries, so blocks that start together are at different tiles, and come to each when the block before has left.
+// Otherwise each is one tile behind the one before. A block takes its work by a ticket: it waits only for blocks with tickets before its own,
+// which run already, so that nothing hangs in whatever order blocks are started.
+//
+// The sums of a tile lie as the lanes have them in their accumulators: nobody else reads them.
 
-constexpr int THREADS = 128, OWN = 64;         // rows of a block
-constexpr int TILE = SIZE == 128 ? 32 : 64;    // rows that come by: fewer where registers are scarce
-constexpr int STRIDE = SIZE + 8;
-constexpr int STEPS = SIZE / 16;               // of 16 along a head
-constexpr int COLUMNS = SIZE / 8;              // of 8 along a head
-constexpr int MET = TILE / 8;                  // of 8 along a tile
-constexpr float LOG2_E = 1.44269504f;
+constexpr int WARPS = SIZE == 128 ? 8 : 4, THREADS = WARPS * WARP;
+constexpr int OWN = 128, MINE = OWN / WARPS;         // keys of a block, of a warp
+constexpr int TILE = SIZE == 64 ? 32 : 64;           // queries that come by
+constexpr int M = MINE / 16, N = TILE / 8;           // fragments of a warp's scores
+constexpr int WEIGHTS = TILE + 8;                    // elements from key to key of ds in shared memory
+constexpr int ROWS = 32;                             // of d_q of a warp
+constexpr int SHARE = TILE * SIZE / ROWS / WARPS;    // columns of them
 
-struct Geometry {
-  uint64_t heads, length;
-
-  __device__ __forceinline__ uint64_t qkv(int part, uint64_t head, uint64_t t) const {
-    return (((head / heads * length + t) * 3 + part) * heads + head % heads) * SIZE;
+// What the backward pass needs of each query, and the numbers that say whose turn it is, for flash_backward. marks [B · HEADS, T in whole tiles, 2]
+// has lse in exponents of 2 (infinity, and so p = 0, beyond the last query) and -delta; turns is one ticket and a number for each tile. The grid is
+// over the pieces of 8 elements of y, T in whole tiles.
+extern "C" __global__ void __launch_bounds__(256) flash_marks(
+    const bf16* __restrict__ y, const bf16* __restrict__ d_y, const float* __restrict__ lse, float* __restrict__ marks, uint32_t* turns,
+    uint32_t heads, uint32_t length, uint32_t tiles, uint32_t all_heads) {
+  constexpr int PIECES = SIZE / 8;
+  uint64_t i = (uint64_t)blockIdx.x * BLOCK + threadIdx.x;
+  if (i < 1 + (uint64_t)all_heads * tiles) turns[i] = 0;
+  // [B, T, HEADS, PIECES], as y lies.
+  uint64_t row = i / PIECES;
+  uint32_t piece = i % PIECES, head = row % heads, t = row / heads % (tiles * TILE);
+  uint64_t batch = row / heads / (tiles * TILE);
+  head += batch * heads;
+  float sum = 0.0f;
+  if (head < all_heads && t < length) {
+    uint64_t at = Rows(1, 0, head, heads, length)(t) + piece * 8;
+    float a[8], b[8];
+    load<8>(y + at, a);
+    load<8>(d_y + at, b);
+#pragma unroll
+    for (int c = 0; c < 8; ++c) sum += a[c] * b[c];
   }
-  __device__ __forceinline__ uint64_t output(uint64_t head, uint64_t t) const {
-    return ((head / heads * length + t) * heads + head % heads) * SIZE;
+#pragma unroll
+  for (int lanes = PIECES / 2; lanes > 0; lanes /= 2) sum += __shfl_xor_sync(ALL_LANES, sum, lanes);
+  if (piece != 0 || head >= all_heads) return;
+  float both[2] = {t < length ? lse[(uint64_t)head * length + t] * LOG2_E : INFINITY, -sum};
+  store<2>(marks + ((uint64_t)head * tiles * TILE + t) * 2, both);
+}
+
+// As the left operand: the transpose of columns of ds [keys, queries] from `row` on.
+struct LeftColumns {
+  const bf16* lane;
+  __device__ __forceinline__ LeftColumns(const bf16* ds, int row) {
+    lane = ds + (threadIdx.x % 8 + threadIdx.x % WARP / 16 * 8) * WEIGHTS + row + threadIdx.x / 8 % 2 * 8;
+  }
+  template <int FRAGMENTS> __device__ __forceinline__ void operator()(int step, uint32_t (&x)[FRAGMENTS][4]) const {
+#pragma unroll
+    for (int m = 0; m < FRAGMENTS; ++m) ldmatrix_4t(x[m], lane + step * 16 * WEIGHTS + m * 16);
   }
 };
 
-// Starts to copy rows first .. first + COUNT to shared memory; zeros beyond the last.
-template <int COUNT, class From> __device__ __forceinline__ void bring(bf16* tile, uint64_t first, uint64_t length, From from) {
-  constexpr int PIECES = SIZE / 8;
-#pragma unroll
-  for (int i = threadIdx.x; i < COUNT * PIECES; i += THREADS) {
-    int row = i / PIECES, piece = i % PIECES;
-    bool there = first + row < length;
-    cp_async(tile + row * STRIDE + piece * 8, from(there ? first + row : 0) + piece * 8, there);
-  }
-}
-
-// The left operand: 16 rows from `row`, 16 columns from `column`.
-__device__ __forceinline__ void left(uint32_t (&to)[4], const bf16* tile, int row, int column) {
-  int lane = threadIdx.x % WARP;
-  ldmatrix_4(to, tile + (row + lane % 16) * STRIDE + column + lane / 16 * 8);
-}
-
-// S [16, TILE] += A B^T over whole heads: 16 rows of one tile with all rows of another.
-__device__ __forceinline__ void products(float (&s)[MET][4], const bf16* a, int row, const bf16* b) {
-  int lane = threadIdx.x % WARP;
-#pragma unroll
-  for (int step = 0; step < STEPS; ++step) {
-    uint32_t x[4];
-    left(x, a, row, step * 16);
-#pragma unroll
-    for (int n = 0; n < MET; n += 2) {
-      // Rows 8 n .. 8 n + 16 of b, 16 columns: operands of two products.
-      uint32_t y[4];
-      ldmatrix_4(y, b + (n * 8 + lane % 8 + lane / 16 * 8) * STRIDE + step * 16 + lane / 8 % 2 * 8);
-      uint32_t first[2] = {y[0], y[1]}, second[2] = {y[2], y[3]};
-      mma_bf16(s[n], x, first, s[n]);
-      mma_bf16(s[n + 1], x, second, s[n + 1]);
-    }
-  }
-}
-
-// sums [16, SIZE] += W B with the weights W [16, TILE] as they come out of `products`.
-__device__ __forceinline__ void weigh(float (&sums)[COLUMNS][4], const float (&w)[MET][4], const bf16* b) {
-  int lane = threadIdx.x % WARP;
-#pragma unroll
-  for (int step = 0; step < MET / 2; ++step) {
-    uint32_t x[4] = {
-        pack_bf16(w[2 * step][0], w[2 * step][1]), pack_bf16(w[2 * step][2], w[2 * step][3]),
-        pack_bf16(w[2 * step + 1][0], w[2 * step + 1][1]), pack_bf16(w[2 * step + 1][2], w[2 * step + 1][3])};
-#pragma unroll
-    for (int n = 0; n < COLUMNS; n += 2) {
-      // Rows 16 step .. + 16, columns 8 n .. 8 n + 16, transposed.
-      uint32_t y[4];
-      ldmatrix_4t(y, b + (step * 16 + lane % 16) * STRIDE + n * 8 + lane / 16 * 8);
-      uint32_t first[2] = {y[0], y[1]}, second[2] = {y[2], y[3]};
-      mma_bf16(sums[n], x, first, sums[n]);
-      mma_bf16(sums[n + 1], x, second, sums[n + 1]);
-    }
-  }
-}
-
-// Sums and maxima over the four lanes that share a row of an accumulator.
-__device__ __forceinline__ float quad_sum(float x) {
-  x += __shfl_xor_sync(ALL_LANES, x, 1);
-  return x + __shfl_xor_sync(ALL_LANES, x, 2);
-}
-__device__ __forceinline__ float quad_max(float x) {
-  x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, 1));
-  return fmaxf(x, __shfl_xor_sync(ALL_LANES, x, 2));
-}
-
-// Rows `row` and `row` + 8 of a head's output or gradient, the lane's pairs of columns.
-__device__ __forceinline__ void give(const float (&sums)[COLUMNS][4], int half, float factor, bool add, bf16* to) {
-  int column = threadIdx.x % 4 * 2;
-#pragma unroll
-  for (int n = 0; n < COLUMNS; ++n) {
-    float x[2] = {sums[n][2 * half] * factor, sums[n][2 * half + 1] * factor};
-    bf16* at = to + n * 8 + column;
-    if (add) {
-      float old[2];
-      load<2>(at, old);
-      x[0] += old[0], x[1] += old[1];
-    }
-    store<2>(at, x);
-  }
-}
-
-// ---- backward -----------------------------------------------------------------------------------------------------------
-
-// The gradient of queries: a block has 64 of them and goes through the keys.
-extern "C" __global__ void __launch_bounds__(128) flash_backward_queries(
-    const bf16* __restrict__ qkv, const bf16* __restrict__ d_y, const float* __restrict__ lse, const float* __restrict__ delta,
-    bf16* d_qkv, uint64_t heads, uint64_t length, float scale, uint32_t causal, uint32_t add) {
-  DYNAMIC_SHARED(bf16, queries);
-  bf16* d_out = queries + OWN * STRIDE;
-  bf16* keys = d_out + OWN * STRIDE;
-  bf16* values = keys + 2 * TILE * STRIDE;
-  Geometry geometry{heads, length};
-  int lane = threadIdx.x % WARP, row = threadIdx.x / WARP * 16;
-  uint64_t head = blockIdx.x, first = (uint64_t)(gridDim.y - 1 - blockIdx.y) * OWN;
-  uint64_t end = causal && first + OWN < length ? first + OWN : length;
-  auto tile = [&](uint64_t first_key, int buffer) {
-    bring<TILE>(keys + buffer * TILE * STRIDE, first_key, length, [&](uint64_t t) { return qkv + geometry.qkv(1, head, t); });
-    bring<TILE>(values + buffer * TILE * STRIDE, first_key, length, [&](uint64_t t) { return qkv + geometry.qkv(2, head, t); });
-    cp_async_commit();
-  };
-  bring<OWN>(queries, first, length, [&](uint64_t t) { return qkv + geometry.qkv(0, head, t); });
-  bring<OWN>(d_out, first, length, [&](uint64_t t) { return d_y + geometry.output(head, t); });
-  tile(0, 0);
-  float sums[COLUMNS][4] = {}, log[2], own_delta[2];
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    uint64_t query = first + row + lane / 4 + half * 8;
-    log[half] = query < length ? lse[head * length + query] * LOG2_E : 0.0f;
-    own_delta[half] = query < length ? delta[head * length + query] : 0.0f;
-  }
-  float factor = scale * LOG2_E;
-  int buffer = 0;
-  for (uint64_t first_key = 0; first_key < end; first_key += TILE, buffer ^= 1) {
-    if (first_key + TILE < end) {
-      tile(first_key + TILE, buffer ^ 1);
-      cp_async_wait<1>();
-    } else {
-      cp_async_wait<0>();
-    }
-    __syncthreads();
-    float s[MET][4] = {}, ds[MET][4] = {};
-    products(s, queries, row, keys + buffer * TILE * STRIDE);
-    products(ds, d_out, row, values + buffer * TILE * STRIDE);
-#pragma unroll
-    for (int n = 0; n < MET; ++n)
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        uint64_t key = first_key + n * 8 + lane % 4 * 2 + i % 2, query = first + row + lane / 4 + i / 2 * 8;
-        bool seen = key < length && (!causal || key <= query);
-        ds[n][i] = seen ? exp2f(s[n][i] * factor - log[i / 2]) * (ds[n][i] - own_delta[i / 2]) : 0.0f;
-      }
-    weigh(sums, ds, keys + buffer * TILE * STRIDE);
-    __syncthreads();
-  }
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    uint64_t query = first + row + lane / 4 + half * 8;
-    if (query < length) give(sums, half, scale, add, d_qkv + geometry.qkv(0, head, query));
-  }
-}
-
-// The gradients of keys and values: a block has 64 of them and goes through the queries. The scores are transposed: rows are keys.
-extern "C" __global__ void __launch_bounds__(128) flash_backward_keys(
-    const bf16* __restrict__ qkv, const bf16* __restrict__ d_y, const float* __restrict__ lse, const float* __restrict__ delta,
-    bf16* d_qkv, uint64_t heads, uint64_t length, float scale, uint32_t causal, uint32_t add) {
+extern "C" __global__ void __launch_bounds__(SIZE == 128 ? 256 : 128, SIZE == 128 ? 1 : 2) flash_backward(
+    const bf16* __restrict__ qkv, const bf16* __restrict__ d_y, const float* __restrict__ marks, float* partial, uint32_t* turns, bf16* d_qkv,
+    uint32_t heads, uint32_t length, float scale, uint32_t causal, uint32_t add, uint32_t all_heads, uint32_t blocks, uint32_t group) {
   DYNAMIC_SHARED(bf16, keys);
   bf16* values = keys + OWN * STRIDE;
-  bf16* queries = values + OWN * STRIDE;
-  bf16* d_out = queries + 2 * TILE * STRIDE;
-  float* logs = reinterpret_cast<float*>(d_out + 2 * TILE * STRIDE);  // two tiles, and as many deltas
-  float* deltas = logs + 2 * TILE;
-  Geometry geometry{heads, length};
-  int lane = threadIdx.x % WARP, row = threadIdx.x / WARP * 16;
-  uint64_t head = blockIdx.x, first = (uint64_t)blockIdx.y * OWN;
-  auto tile = [&](uint64_t first_query, int buffer) {
-    bring<TILE>(queries + buffer * TILE * STRIDE, first_query, length, [&](uint64_t t) { return qkv + geometry.qkv(0, head, t); });
-    bring<TILE>(d_out + buffer * TILE * STRIDE, first_query, length, [&](uint64_t t) { return d_y + geometry.output(head, t); });
+  bf16* buffer = values + OWN * STRIDE;        // queries and d_y of a tile
+  bf16* other = buffer + 2 * TILE * STRIDE;    // of the next one
+  bf16* ds = other + 2 * TILE * STRIDE;        // [OWN, TILE]
+  float* own_marks = reinterpret_cast<float*>(ds + OWN * WEIGHTS);  // [2, TILE, 2]
+  uint32_t* ticket = reinterpret_cast<uint32_t*>(own_marks + 4 * TILE);
+  if (threadIdx.x == 0) *ticket = atomicAdd(turns, 1u);
+  __syncthreads();
+  Work work(*ticket, all_heads, blocks, group);
+  int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, first = work.block * OWN, row = warp * MINE;
+  int tiles = (length + TILE - 1) / TILE, begin = causal ? first / TILE : 0;
+  // How many blocks add to d_q of a tile before this one.
+  auto turn_at = [&](int tile) -> uint32_t { return (causal ? tile * TILE / OWN : blocks - 1) - work.block; };
+  marks += (uint64_t)work.head * tiles * TILE * 2;
+  turns += 1 + (uint64_t)work.head * tiles;
+  partial += (uint64_t)work.head * tiles * TILE * SIZE;
+
+  Stream<THREADS, OWN> whole(qkv, Rows(3, 1, work.head, heads, length), first, length);
+  whole.bring(keys, 0, qkv);
+  whole.bring(values, heads * SIZE, qkv);  // the values lie that far behind the keys
+  Stream<THREADS, TILE> queries(qkv, Rows(3, 0, work.head, heads, length), begin * TILE, length);
+  Stream<THREADS, TILE> d_out(d_y, Rows(1, 0, work.head, heads, length), begin * TILE, length);
+  auto start = [&](int next, bf16* to) {
+    queries.bring(to, 0, qkv);
+    d_out.bring(to + TILE * STRIDE, 0, d_y);
+    queries.next();
+    d_out.next();
+    if (threadIdx.x < TILE / 2) cp_async(own_marks + (next % 2 * TILE / 2 + threadIdx.x) * 4, marks + (next * TILE / 2 + threadIdx.x) * 4, true);
     cp_async_commit();
-    if (threadIdx.x < TILE) {
-      uint64_t query = first_query + threadIdx.x;
-      logs[buffer * TILE + threadIdx.x] = query < length ? lse[head * length + query] * LOG2_E : 0.0f;
-      deltas[buffer * TILE + threadIdx.x] = query < length ? delta[head * length + query] : 0.0f;
-    }
   };
-  bring<OWN>(keys, first, length, [&](uint64_t t) { return qkv + geometry.qkv(1, head, t); });
-  bring<OWN>(values, first, length, [&](uint64_t t) { return qkv + geometry.qkv(2, head, t); });
-  uint64_t begin = causal ? first : 0;
-  tile(begin, 0);
-  float d_k[COLUMNS][4] = {}, d_v[COLUMNS][4] = {};
+  start(begin, buffer);
+
+  Sums<M, COLUMNS> d_k = {}, d_v = {};
   float factor = scale * LOG2_E;
-  int buffer = 0;
-  for (uint64_t first_query = begin; first_query < length; first_query += TILE, buffer ^= 1) {
-    if (first_query + TILE < length) {
-      tile(first_query + TILE, buffer ^ 1);
-      cp_async_wait<1>();
-    } else {
-      cp_async_wait<0>();
-    }
-    __syncthreads();
-    float p[MET][4] = {}, ds[MET][4] = {};
-    products(p, keys, row, queries + buffer * TILE * STRIDE);
-    products(ds, values, row, d_out + buffer * TILE * STRIDE);
+  for (int tile = begin; tile < tiles; ++tile) {
+    cp_async_wait<0>();
+    __syncthreads();  // the tile is there, and what was read of the last one may be filled again
+    if (tile + 1 < tiles) start(tile + 1, other);
+    int query = tile * TILE;
+    LeftWeights<M, N> p_left, ds_left;
+    bool sees = !causal || query + TILE > first + row;  // the tile some key of the warp
+    if (sees) {
+      Sums<M, N> p = {}, own_ds;
+      const float* lane_marks = own_marks + (tile % 2 * TILE + lane % 4 * 2) * 2;
+      multiply<STEPS>(p, LeftRows(keys, row), RightRows(buffer, 0));
 #pragma unroll
-    for (int n = 0; n < MET; ++n)
+      for (int n = 0; n < N; ++n) {
+        float mark[4];
+        load<4>(lane_marks + n * 16, mark);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        int column = n * 8 + lane % 4 * 2 + i % 2;
-        uint64_t query = first_query + column, key = first + row + lane / 4 + i / 2 * 8;
-        bool seen = query < length && key < length && (!causal || key <= query);
-        p[n][i] = seen ? exp2f(p[n][i] * factor - logs[buffer * TILE + column]) : 0.0f;
-        ds[n][i] = p[n][i] * (ds[n][i] - deltas[buffer * TILE + column]);
+        for (int m = 0; m < M; ++m)
+#pragma unroll
+          for (int i = 0; i < 4; ++i) {
+            p[m][n][i] = fast_exp2(fmaf(p[m][n][i], factor, -mark[i % 2 * 2]));
+            own_ds[m][n][i] = mark[i % 2 * 2 + 1];
+          }
       }
-    weigh(d_v, p, d_out + buffer * TILE * STRIDE);
-    weigh(d_k, ds, queries + buffer * TILE * STRIDE);
-    __syncthreads();
-  }
+      if (first + OWN > (int)length || (causal && first + row + MINE > query + 1)) {
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    uint64_t key = first + row + lane / 4 + half * 8;
-    if (key >= length) continue;
-    give(d_k, half, scale, add, d_qkv + geometry.qkv(1, head, key));
-    give(d_v, half, 1.0f, add, d_qkv + geometry.qkv(2, head, key));
+        for (int m = 0; m < M; ++m)
+#pragma unroll
+          for (int half = 0; half < 2; ++half) {
+            int key = first + row + m * 16 + half * 8 + lane / 4;
+            // The first column of the tile, from the lane's first, that sees the key.
+            int from = key >= (int)length ? TILE : causal ? key - query - lane % 4 * 2 : 0;
+#pragma unroll
+            for (int n = 0; n < N; ++n)
+#pragma unroll
+              for (int i = 0; i < 2; ++i)
+                if (n * 8 + i < from) p[m][n][2 * half + i] = 0.0f;
+          }
+      }
+      multiply<STEPS>(own_ds, LeftRows(values, row), RightRows(buffer + TILE * STRIDE, 0));  // dp - delta
+#pragma unroll
+      for (int m = 0; m < M; ++m)
+#pragma unroll
+        for (int n = 0; n < N; ++n)
+#pragma unroll
+          for (int i = 0; i < 4; ++i) own_ds[m][n][i] *= p[m][n][i];
+      p_left.take(p);
+      ds_left.take(own_ds);
+    } else {
+#pragma unroll
+      for (int m = 0; m < M; ++m)
+#pragma unroll
+        for (int n = 0; n < N; ++n) ds_left.pairs[m][n][0] = ds_left.pairs[m][n][1] = 0;
+    }
+#pragma unroll
+    for (int m = 0; m < M; ++m)
+#pragma unroll
+      for (int n = 0; n < N; ++n)
+#pragma unroll
+        for (int half = 0; half < 2; ++half)
+          *reinterpret_cast<uint32_t*>(ds + (row + m * 16 + half * 8 + lane / 4) * WEIGHTS + n * 8 + lane % 4 * 2) = ds_left.pairs[m][n][half];
+    uint32_t turn = turn_at(tile);
+    if (threadIdx.x == 0) {
+      if (tile > begin) store_release(turns + tile - 1, turn_at(tile - 1) + 1);  // now that its sums are long written
+      while (load_acquire(turns + tile) != turn) other_blocks();
+    }
+    __syncthreads();  // ds is there, and the sums of the blocks before
+    constexpr int ROW = ROWS / 16, COLUMN = SHARE / 8;
+    int d_q_row = warp / (SIZE / SHARE) * ROWS, d_q_column = warp % (SIZE / SHARE) * SHARE;
+    Sums<ROW, COLUMN> d_q = {};
+    float* own_partial = partial + (uint64_t)tile * TILE * SIZE + threadIdx.x * 4;
+    if (turn > 0) {
+#pragma unroll
+      for (int m = 0; m < ROW; ++m)
+#pragma unroll
+        for (int n = 0; n < COLUMN; ++n) load_shared_cache(own_partial + (m * COLUMN + n) * THREADS * 4, d_q[m][n]);
+    }
+    if (sees) {
+      multiply<N / 2>(d_v, p_left, RightColumns(buffer + TILE * STRIDE, 0, 0));
+      multiply<N / 2>(d_k, ds_left, RightColumns(buffer, 0, 0));
+    }
+    multiply<OWN / 16>(d_q, LeftColumns(ds, d_q_row), RightColumns(keys, 0, d_q_column));
+    if (work.block > 0) {
+#pragma unroll
+      for (int m = 0; m < ROW; ++m)
+#pragma unroll
+        for (int n = 0; n < COLUMN; ++n) store<4>(own_partial + (m * COLUMN + n) * THREADS * 4, d_q[m][n]);
+    } else {
+#pragma unroll
+      for (int m = 0; m < ROW; ++m)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          int own = query + d_q_row + m * 16 + half * 8 + lane / 4;
+          if (own >= (int)length) continue;
+          bf16* to = d_qkv + Rows(3, 0, work.head, heads, length)(own) + d_q_column + lane % 4 * 2;
+#pragma unroll
+          for (int n = 0; n < COLUMN; ++n) {
+            float x[2] = {d_q[m][n][2 * half] * scale, d_q[m][n][2 * half + 1] * scale};
+            if (add) {
+              float old[2];
+              load<2>(to + n * 8, old);
+              x[0] += old[0], x[1] += old[1];
+            }
+            store<2>(to + n * 8, x);
+          }
+        }
+    }
+    bf16* used = buffer;
+    buffer = other, other = used;
   }
+  __syncthreads();  // keys and values were used, and the sums of the last tile are written
+  if (threadIdx.x == 0) store_release(turns + tiles - 1, turn_at(tiles - 1) + 1);
+#pragma unroll
+  for (int m = 0; m < M; ++m)
+#pragma unroll
+    for (int n = 0; n < COLUMNS; ++n)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) d_k[m][n][i] *= scale;
+  give<M>(d_k, keys + row * STRIDE, d_qkv, Rows(3, 1, work.head, heads, length), first + row, length, add);
+  give<M>(d_v, values + row * STRIDE, d_qkv, Rows(3, 2, work.head, heads, length), first + row, length, add);
 }

@@ -89,7 +89,9 @@ extern "C" __global__ void __launch_bounds__(128, 2) flash_forward(
             s[m][n][i] = fast_exp2(fmaf(s[m][n][i], factor, -max[m][i / 2]));
             total[m][i / 2] += s[m][n][i];
           }
-      multiply<TILE / 16>(sums, LeftWeights<2, TILE / 8>(s), RightColumns(buffer + TILE * STRIDE, 0, 0));
+      LeftWeights<2, TILE / 8> weights;
+      weights.take(s);
+      multiply<TILE / 16>(sums, weights, RightColumns(buffer + TILE * STRIDE, 0, 0));
     }
     bf16* used = buffer;
     buffer = other, other = used;

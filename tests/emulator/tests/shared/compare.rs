@@ -108,6 +108,24 @@ pub fn check_within(single: f64, half: f64, inputs: &[Tensor], compute: impl Fn(
     });
 }
 
+/// Runs `compute` on the card in bf16 with its blocks side by side, in orders drawn by lot: the bits are those of blocks one after the other.
+pub fn check_side_by_side(inputs: &[Tensor], compute: impl Fn(&Context, &[Tensor]) -> Result<Vec<Tensor>>) {
+    with_contexts(|_, _, card| {
+        let Some(emulator) = load() else { return };
+        let rounded: Vec<Tensor> = inputs.iter().map(in_bf16).collect();
+        let bits = |order| {
+            emulator.set_order(order);
+            let found = compute(card, &rounded).unwrap();
+            found.iter().map(|t| t.to_f64().iter().map(|x| x.to_bits()).collect()).collect::<Vec<Vec<u64>>>()
+        };
+        let alone = bits(Order::Forward);
+        for seed in 1..4 {
+            assert!(bits(Order::Shuffled(seed)) == alone, "results depend on the order of blocks: seed {seed}");
+        }
+        emulator.set_order(Order::Forward);
+    });
+}
+
 /// The same numbers in bf16.
 pub fn in_bf16(x: &Tensor) -> Tensor {
     let all: Vec<bf16> = x.as_slice::<f32>().iter().map(|x| bf16::from_f32(*x)).collect();

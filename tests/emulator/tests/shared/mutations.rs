@@ -125,6 +125,26 @@ pub const MUTATIONS: &[Mutation] = &[
         "sums[m][n][2 * half] *= shrink, sums[m][n][2 * half + 1] *= shrink;",
         ";",
     ),
+    bug(
+        "a block that does not wait for its turn",
+        "attention_sums_in_a_fixed_order_of_blocks",
+        "while (load_acquire(turns + tile) != turn) other_blocks();",
+        "",
+    ),
+    bug("a turn that never comes", "attention", "turns + tile - 1, turn_at(tile - 1) + 1", "turns + tile - 1, turn_at(tile - 1)"),
+    bug(
+        "work in the order of blocks rather than of tickets",
+        "attention",
+        "*ticket = atomicAdd(turns, 1u)",
+        "*ticket = blockIdx.x",
+    ),
+    bug("turns that are not set back", "attention", "turns[i] = 0;", ";"),
+    bug(
+        "keys beyond the last in the gradients of queries",
+        "attention_whose_scores_are_far_below_zero",
+        "key >= (int)length ? TILE",
+        "key >= (int)length ? 0",
+    ),
     bug("a bit of a Philox constant", "dropout_drops_the_same_elements", "0xBB67AE85u", "0xBB67AE84u"),
     hidden("a tail without a guard", "dropout_drops_the_same_elements", "if (i < elements) put", "put"),
     bug(

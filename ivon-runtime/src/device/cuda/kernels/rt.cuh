@@ -78,6 +78,26 @@ __device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commi
 // Waits until at most LEFT groups are under way.
 template <int LEFT> __device__ __forceinline__ void cp_async_wait() { asm volatile("cp.async.wait_group %0;\n" ::"n"(LEFT) : "memory"); }
 
+// What blocks that run at the same time tell each other: who loads the number that another one stored sees all that its block had written before,
+// up to a barrier of its own.
+__device__ __forceinline__ uint32_t load_acquire(const uint32_t* from) {
+  uint32_t x;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];\n" : "=r"(x) : "l"(from) : "memory");
+  return x;
+}
+__device__ __forceinline__ void store_release(uint32_t* to, uint32_t x) {
+  asm volatile("st.release.gpu.global.u32 [%0], %1;\n" ::"l"(to), "r"(x) : "memory");
+}
+__device__ __forceinline__ void other_blocks() {}  // which run while this one waits for them
+
+// Four numbers that another block wrote, from the cache that all blocks share.
+__device__ __forceinline__ void load_shared_cache(const float* from, float (&to)[4]) {
+  asm volatile("ld.global.cg.v4.f32 {%0,%1,%2,%3}, [%4];\n"
+               : "=f"(to[0]), "=f"(to[1]), "=f"(to[2]), "=f"(to[3])
+               : "l"(from)
+               : "memory");
+}
+
 #else  // g++, for the emulator
 
 #define DYNAMIC_SHARED(T, name) T* name = reinterpret_cast<T*>(current_thread->dynamic_shared)
@@ -92,6 +112,10 @@ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 inline void ldmatrix_4(uint32_t (&to)[4], const void* row) { emulator_ldmatrix(to, row, 4, 0); }
 inline void ldmatrix_4t(uint32_t (&to)[4], const void* row) { emulator_ldmatrix(to, row, 4, 1); }
 inline float fast_exp2(float x) { return x < -126.0f ? 0.0f : exp2f(x); }
+inline uint32_t load_acquire(const uint32_t* from) { return *(const volatile uint32_t*)from; }
+inline void store_release(uint32_t* to, uint32_t x) { *(volatile uint32_t*)to = x; }
+inline void other_blocks() { emulator_other_blocks(); }
+inline void load_shared_cache(const float* from, float (&to)[4]) { memcpy(to, from, sizeof to); }
 inline void cp_async(void* to, const void* from, bool there) { emulator_cp_async(to, from, there ? 16 : 0); }
 inline void cp_async_commit() { emulator_cp_async_commit(); }
 template <int LEFT> inline void cp_async_wait() { emulator_cp_async_wait(LEFT); }
