@@ -49,26 +49,24 @@ struct Rows {
 template <int THREADS, int COUNT> struct Stream {
   static constexpr int PIECES = SIZE / 8, STEP = THREADS / PIECES;
   const bf16* at;
-  int left;  // rows from the thread's first one in the next tile to the end
-  uint32_t stride, place;
+  uint32_t stride;
 
-  __device__ __forceinline__ Stream(const bf16* tensor, Rows rows, int row, int length) {
-    int own = threadIdx.x / PIECES, piece = threadIdx.x % PIECES * 8;
-    at = tensor + rows(row + own) + piece;
-    left = length - row - own;
+  __device__ __forceinline__ Stream(const bf16* tensor, Rows rows, int row) {
+    at = tensor + rows(row + threadIdx.x / PIECES) + threadIdx.x % PIECES * 8;
     stride = rows.stride;
-    place = own * STRIDE + piece;
   }
 
-  // Starts to copy the next tile, `beside` elements from there on, to shared memory; zeros beyond the last row.
-  __device__ __forceinline__ void bring(bf16* tile, uint32_t beside, const bf16* anywhere) const {
+  // Starts to copy the next tile, of which `left` rows are there, to shared memory, from `beside` elements behind it; zeros beyond the last row.
+  __device__ __forceinline__ void bring(bf16* tile, int left, uint32_t beside, const bf16* anywhere) const {
+    int own = threadIdx.x / PIECES;
+    tile += own * STRIDE + threadIdx.x % PIECES * 8;
 #pragma unroll
     for (int i = 0; i < COUNT / STEP; ++i) {
-      bool there = i * STEP < left;
-      cp_async(tile + place + i * STEP * STRIDE, there ? at + beside + (uint64_t)(i * STEP * stride) : anywhere, there);
+      bool there = own + i * STEP < left;
+      cp_async(tile + i * STEP * STRIDE, there ? at + beside + (uint64_t)(i * STEP * stride) : anywhere, there);
     }
   }
-  __device__ __forceinline__ void next() { at += (uint64_t)(COUNT * stride), left -= COUNT; }
+  __device__ __forceinline__ void next() { at += (uint64_t)(COUNT * stride); }
 };
 
 // The operands of `multiply`. As the left one: rows of a tile from `row` on, along a head.

@@ -4,7 +4,7 @@
 
 constexpr int THREADS = 128, OWN = 128;        // queries of a block
 constexpr int TILE = SIZE == 128 ? 32 : 64;    // keys that come by: fewer where registers are scarce
-constexpr int KEPT = SIZE == 128 ? 2 : STEPS;  // of a warp's queries, in registers
+constexpr int KEPT = SIZE == 128 ? 1 : STEPS;  // of a warp's queries, in registers
 constexpr float NONE = -1e30f;                 // below every score: of what is not seen
 // The exponents of the softmax are taken from a maximum that may lag behind by this much: e^s is at most 2^8 times what it would be, which harms
 // neither f32 sums nor bf16 weights, and sums are rescaled once or twice in all rather than with every tile.
@@ -19,16 +19,16 @@ extern "C" __global__ void __launch_bounds__(128, 2) flash_forward(
   // Of the block, of the warp and of the lane.
   int first = work.block * OWN, row = threadIdx.x / WARP * 32, lane = threadIdx.x % WARP, own_row = first + row + lane / 4;
   int end = causal ? min(first + OWN, (int)length) : length;
-  Stream<THREADS, OWN>(qkv, Rows(3, 0, work.head, heads, length), first, length).bring(queries, 0, qkv);
+  Stream<THREADS, OWN>(qkv, Rows(3, 0, work.head, heads, length), first).bring(queries, length - first, 0, qkv);
   cp_async_commit();
-  Stream<THREADS, TILE> keys(qkv, Rows(3, 1, work.head, heads, length), 0, length);
-  auto start = [&](bf16* tile) {
-    keys.bring(tile, 0, qkv);
-    keys.bring(tile + TILE * STRIDE, heads * SIZE, qkv);  // the values lie that far behind the keys
+  Stream<THREADS, TILE> keys(qkv, Rows(3, 1, work.head, heads, length), 0);
+  auto start = [&](int key, bf16* tile) {
+    keys.bring(tile, length - key, 0, qkv);
+    keys.bring(tile + TILE * STRIDE, length - key, heads * SIZE, qkv);  // the values lie that far behind the keys
     keys.next();
     cp_async_commit();
   };
-  start(buffer);
+  start(0, buffer);
   cp_async_wait<1>();
   __syncthreads();
   LeftKept<2, KEPT> own(queries, row);
@@ -39,7 +39,7 @@ extern "C" __global__ void __launch_bounds__(128, 2) flash_forward(
   for (int key = 0; key < end; key += TILE) {
     cp_async_wait<0>();
     __syncthreads();  // the tile is there, and the other buffer may be filled again
-    if (key + TILE < end) start(other);
+    if (key + TILE < end) start(key + TILE, other);
     if (!causal || key < first + row + 32) {  // the warp sees some of it
       Sums<2, TILE / 8> s = {};
       multiply<STEPS>(s, own, RightRows(buffer, 0));
