@@ -45,8 +45,8 @@ fn plain_shared(size: usize, tiles: usize) -> usize {
     tiles * TILE * (size + 1) * size_of::<f32>()
 }
 
-/// How the kernels on tensor cores share their work: blocks of rows of so many heads, in groups of heads of which one has `bytes` a row and column in
-/// the cache.
+/// How the kernels on tensor cores share their work: the heads, the blocks of rows of each, and how many heads make a group, where a head has `bytes`
+/// for each row and column that blocks read again.
 fn work(geometry: &Geometry, bytes: usize) -> [u32; 3] {
     let heads = geometry.batch * geometry.heads;
     let group = (L2 / (bytes * geometry.length * geometry.size).max(1)).clamp(1, heads.max(1));
@@ -69,7 +69,8 @@ pub(super) fn forward(at: &str, cx: &Context, geometry: Geometry, qkv: &Tensor, 
     match flash(&FORWARD, cx, size) {
         Some(kernels) => {
             let [all_heads, blocks, group] = work(&geometry, 4); // keys and values
-            let shared = (OWN + 4 * if size == 128 { 32 } else { 64 }) * (size + 8) * 2;
+            let tile = if size == 128 { 32 } else { 64 };
+            let shared = (OWN + 4 * tile) * (size + 8) * 2; // queries, and two tiles of keys and values
             let grid = Grid::new(batch * heads * length.div_ceil(OWN)).threads(128).shared(shared);
             let (heads, length) = (heads as u32, length as u32);
             let args = &mut args![qkv, y, lse, heads, length, scale, causal, all_heads, blocks, group];
@@ -121,6 +122,7 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjo
     Ok(())
 }
 
+/// Shapes as in flash_backward.cu.
 fn backward_on_tensor_cores(
     kernels: &Source,
     cx: &Context,
@@ -133,6 +135,7 @@ fn backward_on_tensor_cores(
     let (threads, tile) = (if size == 128 { 256 } else { 128 }, if size == 64 { 32 } else { 64 });
     let tiles = length.div_ceil(tile);
     let padded = tiles * tile;
+    // lse and -delta of each query; whose turn it is; the gradients of queries so far.
     let mut marks = cx.empty_of(DType::F32, [batch * heads, padded, 2])?;
     let mut turns = cx.empty_of(DType::U32, [1 + batch * heads * tiles])?;
     let mut sums = cx.empty_of(DType::F32, [batch * heads, padded, size])?;
@@ -140,6 +143,7 @@ fn backward_on_tensor_cores(
     let grid = Grid::over(batch * padded * heads * size / 8);
     let (heads, length, tiles) = (heads as u32, length as u32, tiles as u32);
     kernels.launch(cx, "flash_marks", grid, &mut args![y, d_y, lse, &mut marks, &mut turns, heads, length, tiles, all_heads])?;
+    // Keys and values, two tiles of queries and d_y; ds; two tiles of marks; the ticket.
     let shared = (2 * OWN + 4 * tile) * (size + 8) * 2 + OWN * (tile + 8) * 2 + 4 * tile * size_of::<f32>() + 16;
     let grid = Grid::new(all_heads as usize * blocks as usize).threads(threads).shared(shared);
     let scale = geometry.scale() as f32;
