@@ -1,0 +1,11 @@
+//! Every construct of the model language: generated gradients, of parameters and of arguments, against central differences in f64.
+
+#[macro_use]
+mod check;
+
+mod arithmetic;
+mod loops;
+mod models;
+mod parameters;
+mod pictures;
+mod values;
