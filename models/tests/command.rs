@@ -124,6 +124,8 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         ("train gpt2 --vocab 65537", "16 bits"),
         ("train gpt2 --steps 4294967296", "4294967295"),
         ("train gpt2 --steps -3", "at least 1"),
+        ("train gpt2 --warmup -1", "is not a whole number of at least 0"),
+        ("train gpt2 --seed 99999999999999999999", "too large"),
         ("train gpt2 --heads 3", "do not divide width 128"),
         ("train gpt2 --seq 65", "longer than the model's context of 64"),
         ("train gpt2 --batch 12 --micro-batches 5", "does not divide"),

@@ -35,7 +35,7 @@ fn main() {
         times.sort();
         if let (Some(least), Some(median)) = (times.first(), times.get(times.len() / 2)) {
             println!(
-                "{name}: {median:.1?} (least {least:.1?}) for {lines} lines, reading the signatures of all layers and ops included"
+                "{name}: {median:.1?} (least {least:.1?}) for {lines} lines, beside the signatures of layers and ops, which are read once"
             );
         }
     }

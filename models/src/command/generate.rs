@@ -43,7 +43,7 @@ pub struct Generate {
     top_p: f64,
 
     /// The same seed gives the same text
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::whole::<u64>)]
     seed: u64,
 
     /// Average the probabilities of every token over this many samples of the posterior [default: 8 with --uncertainty, else the mean alone]

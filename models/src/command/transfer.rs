@@ -1,5 +1,6 @@
 //! `ivon import` and `ivon export`: weights from other programs, and for them.
 
+use super::flags::values;
 use crate::classifier::{self, StoredClassifier};
 use crate::gpt2::{Convention, Stored};
 use crate::weights;
@@ -21,7 +22,7 @@ pub struct Import {
     out: PathBuf,
 
     /// Attention heads of a GPT-2, where nothing beside the weights says how many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::count)]
     heads: Option<usize>,
 }
 
@@ -41,7 +42,7 @@ pub struct Export {
     layout: Convention,
 
     /// Attention heads of a GPT-2, where nothing beside the weights says how many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::count)]
     heads: Option<usize>,
 }
 

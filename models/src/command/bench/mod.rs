@@ -45,7 +45,7 @@ struct Measurement {
     steps: usize,
 
     /// Steps before them
-    #[arg(long, value_name = "N", default_value = "3")]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = values::whole::<usize>)]
     warmup: usize,
 
     #[command(flatten)]

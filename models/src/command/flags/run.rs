@@ -1,6 +1,6 @@
 //! Where a run is kept, and how it goes on.
 
-use super::values::count;
+use super::values::{count, whole};
 use clap::Args;
 use ivon_runtime::checkpoint::{Checkpoint, Which};
 use ivon_runtime::optimizers::Optimizer;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Run")]
 pub struct RunFlags {
     /// Seed of everything random: the same seed gives the same bits
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u64>)]
     pub seed: u64,
 
     /// Start from these weights instead of random ones: a run, or a weights file of ours, Hugging Face's, nanoGPT's or torchvision's, or a folder that
@@ -26,7 +26,7 @@ pub struct RunFlags {
     pub out: Option<PathBuf>,
 
     /// Updates between two checkpoints; 0 for the best and the last alone. Ctrl-C saves one too
-    #[arg(long, value_name = "STEPS", default_value = "500")]
+    #[arg(long, value_name = "STEPS", default_value = "500", value_parser = whole::<usize>)]
     pub checkpoint_every: usize,
 
     /// How many of the last checkpoints stay, beside the best

@@ -1,6 +1,6 @@
 //! How the learning rate moves.
 
-use super::values::non_negative;
+use super::values::{non_negative, whole};
 use clap::{Args, ValueEnum};
 use ivon_runtime::{Decay, Result, Schedule};
 
@@ -27,7 +27,7 @@ pub struct ScheduleFlags {
 
     /// Updates over which the learning rate rises from 0 [default: on text 100, or a tenth of the steps where that is less; on pictures a twentieth
     /// of the steps]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub warmup: Option<usize>,
 
     /// Learning rate at the end [default: on text a tenth of --lr, on pictures 0]

@@ -1,5 +1,7 @@
 //! What a number on the command line may be. Not-a-number and out-of-range values end here, with what is allowed.
 
+use std::str::FromStr;
+
 fn number(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x.is_finite() => Ok(x),
@@ -39,6 +41,11 @@ pub fn count(text: &str) -> Result<usize, String> {
         Ok(n) => Ok(n),
         Err(_) => Err("is not a whole number of at least 1".into()),
     }
+}
+
+/// A whole number, 0 too.
+pub fn whole<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "is not a whole number of at least 0, or too large".into())
 }
 
 /// A bound that may be left out: a positive number, or `none`.

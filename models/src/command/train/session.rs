@@ -38,11 +38,11 @@ pub struct Common {
 #[command(next_help_heading = "Evaluation")]
 pub struct EvaluationFlags {
     /// Updates between two evaluations at the mean; 0 for the end alone [default: on text 250, on pictures an epoch]
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", value_parser = values::whole::<usize>)]
     pub eval_every: Option<usize>,
 
     /// Posterior samples that the final prediction averages over; 0 for the mean alone
-    #[arg(long, value_name = "N", default_value = "8")]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = values::whole::<usize>)]
     eval_samples: usize,
 }
 
