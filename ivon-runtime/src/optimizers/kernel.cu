@@ -81,13 +81,18 @@ extern "C" __global__ void look(const void* __restrict__ loss, uint32_t half, St
 
 // ---- clipping -----------------------------------------------------------------------------------------------------------
 
-// partial[b] = the sum of squares of every gridDim.x-th piece of 256 elements, from piece b on: the order depends on sizes alone.
+// partial[b] = the sum of squares of every gridDim.x-th piece of 256 times 16 bytes, from piece b on: the order depends on sizes alone. A flat buffer
+// is whole pieces of 16 bytes.
 extern "C" __global__ void __launch_bounds__(256) squares(const real* __restrict__ gradient, float* __restrict__ partial, uint64_t elements) {
   __shared__ float shared[8];
   float sum = 0.0f;
-  for (uint64_t i = (uint64_t)blockIdx.x * 256 + threadIdx.x; i < elements; i += (uint64_t)gridDim.x * 256) {
-    float g = to_float(gradient[i]);
-    sum += g * g;
+  constexpr int N = Wide<real>::N;
+#pragma unroll 4
+  for (uint64_t i = (uint64_t)blockIdx.x * 256 + threadIdx.x; i < elements / N; i += (uint64_t)gridDim.x * 256) {
+    float g[N];
+    load<N>(gradient + i * N, g);
+#pragma unroll
+    for (float one : g) sum += one * one;
   }
   sum = block_sum<256>(sum, shared);
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
@@ -113,6 +118,11 @@ __device__ __forceinline__ void noise(uint32_t key_low, uint32_t key_high, const
   normals(philox(key_low, key_high, it.block, step, sample), to);
 }
 
+// sigma: in one way everywhere, so that a sample that is drawn again has the same bits.
+__device__ __forceinline__ float deviation(float hessian, float delta, float temperature) {
+  return root(reciprocal(hessian + delta) * temperature);
+}
+
 // mean + sigma · noise with sigma² = 1 / (h + delta) · 1 / ess; or the mean.
 extern "C" __global__ void __launch_bounds__(256) ivon_draw(
     const float* __restrict__ mean, const float* __restrict__ hessian, real* __restrict__ weights, const Part* __restrict__ parts,
@@ -128,7 +138,7 @@ extern "C" __global__ void __launch_bounds__(256) ivon_draw(
     take(hessian, it, 1.0f, h);
     noise(key_low, key_high, it, step, sample, next);
 #pragma unroll
-    for (int w = 0; w < 4; ++w) m[w] += next[w] * sqrtf(1.0f / (h[w] + it.part.decay) * temperature);
+    for (int w = 0; w < 4; ++w) m[w] += next[w] * deviation(h[w], it.part.decay, temperature);
   }
   give(weights, it, m);
 }
@@ -180,12 +190,12 @@ extern "C" __global__ void __launch_bounds__(256) ivon_update(
     take(momentum, it, 0.0f, v);
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
-      float estimate = gradsq ? ess * product[w] : product[w] * sqrtf(ess * (h[w] + delta));
+      float estimate = gradsq ? ess * product[w] : product[w] * root(ess * (h[w] + delta));
       float d = estimate - h[w];
       // The Riemannian term keeps h + delta positive. An increment, because (beta2 h + …) in f32 would lose it.
-      h[w] += gain * (d + correction * (d * d) / (h[w] + delta));
+      h[w] += gain * (d + correction * (d * d) * reciprocal(h[w] + delta));
       v[w] = keep * v[w] + take_share * g[w];
-      float step = (v[w] * debias + delta * m[w]) / (h[w] + delta);
+      float step = (v[w] * debias + delta * m[w]) * reciprocal(h[w] + delta);
       step = fminf(fmaxf(step, -radius), radius);
       m[w] -= rate * step;
       float precision = ess * (h[w] + delta);
@@ -197,7 +207,7 @@ extern "C" __global__ void __launch_bounds__(256) ivon_update(
   }
 #pragma unroll
   for (int w = 0; w < 4; ++w) {
-    m[w] += next[w] * sqrtf(1.0f / (h[w] + delta) * temperature);
+    m[w] += next[w] * deviation(h[w], delta, temperature);
     good = good && (!it.there[w] || finite(m[w]));
   }
   give(weights, it, m);
