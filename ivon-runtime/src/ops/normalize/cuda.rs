@@ -26,9 +26,9 @@ pub(in crate::ops) fn rows_grid(rows: usize, width: usize) -> (Grid, bool) {
 /// one order.
 const BLOCKS: usize = 528;
 
-/// Kernels that hold rows in registers, so many pieces of 16 bytes a lane.
+/// Kernels that hold rows in registers, so many pieces of 16 bytes a lane: among them the widths of GPT-2 in bf16.
 pub(in crate::ops) static IN_REGISTERS: [(usize, Source); 6] =
-    [in_registers!(1), in_registers!(2), in_registers!(3), in_registers!(4), in_registers!(6), in_registers!(7)];
+    [in_registers!(1), in_registers!(2), in_registers!(3), in_registers!(4), in_registers!(5), in_registers!(7)];
 
 /// Those for rows of this width; none where they are too long, or not of whole pieces.
 fn in_registers(cx: &Context, width: usize) -> Option<&'static Source> {
