@@ -88,7 +88,7 @@ impl Adjoint {
         !matches!(self.slot, Slot::Skip)
     }
 
-    /// Whether a contribution has arrived.
+    /// Whether the sum has no contribution yet.
     pub fn is_empty(&self) -> bool {
         matches!(self.slot, Slot::Empty)
     }

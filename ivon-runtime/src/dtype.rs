@@ -1,5 +1,6 @@
 //! The types of elements, and the arithmetic that kernels are generic over.
 
+use crate::simd::Instructions;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -111,5 +112,10 @@ pub trait Real:
     #[inline(always)]
     fn sigmoid(self) -> Self {
         Self::of(1.0) / (Self::of(1.0) + (-self).exp())
+    }
+    /// 1 / (1 + e^-x) with multiply-adds where the instruction set has them: beside products of matrices, whose bits depend on the machine as well.
+    #[inline(always)]
+    fn sigmoid_beside_products<Set: Instructions>(self) -> Self {
+        self.sigmoid()
     }
 }

@@ -1,6 +1,7 @@
 //! `f32`: polynomials in the argument after range reduction.
 
 use crate::dtype::Real;
+use crate::simd::{Instructions, multiply_add};
 
 /// 1.5 · 2²³: adding and subtracting it rounds to an integer, which then stands in the low bits.
 const ROUND: f32 = 12_582_912.0;
@@ -61,6 +62,10 @@ impl Real for f32 {
         if self > other { 1.0 } else { 0.0 }
     }
     #[inline(always)]
+    fn sigmoid_beside_products<Set: Instructions>(self) -> f32 {
+        sigmoid_beside_products::<Set>(self)
+    }
+    #[inline(always)]
     fn mul_add(self, a: f32, b: f32) -> f32 {
         f32::mul_add(self, a, b)
     }
@@ -102,6 +107,24 @@ fn exp(x: f32) -> f32 {
     // In two halves, so that subnormal and infinite results come out by rounding.
     let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32).clamp(-152, 129);
     y * power_of_two(n >> 1) * power_of_two(n - (n >> 1))
+}
+
+/// 1 / (1 + e^t) with t = -x and e^t as above, which stays in the normal range here.
+#[inline(always)]
+fn sigmoid_beside_products<Set: Instructions>(x: f32) -> f32 {
+    // Below -80 nothing of e^t is left in the sum; beyond 88 the result is 0. The comparisons let NaN pass.
+    let t = if x > 80.0 { -80.0 } else { -x };
+    let t = if t > 88.0 { 88.0 } else { t };
+    let shifted = multiply_add::<Set, f32>(t, std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = multiply_add::<Set, f32>(n, -LN_2[1], multiply_add::<Set, f32>(n, -LN_2[0], t));
+    let mut y = 1.987_569_1e-4;
+    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5, 1.0, 1.0] {
+        y = multiply_add::<Set, f32>(y, r, c);
+    }
+    let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    let s = 1.0 / multiply_add::<Set, f32>(y, power_of_two(n), 1.0);
+    if x < -88.0 { 0.0 } else { s }
 }
 
 /// ln x = ln(1 + m) + e ln 2 with 1 + m in [sqrt(1/2), sqrt(2)).

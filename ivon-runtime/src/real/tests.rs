@@ -1,6 +1,7 @@
 //! Against f64 over the whole range of f32, and at the edges.
 
 use crate::dtype::Real;
+use crate::simd::set::{Avx512, Baseline};
 
 /// A function of this type, and the exact one.
 type Ours = fn(f32) -> f32;
@@ -44,6 +45,13 @@ fn f32_functions_are_within_two_units_in_the_last_place() {
     // Below -88 e^-x is infinite and the result 0.
     let largest = largest_error(-88.0, 120.0, Real::sigmoid, |x| 1.0 / (1.0 + f64::exp(-x)));
     assert!(largest <= 3.0, "sigmoid: {largest} ulp");
+    // Any machine computes a multiply-add that is asked for.
+    for sigmoid in [f32::sigmoid_beside_products::<Baseline>, f32::sigmoid_beside_products::<Avx512>] {
+        let largest = largest_error(-87.0, 120.0, sigmoid, |x| 1.0 / (1.0 + f64::exp(-x)));
+        assert!(largest <= 3.0, "sigmoid beside products: {largest} ulp");
+        assert_eq!([f32::NEG_INFINITY, -1e9, -89.0, 1e9, f32::INFINITY].map(sigmoid), [0.0, 0.0, 0.0, 1.0, 1.0]);
+        assert!(sigmoid(f32::NAN).is_nan() && sigmoid(-f32::NAN).is_nan());
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub struct Saved {
 }
 
 /// y = gelu(h) with h = x Wᵀ + b as [`linear`](mod@super::linear) has it and gelu(h) = h (1 + tanh(sqrt(2 / π) (h + 0.044715 h³))) / 2: as
-/// [`gelu_tanh`](crate::ops::gelu_tanh) has it, and with its bits on the processor.
+/// [`gelu_tanh`](crate::ops::gelu_tanh) has it.
 ///
 /// # Errors
 /// If the shapes do not fit.
