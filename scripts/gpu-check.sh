@@ -197,7 +197,13 @@ ours() { # name, arguments of bench
   local name=$1
   shift
   bounded "$ivon" bench "$@" --dtype bf16 --device cuda:0 --json > "$work/ours.json" 2> "$work/errors"
-  outcome $? "$name" "$work/errors" && note "$name" "$(tail -n 1 "$work/ours.json")"
+  outcome $? "$name" "$work/errors" && note "$name" "$(tail -n 1 "$work/ours.json")" && cp "$work/ours.json" "$work/$name.json"
+}
+
+# How much longer a step of one took than that of another: `ratio NAME OF TO`.
+ratio() {
+  [ -f "$work/$2.json" ] && [ -f "$work/$3.json" ] || return
+  note "$1" "$(awk -v a="$(field seconds_per_step < "$work/$2.json")" -v b="$(field seconds_per_step < "$work/$3.json")" 'BEGIN { printf "%.4f", a / b }')"
 }
 
 theirs() { # name, script, arguments
@@ -219,6 +225,7 @@ bench() {
     ours "gpt2_${preset}_b${batch}_ivon" gpt2 "${size[@]}" --optimizer ivon
     theirs "torch_gpt2_${preset}_b${batch}_adamw" torch_gpt2.py "${size[@]}" --optimizer adamw
     ours "gpt2_${preset}_b${batch}_adamw" gpt2 "${size[@]}" --optimizer adamw
+    ratio "ivon_over_adamw_b${batch}" "gpt2_${preset}_b${batch}_ivon" "gpt2_${preset}_b${batch}_adamw"
     [ "$batch" != "${batches[0]}" ] || pictures_too
   done
   if [ -d "$kit/python" ]; then
@@ -243,8 +250,55 @@ profile() {
   for model in "gpt2 ${text[*]}" "${pictures[*]}"; do
     # shellcheck disable=SC2086
     bounded "$ivon" bench $model --dtype bf16 --device cuda:0 --steps 3 --profile 2> "$work/errors" | tee "$work/profile"
-    outcome "${PIPESTATUS[0]}" "profile of $model" "$work/errors" && cp "$work/profile" "$results/$card-profile-${model%% *}.txt"
+    outcome "${PIPESTATUS[0]}" "profile of $model" "$work/errors" || continue
+    cp "$work/profile" "$results/$card-profile-${model%% *}.txt"
+    [[ $model != gpt2* ]] || shares_of_peaks
   done
+  flash_attention
+}
+
+# The field of a line of the profile: `of_profile PHASE OP FIELD`, counted from the number of calls.
+of_profile() { awk -v phase="$1" -v op="  $2 " -v field="$3" '/^[a-z]/ { now = $1 } now == phase && index($0, op) == 1 { print $(field + 1); exit }' "$work/profile"; }
+
+# What the targets ask of a profile of GPT-2: the share of the update in the copy bandwidth, and attention's milliseconds in all layers.
+shares_of_peaks() {
+  local bandwidth copies
+  bandwidth=$(awk '/^update/ { now = 1 } now && /^  ivon / { print $7; exit }' "$work/profile")
+  copies=$(grep -o 'large copies [0-9.]*' "$work/profile" | cut -d' ' -f3)
+  note update_gb_per_s "${bandwidth:-null}"
+  note copy_gb_per_s "${copies:-null}"
+  note attention_forward_ms "$(of_profile forward causal_attention 2)"
+  note attention_backward_ms "$(of_profile backward causal_attention 2)"
+}
+
+# PyTorch's on the same sizes: twelve layers of 16 × 1024 tokens, 12 heads of 64.
+flash_attention() {
+  local problem
+  problem=$("$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>&1) || { skip "torch_attention: $python sees no card ${problem##*$'\n'}"; return; }
+  bounded "$python" - > "$work/theirs.json" 2> "$work/errors" <<'PYTHON'
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+layers, shape = 12, (16, 12, 1024, 64)
+q, k, v, d = (torch.randn(shape, device="cuda", dtype=torch.bfloat16, requires_grad=i < 3) for i in range(4))
+def quickest(work, runs=20):
+    best = float("inf")
+    for _ in range(runs):
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        for _ in range(layers):
+            work()
+        end.record()
+        torch.cuda.synchronize()
+        best = min(best, start.elapsed_time(end))
+    return best
+with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+    attend = lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    forward = quickest(attend)
+    y = attend()
+    backward = quickest(lambda: torch.autograd.grad(y, (q, k, v), d, retain_graph=True))
+print(f'{{"forward_ms": {forward:.4f}, "backward_ms": {backward:.4f}}}')
+PYTHON
+  outcome $? "torch_attention" "$work/errors" && note torch_flash_attention "$(tail -n 1 "$work/theirs.json")"
 }
 
 conformance() {
