@@ -80,7 +80,7 @@ any_failed=
 quoted() { printf '%s' "$1" | tr -d '\\"' | tr '\n\t' '  '; }
 skip() { skipped+=("\"$(quoted "$*")\""); echo "SKIPPED $part: $*"; }
 fail() { failed+=("\"$(quoted "$*")\""); any_failed=1; echo "FAILED $part: $*"; }
-note() { measured+=("\"$1\": $2"); echo "$1: $2"; }
+note() { measured+=("\"$1\": ${2:-null}"); echo "$1: ${2:-unknown}"; }
 joined() { local IFS=,; echo "$*"; }
 
 # Seconds that are left for the part.
@@ -265,8 +265,8 @@ shares_of_peaks() {
   local bandwidth copies
   bandwidth=$(awk '/^update/ { now = 1 } now && /^  ivon / { print $7; exit }' "$work/profile")
   copies=$(grep -o 'large copies [0-9.]*' "$work/profile" | cut -d' ' -f3)
-  note update_gb_per_s "${bandwidth:-null}"
-  note copy_gb_per_s "${copies:-null}"
+  note update_gb_per_s "$bandwidth"
+  note copy_gb_per_s "$copies"
   note attention_forward_ms "$(of_profile forward causal_attention 2)"
   note attention_backward_ms "$(of_profile backward causal_attention 2)"
 }

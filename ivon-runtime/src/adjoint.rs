@@ -78,8 +78,8 @@ impl Adjoint {
         }
     }
 
-    /// The contribution that was multiplied by gelu'(input), and the sum of all others.
-    pub(crate) fn into_parts(mut self) -> (Option<Tensor>, Option<Tensor>) {
+    /// The contribution that was multiplied by gelu'(input), and the sum of all others: for the op that made the adjoint by [`Adjoint::of_gelu`].
+    pub fn into_parts(mut self) -> (Option<Tensor>, Option<Tensor>) {
         (self.gelu.take().and_then(|gelu| gelu.multiplied), self.into_option())
     }
 

@@ -34,14 +34,19 @@ pub fn replace(path: &Path, content: impl FnOnce(&Path) -> Result<()>) -> Result
     if path.is_dir() {
         return Err(Error::file(path, "is a folder; give the name of a file"));
     }
+    if path.exists() && !path.is_file() {
+        return Err(Error::file(path, "is a device or a pipe, and would be replaced; give the name of a file"));
+    }
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
         return Err(Error::file(path, format!("cannot be written: there is no folder {}; make it first", folder.display())));
     }
-    let beside = beside(path)?;
+    // A link stays one.
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let beside = beside(&place)?;
     let run = || {
         content(&beside)?;
         File::open(&beside).and_then(|file| file.sync_all()).map_err(|e| unwritable(path, &e))?;
-        rename(&beside, path)
+        rename(&beside, &place)
     };
     run().inspect_err(|_| {
         // The error says what matters.
@@ -133,6 +138,20 @@ mod tests {
         assert_eq!(write(&path, fails).unwrap_err().to_string(), "half way");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_a_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        let message = write_bytes(&path("socket"), b"new").unwrap_err().to_string();
+        assert!(message.contains("device or a pipe"), "{message}");
+        fs::write(path("file"), "old").unwrap();
+        std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+        write_bytes(&path("link"), b"new").unwrap();
+        assert!(path("link").is_symlink());
+        assert_eq!(fs::read(path("file")).unwrap(), b"new");
     }
 
     #[test]

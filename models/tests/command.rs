@@ -395,6 +395,8 @@ fn a_trained_run_is_inspected_exported_and_writes_text() {
         ("import w.safetensors --out ./w.safetensors", "is what is read"),
         ("gradients gpt2 --weights w.safetensors --batch long.txt --out w.safetensors", "is what is read"),
         ("inspect w.safetensors --graph w.safetensors", "is what is read"),
+        ("import e --out e/model.safetensors", "is what is read"),
+        ("inspect e --graph e/config.json", "is what is read"),
         ("train gpt2 --resume long.txt", "long.txt: is no folder"),
         ("compare long.txt", "long.txt: is no folder"),
     ] {

@@ -7,6 +7,7 @@ use crate::weights;
 use clap::Args;
 use ivon_runtime::checkpoint::{Checkpoint, Which};
 use ivon_runtime::{Error, Posterior, Result, disk, run};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Make one weights file of ours out of a stored model
@@ -93,13 +94,23 @@ fn weights_of_pictures(path: &Path) -> Result<Option<PathBuf>> {
     Ok(of_pictures.then_some(file))
 }
 
+/// What is read of a stored model: the path itself, and in a folder of another program its files.
+pub fn sources(path: &Path) -> Vec<PathBuf> {
+    let of_model = |file: &PathBuf| {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("model") || ["config.json", "sigma.safetensors"].contains(&name)
+    };
+    let files = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).filter(of_model);
+    files.chain([path.to_path_buf()]).collect()
+}
+
 impl Import {
     /// Reads and writes.
     ///
     /// # Errors
     /// If there is no such model, or the file cannot be written.
     pub fn run(&self) -> Result<()> {
-        disk::apart(&self.out, [self.from.as_path()])?;
+        disk::apart(&self.out, sources(&self.from).iter().map(PathBuf::as_path))?;
         let model = Model::open(&self.from, self.heads)?;
         match &model {
             Model::Text(stored) => stored.write(&self.out)?,

@@ -344,6 +344,19 @@ fn attention_sums_in_a_fixed_order_of_blocks() {
 }
 
 #[test]
+fn attention_of_more_blocks_than_a_card_holds() {
+    if !compare::real_card() {
+        return; // as below
+    }
+    // Turns go from blocks that have ended to those that start after them.
+    for (length, size) in [(1024, 64), (2048, 64), (1024, 128)] {
+        for causal in [false, true] {
+            check_within(1e-4, 3e-2, &qkv_and_d_y(4, 12, length, size), |cx, x| attend(cx, 12, causal, x));
+        }
+    }
+}
+
+#[test]
 fn attention_of_more_heads_than_a_grid_has_rows() {
     if !compare::real_card() {
         return; // the emulator takes minutes for so many blocks

@@ -202,18 +202,20 @@ fn a_graph_does_what_its_kernels_do() {
         return;
     }
     let model = model(0.2);
-    let run = |graphs: bool| {
-        let mut ivon = ivon(&model, ivon_config(), settings(Device::Cuda(0)));
-        ivon.context().set_graphs(graphs);
-        let losses = train(&model, &mut ivon, 8);
-        (losses, bits(&ivon), ivon.context().graphs())
-    };
-    let (with, without) = (run(true), run(false));
-    assert_eq!(with.0, without.0);
-    assert!(with.1 == without.1, "other bits as a graph");
-    // One for each of the two places that batches are copied to.
-    assert_eq!((with.2, without.2), (2, 0));
-    assert!(run(true).1 == with.1, "other bits the second time");
+    for dtype in [DType::F32, DType::Bf16] {
+        let run = |graphs: bool| {
+            let mut ivon = ivon(&model, ivon_config(), Settings { dtype, ..settings(Device::Cuda(0)) });
+            ivon.context().set_graphs(graphs);
+            let losses = train(&model, &mut ivon, 8);
+            (losses, bits(&ivon), ivon.context().graphs())
+        };
+        let (with, without) = (run(true), run(false));
+        assert_eq!(with.0, without.0);
+        assert!(with.1 == without.1, "{dtype:?}: other bits as a graph");
+        // One for each of the two places that batches are copied to.
+        assert_eq!((with.2, without.2), (2, 0));
+        assert!(run(true).1 == with.1, "{dtype:?}: other bits the second time");
+    }
 }
 
 #[test]

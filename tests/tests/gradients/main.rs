@@ -3,6 +3,7 @@
 #[macro_use]
 mod check;
 
+mod adjoints;
 mod arithmetic;
 mod loops;
 mod models;

@@ -6,24 +6,29 @@ use crate::{Context, Result, Tensor, args};
 pub(in crate::ops) static KERNELS: Source = Source::new("entropy", include_str!("kernel.cu"));
 
 /// What a row's loss and gradient are made of.
-pub(super) struct Rows<'a> {
+pub(super) struct Targets<'a> {
     /// Of the numbers of a row, which may be longer.
     pub classes: usize,
-    pub targets: &'a Tensor,
+    pub ids: &'a Tensor,
     pub smoothing: f64,
 }
 
 /// `loss`, `lse`, `losses` and `counted`, the number of rows that count, are f32.
-pub(super) fn forward(cx: &Context, logits: &Tensor, rows: Rows, [loss, lse, losses, counted]: [&mut Tensor; 4]) -> Result<()> {
-    let (count, targets) = (losses.shape().elements(), rows.targets);
-    self::rows(cx, logits, rows, [lse, &mut *losses])?;
-    KERNELS.launch(cx, "entropy_mean", Grid::new(1), &mut args![&*losses, targets, loss, counted, count])
+pub(super) fn forward(
+    cx: &Context,
+    logits: &Tensor,
+    targets: Targets,
+    [loss, lse, losses, counted]: [&mut Tensor; 4],
+) -> Result<()> {
+    let (count, ids) = (losses.shape().elements(), targets.ids);
+    rows(cx, logits, targets, [lse, &mut *losses])?;
+    KERNELS.launch(cx, "entropy_mean", Grid::new(1), &mut args![&*losses, ids, loss, counted, count])
 }
 
 /// The losses alone, and `lse`.
-pub(super) fn rows(cx: &Context, logits: &Tensor, rows: Rows, [lse, losses]: [&mut Tensor; 2]) -> Result<()> {
+pub(super) fn rows(cx: &Context, logits: &Tensor, targets: Targets, [lse, losses]: [&mut Tensor; 2]) -> Result<()> {
     let (count, length) = (losses.shape().elements(), logits.shape().last());
-    let args = &mut args![logits, rows.targets, lse, losses, length, rows.classes, rows.smoothing as f32];
+    let args = &mut args![logits, targets.ids, lse, losses, length, targets.classes, targets.smoothing as f32];
     KERNELS.launch(cx, "entropy_forward", Grid::new(count), args)
 }
 
@@ -31,14 +36,14 @@ pub(super) fn rows(cx: &Context, logits: &Tensor, rows: Rows, [lse, losses]: [&m
 pub(super) fn backward(
     cx: &Context,
     (logits, d_logits): (Option<&Tensor>, &mut Tensor),
-    rows: Rows,
+    targets: Targets,
     [lse, d_loss, counted]: [&Tensor; 3],
     add: bool,
 ) -> Result<()> {
     let (count, length) = (lse.shape().elements(), d_logits.shape().last());
-    let (smoothing, d_loss_is_real) = (rows.smoothing as f32, d_loss.dtype() == cx.dtype());
-    let (targets, classes) = (rows.targets, rows.classes);
+    let Targets { classes, ids, smoothing } = targets;
+    let (smoothing, d_loss_is_real) = (smoothing as f32, d_loss.dtype() == cx.dtype());
     let args =
-        &mut args![Arg::from(logits), d_logits, targets, lse, d_loss, d_loss_is_real, counted, length, classes, smoothing, add];
+        &mut args![Arg::from(logits), d_logits, ids, lse, d_loss, d_loss_is_real, counted, length, classes, smoothing, add];
     KERNELS.launch(cx, "entropy_backward", Grid::new(count), args)
 }

@@ -1,5 +1,5 @@
-// Cross-entropy fused with softmax, a block a row of logits: the first `classes` of `length` numbers; the others have no gradient. The rows are read once forward and once backward; neither the probabilities
-// nor an f32 copy of the logits is ever written.
+// Cross-entropy fused with softmax, a block a row of logits: the first `classes` of `length` numbers; the others have no gradient. The rows are
+// read once forward and once backward; neither the probabilities nor an f32 copy of the logits is ever written.
 
 constexpr uint32_t IGNORE = 0xffffffffu;
 

@@ -46,7 +46,7 @@ pub(super) fn rows(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor) ->
     let mut lse = cx.empty_of(cx.dtype().sums(), [rows])?;
     let mut losses = cx.empty_of(cx.dtype().sums(), [rows])?;
     match cx.cuda() {
-        Some(_) => cuda::rows(cx, logits, cuda::Rows { classes, targets, smoothing: 0.0 }, [&mut lse, &mut losses])?,
+        Some(_) => cuda::rows(cx, logits, cuda::Targets { classes, ids: targets, smoothing: 0.0 }, [&mut lse, &mut losses])?,
         None if cx.planning() => {}
         None => with_real!(cx.dtype(), E => {
             let (lse, losses) = (lse.as_mut_slice::<E>(), losses.as_mut_slice::<E>());
@@ -61,7 +61,7 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
     forward_of_first(at, cx, logits, logits.shape().last(), targets, smoothing)
 }
 
-/// [`forward`] with the first `classes` numbers of each row, where they are not all on a card only. The gradient of the others is zero.
+/// [`forward`] with the first `classes` numbers of each row. The gradient of the others is zero. Only on a card may there be others.
 pub(super) fn forward_of_first(
     at: &str,
     cx: &Context,
@@ -78,11 +78,12 @@ pub(super) fn forward_of_first(
     let _op = cx.op("cross_entropy", || Cost::each(logits, 4).reads([logits]));
     if cx.cuda().is_some() {
         let mut counted = cx.empty_of(cx.dtype().sums(), [])?;
-        let of_rows = cuda::Rows { classes, targets, smoothing };
-        cuda::forward(cx, logits, of_rows, [&mut loss, &mut lse, &mut losses, &mut counted])?;
+        let targets_of_rows = cuda::Targets { classes, ids: targets, smoothing };
+        cuda::forward(cx, logits, targets_of_rows, [&mut loss, &mut lse, &mut losses, &mut counted])?;
         let saved = Saved { logits: logits.clone(), classes, targets: targets.clone(), lse, smoothing, counted: Some(counted) };
         return Ok((loss, saved));
     }
+    assert_eq!(logits.shape().last(), classes, "{at}: rows have other numbers than classes, which only a card's kernels know");
     if !cx.planning() {
         let ids = targets.as_slice::<u32>();
         let counted = counted(ids);
@@ -141,7 +142,7 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mu
     }
     let _op = cx.op("cross_entropy", || Cost::each(&logits, 4).reads([&logits]).writes(&logits, !d_logits.is_empty()));
     if let Some(counted) = counted {
-        let rows = cuda::Rows { classes, targets: &targets, smoothing };
+        let rows = cuda::Targets { classes, ids: &targets, smoothing };
         if d_logits.is_empty() && logits.is_unique() {
             cuda::backward(cx, (None, &mut logits), rows, [&lse, &d_loss, &counted], false)?;
             return d_logits.add(cx, logits);

@@ -65,7 +65,9 @@ impl Inspect {
     /// # Errors
     /// If there is no such model, or the flags do not fit it.
     pub fn run(&self) -> Result<()> {
-        self.graph.as_deref().map_or(Ok(()), |graph| disk::apart(graph, [self.what.as_path()]))?;
+        if let Some(graph) = &self.graph {
+            disk::apart(graph, transfer::sources(&self.what).iter().map(PathBuf::as_path))?;
+        }
         match self.subject()? {
             Subject::Text(stored) => self.text(stored.as_deref()),
             Subject::Pictures(design, stored) => {

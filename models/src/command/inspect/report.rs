@@ -2,7 +2,7 @@
 
 use crate::command::output;
 use ivon_runtime::memory::Plan;
-use ivon_runtime::{Context, DType, Device, Error, Flat, Layout, Model, Parameter, Posterior, Result, running_statistics};
+use ivon_runtime::{Context, DType, Device, Flat, Layout, Model, Parameter, Posterior, Result, disk, running_statistics};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -150,5 +150,5 @@ pub fn plan<M: Model>(model: &M, gradient: impl FnOnce(&Context) -> Result<f64>)
 /// If there is no such method, or the file cannot be written.
 pub fn draw<M: Model>(model: &M, method: &str, dims: &[(&str, usize)], file: &Path) -> Result<()> {
     let svg = model.graph().svg_of(method, dims)?;
-    std::fs::write(file, svg).map_err(|e| Error::file(file, format!("cannot be written: {e}")))
+    disk::write_bytes(file, svg.as_bytes())
 }
