@@ -24,3 +24,19 @@ snapshot!(shared);
 snapshot!(stack);
 snapshot!(transformer);
 snapshot!(words);
+
+#[test]
+fn the_readme_shows_what_is_generated() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap_or_else(|e| panic!("README.md: {e}"));
+    let shown = readme
+        .split("```rust,ignore\n")
+        .find(|block| block.starts_with("/// The backward pass"))
+        .expect("the README shows a backward pass");
+    let generated =
+        ivon_compiler::expand_file(format!("{root}/ivon-runtime/examples/readme.rs"), &[]).unwrap_or_else(|e| panic!("{e}"));
+    // The README breaks its lines elsewhere.
+    let joined = |text: &str| text.split_whitespace().collect::<String>().replace(",)", ")");
+    let shown = shown.split("```").next().unwrap_or_default();
+    assert!(joined(&generated).contains(&joined(shown)), "the README shows\n{shown}\nbut what is generated is\n{generated}");
+}
