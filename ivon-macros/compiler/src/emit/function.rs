@@ -1,5 +1,6 @@
 //! One method: its signature three times over, its saved values, and the parts that the passes write.
 
+use super::saved::SavedPlan;
 use super::{Method, backward, dimension, forward};
 use crate::dims::Dim;
 use crate::ir::*;
@@ -19,7 +20,7 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
         false => Ident::new("forward", function.name.span()),
     };
     let owner = method.owner;
-    let plan = forward::SavedPlan::of(method);
+    let plan = SavedPlan::of(method);
     let saved = names::saved_struct(owner, &function.name);
     let types = plan.types(method, &function.name);
     let (generics, ty) = (method.model.impl_generics(), method.owner_type());
@@ -126,7 +127,7 @@ fn tuple(parts: &[TokenStream], several: bool) -> TokenStream {
 }
 
 /// The outputs as owned tensors: arguments, parameters, repeated and saved values are shared.
-fn results(method: &Method, outputs: &[Ident], plan: Option<&forward::SavedPlan>) -> Vec<TokenStream> {
+fn results(method: &Method, outputs: &[Ident], plan: Option<&SavedPlan>) -> Vec<TokenStream> {
     let values = &method.program.outputs;
     let one = |(i, (name, v)): (usize, (&Ident, &ValueId))| {
         let again = values[i + 1..].contains(v);

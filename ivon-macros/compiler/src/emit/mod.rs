@@ -4,11 +4,14 @@
 //! out of what rustc gets, turned into `// ..` in the text that a person reads.
 
 mod backward;
+mod erase;
+mod fallback;
 mod forward;
 mod function;
 mod graph;
 mod interface;
 mod kernel;
+mod saved;
 mod structure;
 pub mod text;
 
@@ -24,8 +27,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::{Expr, ItemImpl, Path};
 
+pub use erase::erased_structure;
+pub use fallback::fallback;
 pub(crate) use interface::{conformance, interface};
-pub use structure::{erased_structure, fallback};
 
 /// Everything about one method that emission reads.
 pub(crate) struct Method<'a> {
@@ -286,4 +290,17 @@ fn dimension_with(e: &Expr, binary: Binary) -> TokenStream {
         },
         other => quote!(#other),
     }
+}
+
+/// The runtime's module of an operation on shapes.
+fn structural_module(op: &Op) -> TokenStream {
+    let name = names::ident(match op {
+        Op::Reshape(_) => "reshape",
+        Op::Transpose(..) => "transpose",
+        Op::Slice(..) => "slice",
+        Op::Concat(_) => "concat",
+        Op::Reduce { mean: true, .. } => "mean",
+        _ => "sum",
+    });
+    quote!(ivon::ops::#name)
 }

@@ -1,91 +1,13 @@
-//! The struct as rustc gets it, and how a model is built. Dimensions are erased in fields: arguments are dropped and the
-//! struct's const generics get a default, so `up: Linear<WIDTH, { 4 * WIDTH }>` becomes `up: Linear`.
+//! How a model is built, and how its parameters, buffers and settings are visited.
 
 use super::{checked_dimension, dimension};
 use crate::check::Deferred;
 use crate::names;
 use crate::parse::{self, Field, FieldKind, Generic, LayerType, Model};
-use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use std::collections::BTreeSet;
-use syn::{Expr, GenericArgument, ImplItem, ItemImpl, ItemStruct, Path, PathArguments, ReturnType, Type};
-
-/// The struct without dimensions.
-pub fn erased_structure(item: &ItemStruct) -> TokenStream {
-    let ItemStruct { attrs, vis, ident, generics, fields, .. } = item;
-    // One without a trait is refused once the impl is seen; until then rustc must know of it.
-    let layers = generics.type_params().map(|p| {
-        let (name, bounds) = (&p.ident, &p.bounds);
-        if bounds.is_empty() { quote!(#name) } else { quote!(#name: #bounds) }
-    });
-    let parameters = generics.const_params().map(|p| {
-        let (name, ty) = (&p.ident, &p.ty);
-        let default = match (&p.default, ty.to_token_stream().to_string().as_str()) {
-            (Some((_, default)), _) => quote!(#default),
-            (None, "bool") => quote!(false),
-            _ => quote!(0),
-        };
-        quote!(const #name: #ty = #default)
-    });
-    let parameters = layers.chain(parameters);
-    // A model that contains itself is refused once its impl is seen; until then rustc must not see an infinite type.
-    let fields = fields.iter().filter(|f| !contains_itself(&f.ty, ident)).map(|f| {
-        let attributes = f.attrs.iter().filter(|a| !parse::is_ours(a));
-        let (vis, name, ty) = (&f.vis, &f.ident, erased(&f.ty, generics));
-        quote!(#(#attributes)* #vis #name: #ty)
-    });
-    let count = Literal::usize_unsuffixed(generics.const_params().count());
-    quote! {
-        #(#attrs)*
-        #vis struct #ident<#(#parameters),*> {
-            #(#fields,)*
-            #[doc(hidden)]
-            __dims: [usize; #count],
-        }
-    }
-}
-
-fn contains_itself(field: &Type, model: &Ident) -> bool {
-    match field {
-        Type::Group(g) => contains_itself(&g.elem, model),
-        Type::Paren(p) => contains_itself(&p.elem, model),
-        Type::Path(p) => p.path.segments.len() == 1 && (parse::last(&p.path) == model || parse::last(&p.path) == "Self"),
-        _ => false,
-    }
-}
-
-/// A field's type without dimensions; `own` are the generics of its model.
-fn erased(ty: &Type, own: &syn::Generics) -> TokenStream {
-    match ty {
-        // It cannot be a field, which is reported once the impl is seen; until then it must be some type.
-        Type::Path(p) if parse::is_no_layer(parse::last(&p.path)) => quote!(()),
-        Type::Array(array) => {
-            let element = erased(&array.elem, own);
-            quote!(::std::boxed::Box<[#element]>)
-        }
-        Type::Group(g) => erased(&g.elem, own),
-        Type::Paren(p) => erased(&p.elem, own),
-        Type::Path(p) => {
-            let mut p = p.clone();
-            let option = parse::last(&p.path) == "Option";
-            for segment in &mut p.path.segments {
-                let PathArguments::AngleBracketed(a) = &mut segment.arguments else { continue };
-                if let (true, Some(GenericArgument::Type(inner))) = (option, a.args.first()) {
-                    let inner = erased(inner, own);
-                    return quote!(::std::option::Option<#inner>);
-                }
-                let layers = a.args.iter().filter(|a| parse::is_layer_argument(a, own));
-                let layers = layers.filter_map(|a| if let GenericArgument::Type(ty) = a { Some(erased(ty, own)) } else { None });
-                a.args = syn::parse_quote!(#(#layers),*);
-                if a.args.is_empty() {
-                    segment.arguments = PathArguments::None;
-                }
-            }
-            quote!(#p)
-        }
-        other => quote!(#other),
-    }
-}
+use syn::{Expr, ImplItem, ItemImpl, Path};
 
 /// `build`, `build_in`, the const-generic face, the divisibility checks and `Model`, with its `graph`.
 pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &TokenStream) -> TokenStream {
@@ -132,12 +54,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         }
         _ => None,
     });
-    let defaults = model.generics.iter().filter_map(|g| {
-        let default = g.default.as_ref()?;
-        let (constant, ty) = (names::default_of(&g.name), if g.flag { quote!(bool) } else { quote!(usize) });
-        Some(quote!(#[doc(hidden)] pub const #constant: #ty = #default;))
-    });
-    let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
+    let constants = constants(model, item);
     let own_parameters = own_parameters(model);
     let outer_parts = model.fields.iter().flat_map(|f| parts(f, false));
     let inner_parts = model.fields.iter().flat_map(|f| parts(f, true));
@@ -173,8 +90,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
     quote! {
         #[allow(non_snake_case, non_upper_case_globals, dead_code, unused_variables, unused_braces, unused_parens, missing_docs, clippy::all)]
         impl #impl_generics #ty {
-            #(#defaults)*
-            #(#constants)*
+            #constants
             #own_parameters
             #[doc = #docs]
             pub fn build(#(#arguments),*) -> ivon::Result<Self> {
@@ -311,7 +227,7 @@ fn plain_options(options: &parse::Options) -> TokenStream {
 }
 
 /// The names of a model's own parameters, which `#[parameter(gain.init = zeros)]` on a field of its type may speak of.
-fn own_parameters(model: &Model) -> TokenStream {
+pub(super) fn own_parameters(model: &Model) -> TokenStream {
     let names = model.fields.iter().filter(|f| matches!(f.kind, FieldKind::Parameter { .. })).map(|f| f.name.to_string());
     quote!(#[doc(hidden)] pub const __PARAMETERS: &'static [&'static str] = &[#(#names),*];)
 }
@@ -374,8 +290,19 @@ fn visit_buffers_of(field: &Field) -> Option<TokenStream> {
     }
 }
 
-/// Constants of the module that signatures mention: callers read them as `<Model>::K`.
-fn constants(model: &Model, item: &ItemImpl) -> Vec<Ident> {
+/// What callers read of a model at compile time: `<Model>::K` for constants of the module that signatures mention, and the defaults of
+/// const generics.
+pub(super) fn constants(model: &Model, item: &ItemImpl) -> TokenStream {
+    let defaults = model.generics.iter().filter_map(|g| {
+        let default = g.default.as_ref()?;
+        let (constant, ty) = (names::default_of(&g.name), if g.flag { quote!(bool) } else { quote!(usize) });
+        Some(quote!(#[doc(hidden)] pub const #constant: #ty = #default;))
+    });
+    let constants = module_constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
+    quote!(#(#defaults)* #(#constants)*)
+}
+
+fn module_constants(model: &Model, item: &ItemImpl) -> Vec<Ident> {
     let names: BTreeSet<String> = model.functions.iter().flat_map(|f| crate::check::free_constants(f, &model.generics)).collect();
     // With the span of where the person wrote it: there rustc says what it does not know.
     let signatures = item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f.sig.to_token_stream()) } else { None });
@@ -390,102 +317,4 @@ fn idents(tokens: TokenStream) -> Vec<Ident> {
         _ => vec![],
     };
     tokens.into_iter().flat_map(one).collect()
-}
-
-/// The same functions without bodies: what rustc gets beside the errors, so that nothing else fails.
-pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
-    let name = &model.name;
-    let (impl_generics, ty) = (model.impl_generics(), model.ty());
-    let arguments: Vec<_> = model.generics.iter().map(argument).collect();
-    let constants = constants(model, item).into_iter().map(|c| quote!(#[doc(hidden)] pub const #c: usize = #c;));
-    let defaults = model.generics.iter().filter(|g| g.default.is_some()).map(|g| {
-        let (constant, ty) = (names::default_of(&g.name), if g.flag { quote!(bool) } else { quote!(usize) });
-        let default = &g.default;
-        quote!(#[doc(hidden)] pub const #constant: #ty = #default;)
-    });
-    let own_parameters = own_parameters(model);
-    let (mut saved, mut methods) = (quote!(), quote!());
-    let functions: Vec<_> = item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f) } else { None }).collect();
-    // Names that are taken were reported.
-    let mut taken: BTreeSet<String> = ["new", "build", "build_in"].map(String::from).into();
-    let made = |method: &Ident| [names::saving(method), names::backward(method), names::gradient(method)].map(|n| n.to_string());
-    taken.extend(functions.iter().flat_map(|f| made(&f.sig.ident)));
-    for f in functions {
-        let (vis, method) = (&f.vis, &f.sig.ident);
-        if !taken.insert(method.to_string()) {
-            continue;
-        }
-        let inputs: Vec<_> = f
-            .sig
-            .inputs
-            .iter()
-            .filter_map(|i| match i {
-                syn::FnArg::Typed(t) => Some(match &*t.ty {
-                    Type::Path(p) if ["f64", "usize", "bool"].iter().any(|n| p.path.is_ident(n)) => (quote!(#p), false),
-                    Type::Path(p) if parse::last(&p.path) == "Tensor" => (quote!(&ivon::Tensor), true),
-                    _ => (quote!(&ivon::Tensor), false),
-                }),
-                syn::FnArg::Receiver(_) => None,
-            })
-            .collect();
-        let types = inputs.iter().map(|(t, _)| t);
-        let types: Vec<_> = types.collect();
-        let adjoints = inputs.iter().filter(|(_, tensor)| *tensor).map(|_| quote!(_: &mut ivon::Adjoint));
-        let outputs = match &f.sig.output {
-            ReturnType::Type(_, ty) => match &**ty {
-                Type::Tuple(t) => t.elems.len(),
-                _ => 1,
-            },
-            ReturnType::Default => 1,
-        };
-        let tensor = quote!(ivon::Tensor);
-        let output = if outputs == 1 {
-            tensor.clone()
-        } else {
-            let each = vec![tensor; outputs];
-            quote!((#(#each),*))
-        };
-        let d_outputs = (0..outputs).map(|_| quote!(_: ivon::Tensor));
-        let (saving, backward, gradient) = (names::saving(method), names::backward(method), names::gradient(method));
-        let text = "this model did not compile";
-        let method_text = method.to_string();
-        saved.extend(quote! {
-            impl #impl_generics ivon::Differentiable<{ ivon::method(#method_text) }> for #ty { type Saved = (); }
-        });
-        methods.extend(quote! {
-            #vis fn #method(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<#output> { unreachable!(#text) }
-            #vis fn #saving(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<(#output, ())> { unreachable!(#text) }
-            #vis fn #backward(&self, _: &ivon::Context, _: (), #(#d_outputs,)* #(#adjoints),*) -> ivon::Result<()> { unreachable!(#text) }
-            #vis fn #gradient(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<f64> { unreachable!(#text) }
-        });
-    }
-    let generics = &item.generics;
-    let face = &item.self_ty;
-    let text = name.to_string();
-    let lints = quote!(#[allow(non_snake_case, dead_code, unused_variables, missing_docs, clippy::all)]);
-    quote! {
-        #[allow(unused_imports)]
-        use #runtime as ivon;
-        #lints
-        impl #impl_generics #ty {
-            #(#defaults)*
-            #(#constants)*
-            #own_parameters
-            pub fn build(#(#arguments),*) -> ivon::Result<Self> { unreachable!("this model did not compile") }
-            #[doc(hidden)]
-            pub fn build_in(b: &mut ivon::Builder, #(#arguments),*) -> ivon::Result<Self> { unreachable!("this model did not compile") }
-            #[doc(hidden)]
-            pub const fn __check(#(#arguments),*) {}
-            #methods
-        }
-        #saved
-        #lints
-        impl #generics #face {
-            pub fn new() -> #ty { unreachable!("this model did not compile") }
-        }
-        impl #impl_generics ivon::Model for #ty {
-            const NAME: &'static str = #text;
-            fn visit_parameters<'a>(&'a self, _: &mut dyn FnMut(&'a ivon::Parameter)) {}
-        }
-    }
 }

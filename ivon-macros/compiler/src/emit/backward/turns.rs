@@ -1,0 +1,92 @@
+//! The backward pass of a loop: its turns from the last to the first.
+
+use super::{Backward, SavedPlan, State};
+use crate::ir::*;
+use crate::names;
+use proc_macro2::TokenStream;
+use quote::quote;
+
+impl Backward<'_> {
+    pub(super) fn for_loop(&mut self, l: &Loop, instruction: &Instruction, plan: &SavedPlan, saved: &TokenStream) -> TokenStream {
+        let method = self.method;
+        let mut before = quote!();
+        for v in l.captured() {
+            if method.active(v) {
+                before.extend(self.declare(v));
+            }
+        }
+        let carried: Vec<(&Carried, ValueId)> = l
+            .carried
+            .iter()
+            .zip(&instruction.results)
+            .map(|(c, r)| (c, *r))
+            .filter(|(c, _)| method.active(c.turn) || method.active(c.next))
+            .collect();
+        for (_, result) in &carried {
+            let name = method.adjoint(*result);
+            if self.states.contains_key(result) {
+                before.extend(self.declare(*result));
+            } else {
+                let zeros = self.complete(*result, &[*result], plan, saved);
+                before.extend(quote!(let mut #name = ivon::Adjoint::of(#zeros);));
+            }
+        }
+        // In a turn, the adjoint of what the turn leaves is taken, and that of what it began with is born.
+        // All are taken before any is handed on: a turn may rebind one carried value to another (`a = b; b = c;`).
+        let (mut take, mut hand_on) = (quote!(), quote!());
+        for (c, _) in &carried {
+            let (d_turn, d_next) = (method.adjoint(c.turn), method.adjoint(c.next));
+            self.states.insert(c.turn, State::Adjoint);
+            let own = l.body.iter().any(|i| i.results.contains(&c.next));
+            if c.next == c.turn {
+                continue;
+            }
+            match (own, self.states.get(&c.next)) {
+                (true, None) => {
+                    self.states.insert(c.next, State::Adjoint);
+                    take.extend(quote!(let mut #d_next = ::std::mem::replace(&mut #d_turn, ivon::Adjoint::new());));
+                }
+                _ => {
+                    let (target, taken) = (self.target(c.next), names::ident(&format!("{d_turn}_after")));
+                    take.extend(quote!(let #taken = ::std::mem::replace(&mut #d_turn, ivon::Adjoint::new());));
+                    hand_on.extend(quote!((#target).merge(cx, #taken)?;));
+                }
+            }
+        }
+        let saved_field = names::ident(&instruction.saved);
+        let (field, variable) = (&method.model.fields[l.field].name, &l.variable);
+        let empty = plan.turns.get(&instruction.saved);
+        let body = match empty {
+            Some(turn_plan) => self.block(&l.body, turn_plan, &quote!(turn)),
+            None => quote!(),
+        };
+        let mut after = quote!();
+        for (c, result) in &carried {
+            let d_result = method.adjoint(*result);
+            let d_start = method.adjoint(c.start);
+            if !method.active(c.start) {
+                continue;
+            }
+            after.extend(match (method.value(c.start).role, self.states.get(&c.start)) {
+                (Role::Local | Role::Carried, None) => {
+                    self.states.insert(c.start, State::Adjoint);
+                    // A loop's value may go by the name of what it started from.
+                    (d_start != d_result).then(|| quote!(let mut #d_start = #d_result;))
+                }
+                _ => {
+                    let (declare, target) = (self.declare(c.start), self.target(c.start));
+                    Some(quote!(#declare (#target).merge(cx, #d_result)?;))
+                }
+            });
+        }
+        quote! {
+            #before
+            for (#variable, turn) in self.#field.iter().zip(#saved.#saved_field).rev() {
+                #take
+                #hand_on
+                #body
+            }
+            #after
+        }
+    }
+}
