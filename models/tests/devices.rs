@@ -1,28 +1,16 @@
 //! `ivon devices`, and `--device cuda:0`, on machines whose CUDA is missing, damaged, incomplete or without a card: never a panic, always what to do.
 //! Libraries made by the C compiler stand in for NVIDIA's.
 
+use ivon_runtime::device::cuda::libraries::functions;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What the runtime asks for in a driver before it uses it.
-const DRIVER: &[&str] = &[
-    "cuDevicePrimaryCtxRetain",
-    "cuCtxSetCurrent",
-    "cuMemsetD8Async",
-    "cuMemcpyHtoDAsync_v2",
-    "cuMemcpyDtoHAsync_v2",
-    "cuModuleLoadData",
-    "cuLaunchKernel",
-    "cuStreamBeginCapture_v2",
-    "cuGraphInstantiateWithFlags",
-    "cuGetErrorString",
-];
-
 /// Makes a driver of functions that return 0, but for those in `special`, which are C. Whether there is a compiler.
 fn library(folder: &Path, soname: &str, functions: &[&str], special: &str) -> bool {
     let name = "libcuda.so.1";
-    let plain: String = functions.iter().map(|f| format!("int {f}() {{ return 0; }}\n")).collect();
+    let plain = functions.iter().filter(|f| !special.contains(&format!("int {f}(")));
+    let plain: String = plain.map(|f| format!("int {f}() {{ return 0; }}\n")).collect();
     let source = folder.join("stub.c");
     std::fs::write(&source, plain + special).unwrap();
     let soname = format!("-Wl,-soname,{soname}");
@@ -93,7 +81,7 @@ fn an_incomplete_driver_is_named_with_what_it_lacks() {
 #[test]
 fn a_driver_that_nothing_finds_by_its_name_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    if !library(folder.path(), "libother.so", &[DRIVER, &["cuInit", "cuDeviceGetCount"]].concat(), "") {
+    if !library(folder.path(), "libother.so", functions("driver"), "") {
         return;
     }
     let (driver, _) = driver(folder.path());
@@ -104,7 +92,7 @@ fn a_driver_that_nothing_finds_by_its_name_is_named() {
 fn a_driver_without_a_card_is_no_card() {
     let folder = tempfile::tempdir().unwrap();
     let none = "int cuInit() { return 0; }\nint cuDeviceGetCount(int *n) { *n = 0; return 0; }\n";
-    if !library(folder.path(), "libcuda.so.1", DRIVER, none) {
+    if !library(folder.path(), "libcuda.so.1", functions("driver"), none) {
         return;
     }
     let (driver, problem) = driver(folder.path());
@@ -118,12 +106,33 @@ fn a_driver_that_does_not_start_says_why() {
     let folder = tempfile::tempdir().unwrap();
     // CUDA_ERROR_NO_DEVICE
     let broken = "int cuInit() { return 100; }\nint cuDeviceGetCount(int *n) { return 100; }\n";
-    if !library(folder.path(), "libcuda.so.1", DRIVER, broken) {
+    if !library(folder.path(), "libcuda.so.1", functions("driver"), broken) {
         return;
     }
     let (_, problem) = driver(folder.path());
     assert!(problem.as_str().unwrap().contains("CUDA_ERROR_NO_DEVICE"), "{problem}");
     refused(folder.path(), &["cuda:0 was asked for", "CUDA_ERROR_NO_DEVICE"]);
+}
+
+#[test]
+fn a_card_that_is_too_old_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    // A card of compute capability 7.5; the driver's attributes 75 and 76 are its two numbers.
+    let old = "#include <string.h>
+        int cuDeviceGetCount(int *n) { *n = 1; return 0; }
+        int cuDeviceGet(int *card, int number) { *card = number; return 0; }
+        int cuDeviceGetName(char *to, int n, int card) { strncpy(to, \"an old card\", n); return 0; }
+        int cuDeviceGetAttribute(int *to, int which, int card) { *to = which == 75 ? 7 : which == 76 ? 5 : 0; return 0; }
+        int cuDeviceTotalMem_v2(unsigned long *to, int card) { *to = 16ul << 30; return 0; }
+        int cuDevicePrimaryCtxRetain(void **context, int card) { return 2; }\n";
+    if !library(folder.path(), "libcuda.so.1", functions("driver"), old) {
+        return;
+    }
+    let output = ivon(folder.path(), "devices");
+    let text = String::from_utf8_lossy(&output.stdout);
+    // It is not opened, which this driver refuses.
+    assert!(text.contains("an old card, compute capability 7.5, 16.0 GiB: too old, 8.0 or later is needed"), "{text}");
+    refused(folder.path(), &["cuda:0 was asked for", "too old"]);
 }
 
 #[test]

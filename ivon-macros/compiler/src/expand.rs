@@ -161,7 +161,8 @@ impl Known {
                         Ok((attributes, sig))
                     };
                     if let Ok((attributes, sig)) = m.mac.parse_body_with(declaration) {
-                        self.insert(sig.ident.to_string(), crate::surface::signature_of(&attributes, &sig));
+                        let travelling = attributes.iter().filter(|a| parse::travels(a));
+                        self.insert(sig.ident.to_string(), quote!(#(#travelling)* #sig {}));
                     }
                 }
                 _ => {}

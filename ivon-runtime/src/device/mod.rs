@@ -20,7 +20,7 @@ pub enum Device {
 impl Device {
     /// The first graphics card where one can be used, else the processor.
     pub fn best() -> Device {
-        if cuda::usable() { Device::Cuda(0) } else { Device::Cpu }
+        cuda::first().map_or(Device::Cpu, Device::Cuda)
     }
 
     /// Whether it can be used.

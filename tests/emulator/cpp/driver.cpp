@@ -1,66 +1,55 @@
-// A stand-in for libcuda.so: one device, whose memory is the process's and whose kernels the emulator runs. Streams work in order and
-// at once; capture records, a graph replays. Failures can be asked for, so that what the runtime does about them is tested.
+// A stand-in for libcuda.so: one device, whose memory is the process's and whose kernels the emulator runs. What the documentation forbids is refused with the
+// error that it names. Failures can be asked for, so that what the runtime does about them is tested.
 #include <algorithm>
-#include <chrono>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
-#include "driver.h"
 #include "modules.h"
 #include "scheduler.h"
+#include "streams.h"
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #endif
 
-using emulator::Work;
+using namespace emulator;
 
 namespace {
 
-enum Result {
-  SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, INVALID_IMAGE = 200, DEVICE_LOST = 719,
-  INVALID_HANDLE = 400, NOT_FOUND = 500, LAUNCH_OUT_OF_RESOURCES = 701, CAPTURE_UNSUPPORTED = 900,
-  CAPTURE_INVALIDATED = 901, NOT_SUPPORTED = 801
-};
-
-using Graph = std::vector<Work>;
-
-struct Stream {
-  std::unique_ptr<Graph> capture;
-};
-
-struct Event {
-  std::chrono::steady_clock::time_point time;
-};
+constexpr int MOST_SHARED = 227 << 10;  // of a block that asks for it
 
 struct Function {
-  emulator::Kernel kernel;
+  Kernel kernel;
   int most_dynamic_shared = 48 << 10;
 };
 
 struct Loaded {
-  std::shared_ptr<emulator::Module> module;
+  std::shared_ptr<Module> module;
   std::map<std::string, Function> functions;
 };
 
 // What a test asked to go wrong: counted down, -1 for never.
 struct Failures {
-  long allocations = -1, launches = -1;
-  bool lost = false;
+  std::atomic<long> allocations{-1}, launches{-1}, faults{-1};
+  std::atomic<bool> lost{false};
 };
 
 struct Driver {
   std::mutex mutex;
-  std::map<uint64_t, size_t> blocks;  // address, bytes asked for
-  size_t used = 0, memory = size_t(4) << 30, peak = 0;
+  std::map<uint64_t, size_t> blocks;      // address, bytes asked for
+  std::map<const char*, size_t> pinned;   // page-locked memory
+  // `freed` was given back on a stream that has not come so far: who allocates gets it, but cuMemGetInfo does not count it as free.
+  size_t used = 0, freed = 0, memory = size_t(4) << 30;
   uint64_t allocations = 0, launches = 0;
+  std::atomic<uint64_t> stalls{0};
   Failures failures;
+  std::atomic<bool> initialized{false};
+  std::atomic<int> retained{0}, broken{SUCCESS};  // of the only context, the primary one
   int context = 0;
-  char pool = 0;
 };
 
 Driver& driver() {
@@ -68,13 +57,9 @@ Driver& driver() {
   return d;
 }
 
-Stream default_stream;
 thread_local void* current_context = nullptr;
 
-bool is_default(void* stream) { return (uintptr_t)stream <= 2; }
-Stream& stream_of(void* stream) { return is_default(stream) ? default_stream : *static_cast<Stream*>(stream); }
-
-int status() { return driver().failures.lost ? DEVICE_LOST : SUCCESS; }
+int initialized() { return driver().initialized ? SUCCESS : NOT_INITIALIZED; }
 
 size_t padded(size_t n) { return (n + 255) / 256 * 256; }
 
@@ -87,8 +72,15 @@ bool owned(uint64_t address, size_t n) {
   return address + n <= after->first + after->second;
 }
 
+bool is_pinned(const void* p, size_t n) {
+  std::lock_guard<std::mutex> guard(driver().mutex);
+  auto after = driver().pinned.upper_bound(static_cast<const char*>(p));
+  if (after == driver().pinned.begin()) return false;
+  --after;
+  return static_cast<const char*>(p) + n <= after->first + after->second;
+}
+
 int allocate(uint64_t* address, size_t n) {
-  if (status()) return status();
   if (!n) return INVALID_VALUE;
   Driver& d = driver();
   std::lock_guard<std::mutex> guard(d.mutex);
@@ -102,42 +94,54 @@ int allocate(uint64_t* address, size_t n) {
 #endif
   d.blocks[(uint64_t)block] = n;
   d.used += padded(n);
-  d.peak = std::max(d.peak, d.used);
   ++d.allocations;
   *address = (uint64_t)block;
   return SUCCESS;
 }
 
-int release(uint64_t address) {
+void release(uint64_t address, size_t n) {
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region((void*)address, padded(n));
+#endif
+  free((void*)address);
+}
+
+// Nobody may name it any more; its size, 0 where there is none at this address.
+size_t forget(uint64_t address) {
   Driver& d = driver();
   std::lock_guard<std::mutex> guard(d.mutex);
   auto block = d.blocks.find(address);
-  if (block == d.blocks.end()) return INVALID_VALUE;
-#if defined(__SANITIZE_ADDRESS__)
-  __asan_unpoison_memory_region((void*)address, padded(block->second));
-#endif
-  d.used -= padded(block->second);
+  if (block == d.blocks.end()) return 0;
+  size_t n = block->second;
+  d.used -= padded(n);
   d.blocks.erase(block);
-  free((void*)address);
-  return SUCCESS;
+  return n;
 }
 
-int transfer(void* to, const void* from, size_t n, void* stream) {
-  return emulator::submit(stream, [=] {
-    memmove(to, from, n);
-    return SUCCESS;
-  });
+// A copy between the processor's memory and the device's. What is not page-locked may be read "synchronously", or later: nobody may rely on either.
+int transfer(void* to, const void* from, size_t n, void* stream, const void* host) {
+  if (!is_pinned(host, n)) {
+    if (int code = refuse_capture(stream, CAPTURE_UNSUPPORTED)) return code;
+    stall();
+  }
+  auto copy = [=] { return memmove(to, from, n), SUCCESS; };
+  return submit(stream, copy, host, n);
 }
 
 }  // namespace
 
-int emulator::submit(void* stream, Work work) {
-  if (status()) return status();
-  Stream& s = stream_of(stream);
-  if (!s.capture) return work();
-  s.capture->push_back(std::move(work));
-  return SUCCESS;
+int emulator::ready() {
+  Driver& d = driver();
+  if (d.failures.lost) return LAUNCH_FAILED;
+  if (!d.initialized) return NOT_INITIALIZED;
+  if (!current_context) return INVALID_CONTEXT;
+  if (!d.retained) return CONTEXT_IS_DESTROYED;
+  return d.broken;
 }
+
+void emulator::break_context(int code) { driver().broken = code; }
+
+void emulator::stall() { ++driver().stalls; }
 
 // ---- what tests ask for -------------------------------------------------------------------------------------------------
 
@@ -145,25 +149,33 @@ EMULATOR_API void emulator_set_order(const char* order) { emulator::set_order(em
 EMULATOR_API void emulator_set_eager_copies(int eager) {
   emulator::set_copies(eager ? emulator::Copies::EAGER : emulator::Copies::LATE);
 }
+EMULATOR_API void emulator_set_pace(const char* pace) { emulator::set_pace(Pace::parse(pace)); }
 EMULATOR_API void emulator_fail_allocation_after(long n) { driver().failures.allocations = n; }
 EMULATOR_API void emulator_fail_launch_after(long n) { driver().failures.launches = n; }
+EMULATOR_API void emulator_fault_after(long n) { driver().failures.faults = n; }
 EMULATOR_API void emulator_lose_device(int lost) { driver().failures.lost = lost; }
 EMULATOR_API void emulator_set_memory(size_t bytes) { driver().memory = bytes; }
 EMULATOR_API size_t emulator_used_memory() { return driver().used; }
-EMULATOR_API size_t emulator_peak_memory() { return driver().peak; }
 EMULATOR_API uint64_t emulator_allocations() { return driver().allocations; }
 EMULATOR_API uint64_t emulator_launches() { return driver().launches; }
+EMULATOR_API uint64_t emulator_stalls() { return driver().stalls; }
 
 // ---- device and context -------------------------------------------------------------------------------------------------
 
-EMULATOR_API int cuInit(unsigned) { return SUCCESS; }
+// Without a device that may be seen the driver does not start.
+EMULATOR_API int cuInit(unsigned) {
+  const char* visible = getenv("CUDA_VISIBLE_DEVICES");
+  if (visible && (!*visible || *visible == '-')) return NO_DEVICE;
+  return driver().initialized = true, SUCCESS;
+}
 EMULATOR_API int cuDriverGetVersion(int* version) { return *version = 13000, SUCCESS; }
-EMULATOR_API int cuDeviceGetCount(int* n) { return *n = 1, SUCCESS; }
-EMULATOR_API int cuDeviceGet(int* device, int ordinal) { return *device = 0, ordinal == 0 ? SUCCESS : INVALID_DEVICE; }
-EMULATOR_API int cuDeviceGetName(char* name, int n, int) { return snprintf(name, n, "emulated device"), SUCCESS; }
-EMULATOR_API int cuDeviceTotalMem_v2(size_t* n, int) { return *n = driver().memory, SUCCESS; }
-EMULATOR_API int cuDeviceGetUuid(char* id, int) { return memset(id, 7, 16), SUCCESS; }
-EMULATOR_API int cuDeviceGetUuid_v2(char* id, int) { return memset(id, 7, 16), SUCCESS; }
+EMULATOR_API int cuDeviceGetCount(int* n) { return *n = 1, initialized(); }
+EMULATOR_API int cuDeviceGet(int* device, int ordinal) {
+  if (int code = initialized()) return code;
+  return *device = 0, ordinal == 0 ? SUCCESS : INVALID_DEVICE;
+}
+EMULATOR_API int cuDeviceGetName(char* name, int n, int) { return snprintf(name, n, "emulated device"), initialized(); }
+EMULATOR_API int cuDeviceTotalMem_v2(size_t* n, int) { return *n = driver().memory, initialized(); }
 EMULATOR_API int cuDeviceGetAttribute(int* value, int attribute, int) {
   switch (attribute) {
     case 1: *value = 1024; break;                    // threads a block
@@ -176,120 +188,139 @@ EMULATOR_API int cuDeviceGetAttribute(int* value, int attribute, int) {
     case 39: *value = 2048; break;                   // threads a multiprocessor
     case 75: *value = 9; break;                      // compute capability
     case 76: *value = 0; break;
-    case 81: case 97: *value = 227 << 10; break;     // shared memory a multiprocessor, a block that asks for it
+    case 81: case 97: *value = MOST_SHARED; break;     // shared memory a multiprocessor, a block that asks for it
     case 115: *value = 1; break;                     // memory pools
     default: *value = 0;
   }
+  return initialized();
+}
+EMULATOR_API int cuDevicePrimaryCtxRetain(void** context, int) {
+  if (int code = initialized()) return code;
+  if (driver().failures.lost) return LAUNCH_FAILED;
+  ++driver().retained;
+  return *context = &driver().context, SUCCESS;
+}
+// The last one destroys the context, with everything in it, a lasting error too. It stays current where it is, but is of no use any more.
+EMULATOR_API int cuDevicePrimaryCtxRelease_v2(int) {
+  Driver& d = driver();
+  if (!d.retained) return INVALID_CONTEXT;
+  if (--d.retained) return SUCCESS;
+  std::lock_guard<std::mutex> guard(d.mutex);
+  for (auto& block : d.blocks) release(block.first, block.second);
+  d.blocks.clear();
+  d.used = d.freed = 0;
+  d.broken = SUCCESS;
   return SUCCESS;
 }
-EMULATOR_API int cuDevicePrimaryCtxRetain(void** context, int) { return *context = &driver().context, status(); }
-EMULATOR_API int cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
-EMULATOR_API int cuDevicePrimaryCtxSetFlags_v2(int, unsigned) { return SUCCESS; }
-EMULATOR_API int cuCtxSetCurrent(void* context) { return current_context = context, SUCCESS; }
-EMULATOR_API int cuCtxGetCurrent(void** context) { return *context = current_context, SUCCESS; }
-EMULATOR_API int cuCtxGetDevice(int* device) { return *device = 0, SUCCESS; }
-EMULATOR_API int cuCtxSynchronize() { return status(); }
-EMULATOR_API int cuCtxGetStreamPriorityRange(int* least, int* greatest) { return *least = *greatest = 0, SUCCESS; }
-EMULATOR_API int cuCtxSetLimit(int, size_t) { return SUCCESS; }
+EMULATOR_API int cuCtxSetCurrent(void* context) { return current_context = context, initialized(); }
+EMULATOR_API int cuCtxGetCurrent(void** context) { return *context = current_context, initialized(); }
+EMULATOR_API int cuCtxSynchronize() {
+  if (int code = ready()) return code;
+  if (int code = check_not_capturing()) return code;
+  return stall(), drain(), ready();
+}
 EMULATOR_API int cuGetErrorName(int code, const char** name) {
-  switch (code) {
-    case SUCCESS: *name = "CUDA_SUCCESS"; break;
-    case INVALID_VALUE: *name = "CUDA_ERROR_INVALID_VALUE"; break;
-    case OUT_OF_MEMORY: *name = "CUDA_ERROR_OUT_OF_MEMORY"; break;
-    case INVALID_DEVICE: *name = "CUDA_ERROR_INVALID_DEVICE"; break;
-    case INVALID_IMAGE: *name = "CUDA_ERROR_INVALID_IMAGE"; break;
-    case NOT_FOUND: *name = "CUDA_ERROR_NOT_FOUND"; break;
-    case DEVICE_LOST: *name = "CUDA_ERROR_LAUNCH_FAILED"; break;
-    case LAUNCH_OUT_OF_RESOURCES: *name = "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"; break;
-    case CAPTURE_UNSUPPORTED: *name = "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"; break;
-    case CAPTURE_INVALIDATED: *name = "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"; break;
-    default: *name = "CUDA_ERROR_UNKNOWN";
-  }
-  return SUCCESS;
+  return *name = code ? "an error of the emulated driver" : "CUDA_SUCCESS", SUCCESS;
 }
 EMULATOR_API int cuGetErrorString(int code, const char** text) { return cuGetErrorName(code, text); }
-
-// ---- streams and events -------------------------------------------------------------------------------------------------
-
-EMULATOR_API int cuStreamCreate(void** stream, unsigned) { return *stream = new Stream, status(); }
-EMULATOR_API int cuStreamCreateWithPriority(void** stream, unsigned flags, int) { return cuStreamCreate(stream, flags); }
-EMULATOR_API int cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), SUCCESS; }
-EMULATOR_API int cuStreamSynchronize(void* stream) { return stream_of(stream).capture ? CAPTURE_UNSUPPORTED : status(); }
-EMULATOR_API int cuStreamQuery(void* stream) { return stream_of(stream).capture ? CAPTURE_UNSUPPORTED : status(); }
-EMULATOR_API int cuStreamWaitEvent(void*, void*, unsigned) { return status(); }
-EMULATOR_API int cuLaunchHostFunc(void* stream, void (*f)(void*), void* data) {
-  return emulator::submit(stream, [=] { return f(data), SUCCESS; });
-}
-EMULATOR_API int cuEventCreate(void** event, unsigned) { return *event = new Event, status(); }
-EMULATOR_API int cuEventDestroy_v2(void* event) { return delete static_cast<Event*>(event), SUCCESS; }
-EMULATOR_API int cuEventRecord(void* event, void* stream) {
-  return emulator::submit(stream, [=] {
-    static_cast<Event*>(event)->time = std::chrono::steady_clock::now();
-    return SUCCESS;
-  });
-}
-EMULATOR_API int cuEventQuery(void*) { return status(); }
-EMULATOR_API int cuEventSynchronize(void*) { return status(); }
-EMULATOR_API int cuEventElapsedTime(float* ms, void* from, void* to) {
-  std::chrono::duration<float, std::milli> time = static_cast<Event*>(to)->time - static_cast<Event*>(from)->time;
-  return *ms = time.count(), status();
-}
-EMULATOR_API int cuEventElapsedTime_v2(float* ms, void* from, void* to) { return cuEventElapsedTime(ms, from, to); }
 
 // ---- memory -------------------------------------------------------------------------------------------------------------
 
 EMULATOR_API int cuMemGetInfo_v2(size_t* left, size_t* total) {
-  *total = driver().memory;
-  *left = driver().memory - driver().used;
-  return status();
+  stall();
+  Driver& d = driver();
+  std::lock_guard<std::mutex> guard(d.mutex);
+  size_t taken = d.used + d.freed;
+  *total = d.memory;
+  *left = taken < d.memory ? d.memory - taken : 0;
+  return ready();
 }
-EMULATOR_API int cuMemAlloc_v2(uint64_t* address, size_t n) { return allocate(address, n); }
+EMULATOR_API int cuMemAlloc_v2(uint64_t* address, size_t n) {
+  if (int code = ready()) return code;
+  if (int code = check_not_capturing()) return code;
+  return allocate(address, n);
+}
+// A capture would make a node of it, whose memory only the graph may use: nothing of ours wants that.
 EMULATOR_API int cuMemAllocAsync(uint64_t* address, size_t n, void* stream) {
-  return stream_of(stream).capture ? CAPTURE_UNSUPPORTED : allocate(address, n);
+  if (int code = ready()) return code;
+  if (int code = refuse_capture(stream, CAPTURE_UNSUPPORTED)) return code;
+  return allocate(address, n);
 }
-EMULATOR_API int cuMemFree_v2(uint64_t address) { return release(address); }
-EMULATOR_API int cuMemFreeAsync(uint64_t address, void*) { return release(address); }
+EMULATOR_API int cuMemFree_v2(uint64_t address) {
+  if (int code = ready()) return code;
+  if (int code = check_not_capturing()) return code;
+  drain();
+  size_t n = forget(address);
+  return n ? (release(address, n), SUCCESS) : INVALID_VALUE;
+}
+// In the order of the stream. "During stream capture" it "must be passed the address of a graph allocation".
+EMULATOR_API int cuMemFreeAsync(uint64_t address, void* stream) {
+  if (int code = refuse_capture(stream, INVALID_VALUE)) return code;
+  size_t n = forget(address);
+  if (!n) return INVALID_VALUE;
+  auto give_back = [=] {
+    std::lock_guard<std::mutex> guard(driver().mutex);
+    driver().freed -= std::min(driver().freed, padded(n));
+    return release(address, n), SUCCESS;
+  };
+  {
+    std::lock_guard<std::mutex> guard(driver().mutex);
+    driver().freed += padded(n);
+  }
+  int code = submit(stream, give_back);
+  if (code) give_back();
+  return code;
+}
 EMULATOR_API int cuMemHostAlloc(void** p, size_t n, unsigned) {
-  *p = aligned_alloc(256, padded(n ? n : 1));
-  return *p ? status() : OUT_OF_MEMORY;
+  if (int code = ready()) return code;
+  if (int code = check_not_capturing()) return code;
+  if (!n) return INVALID_VALUE;
+  *p = aligned_alloc(256, padded(n));
+  if (!*p) return OUT_OF_MEMORY;
+  std::lock_guard<std::mutex> guard(driver().mutex);
+  driver().pinned[static_cast<char*>(*p)] = n;
+  return SUCCESS;
 }
-EMULATOR_API int cuMemFreeHost(void* p) { return free(p), SUCCESS; }
-EMULATOR_API int cuMemHostGetFlags(unsigned* flags, void*) { return *flags = 0, SUCCESS; }
-EMULATOR_API int cuDeviceGetDefaultMemPool(void** pool, int) { return *pool = &driver().pool, SUCCESS; }
-EMULATOR_API int cuDeviceGetMemPool(void** pool, int) { return *pool = &driver().pool, SUCCESS; }
-EMULATOR_API int cuMemPoolSetAttribute(void*, int, void*) { return SUCCESS; }
-EMULATOR_API int cuMemPoolGetAttribute(void*, int, uint64_t* value) { return *value = driver().used, SUCCESS; }
-EMULATOR_API int cuMemPoolTrimTo(void*, size_t) { return SUCCESS; }
+EMULATOR_API int cuMemFreeHost(void* p) {
+  if (int code = check_not_capturing()) return code;
+  std::unique_lock<std::mutex> guard(driver().mutex);
+  auto pinned = driver().pinned.find(static_cast<char*>(p));
+  if (pinned == driver().pinned.end()) return INVALID_VALUE;
+  size_t n = pinned->second;
+  driver().pinned.erase(pinned);
+  guard.unlock();
+  if (ready() == SUCCESS && is_in_use(p, n)) fail("page-locked memory is freed, and a copy is still to use it");
+  return free(p), ready();
+}
 EMULATOR_API int cuMemsetD8Async(uint64_t to, unsigned char value, size_t n, void* stream) {
   if (!owned(to, n)) return INVALID_VALUE;
-  return emulator::submit(stream, [=] { return memset((void*)to, value, n), SUCCESS; });
+  return submit(stream, [=] { return memset((void*)to, value, n), SUCCESS; });
 }
-EMULATOR_API int cuMemsetD8_v2(uint64_t to, unsigned char value, size_t n) { return cuMemsetD8Async(to, value, n, nullptr); }
+// "The destination pointer must be aligned" to what is written.
 EMULATOR_API int cuMemsetD16Async(uint64_t to, unsigned short value, size_t n, void* stream) {
-  if (!owned(to, 2 * n)) return INVALID_VALUE;
-  return emulator::submit(stream, [=] { return std::fill_n((unsigned short*)to, n, value), SUCCESS; });
+  if (to % 2 || !owned(to, 2 * n)) return INVALID_VALUE;
+  return submit(stream, [=] { return std::fill_n((unsigned short*)to, n, value), SUCCESS; });
 }
 EMULATOR_API int cuMemsetD32Async(uint64_t to, unsigned value, size_t n, void* stream) {
-  if (!owned(to, 4 * n)) return INVALID_VALUE;
-  return emulator::submit(stream, [=] { return std::fill_n((unsigned*)to, n, value), SUCCESS; });
+  if (to % 4 || !owned(to, 4 * n)) return INVALID_VALUE;
+  return submit(stream, [=] { return std::fill_n((unsigned*)to, n, value), SUCCESS; });
 }
 EMULATOR_API int cuMemcpyHtoDAsync_v2(uint64_t to, const void* from, size_t n, void* stream) {
-  return owned(to, n) ? transfer((void*)to, from, n, stream) : INVALID_VALUE;
+  return owned(to, n) ? transfer((void*)to, from, n, stream, from) : INVALID_VALUE;
 }
 EMULATOR_API int cuMemcpyDtoHAsync_v2(void* to, uint64_t from, size_t n, void* stream) {
-  return owned(from, n) ? transfer(to, (void*)from, n, stream) : INVALID_VALUE;
+  return owned(from, n) ? transfer(to, (void*)from, n, stream, to) : INVALID_VALUE;
 }
 EMULATOR_API int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t n, void* stream) {
-  return owned(to, n) && owned(from, n) ? transfer((void*)to, (void*)from, n, stream) : INVALID_VALUE;
+  if (!owned(to, n) || !owned(from, n)) return INVALID_VALUE;
+  return submit(stream, [=] { return memmove((void*)to, (void*)from, n), SUCCESS; });
 }
-EMULATOR_API int cuMemcpyHtoD_v2(uint64_t to, const void* from, size_t n) { return cuMemcpyHtoDAsync_v2(to, from, n, nullptr); }
-EMULATOR_API int cuMemcpyDtoH_v2(void* to, uint64_t from, size_t n) { return cuMemcpyDtoHAsync_v2(to, from, n, nullptr); }
-EMULATOR_API int cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t n) { return cuMemcpyDtoDAsync_v2(to, from, n, nullptr); }
 
 // ---- kernels ------------------------------------------------------------------------------------------------------------
 
 EMULATOR_API int cuModuleLoadData(void** module, const void* image) {
-  if (status()) return status();
+  if (int code = ready()) return code;
+  if (int code = check_not_capturing()) return code;
   std::string source, log;
   if (!emulator::source_of(static_cast<const char*>(image), source)) return INVALID_IMAGE;
   auto loaded = emulator::load(source, log);
@@ -302,9 +333,13 @@ EMULATOR_API int cuModuleLoadData(void** module, const void* image) {
   *module = result;
   return SUCCESS;
 }
-EMULATOR_API int cuModuleLoadDataEx(void** module, const void* image, unsigned, void*, void*) { return cuModuleLoadData(module, image); }
-EMULATOR_API int cuModuleUnload(void* module) { return delete static_cast<Loaded*>(module), SUCCESS; }
+// Kernels that are still to run have what they need of it.
+EMULATOR_API int cuModuleUnload(void* module) {
+  if (int code = check_not_capturing()) return code;
+  return delete static_cast<Loaded*>(module), ready();
+}
 EMULATOR_API int cuModuleGetFunction(void** function, void* module, const char* name) {
+  if (int code = ready()) return code;
   auto& functions = static_cast<Loaded*>(module)->functions;
   auto found = functions.find(name);
   if (found == functions.end()) return NOT_FOUND;
@@ -312,13 +347,10 @@ EMULATOR_API int cuModuleGetFunction(void** function, void* module, const char* 
   return SUCCESS;
 }
 EMULATOR_API int cuFuncSetAttribute(void* function, int attribute, int value) {
-  if (attribute == 8) static_cast<Function*>(function)->most_dynamic_shared = value;
-  return SUCCESS;
+  if (int code = ready()) return code;
+  if (attribute != 8 || value < 0 || value > MOST_SHARED) return INVALID_VALUE;
+  return static_cast<Function*>(function)->most_dynamic_shared = value, SUCCESS;
 }
-EMULATOR_API int cuFuncGetAttribute(int* value, int, void*) { return *value = 0, SUCCESS; }
-EMULATOR_API int cuFuncSetCacheConfig(void*, int) { return SUCCESS; }
-EMULATOR_API int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* n, void*, int, size_t) { return *n = 2, SUCCESS; }
-EMULATOR_API int cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* n, void*, int, size_t, unsigned) { return *n = 2, SUCCESS; }
 
 EMULATOR_API int cuLaunchKernel(
     void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned dynamic, void* stream,
@@ -327,6 +359,7 @@ EMULATOR_API int cuLaunchKernel(
   bool grid = gx && gx <= 0x7fffffff && gy && gy <= 65535 && gz && gz <= 65535;
   bool block = bx && by && bz && bz <= 64 && bx * by * bz <= 1024;
   if (!grid || !block || (int)dynamic > f.most_dynamic_shared) return INVALID_VALUE;
+  if (int code = ready()) return code;
   Driver& d = driver();
   {
     std::lock_guard<std::mutex> guard(d.mutex);
@@ -341,8 +374,10 @@ EMULATOR_API int cuLaunchKernel(
     if (!argument) return INVALID_VALUE;
     copies.emplace_back(argument, argument + f.kernel.sizes[i]);
   }
-  emulator::Kernel kernel = f.kernel;
-  return emulator::submit(stream, [=]() mutable {
+  Kernel kernel = f.kernel;
+  return submit(stream, [=]() mutable -> int {
+    auto& faults = driver().failures.faults;
+    if (faults >= 0 && faults-- == 0) return ILLEGAL_ADDRESS;
     std::vector<void*> pointers;
     for (auto& copy : copies) pointers.push_back(copy.data());
     emulator::Launch launch{kernel.name, dim3(gx, gy, gz), dim3(bx, by, bz), dynamic, {}, kernel.shared_begin, kernel.shared_end};
@@ -352,36 +387,3 @@ EMULATOR_API int cuLaunchKernel(
   });
 }
 
-// ---- graphs -------------------------------------------------------------------------------------------------------------
-
-EMULATOR_API int cuStreamBeginCapture_v2(void* stream, int) {
-  if (is_default(stream)) return CAPTURE_UNSUPPORTED;
-  Stream& s = stream_of(stream);
-  if (s.capture) return CAPTURE_INVALIDATED;
-  s.capture.reset(new Graph);
-  return status();
-}
-EMULATOR_API int cuStreamEndCapture(void* stream, void** graph) {
-  Stream& s = stream_of(stream);
-  if (!s.capture) return CAPTURE_INVALIDATED;
-  *graph = s.capture.release();
-  return status();
-}
-EMULATOR_API int cuStreamIsCapturing(void* stream, int* capturing) { return *capturing = stream_of(stream).capture != nullptr, SUCCESS; }
-EMULATOR_API int cuStreamGetCaptureInfo_v2(void* stream, int* capturing, uint64_t* id, void**, const void***, size_t*) {
-  if (id) *id = 1;
-  return cuStreamIsCapturing(stream, capturing);
-}
-EMULATOR_API int cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
-  return *executable = new Graph(*static_cast<Graph*>(graph)), status();
-}
-EMULATOR_API int cuGraphLaunch(void* executable, void*) {
-  if (status()) return status();
-  for (Work& work : *static_cast<Graph*>(executable))
-    if (int failed = work()) return failed;
-  return SUCCESS;
-}
-EMULATOR_API int cuGraphUpload(void*, void*) { return status(); }
-EMULATOR_API int cuGraphGetNodes(void* graph, void**, size_t* n) { return *n = static_cast<Graph*>(graph)->size(), SUCCESS; }
-EMULATOR_API int cuGraphDestroy(void* graph) { return delete static_cast<Graph*>(graph), SUCCESS; }
-EMULATOR_API int cuGraphExecDestroy(void* executable) { return delete static_cast<Graph*>(executable), SUCCESS; }

@@ -1,13 +1,23 @@
-// What other stand-ins for libraries need of the driver: putting work on a stream.
+// What the stand-ins share: the driver's error codes, and putting work on a stream.
 #pragma once
+#include <cstddef>
 #include <functional>
 
 namespace emulator {
 
+// CUresult, as cuda.h has it.
+enum Result {
+  SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
+  INVALID_CONTEXT = 201, INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700,
+  LAUNCH_OUT_OF_RESOURCES = 701, CONTEXT_IS_DESTROYED = 709, LAUNCH_FAILED = 719, NOT_SUPPORTED = 801, CAPTURE_UNSUPPORTED = 900,
+  CAPTURE_INVALIDATED = 901, CAPTURE_ISOLATION = 905, CAPTURED_EVENT = 907, CAPTURE_WRONG_THREAD = 908
+};
+
 // Work on a stream; its result is a CUresult.
 using Work = std::function<int()>;
 
-// Does the work, or records it where the stream is being captured.
-__attribute__((visibility("default"))) int submit(void* stream, Work work);
+// Puts work on a stream, or into the graph that is captured from it. It reads and writes `bytes` of the processor's memory at `host`, if
+// any. When it is done says the pace: see streams.h.
+__attribute__((visibility("default"))) int submit(void* stream, Work work, const void* host = nullptr, size_t bytes = 0);
 
 }  // namespace emulator

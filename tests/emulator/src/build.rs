@@ -15,6 +15,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("nvtx.cpp", include_str!("../cpp/nvtx.cpp")),
     ("scheduler.cpp", include_str!("../cpp/scheduler.cpp")),
     ("scheduler.h", include_str!("../cpp/scheduler.h")),
+    ("streams.cpp", include_str!("../cpp/streams.cpp")),
+    ("streams.h", include_str!("../cpp/streams.h")),
     ("warp.cpp", include_str!("../cpp/warp.cpp")),
 ];
 
@@ -72,7 +74,8 @@ pub fn libraries(sanitize: bool) -> Option<PathBuf> {
         }
     };
     std::thread::scope(|s| {
-        let driver = s.spawn(|| link("libcuda.so", &["driver.cpp", "modules.cpp", "scheduler.cpp", "warp.cpp"], &[]));
+        let driver =
+            s.spawn(|| link("libcuda.so", &["driver.cpp", "streams.cpp", "modules.cpp", "scheduler.cpp", "warp.cpp"], &[]));
         if driver.join().is_ok() {
             s.spawn(|| link("libnvrtc.so", &["nvrtc.cpp"], &["libcuda.so"]));
             s.spawn(|| link("libnvtx3interop.so", &["nvtx.cpp"], &[]));

@@ -2,8 +2,8 @@
 //!
 //! [`load`] builds stand-ins for `libcuda.so`, `libnvrtc.so`, `libcublasLt.so`, `libcudnn.so.9` and the library of ranges with g++ and loads them, so that cudarc finds them before
 //! it looks for the real ones. From then on the real runtime runs: sources are "compiled" by g++, kernels run one CUDA thread after the
-//! other with warps, barriers and shared memory checked, streams, graphs and memory behave as the driver's.
-//! What goes wrong on purpose is in [`Failures`], the order of threads in [`Order`].
+//! other with warps, barriers and shared memory checked, streams, graphs and memory behave as the driver's, and what it forbids is refused.
+//! What goes wrong on purpose is in [`Failures`], the order of threads in [`Order`], that of streams in [`Pace`].
 
 mod build;
 
@@ -38,6 +38,24 @@ pub enum Order {
 impl Order {
     /// What tests go through.
     pub const ALL: [Order; 4] = [Order::Forward, Order::Reverse, Order::Lockstep, Order::Shuffled(7)];
+}
+
+/// When what is asked for of a thread's streams is done, as far as events leave that open. Results may not depend on it: where they do, somebody did
+/// not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// At once.
+    Eager,
+    /// When somebody waits for it; where nothing else is said.
+    #[default]
+    Late,
+    /// Some of it now and then, by a seed.
+    Shuffled(u64),
+}
+
+impl Pace {
+    /// What tests go through.
+    pub const ALL: [Pace; 5] = [Pace::Eager, Pace::Late, Pace::Shuffled(1), Pace::Shuffled(2), Pace::Shuffled(3)];
 }
 
 /// Set where tests are to use the real card of a machine.
@@ -193,6 +211,19 @@ impl Emulator {
         unsafe { set(text.as_ptr()) }
     }
 
+    /// When the streams of this thread work from now on.
+    pub fn set_pace(&self, pace: Pace) {
+        let text = match pace {
+            Pace::Eager => "eager".to_string(),
+            Pace::Late => "late".to_string(),
+            Pace::Shuffled(seed) => seed.to_string(),
+        };
+        let text = CString::new(text).unwrap_or_default();
+        let set: Symbol<unsafe extern "C" fn(*const c_char)> = self.symbol("emulator_set_pace");
+        // SAFETY: a string that ends with 0, which the function only reads.
+        unsafe { set(text.as_ptr()) }
+    }
+
     /// Whether copies by cp.async land at once (which shows memory that is overwritten too early) or at their wait (which shows one that is
     /// missing), in what this thread launches from now on.
     pub fn set_eager_copies(&self, eager: bool) {
@@ -203,15 +234,17 @@ impl Emulator {
 
     /// What goes wrong from now on.
     pub fn set_failures(&self, failures: Failures) {
-        let Failures { allocation_after, launch_after, device_lost } = failures;
+        let Failures { allocation_after, launch_after, fault_after, device_lost } = failures;
         let allocation: Symbol<unsafe extern "C" fn(c_long)> = self.symbol("emulator_fail_allocation_after");
         let launch: Symbol<unsafe extern "C" fn(c_long)> = self.symbol("emulator_fail_launch_after");
+        let fault: Symbol<unsafe extern "C" fn(c_long)> = self.symbol("emulator_fault_after");
         let lose: Symbol<unsafe extern "C" fn(c_int)> = self.symbol("emulator_lose_device");
         let count = |n: Option<u32>| n.map_or(-1, |n| n as c_long);
         // SAFETY: they take numbers.
         unsafe {
             allocation(count(allocation_after));
             launch(count(launch_after));
+            fault(count(fault_after));
             lose(device_lost as c_int);
         }
     }
@@ -241,6 +274,14 @@ impl Emulator {
         }
     }
 
+    /// How often the processor may have had to wait for all that it had asked for, so far: it synchronised, copied memory that is not page-locked, or asked for the
+    /// free memory.
+    pub fn stalls(&self) -> u64 {
+        let get: Symbol<unsafe extern "C" fn() -> u64> = self.symbol("emulator_stalls");
+        // SAFETY: it takes nothing.
+        unsafe { get() }
+    }
+
     /// How often the device's memory was asked for, and how many kernels were launched or captured, so far.
     pub fn counts(&self) -> (u64, u64) {
         let allocations: Symbol<unsafe extern "C" fn() -> u64> = self.symbol("emulator_allocations");
@@ -257,6 +298,9 @@ pub struct Failures {
     pub allocation_after: Option<u32>,
     /// After so many more launches the next one fails.
     pub launch_after: Option<u32>,
+    /// After so many more kernels, those of graphs too, one reads an address that is none: it was launched well, and whoever waits for it learns it. Everything
+    /// fails from then on, until the context is destroyed.
+    pub fault_after: Option<u32>,
     /// The device is gone: everything fails.
     pub device_lost: bool,
 }

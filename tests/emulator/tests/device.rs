@@ -1,6 +1,6 @@
 //! The stand-ins themselves: what the driver does, what the emulator finds, and what goes wrong on purpose.
 
-use cudarc::driver::{CudaContext, CudaStream, LaunchConfig, PushKernelArg, sys};
+use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg, sys};
 use cudarc::nvrtc::{Ptx, result as nvrtc};
 use ivon_emulator::{Failures, Order, load};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,6 +16,13 @@ fn stream() -> Arc<CudaStream> {
     // SAFETY: every test uses one stream.
     unsafe { context.disable_event_tracking() };
     context.new_stream().unwrap()
+}
+
+/// What lies on the device, once it is there: a copy to memory that is not page-locked may or may not be waited for.
+fn read<T: DeviceRepr + Default + Clone>(stream: &Arc<CudaStream>, from: &CudaSlice<T>) -> Vec<T> {
+    let values = stream.clone_dtoh(from).unwrap();
+    stream.synchronize().unwrap();
+    values
 }
 
 /// The cubin of a source, as the runtime makes it.
@@ -62,11 +69,11 @@ fn a_kernel_runs_in_order_captured_and_replayed() {
     stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).unwrap();
     launch(10.0);
     let graph = stream.end_capture(sys::CUgraphInstantiate_flags(0)).unwrap().unwrap();
-    assert_eq!(stream.clone_dtoh(&y).unwrap()[3], 6.0, "what is captured does not run");
+    assert_eq!(read(&stream, &y)[3], 6.0, "what is captured does not run");
     graph.launch().unwrap();
     graph.launch().unwrap();
-    assert_eq!(stream.clone_dtoh(&y).unwrap()[3], 66.0);
-    assert_eq!(stream.clone_dtoh(&y).unwrap()[999], 999.0 * 22.0);
+    assert_eq!(read(&stream, &y)[3], 66.0);
+    assert_eq!(read(&stream, &y)[999], 999.0 * 22.0);
 }
 
 #[test]
@@ -102,7 +109,8 @@ fn failures_on_purpose() {
         arguments.arg(&x).arg(&mut y).arg(&8i32).arg(&1.0f32);
         // SAFETY: x and y have 8 elements.
         unsafe { arguments.launch(LaunchConfig::for_num_elems(8)) }?;
-        stream.clone_dtoh(&y)
+        let values = stream.clone_dtoh(&y)?;
+        stream.synchronize().map(|()| values)
     };
     assert!(launch().is_ok());
     emulator.set_failures(Failures { allocation_after: Some(1), ..Failures::default() });
@@ -145,7 +153,7 @@ fn a_missing_barrier_shows_in_the_order_of_threads() {
         arguments.arg(&mut y);
         // SAFETY: y has as many elements as the block has threads.
         unsafe { arguments.launch(LaunchConfig { grid_dim: (1, 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 }).unwrap() };
-        stream.clone_dtoh(&y).unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        read(&stream, &y).iter().map(|x| x.to_bits()).collect::<Vec<_>>()
     };
     let right: Vec<_> = (0..64).map(|i| ((i + 1) % 64) as f32).map(f32::to_bits).collect();
     for order in Order::ALL {
@@ -178,7 +186,7 @@ fn blocks_that_wait_for_each_other_run_side_by_side() {
         arguments.arg(&mut flags).arg(&mut seen);
         // SAFETY: there is a number for each block in both.
         unsafe { arguments.launch(LaunchConfig { grid_dim: (4, 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 }).unwrap() };
-        assert_eq!(stream.clone_dtoh(&seen).unwrap(), [1, 2, 3, 4], "each block has shared memory of its own");
+        assert_eq!(read(&stream, &seen), [1, 2, 3, 4], "each block has shared memory of its own");
     }
     emulator.set_order(Order::Forward);
 }
@@ -256,7 +264,7 @@ mod product {
             )
             .unwrap();
         }
-        [d, bias, aux].map(|x| stream.clone_dtoh(&x).unwrap())
+        [d, bias, aux].map(|x| read(stream, &x))
     }
 
     fn numbers(n: usize, seed: usize) -> Vec<f32> {

@@ -74,6 +74,32 @@ fn a_kernel_or_a_card_that_fails_leaves_the_checkpoint() {
 }
 
 #[test]
+fn a_kernel_that_reads_what_is_not_there_loses_the_card_until_it_is_opened_again() {
+    let Some((emulator, _turn)) = card() else { return };
+    let model = model(0.1);
+    for graphs in [false, true] {
+        let mut first = ivon(&model).unwrap();
+        first.context().set_graphs(graphs);
+        (0..6).for_each(|_| assert!(step(&model, &mut first).is_ok()));
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), 2);
+        let saved = checkpoints.save(&first, Notes::default()).unwrap();
+        let expected = [step(&model, &mut first).unwrap(), step(&model, &mut first).unwrap()];
+
+        emulator.set_failures(Failures { fault_after: Some(7), ..Failures::default() });
+        says(step(&model, &mut first), &["CUDA_ERROR_ILLEGAL_ADDRESS", "a kernel failed", "last checkpoint"]);
+        emulator.set_failures(Failures::default());
+        says(step(&model, &mut first), &["CUDA"]);
+        says(checkpoints.save(&first, Notes::default()).map(drop), &["CUDA"]);
+        drop(first);
+
+        let mut second = ivon(&model).unwrap();
+        saved.restore(&mut second).unwrap();
+        assert_eq!([step(&model, &mut second).unwrap(), step(&model, &mut second).unwrap()], expected);
+    }
+}
+
+#[test]
 fn memory_that_does_not_suffice_is_told_before_training() {
     let Some((emulator, _turn)) = card() else { return };
     let model = model(0.0);

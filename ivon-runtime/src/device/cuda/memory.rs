@@ -2,9 +2,14 @@
 
 use super::Cuda;
 use super::error::Context as _;
+use super::uploads::{self, Uploads};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use cudarc::driver::{CudaSlice, DevicePtr, result, sys};
+
+/// What a driver takes of a card's memory after a step was planned: for the code of kernels, which is loaded at their first launch, for graphs, and for the holes
+/// between allocations. Of small cards a part.
+const LATER: usize = 512 << 20;
 
 /// A piece of a card's memory; freed with the last handle, in the order of the stream.
 pub(crate) struct Memory {
@@ -23,6 +28,10 @@ impl Cuda {
     /// # Errors
     /// If there are not so many: how many were asked for and how many are free.
     pub(crate) fn allocate(&self, bytes: usize) -> Result<Memory> {
+        if self.capturing.get() {
+            // It would be the graph's, and of no use to anybody else.
+            return Err(Error::Device { message: "a step that asks for memory each time cannot be a graph".into() });
+        }
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
         let allocate = || self.stream.alloc_zeros::<u8>(bytes.max(1));
         // What was freed before comes back to the driver when the stream has got so far.
@@ -44,9 +53,10 @@ impl Cuda {
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
         // What the libraries take for themselves is in use already.
         self.open_libraries()?;
+        // What was given back is free once the stream has got so far.
+        self.synchronize()?;
         let (free, all) = self.memory()?;
-        // The driver takes some for the code of kernels, and for the holes between allocations.
-        let room = (free + now).saturating_sub(all / 256);
+        let room = (free + now).saturating_sub(LATER.min(all / 16));
         if needed <= room {
             return Ok(());
         }
@@ -70,7 +80,7 @@ impl Cuda {
         Err(Error::Device { message: format!("{name} {sum}; {advice}") })
     }
 
-    /// Copies to the card. The bytes are taken before this returns.
+    /// Copies to the card. The bytes are taken before this returns; where they are many, the card has done all that it was asked for.
     ///
     /// # Safety
     /// There are so many bytes at `address`, and no kernel was told that they do not change.
@@ -85,8 +95,18 @@ impl Cuda {
             });
         }
         self.bind()?;
-        // SAFETY: by the contract of this function; memory of the heap is copied before the driver returns.
-        unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }.doing("copy to the card")
+        if bytes.len() <= uploads::MOST {
+            let mut uploads = self.uploads.borrow_mut();
+            let uploads = match &mut *uploads {
+                Some(uploads) => uploads,
+                none => none.insert(Uploads::new(self)?),
+            };
+            // SAFETY: by the contract of this function.
+            return unsafe { uploads.copy(self, bytes, address) };
+        }
+        // SAFETY: by the contract of this function; the wait below ends before `bytes` are given back.
+        unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }.doing("copy to the card")?;
+        self.synchronize()
     }
 
     /// Copies from the card, once everything asked for before is done.

@@ -36,6 +36,7 @@ mod moment;
 mod pinned;
 mod replay;
 mod staging;
+mod uploads;
 mod watch;
 
 pub(crate) use blas::{Along, Kind, Operand, Sizes, knows, multiply};
@@ -61,6 +62,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use uploads::Uploads;
 
 /// What kernels are compiled with in front; behind it stands `typedef float real;` or `typedef bf16 real;`.
 pub const HEADER: &str = include_str!("kernels/rt.cuh");
@@ -79,6 +81,7 @@ pub struct Cuda {
     copies: Arc<CudaStream>,
     /// Whether what is asked for is captured rather than done.
     capturing: Cell<bool>,
+    uploads: RefCell<Option<Uploads>>,
     blas: OnceCell<Blas>,
     modules: RefCell<HashMap<(String, DType), Loaded>>,
     /// Sources made at run time, by what they were made from.
@@ -105,9 +108,9 @@ pub fn sources() -> Vec<&'static Source> {
     all
 }
 
-/// Whether a model can run on a card: there is one, and the libraries that are needed.
-pub fn usable() -> bool {
-    libraries::has_driver() && libraries::report().usable()
+/// The number of the first card that a model can run on, where the libraries that are needed are there, too.
+pub fn first() -> Option<usize> {
+    if libraries::has_driver() { libraries::report().first_card() } else { None }
 }
 
 impl Cuda {
@@ -128,9 +131,20 @@ impl Cuda {
         let (major, minor) = context.compute_capability().doing("ask for the compute capability")?;
         let capability = (major.unsigned_abs(), minor.unsigned_abs());
         let name = context.name().doing("ask for the card's name")?;
-        let (modules, generated) = (RefCell::default(), RefCell::default());
-        let (capturing, blas, dnn) = (Cell::new(false), OnceCell::new(), Dnn::default());
-        let cuda = Rc::new(Cuda { dnn, ordinal, name, capability, context, stream, copies, capturing, blas, modules, generated });
+        let cuda = Rc::new(Cuda {
+            dnn: Dnn::default(),
+            ordinal,
+            name,
+            capability,
+            context,
+            stream,
+            copies,
+            capturing: Cell::new(false),
+            uploads: RefCell::default(),
+            blas: OnceCell::new(),
+            modules: RefCell::default(),
+            generated: RefCell::default(),
+        });
         OPEN.with_borrow_mut(|open| open.insert(ordinal, Rc::downgrade(&cuda)));
         Ok(cuda)
     }
@@ -220,6 +234,14 @@ impl Cuda {
         let loaded = modules.entry(key).or_insert_with(|| Loaded { module, functions: HashMap::new() });
         loaded.functions.insert(name.to_string(), function.clone());
         Ok(function)
+    }
+}
+
+impl Drop for Cuda {
+    fn drop(&mut self) {
+        // What is under way uses what goes now: libraries, modules. There is nothing to be done about a failure.
+        let _ = self.stream.synchronize();
+        let _ = self.copies.synchronize();
     }
 }
 

@@ -1,28 +1,27 @@
 //! Page-locked memory of the processor, which a card copies from and to by itself.
 
-use super::Cuda;
 use super::error::Context as _;
 use crate::error::Result;
-use cudarc::driver::{CudaContext, result};
+use cudarc::driver::{CudaStream, result};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// So many bytes of page-locked memory.
+/// So many bytes of page-locked memory, for the copies of one stream.
 pub(super) struct Pinned {
     pointer: NonNull<u8>,
     bytes: usize,
-    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
 }
 
 impl Pinned {
-    pub fn new(cuda: &Cuda, bytes: usize) -> Result<Pinned> {
-        cuda.bind()?;
+    pub fn new(stream: &Arc<CudaStream>, bytes: usize) -> Result<Pinned> {
+        stream.context().bind_to_thread().doing("use the card from this thread")?;
         // SAFETY: at least one byte; 0 asks for nothing special, so that the processor can read it fast, too.
         let pointer = unsafe { result::malloc_host(bytes.max(1), 0) }.doing(&format!("lock {bytes} bytes of memory"))?;
         let pointer = NonNull::new(pointer.cast()).unwrap_or(NonNull::dangling());
         // SAFETY: the driver gave so many bytes; all of them are written before anything reads them.
         unsafe { pointer.write_bytes(0, bytes) };
-        Ok(Pinned { pointer, bytes, context: cuda.context.clone() })
+        Ok(Pinned { pointer, bytes, stream: stream.clone() })
     }
 
     /// The bytes. The caller has seen to it that the card does not write them now.
@@ -45,8 +44,8 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // Nothing can be done about a failure: the process is about to end, or the card is lost.
-        let _ = self.context.bind_to_thread();
+        // A copy may still be under way. Nothing can be done about a failure: the process is about to end, or the card is lost.
+        let _ = self.stream.synchronize();
         // SAFETY: it was allocated by the driver and is freed once.
         let _ = unsafe { result::free_host(self.pointer.as_ptr().cast()) };
     }

@@ -73,7 +73,7 @@ impl Input {
             let block = Rc::new(Block::zeroed(Some(cuda), bytes, 1)?);
             // The zeros are written by another stream than the copies.
             cuda.synchronize()?;
-            Ok(Place { block, pinned: Pinned::new(cuda, bytes)?, copied: event()?, used: event()? })
+            Ok(Place { block, pinned: Pinned::new(&cuda.copies, bytes)?, copied: event()?, used: event()? })
         };
         Ok(Input { places: [place()?, place()?], next: 0 })
     }

@@ -20,7 +20,7 @@ impl Cuda {
     /// For so many bytes at most.
     pub(crate) fn watch(&self, bytes: usize) -> Result<Watch> {
         let there = self.context.new_event(None).doing("make an event")?;
-        Ok(Watch { pinned: Pinned::new(self, bytes)?, there, under_way: Cell::new(false), stream: self.stream.clone() })
+        Ok(Watch { pinned: Pinned::new(&self.stream, bytes)?, there, under_way: Cell::new(false), stream: self.stream.clone() })
     }
 }
 

@@ -1,0 +1,207 @@
+//! Which of NVIDIA's libraries are there, where they were looked for, and how to get what is missing.
+//!
+//! cudarc loads a library by its name at the first call into it, and panics where there is none or where it lacks the function. So each one is
+//! looked for here first, by name and then in the places where toolkits and Python packages put it, and loaded by its path: a later loading
+//! by name then finds the loaded one.
+
+mod search;
+mod table;
+
+pub use search::look_first_in;
+
+use super::error::Context as _;
+use crate::error::{Error, Result};
+use cudarc::driver::result::device;
+use cudarc::driver::{CudaContext, sys};
+use libloading::Library as Loaded;
+use search::directories;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use table::LIBRARIES;
+
+/// A directory that [`report`] looks in first, or several, separated as in `PATH`.
+pub const VARIABLE: &str = "IVON_CUDA_LIBRARIES";
+
+/// What was found of CUDA on this machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The cards, if the driver works.
+    pub cards: Vec<Card>,
+    /// Why there are no cards, if there are none.
+    pub problem: Option<String>,
+    /// The libraries.
+    pub libraries: Vec<Finding>,
+    /// Directories that were looked in, besides those of the system's loader.
+    pub looked_in: Vec<PathBuf>,
+}
+
+/// A card.
+#[derive(Clone, Debug, Serialize)]
+pub struct Card {
+    /// What `--device` calls it.
+    pub device: String,
+    /// What its maker calls it.
+    pub name: String,
+    /// Compute capability: "9.0".
+    pub capability: String,
+    /// Bytes of memory.
+    pub memory: usize,
+    /// Whether our kernels run on it: those for tensor cores are for compute capability 8.0 and later.
+    pub usable: bool,
+}
+
+/// The least compute capability of a card: that of Ampere, whose tensor cores compute in bf16.
+const LEAST_CAPABILITY: (i32, i32) = (8, 0);
+
+/// What became of the search for one library.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// The library.
+    pub name: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Whether CUDA cannot be used without it.
+    pub needed: bool,
+    /// Where it is; a bare name was found by the system's loader.
+    pub path: Option<PathBuf>,
+    /// Its version, if it says so.
+    pub version: Option<String>,
+    /// Why it cannot be used, where something of its name is there.
+    pub problems: Vec<String>,
+    /// How to get it, where it is missing.
+    pub get: Option<&'static str>,
+}
+
+impl Report {
+    /// Whether a model can run on a card.
+    pub fn usable(&self) -> bool {
+        self.first_card().is_some()
+    }
+
+    /// The number of the first card that a model can run on.
+    pub(super) fn first_card(&self) -> Option<usize> {
+        let complete = self.libraries.iter().all(|l| l.path.is_some() || !l.needed);
+        self.cards.iter().position(|card| complete && card.usable)
+    }
+
+    /// The report as lines of text.
+    pub fn text(&self) -> String {
+        let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
+        let mut text = String::new();
+        for card in &self.cards {
+            let Card { device, name, capability, memory, usable } = card;
+            let (major, minor) = LEAST_CAPABILITY;
+            let _ = write!(text, "{device}     {name}, compute capability {capability}, {:.1} GiB", gib(*memory));
+            let _ = match usable {
+                true => writeln!(text),
+                false => writeln!(text, ": too old, {major}.{minor} or later is needed"),
+            };
+        }
+        if let Some(problem) = &self.problem {
+            let _ = writeln!(text, "no card    {problem}");
+        }
+        for library in &self.libraries {
+            let Finding { name, purpose, path, version, problems, get, .. } = library;
+            let _ = match path {
+                Some(path) => writeln!(text, "{name:<10} {:<10} {}", version.as_deref().unwrap_or("found"), path.display()),
+                None => writeln!(text, "{name:<10} missing    ({purpose}) {}", get.unwrap_or_default()),
+            };
+            for problem in problems {
+                let _ = writeln!(text, "           {problem}");
+            }
+        }
+        if !self.usable() {
+            let _ = write!(text, "looked in  the system's libraries");
+            for directory in &self.looked_in {
+                let _ = write!(text, ", {}", directory.display());
+            }
+            let _ = writeln!(text, "; {VARIABLE} names further directories");
+        }
+        text
+    }
+}
+
+/// Looks for the libraries, loads them, and asks the driver for the cards; once in a process.
+pub fn report() -> &'static Report {
+    static REPORT: OnceLock<Report> = OnceLock::new();
+    REPORT.get_or_init(|| search(&directories()))
+}
+
+/// Whether there is a driver: without one nothing else needs to be looked for, and most machines have none.
+pub(super) fn has_driver() -> bool {
+    LIBRARIES[0].find(&directories()).path.is_some()
+}
+
+/// Whether convolutions can be left to cuDNN.
+pub(super) fn has_cudnn() -> bool {
+    report().libraries.iter().any(|library| library.name == "cuDNN" && library.path.is_some())
+}
+
+/// The library of ranges for NVIDIA's tools.
+pub(crate) fn ranges() -> Result<Loaded> {
+    let finding = LIBRARIES[5].find(&directories());
+    let Some(path) = finding.path else {
+        let message = format!("there is no NVTX library to make ranges with: {}", LIBRARIES[5].get);
+        return Err(Error::Device { message });
+    };
+    // SAFETY: it is loaded already, see `Library::load`.
+    unsafe { Loaded::new(&path) }.map_err(|e| Error::Device { message: format!("{}: {e}", path.display()) })
+}
+
+/// An error that says what is missing, where CUDA cannot be used on this card.
+pub(crate) fn require(ordinal: usize) -> Result<()> {
+    let report = report();
+    let problem = match report.cards.get(ordinal) {
+        _ if !report.usable() => "CUDA cannot be used here".to_string(),
+        None => format!("there is no cuda:{ordinal}: there are {}", report.cards.len()),
+        Some(card) if !card.usable => format!("{} is too old", card.name),
+        Some(_) => return Ok(()),
+    };
+    Err(Error::Device { message: format!("cuda:{ordinal} was asked for, but {problem}\n{}", report.text().trim_end()) })
+}
+
+fn search(directories: &[PathBuf]) -> Report {
+    let libraries: Vec<Finding> = LIBRARIES.iter().map(|library| library.find(directories)).collect();
+    let (cards, problem) = match libraries[0].path {
+        None => (vec![], Some("there is no NVIDIA driver".to_string())),
+        Some(_) => match cards() {
+            Ok(cards) if cards.is_empty() => (cards, Some("the driver works, but finds no card".to_string())),
+            Ok(cards) => (cards, None),
+            Err(error) => (vec![], Some(error.to_string())),
+        },
+    };
+    Report { cards, problem, libraries, looked_in: directories.iter().filter(|d| d.is_dir()).cloned().collect() }
+}
+
+/// The cards of a driver that is there and complete. None of them is opened: that takes a part of a second and some hundred MiB on each, and fails
+/// where another process has a card for itself.
+fn cards() -> Result<Vec<Card>> {
+    use sys::CUdevice_attribute::{
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+    };
+    let count = CudaContext::device_count().doing("count the cards")?;
+    let card = |ordinal: i32| {
+        let card = device::get(ordinal).doing(&format!("find cuda:{ordinal}"))?;
+        // SAFETY: the driver gave this card.
+        let (major, minor, memory) =
+            unsafe { (device::get_attribute(card, MAJOR), device::get_attribute(card, MINOR), device::total_mem(card)) };
+        let asking = "ask for the compute capability";
+        let capability = (major.doing(asking)?, minor.doing(asking)?);
+        Ok(Card {
+            device: format!("cuda:{ordinal}"),
+            name: device::get_name(card).doing("ask for the card's name")?,
+            capability: format!("{}.{}", capability.0, capability.1),
+            memory: memory.doing("ask for the memory")?,
+            usable: capability >= LEAST_CAPABILITY,
+        })
+    };
+    (0..count).map(card).collect()
+}
+
+/// The functions of the library of this name that are asked for before it is used.
+#[doc(hidden)]
+pub fn functions(name: &str) -> &'static [&'static str] {
+    LIBRARIES.iter().find(|library| library.name == name).map_or(&[], |library| library.functions)
+}

@@ -1,0 +1,151 @@
+//! Where the libraries lie, and loading them.
+
+use super::table::{LIBRARIES, Library};
+use super::{Finding, VARIABLE};
+use libloading::Library as Loaded;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+impl Library {
+    /// Loads the first of its files that can be used: of the directory named by hand, of the system, of toolkits and packages.
+    pub fn find(&self, directories: &[PathBuf]) -> Finding {
+        let mut finding = Finding {
+            name: self.name,
+            purpose: self.purpose,
+            needed: self.needed,
+            path: None,
+            version: None,
+            problems: vec![],
+            get: None,
+        };
+        let named = named_directories().len();
+        let (first, rest) = directories.split_at(named.min(directories.len()));
+        let by_name = self.files.iter().map(PathBuf::from);
+        let below = |directory: &PathBuf| self.files.iter().map(|file| directory.join(file)).collect::<Vec<_>>();
+        let candidates = first.iter().flat_map(below).chain(by_name).chain(rest.iter().flat_map(below));
+        for path in candidates {
+            if path.is_absolute() {
+                if !path.is_file() {
+                    continue;
+                }
+                self.load_before(&path);
+            }
+            match self.load(&path) {
+                Ok(version) => {
+                    (finding.path, finding.version) = (Some(path), version);
+                    return finding;
+                }
+                // A bare name that the system does not know is no finding.
+                Err(problem) if path.is_absolute() || !problem.contains("cannot open") => finding.problems.push(problem),
+                Err(_) => {}
+            }
+        }
+        finding.get = Some(self.get);
+        finding
+    }
+
+    fn load(&self, path: &Path) -> std::result::Result<Option<String>, String> {
+        let at = path.display();
+        // SAFETY: loading runs the library's initialisers; they are those of NVIDIA's libraries, which do nothing but set up themselves.
+        let library = unsafe { Loaded::new(path) }.map_err(|error| {
+            // The loader's own words lie one level deeper.
+            let words = std::error::Error::source(&error).map_or(error.to_string(), |source| source.to_string());
+            format!("{at} cannot be loaded: {words}")
+        })?;
+        let missing: Vec<&str> = self.functions.iter().copied().filter(|name| !has(&library, name)).collect();
+        if !missing.is_empty() {
+            return Err(format!("{at} is incomplete: it has no {}", missing.join(", ")));
+        }
+        let version = (self.version)(&library);
+        // It stays loaded: what follows finds it by the name that it gives itself.
+        // SAFETY: as above.
+        let known = |name: &&&str| unsafe { Loaded::new(**name) }.is_ok();
+        if self.needed && self.files.iter().find(known).is_none() {
+            return Err(format!("{at} does not go by the name of its file (its SONAME is another)"));
+        }
+        std::mem::forget(library);
+        Ok(version)
+    }
+
+    /// Loads what does not say by itself where it lies.
+    fn load_before(&self, path: &Path) {
+        let Some(files) = path.parent().and_then(|directory| std::fs::read_dir(directory).ok()) else { return };
+        for file in files.flatten() {
+            let name = file.file_name();
+            let name = name.to_string_lossy();
+            if self.before.iter().any(|prefix| name.starts_with(prefix) && !name.contains(".alt")) {
+                // SAFETY: as in `load`. If it cannot be loaded, compiling says so.
+                if let Ok(library) = unsafe { Loaded::new(file.path()) } {
+                    std::mem::forget(library);
+                }
+            }
+        }
+    }
+}
+
+fn has(library: &Loaded, name: &str) -> bool {
+    // SAFETY: the function is not called, and so its type does not matter.
+    unsafe { library.get::<unsafe extern "C" fn()>(name.as_bytes()) }.is_ok()
+}
+
+/// Directories named by [`VARIABLE`] or [`look_first_in`].
+fn named_directories() -> Vec<PathBuf> {
+    let by_hand = FIRST.lock().map_or(vec![], |first| first.clone());
+    let variable = std::env::var_os(VARIABLE).unwrap_or_default();
+    by_hand.into_iter().chain(std::env::split_paths(&variable).filter(|d| !d.as_os_str().is_empty())).collect()
+}
+
+static FIRST: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
+
+/// Lets the search for libraries, which happens once, begin in this directory. As [`VARIABLE`], for programs.
+pub fn look_first_in(directory: impl Into<PathBuf>) {
+    if let Ok(mut first) = FIRST.lock() {
+        first.push(directory.into());
+    }
+}
+
+/// Where to look: directories named by hand, then those of toolkits and of Python packages.
+pub(super) fn directories() -> Vec<PathBuf> {
+    let mut all = named_directories();
+    let toolkits = ["CUDA_HOME", "CUDA_PATH"].iter().filter_map(std::env::var_os).map(PathBuf::from);
+    for toolkit in toolkits.chain([PathBuf::from("/usr/local/cuda")]) {
+        all.extend(["lib64", "lib", "targets/x86_64-linux/lib"].map(|below| toolkit.join(below)));
+    }
+    all.push("/usr/lib/wsl/lib".into());
+    for packages in python_packages() {
+        let below = LIBRARIES.iter().flat_map(|library| library.packages);
+        all.extend(below.map(|directory| packages.join(directory)));
+    }
+    // `lib64` is often another name of `lib`. Directories named by hand stay, for they are looked in before the system's.
+    let named = named_directories().len();
+    let mut seen = std::collections::HashSet::new();
+    let mut count = 0;
+    all.retain(|directory| {
+        count += 1;
+        seen.insert(directory.canonicalize().unwrap_or(directory.clone())) || count <= named
+    });
+    all
+}
+
+/// The `site-packages` of the active environments, of the user, of every Python in `PATH`, and of the system.
+fn python_packages() -> Vec<PathBuf> {
+    let mut roots: Vec<PathBuf> =
+        ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(std::env::var_os).map(PathBuf::from).collect();
+    roots.extend(std::env::var_os("HOME").map(|home| Path::new(&home).join(".local")));
+    for directory in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
+        if directory.join("python3").exists() {
+            roots.extend(directory.parent().map(Path::to_path_buf));
+        }
+    }
+    roots.extend(["/usr", "/usr/local"].map(PathBuf::from));
+    let mut all = vec![];
+    for root in roots {
+        for lib in ["lib", "lib64"].map(|lib| root.join(lib)) {
+            let entries = std::fs::read_dir(lib).into_iter().flatten().flatten().map(|entry| entry.path());
+            let pythons = entries.filter(|p| p.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3")));
+            all.extend(pythons.flat_map(|python| ["site-packages", "dist-packages"].map(|packages| python.join(packages))));
+        }
+    }
+    all.retain(|packages| packages.is_dir());
+    all
+}

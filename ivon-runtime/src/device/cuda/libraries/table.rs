@@ -1,0 +1,185 @@
+//! The libraries that are looked for.
+
+use libloading::Library as Loaded;
+use std::ffi::c_int;
+
+/// One of NVIDIA's libraries.
+pub(super) struct Library {
+    pub name: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Whether nothing goes without it.
+    pub needed: bool,
+    /// File names by which it may go, the preferred one first.
+    pub files: &'static [&'static str],
+    /// Directories of Python packages, below `site-packages`.
+    pub packages: &'static [&'static str],
+    /// Functions without which it is of no use.
+    pub functions: &'static [&'static str],
+    /// What has to be loaded before it, from the same directory.
+    pub before: &'static [&'static str],
+    pub version: fn(&Loaded) -> Option<String>,
+    /// How to get it.
+    pub get: &'static str,
+}
+
+pub(super) const LIBRARIES: [Library; 6] = [
+    Library {
+        name: "driver",
+        purpose: "the card itself",
+        needed: true,
+        files: &["libcuda.so.1", "libcuda.so"],
+        packages: &[],
+        // Every one that the runtime calls, through cudarc too: those of CUDA 12.8.
+        functions: &[
+            "cuInit",
+            "cuDeviceGet",
+            "cuDeviceGetCount",
+            "cuDeviceGetName",
+            "cuDeviceGetAttribute",
+            "cuDeviceTotalMem_v2",
+            "cuDevicePrimaryCtxRetain",
+            "cuDevicePrimaryCtxRelease_v2",
+            "cuCtxGetCurrent",
+            "cuCtxSetCurrent",
+            "cuMemGetInfo_v2",
+            "cuMemAlloc_v2",
+            "cuMemAllocAsync",
+            "cuMemFree_v2",
+            "cuMemFreeAsync",
+            "cuMemHostAlloc",
+            "cuMemFreeHost",
+            "cuMemcpyHtoDAsync_v2",
+            "cuMemcpyDtoHAsync_v2",
+            "cuMemcpyDtoDAsync_v2",
+            "cuMemsetD8Async",
+            "cuMemsetD16Async",
+            "cuMemsetD32Async",
+            "cuStreamCreate",
+            "cuStreamDestroy_v2",
+            "cuStreamSynchronize",
+            "cuStreamWaitEvent",
+            "cuStreamBeginCapture_v2",
+            "cuStreamEndCapture",
+            "cuEventCreate",
+            "cuEventDestroy_v2",
+            "cuEventRecord",
+            "cuEventSynchronize",
+            "cuEventElapsedTime_v2",
+            "cuGraphInstantiateWithFlags",
+            "cuGraphLaunch",
+            "cuGraphDestroy",
+            "cuGraphExecDestroy",
+            "cuModuleLoadData",
+            "cuModuleUnload",
+            "cuModuleGetFunction",
+            "cuFuncSetAttribute",
+            "cuLaunchKernel",
+        ],
+        before: &[],
+        version: |library| number(library, b"cuDriverGetVersion\0").map(|n| format!("CUDA {}.{}", n / 1000, n % 1000 / 10)),
+        get: "install the NVIDIA driver, 570 or later, from https://www.nvidia.com/drivers or your distribution",
+    },
+    Library {
+        name: "NVRTC",
+        purpose: "compiles kernels for the card",
+        needed: true,
+        files: &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
+        packages: &["nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib", "torch/lib"],
+        functions: &[
+            "nvrtcVersion",
+            "nvrtcCreateProgram",
+            "nvrtcDestroyProgram",
+            "nvrtcCompileProgram",
+            "nvrtcGetCUBINSize",
+            "nvrtcGetCUBIN",
+            "nvrtcGetProgramLogSize",
+            "nvrtcGetProgramLog",
+        ],
+        // Its packages of CUDA 13.0 do not say where it lies.
+        before: &["libnvrtc-builtins.so"],
+        version: |library| {
+            // SAFETY: that is its type in NVIDIA's header.
+            let ask = unsafe { library.get::<unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int>(b"nvrtcVersion\0") }.ok()?;
+            let (mut major, mut minor) = (0, 0);
+            // SAFETY: it writes the two numbers.
+            let code = unsafe { ask(&mut major, &mut minor) };
+            (code == 0).then(|| format!("{major}.{minor}"))
+        },
+        get: "pip install nvidia-cuda-nvrtc, or install the CUDA toolkit (13, or 12)",
+    },
+    Library {
+        name: "cuBLASLt",
+        purpose: "products of matrices",
+        needed: true,
+        files: &["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"],
+        packages: &["nvidia/cu13/lib", "nvidia/cublas/lib", "torch/lib"],
+        functions: &["cublasLtCreate", "cublasLtMatmul", "cublasLtMatmulAlgoGetHeuristic", "cublasLtMatmulDescSetAttribute"],
+        before: &[],
+        version: |library| {
+            size(library, b"cublasLtGetVersion\0").map(|n| format!("{}.{}.{}", n / 10000, n % 10000 / 100, n % 100))
+        },
+        get: "pip install nvidia-cublas, or install the CUDA toolkit (13, or 12)",
+    },
+    Library {
+        name: "cuDNN",
+        purpose: "fast convolutions; without it our own kernels serve, slowly",
+        needed: false,
+        files: &["libcudnn.so.9"],
+        packages: &["nvidia/cudnn/lib", "torch/lib"],
+        functions: &[
+            "cudnnGetVersion",
+            "cudnnCreate",
+            "cudnnSetStream",
+            "cudnnGetLastErrorString",
+            "cudnnBackendCreateDescriptor",
+            "cudnnBackendSetAttribute",
+            "cudnnBackendGetAttribute",
+            "cudnnBackendFinalize",
+            "cudnnBackendExecute",
+        ],
+        before: &[],
+        version: |library| size(library, b"cudnnGetVersion\0").map(|n| format!("{}.{}.{}", n / 10000, n % 10000 / 100, n % 100)),
+        get: "pip install nvidia-cudnn-cu13",
+    },
+    Library {
+        name: "NCCL",
+        purpose: "several cards; not used yet",
+        needed: false,
+        files: &["libnccl.so.2", "libnccl.so"],
+        packages: &["nvidia/nccl/lib", "torch/lib"],
+        functions: &["ncclGetVersion", "ncclAllReduce"],
+        before: &[],
+        version: |library| number(library, b"ncclGetVersion\0").map(|n| format!("{}.{}.{}", n / 10000, n % 10000 / 100, n % 100)),
+        get: "pip install nvidia-nccl-cu13",
+    },
+    Library {
+        name: "NVTX",
+        purpose: "ranges of layers and ops for Nsight Systems",
+        needed: false,
+        files: &["libnvtx3interop.so.1", "libnvtx3interop.so", "libnvToolsExt.so.1", "libnvToolsExt.so"],
+        packages: &["nvidia/cu13/lib", "nvidia/nvtx/lib"],
+        functions: &["nvtxRangePushA", "nvtxRangePop"],
+        before: &[],
+        version: |_| None,
+        get: "pip install nvidia-nvtx",
+    },
+];
+
+/// Asks a function of type `int f(int *)`.
+fn number(library: &Loaded, name: &[u8]) -> Option<i64> {
+    // SAFETY: that is the type of the functions asked for here in NVIDIA's headers.
+    let ask = unsafe { library.get::<unsafe extern "C" fn(*mut c_int) -> c_int>(name) }.ok()?;
+    let mut number = 0;
+    // SAFETY: it writes one number.
+    let code = unsafe { ask(&mut number) };
+    (code == 0).then_some(number as i64)
+}
+
+/// Asks a function of type `size_t f(void)`.
+fn size(library: &Loaded, name: &[u8]) -> Option<usize> {
+    // SAFETY: that is the type of the functions asked for here in NVIDIA's headers.
+    let ask = unsafe { library.get::<unsafe extern "C" fn() -> usize>(name) }.ok()?;
+    // SAFETY: it reads nothing.
+    Some(unsafe { ask() })
+}
