@@ -161,8 +161,7 @@ impl Known {
                         Ok((attributes, sig))
                     };
                     if let Ok((attributes, sig)) = m.mac.parse_body_with(declaration) {
-                        let travelling = attributes.iter().filter(|a| parse::travels(a));
-                        self.insert(sig.ident.to_string(), quote!(#(#travelling)* #sig {}));
+                        self.insert(sig.ident.to_string(), crate::surface::signature_of(&attributes, &sig));
                     }
                 }
                 _ => {}

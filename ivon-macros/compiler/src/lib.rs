@@ -82,6 +82,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
     let mut model = parse::Model { name: structure.ident.clone(), layers, generics, fields, functions, divisions, wrong };
     check::check_fields(&mut model, callees, &errors);
     check::check_names(&model, &errors);
+    check::check_replaced(&model.functions, &errors);
     let deferred = RefCell::new(Deferred::default());
     // Where a body was not understood, a field may be used in what was left out.
     let understood = errors.is_empty();

@@ -29,4 +29,9 @@ impl<const C: usize, const THRESHOLD: bool> FilterResponseNorm<C, THRESHOLD> {
     pub fn activated<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
         filter_response_norm(x, self.gain, self.bias, self.threshold, self.eps)
     }
+
+    /// The norm plus a residual, then `relu`.
+    pub fn activated_sum<B, H, W>(&self, x: Tensor<B, H, W, C>, residual: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
+        relu(self.forward(x) + residual)
+    }
 }

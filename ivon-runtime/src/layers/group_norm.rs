@@ -27,4 +27,9 @@ impl<const C: usize, const GROUPS: usize> GroupNorm<C, GROUPS> {
     pub fn activated<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
         relu(self.forward(x))
     }
+
+    /// The norm plus a residual, then `relu`.
+    pub fn activated_sum<B, H, W>(&self, x: Tensor<B, H, W, C>, residual: Tensor<B, H, W, C>) -> Tensor<B, H, W, C> {
+        relu(self.forward(x) + residual)
+    }
 }

@@ -11,6 +11,10 @@ pub trait Norm<const C: usize, const ACTIVE: bool> {
 
     /// With its activation, in the same shape; for where ACTIVE is true.
     fn activated<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C>;
+
+    /// Plus a residual, then `relu`; for where ACTIVE is false.
+    #[replaces(relu(self.forward(x) + residual))]
+    fn activated_sum<B, H, W>(&self, x: Tensor<B, H, W, C>, residual: Tensor<B, H, W, C>) -> Tensor<B, H, W, C>;
 }
 
 #[variational]

@@ -1,7 +1,7 @@
 //! Convolutions, and batch norm in evaluation and in training.
 
 use crate::check::*;
-use ivon_runtime::layers::{BatchNorm2d, Linear};
+use ivon_runtime::layers::{BatchNorm2d, FilterResponseNorm, GroupNorm, Linear};
 use ivon_runtime::ops::batch_norm;
 use ivon_runtime::prelude::*;
 use ivon_runtime::{Flat, Layout};
@@ -87,4 +87,50 @@ fn norms_that_take_in_residual_and_relu() {
     let x = tensor([3, 2, 1, 4], 1);
     verify!(Joined::<4>::new(), x);
     verify_training!(Joined::<4>::new(), x);
+}
+
+#[variational]
+trait Norm<const C: usize> {
+    fn forward<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor<B, H, W, C>;
+
+    #[replaces(relu(self.forward(x) + residual))]
+    fn activated_sum<B, H, W>(&self, x: Tensor<B, H, W, C>, residual: Tensor<B, H, W, C>) -> Tensor<B, H, W, C>;
+}
+
+#[variational]
+impl<const C: usize> Norm<C> for BatchNorm2d<C> {}
+
+#[variational]
+impl<const C: usize> Norm<C> for GroupNorm<C, 2> {}
+
+#[variational]
+impl<const C: usize> Norm<C> for FilterResponseNorm<C, false> {}
+
+#[variational]
+struct Chosen<N: Norm, const C: usize> {
+    first: N<C>,
+    second: N<C>,
+}
+
+#[variational]
+impl<N: Norm, const C: usize> Chosen<N, C> {
+    fn loss<B, H, W>(&self, x: Tensor<B, H, W, C>) -> Tensor {
+        let y = relu(x + self.first.forward(x * x));
+        let z = self.second.activated_sum(y, x);
+        (z * z).mean()
+    }
+}
+
+/// Each as its trait says, whether it has a kernel for it or not.
+#[test]
+fn chosen_norms_that_take_in_residual_and_relu() {
+    let x = tensor([3, 2, 1, 4], 1);
+    verify!(Chosen::<BatchNorm2d, 4>::new(), x);
+    verify_training!(Chosen::<BatchNorm2d, 4>::new(), x);
+    verify!(Chosen::<GroupNorm, 4>::new(), x);
+    verify!(Chosen::<FilterResponseNorm, 4>::new(), x);
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gradients/pictures.rs");
+    let generated = ivon_compiler::expand_file(source, &[]).unwrap_or_else(|e| panic!("{e}"));
+    let joined = generated.matches(r#"ivon::Saved<N, { ivon::method("activated_sum") }>"#).count();
+    assert_eq!(joined, 2, "one sum is written as the trait says, one is called: {generated}");
 }

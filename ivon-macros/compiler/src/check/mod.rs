@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 
 pub use call::free_constants;
 pub use reserved::check_names;
+pub use signature::check_replaced;
 pub use usage::check_usage;
 
 /// What only later stages can tell: constants in rustc, const generics when a model is built.

@@ -39,12 +39,6 @@ pub fn check_names(model: &Model, errors: &Errors) {
             let text = format!("`{name}` is generated, for `{}`: give the method another name", other.name);
             errors.at(&function.name, text);
         }
-        if let Some(replaces) = &function.replaces
-            && !model.functions.iter().any(|f| f.name == replaces.method && f.inputs.len() == replaces.arguments)
-        {
-            let text = format!("there is no other method `{}` with {} arguments here", replaces.method, replaces.arguments);
-            errors.at(&replaces.method, text);
-        }
     }
 }
 

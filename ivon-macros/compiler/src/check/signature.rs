@@ -1,4 +1,4 @@
-//! What a function's own signature must satisfy.
+//! What a function's own signature and attributes must satisfy.
 
 use crate::dims::{Dim, Shape};
 use crate::errors::Errors;
@@ -43,6 +43,16 @@ pub fn check_signature(function: &Function, errors: &Errors) {
     for input in &function.inputs {
         if !names.insert(input.name.to_string()) {
             errors.at(&input.name, format!("there are two arguments `{}`", input.name));
+        }
+    }
+}
+
+/// Checks that the expressions which methods of a model or a trait take in call another of its methods.
+pub fn check_replaced(functions: &[Function], errors: &Errors) {
+    for replaces in functions.iter().filter_map(|f| f.replaces.as_ref()) {
+        if !functions.iter().any(|f| f.name == replaces.method && f.inputs.len() == replaces.arguments) {
+            let text = format!("there is no other method `{}` with {} arguments here", replaces.method, replaces.arguments);
+            errors.at(&replaces.method, text);
         }
     }
 }

@@ -55,6 +55,9 @@ pub fn interface(item: &ItemTrait, errors: &Errors) -> Interface {
                 errors.at(input.place, "a layer takes `Tensor<B, T, WIDTH>`, `Ids<B, T>` or a number (f64, usize, bool)");
             }
         }
+        if let Some(attribute) = f.attrs.iter().find(|a| a.path().is_ident("adjoint")) {
+            errors.at(attribute, "the trait of a layer says nothing of adjoints: `#[adjoint]` belongs to the layer's own method");
+        }
         for constant in free_constants(&read, &generics) {
             errors
                 .at(&f.sig, format!("`{constant}` is no dimension of `{}`: make it one, `const {constant}: usize`", item.ident));

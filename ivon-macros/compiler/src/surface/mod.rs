@@ -141,6 +141,7 @@ pub fn without_defaults(mut item: ItemImpl) -> ItemImpl {
 fn interface(runtime: &Path, item: ItemTrait) -> TokenStream {
     let errors = Errors::new();
     let parsed = parse::interface(&item, &errors);
+    crate::check::check_replaced(&parsed.functions, &errors);
     let errors = errors.into_tokens();
     let travelling = travelling_macro(&item.ident, &item.vis, interface_signature(&item));
     let emitted = crate::emit::interface(&item, &parsed, runtime);
@@ -151,8 +152,9 @@ fn interface(runtime: &Path, item: ItemTrait) -> TokenStream {
 pub fn interface_signature(item: &ItemTrait) -> TokenStream {
     let (name, generics) = (&item.ident, &item.generics);
     let dims = generics.const_params().map(|p| &p.ident);
-    let signatures = item.items.iter().filter_map(|i| if let TraitItem::Fn(f) = i { Some(&f.sig) } else { None });
-    quote!(#[interface] impl #generics #name<#(#dims),*> { #(#signatures {})* })
+    let signatures =
+        item.items.iter().filter_map(|i| if let TraitItem::Fn(f) = i { Some(signature_of(&f.attrs, &f.sig)) } else { None });
+    quote!(#[interface] impl #generics #name<#(#dims),*> { #(#signatures)* })
 }
 
 /// The methods of an interface, each a call of the same method of a field `layer`. `names` are what the interface's `dims` are called here.
@@ -183,12 +185,15 @@ fn impl_signature(name: &Ident, item: &ItemImpl) -> TokenStream {
 /// An impl without bodies: what its users' compilation knows of it.
 pub fn signatures(item: &ItemImpl) -> TokenStream {
     let (generics, ty) = (&item.generics, &item.self_ty);
-    let signatures = item.items.iter().filter_map(|i| {
-        let ImplItem::Fn(f) = i else { return None };
-        let (travelling, sig) = (f.attrs.iter().filter(|a| parse::travels(a)), &f.sig);
-        Some(quote!(#(#travelling)* #sig {}))
-    });
+    let signatures =
+        item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(signature_of(&f.attrs, &f.sig)) } else { None });
     quote!(impl #generics #ty { #(#signatures)* })
+}
+
+/// What travels of a method or an op.
+pub fn signature_of(attributes: &[Attribute], sig: &Signature) -> TokenStream {
+    let travelling = attributes.iter().filter(|a| parse::travels(a));
+    quote!(#(#travelling)* #sig {})
 }
 
 /// A free function: an op without a kernel of its own.
@@ -240,8 +245,7 @@ pub fn signature(input: TokenStream) -> TokenStream {
             let errors = Errors::new();
             parse::function(&vis, &attributes, &sig, None, false, &errors);
             let errors = errors.into_tokens();
-            let with_it = attributes.iter().filter(|a| parse::travels(a));
-            let travelling = travelling_macro(&sig.ident, &vis, quote!(#(#with_it)* #sig {}));
+            let travelling = travelling_macro(&sig.ident, &vis, signature_of(&attributes, &sig));
             quote!(#errors #travelling)
         }
         Err(e) => e.to_compile_error(),
