@@ -58,6 +58,7 @@ mod check;
 mod columns;
 mod elementwise;
 mod entropy;
+mod gelu_along;
 mod normalize;
 mod parallel;
 mod pool;

@@ -14,7 +14,7 @@
 
 namespace {
 
-enum Status { SUCCESS = 0, BAD_PARAM = 2000, NOT_SUPPORTED = 3000, EXECUTION_FAILED = 5000 };
+enum Status { SUCCESS = 0, NOT_INITIALIZED = 1001, BAD_PARAM = 2000, NOT_SUPPORTED = 3000, EXECUTION_FAILED = 5000 };
 // cudnnBackendDescriptorType_t
 enum Kind {
   WINDOW = 1, ENGINE = 2, CONFIGURATION = 3, HEURISTICS = 4, PLAN = 5, FORWARD = 10, WEIGHT = 11, INPUT = 12, GRAPH = 15, GIVEN = 16, TENSOR = 17
@@ -47,6 +47,21 @@ const std::map<int, int> KNOWN = {
     {1000, INT64}, {1001, VOID_PTR}, {1003, VOID_PTR},                                                   // what is given
     {1303, NOTE},
 };
+
+// Hundreds of attributes' numbers, and the kinds of descriptors that have them.
+bool belongs(int attribute, int kind) {
+  switch (attribute / 100) {
+    case 1: return kind == WINDOW;
+    case 2: return kind == HEURISTICS;
+    case 3: return kind == CONFIGURATION;
+    case 4: return kind == PLAN;
+    case 7: return kind == (attribute < 706 ? FORWARD : attribute < 712 ? INPUT : WEIGHT);
+    case 8: return kind == GRAPH;
+    case 9: return kind == TENSOR;
+    case 10: return kind == GIVEN;
+    default: return kind == ENGINE;
+  }
+}
 
 thread_local std::string last_error;
 int refuse(int status, const std::string& why) { return last_error = why, status; }
@@ -146,6 +161,8 @@ std::vector<int> notes(int engine) {
 }
 
 int finalize(Descriptor& d) {
+  if ((d.kind == GRAPH && emulator::refuses(emulator::DESCRIPTIONS)) || (d.kind == PLAN && emulator::refuses(emulator::PLANS)))
+    return refuse(NOT_SUPPORTED, "a test asks for this");
   switch (d.kind) {
     case TENSOR: return finalize_tensor(d);
     case WINDOW: return finalize_window(d);
@@ -220,7 +237,10 @@ EMULATOR_API void cudnnGetLastErrorString(char* to, size_t n) {
   strncpy(to, last_error.c_str(), n);
   if (n) to[n - 1] = 0;
 }
-EMULATOR_API int cudnnCreate(void** handle) { return *handle = new Handle, SUCCESS; }
+EMULATOR_API int cudnnCreate(void** handle) {
+  if (emulator::refuses(emulator::CUDNN)) return refuse(NOT_INITIALIZED, "a test asks for this");
+  return *handle = new Handle, SUCCESS;
+}
 EMULATOR_API int cudnnDestroy(void* handle) { return delete static_cast<Handle*>(handle), SUCCESS; }
 EMULATOR_API int cudnnSetStream(void* handle, void* stream) { return static_cast<Handle*>(handle)->stream = stream, SUCCESS; }
 
@@ -229,7 +249,9 @@ EMULATOR_API int cudnnBackendDestroyDescriptor(Descriptor* d) { return delete d,
 
 EMULATOR_API int cudnnBackendSetAttribute(Descriptor* d, int attribute, int type, int64_t count, const void* from) {
   auto known = KNOWN.find(attribute);
-  if (d->finalized || known == KNOWN.end() || known->second != type) return refuse(BAD_PARAM, "an attribute of another type, or too late");
+  if (d->finalized || known == KNOWN.end() || known->second != type || !belongs(attribute, d->kind))
+    return refuse(BAD_PARAM, "an attribute of another type or descriptor, or too late");
+  if (count < 1 || !from) return refuse(BAD_PARAM, "an attribute without values");
   const char* bytes = static_cast<const char*>(from);
   d->values[attribute].assign(bytes, bytes + count * bytes_of(type));
   return SUCCESS;
@@ -243,7 +265,8 @@ EMULATOR_API int cudnnBackendFinalize(Descriptor* d) {
 
 EMULATOR_API int cudnnBackendGetAttribute(Descriptor* d, int attribute, int type, int64_t asked, int64_t* count, void* to) {
   auto known = KNOWN.find(attribute);
-  if (!d->finalized || known == KNOWN.end() || known->second != type) return refuse(BAD_PARAM, "an attribute of another type, or too early");
+  if (!d->finalized || known == KNOWN.end() || known->second != type || !belongs(attribute, d->kind))
+    return refuse(BAD_PARAM, "an attribute of another type or descriptor, or too early");
   auto** descriptors = static_cast<Descriptor**>(to);
   // The caller has made the descriptors that are filled.
   auto fill = [&](int64_t i, int kind, int engine) {
@@ -254,7 +277,8 @@ EMULATOR_API int cudnnBackendGetAttribute(Descriptor* d, int attribute, int type
   switch (attribute) {
     case 202: {
       std::vector<int> engines = {FALLBACK};
-      if (d->one<int>(200) == 3) engines = {REFUSES, NOISY, ROUNDS, WORKS_ELSEWHERE};
+      if (emulator::refuses(emulator::CONFIGURATIONS)) engines = {};
+      else if (d->one<int>(200) == 3) engines = {REFUSES, NOISY, ROUNDS, WORKS_ELSEWHERE};
       *count = 0;
       for (int engine : engines) *count += fill(*count, CONFIGURATION, engine);
       return SUCCESS;
@@ -272,6 +296,7 @@ EMULATOR_API int cudnnBackendGetAttribute(Descriptor* d, int attribute, int type
 }
 
 EMULATOR_API int cudnnBackendExecute(Handle* handle, Descriptor* plan, Descriptor* given) {
+  if (!handle || plan->one<Handle*>(400) != handle) return refuse(BAD_PARAM, "the handle that the plan was made for");
   if (!plan->finalized || plan->kind != PLAN || !given->finalized || given->kind != GIVEN) return refuse(BAD_PARAM, "a plan and what it is given");
   const Convolution& c = plan->convolution;
   std::map<int64_t, void*> pointers;
@@ -282,6 +307,7 @@ EMULATOR_API int cudnnBackendExecute(Handle* handle, Descriptor* plan, Descripto
   for (void* p : {x, weight, y})
     if (!p || (uintptr_t)p % 16) return refuse(BAD_PARAM, "three addresses that are multiples of 16");
   if (plan->engine == WORKS_ELSEWHERE && !workspace) return refuse(BAD_PARAM, "a workspace");
+  if ((uintptr_t)workspace % 256) return refuse(BAD_PARAM, "a workspace that is aligned to 256 bytes");
   int engine = plan->engine;
   Convolution copy = c;
   if (engine != WORKS_ELSEWHERE) workspace = nullptr;

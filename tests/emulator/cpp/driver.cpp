@@ -36,6 +36,7 @@ struct Loaded {
 struct Failures {
   std::atomic<long> allocations{-1}, launches{-1}, faults{-1};
   std::atomic<bool> lost{false};
+  std::atomic<int> refusals{0};
 };
 
 struct Driver {
@@ -143,6 +144,8 @@ void emulator::break_context(int code) { driver().broken = code; }
 
 void emulator::stall() { ++driver().stalls; }
 
+bool emulator::refuses(Refusal refusal) { return driver().failures.refusals & refusal; }
+
 // ---- what tests ask for -------------------------------------------------------------------------------------------------
 
 EMULATOR_API void emulator_set_order(const char* order) { emulator::set_order(emulator::Order::parse(order)); }
@@ -154,6 +157,7 @@ EMULATOR_API void emulator_fail_allocation_after(long n) { driver().failures.all
 EMULATOR_API void emulator_fail_launch_after(long n) { driver().failures.launches = n; }
 EMULATOR_API void emulator_fault_after(long n) { driver().failures.faults = n; }
 EMULATOR_API void emulator_lose_device(int lost) { driver().failures.lost = lost; }
+EMULATOR_API void emulator_refuse(int refusals) { driver().failures.refusals = refusals; }
 EMULATOR_API void emulator_set_memory(size_t bytes) { driver().memory = bytes; }
 EMULATOR_API size_t emulator_used_memory() { return driver().used; }
 EMULATOR_API uint64_t emulator_allocations() { return driver().allocations; }

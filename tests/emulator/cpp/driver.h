@@ -20,4 +20,14 @@ using Work = std::function<int()>;
 // any. When it is done says the pace: see streams.h.
 __attribute__((visibility("default"))) int submit(void* stream, Work work, const void* host = nullptr, size_t bytes = 0);
 
+// What the stand-ins for libraries are asked to refuse, one bit each.
+enum Refusal {
+  EPILOGUES = 1,       // cuBLASLt knows no way to do anything along with a product
+  CUDNN = 2,           // cuDNN does not start
+  DESCRIPTIONS = 4,    // cuDNN takes no graph
+  CONFIGURATIONS = 8,  // its heuristics name no engine
+  PLANS = 16,          // no engine takes the shape
+};
+__attribute__((visibility("default"))) bool refuses(Refusal refusal);
+
 }  // namespace emulator

@@ -234,11 +234,12 @@ impl Emulator {
 
     /// What goes wrong from now on.
     pub fn set_failures(&self, failures: Failures) {
-        let Failures { allocation_after, launch_after, fault_after, device_lost } = failures;
+        let Failures { allocation_after, launch_after, fault_after, device_lost, refused } = failures;
         let allocation: Symbol<unsafe extern "C" fn(c_long)> = self.symbol("emulator_fail_allocation_after");
         let launch: Symbol<unsafe extern "C" fn(c_long)> = self.symbol("emulator_fail_launch_after");
         let fault: Symbol<unsafe extern "C" fn(c_long)> = self.symbol("emulator_fault_after");
         let lose: Symbol<unsafe extern "C" fn(c_int)> = self.symbol("emulator_lose_device");
+        let refuse: Symbol<unsafe extern "C" fn(c_int)> = self.symbol("emulator_refuse");
         let count = |n: Option<u32>| n.map_or(-1, |n| n as c_long);
         // SAFETY: they take numbers.
         unsafe {
@@ -246,6 +247,7 @@ impl Emulator {
             launch(count(launch_after));
             fault(count(fault_after));
             lose(device_lost as c_int);
+            refuse(refused.map_or(0, |refused| refused as c_int));
         }
     }
 
@@ -303,4 +305,21 @@ pub struct Failures {
     pub fault_after: Option<u32>,
     /// The device is gone: everything fails.
     pub device_lost: bool,
+    /// What a library does not do, of what the real ones may refuse.
+    pub refused: Option<Refused>,
+}
+
+/// `Refusal` of `driver.h`.
+#[derive(Clone, Copy, Debug)]
+pub enum Refused {
+    /// cuBLASLt knows no way to do anything along with a product.
+    Epilogues = 1,
+    /// cuDNN does not start.
+    Cudnn = 2,
+    /// cuDNN takes no graph.
+    Descriptions = 4,
+    /// Its heuristics name no engine.
+    Configurations = 8,
+    /// No engine takes the shape.
+    Plans = 16,
 }

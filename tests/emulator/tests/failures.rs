@@ -3,10 +3,11 @@
 #[path = "shared/language.rs"]
 mod language;
 
-use ivon_emulator::{Emulator, Failures, load};
+use ivon_emulator::{Emulator, Failures, Refused, load};
 use ivon_runtime::checkpoint::{Checkpoints, Notes};
-use ivon_runtime::device::cuda::libraries;
+use ivon_runtime::device::cuda::{libraries, notices};
 use ivon_runtime::layers::Linear;
+use ivon_runtime::ops;
 use ivon_runtime::prelude::*;
 use language::{Language, batch, model};
 use std::sync::{Mutex, MutexGuard};
@@ -209,5 +210,62 @@ fn a_card_that_is_not_there_is_an_error_with_what_is() {
     let error = Context::new(Device::Cuda(7), DType::F32).err().expect("there is one card only").to_string();
     for part in ["cuda:7", "driver", "NVRTC", "cuBLASLt", "cuda:0"] {
         assert!(error.contains(part), "{error}");
+    }
+}
+
+/// What is computed of a model whose layers use every epilogue, and convolutions: loss and gradients, kernel by kernel and as graphs.
+fn steps_with(refused: Option<Refused>, emulator: &Emulator) -> Vec<f64> {
+    emulator.set_failures(Failures { refused, ..Failures::default() });
+    let cx = Context::new(Device::Cuda(0), DType::Bf16).unwrap();
+    let of = |shape: &[usize], seed: u64| {
+        let count = shape.iter().product::<usize>() as u64;
+        let values: Vec<f32> = (0..count).map(|i| ((i * 37 + seed * 11) % 64) as f32 / 64.0 - 0.5).collect();
+        cx.input(&Tensor::from_slice(&values, shape).unwrap()).unwrap()
+    };
+    let (x, up, bias, down) = (of(&[24, 16], 1), of(&[32, 16], 2), of(&[32], 3), of(&[16, 32], 4));
+    let mut all = vec![];
+    let (h, first) = ops::linear_gelu::forward_saving(&cx, &x, &up, Some(&bias)).unwrap();
+    let (y, second) = ops::linear::forward_saving(&cx, &h, &down, Some(&of(&[16], 5))).unwrap();
+    let [mut d_x, mut d_up, mut d_bias, mut d_down, mut d_last] = std::array::from_fn(|_| Adjoint::new());
+    let mut d_h = ops::linear_gelu::adjoint(&first);
+    all.extend(y.to_f64());
+    ops::linear::backward(&cx, second, y, &mut d_h, &mut d_down, &mut d_last).unwrap();
+    ops::linear_gelu::backward(&cx, first, d_h, &mut d_x, &mut d_up, &mut d_bias).unwrap();
+
+    let (image, filter) = (of(&[2, 6, 6, 8], 6), of(&[8, 3, 3, 8], 7));
+    let (y, saved) = ops::conv2d::forward_saving(&cx, 3, 1, 1, 1, 1, &image, &filter, Some(&of(&[8], 8))).unwrap();
+    let (one, weight) = (of(&[16, 1, 1, 8], 9), Adjoint::new());
+    all.extend(ops::conv2d::forward(&cx, 1, 1, 0, 1, 1, &y, &one, Some(&of(&[16], 10))).unwrap().to_f64());
+    let [mut d_image, mut d_filter, mut d_image_bias] = [Adjoint::new(), weight, Adjoint::new()];
+    ops::conv2d::backward(&cx, saved, y, &mut d_image, &mut d_filter, &mut d_image_bias).unwrap();
+    for adjoint in [d_x, d_up, d_bias, d_down, d_last, d_image, d_filter, d_image_bias] {
+        all.extend(adjoint.into_sum("a gradient").unwrap().to_f64());
+    }
+    emulator.set_failures(Failures::default());
+    all
+}
+
+/// What a library knows no way to compute is computed without it, and that is said.
+#[test]
+fn what_a_library_refuses_is_computed_by_our_own_kernels() {
+    let Some((emulator, _turn)) = card() else { return };
+    let expected = steps_with(None, emulator);
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+    let said = notices();
+    for (refused, about) in [
+        (Refused::Epilogues, ["Bias", "RowSums", "Gelu", "GeluSlope"].as_slice()),
+        (Refused::Plans, &["product: Forward", "product: Input", "product: Weight"]),
+        (Refused::Configurations, &[]), // these have been told by now
+        (Refused::Descriptions, &[]),
+        (Refused::Cudnn, &["cuDNN"]),
+    ] {
+        let found = steps_with(Some(refused), emulator);
+        let error = norm(&mut found.iter().zip(&expected).map(|(f, e)| f - e)) / norm(&mut expected.iter().copied());
+        // A sum that is rounded to bf16 before a bias or a slope comes in.
+        assert!(error < 5e-3, "{refused:?}: relative error {error:e}");
+        let news: Vec<String> = notices().into_iter().filter(|notice| !said.contains(notice)).collect();
+        for about in about {
+            assert!(news.iter().any(|notice| notice.contains(about)), "{refused:?}: `{about}` is not in {news:?}");
+        }
     }
 }

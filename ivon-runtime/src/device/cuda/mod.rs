@@ -33,6 +33,7 @@ mod launch;
 pub mod libraries;
 mod memory;
 mod moment;
+mod notice;
 mod pinned;
 mod replay;
 mod staging;
@@ -63,6 +64,12 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use uploads::Uploads;
+
+/// What the process has told a person on stderr so far, that a run goes on without.
+#[doc(hidden)]
+pub fn notices() -> Vec<String> {
+    notice::said()
+}
 
 /// What kernels are compiled with in front; behind it stands `typedef float real;` or `typedef bf16 real;`.
 pub const HEADER: &str = include_str!("kernels/rt.cuh");
@@ -206,7 +213,8 @@ impl Cuda {
     /// Opens the libraries that would else be opened at their first use.
     fn open_libraries(&self) -> Result<()> {
         self.blas()?;
-        self.cudnn().map(drop)
+        self.cudnn();
+        Ok(())
     }
 
     /// The source that was made for this key, by `make` where there is none yet.

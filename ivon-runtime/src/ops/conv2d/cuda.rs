@@ -2,8 +2,8 @@
 
 use super::Geometry;
 use crate::device::cuda::{Along, Arg, Convolution, Grid, Operand, Product, Sizes, Source, convolution, multiply};
-use crate::ops::{elementwise, reduce};
-use crate::{Context, DType, Result, Tensor, args};
+use crate::ops::{elementwise, linear, reduce};
+use crate::{Context, DType, Result, Tensor};
 
 pub(in crate::ops) static KERNELS: Source = Source::new("conv2d", include_str!("kernel.cu"));
 
@@ -51,22 +51,11 @@ pub(super) fn forward(
 ) -> Result<()> {
     if is_product(g) {
         let sizes = Sizes { batch: 1, m: g.pixels(), n: g.outputs, k: g.inputs };
-        return multiply(
-            cx,
-            sizes,
-            Operand::new(x),
-            Operand::transposed(weight),
-            bias.map_or(Along::Nothing, Along::Bias),
-            y,
-            false,
-        );
+        return linear::cuda::product_and_bias(cx, sizes, Operand::new(x), Operand::transposed(weight), bias, y);
     }
     if let Some(way) = convolution(cx, described(cx, g, Product::Forward))? {
         way.run(cx, [x, weight], y)?;
-        let elements = y.shape().elements();
-        return bias.map_or(Ok(()), |bias| {
-            KERNELS.launch(cx, "add_bias", Grid::over(elements), &mut args![bias, y, elements, g.outputs])
-        });
+        return bias.map_or(Ok(()), |bias| elementwise::cuda::add_bias(cx, bias, y));
     }
     let grid = Grid::of(g.pixels().div_ceil(TILE), g.group_outputs().div_ceil(TILE), g.groups);
     KERNELS.launch(cx, "conv_forward", grid, &mut arguments([x.into(), weight.into(), bias.into(), y.into()], g))

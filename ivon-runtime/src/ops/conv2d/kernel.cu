@@ -123,9 +123,3 @@ extern "C" __global__ void __launch_bounds__(256, 3) conv_input(
       [&](uint64_t k, uint64_t c) { return to_float(weight[(first + k % each) * patch + k / each * g.group_inputs() + c]); },
       [&](uint64_t pixel, uint64_t c, float sum) { put(&d_x[pixel * inputs + group * g.group_inputs() + c], sum, add); });
 }
-
-// y [rows, width] += bias [width] in every row. A thread for each element.
-extern "C" __global__ void __launch_bounds__(256) add_bias(const real* __restrict__ bias, real* y, uint64_t elements, uint64_t width) {
-  uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < elements) put(&y[i], to_float(bias[i % width]), true);
-}

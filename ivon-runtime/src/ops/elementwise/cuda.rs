@@ -25,6 +25,12 @@ pub(super) fn copy(cx: &Context, cuda: &Cuda, x: &Tensor, y: &mut Tensor) -> Res
     unsafe { cuda.copy(x.address(cx)?, y.address_mut(cx)?, bytes) }
 }
 
+/// y \[.., width\] += bias \[width\] in every row.
+pub(in crate::ops) fn add_bias(cx: &Context, bias: &Tensor, y: &mut Tensor) -> Result<()> {
+    let elements = y.shape().elements();
+    KERNELS.launch(cx, "add_bias", Grid::over(elements), &mut args![bias, y, elements, bias.shape().elements()])
+}
+
 /// x = 0.
 pub(in crate::ops) fn zero(cx: &Context, x: &mut Tensor) -> Result<()> {
     let elements = x.shape().elements();

@@ -25,3 +25,9 @@ extern "C" __global__ void __launch_bounds__(256) narrow(const float* __restrict
   uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
   for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < elements; i += stride) y[i] = from_float<real>(x[i]);
 }
+
+// y [rows, width] += bias [width] in every row. A thread for each element.
+extern "C" __global__ void __launch_bounds__(256) add_bias(const real* __restrict__ bias, real* y, uint64_t elements, uint64_t width) {
+  uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < elements) put(&y[i], to_float(bias[i % width]), true);
+}

@@ -1,12 +1,30 @@
 //! Linear on a card, by cuBLASLt: the bias is added, and its gradient summed, along with the products.
 
 use crate::device::cuda::{Along, Kind, Operand, Sizes, knows, multiply};
+use crate::ops::elementwise;
 use crate::{Context, Result, Tensor};
 
 /// y = x Wᵀ + b.
 pub(super) fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, y: &mut Tensor) -> Result<()> {
     let sizes = Sizes { batch: 1, m: x.shape().rows(), n: weight.dim(0), k: weight.dim(1) };
-    multiply(cx, sizes, Operand::new(x), Operand::transposed(weight), bias.map_or(Along::Nothing, Along::Bias), y, false)
+    product_and_bias(cx, sizes, Operand::new(x), Operand::transposed(weight), bias, y)
+}
+
+/// y = a b + bias in every row: in one, or, where the library knows no way to, one after the other.
+pub(in crate::ops) fn product_and_bias(
+    cx: &Context,
+    sizes: Sizes,
+    a: Operand,
+    b: Operand,
+    bias: Option<&Tensor>,
+    y: &mut Tensor,
+) -> Result<()> {
+    let Some(bias) = bias else { return multiply(cx, sizes, a, b, Along::Nothing, y, false) };
+    if knows(cx, sizes, a, b, Kind::Bias, y.dtype(), false)? {
+        return multiply(cx, sizes, a, b, Along::Bias(bias), y, false);
+    }
+    multiply(cx, sizes, a, b, Along::Nothing, y, false)?;
+    elementwise::cuda::add_bias(cx, bias, y)
 }
 
 /// d_weight (+)= d_yᵀ x. The sum of the rows of d_y, too, where it is wanted and comes along.

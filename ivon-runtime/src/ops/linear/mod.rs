@@ -1,10 +1,10 @@
 //! Linear: y = x Wᵀ + b.
 
-mod cuda;
+pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::linear_gelu::gelu;
+use super::gelu_along::{Slope, multiply_by_slope};
 use super::pointwise::Kernel;
 use super::{check, reduce, with_real, with_weight};
 use crate::matmul::{Finish, Matrix, Onto, multiply_as, multiply_onto, multiply_then};
@@ -110,7 +110,7 @@ fn input_of_gelu(cx: &Context, d_y: &Tensor, weight: &Tensor, h: &Tensor) -> Res
     let (outputs, inputs) = (weight.dim(0), weight.dim(1));
     let mut d_h = cx.empty(*h.shape())?;
     let _op = cx.op("linear d_x, gradient of gelu_tanh", || {
-        let cost = product(cx, d_y, [outputs, inputs]).and_each(h, gelu::Slope::OPERATIONS);
+        let cost = product(cx, d_y, [outputs, inputs]).and_each(h, Slope::OPERATIONS);
         cost.reads([weight, d_y, h]).writes(&d_h, false)
     });
     match cx.cuda() {
@@ -120,7 +120,7 @@ fn input_of_gelu(cx: &Context, d_y: &Tensor, weight: &Tensor, h: &Tensor) -> Res
             let h = h.as_slice::<E>();
             let (d_y, weight) =
                 (Matrix::new(d_y.as_slice::<E>(), d_y.shape().rows(), outputs), Matrix::new(weight.as_slice::<W>(), outputs, inputs));
-            let finish = Finish { each: &|at, d_h, _| gelu::multiply_by_slope(d_h, &h[at..at + d_h.len()]), beside: None };
+            let finish = Finish { each: &|at, d_h, _| multiply_by_slope(d_h, &h[at..at + d_h.len()]), beside: None };
             multiply_then(cx.precision(), d_y, weight, Onto::Nothing, Some(finish), d_h.as_mut_slice::<E>(), inputs);
         }),
     }

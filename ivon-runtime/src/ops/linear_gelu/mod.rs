@@ -1,15 +1,14 @@
 //! Linear, then GELU in its form with tanh: the activation is computed from the sums of the product while they are in registers or in a cache.
 
 mod cuda;
-pub(super) mod gelu;
 #[cfg(test)]
 mod tests;
 
+use super::gelu_along::{Gelu, Slope, activate};
 use super::{linear, pointwise, with_weight};
 use crate::matmul::{Finish, Matrix, Onto, multiply_then};
 use crate::ops::pointwise::Kernel;
 use crate::{Adjoint, Context, Result, Tensor};
-use gelu::{Gelu, Slope};
 
 /// What [`backward`] reads: the operands, and h.
 #[derive(Debug)]
@@ -88,7 +87,7 @@ fn activated(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, m
         with_weight!(cx.dtype(), weight.dtype(), E, W => {
             let (x, weight) = (Matrix::new(x.as_slice::<E>(), rows, inputs), Matrix::new(weight.as_slice::<W>(), outputs, inputs));
             let onto = bias.map_or(Onto::Nothing, |bias| Onto::Row(bias.as_slice::<E>()));
-            let finish = Finish { each: &|_, y, h| gelu::activate(y, h), beside: h.as_mut().map(|h| h.as_mut_slice::<E>()) };
+            let finish = Finish { each: &|_, y, h| activate(y, h), beside: h.as_mut().map(|h| h.as_mut_slice::<E>()) };
             multiply_then(cx.precision(), x, weight.transposed(), onto, Some(finish), y.as_mut_slice::<E>(), outputs);
         });
     }

@@ -8,7 +8,7 @@ mod graph;
 
 pub use graph::{Convolution, Product};
 
-use super::{Cuda, Trail, libraries};
+use super::{Cuda, Trail, libraries, notice};
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -23,6 +23,8 @@ use std::rc::Rc;
 
 /// `off` here computes without the library.
 pub const VARIABLE: &str = "IVON_CUDNN";
+
+const INSTEAD: &str = "Our own kernels serve, slowly";
 
 /// Engines that would work in more bytes are passed over.
 const MOST_WORKSPACE: usize = 1 << 30;
@@ -52,13 +54,14 @@ impl Cuda {
         self.dnn.off.set(!on);
     }
 
-    pub(super) fn cudnn(&self) -> Result<Option<&Opened>> {
-        if self.dnn.opened.get().is_none() {
+    /// Nothing where the library is not there, is not wanted, or does not start, which is said once.
+    pub(super) fn cudnn(&self) -> Option<&Opened> {
+        let open = || {
             let wanted = std::env::var_os(VARIABLE).is_none_or(|value| value != "off");
-            let fresh = if wanted && libraries::has_cudnn() { Some(Opened::on(self)?) } else { None };
-            return Ok(self.dnn.opened.get_or_init(|| fresh).as_ref());
-        }
-        Ok(self.dnn.opened.get().and_then(Option::as_ref))
+            let opened = (wanted && libraries::has_cudnn()).then(|| Opened::on(self))?;
+            opened.inspect_err(|error| notice::once("cuDNN", &format!("{error}. {INSTEAD}"))).ok()
+        };
+        self.dnn.opened.get_or_init(open).as_ref()
     }
 }
 
@@ -74,14 +77,20 @@ impl Opened {
         Ok(opened)
     }
 
-    fn way(&self, c: Convolution) -> Result<Option<Rc<Way>>> {
-        if let Some(known) = self.ways.borrow().get(&c) {
-            return Ok(known.clone());
-        }
-        let card = Card::Opened(self.handle);
-        let found = best(&c, card)?.map(|execution| Rc::new(Way { convolution: c, execution }));
-        self.ways.borrow_mut().insert(c, found.clone());
-        Ok(found)
+    fn way(&self, c: Convolution) -> Option<Rc<Way>> {
+        let find = || {
+            let found = best(&c, Card::Opened(self.handle));
+            let problem = match &found {
+                Ok(Some(_)) => None,
+                Ok(None) => Some(format!("none of its engines computes {c:?} with the same bits each time, within {MOST_WORKSPACE} bytes")),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(problem) = problem {
+                notice::once(&format!("{c:?}"), &format!("cuDNN is not used for a convolution: {problem}. {INSTEAD}"));
+            }
+            Some(Rc::new(Way { convolution: c, execution: found.ok()?? }))
+        };
+        self.ways.borrow_mut().entry(c).or_insert_with(find).clone()
     }
 }
 
@@ -97,7 +106,8 @@ impl Drop for Opened {
 /// The first engine that may be used and can be.
 fn best(c: &Convolution, card: Card) -> Result<Option<Execution>> {
     for configuration in Graph::new(c, card)?.configurations(card)? {
-        if !graph::allowed(&configuration, c.dtype)? {
+        // What says nothing of itself is not trusted.
+        if !graph::allowed(&configuration, c.dtype).unwrap_or(false) {
             continue;
         }
         match Execution::new(configuration, card) {
@@ -109,16 +119,14 @@ fn best(c: &Convolution, card: Card) -> Result<Option<Execution>> {
     Ok(None)
 }
 
-/// How cuDNN computes a convolution in this context; nothing where there is no cuDNN, or none of its engines will do.
+/// How cuDNN computes a convolution in this context; nothing where there is no cuDNN, or none of its engines will do: a run goes on without.
 ///
 /// # Errors
-/// If the library fails.
+/// If the card is lost.
 pub(crate) fn way(cx: &Context, c: Convolution) -> Result<Option<Rc<Way>>> {
     let Some(cuda) = cx.cuda().filter(|cuda| !cuda.dnn.off.get()) else { return Ok(None) };
-    match cuda.cudnn()? {
-        Some(opened) => opened.way(c),
-        None => Ok(None),
-    }
+    cuda.bind()?;
+    Ok(cuda.cudnn().and_then(|opened| opened.way(c)))
 }
 
 impl Way {
@@ -146,7 +154,7 @@ impl Way {
         }
         let _kernel = cx.kernel("convolve", || Cost::default().reads(from).writes(to, false));
         let Some(cuda) = cx.cuda() else { return Ok(()) };
-        let Some(opened) = cuda.cudnn()? else { return Ok(()) };
+        let Some(opened) = cuda.cudnn() else { panic!("a way of cuDNN to compute was found without it") };
         cuda.bind()?;
         let Convolution { product, x, weight, y, .. } = self.convolution;
         let elements = [x, weight, y].map(|dims| dims.into_iter().product::<usize>());

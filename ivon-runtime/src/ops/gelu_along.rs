@@ -1,4 +1,4 @@
-//! GELU in its form with tanh and its slope: as kernels of their own, and for elements that a product has in the cache.
+//! GELU in its form with tanh and its slope: as kernels of their own, and for elements that a product has in the cache. Shared by the product before it and the one after it.
 
 use crate::ops::pointwise::Kernel;
 use crate::simd::{Instructions, multiply_add, set::Baseline};

@@ -1,0 +1,193 @@
+//! The library, opened on one card, and the ways it has named to compute a product.
+
+use super::along::Kind;
+use super::descriptors::{Layout, Operation, Preference, failed};
+use super::{Operand, Sizes};
+use crate::device::cuda::{Cuda, Memory, notice};
+use crate::dtype::DType;
+use crate::error::Result;
+use cudarc::cublaslt::result::{self, CublasError};
+use cudarc::cublaslt::sys;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ffi::c_void;
+
+/// What the library may use for sums that it cuts: what NVIDIA recommends for the H100.
+const WORKSPACE: usize = 32 << 20;
+
+/// What every operand is aligned to: parameters in a flat buffer of bf16 are to 128 bytes, all else to 256. Unless told otherwise, the library takes matrices to be aligned to 256.
+const ALIGNED: u32 = 128;
+
+/// What a way to compute depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Key {
+    sizes: Sizes,
+    transposed: [bool; 2],
+    types: [DType; 3],
+    along: Kind,
+    accumulate: bool,
+}
+
+impl Key {
+    pub fn of(sizes: Sizes, [a, b]: [Operand; 2], along: Kind, c: DType, accumulate: bool) -> Key {
+        let types = [a.tensor.dtype(), b.tensor.dtype(), c];
+        Key { sizes, transposed: [a.transposed, b.transposed], types, along, accumulate }
+    }
+}
+
+/// Where the matrices of a product lie, and what is read or written along with it.
+#[derive(Clone, Copy)]
+pub(super) struct Places {
+    pub a: u64,
+    pub b: u64,
+    pub c: u64,
+    pub vector: Option<u64>,
+    pub matrix: Option<u64>,
+}
+
+/// The library, opened on one card.
+pub(in crate::device::cuda) struct Blas {
+    handle: sys::cublasLtHandle_t,
+    workspace: Memory,
+    /// Nothing for what the library does not know how to do.
+    ways: RefCell<HashMap<Key, Option<Way>>>,
+}
+
+/// How one product is computed.
+struct Way {
+    operation: Operation,
+    /// A, B and C as the library sees them: transposed, and B first.
+    layouts: [Layout; 3],
+    algorithm: sys::cublasLtMatmulAlgo_t,
+    workspace: usize,
+}
+
+impl Blas {
+    pub fn open(cuda: &Cuda) -> Result<Blas> {
+        let workspace = cuda.allocate(WORKSPACE)?;
+        let handle = result::create_handle().map_err(|e| failed("start", e))?;
+        Ok(Blas { handle, workspace, ways: RefCell::default() })
+    }
+
+    /// Whether it can compute this. Where it cannot, the run goes on with kernels of our own, and says so once.
+    pub(super) fn knows(&self, key: Key) -> bool {
+        let find = || {
+            self.way(key).inspect_err(|error| notice::once(&format!("{:?}", key.along), &format!("{error}; kernels of our own serve"))).ok()
+        };
+        self.ways.borrow_mut().entry(key).or_insert_with(find).is_some()
+    }
+
+    pub(super) fn multiply(&self, cuda: &Cuda, key: Key, places: Places) -> Result<()> {
+        let mut ways = self.ways.borrow_mut();
+        let way = match ways.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(Some(self.way(key)?)),
+        };
+        let Some(way) = way else { panic!("{key:?} was asked for, although cuBLASLt does not know how to compute it") };
+        self.run(cuda, key, way, places)
+    }
+
+    /// Puts a product on the card's stream.
+    fn run(&self, cuda: &Cuda, key: Key, way: &Way, places: Places) -> Result<()> {
+        use sys::cublasLtMatmulDescAttributes_t::*;
+        if let Some(vector) = places.vector {
+            way.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector)?;
+        }
+        if let Some(matrix) = places.matrix {
+            way.operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, matrix)?;
+        }
+        let (alpha, beta) = (1.0f32, if key.accumulate { 1.0f32 } else { 0.0 });
+        let pointer = |address: u64| address as *const c_void;
+        // SAFETY: descriptors and layouts live in `way`; they describe the tensors whose sizes were compared with those of the key; the
+        // workspace is as large as it says, and everything runs on the one stream.
+        let code = unsafe {
+            sys::cublasLtMatmul(
+                self.handle,
+                way.operation.0,
+                (&raw const alpha).cast(),
+                pointer(places.b),
+                way.layouts[1].0,
+                pointer(places.a),
+                way.layouts[0].0,
+                (&raw const beta).cast(),
+                pointer(places.c),
+                way.layouts[2].0,
+                places.c as *mut c_void,
+                way.layouts[2].0,
+                &way.algorithm,
+                self.workspace.address() as *mut c_void,
+                way.workspace,
+                cuda.stream.cu_stream().cast(),
+            )
+        };
+        code.result().map_err(|e| failed(&format!("compute {key:?}"), e))
+    }
+
+    /// Asks the library how to compute.
+    fn way(&self, key: Key) -> Result<Way> {
+        let (operation, layouts) = self.described(key)?;
+        let failed = |error| failed(&format!("find a way to compute {key:?}"), error);
+        let found = self.heuristics(&operation, &layouts)?.map_err(failed)?;
+        Ok(Way { operation, layouts, algorithm: found.algo, workspace: found.workspaceSize })
+    }
+
+    /// The product as the library sees it.
+    fn described(&self, key: Key) -> Result<(Operation, [Layout; 3])> {
+        use sys::cublasLtMatmulDescAttributes_t::*;
+        let Sizes { batch, m, n, k } = key.sizes;
+        let operation = Operation::new()?;
+        // CUBLAS_OP_N is 0, CUBLAS_OP_T is 1.
+        let transpose = |yes: bool| yes as i32;
+        operation.set(CUBLASLT_MATMUL_DESC_TRANSA, transpose(key.transposed[1]))?;
+        operation.set(CUBLASLT_MATMUL_DESC_TRANSB, transpose(key.transposed[0]))?;
+        operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, key.along.epilogue() as u32)?;
+        // The heuristics look at how an address is aligned, and some versions find no way without one. Each product is given its own.
+        let some_address = self.workspace.address() + ALIGNED as u64;
+        if key.along.has_vector() {
+            // Of C's type unless told otherwise: the only one that there is beside bf16 and f32.
+            operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, some_address)?;
+        }
+        if key.along.has_matrix() {
+            // It lies as C does, and is of its type unless told otherwise.
+            operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, n as i64)?;
+            operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, some_address)?;
+        }
+        // Rows and columns as they lie.
+        let stored = |transposed: bool, [rows, columns]: [usize; 2]| if transposed { [columns, rows] } else { [rows, columns] };
+        let [a, b] = [stored(key.transposed[0], [m, k]), stored(key.transposed[1], [k, n])];
+        let layout = |i: usize, matrix| Layout::new(key.types[i], batch, matrix);
+        Ok((operation, [layout(0, a)?, layout(1, b)?, layout(2, [m, n])?]))
+    }
+
+    /// What the library expects to be the fastest.
+    fn heuristics(
+        &self,
+        operation: &Operation,
+        [a, b, c]: &[Layout; 3],
+    ) -> Result<std::result::Result<sys::cublasLtMatmulHeuristicResult_t, CublasError>> {
+        use sys::cublasLtMatmulPreferenceAttributes_t::*;
+        let preference = Preference::new()?;
+        preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, WORKSPACE as u64)?;
+        // Sums that are cut are added up in f32: not in place and not in C's type, which would round each part to bf16.
+        let in_f32 = sys::cublasLtReductionScheme_t::CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE as u32;
+        preference.set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, in_f32)?;
+        for operand in [
+            CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+            CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+            CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+            CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES,
+        ] {
+            preference.set(operand, ALIGNED)?;
+        }
+        // SAFETY: all of them were created and not yet destroyed.
+        Ok(unsafe { result::get_matmul_algo_heuristic(self.handle, operation.0, b.0, a.0, c.0, c.0, preference.0) })
+    }
+}
+
+impl Drop for Blas {
+    fn drop(&mut self) {
+        // SAFETY: it was created and is destroyed once. There is nothing to be done about a failure.
+        let _ = unsafe { result::destroy_handle(self.handle) };
+    }
+}

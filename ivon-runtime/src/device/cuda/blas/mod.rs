@@ -1,0 +1,141 @@
+//! Products of matrices by cuBLASLt: f32 without TF32, or bf16, with sums in f32 in both.
+//!
+//! The library is asked once for each shape how to compute it; what it answers is kept. It thinks in columns, so a product is put to it
+//! transposed: Cᵀ = Bᵀ Aᵀ, where a row-major matrix is its transpose as it lies.
+
+mod along;
+mod descriptors;
+mod library;
+
+pub(crate) use along::{Along, Kind};
+pub(super) use library::Blas;
+
+use super::{Cuda, Fill, Trail};
+use crate::context::Context;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::profile::Cost;
+use crate::tensor::Tensor;
+use along::Part;
+use library::{Key, Places};
+use std::sync::OnceLock;
+
+/// A matrix for a product: a tensor, taken as one row-major matrix or as a batch of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Operand<'a> {
+    tensor: &'a Tensor,
+    transposed: bool,
+}
+
+impl<'a> Operand<'a> {
+    /// The matrix as it lies.
+    pub fn new(tensor: &'a Tensor) -> Self {
+        Operand { tensor, transposed: false }
+    }
+
+    /// Its transpose.
+    pub fn transposed(tensor: &'a Tensor) -> Self {
+        Operand { tensor, transposed: true }
+    }
+}
+
+/// The sizes of C \[m, n\] = A \[m, k\] B \[k, n\], or of a batch of such products.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Sizes {
+    pub batch: usize,
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+}
+
+/// C (+)= A B, and what is done along with it, if [`knows`] says that it can be.
+///
+/// # Errors
+/// If the library is lacking or refuses.
+///
+/// # Panics
+/// If a tensor is smaller than the sizes say, or `c` is shared: mistakes in the op.
+pub(crate) fn multiply(
+    cx: &Context,
+    sizes: Sizes,
+    a: Operand,
+    b: Operand,
+    mut along: Along,
+    c: &mut Tensor,
+    accumulate: bool,
+) -> Result<()> {
+    let Sizes { batch, m, n, k } = sizes;
+    cx.launched(|trail| {
+        let numbers = [batch, m, n, k, a.transposed as usize, b.transposed as usize, accumulate as usize, along.kind().epilogue() as usize];
+        let [vector, matrix] = along.parts().map(|part| part.place());
+        let places = [a.tensor.place(), b.tensor.place(), c.place(), vector, matrix];
+        numbers.into_iter().map(|n| n as u64).chain(places).fold(trail.and_text("multiply"), Trail::and)
+    });
+    if cx.planning() {
+        c.is_launched();
+        along.parts().iter().try_for_each(|part| part.check("multiply"))?;
+        return [a.tensor, b.tensor].iter().try_for_each(|from| from.check_launched("multiply"));
+    }
+    if batch * m * n == 0 {
+        return Ok(());
+    }
+    let Some(cuda) = cx.cuda() else { panic!("a product on a card was asked for in a context on {}", cx.device()) };
+    if k == 0 {
+        return if accumulate { Ok(()) } else { clear(cx, cuda, c) };
+    }
+    let _kernel = cx.kernel("multiply", || {
+        let cost = Cost::product(cx.precision(), [batch * m, n, k]);
+        cost.reads([a.tensor, b.tensor]).writes(c, accumulate).moves(if along.kind().has_matrix() { c.bytes() } else { 0 })
+    });
+    let elements = [a.tensor, b.tensor, &*c].map(|x| x.shape().elements());
+    assert_eq!(elements, [batch * m * k, batch * k * n, batch * m * n], "the operands of {sizes:?}");
+    let length = if let Along::RowSums(_) = along { m } else { n };
+    let fit = |[vector, matrix]: [Part; 2]| vector.fits(length, c.dtype()) && matrix.fits(m * n, c.dtype());
+    assert!(fit(along.parts()), "what comes along with {sizes:?} is not as large as it must be, or of another type than the result");
+    let key = Key::of(sizes, [a, b], along.kind(), c.dtype(), accumulate);
+    let [vector, matrix] = along.parts();
+    let places = Places {
+        a: a.tensor.address(cx)?,
+        b: b.tensor.address(cx)?,
+        vector: vector.address(cx)?,
+        matrix: matrix.address(cx)?,
+        c: c.address_mut(cx)?,
+    };
+    cuda.bind()?;
+    cuda.blas()?.multiply(cuda, key, places)
+}
+
+/// c = 0, which a product of no depth is: the library takes no matrix without elements.
+fn clear(cx: &Context, cuda: &Cuda, c: &mut Tensor) -> Result<()> {
+    let halves = c.bytes() / 2;
+    // SAFETY: the tensor has so many bytes, and `address_mut` saw that it is its only handle.
+    unsafe { cuda.fill(c.address_mut(cx)?, Fill::Half(0), halves) }
+}
+
+/// Whether the library can do this along with a product C (+)= A B, and should. Also to be asked in a dry run.
+///
+/// # Errors
+/// If the library is lacking.
+pub(crate) fn knows(cx: &Context, sizes: Sizes, a: Operand, b: Operand, along: Kind, c: DType, accumulate: bool) -> Result<bool> {
+    let Some(cuda) = cx.cuda() else { return Ok(false) };
+    let asks = match along {
+        Kind::Gelu { .. } | Kind::GeluSlope => gelu_along(cuda, sizes, c),
+        _ => true,
+    };
+    if !asks || sizes.batch * sizes.m * sizes.n * sizes.k == 0 {
+        return Ok(false);
+    }
+    cuda.bind()?;
+    Ok(cuda.blas()?.knows(Key::of(sizes, [a, b], along, c, accumulate)))
+}
+
+/// Whether the library is asked to compute GELU, for C of this type.
+///
+/// What it knows is not always quick: before Hopper, and in f32, its products with GELU were measured to be slower than a product and a kernel (llm.c, pull request 338).
+/// `IVON_GELU_EPILOGUE` = `on` or `off` decides otherwise, so that both can be measured. The rows of the matrix beside C are multiples of 8 elements long: cuBLAS's documentation of
+/// CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD.
+fn gelu_along(cuda: &Cuda, sizes: Sizes, c: DType) -> bool {
+    static CHOICE: OnceLock<Option<bool>> = OnceLock::new();
+    let choice = CHOICE.get_or_init(|| std::env::var("IVON_GELU_EPILOGUE").ok().map(|choice| choice != "off"));
+    sizes.batch == 1 && sizes.n.is_multiple_of(8) && choice.unwrap_or(c == DType::Bf16 && cuda.capability().0 >= 9)
+}
