@@ -83,7 +83,7 @@ struct Matrix {
         stride(layout.get(STRIDE)), batch(layout.get(BATCH, 1)), row_major(layout.get(ORDER) == 1), transposed(transposed) {}
 
   bool fits() const {
-    return (type == F32 || type == BF16) && rows > 0 && columns > 0 && batch > 0 && ld >= (row_major ? columns : rows) &&
+    return rows > 0 && columns > 0 && batch > 0 && ld >= (row_major ? columns : rows) &&
            (batch == 1 || stride >= ld * (row_major ? rows : columns));
   }
   int64_t outer() const { return transposed ? columns : rows; }
@@ -197,7 +197,7 @@ int check(const Product& p) {
              p.b.batch == p.d.batch && p.c.batch == p.d.batch;
   if (!fit) return INVALID_VALUE;
   // The manual's table for CUBLAS_COMPUTE_32F, as far as it concerns us.
-  bool types = p.what.get(COMPUTE_TYPE) == COMPUTE_F32 && p.what.get(SCALE_TYPE) == F32 && p.a.type == p.b.type && p.c.type == p.d.type &&
+  bool types = p.what.get(COMPUTE_TYPE) == COMPUTE_F32 && p.what.get(SCALE_TYPE) == F32 && (p.a.type == F32 || p.a.type == BF16) && p.a.type == p.b.type && p.c.type == p.d.type &&
                (p.d.type == p.a.type || p.d.type == F32);
   if (!types) return NOT_SUPPORTED;
   auto epilogue = p.what.get(EPILOGUE, DEFAULT);

@@ -315,9 +315,90 @@ mod product {
                 assert!((f - e).abs() < 2e-3 * (1.0 + e.abs()), "{f} and {e}, the slope by differences");
             }
             close(&sums, &(0..m).map(|i| (0..n).map(|j| d_x[j * m + i]).sum()).collect::<Vec<f32>>());
-            let [_, of_a, _] = run(E::CUBLASLT_EPILOGUE_BGRADA, 0.0);
-            let row = |i: usize| (0..k).map(|l| if transposed.0 { a[i * k + l] } else { a[l * m + i] }).sum::<f32>();
-            close(&of_a, &(0..m).map(row).collect::<Vec<_>>());
+            if transposed == (false, true) {
+                let [_, of_a, _] = run(E::CUBLASLT_EPILOGUE_BGRADA, 0.0);
+                close(&of_a, &(0..m).map(|i| (0..k).map(|l| a[l * m + i]).sum::<f32>()).collect::<Vec<_>>());
+                let [_, of_b, _] = run(E::CUBLASLT_EPILOGUE_BGRADB, 0.0);
+                close(&of_b[..n], &(0..n).map(|j| (0..k).map(|l| b[l * n + j]).sum::<f32>()).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// What the real library refuses: sizes of attributes (asked of versions 12.8.4 and 13.1.0), combinations of types, and addresses that are aligned
+    /// to less than the way to compute was found for.
+    #[test]
+    fn what_the_library_refuses() {
+        let Some(_) = load() else { return };
+        let _turn = turn();
+        let stream = stream();
+        let (f32_type, bf16) = (lt::cudaDataType::CUDA_R_32F, lt::cudaDataType::CUDA_R_16BF);
+        let what = result::create_matmul_desc(lt::cublasComputeType_t::CUBLAS_COMPUTE_32F, f32_type).unwrap();
+        use lt::cublasLtMatmulDescAttributes_t::*;
+        let set = |attribute, value: u64, size: usize| {
+            // SAFETY: the description is alive, and the value has at least `size` bytes.
+            unsafe { result::set_matmul_desc_attribute(what, attribute, value.to_ne_bytes().as_ptr().cast(), size).is_ok() }
+        };
+        for (attribute, size) in [
+            (CUBLASLT_MATMUL_DESC_TRANSA, 4),
+            (CUBLASLT_MATMUL_DESC_EPILOGUE, 4),
+            (CUBLASLT_MATMUL_DESC_BIAS_POINTER, 8),
+            (CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, 4),
+            (CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, 8),
+            (CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, 8),
+        ] {
+            assert!(set(attribute, 0, size) && !set(attribute, 0, 12 - size), "{attribute:?}");
+        }
+
+        let memory = stream.alloc_zeros::<f32>(1 << 12).unwrap();
+        use cudarc::driver::DevicePtr;
+        let at = memory.device_ptr(&stream).0;
+        let handle = result::create_handle().unwrap();
+        let layout = |dtype, rows: u64, columns: u64| result::create_matrix_layout(dtype, rows, columns, rows as i64).unwrap();
+        let preference = result::create_matmul_pref().unwrap();
+        // A way to compute D [m, 16] of this type from A [m, 8] and B [8, 16] in bf16.
+        let find = |m: u64, dtype| {
+            let (a, b, d) = (layout(bf16, m, 8), layout(bf16, 8, 16), layout(dtype, m, 16));
+            // SAFETY: all of them were made above.
+            let found = unsafe { result::get_matmul_algo_heuristic(handle, what, a, b, d, d, preference) };
+            found.map(|found| (found.algo, [a, b, d])).map_err(|error| error.0)
+        };
+        let run = |(algorithm, [a, b, d]): &(_, [_; 3]), offset: u64| {
+            let (alpha, beta) = (1.0f32, 0.0f32);
+            let (to, zero) = ((at + offset) as *mut c_void, at as *const c_void);
+            let (alpha, beta) = ((&raw const alpha).cast(), (&raw const beta).cast());
+            let (workspace, stream) = (std::ptr::null_mut(), stream.cu_stream() as *mut _);
+            // SAFETY: the memory is larger than each of the matrices, with any offset that is used here.
+            unsafe {
+                result::matmul(handle, what, alpha, beta, zero, *a, zero, *b, to.cast_const(), *d, to, *d, algorithm, workspace, 0, stream)
+            }
+        };
+        use lt::cublasLtEpilogue_t as E;
+        use lt::cublasStatus_t::{CUBLAS_STATUS_INVALID_VALUE as INVALID, CUBLAS_STATUS_NOT_SUPPORTED as UNSUPPORTED};
+        set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, u64::MAX, 4); // D's
+        set(CUBLASLT_MATMUL_DESC_EPILOGUE, E::CUBLASLT_EPILOGUE_DEFAULT as u64, 4);
+        assert_eq!(find(0, bf16).err(), Some(INVALID), "a matrix without elements");
+        assert_eq!(find(24, lt::cudaDataType::CUDA_R_16F).err(), Some(UNSUPPORTED), "another type of D");
+        let plain = find(24, f32_type).unwrap();
+        assert!(run(&plain, 256).is_ok());
+        assert!(run(&plain, 16).is_err(), "D is aligned to less than 256 bytes, of which nothing was said");
+        assert!(run(&(plain.0, find(16, f32_type).unwrap().1), 256).is_err(), "a way for another shape");
+
+        set(CUBLASLT_MATMUL_DESC_EPILOGUE, E::CUBLASLT_EPILOGUE_BIAS as u64, 4);
+        assert_eq!(find(24, bf16).err(), Some(INVALID), "no bias");
+        set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, at + 128, 8);
+        let biased = find(24, bf16).unwrap();
+        assert!(run(&biased, 1024).is_ok());
+        set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, at + 64, 8);
+        assert!(run(&biased, 1024).is_err(), "a bias that is aligned to less than the one shown");
+        set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, f32_type as u64, 4);
+        assert_eq!(find(24, bf16).err(), Some(UNSUPPORTED), "a bias of another type than D");
+
+        set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, u64::MAX, 4);
+        set(CUBLASLT_MATMUL_DESC_EPILOGUE, E::CUBLASLT_EPILOGUE_GELU_AUX as u64, 4);
+        set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, at + 128, 8);
+        for (rows, ld, known) in [(24, 24, true), (24, 16, false), (12, 12, false), (12, 16, true)] {
+            set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, ld, 8);
+            assert_eq!(find(rows, bf16).is_ok(), known, "{rows} rows, kept {ld} apart");
         }
     }
 }

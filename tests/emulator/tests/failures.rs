@@ -269,3 +269,21 @@ fn what_a_library_refuses_is_computed_by_our_own_kernels() {
         }
     }
 }
+
+/// Ways that were measured compute the same, whether they were measured now or by an earlier run.
+#[test]
+fn measured_ways_compute_the_same_and_are_kept() {
+    let Some((_emulator, _turn)) = card() else { return };
+    let steps = |tuned: bool| {
+        let model = model(0.0);
+        let mut ivon = ivon(&model).unwrap();
+        ivon.context().cuda().unwrap().set_tuning(tuned);
+        (0..4).map(|_| step(&model, &mut ivon).unwrap()).collect::<Vec<_>>()
+    };
+    let plain = steps(false);
+    let [measured, again] = [steps(true), steps(true)];
+    assert_eq!(measured, again);
+    for (measured, plain) in measured.iter().zip(&plain) {
+        assert!((measured - plain).abs() < 1e-5 * plain.abs(), "{measured} and {plain}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Compiled kernels on disk, so that only the first run on a machine compiles.
+//! Compiled kernels on disk, so that only the first run on a machine compiles, and ways to compute that were measured.
 //!
 //! An entry is named by a hash of everything it follows from (text, options, version of the compiler) and contains that in full, so that two
 //! that share a hash are told apart. It is written to a file of another name first: readers see all of it or nothing. What is damaged is
@@ -22,14 +22,29 @@ pub(super) fn cubin(name: &str, text: &str, capability: (u32, u32)) -> Result<Ve
     let options = compile::options(capability);
     let (major, minor) = compile::version();
     let key = format!("NVRTC {major}.{minor}\n{}\n{text}", options.join(" "));
-    through(directory().as_deref(), name, &key, || compile::compile(name, text, &options))
+    through(directory().as_deref(), name, "cubin", &key, || compile::compile(name, text, &options))
+}
+
+/// The number that was chosen under this key, once and for all where it can be kept.
+///
+/// # Errors
+/// Those of `choose`.
+pub(super) fn choice(key: &str, choose: impl FnOnce() -> Result<usize>) -> Result<usize> {
+    let bytes = through(directory().as_deref(), "way", "choice", key, || Ok(choose()?.to_le_bytes().to_vec()))?;
+    Ok(bytes.first_chunk().map_or(0, |bytes| usize::from_le_bytes(*bytes)))
 }
 
 /// The entry of this key, or what `make` makes, which is kept.
-fn through(directory: Option<&Path>, name: &str, key: &str, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+fn through(
+    directory: Option<&Path>,
+    name: &str,
+    extension: &str,
+    key: &str,
+    make: impl FnOnce() -> Result<Vec<u8>>,
+) -> Result<Vec<u8>> {
     let Some(directory) = directory else { return make() };
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(40).collect();
-    let path = directory.join(format!("{name}-{:016x}.cubin", hash(key)));
+    let path = directory.join(format!("{name}-{:016x}.{extension}", hash(key)));
     if let Some(image) = std::fs::read(&path).ok().and_then(|entry| image_of(&entry, key)) {
         return Ok(image);
     }
@@ -101,7 +116,7 @@ mod tests {
                 self.1.set(self.1.get() + 1);
                 Ok(image.to_vec())
             };
-            through(Some(self.0.path()), "softmax", key, make).unwrap()
+            through(Some(self.0.path()), "softmax", "cubin", key, make).unwrap()
         }
         fn files(&self) -> Vec<PathBuf> {
             std::fs::read_dir(self.0.path()).unwrap().map(|f| f.unwrap().path()).collect()
@@ -148,8 +163,8 @@ mod tests {
     fn where_nothing_can_be_kept_it_is_compiled_each_time() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for _ in 0..2 {
-            assert_eq!(through(Some(file.path()), "x", "key", || Ok(vec![7])), Ok(vec![7]));
-            assert_eq!(through(None, "x", "key", || Ok(vec![8])), Ok(vec![8]));
+            assert_eq!(through(Some(file.path()), "x", "cubin", "key", || Ok(vec![7])), Ok(vec![7]));
+            assert_eq!(through(None, "x", "cubin", "key", || Ok(vec![8])), Ok(vec![8]));
         }
     }
 }

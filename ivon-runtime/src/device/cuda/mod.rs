@@ -37,6 +37,7 @@ mod notice;
 mod pinned;
 mod replay;
 mod staging;
+pub mod tune;
 mod uploads;
 mod watch;
 
@@ -89,6 +90,8 @@ pub struct Cuda {
     /// Whether what is asked for is captured rather than done.
     capturing: Cell<bool>,
     uploads: RefCell<Option<Uploads>>,
+    /// Whether ways to compute are chosen by measuring them.
+    tuning: Cell<bool>,
     blas: OnceCell<Blas>,
     modules: RefCell<HashMap<(String, DType), Loaded>>,
     /// Sources made at run time, by what they were made from.
@@ -148,6 +151,7 @@ impl Cuda {
             copies,
             capturing: Cell::new(false),
             uploads: RefCell::default(),
+            tuning: Cell::new(std::env::var_os(tune::VARIABLE).is_some_and(|value| value == "on")),
             blas: OnceCell::new(),
             modules: RefCell::default(),
             generated: RefCell::default(),

@@ -3,15 +3,16 @@
 use super::along::Kind;
 use super::descriptors::{Layout, Operation, Preference, failed};
 use super::{Operand, Sizes};
-use crate::device::cuda::{Cuda, Memory, notice};
+use crate::device::cuda::{Cuda, Fill, Memory, notice, tune};
 use crate::dtype::DType;
 use crate::error::Result;
 use cudarc::cublaslt::result::{self, CublasError};
-use cudarc::cublaslt::sys;
+use cudarc::cublaslt::sys::{self, cublasLtMatmulHeuristicResult_t as Proposal, cublasStatus_t as Status};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 
 /// What the library may use for sums that it cuts: what NVIDIA recommends for the H100.
 const WORKSPACE: usize = 32 << 20;
@@ -71,9 +72,9 @@ impl Blas {
     }
 
     /// Whether it can compute this. Where it cannot, the run goes on with kernels of our own, and says so once.
-    pub(super) fn knows(&self, key: Key) -> bool {
+    pub(super) fn knows(&self, cuda: &Cuda, key: Key) -> bool {
         let find = || {
-            self.way(key).inspect_err(|error| notice::once(&format!("{:?}", key.along), &format!("{error}; kernels of our own serve"))).ok()
+            self.way(cuda, key).inspect_err(|error| notice::once(&format!("{:?}", key.along), &format!("{error}; kernels of our own serve"))).ok()
         };
         self.ways.borrow_mut().entry(key).or_insert_with(find).is_some()
     }
@@ -82,7 +83,7 @@ impl Blas {
         let mut ways = self.ways.borrow_mut();
         let way = match ways.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(Some(self.way(key)?)),
+            Entry::Vacant(unknown) => unknown.insert(Some(self.way(cuda, key)?)),
         };
         let Some(way) = way else { panic!("{key:?} was asked for, although cuBLASLt does not know how to compute it") };
         self.run(cuda, key, way, places)
@@ -125,11 +126,24 @@ impl Blas {
     }
 
     /// Asks the library how to compute.
-    fn way(&self, key: Key) -> Result<Way> {
+    fn way(&self, cuda: &Cuda, key: Key) -> Result<Way> {
         let (operation, layouts) = self.described(key)?;
-        let failed = |error| failed(&format!("find a way to compute {key:?}"), error);
-        let found = self.heuristics(&operation, &layouts)?.map_err(failed)?;
-        Ok(Way { operation, layouts, algorithm: found.algo, workspace: found.workspaceSize })
+        let failed = |error| failed(&format!("find a way to compute {key:?}"), CublasError(error));
+        let found = self.heuristics(&operation, &layouts, cuda.ways_wanted())?.map_err(failed)?;
+        let Some(first) = found.first() else { return Err(failed(Status::CUBLAS_STATUS_NOT_SUPPORTED)) };
+        let mut way = Way { operation, layouts, algorithm: first.algo, workspace: first.workspaceSize };
+        let take = |way: &mut Way, i: usize| (way.algorithm, way.workspace) = (found[i].algo, found[i].workspaceSize);
+        let best = cuda.choose(
+            &format!("cuBLASLt {}, {key:?}", version()),
+            found.len(),
+            || Scratch::new(cuda, key),
+            |scratch, i| {
+                take(&mut way, i);
+                self.run(cuda, key, &way, scratch.places())
+            },
+        );
+        take(&mut way, best);
+        Ok(way)
     }
 
     /// The product as the library sees it.
@@ -160,12 +174,8 @@ impl Blas {
         Ok((operation, [layout(0, a)?, layout(1, b)?, layout(2, [m, n])?]))
     }
 
-    /// What the library expects to be the fastest.
-    fn heuristics(
-        &self,
-        operation: &Operation,
-        [a, b, c]: &[Layout; 3],
-    ) -> Result<std::result::Result<sys::cublasLtMatmulHeuristicResult_t, CublasError>> {
+    /// What the library expects to be the fastest, at most so many.
+    fn heuristics(&self, operation: &Operation, [a, b, c]: &[Layout; 3], most: usize) -> Result<std::result::Result<Vec<Proposal>, Status>> {
         use sys::cublasLtMatmulPreferenceAttributes_t::*;
         let preference = Preference::new()?;
         preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, WORKSPACE as u64)?;
@@ -180,8 +190,29 @@ impl Blas {
         ] {
             preference.set(operand, ALIGNED)?;
         }
-        // SAFETY: all of them were created and not yet destroyed.
-        Ok(unsafe { result::get_matmul_algo_heuristic(self.handle, operation.0, b.0, a.0, c.0, c.0, preference.0) })
+        let mut found = [const { MaybeUninit::uninit() }; tune::MOST];
+        let mut count = 0;
+        // SAFETY: all of them were created and not yet destroyed; the library writes no more than there is room for.
+        let code = unsafe {
+            sys::cublasLtMatmulAlgoGetHeuristic(
+                self.handle,
+                operation.0,
+                b.0,
+                a.0,
+                c.0,
+                c.0,
+                preference.0,
+                most.min(found.len()) as i32,
+                found.as_mut_ptr().cast(),
+                &mut count,
+            )
+        };
+        // SAFETY: so many were written.
+        let found = found.into_iter().take(count.max(0) as usize).map(|found| unsafe { found.assume_init() });
+        Ok(match code {
+            Status::CUBLAS_STATUS_SUCCESS => Ok(found.filter(|found: &Proposal| found.state == code).collect()),
+            _ => Err(code),
+        })
     }
 }
 
@@ -189,5 +220,41 @@ impl Drop for Blas {
     fn drop(&mut self) {
         // SAFETY: it was created and is destroyed once. There is nothing to be done about a failure.
         let _ = unsafe { result::destroy_handle(self.handle) };
+    }
+}
+
+fn version() -> usize {
+    // SAFETY: it reads nothing.
+    unsafe { sys::cublasLtGetVersion() }
+}
+
+/// Matrices to measure with, where those of the run are not at hand or must stay as they are.
+struct Scratch {
+    operands: [Memory; 3],
+    vector: Memory,
+    matrix: Option<Memory>,
+}
+
+impl Scratch {
+    fn new(cuda: &Cuda, key: Key) -> Result<Scratch> {
+        let Sizes { batch, m, n, k } = key.sizes;
+        let filled = |elements: usize, dtype: DType| {
+            let memory = cuda.allocate(elements * dtype.bytes())?;
+            // About 0.01 in either type: products of zeros take less power, and so less time, than those of anything else.
+            // SAFETY: it has so many bytes.
+            unsafe { cuda.fill(memory.address(), Fill::Half(0x3c3c), elements * dtype.bytes() / 2)? };
+            Ok(memory)
+        };
+        let [a, b, c] = key.types;
+        Ok(Scratch {
+            operands: [filled(batch * m * k, a)?, filled(batch * k * n, b)?, filled(batch * m * n, c)?],
+            vector: filled(m.max(n), c)?,
+            matrix: key.along.has_matrix().then(|| filled(m * n, c)).transpose()?,
+        })
+    }
+
+    fn places(&self) -> Places {
+        let [a, b, c] = self.operands.each_ref().map(Memory::address);
+        Places { a, b, c, vector: Some(self.vector.address()), matrix: self.matrix.as_ref().map(Memory::address) }
     }
 }

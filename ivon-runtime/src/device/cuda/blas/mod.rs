@@ -126,7 +126,7 @@ pub(crate) fn knows(cx: &Context, sizes: Sizes, a: Operand, b: Operand, along: K
         return Ok(false);
     }
     cuda.bind()?;
-    Ok(cuda.blas()?.knows(Key::of(sizes, [a, b], along, c, accumulate)))
+    Ok(cuda.blas()?.knows(cuda, Key::of(sizes, [a, b], along, c, accumulate)))
 }
 
 /// Whether the library is asked to compute GELU, for C of this type.

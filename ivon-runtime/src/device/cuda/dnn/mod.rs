@@ -77,9 +77,9 @@ impl Opened {
         Ok(opened)
     }
 
-    fn way(&self, c: Convolution) -> Option<Rc<Way>> {
+    fn way(&self, cuda: &Cuda, c: Convolution) -> Option<Rc<Way>> {
         let find = || {
-            let found = best(&c, Card::Opened(self.handle));
+            let found = self.best(cuda, &c);
             let problem = match &found {
                 Ok(Some(_)) => None,
                 Ok(None) => Some(format!("none of its engines computes {c:?} with the same bits each time, within {MOST_WORKSPACE} bytes")),
@@ -92,6 +92,31 @@ impl Opened {
         };
         self.ways.borrow_mut().entry(c).or_insert_with(find).clone()
     }
+
+    /// The first way to compute it, or the quickest of a few where they are measured.
+    fn best(&self, cuda: &Cuda, c: &Convolution) -> Result<Option<Execution>> {
+        let mut all: Vec<Execution> = executions(c, Card::Opened(self.handle))?.take(cuda.ways_wanted()).collect();
+        let best = cuda.choose(
+            &format!("cuDNN {}, {c:?}", version()),
+            all.len(),
+            || {
+                let sizes = [c.x, c.weight, c.y].map(|sizes| sizes.iter().product::<usize>() * c.dtype.bytes());
+                let most = all.iter().map(|execution| execution.workspace).max().unwrap_or(0);
+                [sizes[0], sizes[1], sizes[2], most].into_iter().map(|bytes| cuda.allocate(bytes)).collect::<Result<Vec<_>>>()
+            },
+            |scratch, i| {
+                let [x, weight, y, workspace] = [0, 1, 2, 3].map(|i| scratch[i].address());
+                // SAFETY: they are as large as the convolution says, and the workspace as the largest one asked for.
+                unsafe { all[i].run(self.handle, [x, weight, y], workspace) }
+            },
+        );
+        Ok((best < all.len()).then(|| all.swap_remove(best)))
+    }
+}
+
+fn version() -> usize {
+    // SAFETY: it reads nothing.
+    unsafe { sys::cudnnGetVersion() }
 }
 
 impl Drop for Opened {
@@ -103,20 +128,20 @@ impl Drop for Opened {
     }
 }
 
-/// The first engine that may be used and can be.
-fn best(c: &Convolution, card: Card) -> Result<Option<Execution>> {
-    for configuration in Graph::new(c, card)?.configurations(card)? {
-        // What says nothing of itself is not trusted.
-        if !graph::allowed(&configuration, c.dtype).unwrap_or(false) {
-            continue;
-        }
-        match Execution::new(configuration, card) {
-            Ok(execution) if execution.workspace <= MOST_WORKSPACE => return Ok(Some(execution)),
-            // It does not take this shape on this card.
-            _ => {}
-        }
-    }
-    Ok(None)
+/// Those that may be used and can be, in the order in which cuDNN proposes them.
+fn executions(c: &Convolution, card: Card) -> Result<impl Iterator<Item = Execution>> {
+    let dtype = c.dtype;
+    // What says nothing of itself is not trusted.
+    let allowed = move |configuration: &Descriptor| graph::allowed(configuration, dtype).unwrap_or(false);
+    let graph = Graph::new(c, card)?;
+    let configurations = graph.configurations(card)?;
+    // What cannot be readied does not take this shape on this card.
+    let ready = move |configuration| {
+        let _while_it_lives = &graph;
+        Execution::new(configuration, card).ok()
+    };
+    let fits = |execution: &Execution| execution.workspace <= MOST_WORKSPACE;
+    Ok(configurations.into_iter().filter(allowed).filter_map(ready).filter(fits))
 }
 
 /// How cuDNN computes a convolution in this context; nothing where there is no cuDNN, or none of its engines will do: a run goes on without.
@@ -126,7 +151,7 @@ fn best(c: &Convolution, card: Card) -> Result<Option<Execution>> {
 pub(crate) fn way(cx: &Context, c: Convolution) -> Result<Option<Rc<Way>>> {
     let Some(cuda) = cx.cuda().filter(|cuda| !cuda.dnn.off.get()) else { return Ok(None) };
     cuda.bind()?;
-    Ok(cuda.cudnn().and_then(|opened| opened.way(c)))
+    Ok(cuda.cudnn().and_then(|opened| opened.way(cuda, c)))
 }
 
 impl Way {
@@ -181,5 +206,5 @@ pub fn workspace(c: &Convolution, card: &str) -> Result<Option<usize>> {
     let card = Descriptor::of(Kind::CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, |device| {
         device.set(Name::CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, Type::CUDNN_TYPE_CHAR, card.as_bytes())
     })?;
-    Ok(best(c, Card::Described(&card))?.map(|execution| execution.workspace))
+    Ok(executions(c, Card::Described(&card))?.next().map(|execution| execution.workspace))
 }
