@@ -213,10 +213,11 @@ fn a_card_that_is_not_there_is_an_error_with_what_is() {
     }
 }
 
-/// What is computed of a model whose layers use every epilogue, and convolutions: loss and gradients, kernel by kernel and as graphs.
-fn steps_with(refused: Option<Refused>, emulator: &Emulator) -> Vec<f64> {
+/// Outputs and gradients of ops that use every epilogue, and of convolutions.
+fn outputs_with(refused: Option<Refused>, tuned: bool, emulator: &Emulator) -> Vec<f64> {
     emulator.set_failures(Failures { refused, ..Failures::default() });
     let cx = Context::new(Device::Cuda(0), DType::Bf16).unwrap();
+    cx.cuda().unwrap().set_tuning(tuned);
     let of = |shape: &[usize], seed: u64| {
         let count = shape.iter().product::<usize>() as u64;
         let values: Vec<f32> = (0..count).map(|i| ((i * 37 + seed * 11) % 64) as f32 / 64.0 - 0.5).collect();
@@ -249,7 +250,7 @@ fn steps_with(refused: Option<Refused>, emulator: &Emulator) -> Vec<f64> {
 #[test]
 fn what_a_library_refuses_is_computed_by_our_own_kernels() {
     let Some((emulator, _turn)) = card() else { return };
-    let expected = steps_with(None, emulator);
+    let expected = outputs_with(None, false, emulator);
     let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
     let said = notices();
     for (refused, about) in [
@@ -259,7 +260,7 @@ fn what_a_library_refuses_is_computed_by_our_own_kernels() {
         (Refused::Descriptions, &[]),
         (Refused::Cudnn, &["cuDNN"]),
     ] {
-        let found = steps_with(Some(refused), emulator);
+        let found = outputs_with(Some(refused), false, emulator);
         let error = norm(&mut found.iter().zip(&expected).map(|(f, e)| f - e)) / norm(&mut expected.iter().copied());
         // A sum that is rounded to bf16 before a bias or a slope comes in.
         assert!(error < 5e-3, "{refused:?}: relative error {error:e}");
@@ -273,7 +274,8 @@ fn what_a_library_refuses_is_computed_by_our_own_kernels() {
 /// Ways that were measured compute the same, whether they were measured now or by an earlier run.
 #[test]
 fn measured_ways_compute_the_same_and_are_kept() {
-    let Some((_emulator, _turn)) = card() else { return };
+    let Some((emulator, _turn)) = card() else { return };
+    assert_eq!(outputs_with(None, true, emulator), outputs_with(None, false, emulator));
     let steps = |tuned: bool| {
         let model = model(0.0);
         let mut ivon = ivon(&model).unwrap();

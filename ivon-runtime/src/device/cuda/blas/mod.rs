@@ -118,24 +118,30 @@ fn clear(cx: &Context, cuda: &Cuda, c: &mut Tensor) -> Result<()> {
 /// If the library is lacking.
 pub(crate) fn knows(cx: &Context, sizes: Sizes, a: Operand, b: Operand, along: Kind, c: DType, accumulate: bool) -> Result<bool> {
     let Some(cuda) = cx.cuda() else { return Ok(false) };
-    let asks = match along {
-        Kind::Gelu { .. } | Kind::GeluSlope => gelu_along(cuda, sizes, c),
-        _ => true,
-    };
-    if !asks || sizes.batch * sizes.m * sizes.n * sizes.k == 0 {
+    if sizes.batch * sizes.m * sizes.n * sizes.k == 0 || !asked(cuda, sizes, along, c) {
         return Ok(false);
     }
     cuda.bind()?;
     Ok(cuda.blas()?.knows(cuda, Key::of(sizes, [a, b], along, c, accumulate)))
 }
 
-/// Whether the library is asked to compute GELU, for C of this type.
+/// Whether the library is asked to do this along with a product whose C is of this type.
 ///
-/// What it knows is not always quick: before Hopper, and in f32, its products with GELU were measured to be slower than a product and a kernel (llm.c, pull request 338).
-/// `IVON_GELU_EPILOGUE` = `on` or `off` decides otherwise, so that both can be measured. The rows of the matrix beside C are multiples of 8 elements long: cuBLAS's documentation of
-/// CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD.
-fn gelu_along(cuda: &Cuda, sizes: Sizes, c: DType) -> bool {
-    static CHOICE: OnceLock<Option<bool>> = OnceLock::new();
-    let choice = CHOICE.get_or_init(|| std::env::var("IVON_GELU_EPILOGUE").ok().map(|choice| choice != "off"));
-    sizes.batch == 1 && sizes.n.is_multiple_of(8) && choice.unwrap_or(c == DType::Bf16 && cuda.capability().0 >= 9)
+/// What it knows is not always quick. GELU along with a product was measured to be slower than a product and a kernel before Hopper and in f32 (llm.c, pull request 338), and so were
+/// sums (NVIDIA/CUDALibrarySamples, issue 90). On Hopper NVIDIA's own TransformerEngine asks for both. The variables decide otherwise, so that all can be measured.
+/// The rows of the matrix beside C are multiples of 8 elements long: cuBLAS's documentation of CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD.
+fn asked(cuda: &Cuda, sizes: Sizes, along: Kind, c: DType) -> bool {
+    static GELU: OnceLock<Option<bool>> = OnceLock::new();
+    static SUMS: OnceLock<Option<bool>> = OnceLock::new();
+    let quick = |choice: &OnceLock<Option<bool>>, variable: &str| {
+        let by_hand = *choice.get_or_init(|| std::env::var(variable).ok().map(|choice| choice != "off"));
+        by_hand.unwrap_or(c == DType::Bf16 && cuda.capability().0 >= 9)
+    };
+    match along {
+        Kind::Nothing | Kind::Bias => true,
+        Kind::RowSums => quick(&SUMS, "IVON_SUMS_EPILOGUE"),
+        Kind::Gelu { .. } | Kind::GeluSlope => {
+            sizes.batch == 1 && sizes.n.is_multiple_of(8) && quick(&GELU, "IVON_GELU_EPILOGUE")
+        }
+    }
 }
