@@ -369,7 +369,24 @@ mod product {
             let (workspace, stream) = (std::ptr::null_mut(), stream.cu_stream() as *mut _);
             // SAFETY: the memory is larger than each of the matrices, with any offset that is used here.
             unsafe {
-                result::matmul(handle, what, alpha, beta, zero, *a, zero, *b, to.cast_const(), *d, to, *d, algorithm, workspace, 0, stream)
+                result::matmul(
+                    handle,
+                    what,
+                    alpha,
+                    beta,
+                    zero,
+                    *a,
+                    zero,
+                    *b,
+                    to.cast_const(),
+                    *d,
+                    to,
+                    *d,
+                    algorithm,
+                    workspace,
+                    0,
+                    stream,
+                )
             }
         };
         use lt::cublasLtEpilogue_t as E;

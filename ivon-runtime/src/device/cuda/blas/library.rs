@@ -5,7 +5,7 @@ use super::descriptors::{Layout, Operation, Preference, failed};
 use super::{Operand, Sizes};
 use crate::device::cuda::{Cuda, Fill, Memory, notice, tune};
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys::{self, cublasLtMatmulHeuristicResult_t as Proposal, cublasStatus_t as Status};
 use std::cell::RefCell;
@@ -73,9 +73,8 @@ impl Blas {
 
     /// Whether it can compute this. Where it cannot, the run goes on with kernels of our own, and says so once.
     pub(super) fn knows(&self, cuda: &Cuda, key: Key) -> bool {
-        let find = || {
-            self.way(cuda, key).inspect_err(|error| notice::once(&format!("{:?}", key.along), &format!("{error}; kernels of our own serve"))).ok()
-        };
+        let tell = |error: &Error| notice::once(&format!("{:?}", key.along), &format!("{error}; kernels of our own serve"));
+        let find = || self.way(cuda, key).inspect_err(tell).ok();
         self.ways.borrow_mut().entry(key).or_insert_with(find).is_some()
     }
 
@@ -128,10 +127,8 @@ impl Blas {
     /// Asks the library how to compute.
     fn way(&self, cuda: &Cuda, key: Key) -> Result<Way> {
         let (operation, layouts) = self.described(key)?;
-        let failed = |error| failed(&format!("find a way to compute {key:?}"), CublasError(error));
-        let found = self.heuristics(&operation, &layouts, cuda.ways_wanted())?.map_err(failed)?;
-        let Some(first) = found.first() else { return Err(failed(Status::CUBLAS_STATUS_NOT_SUPPORTED)) };
-        let mut way = Way { operation, layouts, algorithm: first.algo, workspace: first.workspaceSize };
+        let found = self.heuristics(key, &operation, &layouts, cuda.ways_wanted())?;
+        let mut way = Way { operation, layouts, algorithm: found[0].algo, workspace: found[0].workspaceSize };
         let take = |way: &mut Way, i: usize| (way.algorithm, way.workspace) = (found[i].algo, found[i].workspaceSize);
         let best = cuda.choose(
             &format!("cuBLASLt {}, {key:?}", version()),
@@ -159,7 +156,7 @@ impl Blas {
         // The heuristics look at how an address is aligned, and some versions find no way without one. Each product is given its own.
         let some_address = self.workspace.address() + ALIGNED as u64;
         if key.along.has_vector() {
-            // Of C's type unless told otherwise: the only one that there is beside bf16 and f32.
+            // It is of C's type unless told otherwise.
             operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, some_address)?;
         }
         if key.along.has_matrix() {
@@ -174,8 +171,8 @@ impl Blas {
         Ok((operation, [layout(0, a)?, layout(1, b)?, layout(2, [m, n])?]))
     }
 
-    /// What the library expects to be the fastest, at most so many.
-    fn heuristics(&self, operation: &Operation, [a, b, c]: &[Layout; 3], most: usize) -> Result<std::result::Result<Vec<Proposal>, Status>> {
+    /// What the library expects to be the fastest: at least one way, at most so many.
+    fn heuristics(&self, key: Key, operation: &Operation, [a, b, c]: &[Layout; 3], most: usize) -> Result<Vec<Proposal>> {
         use sys::cublasLtMatmulPreferenceAttributes_t::*;
         let preference = Preference::new()?;
         preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, WORKSPACE as u64)?;
@@ -207,12 +204,12 @@ impl Blas {
                 &mut count,
             )
         };
+        let failed = |error| failed(&format!("find a way to compute {key:?}"), CublasError(error));
+        code.result().map_err(|error| failed(error.0))?;
         // SAFETY: so many were written.
         let found = found.into_iter().take(count.max(0) as usize).map(|found| unsafe { found.assume_init() });
-        Ok(match code {
-            Status::CUBLAS_STATUS_SUCCESS => Ok(found.filter(|found: &Proposal| found.state == code).collect()),
-            _ => Err(code),
-        })
+        let known: Vec<Proposal> = found.filter(|found: &Proposal| found.state == Status::CUBLAS_STATUS_SUCCESS).collect();
+        if known.is_empty() { Err(failed(Status::CUBLAS_STATUS_NOT_SUPPORTED)) } else { Ok(known) }
     }
 }
 
@@ -231,7 +228,7 @@ fn version() -> usize {
 /// Matrices to measure with, where those of the run are not at hand or must stay as they are.
 struct Scratch {
     operands: [Memory; 3],
-    vector: Memory,
+    vector: Option<Memory>,
     matrix: Option<Memory>,
 }
 
@@ -248,13 +245,14 @@ impl Scratch {
         let [a, b, c] = key.types;
         Ok(Scratch {
             operands: [filled(batch * m * k, a)?, filled(batch * k * n, b)?, filled(batch * m * n, c)?],
-            vector: filled(m.max(n), c)?,
+            vector: key.along.has_vector().then(|| filled(m.max(n), c)).transpose()?,
             matrix: key.along.has_matrix().then(|| filled(m * n, c)).transpose()?,
         })
     }
 
     fn places(&self) -> Places {
         let [a, b, c] = self.operands.each_ref().map(Memory::address);
-        Places { a, b, c, vector: Some(self.vector.address()), matrix: self.matrix.as_ref().map(Memory::address) }
+        let [vector, matrix] = [&self.vector, &self.matrix].map(|memory| memory.as_ref().map(Memory::address));
+        Places { a, b, c, vector, matrix }
     }
 }

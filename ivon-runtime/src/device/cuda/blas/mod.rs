@@ -66,7 +66,8 @@ pub(crate) fn multiply(
 ) -> Result<()> {
     let Sizes { batch, m, n, k } = sizes;
     cx.launched(|trail| {
-        let numbers = [batch, m, n, k, a.transposed as usize, b.transposed as usize, accumulate as usize, along.kind().epilogue() as usize];
+        let numbers =
+            [batch, m, n, k, a.transposed as usize, b.transposed as usize, accumulate as usize, along.kind().epilogue() as usize];
         let [vector, matrix] = along.parts().map(|part| part.place());
         let places = [a.tensor.place(), b.tensor.place(), c.place(), vector, matrix];
         numbers.into_iter().map(|n| n as u64).chain(places).fold(trail.and_text("multiply"), Trail::and)
@@ -91,7 +92,10 @@ pub(crate) fn multiply(
     assert_eq!(elements, [batch * m * k, batch * k * n, batch * m * n], "the operands of {sizes:?}");
     let length = if let Along::RowSums(_) = along { m } else { n };
     let fit = |[vector, matrix]: [Part; 2]| vector.fits(length, c.dtype()) && matrix.fits(m * n, c.dtype());
-    assert!(fit(along.parts()), "what comes along with {sizes:?} is not as large as it must be, or of another type than the result");
+    assert!(
+        fit(along.parts()),
+        "what comes along with {sizes:?} is not as large as it must be, or of another type than the result"
+    );
     let key = Key::of(sizes, [a, b], along.kind(), c.dtype(), accumulate);
     let [vector, matrix] = along.parts();
     let places = Places {

@@ -82,7 +82,9 @@ impl Opened {
             let found = self.best(cuda, &c);
             let problem = match &found {
                 Ok(Some(_)) => None,
-                Ok(None) => Some(format!("none of its engines computes {c:?} with the same bits each time, within {MOST_WORKSPACE} bytes")),
+                Ok(None) => Some(format!(
+                    "none of its engines computes {c:?} with the same bits each time, within {MOST_WORKSPACE} bytes"
+                )),
                 Err(error) => Some(error.to_string()),
             };
             if let Some(problem) = problem {
