@@ -176,6 +176,21 @@ fn prepared_tokens_train_like_the_text_they_were_made_of() {
     let before = std::fs::read(path.join("a.txt")).unwrap();
     assert!(fails(path, "prepare *.txt --out ./a.txt").contains("is what is read"));
     assert_eq!(std::fs::read(path.join("a.txt")).unwrap(), before);
+    // A trace, too, replaces nothing that the run reads.
+    std::fs::create_dir_all(path.join("texts")).unwrap();
+    std::fs::copy(path.join("a.txt"), path.join("texts/a.txt")).unwrap();
+    std::fs::write(path.join("a.toml"), "").unwrap();
+    for flags in [
+        "--data a.txt --trace ./a.txt",
+        "--data ./*.txt --trace a.txt",
+        "--data texts --trace texts/a.txt",
+        "--data b.txt --validation-data a.txt --trace a.txt",
+        "--data b.txt --config a.toml --trace a.toml",
+    ] {
+        assert!(fails(path, &format!("{TINY} {flags}")).contains("is what is read"), "{flags}");
+    }
+    assert!(fails(path, "train resnet20 --data texts --trace texts/a.txt").contains("is what is read"));
+    assert_eq!(std::fs::read(path.join("a.txt")).unwrap(), before);
 }
 
 /// Weights of a small model under Hugging Face's names, as another program would have saved them, with its configuration beside.

@@ -163,8 +163,12 @@ fn time_draw(optimizer: &mut dyn Optimizer) -> Result<f64> {
         return Ok(0.0);
     }
     let mut draw = || {
+        // A card may still be at what was asked of it before, and does this when it gets there.
+        let wait = |optimizer: &dyn Optimizer| optimizer.context().cuda().map_or(Ok(()), |cuda| cuda.synchronize());
+        wait(optimizer)?;
         let start = Instant::now();
         optimizer.evaluate(Weights::Sample(0), &mut |_| Ok(()))?;
+        wait(optimizer)?;
         Ok(start.elapsed().as_secs_f64())
     };
     // Evaluation draws its sample, and afterwards that of the next step again.

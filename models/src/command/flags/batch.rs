@@ -1,7 +1,7 @@
 //! What a step sees.
 
 use super::values::count;
-use crate::data::{Corpus, Input, Tokenizer, embedded, read};
+use crate::data::{Corpus, Input, Tokenizer, embedded, files, read};
 use clap::Args;
 use ivon_runtime::{Error, Result};
 use std::path::PathBuf;
@@ -21,6 +21,14 @@ pub struct DataFlags {
 }
 
 impl DataFlags {
+    /// The files that are read.
+    ///
+    /// # Errors
+    /// If a path does not exist or cannot be read, or a pattern matches nothing.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        Ok([files(&self.data)?, files(&self.validation_data)?].concat())
+    }
+
     /// Reads, encodes and splits the text, for a model with this vocabulary.
     ///
     /// # Errors

@@ -7,12 +7,14 @@ use crate::command::flags::{
 };
 use crate::command::progress::Console;
 use crate::command::trace::Trace;
+use crate::command::transfer;
 use clap::Args;
 use ivon_runtime::optimizers::Optimizer;
 use ivon_runtime::run::{self, Run};
 use ivon_runtime::trainer::{At, Predictions, Stop, Summary, Trainer};
-use ivon_runtime::{Context, DType, Device, Error, Model, Result, Schedule};
+use ivon_runtime::{Context, DType, Device, Error, Model, Result, Schedule, disk};
 use serde_json::{Map, Value, json};
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -132,16 +134,24 @@ impl Common {
         self.run.config_file()
     }
 
-    /// What can be said without looking at data.
+    /// What can be said without looking into data: files and folders that are to be read.
     ///
     /// # Errors
     /// If the flags do not go together.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, data: &[PathBuf]) -> Result<()> {
         self.device.training_dtype()?;
-        if self.trace.trace.is_some() && self.optimizer.optimizer != OptimizerName::Ivon {
+        let Some(trace) = &self.trace.trace else { return Ok(()) };
+        if self.optimizer.optimizer != OptimizerName::Ivon {
             return Err(Error::config("--trace shows the updates of ivon: use --optimizer ivon"));
         }
-        Ok(())
+        let start = self.run.init.iter().flat_map(|path| transfer::sources(path));
+        let mut read: Vec<PathBuf> = start.chain(self.run.config_file()?).chain(data.iter().cloned()).collect();
+        // A file that lies in a folder of data is taken for data.
+        let lies_in = |folder: &PathBuf| Some(fs::canonicalize(trace).ok()?.starts_with(fs::canonicalize(folder).ok()?));
+        if data.iter().any(|path| lies_in(path) == Some(true)) {
+            read.push(trace.clone());
+        }
+        disk::apart(trace, read.iter().map(PathBuf::as_path))
     }
 
     /// Starts the threads.
