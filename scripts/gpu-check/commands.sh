@@ -1,0 +1,109 @@
+# Running commands within their time, and reading what they print.
+# shellcheck shell=bash
+
+# Makes a folder for passing files, and one for results where that named cannot be written.
+begin() {
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"; kill $(jobs -p) 2> /dev/null' EXIT
+  if ! mkdir -p "$results" 2> /dev/null || [ ! -w "$results" ]; then
+    echo "$results cannot be written: results go to ${TMPDIR:-/tmp}/gpu-check" >&2
+    results=${TMPDIR:-/tmp}/gpu-check
+    mkdir -p "$results" || exit 2
+  fi
+  # Compiled once for all parts: our kernels, and PyTorch's.
+  export IVON_KERNEL_CACHE=${IVON_KERNEL_CACHE:-$work/kernels}
+  export TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-$work/inductor}
+  # PyTorch's own libraries first, so that both compute with the same.
+  export IVON_CUDA_LIBRARIES=${IVON_CUDA_LIBRARIES:-$("$python" -c '
+import glob, importlib.util, os
+torch = importlib.util.find_spec("torch")
+packages = torch and os.path.dirname(os.path.dirname(torch.origin))
+print(":".join(sorted(glob.glob(f"{packages}/nvidia/*/lib"))))' 2> /dev/null)}
+  look_at_python
+}
+
+# Whether there is a card that can be used; its name, and what earlier calls found out about it.
+open_card() {
+  timeout --kill-after=5 60 "$ivon" devices --json > "$work/devices.json" 2>&1
+  if ! grep -q '"cuda_usable":true' "$work/devices.json"; then
+    timeout --kill-after=5 60 "$ivon" devices
+    echo "SKIPPED: there is no card that can be used: see above"
+    return 1
+  fi
+  card=$(grep -o '"name":"[^"]*"' "$work/devices.json" | head -n 1 | cut -d'"' -f4 | tr -c 'A-Za-z0-9._\n' '-')
+  recall
+}
+
+# Seconds that are left for the part.
+left() { echo $((until - SECONDS)); }
+# Whether a part has so many seconds left for something: `time_for SECONDS WHAT`.
+time_for() { [ "$(left)" -ge "$1" ] || { skip "$2: not begun, $(left) s were left of $1 that it may take"; return 1; }; }
+# Runs a command for so many seconds at most, if the part has them; 124 where they were over.
+within() { # seconds, command
+  local seconds=$1 most
+  shift
+  [ -z "$rehearse" ] || seconds=$((10 * seconds))
+  most=$(left)
+  [ "$seconds" -le "$most" ] || seconds=$most
+  [ "$seconds" -gt 0 ] || return 124
+  timeout --kill-after=5 "$seconds" "$@"
+}
+bounded() { within "$(left)" "$@"; }
+
+# What to say of a command that failed: `outcome STATUS WHAT [FILE WITH ITS MESSAGES]`. A peer's failure is not ours.
+outcome() {
+  [ "$1" != 0 ] || return 0
+  local words
+  words="$2: status $1; $(grep -v '^ *$' "${3:-/dev/null}" | tail -n 3 | cut -c1-300)"
+  [ -z "${3:-}" ] || logged "$2, status $1" "$3"
+  case $1 in
+    124 | 137) skip "$2: cut after its time was over" ;;
+    *) if [[ $2 == torch* ]]; then skip "$words"; else fail "$words"; fi ;;
+  esac
+  return 1
+}
+
+# What a command that went well had to say all the same: that a library refused something, say.
+told() { # what, file
+  [ ! -s "$2" ] || { note "told_${1// /_}" "\"$(quoted "$(tail -n 3 "$2" | cut -c1-400)")\""; logged "$1 went well" "$2"; }
+}
+
+# A field of the JSON object that a command prints last.
+field() { tail -n 1 | grep -o "\"$1\": *[^,}]*" | head -n 1 | cut -d: -f2- | tr -d '" '; }
+# Whether |a / b - 1| <= limit; not, where one is no number.
+near() { awk -v a="${1:-x}" -v b="${2:-x}" -v limit="$3" 'BEGIN { if (a !~ /^-?[0-9]/ || b + 0 == 0) exit 1; d = a / b - 1; exit !(d <= limit && d >= -limit) }'; }
+# The median of numbers, one a line.
+median() { sort -g | awk '{ x[NR] = $1 } END { if (NR) printf "%.9g", (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2 }'; }
+
+# ---- Python and the peers' scripts ------------------------------------------------------------------------------------------
+
+# Importing PyTorch takes a while, on a fresh machine half a minute: the others' programs come from the disk meanwhile.
+look_at_python() {
+  {
+    timeout --kill-after=5 120 "$python" scripts/gpu-check/python.py "$kit/python" > "$work/python.new" 2> "$work/python.errors" ||
+      echo "problem $python ended with $?: $(tail -n 1 "$work/python.errors" | cut -c1-200)" >> "$work/python.new"
+    mv "$work/python.new" "$work/python"
+  } &
+}
+
+# Waits for that; what was found of a kind: version, card, no card, problem, uncompiled, ivon.
+of_python() {
+  while [ ! -f "$work/python" ]; do sleep 0.2; done
+  sed -n "s/^$1 //p" "$work/python"
+}
+
+# Whether a peer's script can run here, on the card.
+has_peer() { # script
+  [ -f "$peers/$1" ] || { skip "$1 is not in $peers"; return 1; }
+  local problem
+  problem=$(of_python problem; [ -n "$rehearse" ] || of_python "no card")
+  [ -z "$problem" ] || { skip "$1: ${problem//$'\n'/; }"; return 1; }
+}
+
+# Whether there is the authors' package of IVON.
+has_ivon_opt() {
+  [ -n "$(of_python ivon)" ] || { skip "$1: ivon-opt is neither in target/gpu-check/python nor in $python"; return 1; }
+}
+
+# Runs Python with the packages of the kit.
+with_python() { PYTHONPATH=$kit/python${PYTHONPATH:+:$PYTHONPATH} "$@"; }

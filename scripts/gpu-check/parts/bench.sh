@@ -1,0 +1,167 @@
+# Our steps beside PyTorch's compiled ones, in turn: rounds of processes, and their medians.
+# shellcheck shell=bash
+
+bench() {
+  rm -f "$results/$card-runs.jsonl" "$results/$card.md"
+  mkdir -p "$work/runs"
+  local preset=small length=1024 batches=(32 64 16) classes=resnet50 pictures=(128 256) pixels=(--size 224) times=(--steps 40 --warmup 10)
+  [ -z "$rehearse" ] || preset=tiny length=32 batches=(2) classes=resnet20 pictures=(2) pixels=() times=(--steps 2 --warmup 1)
+  local text=gpt2_${preset} round batch usual=(gpt2 --preset "$preset" --seq "$length" --batch "${batches[0]}")
+  # What matters most first; a later round costs the peer little, since its kernels are compiled.
+  round_of_text "${batches[0]}" 1
+  round_of_pictures "${pictures[0]}" 1
+  round_of_text "${batches[0]}" 2
+  round_of_ways 1
+  for round in 3 4; do
+    [ "$round" != 4 ] || round_of_pictures "${pictures[0]}" 2
+    ours "${text}_b${batches[0]}_ivon" "$round" "${usual[@]}" --optimizer ivon
+    ours "${text}_b${batches[0]}_adamw" "$round" "${usual[@]}" --optimizer adamw
+    compared_with_adamw "${batches[0]}"
+    round_of_ways "$round"
+  done
+  for batch in "${batches[@]:1}"; do round_of_text "$batch" 1; done
+  for batch in "${pictures[@]:1}"; do round_of_pictures "$batch" 1; done
+  has_ivon_opt "torch_gpt2 with ivon-opt" &&
+    theirs "torch_${text}_b16_ivon" 1 torch_gpt2.py --preset "$preset" --seq "$length" --batch "$([ -n "$rehearse" ] && echo 2 || echo 16)" --optimizer ivon
+}
+
+round_of_text() { # batch, round
+  local size=(--preset "$preset" --seq "$length" --batch "$1")
+  ours "${text}_b$1_ivon" "$2" gpt2 "${size[@]}" --optimizer ivon
+  theirs "torch_${text}_b$1_adamw" "$2" torch_gpt2.py "${size[@]}" --optimizer adamw
+  ours "${text}_b$1_adamw" "$2" gpt2 "${size[@]}" --optimizer adamw
+  compared_with_adamw "$1"
+  ratio "torch_over_ivon_${text}_b$1" "torch_${text}_b$1_adamw" "${text}_b$1_ivon"
+}
+
+round_of_pictures() { # batch, round
+  local of_theirs=(--size 224)
+  [ -z "$rehearse" ] || of_theirs=(--size 64)
+  ours "${classes}_b$1_ivon" "$2" "$classes" "${pixels[@]}" --batch "$1" --optimizer ivon
+  theirs "torch_resnet50_b$1_sgd" "$2" torch_resnet50.py "${of_theirs[@]}" --batch "$1" --optimizer sgd
+  ours "${classes}_b$1_sgd" "$2" "$classes" "${pixels[@]}" --batch "$1" --optimizer sgd
+  ratio "torch_over_ivon_${classes}_b$1" "torch_resnet50_b$1_sgd" "${classes}_b$1_ivon"
+}
+
+compared_with_adamw() { ratio "ivon_over_adamw_b$1" "${text}_b$1_ivon" "${text}_b$1_adamw"; } # batch
+
+# What may be done in another way than the usual one, which is a guess: below 1, the other is quicker.
+round_of_ways() { # round
+  local name=${text}_b${batches[0]}_ivon pictures_name=${classes}_b${pictures[0]}_ivon
+  IVON_GELU_EPILOGUE=off ours "${name}_gelu_apart" "$1" "${usual[@]}" --optimizer ivon
+  IVON_SUMS_EPILOGUE=off ours "${name}_sums_apart" "$1" "${usual[@]}" --optimizer ivon
+  IVON_TUNE=on ours "${name}_tuned" "$1" "${usual[@]}" --optimizer ivon
+  IVON_TUNE=on ours "${pictures_name}_tuned" "$1" "$classes" "${pixels[@]}" --batch "${pictures[0]}" --optimizer ivon
+  local way
+  for way in gelu_apart sums_apart tuned; do ratio "${way}_over_usual_of_text" "${name}_$way" "$name"; done
+  ratio tuned_over_usual_of_pictures "${pictures_name}_tuned" "$pictures_name"
+}
+
+ours() { # name, round, arguments of bench
+  local name=$1 round=$2
+  shift 2
+  time_for 10 "$name, round $round" || return
+  watch_memory
+  within 90 "$ivon" bench "$@" "${times[@]}" --dtype bf16 --device cuda:0 --json > "$work/run.json" 2> "$work/errors"
+  local status=$?
+  most_memory
+  outcome "$status" "$name" "$work/errors" && told "$name" "$work/errors" && keep "$name" "$round"
+}
+
+theirs() { # name, round, script, arguments
+  local name=$1 round=$2 script=$3 lacking
+  shift 3
+  has_peer "$script" || return
+  # The first process of a size compiles for a minute; what failed before fails again.
+  if [ "$round" = 1 ]; then time_for 45 "$name" || return; else [ -f "$work/runs/$name.1.json" ] && time_for 25 "$name, round $round" || return; fi
+  if [ -n "$rehearse" ]; then
+    run_theirs "$@" --device cpu
+    return
+  fi
+  lacking=$(of_python uncompiled)
+  if [ -z "$lacking" ]; then
+    run_theirs "$@" --device cuda --dtype bf16 --compile && return
+    ! grep -q OutOfMemory "$work/errors" || return
+  fi
+  name=${name}_uncompiled
+  [ -z "$lacking" ] || skip "$name: $lacking"
+  run_theirs "$@" --device cuda --dtype bf16
+}
+
+run_theirs() { # arguments, for the script, name and round of `theirs`
+  watch_memory
+  with_python within 150 "$python" "$peers/$script" "$@" "${times[@]}" > "$work/run.json" 2> "$work/errors"
+  local status=$?
+  most_memory
+  outcome "$status" "$name" "$work/errors" && keep "$name" "$round"
+}
+
+# ---- rounds -----------------------------------------------------------------------------------------------------------------
+
+# The most that is in use on the card meanwhile, as the driver counts it, for ours and theirs alike.
+watch_memory() {
+  watch_job='' card_mib=null
+  command -v nvidia-smi > /dev/null || return 0
+  nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits -i 0 -lms 500 > "$work/used" 2> /dev/null &
+  watch_job=$!
+}
+most_memory() {
+  [ -n "$watch_job" ] || return 0
+  kill "$watch_job" 2> /dev/null
+  wait "$watch_job" 2> /dev/null
+  card_mib=$(grep -E '^ *[0-9]+ *$' "$work/used" | sort -n | tail -n 1 | tr -d ' ')
+  card_mib=${card_mib:-null}
+}
+
+# Keeps a run as a round of this name, and notes the medians of its rounds.
+keep() { # name, round
+  local file=$work/runs/$1.$2.json
+  tail -n 1 "$work/run.json" | sed "s/}\$/,\"card_mib\":$card_mib}/" > "$file"
+  printf '{"name":"%s","round":%s,"result":%s}\n' "$1" "$2" "$(cat "$file")" >> "$results/$card-runs.jsonl"
+  local seconds all=("$work/runs/$1".*.json) per examples
+  seconds=$(cat "${all[@]}" | each seconds_per_step | median)
+  per=$(grep -o '"\(tokens\|images\)_per_s"' "$file" | head -n 1 | tr -d '"')
+  examples=$(awk -v rate="$(field "$per" < "$file")" -v s="$(field seconds_per_step < "$file")" -v median="$seconds" 'BEGIN { printf "%.1f", rate * s / median }')
+  note "$1" "{\"seconds_per_step\": $seconds, \"rounds\": [$(cat "${all[@]}" | each seconds_per_step | paste -sd,)], \"$per\": $examples, \"peak_bytes\": $(field peak_bytes < "$file"), \"card_mib\": $card_mib}"
+  tables
+}
+
+# The field of every line.
+each() { while read -r line; do field "$1" <<< "$line"; done; } # field
+
+# How much longer a step of one took than that of another, round by round: `ratio NAME OF TO`.
+ratio() {
+  local round all=()
+  for round in 1 2 3 4; do
+    [ -f "$work/runs/$2.$round.json" ] && [ -f "$work/runs/$3.$round.json" ] || continue
+    all+=("$(awk -v a="$(field seconds_per_step < "$work/runs/$2.$round.json")" -v b="$(field seconds_per_step < "$work/runs/$3.$round.json")" 'BEGIN { printf "%.4f", a / b }')")
+  done
+  [ ${#all[@]} -gt 0 ] || return
+  note "$1" "{\"median\": $(printf '%s\n' "${all[@]}" | median), \"rounds\": [$(joined "${all[@]}")]}"
+  tables
+}
+
+# ---- tables -----------------------------------------------------------------------------------------------------------------
+
+tables() {
+  local name rate rounds
+  {
+    echo "| on one $card, bf16 | ms a step | examples a second | GiB allocated at most | GiB in use on the card |"
+    echo "|---|---|---|---|---|"
+    for name in "${names[@]}"; do
+      [[ ${measured[$name]} == *seconds_per_step* ]] || continue
+      rate=$(field tokens_per_s <<< "${measured[$name]}")$(field images_per_s <<< "${measured[$name]}")
+      awk -v name="$name" -v s="$(field seconds_per_step <<< "${measured[$name]}")" -v rate="$rate" -v peak="$(field peak_bytes <<< "${measured[$name]}")" \
+        -v card="$(field card_mib <<< "${measured[$name]}")" \
+        'BEGIN { printf "| %s | %.2f | %.0f | %.1f | %s |\n", name, 1e3 * s, rate, peak / 2 ^ 30, card == "null" ? "" : sprintf("%.1f", card / 1024) }'
+    done
+    echo
+    echo "| how much longer | median | rounds |"
+    echo "|---|---|---|"
+    for name in "${names[@]}"; do
+      [[ ${measured[$name]} == *median* ]] || continue
+      rounds=${measured[$name]#*[}
+      echo "| $name | $(field median <<< "${measured[$name]}") | ${rounds%]*} |"
+    done
+  } > "$results/$card.md"
+}

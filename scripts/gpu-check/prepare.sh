@@ -1,0 +1,52 @@
+# What is carried to the machine with the card: target/gpu-check.
+# shellcheck shell=bash
+
+prepare() {
+  set -e
+  rm -rf "$kit"
+  mkdir -p "$kit"
+  build_programs
+  copy_peers
+  train_reference
+  local mib
+  mib=$(du -sm "$kit" | cut -f1)
+  (cd "$kit" && du -sh -- *)
+  echo "target/gpu-check: $mib MiB; needs x86-64 Linux with glibc $(needed_glibc) or later"
+  [ "$mib" -lt 60 ] || { echo "more than the 60 MiB that are meant to be carried" >&2; return 1; }
+}
+
+build_programs() {
+  local build=(--release --locked --message-format=json-render-diagnostics) built name
+  {
+    cargo build "${build[@]}" -p models --bin ivon
+    cargo test "${build[@]}" --no-run -p ivon-emulator --test ops --test models --test training --test update_in_graph --test profile
+  } | grep -o '"executable":"[^"]*"' | cut -d'"' -f4 | while read -r built; do
+    name=$(basename "$built")
+    [ "$name" = ivon ] || name=test-${name%-*}
+    strip -o "$kit/$name" "$built"
+  done
+}
+
+copy_peers() {
+  local folder
+  for folder in "${PEERS:-}" "$root/shared/peers" "$root/../shared/peers" none; do
+    [ -f "$folder/torch_gpt2.py" ] && mkdir -p "$kit/peers" && cp "$folder"/*.py "$kit/peers" && break
+  done
+  [ -d "$kit/peers" ] || echo "PEERS names no folder of peers' scripts: there will be no comparison with PyTorch" >&2
+  # The one package of the peers' that a machine with PyTorch lacks: pure Python.
+  "$python" -m pip install --quiet --no-deps --no-compile --target "$kit/python" ivon-opt ||
+    echo "ivon-opt could not be fetched: its memory will not be measured" >&2
+}
+
+# The run on the processor that those on the card are compared with: minutes that the card need not wait for.
+train_reference() {
+  mkdir -p "$kit/reference"
+  training_flags > "$kit/reference/flags"
+  for _ in 1 2 3 4 5 6 7 8; do cat docs/*.md; done > "$kit/reference/text"
+  # shellcheck disable=SC2046
+  "$ivon" train gpt2 $(training_flags) --data "$kit/reference/text" --device cpu --dtype f32 --out "$kit/reference/run" > "$kit/reference/result.json"
+  rm -rf "$kit/reference/run/checkpoints"
+}
+
+# The newest version of glibc that a program asks for.
+needed_glibc() { objdump -T "$kit"/ivon "$kit"/test-* | grep -o 'GLIBC_[0-9.]*' | cut -d_ -f2 | sort -V | tail -n 1; }
