@@ -45,8 +45,6 @@ struct Driver {
   std::map<const char*, size_t> pinned;   // page-locked memory
   // `freed` was given back on a stream that has not come so far: who allocates gets it, but cuMemGetInfo does not count it as free.
   size_t used = 0, freed = 0, memory = size_t(4) << 30;
-  uint64_t allocations = 0, launches = 0;
-  std::atomic<uint64_t> stalls{0};
   Failures failures;
   std::atomic<bool> initialized{false};
   std::atomic<int> retained{0}, broken{SUCCESS};  // of the only context, the primary one
@@ -59,6 +57,11 @@ Driver& driver() {
 }
 
 thread_local void* current_context = nullptr;
+
+// What this thread has asked for.
+thread_local struct {
+  uint64_t allocations = 0, launches = 0, stalls = 0;
+} counts;
 
 int initialized() { return driver().initialized ? SUCCESS : NOT_INITIALIZED; }
 
@@ -95,7 +98,7 @@ int allocate(uint64_t* address, size_t n) {
 #endif
   d.blocks[(uint64_t)block] = n;
   d.used += padded(n);
-  ++d.allocations;
+  ++counts.allocations;
   *address = (uint64_t)block;
   return SUCCESS;
 }
@@ -142,7 +145,7 @@ int emulator::ready() {
 
 void emulator::break_context(int code) { driver().broken = code; }
 
-void emulator::stall() { ++driver().stalls; }
+void emulator::stall() { ++counts.stalls; }
 
 bool emulator::refuses(Refusal refusal) { return driver().failures.refusals & refusal; }
 
@@ -160,9 +163,9 @@ EMULATOR_API void emulator_lose_device(int lost) { driver().failures.lost = lost
 EMULATOR_API void emulator_refuse(int refusals) { driver().failures.refusals = refusals; }
 EMULATOR_API void emulator_set_memory(size_t bytes) { driver().memory = bytes; }
 EMULATOR_API size_t emulator_used_memory() { return driver().used; }
-EMULATOR_API uint64_t emulator_allocations() { return driver().allocations; }
-EMULATOR_API uint64_t emulator_launches() { return driver().launches; }
-EMULATOR_API uint64_t emulator_stalls() { return driver().stalls; }
+EMULATOR_API uint64_t emulator_allocations() { return counts.allocations; }
+EMULATOR_API uint64_t emulator_launches() { return counts.launches; }
+EMULATOR_API uint64_t emulator_stalls() { return counts.stalls; }
 
 // ---- device and context -------------------------------------------------------------------------------------------------
 
@@ -356,6 +359,15 @@ EMULATOR_API int cuFuncSetAttribute(void* function, int attribute, int value) {
   return static_cast<Function*>(function)->most_dynamic_shared = value, SUCCESS;
 }
 
+EMULATOR_API int cuFuncGetParamInfo(void* function, size_t i, size_t* offset, size_t* size) {
+  if (int code = ready()) return code;
+  auto& sizes = static_cast<Function*>(function)->kernel.sizes;
+  if (i >= sizes.size()) return INVALID_VALUE;
+  *offset = 0;
+  for (size_t j = 0; j <= i; ++j) *offset = (*offset + (j ? sizes[j - 1] : 0) + sizes[j] - 1) / sizes[j] * sizes[j];
+  return *size = sizes[i], SUCCESS;
+}
+
 EMULATOR_API int cuLaunchKernel(
     void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned dynamic, void* stream,
     void** arguments, void**) {
@@ -369,7 +381,7 @@ EMULATOR_API int cuLaunchKernel(
     std::lock_guard<std::mutex> guard(d.mutex);
     if (d.failures.launches == 0) return LAUNCH_OUT_OF_RESOURCES;
     if (d.failures.launches > 0) --d.failures.launches;
-    ++d.launches;
+    ++counts.launches;
   }
   // Arguments are copied when a kernel is launched or captured, as the driver does it.
   std::vector<std::vector<char>> copies;

@@ -276,7 +276,7 @@ impl Emulator {
         }
     }
 
-    /// How often the processor may have had to wait for all that it had asked for, so far: it synchronised, copied memory that is not page-locked, or asked for the
+    /// How often this thread may have had to wait for all that it had asked for, so far: it synchronised, copied memory that is not page-locked, or asked for the
     /// free memory.
     pub fn stalls(&self) -> u64 {
         let get: Symbol<unsafe extern "C" fn() -> u64> = self.symbol("emulator_stalls");
@@ -284,7 +284,7 @@ impl Emulator {
         unsafe { get() }
     }
 
-    /// How often the device's memory was asked for, and how many kernels were launched or captured, so far.
+    /// How often this thread has asked for the device's memory, and how many kernels it has launched or captured, so far.
     pub fn counts(&self) -> (u64, u64) {
         let allocations: Symbol<unsafe extern "C" fn() -> u64> = self.symbol("emulator_allocations");
         let launches: Symbol<unsafe extern "C" fn() -> u64> = self.symbol("emulator_launches");

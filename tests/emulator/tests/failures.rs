@@ -289,3 +289,23 @@ fn measured_ways_compute_the_same_and_are_kept() {
         assert!((measured - plain).abs() < 1e-5 * plain.abs(), "{measured} and {plain}");
     }
 }
+
+#[test]
+fn a_step_that_cannot_be_a_graph_runs_without_and_says_why() {
+    let Some((_, _turn)) = card() else { return };
+    let cx = Context::new(Device::Cuda(0), DType::F32).unwrap();
+    let x = Tensor::from_slice(&[1.0f32, 2.0], [2]).unwrap();
+    let step = || {
+        let forward = |cx: &Context| {
+            // Made in the processor's memory by every pass: each time it has to be copied to the card.
+            let y = Tensor::from_slice(&[3.0f32, 6.0], [2])?;
+            Ok((ivon_runtime::ops::mse::forward(cx, &x, &y)?, ()))
+        };
+        cx.differentiated("a step that is no graph", &[&x], forward, |_, (), _| Ok(()))
+    };
+    for _ in 0..8 {
+        assert_eq!(step().unwrap(), 10.0);
+    }
+    assert_eq!(cx.graphs(), 0);
+    assert!(notices().contains(&"a step that is no graph".to_string()));
+}

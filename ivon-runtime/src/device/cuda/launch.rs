@@ -7,6 +7,8 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::profile::Cost;
 use crate::tensor::Tensor;
+#[cfg(debug_assertions)]
+use cudarc::driver::CudaFunction;
 use cudarc::driver::{LaunchConfig, PushKernelArg, sys};
 use std::borrow::Cow;
 
@@ -76,6 +78,8 @@ impl Source {
             let set = function.set_attribute(attribute, grid.shared as i32);
             set.doing(&format!("give `{kernel}` {} bytes of shared memory", grid.shared))?;
         }
+        #[cfg(debug_assertions)]
+        check_arguments(&function, kernel, values);
         let mut launch = cuda.stream.launch_builder(&function);
         for value in values {
             match value {
@@ -90,6 +94,20 @@ impl Source {
         let launched = unsafe { launch.launch(config) };
         launched.map(drop).doing(&format!("launch `{kernel}`"))
     }
+}
+
+/// That a kernel takes what it is given, as far as sizes tell: the driver copies as many bytes as the kernel declares, whatever is there.
+#[cfg(debug_assertions)]
+fn check_arguments(function: &CudaFunction, kernel: &str, values: &[Value]) {
+    let taken = |i: usize| {
+        let (mut offset, mut size) = (0, 0);
+        // SAFETY: the function lives, and two numbers are written.
+        let code = unsafe { sys::cuFuncGetParamInfo(function.cu_function(), i, &mut offset, &mut size) };
+        code.result().is_ok().then_some(size)
+    };
+    let given: Vec<usize> = values.iter().map(Value::bytes).collect();
+    let taken: Vec<usize> = (0..).map_while(taken).collect();
+    assert_eq!(given, taken, "the bytes of the arguments that `{kernel}` is given, and of those that it takes");
 }
 
 /// How many blocks of how many threads.
@@ -177,6 +195,16 @@ enum Value {
     Word(u32),
     Long(u64),
     Float(f32),
+}
+
+impl Value {
+    #[cfg(debug_assertions)]
+    fn bytes(&self) -> usize {
+        match self {
+            Value::Word(_) | Value::Float(_) => 4,
+            Value::Long(_) => 8,
+        }
+    }
 }
 
 impl Arg<'_> {

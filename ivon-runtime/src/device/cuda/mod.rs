@@ -57,7 +57,7 @@ use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use blas::Blas;
-use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, sys};
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, result, sys};
 use dnn::Dnn;
 use error::Context as _;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -134,6 +134,9 @@ impl Cuda {
         }
         libraries::require(ordinal)?;
         let context = CudaContext::new(ordinal).doing(&format!("open cuda:{ordinal}"))?;
+        // One that was closed before may still be current, and of no use: cudarc sees that it has the same address, and leaves it.
+        // SAFETY: the context lives.
+        unsafe { result::ctx::set_current(context.cu_ctx()) }.doing("use the card from this thread")?;
         // SAFETY: everything runs on the one stream made below, which keeps the order. Tracking would put events into captured graphs.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().doing("make a stream")?;

@@ -10,7 +10,7 @@
 
 use super::error::Context as _;
 use super::staging::Staging;
-use super::{Cuda, Watch};
+use super::{Cuda, Watch, notice};
 use crate::context::{Context, Finishing};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -163,9 +163,12 @@ impl Replays {
                     launch(&step)
                 }
                 // A mistake of the model comes back as the same error.
-                Err(_) => {
+                Err(error) => {
                     self.remember(trail, Seen::Never);
-                    eager()
+                    let loss = eager()?;
+                    let name = key.name();
+                    notice::once(name, &format!("`{name}` runs kernel by kernel, because it cannot be a graph: {error}"));
+                    Ok(loss)
                 }
             },
         };

@@ -129,6 +129,7 @@ impl Measurement {
                 "dtype": self.device.dtype.name(), "device": device.to_string(), "threads": rayon::current_num_threads(),
                 "seconds_per_step": step, "spread": spread, format!("{examples}_per_s"): rate,
                 "peak_bytes": peak, "state_bytes": state, "arena_bytes": arena,
+                "graphs": optimizer.context().graphs(),
                 "shares": {"sampling": sampling, "forward": forward, "backward": backward, "update": update},
             });
             if let (Value::Object(result), Value::Object(about)) = (&mut result, &subject.about) {
