@@ -196,6 +196,7 @@ int check(const Product& p) {
              p.a.inner() == p.b.outer() && p.c.rows == p.d.rows && p.c.columns == p.d.columns && p.a.batch == p.d.batch &&
              p.b.batch == p.d.batch && p.c.batch == p.d.batch;
   if (!fit) return INVALID_VALUE;
+  if (p.d.batch >= 1 << 16) return NOT_SUPPORTED;
   // The manual's table for CUBLAS_COMPUTE_32F, as far as it concerns us.
   bool types = p.what.get(COMPUTE_TYPE) == COMPUTE_F32 && p.what.get(SCALE_TYPE) == F32 && (p.a.type == F32 || p.a.type == BF16) && p.a.type == p.b.type && p.c.type == p.d.type &&
                (p.d.type == p.a.type || p.d.type == F32);

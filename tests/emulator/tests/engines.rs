@@ -13,7 +13,8 @@ const H100: &str = r#"{"regsPerBlock": 65536, "multiProcessorCount": 132, "warpS
     "deviceName": "NVIDIA H100 80GB HBM3"}"#;
 
 /// Kernel, stride, inputs, outputs, size of the picture; of ResNet-50 and, with 32 groups, ResNeXt.
-const LAYERS: [(usize, usize, usize, usize, usize, usize); 8] = [
+const LAYERS: [(usize, usize, usize, usize, usize, usize); 9] = [
+    (1, 1, 256, 64, 56, 1),
     (7, 2, 3, 64, 224, 1),
     (3, 1, 64, 64, 56, 1),
     (3, 2, 128, 128, 56, 1),

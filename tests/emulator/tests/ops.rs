@@ -7,6 +7,7 @@ mod compare;
 mod mutations;
 
 use compare::{check, check_side_by_side, check_within, ids, numbers, sanitized};
+use ivon_runtime::device::cuda::Cudnn;
 use ivon_runtime::ops;
 use ivon_runtime::{Adjoint, Builder, Cache, Context, DType, Device, Init, Result, Shape, Tensor};
 
@@ -60,6 +61,31 @@ fn layer_norm() {
             Ok([vec![forward()?.0], grads].concat())
         });
     }
+}
+
+/// Of a few matrices, and of more than the library takes at once.
+#[test]
+fn products_in_batches() {
+    for [batch, m, k, n] in [[3, 5, 7, 4], [1, 1, 9, 1], [(1 << 16) + 3, 1, 2, 1]] {
+        let tensors = [numbers(&[batch, m, k], 1), numbers(&[batch, k, n], 2)];
+        check_within(1e-5, 2e-2, &tensors, |cx, x| {
+            let c = ops::matmul::forward(cx, &x[0], &x[1])?;
+            let grads = both(cx, [*x[0].shape(), *x[1].shape()], |[d_a, d_b]| {
+                let (c, saved) = ops::matmul::forward_saving(cx, &x[0], &x[1])?;
+                ops::matmul::backward(cx, saved, c, d_a, d_b)
+            })?;
+            Ok([vec![c], grads].concat())
+        });
+    }
+}
+
+/// A sum of nothing is 0, and the library takes no matrix without elements.
+#[test]
+fn products_of_no_depth() {
+    check_within(0.0, 0.0, &[numbers(&[3, 1], 1)], |cx, _| {
+        let (a, b) = (cx.empty([3, 0])?, cx.empty([0, 5])?);
+        Ok(vec![ops::matmul::forward(cx, &a, &b)?])
+    });
 }
 
 /// In bf16, rows of whole eights are activated by the library along with the products, others by kernels, as all are in f32.
@@ -393,7 +419,7 @@ const CONVOLUTIONS: [([usize; 5], [usize; 5]); 6] = [
     ([5, 3, 2, 1, 4], [1, 11, 13, 4, 4]),
 ];
 
-fn convolutions(cudnn: bool) {
+fn convolutions(cudnn: Cudnn) {
     for ([kernel, stride, padding, dilation, groups], [images, height, width, inputs, outputs]) in CONVOLUTIONS {
         let x = [images, height, width, inputs];
         let weight = [outputs, kernel, kernel, inputs / groups];
@@ -415,12 +441,12 @@ fn convolutions(cudnn: bool) {
 
 #[test]
 fn convolutions_by_our_kernels() {
-    convolutions(false);
+    convolutions(Cudnn::Off);
 }
 
 #[test]
 fn convolutions_by_cudnn() {
-    convolutions(true);
+    [Cudnn::Windows, Cudnn::Weights, Cudnn::All].into_iter().for_each(convolutions);
 }
 
 #[test]
@@ -535,6 +561,8 @@ sanitized!(
     norms_of_pictures,
     convolutions_by_our_kernels,
     convolutions_by_cudnn,
+    products_in_batches,
+    products_of_no_depth,
     pooling,
     batch_norms,
     attention,

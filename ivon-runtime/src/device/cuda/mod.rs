@@ -44,9 +44,9 @@ mod watch;
 pub(crate) use blas::{Along, Kind, Operand, Sizes, knows, multiply};
 #[doc(hidden)]
 pub use compile::options;
-pub(crate) use dnn::way as convolution;
 #[doc(hidden)]
-pub use dnn::{Convolution, Product, workspace};
+pub use dnn::{Convolution, Cudnn, Product, workspace};
+pub(crate) use dnn::{Way, way as convolution};
 pub use launch::{Arg, Grid, Source};
 pub(crate) use memory::{Fill, Memory};
 pub(crate) use moment::Moment;

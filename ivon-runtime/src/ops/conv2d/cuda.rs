@@ -1,9 +1,10 @@
-//! Convolution on a card: a product of matrices where every pixel sees itself alone, else by cuDNN, else by kernels of our own.
+//! Convolution on a card: a product of matrices where every pixel sees itself alone (unless cuDNN is to do that too), else by cuDNN, else by kernels of our own.
 
 use super::Geometry;
-use crate::device::cuda::{Along, Arg, Convolution, Grid, Operand, Product, Sizes, Source, convolution, multiply};
+use crate::device::cuda::{self, Along, Arg, Convolution, Grid, Operand, Product, Sizes, Source, convolution, multiply};
 use crate::ops::{elementwise, linear, reduce};
 use crate::{Context, DType, Result, Tensor};
+use std::rc::Rc;
 
 pub(in crate::ops) static KERNELS: Source = Source::new("conv2d", include_str!("kernel.cu"));
 
@@ -21,10 +22,10 @@ fn arguments<'a>(before: impl IntoIterator<Item = Arg<'a>>, g: &Geometry) -> Vec
     before.into_iter().chain(numbers).chain([Arg::from(s.batch)]).collect()
 }
 
-/// The convolution as cuDNN knows it.
-fn described(cx: &Context, g: &Geometry, product: Product) -> Convolution {
+/// How cuDNN computes one of the three products, if it does.
+fn way(cx: &Context, g: &Geometry, product: Product) -> Result<Option<Rc<cuda::Way>>> {
     let (s, w) = (&g.sliding, g.sliding.window);
-    Convolution {
+    let described = Convolution {
         product,
         x: [s.batch, s.height, s.width, g.inputs],
         weight: [g.outputs, w.kernel, w.kernel, g.group_inputs()],
@@ -33,7 +34,8 @@ fn described(cx: &Context, g: &Geometry, product: Product) -> Convolution {
         padding: w.padding,
         dilation: w.dilation,
         dtype: cx.dtype(),
-    }
+    };
+    convolution(cx, described, is_product(g))
 }
 
 /// Whether x \[pixels, IN\], weight \[OUT, IN\] and y \[pixels, OUT\] are the matrices of a product as they lie.
@@ -49,13 +51,13 @@ pub(super) fn forward(
     bias: Option<&Tensor>,
     y: &mut Tensor,
 ) -> Result<()> {
+    if let Some(way) = way(cx, g, Product::Forward)? {
+        way.run(cx, [x, weight], y)?;
+        return bias.map_or(Ok(()), |bias| elementwise::cuda::add_bias(cx, bias, y));
+    }
     if is_product(g) {
         let sizes = Sizes { batch: 1, m: g.pixels(), n: g.outputs, k: g.inputs };
         return linear::cuda::product_and_bias(cx, sizes, Operand::new(x), Operand::transposed(weight), bias, y);
-    }
-    if let Some(way) = convolution(cx, described(cx, g, Product::Forward))? {
-        way.run(cx, [x, weight], y)?;
-        return bias.map_or(Ok(()), |bias| elementwise::cuda::add_bias(cx, bias, y));
     }
     let grid = Grid::of(g.pixels().div_ceil(TILE), g.group_outputs().div_ceil(TILE), g.groups);
     KERNELS.launch(cx, "conv_forward", grid, &mut arguments([x.into(), weight.into(), bias.into(), y.into()], g))
@@ -69,12 +71,12 @@ pub(super) fn weight_gradient(
     d_weight: &mut Tensor,
     add: bool,
 ) -> Result<()> {
+    if let Some(way) = way(cx, g, Product::Weight)? {
+        return write_or_add(cx, d_weight, add, |to| way.run(cx, [x, d_y], to));
+    }
     if is_product(g) {
         let sizes = Sizes { batch: 1, m: g.outputs, n: g.inputs, k: g.pixels() };
         return multiply(cx, sizes, Operand::transposed(d_y), Operand::new(x), Along::Nothing, d_weight, add);
-    }
-    if let Some(way) = convolution(cx, described(cx, g, Product::Weight))? {
-        return write_or_add(cx, d_weight, add, |to| way.run(cx, [x, d_y], to));
     }
     let (rows, columns) = (g.group_outputs().div_ceil(TILE), g.patch().div_ceil(TILE));
     let wanted = BLOCKS.div_ceil((rows * columns * g.groups).max(1));
@@ -96,12 +98,12 @@ pub(super) fn input_gradient(
     d_x: &mut Tensor,
     add: bool,
 ) -> Result<()> {
+    if let Some(way) = way(cx, g, Product::Input)? {
+        return write_or_add(cx, d_x, add, |to| way.run(cx, [weight, d_y], to));
+    }
     if is_product(g) {
         let sizes = Sizes { batch: 1, m: g.pixels(), n: g.inputs, k: g.outputs };
         return multiply(cx, sizes, Operand::new(d_y), Operand::new(weight), Along::Nothing, d_x, add);
-    }
-    if let Some(way) = convolution(cx, described(cx, g, Product::Input))? {
-        return write_or_add(cx, d_x, add, |to| way.run(cx, [weight, d_y], to));
     }
     let pixels = g.sliding.batch * g.sliding.height * g.sliding.width;
     let grid = Grid::of(pixels.div_ceil(TILE), g.group_inputs().div_ceil(TILE), g.groups);

@@ -48,6 +48,9 @@ pub(crate) struct Sizes {
     pub k: usize,
 }
 
+/// The library takes batches of fewer than 2¹⁶ matrices. So many keep the next part as aligned as the first.
+const MOST_BATCH: usize = 1 << 15;
+
 /// C (+)= A B, and what is done along with it, if [`knows`] says that it can be.
 ///
 /// # Errors
@@ -96,7 +99,6 @@ pub(crate) fn multiply(
         fit(along.parts()),
         "what comes along with {sizes:?} is not as large as it must be, or of another type than the result"
     );
-    let key = Key::of(sizes, [a, b], along.kind(), c.dtype(), accumulate);
     let [vector, matrix] = along.parts();
     let places = Places {
         a: a.tensor.address(cx)?,
@@ -106,7 +108,14 @@ pub(crate) fn multiply(
         c: c.address_mut(cx)?,
     };
     cuda.bind()?;
-    cuda.blas()?.multiply(cuda, key, places)
+    let kind = along.kind();
+    let bytes = [m * k * a.tensor.dtype().bytes(), k * n * b.tensor.dtype().bytes(), m * n * c.dtype().bytes()];
+    (0..batch).step_by(MOST_BATCH).try_for_each(|first| {
+        let sizes = Sizes { batch: MOST_BATCH.min(batch - first), ..sizes };
+        let [a_at, b_at, c_at] = bytes.map(|bytes| (first * bytes) as u64);
+        let part = Places { a: places.a + a_at, b: places.b + b_at, c: places.c + c_at, ..places };
+        cuda.blas()?.multiply(cuda, Key::of(sizes, [a, b], kind, c.dtype(), accumulate), part)
+    })
 }
 
 /// c = 0, which a product of no depth is: the library takes no matrix without elements.

@@ -21,7 +21,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// `off` here computes without the library.
+/// `off` here computes without the library; `weights` and `all` give it more than [`Cudnn::Windows`].
 pub const VARIABLE: &str = "IVON_CUDNN";
 
 const INSTEAD: &str = "Our own kernels serve, slowly";
@@ -29,11 +29,33 @@ const INSTEAD: &str = "Our own kernels serve, slowly";
 /// Engines that would work in more bytes are passed over.
 const MOST_WORKSPACE: usize = 1 << 30;
 
+/// Which convolutions cuDNN computes, where it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cudnn {
+    Off,
+    /// All but those that are products of matrices as they lie.
+    Windows,
+    /// And the gradients of the weights of those, whose sums go over all pixels.
+    Weights,
+    All,
+}
+
 /// The library on one card, opened at the first convolution.
-#[derive(Default)]
 pub(super) struct Dnn {
-    off: Cell<bool>,
+    computes: Cell<Cudnn>,
     opened: OnceCell<Option<Opened>>,
+}
+
+impl Default for Dnn {
+    fn default() -> Dnn {
+        let computes = match std::env::var(VARIABLE).as_deref() {
+            Ok("off") => Cudnn::Off,
+            Ok("weights") => Cudnn::Weights,
+            Ok("all") => Cudnn::All,
+            _ => Cudnn::Windows,
+        };
+        Dnn { computes: Cell::new(computes), opened: OnceCell::new() }
+    }
 }
 
 pub(super) struct Opened {
@@ -48,17 +70,19 @@ pub(crate) struct Way {
 }
 
 impl Cuda {
-    /// Computes convolutions by the op's own kernels from now on (`false`), or by cuDNN where there is one.
+    /// As [`VARIABLE`] says it, from now on.
     #[doc(hidden)]
-    pub fn set_cudnn(&self, on: bool) {
-        self.dnn.off.set(!on);
+    pub fn set_cudnn(&self, computes: Cudnn) {
+        self.dnn.computes.set(computes);
     }
 
     /// Nothing where the library is not there, is not wanted, or does not start, which is said once.
     pub(super) fn cudnn(&self) -> Option<&Opened> {
+        if self.dnn.computes.get() == Cudnn::Off {
+            return None;
+        }
         let open = || {
-            let wanted = std::env::var_os(VARIABLE).is_none_or(|value| value != "off");
-            let opened = (wanted && libraries::has_cudnn()).then(|| Opened::on(self))?;
+            let opened = libraries::has_cudnn().then(|| Opened::on(self))?;
             opened.inspect_err(|error| notice::once("cuDNN", &format!("{error}. {INSTEAD}"))).ok()
         };
         self.dnn.opened.get_or_init(open).as_ref()
@@ -147,11 +171,21 @@ fn executions(c: &Convolution, card: Card) -> Result<impl Iterator<Item = Execut
 }
 
 /// How cuDNN computes a convolution in this context; nothing where there is no cuDNN, or none of its engines will do: a run goes on without.
+/// One that `is_product` is asked for only by hand.
 ///
 /// # Errors
 /// If the card is lost.
-pub(crate) fn way(cx: &Context, c: Convolution) -> Result<Option<Rc<Way>>> {
-    let Some(cuda) = cx.cuda().filter(|cuda| !cuda.dnn.off.get()) else { return Ok(None) };
+pub(crate) fn way(cx: &Context, c: Convolution, is_product: bool) -> Result<Option<Rc<Way>>> {
+    let Some(cuda) = cx.cuda() else { return Ok(None) };
+    let asked = match cuda.dnn.computes.get() {
+        Cudnn::Off => false,
+        Cudnn::Windows => !is_product,
+        Cudnn::Weights => !is_product || c.product == Product::Weight,
+        Cudnn::All => true,
+    };
+    if !asked {
+        return Ok(None);
+    }
     cuda.bind()?;
     Ok(cuda.cudnn().and_then(|opened| opened.way(cuda, c)))
 }
