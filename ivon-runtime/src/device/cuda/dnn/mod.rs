@@ -21,7 +21,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// `off` here computes without the library; `weights` and `all` give it more than [`Cudnn::Windows`].
+/// `off`, `windows` or `all` here: see [`Cudnn`], whose [`Weights`](Cudnn::Weights) is what happens otherwise.
 pub const VARIABLE: &str = "IVON_CUDNN";
 
 const INSTEAD: &str = "Our own kernels serve, slowly";
@@ -35,7 +35,7 @@ pub enum Cudnn {
     Off,
     /// All but those that are products of matrices as they lie.
     Windows,
-    /// And the gradients of the weights of those, whose sums go over all pixels.
+    /// And in bf16 the gradients of the weights of those: small matrices whose sums go over all pixels, and have to be cut to fill a card.
     Weights,
     All,
 }
@@ -50,9 +50,9 @@ impl Default for Dnn {
     fn default() -> Dnn {
         let computes = match std::env::var(VARIABLE).as_deref() {
             Ok("off") => Cudnn::Off,
-            Ok("weights") => Cudnn::Weights,
+            Ok("windows") => Cudnn::Windows,
             Ok("all") => Cudnn::All,
-            _ => Cudnn::Windows,
+            _ => Cudnn::Weights,
         };
         Dnn { computes: Cell::new(computes), opened: OnceCell::new() }
     }
@@ -171,7 +171,7 @@ fn executions(c: &Convolution, card: Card) -> Result<impl Iterator<Item = Execut
 }
 
 /// How cuDNN computes a convolution in this context; nothing where there is no cuDNN, or none of its engines will do: a run goes on without.
-/// One that `is_product` is asked for only by hand.
+/// Of one that `is_product` as it lies, [`Cudnn`] says when.
 ///
 /// # Errors
 /// If the card is lost.
@@ -180,7 +180,7 @@ pub(crate) fn way(cx: &Context, c: Convolution, is_product: bool) -> Result<Opti
     let asked = match cuda.dnn.computes.get() {
         Cudnn::Off => false,
         Cudnn::Windows => !is_product,
-        Cudnn::Weights => !is_product || c.product == Product::Weight,
+        Cudnn::Weights => !is_product || (c.product == Product::Weight && c.dtype == DType::Bf16),
         Cudnn::All => true,
     };
     if !asked {
