@@ -47,7 +47,7 @@ deadline=$((SECONDS + ${BUDGET:-570}))
 parts=(devices kernels models memory training bench profile conformance sanitizer)
 # Seconds that a part may take.
 declare -A budget=(
-  [devices]=60 [kernels]=120 [models]=90 [memory]=45 [training]=75 [bench]=450 [profile]=100 [conformance]=150 [sanitizer]=150
+  [devices]=90 [kernels]=120 [models]=90 [memory]=45 [training]=75 [bench]=450 [profile]=100 [conformance]=150 [sanitizer]=150
 )
 
 . scripts/gpu-check/commands.sh

@@ -36,8 +36,8 @@ open_card() {
 
 # Seconds that are left for the part.
 left() { echo $((until - SECONDS)); }
-# Whether a part has so many seconds left for something: `time_for SECONDS WHAT`.
-time_for() { [ "$(left)" -ge "$1" ] || { skip "$2: not begun, $(left) s were left of $1 that it may take"; return 1; }; }
+# Whether a part has so many seconds left for something, which else is named at its end: `time_for SECONDS WHAT`.
+time_for() { [ "$(left)" -ge "$1" ] || { unbegun+=("$2"); return 1; }; }
 # Runs a command for so many seconds at most, if the part has them; 124 where they were over.
 within() { # seconds, command
   local seconds=$1 most

@@ -3,7 +3,7 @@
 
 # Of the part that runs: its findings, as JSON.
 part=
-skipped=() failed=() names=()
+skipped=() failed=() names=() unbegun=()
 declare -A measured
 # Of all parts.
 declare -A lines
@@ -56,7 +56,7 @@ logged() {
 }
 
 run_part() { # name
-  part=$1 skipped=() failed=() names=() measured=()
+  part=$1 skipped=() failed=() names=() measured=() unbegun=()
   part_start=$SECONDS
   until=$((SECONDS + ${budget[$part]}))
   [ "$until" -le "$deadline" ] && [ -z "$rehearse" ] || until=$deadline
@@ -67,6 +67,7 @@ run_part() { # name
     return
   fi
   "$part"
+  [ ${#unbegun[@]} = 0 ] || skip "no time was left for $(printf '%s; ' "${unbegun[@]}")"
   save
   echo "-- $part: $((SECONDS - part_start)) s, ${#failed[@]} failed, ${#skipped[@]} skipped"
 }

@@ -61,10 +61,10 @@ ours() { # name, round, arguments of bench
   local name=$1 round=$2
   shift 2
   time_for 10 "$name, round $round" || return
-  watch_memory
+  watch_card
   within 90 "$ivon" bench "$@" "${times[@]}" --dtype bf16 --device cuda:0 --json > "$work/run.json" 2> "$work/errors"
   local status=$?
-  most_memory
+  watched
   outcome "$status" "$name" "$work/errors" && told "$name" "$work/errors" && keep "$name" "$round"
 }
 
@@ -89,40 +89,43 @@ theirs() { # name, round, script, arguments
 }
 
 run_theirs() { # arguments, for the script, name and round of `theirs`
-  watch_memory
+  watch_card
   with_python within 150 "$python" "$peers/$script" "$@" "${times[@]}" > "$work/run.json" 2> "$work/errors"
   local status=$?
-  most_memory
+  watched
   outcome "$status" "$name" "$work/errors" && keep "$name" "$round"
 }
 
 # ---- rounds -----------------------------------------------------------------------------------------------------------------
 
-# The most that is in use on the card meanwhile, as the driver counts it, for ours and theirs alike.
-watch_memory() {
-  watch_job='' card_mib=null
+# What the driver says of the card meanwhile, for ours and theirs alike.
+watch_card() {
+  watch_job=''
+  : > "$work/watched"
   command -v nvidia-smi > /dev/null || return 0
-  nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits -i 0 -lms 500 > "$work/used" 2> /dev/null &
+  nvidia-smi --query-gpu=memory.used,power.draw,clocks.sm --format=csv,noheader,nounits -i 0 -lms 300 > "$work/watched" 2> /dev/null &
   watch_job=$!
 }
-most_memory() {
-  [ -n "$watch_job" ] || return 0
-  kill "$watch_job" 2> /dev/null
-  wait "$watch_job" 2> /dev/null
-  card_mib=$(grep -E '^ *[0-9]+ *$' "$work/used" | sort -n | tail -n 1 | tr -d ' ')
-  card_mib=${card_mib:-null}
+# The most memory that was in use, the most power, and the clock at that power, as fields of JSON: `of_card`.
+watched() {
+  if [ -n "$watch_job" ]; then
+    kill "$watch_job" 2> /dev/null
+    wait "$watch_job" 2> /dev/null
+  fi
+  of_card=$(awk -F', *' 'BEGIN { mib = watts = mhz = "null" } $1 + 0 > mib + 0 { mib = $1 + 0 } $2 + 0 > watts + 0 { watts = $2 + 0; mhz = $3 + 0 }
+    END { printf "\"card_mib\": %s, \"card_watts\": %s, \"card_mhz\": %s", mib, watts, mhz }' "$work/watched")
 }
 
 # Keeps a run as a round of this name, and notes the medians of its rounds.
 keep() { # name, round
   local file=$work/runs/$1.$2.json
-  tail -n 1 "$work/run.json" | sed "s/}\$/,\"card_mib\":$card_mib}/" > "$file"
+  tail -n 1 "$work/run.json" | sed "s/}\$/, $of_card}/" > "$file"
   printf '{"name":"%s","round":%s,"result":%s}\n' "$1" "$2" "$(cat "$file")" >> "$results/$card-runs.jsonl"
   local seconds all=("$work/runs/$1".*.json) per examples
   seconds=$(cat "${all[@]}" | each seconds_per_step | median)
   per=$(grep -o '"\(tokens\|images\)_per_s"' "$file" | head -n 1 | tr -d '"')
   examples=$(awk -v rate="$(field "$per" < "$file")" -v s="$(field seconds_per_step < "$file")" -v median="$seconds" 'BEGIN { printf "%.1f", rate * s / median }')
-  note "$1" "{\"seconds_per_step\": $seconds, \"rounds\": [$(cat "${all[@]}" | each seconds_per_step | paste -sd,)], \"$per\": $examples, \"peak_bytes\": $(field peak_bytes < "$file"), \"card_mib\": $card_mib}"
+  note "$1" "{\"seconds_per_step\": $seconds, \"rounds\": [$(cat "${all[@]}" | each seconds_per_step | paste -sd,)], \"$per\": $examples, \"peak_bytes\": $(field peak_bytes < "$file"), $of_card}"
   tables
 }
 
@@ -144,16 +147,15 @@ ratio() {
 # ---- tables -----------------------------------------------------------------------------------------------------------------
 
 tables() {
-  local name rate rounds
+  local name field numbers rounds
   {
-    echo "| on one $card, bf16 | ms a step | examples a second | GiB allocated at most | GiB in use on the card |"
-    echo "|---|---|---|---|---|"
+    echo "| on one $card, bf16 | ms a step | examples a second | GiB by own count | GiB in use on the card | W at most | MHz then |"
+    echo "|---|---|---|---|---|---|---|"
     for name in "${names[@]}"; do
       [[ ${measured[$name]} == *seconds_per_step* ]] || continue
-      rate=$(field tokens_per_s <<< "${measured[$name]}")$(field images_per_s <<< "${measured[$name]}")
-      awk -v name="$name" -v s="$(field seconds_per_step <<< "${measured[$name]}")" -v rate="$rate" -v peak="$(field peak_bytes <<< "${measured[$name]}")" \
-        -v card="$(field card_mib <<< "${measured[$name]}")" \
-        'BEGIN { printf "| %s | %.2f | %.0f | %.1f | %s |\n", name, 1e3 * s, rate, peak / 2 ^ 30, card == "null" ? "" : sprintf("%.1f", card / 1024) }'
+      numbers=$(for field in seconds_per_step "[ti][a-z]*_per_s" peak_bytes card_mib card_watts card_mhz; do field "$field" <<< "${measured[$name]}"; done)
+      # shellcheck disable=SC2086
+      awk -v name="$name" 'BEGIN { printf "| %s | %.2f | %.0f | %.1f | %.1f | %.0f | %s |\n", name, 1e3 * ARGV[1], ARGV[2], ARGV[3] / 2 ^ 30, ARGV[4] / 1024, ARGV[5], ARGV[6] }' $numbers
     done
     echo
     echo "| how much longer | median | rounds |"

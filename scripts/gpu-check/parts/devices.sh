@@ -19,7 +19,7 @@ first_steps() { # name, arguments of bench
   shift
   [ -z "$rehearse" ] || [ "$1" != gpt2 ] || set -- gpt2 --preset tiny --seq 16 --batch 2 "${@: -2}"
   [ -z "$rehearse" ] || [ "$1" != resnet20 ] || set -- resnet20 --batch 2 "${@: -2}"
-  within 40 "$ivon" bench "$@" --device cuda:0 --steps 3 --json > "$work/first.json" 2> "$work/errors"
+  within 60 "$ivon" bench "$@" --device cuda:0 --steps 3 --json > "$work/first.json" 2> "$work/errors"
   outcome $? "first steps of $*" "$work/errors" || return
   told "$name" "$work/errors"
   note "first_$name" "{\"process_seconds\": $((SECONDS - start)), \"seconds_per_step\": $(field seconds_per_step < "$work/first.json")}"

@@ -15,8 +15,10 @@ profile_of() { # arguments of bench, the model first
   within 40 "$ivon" bench "$@" --dtype bf16 --device cuda:0 --steps 3 --profile > "$work/profile" 2> "$work/errors"
   outcome $? "profile of $name" "$work/errors" || return
   cp "$work/profile" "$results/$card-profile-$name.txt"
-  # The kernels that take longest are what to look at first.
-  head -n 40 "$work/profile"
+  head -n 25 "$work/profile"
+  # What a step takes beyond its kernels, the card waits for the processor.
+  note "${name}_step_ms" "$(awk '/ s a step/ { print 1e3 * $1; exit }' "$work/profile")"
+  note "${name}_kernels_ms" "$(awk '/^a recorded step/ { all = 1e3 * $4 } /^other/ { other = $2 } END { print all - other }' "$work/profile")"
 }
 
 # The field of a line of the profile: `of_profile PHASE OP FIELD`, counted from the number of calls.
