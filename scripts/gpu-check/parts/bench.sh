@@ -11,14 +11,16 @@ bench() {
   round_of_text "${batches[0]}" 1
   round_of_pictures "${pictures[0]}" 1
   round_of_text "${batches[0]}" 2
-  round_of_ways 1
+  in_ways_of_text 1
+  in_ways_of_pictures 1
   for round in 3 4; do
-    [ "$round" != 4 ] || round_of_pictures "${pictures[0]}" 2
     ours "${text}_b${batches[0]}_ivon" "$round" "${usual[@]}" --optimizer ivon
     ours "${text}_b${batches[0]}_adamw" "$round" "${usual[@]}" --optimizer adamw
     compared_with_adamw "${batches[0]}"
-    round_of_ways "$round"
+    in_ways_of_text "$round"
+    [ "$round" = 4 ] || round_of_pictures "${pictures[0]}" 2
   done
+  in_ways_of_pictures 2
   for batch in "${batches[@]:1}"; do round_of_text "$batch" 1; done
   for batch in "${pictures[@]:1}"; do round_of_pictures "$batch" 1; done
   has_ivon_opt "torch_gpt2 with ivon-opt" &&
@@ -46,15 +48,30 @@ round_of_pictures() { # batch, round
 compared_with_adamw() { ratio "ivon_over_adamw_b$1" "${text}_b$1_ivon" "${text}_b$1_adamw"; } # batch
 
 # What may be done in another way than the usual one, which is a guess: below 1, the other is quicker.
-round_of_ways() { # round
-  local name=${text}_b${batches[0]}_ivon pictures_name=${classes}_b${pictures[0]}_ivon
-  IVON_GELU_EPILOGUE=off ours "${name}_gelu_apart" "$1" "${usual[@]}" --optimizer ivon
-  IVON_SUMS_EPILOGUE=off ours "${name}_sums_apart" "$1" "${usual[@]}" --optimizer ivon
-  IVON_TUNE=on ours "${name}_tuned" "$1" "${usual[@]}" --optimizer ivon
-  IVON_TUNE=on ours "${pictures_name}_tuned" "$1" "$classes" "${pixels[@]}" --batch "${pictures[0]}" --optimizer ivon
-  local way
-  for way in gelu_apart sums_apart tuned; do ratio "${way}_over_usual_of_text" "${name}_$way" "$name"; done
-  ratio tuned_over_usual_of_pictures "${pictures_name}_tuned" "$pictures_name"
+ways_of_text=(gelu_apart:IVON_GELU_EPILOGUE=off sums_apart:IVON_SUMS_EPILOGUE=off tuned:IVON_TUNE=on)
+ways_of_pictures=(tuned:IVON_TUNE=on cudnn_all:IVON_CUDNN=all cudnn_windows:IVON_CUDNN=windows)
+
+in_ways_of_text() { # round
+  local name=${text}_b${batches[0]}_ivon way
+  for way in "${ways_of_text[@]}"; do
+    with "${way#*:}" ours "${name}_${way%:*}" "$1" "${usual[@]}" --optimizer ivon
+    ratio "text_${way%:*}_over_usual" "${name}_${way%:*}" "$name"
+  done
+}
+
+in_ways_of_pictures() { # round
+  local name=${classes}_b${pictures[0]}_ivon way
+  for way in "${ways_of_pictures[@]}"; do
+    with "${way#*:}" ours "${name}_${way%:*}" "$1" "$classes" "${pixels[@]}" --batch "${pictures[0]}" --optimizer ivon
+    ratio "pictures_${way%:*}_over_usual" "${name}_${way%:*}" "$name"
+  done
+}
+
+# Runs a command with one more variable in its environment.
+with() { # VARIABLE=value, command
+  local -x "${1?}"
+  shift
+  "$@"
 }
 
 ours() { # name, round, arguments of bench
