@@ -46,6 +46,8 @@ EMULATOR_API void emulator_shuffle(int operation, uint32_t mask, void* value, si
 EMULATOR_API uint32_t emulator_ballot(uint32_t mask, int vote);
 EMULATOR_API void emulator_mma_bf16(float* d, const uint32_t* a, const uint32_t* b, const float* c);
 EMULATOR_API void emulator_ldmatrix(uint32_t* to, const void* row, int matrices, int transposed);
+EMULATOR_API uint32_t emulator_load_acquire(const uint32_t* from);
+EMULATOR_API void emulator_store_release(uint32_t* to, uint32_t x);
 EMULATOR_API void emulator_cp_async(void* to, const void* from, int bytes);
 EMULATOR_API void emulator_cp_async_commit();
 EMULATOR_API void emulator_cp_async_wait(int left);
@@ -82,10 +84,11 @@ inline uint32_t __ballot_sync(uint32_t mask, int vote) { return emulator_ballot(
 inline int __any_sync(uint32_t mask, int vote) { return emulator_ballot(mask, vote) != 0; }
 inline int __all_sync(uint32_t mask, int vote) { return emulator_ballot(mask, vote) == mask; }
 
-// Blocks and threads take turns, so plain operations are atomic.
-template <class T> inline T atomicAdd(T* at, T value) { T old = *at; *at += value; return old; }
-template <class T> inline T atomicOr(T* at, T value) { T old = *at; *at |= value; return old; }
-template <class T> inline T atomicMax(T* at, T value) { T old = *at; *at = old > value ? old : value; return old; }
+// Blocks and threads take turns, so plain operations are atomic. They race with none.
+#define EMULATOR_ATOMIC template <class T> __attribute__((noinline, no_sanitize("thread"))) T
+EMULATOR_ATOMIC atomicAdd(T* at, T value) { T old = *at; *at += value; return old; }
+EMULATOR_ATOMIC atomicOr(T* at, T value) { T old = *at; *at |= value; return old; }
+EMULATOR_ATOMIC atomicMax(T* at, T value) { T old = *at; *at = old > value ? old : value; return old; }
 
 inline float __uint_as_float(uint32_t bits) { float x; memcpy(&x, &bits, 4); return x; }
 inline uint32_t __float_as_uint(float x) { uint32_t bits; memcpy(&bits, &x, 4); return bits; }
@@ -132,7 +135,8 @@ template <class... A> inline int sizes(void (*)(A...), size_t* to) {
 }  // namespace emulator
 
 // After the source of a module, for each of its kernels: the entry points that the driver looks up by name.
-#define EMULATOR_KERNEL(kernel)                                                                  \
+#define EMULATOR_KERNEL(kernel, threads)                                                         \
+  EMULATOR_API unsigned emulator_threads_##kernel() { return threads; }                          \
   EMULATOR_API void emulator_call_##kernel(void** arguments) { emulator::call(&kernel, arguments); } \
   EMULATOR_API int emulator_sizes_##kernel(size_t* to) { return emulator::sizes(&kernel, to); }
 

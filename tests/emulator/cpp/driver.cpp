@@ -20,11 +20,10 @@ using namespace emulator;
 
 namespace {
 
-constexpr int MOST_SHARED = 227 << 10;  // of a block that asks for it
-
 struct Function {
   Kernel kernel;
-  int most_dynamic_shared = 48 << 10;
+  int static_shared = 0;  // of its module: at least its own
+  int most_dynamic_shared = 0;
 };
 
 struct Loaded {
@@ -48,6 +47,7 @@ struct Driver {
   Failures failures;
   std::atomic<bool> initialized{false};
   std::atomic<int> retained{0}, broken{SUCCESS};  // of the only context, the primary one
+  int most_shared = 227 << 10;                    // bytes of a block that asks for them
   int context = 0;
 };
 
@@ -162,6 +162,7 @@ EMULATOR_API void emulator_fault_after(long n) { driver().failures.faults = n; }
 EMULATOR_API void emulator_lose_device(int lost) { driver().failures.lost = lost; }
 EMULATOR_API void emulator_refuse(int refusals) { driver().failures.refusals = refusals; }
 EMULATOR_API void emulator_set_memory(size_t bytes) { driver().memory = bytes; }
+EMULATOR_API void emulator_set_shared_memory(int bytes) { driver().most_shared = bytes; }
 EMULATOR_API size_t emulator_used_memory() { return driver().used; }
 EMULATOR_API uint64_t emulator_allocations() { return counts.allocations; }
 EMULATOR_API uint64_t emulator_launches() { return counts.launches; }
@@ -195,7 +196,7 @@ EMULATOR_API int cuDeviceGetAttribute(int* value, int attribute, int) {
     case 39: *value = 2048; break;                   // threads a multiprocessor
     case 75: *value = 9; break;                      // compute capability
     case 76: *value = 0; break;
-    case 81: case 97: *value = MOST_SHARED; break;     // shared memory a multiprocessor, a block that asks for it
+    case 81: case 97: *value = driver().most_shared; break;  // shared memory a multiprocessor, a block that asks for it
     case 115: *value = 1; break;                     // memory pools
     default: *value = 0;
   }
@@ -323,6 +324,20 @@ EMULATOR_API int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t n, void
   return submit(stream, [=] { return memmove((void*)to, (void*)from, n), SUCCESS; });
 }
 
+// What a pointer that says __restrict__ points to is given by no other one, if either is written through: it may be read through a cache that does not
+// see what is written.
+static void refuse_aliases(const Kernel& kernel, void** arguments) {
+  auto& all = kernel.parameters;
+  auto address = [&](size_t i) { return *static_cast<uint64_t*>(arguments[i]); };
+  for (size_t i = 0; i < all.size(); ++i)
+    for (size_t j = 0; j < i; ++j) {
+      if (!all[i].pointer || !all[j].pointer || !address(i) || address(i) != address(j)) continue;
+      if ((all[i].constant && all[j].constant) || !(all[i].restricted || all[j].restricted)) continue;
+      fprintf(stderr, "emulator: kernel %s: arguments %zu and %zu are the same memory, and one says __restrict__\n", kernel.name.c_str(), j, i);
+      abort();
+    }
+}
+
 // ---- kernels ------------------------------------------------------------------------------------------------------------
 
 EMULATOR_API int cuModuleLoadData(void** module, const void* image) {
@@ -336,7 +351,10 @@ EMULATOR_API int cuModuleLoadData(void** module, const void* image) {
     return INVALID_IMAGE;
   }
   auto* result = new Loaded{loaded, {}};
-  for (auto& kernel : loaded->kernels) result->functions[kernel.first] = Function{kernel.second};
+  for (auto& [name, kernel] : loaded->kernels) {
+    int fixed = kernel.shared_end - kernel.shared_begin;
+    result->functions[name] = Function{kernel, fixed, std::max(0, (48 << 10) - fixed)};
+  }
   *module = result;
   return SUCCESS;
 }
@@ -355,8 +373,9 @@ EMULATOR_API int cuModuleGetFunction(void** function, void* module, const char* 
 }
 EMULATOR_API int cuFuncSetAttribute(void* function, int attribute, int value) {
   if (int code = ready()) return code;
-  if (attribute != 8 || value < 0 || value > MOST_SHARED) return INVALID_VALUE;
-  return static_cast<Function*>(function)->most_dynamic_shared = value, SUCCESS;
+  Function& f = *static_cast<Function*>(function);
+  if (attribute != 8 || value < 0 || value + f.static_shared > driver().most_shared) return INVALID_VALUE;
+  return f.most_dynamic_shared = value, SUCCESS;
 }
 
 EMULATOR_API int cuFuncGetParamInfo(void* function, size_t i, size_t* offset, size_t* size) {
@@ -373,7 +392,7 @@ EMULATOR_API int cuLaunchKernel(
     void** arguments, void**) {
   Function& f = *static_cast<Function*>(function);
   bool grid = gx && gx <= 0x7fffffff && gy && gy <= 65535 && gz && gz <= 65535;
-  bool block = bx && by && bz && bz <= 64 && bx * by * bz <= 1024;
+  bool block = bx && by && bz && bz <= 64 && bx * by * bz <= f.kernel.most_threads;
   if (!grid || !block || (int)dynamic > f.most_dynamic_shared) return INVALID_VALUE;
   if (int code = ready()) return code;
   Driver& d = driver();
@@ -390,6 +409,7 @@ EMULATOR_API int cuLaunchKernel(
     if (!argument) return INVALID_VALUE;
     copies.emplace_back(argument, argument + f.kernel.sizes[i]);
   }
+  refuse_aliases(f.kernel, arguments);
   Kernel kernel = f.kernel;
   return submit(stream, [=]() mutable -> int {
     auto& faults = driver().failures.faults;

@@ -11,7 +11,8 @@
 #include <sstream>
 #include "device.h"
 
-// EMULATOR_FOLDER: where this library, the header and compiled modules lie. EMULATOR_COMPILER: the compiler and its flags.
+// EMULATOR_FOLDER: where this library, the header and compiled modules lie. EMULATOR_COMPILER: the compiler and its flags; EMULATOR_WATCH: those of
+// modules alone, which must not reach the linker: it would bring a library of its own.
 
 namespace emulator {
 
@@ -35,12 +36,29 @@ static std::string hash(const std::string& text) {
   return hex;
 }
 
-// The kernels that a source defines: `extern "C" __global__ void [__launch_bounds__(..)] name(`.
-static std::vector<std::string> kernels_of(const std::string& source) {
-  static const std::regex form(R"(extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\()");
-  std::vector<std::string> names;
-  for (std::sregex_iterator i(source.begin(), source.end(), form), end; i != end; ++i) names.push_back((*i)[1]);
-  return names;
+// A kernel as the text has it: `extern "C" __global__ void [__launch_bounds__(threads, ..)] name(parameters)`.
+struct Written {
+  std::string name, threads;
+  std::vector<Parameter> parameters;
+};
+
+static std::vector<Parameter> parameters_of(const std::string& text) {
+  std::vector<Parameter> all;
+  std::stringstream list(text);
+  for (std::string one; std::getline(list, one, ',');) {
+    auto has = [&](const char* word) { return one.find(word) != std::string::npos; };
+    all.push_back({has("*"), has("const "), has("__restrict__")});
+  }
+  return all;
+}
+
+static std::vector<Written> kernels_of(const std::string& source) {
+  static const std::regex form(
+      R"(extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\(([^),]*)[^)]*\)\s*)?(\w+)\s*\(([^)]*)\))");
+  std::vector<Written> all;
+  for (std::sregex_iterator i(source.begin(), source.end(), form), end; i != end; ++i)
+    all.push_back({(*i)[2], (*i)[1].matched ? (*i)[1].str() : "1024", parameters_of((*i)[3])});
+  return all;
 }
 
 static bool exists(const std::string& path) {
@@ -86,14 +104,16 @@ static std::string compile_text(const std::string& source) {
   }
   std::string text = source, file = own + ".cpp", result = own + ".so", log = own + ".log";
   text += "\nEMULATOR_MODULE()\n";
-  for (const std::string& kernel : kernels_of(source)) text += "EMULATOR_KERNEL(" + kernel + ")\n";
+  for (const Written& kernel : kernels_of(source)) text += "EMULATOR_KERNEL(" + kernel.name + ", (" + kernel.threads + "))\n";
   std::ofstream(file) << text;
-  std::string command = std::string(EMULATOR_COMPILER) + " -shared -include " EMULATOR_FOLDER "/device.h -o " + result + " " +
-                        file + " " EMULATOR_FOLDER "/libcuda.so > " + log + " 2>&1";
+  std::string object = own + ".o", quietly = " >> " + log + " 2>&1";
   // A sanitizer that is preloaded into this process is no concern of the compiler.
-  bool compiled = system(("env -u LD_PRELOAD " + command).c_str()) == 0;
+  auto run = [&](const std::string& arguments) { return system(("env -u LD_PRELOAD " EMULATOR_COMPILER " " + arguments + quietly).c_str()) == 0; };
+  bool compiled = run("-c " EMULATOR_WATCH " -include " EMULATOR_FOLDER "/device.h -o " + object + " " + file) &&
+                  run("-shared -o " + result + " " + object + " " EMULATOR_FOLDER "/libcuda.so");
   std::string words = read(log);
   unlink(log.c_str());
+  unlink(object.c_str());
   if (!compiled) return words.empty() ? "the compiler failed without a word" : words;
   rename(result.c_str(), library.c_str());
   rename(file.c_str(), (path + ".cpp").c_str());
@@ -112,16 +132,19 @@ std::shared_ptr<Module> load(const std::string& given, std::string& log) {
   auto module = std::make_shared<Module>();
   char *begin = nullptr, *end = nullptr;
   ((void (*)(char**, char**))dlsym(library, "emulator_shared_range"))(&begin, &end);
-  for (const std::string& name : kernels_of(source)) {
+  for (const Written& written : kernels_of(source)) {
+    auto of = [&](const char* what) { return dlsym(library, (std::string("emulator_") + what + "_" + written.name).c_str()); };
     Kernel kernel;
-    kernel.name = name;
-    kernel.call = (void (*)(void**))dlsym(library, ("emulator_call_" + name).c_str());
-    auto sizes = (int (*)(size_t*))dlsym(library, ("emulator_sizes_" + name).c_str());
+    kernel.name = written.name;
+    kernel.parameters = written.parameters;
+    kernel.call = (void (*)(void**))of("call");
+    kernel.most_threads = ((unsigned (*)())of("threads"))();
+    auto sizes = (int (*)(size_t*))of("sizes");
     kernel.sizes.resize(sizes(nullptr));
     sizes(kernel.sizes.data());
     kernel.shared_begin = begin;
     kernel.shared_end = end;
-    module->kernels[name] = kernel;
+    module->kernels[kernel.name] = kernel;
   }
   return module;
 }

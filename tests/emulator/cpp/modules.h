@@ -7,10 +7,17 @@
 
 namespace emulator {
 
+// What a parameter of a kernel says of itself.
+struct Parameter {
+  bool pointer, constant, restricted;
+};
+
 struct Kernel {
   std::string name;
   void (*call)(void** arguments) = nullptr;
   std::vector<size_t> sizes;  // of its arguments
+  std::vector<Parameter> parameters;  // as far as the text tells: not those behind a macro
+  unsigned most_threads = 1024;       // of a block: its launch bounds
   char* shared_begin = nullptr;
   char* shared_end = nullptr;
 };

@@ -54,6 +54,8 @@ struct Block {
   std::vector<Fiber> fibers;
   std::vector<unsigned> order;
   uint3 index{};
+  uint64_t number = 0;                           // along the grid
+  uint32_t phase = 0, warp_phase[MOST_THREADS / WARP] = {};  // barriers, and syncwarps of each warp, so far
   unsigned alive = 0, at_barrier = 0;
   int verdict[4] = {};  // what a barrier of each kind returns
   char* dynamic_shared = nullptr;
@@ -170,6 +172,8 @@ static void open_barrier(Block& block, unsigned threads) {
   }
   block.verdict[0] = 0, block.verdict[1] = any, block.verdict[2] = all, block.verdict[3] = count;
   block.at_barrier = 0;
+  ++block.phase;
+  races::barrier(block.number);
 }
 
 // Lets the fibers order[from .. to] that are ready run, each as far as it can; whether one was.
@@ -259,6 +263,9 @@ static void run_blocks(Scheduler& s, Order order, unsigned side_by_side) {
   auto start = [&](Block& block) {
     uint64_t i = order.kind == Order::REVERSE ? count - 1 - next : next;
     ++next;
+    block.number = i;
+    block.phase = 0;
+    std::fill(std::begin(block.warp_phase), std::end(block.warp_phase), 0);
     block.index = {(unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y), (unsigned)(i / grid.x / grid.y)};
     block.alive = s.threads;
     block.at_barrier = 0;
@@ -314,6 +321,7 @@ void run(const Launch& launch) {
     }
   }
   s.threads = threads;
+  races::begin_launch();
   for (unsigned b = 0; b < side_by_side; ++b) arrange(s, s.blocks[b], order);
   run_blocks(s, order, side_by_side);
   for (unsigned b = 0; b < side_by_side; ++b) {
@@ -344,6 +352,48 @@ void collective(int operation, uint32_t mask, void (*f)(Fiber*, uint32_t)) {
   f(lanes, mask);
   for (unsigned l = 0; l < n; ++l)
     if (mask >> l & 1) lanes[l].state = READY;
+}
+
+void sync_warp(uint32_t mask) {
+  collective(SYNC_WARP, mask, [](Fiber* lanes, uint32_t mask) {
+    if (mask == 0xffffffffu) ++scheduler().block->warp_phase[lanes->warp];  // of fewer lanes: nothing is said about the others
+  });
+}
+
+// ---- whose memory it is -------------------------------------------------------------------------------------------------
+
+static bool within(const void* at, const void* begin, size_t n) { return (uintptr_t)at - (uintptr_t)begin < n; }
+
+Kind kind_of(const void* at) {
+  Scheduler& s = scheduler();
+  if (!s.launch) return Kind::OWN;  // the driver asks a module something
+  Fiber* me = s.current;
+  bool own = within(at, me->stack, STACK) || within(at, me, sizeof *me) || within(at, &current_thread, sizeof current_thread);
+  if (own) return Kind::OWN;
+  const Launch& launch = *s.launch;
+  bool dynamic = within(at, s.block->dynamic_shared, launch.dynamic_shared);
+  bool shared = dynamic || within(at, launch.shared_begin, launch.shared_end - launch.shared_begin);
+  return shared ? Kind::SHARED : Kind::GLOBAL;
+}
+
+std::string where_is(const void* at) {
+  Scheduler& s = scheduler();
+  auto from = [&](const char* begin) { return std::to_string((const char*)at - begin); };
+  switch (kind_of(at)) {
+    case Kind::OWN: return "its own";
+    case Kind::GLOBAL: return "on the device";
+    case Kind::SHARED: break;
+  }
+  if (within(at, s.block->dynamic_shared, s.launch->dynamic_shared)) return "byte " + from(s.block->dynamic_shared) + " of the dynamic part";
+  return "byte " + from(s.launch->shared_begin) + " of the static part";
+}
+
+Place place() {
+  Scheduler& s = scheduler();
+  Block& block = *s.block;
+  unsigned warp = s.current->warp;
+  uint32_t thread = warp * WARP + s.current->thread.lane;
+  return {block.number, thread, block.phase, block.warp_phase[warp]};
 }
 
 }  // namespace emulator

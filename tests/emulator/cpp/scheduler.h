@@ -4,7 +4,8 @@
 // Checked on the way: a barrier that not every thread reaches, a warp collective whose lanes meet with different masks or
 // operations, shared memory that is read before it is written (it is filled with NaN before every block), cp.async that is not
 // waited for (copies land at the wait), misaligned rows of ldmatrix and cp.async. With ASan and UBSan also every access out of
-// bounds and every misaligned vector. A missing barrier shows as results that depend on the order of threads: see `Order`.
+// bounds and every misaligned vector. A missing barrier shows as results that depend on the order of threads: see `Order`; and, where races are
+// watched for, in any order: see `races.h`.
 // Not modelled: weak memory, blocks that meet elsewhere than at barriers, timing, the rounding of fast intrinsics.
 #pragma once
 #include <cstddef>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 #include "device.h"
+#include "races.h"
 
 namespace emulator {
 
@@ -73,6 +75,15 @@ struct Fiber {
 
 Fiber* current();
 bool copies_are_eager();
+void sync_warp(uint32_t mask);
+
+// ---- what races.cpp needs -----------------------------------------------------------------------------------------------
+
+// Whose memory an address is of: the running thread's own, its block's, everybody's.
+enum class Kind { OWN, SHARED, GLOBAL };
+Kind kind_of(const void* at);
+std::string where_is(const void* at);
+Place place();
 
 // Every lane of `mask` brings `in`; the last one to arrive runs `f(lanes, mask)`, which fills the `out` of all.
 void collective(int operation, uint32_t mask, void (*f)(Fiber* lanes, uint32_t mask));

@@ -10,9 +10,7 @@ using emulator::collective;
 using emulator::current;
 using emulator::fail;
 
-void emulator_sync_warp(uint32_t mask) {
-  collective(emulator::SYNC_WARP, mask, [](Fiber*, uint32_t) {});
-}
+void emulator_sync_warp(uint32_t mask) { emulator::sync_warp(mask); }
 
 // ---- shuffles and votes -------------------------------------------------------------------------------------------------
 
@@ -138,6 +136,7 @@ void emulator_mma_bf16(float* d, const uint32_t* a, const uint32_t* b, const flo
 void emulator_ldmatrix(uint32_t* to, const void* row, int matrices, int transposed) {
   if ((uintptr_t)row % 16) fail("ldmatrix: the address of a row is not a multiple of 16");
   Fiber* me = current();
+  if ((int)me->thread.lane < matrices * 8) emulator::races::read(row, 16);
   memcpy(me->in, &row, sizeof row);
   if (matrices == 2) {
     if (transposed) collective(emulator::LDMATRIX_2T, 0xffffffffu, distribute<2, true>);
@@ -149,14 +148,30 @@ void emulator_ldmatrix(uint32_t* to, const void* row, int matrices, int transpos
   memcpy(to, me->out, matrices * 4);
 }
 
+// ---- between blocks -----------------------------------------------------------------------------------------------------
+
+uint32_t emulator_load_acquire(const uint32_t* from) {
+  emulator::races::acquire(from);
+  return *from;
+}
+
+void emulator_store_release(uint32_t* to, uint32_t x) {
+  emulator::races::release(to);
+  *to = x;
+}
+
 // ---- cp.async -----------------------------------------------------------------------------------------------------------
 
 void emulator_cp_async(void* to, const void* from, int bytes) {
   if (((uintptr_t)to | (uintptr_t)from) % 16) fail("cp.async: an address is not a multiple of 16");
   Copy copy{to, {}};
-  if (bytes) memcpy(copy.data, from, bytes);  // the rest is zeros
+  if (bytes) {
+    emulator::races::read(from, bytes);
+    memcpy(copy.data, from, bytes);  // the rest is zeros
+  }
+  emulator::races::copy_begins(to, sizeof copy.data);
   if (emulator::copies_are_eager()) memcpy(to, copy.data, sizeof copy.data);
-  else current()->open.push_back(copy);
+  current()->open.push_back(copy);
 }
 
 void emulator_cp_async_commit() {
@@ -168,7 +183,10 @@ void emulator_cp_async_commit() {
 void emulator_cp_async_wait(int left) {
   Fiber* me = current();
   while ((int)me->groups.size() > left) {
-    for (const Copy& copy : me->groups.front()) memcpy(copy.to, copy.data, sizeof copy.data);
+    for (const Copy& copy : me->groups.front()) {
+      if (!emulator::copies_are_eager()) memcpy(copy.to, copy.data, sizeof copy.data);
+      emulator::races::copy_ends(copy.to, sizeof copy.data);
+    }
     me->groups.erase(me->groups.begin());
   }
 }

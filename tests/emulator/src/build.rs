@@ -13,6 +13,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("modules.h", include_str!("../cpp/modules.h")),
     ("nvrtc.cpp", include_str!("../cpp/nvrtc.cpp")),
     ("nvtx.cpp", include_str!("../cpp/nvtx.cpp")),
+    ("races.cpp", include_str!("../cpp/races.cpp")),
+    ("races.h", include_str!("../cpp/races.h")),
     ("scheduler.cpp", include_str!("../cpp/scheduler.cpp")),
     ("scheduler.h", include_str!("../cpp/scheduler.h")),
     ("streams.cpp", include_str!("../cpp/streams.cpp")),
@@ -23,8 +25,20 @@ const SOURCES: &[(&str, &str)] = &[
 /// Kernels use types as bits, and must round as they say: no contraction of a product and a sum.
 const COMMON: &str = "-std=c++17 -fPIC -fno-strict-aliasing -ffp-contract=off -fvisibility=hidden -w -g1";
 const FAST: &str = "-O2";
+/// Accesses are told to `races.cpp`. The option for modules alone: with it the linker would bring ThreadSanitizer.
+const RACES: (&str, &str) = ("-O2 -DEMULATOR_RACES", "-fsanitize=thread");
 /// Shared memory lies in a section of its own, which is told to ASan (an option of g++ alone).
 const SANITIZED: &str = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fsanitize-sections=emulator_shared";
+
+/// What is looked for while kernels run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    Nothing,
+    /// Accesses out of bounds, misaligned ones and other undefined behaviour, by AddressSanitizer and UndefinedBehaviorSanitizer.
+    Sanitizers,
+    /// Accesses to the same memory that nothing orders.
+    Races,
+}
 
 fn compiler() -> Option<String> {
     let name = std::env::var("CXX").unwrap_or_else(|_| "g++".into());
@@ -48,10 +62,15 @@ pub fn sanitizers() -> Option<String> {
 ///
 /// # Panics
 /// If they do not compile.
-pub fn libraries(sanitize: bool) -> Option<PathBuf> {
+pub fn libraries(watch: Watch) -> Option<PathBuf> {
     let compiler = compiler()?;
-    let flags = format!("{COMMON} {}", if sanitize { SANITIZED } else { FAST });
-    let folder = folder(&format!("{compiler} {flags}"));
+    let (own, of_modules) = match watch {
+        Watch::Nothing => (FAST, ""),
+        Watch::Sanitizers => (SANITIZED, ""),
+        Watch::Races => RACES,
+    };
+    let flags = format!("{COMMON} {own}");
+    let folder = folder(&format!("{compiler} {flags} {of_modules}"));
     if folder.join("libcublasLt.so").exists() {
         return Some(folder);
     }
@@ -62,7 +81,10 @@ pub fn libraries(sanitize: bool) -> Option<PathBuf> {
         SOURCES.iter().try_for_each(|(name, text)| std::fs::write(own.join(name), text))
     };
     write().unwrap_or_else(|error| panic!("{}: {error}", own.display()));
-    let places = [format!("-DEMULATOR_FOLDER=\"{}\"", folder.display()), format!("-DEMULATOR_COMPILER=\"{compiler} {flags}\"")];
+    let text = |name: &str, text: &str| format!("-D{name}=\"{text}\"");
+    let compiling = format!("{compiler} {flags}");
+    let places = [("FOLDER", folder.to_string_lossy().as_ref()), ("COMPILER", &compiling), ("WATCH", of_modules)]
+        .map(|(name, value)| text(&format!("EMULATOR_{name}"), value));
     let link = |name: &str, sources: &[&str], needs: &[&str]| {
         let mut command = Command::new(&compiler);
         command.current_dir(&own).env_remove("LD_PRELOAD").args(flags.split(' ')).args(&places).arg("-shared").args(sources);
@@ -74,8 +96,8 @@ pub fn libraries(sanitize: bool) -> Option<PathBuf> {
         }
     };
     std::thread::scope(|s| {
-        let driver =
-            s.spawn(|| link("libcuda.so", &["driver.cpp", "streams.cpp", "modules.cpp", "scheduler.cpp", "warp.cpp"], &[]));
+        let driver_of = ["driver.cpp", "streams.cpp", "modules.cpp", "races.cpp", "scheduler.cpp", "warp.cpp"];
+        let driver = s.spawn(|| link("libcuda.so", &driver_of, &[]));
         if driver.join().is_ok() {
             s.spawn(|| link("libnvrtc.so", &["nvrtc.cpp"], &["libcuda.so"]));
             s.spawn(|| link("libnvtx3interop.so", &["nvtx.cpp"], &[]));

@@ -7,13 +7,16 @@
 
 mod build;
 
+pub use build::Watch;
+
 use libloading::{Library, Symbol};
 use std::ffi::{CStr, CString, c_char, c_int, c_long};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
-/// Whether AddressSanitizer and UndefinedBehaviorSanitizer watch, set by [`under_sanitizers`].
-const SANITIZE: &str = "IVON_EMULATOR_SANITIZE";
+/// What is looked for while kernels run: `sanitizers` or `races`, set by [`again`].
+const WATCH: &str = "IVON_EMULATOR_WATCH";
 
 /// The stand-ins, loaded once and for the life of the process.
 pub struct Emulator {
@@ -73,7 +76,7 @@ pub fn load() -> Option<&'static Emulator> {
             eprintln!("SKIPPED: this needs the emulator, and {REAL_CARD} asks for a real card");
             return None;
         }
-        let folder = build::libraries(sanitizing());
+        let folder = build::libraries(watching());
         if folder.is_none() {
             eprintln!("SKIPPED: there is no g++, which the CUDA emulator is built with; install it, or name a compiler in CXX");
         }
@@ -82,9 +85,27 @@ pub fn load() -> Option<&'static Emulator> {
     EMULATOR.get_or_init(open).as_ref()
 }
 
-/// Whether this process runs under sanitizers.
-pub fn sanitizing() -> bool {
-    std::env::var_os(SANITIZE).is_some()
+/// What this process looks for while kernels run.
+pub fn watching() -> Watch {
+    match std::env::var(WATCH).as_deref() {
+        Ok("sanitizers") => Watch::Sanitizers,
+        Ok("races") => Watch::Races,
+        _ => Watch::Nothing,
+    }
+}
+
+/// This binary, to be run again with somebody watching; nothing where there is no g++ with sanitizers.
+fn own(watch: Watch) -> Option<Command> {
+    let mut command = Command::new(std::env::current_exe().ok()?);
+    match watch {
+        Watch::Nothing => {}
+        Watch::Races => drop(command.env(WATCH, "races")),
+        Watch::Sanitizers => {
+            command.env(WATCH, "sanitizers").env("LD_PRELOAD", build::sanitizers()?);
+            command.env("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=0").env("UBSAN_OPTIONS", "print_stacktrace=1");
+        }
+    }
+    Some(command)
 }
 
 /// A bug to be seeded into a kernel: the first place in its source that reads `from` is made to read `to`.
@@ -96,8 +117,8 @@ pub struct Mutation {
     pub to: &'static str,
     /// The test of this binary that has to fail.
     pub test: &'static str,
-    /// Whether sanitizers are needed to see it.
-    pub sanitize: bool,
+    /// Who is needed to see it.
+    pub watch: Watch,
 }
 
 impl Mutation {
@@ -106,19 +127,13 @@ impl Mutation {
     /// # Errors
     /// If the test passes, or the bug has no place in the sources.
     pub fn caught(&self) -> Result<String, String> {
-        let own = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = std::process::Command::new(own);
+        let mut command = own(self.watch).ok_or("there is no g++ with sanitizers")?;
         command
             .args(["--exact", self.test, "--nocapture", "--test-threads=1"])
             .env("IVON_EMULATOR_MUTATION", format!("{}\u{1}{}", self.from, self.to))
             // Compiled kernels are known by their text without the bug.
             .env("IVON_KERNEL_CACHE", "")
             .env("RUST_BACKTRACE", "0");
-        if self.sanitize
-            && let Some(preload) = build::sanitizers()
-        {
-            command.env(SANITIZE, "1").env("LD_PRELOAD", preload).env("ASAN_OPTIONS", "detect_leaks=0");
-        }
         let output = command.output().map_err(|error| error.to_string())?;
         let text = [String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout)].concat();
         if !text.contains("emulator: seeded a bug") {
@@ -133,33 +148,25 @@ impl Mutation {
     }
 }
 
-/// Runs tests of this binary again in a process of their own with AddressSanitizer and UndefinedBehaviorSanitizer watching the emulator and all
-/// kernels; nothing where there is no g++ with sanitizers.
+/// Runs tests of this binary again in a process of their own, with somebody watching the emulator and all kernels; nothing where there is no g++
+/// with sanitizers.
 ///
 /// # Panics
-/// If one fails there: what the sanitizers said is in the message.
-pub fn under_sanitizers(names: &[&str]) {
-    let Some(preload) = build::sanitizers() else {
+/// If one fails there: what was said is in the message.
+pub fn again(watch: Watch, names: &[&str]) {
+    let Some(mut command) = own(watch) else {
         eprintln!("SKIPPED: there is no g++ with AddressSanitizer");
         return;
     };
-    let Ok(own) = std::env::current_exe() else { return };
-    let output = std::process::Command::new(own)
-        .args(["--exact", "--nocapture", "--include-ignored", "--test-threads=1"])
-        .args(names)
-        .env(SANITIZE, "1")
-        .env("LD_PRELOAD", preload)
-        .env("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=0")
-        .env("UBSAN_OPTIONS", "print_stacktrace=1")
-        .output();
+    let output = command.args(["--exact", "--nocapture", "--include-ignored", "--test-threads=1"]).args(names).output();
     match output {
         Ok(output) if output.status.success() => {
             let text = String::from_utf8_lossy(&output.stdout);
             let passed = format!("{} passed", names.len());
-            assert!(text.contains(&passed), "not all of {names:?} ran under sanitizers:\n{text}");
+            assert!(text.contains(&passed), "not all of {names:?} ran while {watch:?} watched:\n{text}");
         }
         Ok(output) => panic!(
-            "{names:?} failed under sanitizers:\n{}\n{}",
+            "{names:?} failed while {watch:?} watched:\n{}\n{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         ),
@@ -256,6 +263,13 @@ impl Emulator {
         let set: Symbol<unsafe extern "C" fn(usize)> = self.symbol("emulator_set_memory");
         // SAFETY: it takes a number.
         unsafe { set(bytes) }
+    }
+
+    /// Bytes of shared memory that a block can ask for from now on. 227 KiB at the start, as an H100's.
+    pub fn set_shared_memory(&self, bytes: usize) {
+        let set: Symbol<unsafe extern "C" fn(c_int)> = self.symbol("emulator_set_shared_memory");
+        // SAFETY: it takes a number.
+        unsafe { set(bytes as c_int) }
     }
 
     /// Bytes of the device's memory in use.

@@ -2,7 +2,7 @@
 
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg, sys};
 use cudarc::nvrtc::{Ptx, result as nvrtc};
-use ivon_emulator::{Failures, Order, load};
+use ivon_emulator::{Failures, Order, Watch, load};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Failures concern the whole process: tests take turns.
@@ -423,8 +423,8 @@ mod product {
 #[test]
 fn sanitizers_watch_kernels_and_memory() {
     let Some(_) = load() else { return };
-    ivon_emulator::under_sanitizers(&["a_kernel_runs_in_order_captured_and_replayed"]);
-    let error = std::panic::catch_unwind(|| ivon_emulator::under_sanitizers(&["reads_beyond_the_end"])).unwrap_err();
+    ivon_emulator::again(Watch::Sanitizers, &["a_kernel_runs_in_order_captured_and_replayed"]);
+    let error = std::panic::catch_unwind(|| ivon_emulator::again(Watch::Sanitizers, &["reads_beyond_the_end"])).unwrap_err();
     let text = error.downcast_ref::<String>().unwrap();
     assert!(text.contains("use-after-poison") && text.contains(" in add "), "{text}");
 }
@@ -442,4 +442,96 @@ fn reads_beyond_the_end() {
     arguments.arg(&x).arg(&mut y).arg(&100i32).arg(&1.0f32);
     // SAFETY: not at all: x has an element less, and the emulator is to find it.
     unsafe { arguments.launch(LaunchConfig::for_num_elems(100)).unwrap() };
+}
+
+/// Turns a line round, 32 threads a warp; with this between writing and reading shared memory.
+fn turned(between: &str) {
+    let Some(_) = load() else { return };
+    let stream = stream();
+    let source = format!(
+        r#"
+extern "C" __global__ void __launch_bounds__(64) turned(const float* x, float* y) {{
+  __shared__ float line[64];
+  line[threadIdx.x] = x[threadIdx.x];
+  {between}
+  y[threadIdx.x] = line[threadIdx.x ^ 1];
+}}
+"#
+    );
+    let module = stream.context().load_module(Ptx::from_binary(cubin(&source).unwrap())).unwrap();
+    let turned = module.load_function("turned").unwrap();
+    let x: Vec<f32> = (0..64).map(|i| i as f32).collect();
+    let (x, mut y) = (stream.clone_htod(&x).unwrap(), stream.alloc_zeros::<f32>(64).unwrap());
+    let mut arguments = stream.launch_builder(&turned);
+    arguments.arg(&x).arg(&mut y);
+    // SAFETY: x and y have 64 elements.
+    unsafe { arguments.launch(LaunchConfig { grid_dim: (1, 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 }).unwrap() };
+    stream.synchronize().unwrap();
+}
+
+#[test]
+fn races_are_found_in_whatever_order_threads_run() {
+    let Some(_) = load() else { return };
+    ivon_emulator::again(Watch::Races, &["a_kernel_runs_in_order_captured_and_replayed", "a_barrier_orders", "the_warp_orders"]);
+    for wrong in ["no_barrier", "a_shuffle_for_a_barrier"] {
+        let error = std::panic::catch_unwind(|| ivon_emulator::again(Watch::Races, &[wrong])).unwrap_err();
+        let text = error.downcast_ref::<String>().unwrap();
+        assert!(text.contains("a race: thread 1 writes shared memory that thread 0 read"), "{wrong}: {text}");
+    }
+}
+
+#[test]
+fn a_barrier_orders() {
+    turned("__syncthreads();");
+}
+
+#[test]
+fn the_warp_orders() {
+    turned("__syncwarp();");
+}
+
+/// Run by the test above; wrong on purpose.
+#[test]
+#[ignore = "wrong on purpose"]
+fn no_barrier() {
+    turned("");
+}
+
+/// Run by the test above: lanes meet, but what they wrote before is not ordered.
+#[test]
+#[ignore = "wrong on purpose"]
+fn a_shuffle_for_a_barrier() {
+    turned("__shfl_xor_sync(0xffffffffu, 1.0f, 1);");
+}
+
+#[test]
+fn launches_keep_to_the_bounds_of_their_kernels_and_of_the_card() {
+    let Some(emulator) = load() else { return };
+    let _turn = turn();
+    let stream = stream();
+    let source = r#"
+extern "C" __global__ void __launch_bounds__(2 > 1 ? 64 : 1, 2) bounded(float* x) {
+  x[threadIdx.x] = 1.0f;
+}
+"#;
+    let module = stream.context().load_module(Ptx::from_binary(cubin(source).unwrap())).unwrap();
+    let bounded = module.load_function("bounded").unwrap();
+    let mut x = stream.alloc_zeros::<f32>(128).unwrap();
+    let mut launch = |threads, shared_mem_bytes| {
+        let mut arguments = stream.launch_builder(&bounded);
+        arguments.arg(&mut x);
+        // SAFETY: x has as many elements as the largest block threads.
+        unsafe { arguments.launch(LaunchConfig { grid_dim: (1, 1, 1), block_dim: (threads, 1, 1), shared_mem_bytes }) }
+    };
+    assert!(launch(64, 0).is_ok());
+    assert!(launch(128, 0).is_err());
+    // The last byte of 48 KiB is the emulator's own.
+    assert!(launch(64, 47 << 10).is_ok());
+    assert!(launch(64, 49 << 10).is_err());
+    let opt_in = |bytes| bounded.set_attribute(sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes);
+    emulator.set_shared_memory(99 << 10);
+    assert!(opt_in(100 << 10).is_err());
+    assert!(opt_in(98 << 10).is_ok());
+    emulator.set_shared_memory(227 << 10);
+    assert!(launch(64, 98 << 10).is_ok());
 }

@@ -217,4 +217,4 @@ fn point_optimizers() {
     }
 }
 
-compare::sanitized!(gpt2, gpt2_with_heads_for_tensor_cores, point_optimizers, fused_expressions_of_every_test_model);
+compare::watched!(gpt2, gpt2_with_heads_for_tensor_cores, point_optimizers, fused_expressions_of_every_test_model);

@@ -34,10 +34,27 @@ const OWN: usize = 128;
 /// Bytes that heads worked on at the same time may read again and again: less than the L2 cache of an A100 or H100, whose halves keep copies.
 const L2: usize = 16 << 20;
 
-/// The kernels on tensor cores for heads of this size, if there are such.
-fn flash(kernels: &'static Flash, cx: &Context, size: usize) -> Option<&'static Source> {
+/// The kernels on tensor cores for heads of this size, if there are such, and the card gives their blocks so much shared memory.
+fn flash(kernels: &'static Flash, cx: &Context, size: usize, shared: usize) -> Result<Option<&'static Source>> {
     let of_size = kernels.iter().find(|(s, _)| *s == size).map(|(_, source)| source);
-    of_size.filter(|_| cx.dtype() == DType::Bf16)
+    let serves = cx.dtype() == DType::Bf16 && fits(cx, shared)?;
+    Ok(of_size.filter(|_| serves))
+}
+
+/// Whether the card gives a block so much shared memory.
+fn fits(cx: &Context, shared: usize) -> Result<bool> {
+    cx.cuda().map_or(Ok(true), |card| Ok(shared <= card.shared_memory()?))
+}
+
+/// Rows of a tile that comes by, forward and backward, as in `flash_forward.cu` and `flash_backward.cu`, and what a block has in shared memory: queries,
+/// and two tiles of keys and values; keys and values, two tiles of queries and d_y, ds, two tiles of marks, the ticket.
+fn forward_tile(size: usize) -> (usize, usize) {
+    let tile = if size == 128 { 32 } else { 64 };
+    (tile, (OWN + 4 * tile) * (size + 8) * 2)
+}
+fn backward_tile(size: usize) -> (usize, usize) {
+    let tile = if size == 64 { 32 } else { 64 };
+    (tile, (2 * OWN + 4 * tile) * (size + 8) * 2 + OWN * (tile + 8) * 2 + 4 * tile * size_of::<f32>() + 16)
 }
 
 /// Bytes of shared memory for so many tiles of the plain kernels.
@@ -66,11 +83,10 @@ pub(super) fn forward(at: &str, cx: &Context, geometry: Geometry, qkv: &Tensor, 
     check(at, &geometry)?;
     let Geometry { batch, heads, length, size, causal } = geometry;
     let scale = geometry.scale() as f32;
-    match flash(&FORWARD, cx, size) {
+    let (_, shared) = forward_tile(size);
+    match flash(&FORWARD, cx, size, shared)? {
         Some(kernels) => {
             let [all_heads, blocks, group] = work(&geometry, 4); // keys and values
-            let tile = if size == 128 { 32 } else { 64 };
-            let shared = (OWN + 4 * tile) * (size + 8) * 2; // queries, and two tiles of keys and values
             let grid = Grid::new(batch * heads * length.div_ceil(OWN)).threads(128).shared(shared);
             let (heads, length) = (heads as u32, length as u32);
             let args = &mut args![qkv, y, lse, heads, length, scale, causal, all_heads, blocks, group];
@@ -107,14 +123,22 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjo
     let geometry = Geometry::of(qkv.shape(), heads, causal);
     let Geometry { batch, length, size, .. } = geometry;
     let Some((d_qkv, add)) = d_qkv.target(cx, *qkv.shape())? else { return Ok(()) };
-    if let Some(kernels) = flash(&BACKWARD, cx, size) {
+    if let Some(kernels) = flash(&BACKWARD, cx, size, backward_tile(size).1)? {
         return backward_on_tensor_cores(kernels, cx, geometry, [&qkv, &y, &lse, &d_y], d_qkv, add);
+    }
+    let shared = plain_shared(size, 4);
+    if !fits(cx, shared)? {
+        let message = format!(
+            "the gradient of heads of {size} columns needs {} KiB of shared memory a block, which this card does not have: take smaller heads",
+            shared.div_ceil(1024)
+        );
+        return Err(Error::shape("attention", message));
     }
     let mut delta = cx.empty_of(DType::F32, *lse.shape())?;
     let (queries, scale) = (batch * heads * length, geometry.scale() as f32);
     let args = &mut args![&y, &d_y, &mut delta, queries, heads, length, size];
     PLAIN.launch(cx, "attend_delta", Grid::new(queries.div_ceil(8)), args)?;
-    let grid = Grid::of(batch * heads, length.div_ceil(TILE), 1).shared(plain_shared(size, 4));
+    let grid = Grid::of(batch * heads, length.div_ceil(TILE), 1).shared(shared);
     for kernel in ["attend_backward_queries", "attend_backward_keys"] {
         let args = &mut args![&qkv, &d_y, &lse, &delta, &mut *d_qkv, heads, length, size, scale, causal, add];
         PLAIN.launch(cx, kernel, grid, args)?;
@@ -132,7 +156,7 @@ fn backward_on_tensor_cores(
     add: bool,
 ) -> Result<()> {
     let Geometry { batch, heads, length, size, causal } = geometry;
-    let (threads, tile) = (if size == 128 { 256 } else { 128 }, if size == 64 { 32 } else { 64 });
+    let (threads, (tile, shared)) = (if size == 128 { 256 } else { 128 }, backward_tile(size));
     let tiles = length.div_ceil(tile);
     let padded = tiles * tile;
     // lse and -delta of each query; whose turn it is; the gradients of queries so far.
@@ -143,8 +167,6 @@ fn backward_on_tensor_cores(
     let grid = Grid::over(batch * padded * heads * size / 8);
     let (heads, length, tiles) = (heads as u32, length as u32, tiles as u32);
     kernels.launch(cx, "flash_marks", grid, &mut args![y, d_y, lse, &mut marks, &mut turns, heads, length, tiles, all_heads])?;
-    // Keys and values, two tiles of queries and d_y; ds; two tiles of marks; the ticket.
-    let shared = (2 * OWN + 4 * tile) * (size + 8) * 2 + OWN * (tile + 8) * 2 + 4 * tile * size_of::<f32>() + 16;
     let grid = Grid::new(all_heads as usize * blocks as usize).threads(threads).shared(shared);
     let scale = geometry.scale() as f32;
     let args =

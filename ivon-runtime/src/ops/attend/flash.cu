@@ -176,6 +176,7 @@ __device__ __forceinline__ float quad_max(float x) {
 // shared memory of as many rows, nobody else's, so that they go out 16 bytes at a time.
 template <int M> __device__ __forceinline__ void give(const Sums<M, COLUMNS>& sums, bf16* staging, bf16* to, Rows rows, int row, int length, bool add) {
   int lane = threadIdx.x % WARP;
+  __syncwarp();  // every lane has read what lay there
 #pragma unroll
   for (int m = 0; m < M; ++m)
 #pragma unroll

@@ -45,28 +45,26 @@ __device__ __forceinline__ void moments(
       }
     }
   // The threads of a column, one after another.
-  uint32_t width = blockDim.x * N, thread = threadIdx.y * blockDim.x + threadIdx.x;
+  uint32_t thread = threadIdx.y * blockDim.x + threadIdx.x;
   float* means = shared;
-  float* squares = shared + BLOCK * N;
+  float* squares = shared + COLUMN_SUMS<N>;
 #pragma unroll
-  for (int i = 0; i < N; ++i) means[thread * N + i] = of[i].mean, squares[thread * N + i] = of[i].square;
+  for (int i = 0; i < N; ++i) means[its.kept(thread, i)] = of[i].mean, squares[its.kept(thread, i)] = of[i].square;
   __syncthreads();
-  for (uint32_t c = thread; c < width; c += BLOCK) {
+  its.each_kept(channels, [&](uint64_t column, uint32_t first) {
     Moments all = {};
     for (uint32_t y = 0; y < blockDim.y && its.begin + y < its.end; ++y) {
       float count = (float)((its.end - its.begin - y + blockDim.y - 1) / blockDim.y);
-      join(all, count, means[y * width + c], squares[y * width + c]);
+      join(all, count, means[first + y * blockDim.x], squares[first + y * blockDim.x]);
     }
-    uint64_t column = (uint64_t)blockIdx.x * width + c;
-    if (column >= channels) continue;
     partial[blockIdx.y * 2 * channels + column] = all.mean;
     partial[(blockIdx.y * 2 + 1) * channels + column] = all.square;
-  }
+  });
 }
 
 extern "C" __global__ void __launch_bounds__(256) batch_moments(
     const real* __restrict__ x, float* __restrict__ partial, uint64_t rows, uint64_t channels, uint64_t group, uint32_t wide) {
-  __shared__ float shared[2 * BLOCK * Wide<real>::N];
+  __shared__ float shared[2 * COLUMN_SUMS<Wide<real>::N>];
   if (wide) moments<Wide<real>::N>(x, partial, rows, channels, group, shared);
   else moments<1>(x, partial, rows, channels, group, shared);
 }
@@ -191,7 +189,7 @@ extern "C" __global__ void __launch_bounds__(256) batch_gradients(
     const real* __restrict__ x, real* __restrict__ d_y, uint32_t relu, const real* __restrict__ y, const float* __restrict__ statistics,
     const real* __restrict__ gain, const real* __restrict__ bias, float* __restrict__ partial, uint64_t rows, uint64_t channels,
     uint64_t group, uint32_t wide) {
-  __shared__ float shared[BLOCK * Wide<real>::N];
+  __shared__ float shared[COLUMN_SUMS<Wide<real>::N>];
   if (wide) gradients<Wide<real>::N>(x, d_y, relu, y, statistics, gain, bias, partial, rows, channels, group, shared);
   else gradients<1>(x, d_y, relu, y, statistics, gain, bias, partial, rows, channels, group, shared);
 }

@@ -1,12 +1,12 @@
 //! Rows of a table on a card.
 
 use crate::device::cuda::{Grid, Source};
-use crate::{Context, Result, Tensor, args};
+use crate::{Context, DType, Result, Tensor, args};
 
 pub(in crate::ops) static KERNELS: Source = Source::new("embedding", include_str!("kernel.cu"));
 
-/// Columns that a block of the backward pass sums up.
-const COLUMNS: usize = 512;
+/// Positions that a block sorts.
+const SORTED: usize = 2048;
 
 pub(super) fn forward(cx: &Context, ids: &Tensor, weight: &Tensor, y: &mut Tensor) -> Result<()> {
     let (rows, width) = (weight.dim(0), weight.dim(1));
@@ -18,6 +18,24 @@ pub(super) fn forward(cx: &Context, ids: &Tensor, weight: &Tensor, y: &mut Tenso
 pub(super) fn backward(cx: &Context, ids: &Tensor, d_y: &Tensor, d_weight: &mut Tensor) -> Result<()> {
     let (rows, width) = (d_weight.dim(0), d_weight.dim(1));
     let count = ids.shape().elements();
-    let grid = Grid::of(count, width.div_ceil(COLUMNS), 1).threads(128);
-    KERNELS.launch(cx, "embedding_backward", grid, &mut args![ids, d_y, d_weight, count, rows, width])
+    let keys = sorted(cx, ids)?;
+    let piece = 16 / cx.dtype().bytes();
+    let wide = width.is_multiple_of(piece);
+    let across = 32 * if wide { piece } else { 1 };
+    let grid = Grid::of(count.div_ceil(8), width.div_ceil(across), 1);
+    KERNELS.launch(cx, "embedding_backward", grid, &mut args![&keys, d_y, d_weight, count, rows, width, wide])
+}
+
+/// The positions, those of an id side by side in their order: keys of 64 bits, the id above the position.
+fn sorted(cx: &Context, ids: &Tensor) -> Result<Tensor> {
+    let count = ids.shape().elements();
+    let mut keys = cx.empty_of(DType::U32, [count, 2])?;
+    KERNELS.launch(cx, "embedding_sort", Grid::new(count.div_ceil(SORTED)), &mut args![ids, &mut keys, count])?;
+    let mut length = SORTED;
+    while length < count {
+        let mut merged = cx.empty_of(DType::U32, [count, 2])?;
+        KERNELS.launch(cx, "embedding_merge", Grid::over(count), &mut args![&keys, &mut merged, length, count])?;
+        (keys, length) = (merged, 2 * length);
+    }
+    Ok(keys)
 }

@@ -99,7 +99,7 @@ __device__ __forceinline__ void weights(
 extern "C" __global__ void __launch_bounds__(256) normalize_weights(
     const real* __restrict__ x, const real* __restrict__ d_y, const float* __restrict__ statistics, float* __restrict__ partial, uint64_t rows,
     uint64_t width, uint64_t group, uint32_t wide) {
-  __shared__ float shared[BLOCK * Wide<real>::N];
+  __shared__ float shared[COLUMN_SUMS<Wide<real>::N>];
   if (wide) weights<Wide<real>::N>(x, d_y, statistics, partial, rows, width, group, shared);
   else weights<1>(x, d_y, statistics, partial, rows, width, group, shared);
 }

@@ -68,8 +68,7 @@ template <int N> __device__ __forceinline__ void max_of(const Sliding& s, const 
       if (one[i] > largest[i] || one[i] != one[i]) largest[i] = one[i], taken.at[i] = tap;
   });
   store<N>(y + to.at, largest);
-#pragma unroll
-  for (int i = 0; i < N; ++i) taps[to.at + i] = taken.at[i];
+  *reinterpret_cast<Vector<uint32_t, N>*>(taps + to.at) = taken;
 }
 
 // The largest element and its tap; what is not a number is the largest, of equal ones the first.
@@ -89,9 +88,10 @@ __device__ __forceinline__ void give_to_max(
   seen_by(s, from, [&](uint64_t at, uint32_t tap) {
     float d[N];
     load<N>(d_y + at, d);
+    Vector<uint32_t, N> taken = *reinterpret_cast<const Vector<uint32_t, N>*>(taps + at);
 #pragma unroll
     for (int i = 0; i < N; ++i)
-      if (taps[at + i] == tap) sum[i] += d[i];
+      if (taken.at[i] == tap) sum[i] += d[i];
   });
   put_all(d_x + from.at, sum, add);
 }

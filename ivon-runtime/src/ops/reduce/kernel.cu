@@ -24,7 +24,7 @@ __device__ __forceinline__ void columns(
 extern "C" __global__ void __launch_bounds__(256) sum_columns(
     const real* __restrict__ x, real* y, float* __restrict__ partial, uint64_t axis, uint64_t inner, uint64_t group, float scale, uint32_t add,
     uint32_t wide) {
-  __shared__ float shared[BLOCK * Wide<real>::N];
+  __shared__ float shared[COLUMN_SUMS<Wide<real>::N>];
   if (wide) columns<Wide<real>::N>(x, y, partial, axis, inner, group, scale, add, shared);
   else columns<1>(x, y, partial, axis, inner, group, scale, add, shared);
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // every file of tests uses some of it
 
 use half::bf16;
-use ivon_emulator::{Order, load};
+use ivon_emulator::{Order, Watch, load};
 use ivon_runtime::{Context, DType, Device, Result, Tensor};
 use std::cell::RefCell;
 
@@ -87,8 +87,9 @@ pub fn check_within(single: f64, half: f64, inputs: &[Tensor], compute: impl Fn(
             return;
         }
         let Some(emulator) = load() else { return };
-        // Sanitizers look at every access, whatever the order.
-        let orders = if ivon_emulator::sanitizing() { &Order::ALL[..1] } else { &Order::ALL[..] };
+        // Who watches sees every access, whatever the order.
+        let watched = ivon_emulator::watching() != Watch::Nothing;
+        let orders = if watched { &Order::ALL[..1] } else { &Order::ALL[..] };
         for (cx, inputs, tolerance) in [(card, inputs, single), (card_in_bf16, &rounded, half)] {
             let mut first: Option<Vec<Vec<u64>>> = None;
             for order in orders {
@@ -147,17 +148,27 @@ fn compare(tolerance: f64, found: &[Tensor], expected: &[Tensor], what: &str) {
     }
 }
 
-/// A test that runs tests of this file under sanitizers.
+/// Tests that run tests of this file again, under sanitizers and with races watched for.
 #[allow(unused_macros)] // as above
-macro_rules! sanitized {
-    ($($test:ident),*) => {
+macro_rules! watched {
+    ($($test:path),* $(,)?) => {
         #[test]
         fn under_sanitizers() {
-            if ivon_emulator::load().is_some() && !ivon_emulator::sanitizing() {
-                ivon_emulator::under_sanitizers(&[$(stringify!($test)),*]);
-            }
+            crate::compare::again(ivon_emulator::Watch::Sanitizers, &[$(stringify!($test)),*]);
+        }
+
+        #[test]
+        fn without_races() {
+            crate::compare::again(ivon_emulator::Watch::Races, &[$(stringify!($test)),*]);
         }
     };
 }
 #[allow(unused_imports)]
-pub(crate) use sanitized;
+pub(crate) use watched;
+
+/// Runs these tests again, unless this is such a run itself.
+pub fn again(watch: Watch, names: &[&str]) {
+    if load().is_some() && ivon_emulator::watching() == Watch::Nothing {
+        ivon_emulator::again(watch, names);
+    }
+}

@@ -127,10 +127,13 @@ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 inline void ldmatrix_4(uint32_t (&to)[4], const void* row) { emulator_ldmatrix(to, row, 4, 0); }
 inline void ldmatrix_4t(uint32_t (&to)[4], const void* row) { emulator_ldmatrix(to, row, 4, 1); }
 inline float fast_exp2(float x) { return x < -126.0f ? 0.0f : exp2f(x); }
-inline uint32_t load_acquire(const uint32_t* from) { return *(const volatile uint32_t*)from; }
-inline void store_release(uint32_t* to, uint32_t x) { *(volatile uint32_t*)to = x; }
+inline uint32_t load_acquire(const uint32_t* from) { return emulator_load_acquire(from); }
+inline void store_release(uint32_t* to, uint32_t x) { emulator_store_release(to, x); }
 inline void other_blocks() { emulator_other_blocks(); }
-inline void load_shared_cache(const float* from, float (&to)[4]) { memcpy(to, from, sizeof to); }
+inline void load_shared_cache(const float* from, float (&to)[4]) {
+  struct __align__(16) Four { float at[4]; } four = *reinterpret_cast<const Four*>(from);
+  for (int i = 0; i < 4; ++i) to[i] = four.at[i];
+}
 inline void cp_async(void* to, const void* from, bool there) { emulator_cp_async(to, from, there ? 16 : 0); }
 inline void cp_async_commit() { emulator_cp_async_commit(); }
 template <int LEFT> inline void cp_async_wait() { emulator_cp_async_wait(LEFT); }
@@ -303,21 +306,35 @@ template <int N> struct Columns {
     for (int i = 0; i < N; ++i) to[i] = from && column < columns ? to_float(from[column + i]) : otherwise;
   }
 
-  // Calls f(column, sum) for each of the block's columns with the sum over its threads; `shared` holds BLOCK · N numbers.
+  // Where the block keeps a number of column `i` of a thread in shared memory: neighbouring threads, and neighbouring columns, in different banks.
+  static constexpr int KEPT = BLOCK + WARP / N;  // numbers from a column of a thread to the next
+  static __device__ __forceinline__ uint32_t kept(uint32_t thread, uint32_t i) { return i * KEPT + thread; }
+
+  // Calls f(column, where the first of its numbers is kept) for each of the block's columns; those of the threads below follow blockDim.x apart.
+  template <class F> static __device__ __forceinline__ void each_kept(uint64_t columns, F f) {
+    uint32_t width = blockDim.x * N;
+    for (uint32_t c = threadIdx.y * blockDim.x + threadIdx.x; c < width; c += BLOCK) {
+      uint64_t column = (uint64_t)blockIdx.x * width + c;
+      if (column < columns) f(column, kept(c / N, c % N));
+    }
+  }
+
+  // Calls f(column, sum) for each of the block's columns with the sum over its threads; `shared` holds COLUMN_SUMS<N> numbers.
   template <class F> __device__ __forceinline__ void sum(const float (&x)[N], float* shared, F f) const {
     __syncthreads();  // the last use of `shared` is over
 #pragma unroll
-    for (int i = 0; i < N; ++i) shared[(threadIdx.y * blockDim.x + threadIdx.x) * N + i] = x[i];
+    for (int i = 0; i < N; ++i) shared[kept(threadIdx.y * blockDim.x + threadIdx.x, i)] = x[i];
     __syncthreads();
-    uint32_t width = blockDim.x * N;
-    for (uint32_t c = threadIdx.y * blockDim.x + threadIdx.x; c < width; c += BLOCK) {
+    each_kept(columns, [&](uint64_t column, uint32_t first) {
       float sum = 0.0f;
-      for (uint32_t y = 0; y < blockDim.y; ++y) sum += shared[y * width + c];
-      uint64_t column = (uint64_t)blockIdx.x * width + c;
-      if (column < columns) f(column, sum);
-    }
+      for (uint32_t y = 0; y < blockDim.y; ++y) sum += shared[first + y * blockDim.x];
+      f(column, sum);
+    });
   }
 };
+
+// The numbers that a block keeps, one for each column of each thread.
+template <int N> constexpr int COLUMN_SUMS = N * Columns<N>::KEPT;
 
 // The sum over the groups of partial [groups, stride], at `at`: the threads of a column in a block of BLOCK share them; for
 // the one of threadIdx.y = 0. `shared` holds BLOCK numbers.
