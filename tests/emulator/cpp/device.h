@@ -14,6 +14,12 @@
 #define __constant__ static const
 #define __shared__ static __attribute__((section("emulator_shared")))
 
+struct __align__(8) uint2 {
+  unsigned x, y;
+};
+struct __align__(16) uint4 {
+  unsigned x, y, z, w;
+};
 struct uint3 {
   unsigned x, y, z;
 };

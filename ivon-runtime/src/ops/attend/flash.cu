@@ -192,15 +192,14 @@ template <int M> __device__ __forceinline__ void give(const Sums<M, COLUMNS>& su
   for (int i = lane; i < 16 * M * PIECES; i += WARP) {
     int own = i / PIECES, column = i % PIECES * 8;
     if (row + own >= length) break;
-    float x[8];
-    load<8>(staging + own * STRIDE + column, x);
+    const bf16* from = staging + own * STRIDE + column;
     bf16* at = to + rows(row + own) + column;
     if (add) {
-      float old[8];
-      load<8>(at, old);
-#pragma unroll
-      for (int c = 0; c < 8; ++c) x[c] += old[c];
+      float x[8];
+      load<8>(from, x);
+      put_all(at, x, true);
+    } else {
+      *reinterpret_cast<uint4*>(at) = *reinterpret_cast<const uint4*>(from);
     }
-    store<8>(at, x);
   }
 }

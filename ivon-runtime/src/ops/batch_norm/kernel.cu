@@ -17,13 +17,13 @@ __device__ __forceinline__ void join(Moments& a, float count, float mean, float 
   a.count = all;
 }
 
-// Of a group of rows; `partial` is [groups, 2, channels]. A thread joins four rows at a time.
+// Of a group of rows; `partial` is [groups, 2, channels]. A thread joins four rows at a time, as many of each of its columns: it divides once for all.
 template <int N>
 __device__ __forceinline__ void moments(
     const real* x, float* partial, uint64_t rows, uint64_t channels, uint64_t group, float* shared) {
   constexpr int AT_ONCE = 4;
   Columns<N> its(rows, channels, group);
-  Moments of[N] = {};
+  float seen = 0.0f, mean[N] = {}, square[N] = {};
   if (its.column < channels)
     for (uint64_t row = its.begin + threadIdx.y; row < its.end; row += AT_ONCE * blockDim.y) {
       float one[AT_ONCE][N];
@@ -31,17 +31,21 @@ __device__ __forceinline__ void moments(
 #pragma unroll
       for (int k = 0; k < AT_ONCE; ++k)
         if (row + k * blockDim.y < its.end) load<N>(x + (row + k * blockDim.y) * channels + its.column, one[k]), count += 1.0f;
+      float share = 1.0f / count, part = count / (seen + count), weight = seen * part;
+      seen += count;
 #pragma unroll
       for (int i = 0; i < N; ++i) {
-        float mean = 0.0f, square = 0.0f;
+        float of_these = 0.0f, around = 0.0f;
 #pragma unroll
         for (int k = 0; k < AT_ONCE; ++k)
-          if (k < count) mean += one[k][i];
-        mean /= count;
+          if (k < count) of_these += one[k][i];
+        of_these *= share;
 #pragma unroll
         for (int k = 0; k < AT_ONCE; ++k)
-          if (k < count) square += (one[k][i] - mean) * (one[k][i] - mean);
-        join(of[i], count, mean, square);
+          if (k < count) around += (one[k][i] - of_these) * (one[k][i] - of_these);
+        float d = of_these - mean[i];
+        mean[i] += d * part;
+        square[i] += around + d * d * weight;
       }
     }
   // The threads of a column, one after another.
@@ -49,7 +53,7 @@ __device__ __forceinline__ void moments(
   float* means = shared;
   float* squares = shared + COLUMN_SUMS<N>;
 #pragma unroll
-  for (int i = 0; i < N; ++i) means[its.kept(thread, i)] = of[i].mean, squares[its.kept(thread, i)] = of[i].square;
+  for (int i = 0; i < N; ++i) means[its.kept(thread, i)] = mean[i], squares[its.kept(thread, i)] = square[i];
   __syncthreads();
   its.each_kept(channels, [&](uint64_t column, uint32_t first) {
     Moments all = {};

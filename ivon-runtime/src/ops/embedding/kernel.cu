@@ -115,7 +115,7 @@ __device__ __forceinline__ void add_rows(
 }
 
 // d_weight[id] += the sum of its rows. The grid is [positions / 8, columns of 32 threads].
-extern "C" __global__ void __launch_bounds__(256) embedding_backward(
+extern "C" __global__ void __launch_bounds__(256, 4) embedding_backward(
     const Key* __restrict__ keys, const real* __restrict__ d_y, real* d_weight, uint64_t count, uint64_t rows, uint64_t width, uint32_t wide) {
   __shared__ float shared[BLOCK / WARP][WARP * Wide<real>::N];
   __shared__ uint32_t long_ones[BLOCK / WARP];

@@ -59,7 +59,12 @@ pub const MUTATIONS: &[Mutation] = &[
         "y < blockDim.y && y < groups; ++y) {",
         "y + 1 < blockDim.y && y < groups; ++y) {",
     ),
-    bug("rows that are joined as if there were four", "pictures::batch_norms", "mean /= count;", "mean /= (float)AT_ONCE;"),
+    bug(
+        "rows that are joined as if there were four",
+        "pictures::batch_norms",
+        "share = 1.0f / count",
+        "share = 1.0f / (float)AT_ONCE",
+    ),
     bug(
         "half of a sum over lanes",
         "rows::layer_norm",
@@ -154,7 +159,12 @@ pub const MUTATIONS: &[Mutation] = &[
         "while (load_acquire(turns + tile) != turn) other_blocks();",
         "",
     ),
-    bug("a turn that never comes", "attention::attention", "turns + tile - 1, turn_at(tile - 1) + 1", "turns + tile - 1, turn_at(tile - 1)"),
+    bug(
+        "a turn that never comes",
+        "attention::attention",
+        "turns + tile - 1, turn_at(tile - 1) + 1",
+        "turns + tile - 1, turn_at(tile - 1)",
+    ),
     bug(
         "work in the order of blocks rather than of tickets",
         "attention::attention",

@@ -1,4 +1,5 @@
-//! The fused kernels that the macro writes for the test models and for the models of this workspace, taken from its output.
+//! The pointwise kernels: those that the macro writes for the test models and for the models of this workspace, taken from its output, and those of
+//! ops that are written by hand.
 
 use ivon_runtime::device::cuda::Source;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ impl Kernel {
     }
 }
 
-/// The kernels of all models of the workspace.
+/// The kernels of all models of the workspace, and of the ops.
 pub fn kernels() -> Vec<Kernel> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let files =
@@ -33,6 +34,9 @@ pub fn kernels() -> Vec<Kernel> {
         // A file whose models need others' definitions is compiled where they are; its kernels are of the same kinds.
         let Ok(expanded) = ivon_compiler::expand_file(&file, &[]) else { continue };
         found.visit_file(&syn::parse_file(&expanded).unwrap());
+    }
+    for file in rust_files(&root.join("ivon-runtime/src/ops")) {
+        found.visit_file(&syn::parse_file(&std::fs::read_to_string(&file).unwrap()).unwrap());
     }
     found.0
 }
@@ -59,12 +63,18 @@ impl<'a> Visit<'a> for Found {
         let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else { return };
         let counts: Vec<usize> =
             arguments.args.iter().map(|a| quote::ToTokens::to_token_stream(a).to_string().parse().unwrap()).collect();
-        let constant = |name: &str| {
-            let is = |i: &&syn::ImplItem| matches!(i, syn::ImplItem::Const(c) if c.ident == name);
-            let Some(syn::ImplItem::Const(c)) = item.items.iter().find(is) else { panic!("a kernel without {name}") };
-            let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &c.expr else { panic!("{name} is no text") };
-            text.value()
+        let text = |name: &str| {
+            item.items.iter().find_map(|item| match item {
+                syn::ImplItem::Const(c) if c.ident == name => match &c.expr {
+                    syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
+                    _ => None,
+                },
+                _ => None,
+            })
         };
-        self.0.push(Kernel { expression: constant("NAME"), body: constant("CUDA"), counts: counts.try_into().unwrap() });
+        // A name may be that of another kernel.
+        let expression = text("NAME").unwrap_or_default();
+        let body = text("CUDA").expect("the body of a kernel is a text");
+        self.0.push(Kernel { expression, body, counts: counts.try_into().unwrap() });
     }
 }

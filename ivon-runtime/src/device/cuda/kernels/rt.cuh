@@ -158,17 +158,66 @@ template <class T> struct Wide {
   static constexpr int N = 16 / sizeof(T);
 };
 
-template <int N, class T> __device__ __forceinline__ void load(const T* from, float (&to)[N]) {
-  Vector<T, N> v = *reinterpret_cast<const Vector<T, N>*>(from);
+// How such elements lie in words of 32 bits. Memory is moved in CUDA's own vectors of words: the compiler is free to take one of ours apart, and does.
+__device__ __forceinline__ void unpack(const uint32_t* words, float* to, int n, const float*) {
 #pragma unroll
-  for (int i = 0; i < N; ++i) to[i] = to_float(v.at[i]);
+  for (int i = 0; i < n; ++i) to[i] = __uint_as_float(words[i]);
+}
+__device__ __forceinline__ void unpack(const uint32_t* words, float* to, int n, const bf16*) {
+#pragma unroll
+  for (int i = 0; i < n; ++i) to[i] = __uint_as_float(i % 2 ? words[i / 2] & 0xffff0000u : words[i / 2] << 16);
+}
+__device__ __forceinline__ void pack(const float* from, uint32_t* words, int n, const float*) {
+#pragma unroll
+  for (int i = 0; i < n; ++i) words[i] = __float_as_uint(from[i]);
+}
+__device__ __forceinline__ void pack(const float* from, uint32_t* words, int n, const bf16*) {
+#pragma unroll
+  for (int i = 0; i < n / 2; ++i) words[i] = pack_bf16(from[2 * i], from[2 * i + 1]);
+}
+
+template <int N, class T> __device__ __forceinline__ void load(const T* from, float (&to)[N]) {
+  constexpr int WORDS = N * sizeof(T) / 4;
+  if constexpr (WORDS == 0) {
+    to[0] = to_float(*from);
+  } else {
+    uint32_t words[WORDS];
+    if constexpr (WORDS == 1) {
+      words[0] = *reinterpret_cast<const uint32_t*>(from);
+    } else if constexpr (WORDS == 2) {
+      uint2 two = *reinterpret_cast<const uint2*>(from);
+      words[0] = two.x, words[1] = two.y;
+    } else {
+#pragma unroll
+      for (int i = 0; i < WORDS / 4; ++i) {
+        uint4 four = reinterpret_cast<const uint4*>(from)[i];
+        words[4 * i] = four.x, words[4 * i + 1] = four.y, words[4 * i + 2] = four.z, words[4 * i + 3] = four.w;
+      }
+    }
+    unpack(words, to, N, from);
+  }
 }
 
 template <int N, class T> __device__ __forceinline__ void store(T* to, const float (&from)[N]) {
-  Vector<T, N> v;
+  constexpr int WORDS = N * sizeof(T) / 4;
+  if constexpr (WORDS == 0) {
+    *to = from_float<T>(from[0]);
+  } else {
+    uint32_t words[WORDS];
+    pack(from, words, N, to);
+    if constexpr (WORDS == 1) {
+      *reinterpret_cast<uint32_t*>(to) = words[0];
+    } else if constexpr (WORDS == 2) {
+      uint2 two = {words[0], words[1]};
+      *reinterpret_cast<uint2*>(to) = two;
+    } else {
 #pragma unroll
-  for (int i = 0; i < N; ++i) v.at[i] = from_float<T>(from[i]);
-  *reinterpret_cast<Vector<T, N>*>(to) = v;
+      for (int i = 0; i < WORDS / 4; ++i) {
+        uint4 four = make_uint4(words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]);
+        reinterpret_cast<uint4*>(to)[i] = four;
+      }
+    }
+  }
 }
 
 // Writes x, or adds it to what is there.
