@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-/// Alignment of every block and of every parameter in a flat buffer, in bytes.
+/// Alignment of every block, in bytes, and of every parameter in a flat buffer of f32; one of bf16 lies at multiples of half of it.
 pub(crate) const ALIGNMENT: usize = 256;
 
 /// No tensor is larger: so many bytes have addresses. Sums of sizes are safe from overflow below it, also in a dry run.

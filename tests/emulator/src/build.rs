@@ -22,6 +22,9 @@ const SOURCES: &[(&str, &str)] = &[
     ("warp.cpp", include_str!("../cpp/warp.cpp")),
 ];
 
+/// What the stand-in for the driver is made of.
+const DRIVER: &[&str] = &["driver.cpp", "streams.cpp", "modules.cpp", "races.cpp", "scheduler.cpp", "warp.cpp"];
+
 /// Kernels use types as bits, and must round as they say: no contraction of a product and a sum.
 const COMMON: &str = "-std=c++17 -fPIC -fno-strict-aliasing -ffp-contract=off -fvisibility=hidden -w -g1";
 const FAST: &str = "-O2";
@@ -96,8 +99,7 @@ pub fn libraries(watch: Watch) -> Option<PathBuf> {
         }
     };
     std::thread::scope(|s| {
-        let driver_of = ["driver.cpp", "streams.cpp", "modules.cpp", "races.cpp", "scheduler.cpp", "warp.cpp"];
-        let driver = s.spawn(|| link("libcuda.so", &driver_of, &[]));
+        let driver = s.spawn(|| link("libcuda.so", DRIVER, &[]));
         if driver.join().is_ok() {
             s.spawn(|| link("libnvrtc.so", &["nvrtc.cpp"], &["libcuda.so"]));
             s.spawn(|| link("libnvtx3interop.so", &["nvtx.cpp"], &[]));

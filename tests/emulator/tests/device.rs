@@ -476,7 +476,7 @@ fn races_are_found_in_whatever_order_threads_run() {
     for wrong in ["no_barrier", "a_shuffle_for_a_barrier"] {
         let error = std::panic::catch_unwind(|| ivon_emulator::again(Watch::Races, &[wrong])).unwrap_err();
         let text = error.downcast_ref::<String>().unwrap();
-        assert!(text.contains("a race: thread 1 writes shared memory that thread 0 read"), "{wrong}: {text}");
+        assert!(text.contains("a race: thread "), "{wrong}: {text}");
     }
 }
 
@@ -534,4 +534,58 @@ extern "C" __global__ void __launch_bounds__(2 > 1 ? 64 : 1, 2) bounded(float* x
     assert!(opt_in(98 << 10).is_ok());
     emulator.set_shared_memory(227 << 10);
     assert!(launch(64, 98 << 10).is_ok());
+}
+
+/// The layouts of `mma.sync` m16n8k16 and of `ldmatrix` as CUTLASS has them: strides of the four lanes that share a row and of the eight groups of them, and of
+/// the values of a lane (`SM80_16x8x16_F32BF16BF16F32_TN`, where A is m + 16 k, B n + 8 k, D m + 16 n, and `SM75_U32x4_LDSM_N` and `SM75_U16x8_LDSM_T`, in elements).
+const FRAGMENTS: &str = r#"
+template <int LOW, int HIGH, int A, int B = 0, int C = 0> __device__ int place(int lane, int value) {
+  return lane % 4 * LOW + lane / 4 * HIGH + value % 2 * A + value / 2 % 2 * B + value / 4 * C;
+}
+extern "C" __global__ void fragments(const unsigned short* a, const unsigned short* b, float* d, unsigned short* rows, unsigned short* columns) {
+  int lane = threadIdx.x;
+  unsigned short x[8], y[4];
+  float zero[4] = {}, z[4];
+  for (int v = 0; v < 8; ++v) x[v] = a[place<32, 1, 16, 8, 128>(lane, v)];
+  for (int v = 0; v < 4; ++v) y[v] = b[place<16, 1, 8, 64>(lane, v)];
+  emulator_mma_bf16(z, (const uint32_t*)x, (const uint32_t*)y, zero);
+  for (int v = 0; v < 4; ++v) d[place<32, 1, 16, 8>(lane, v)] = z[v];
+  // Four matrices of 8 x 8, one after the other; their values by lanes.
+  for (int transposed = 0; transposed < 2; ++transposed) {
+    emulator_ldmatrix((uint32_t*)x, a + 8 * lane, 4, transposed);
+    for (int v = 0; v < 8; ++v) {
+      int at = transposed ? place<16, 1, 8>(lane, v % 2) : place<2, 8, 1>(lane, v % 2);
+      (transposed ? columns : rows)[v / 2 * 64 + at] = x[v];
+    }
+  }
+}
+"#;
+
+#[test]
+fn fragments_lie_as_other_tables_of_the_hardware_say() {
+    let Some(_) = load() else { return };
+    let stream = stream();
+    let module = stream.context().load_module(Ptx::from_binary(cubin(FRAGMENTS).unwrap())).unwrap();
+    let fragments = module.load_function("fragments").unwrap();
+    // Whole numbers that bf16 holds, in no symmetric order.
+    let numbers = |n: usize| (0..n).map(|i| half::bf16::from_f32((i * i % 251) as f32)).collect::<Vec<_>>();
+    let (a, b) = (numbers(16 * 16), numbers(16 * 8));
+    let bits = |x: &[half::bf16]| stream.clone_htod(&x.iter().map(|x| x.to_bits()).collect::<Vec<u16>>()).unwrap();
+    let (on_card, other) = (bits(&a), bits(&b));
+    let mut d = stream.alloc_zeros::<f32>(16 * 8).unwrap();
+    let (mut rows, mut columns) = (stream.alloc_zeros::<u16>(256).unwrap(), stream.alloc_zeros::<u16>(256).unwrap());
+    let mut arguments = stream.launch_builder(&fragments);
+    arguments.arg(&on_card).arg(&other).arg(&mut d).arg(&mut rows).arg(&mut columns);
+    // SAFETY: the buffers have as many elements as the matrices.
+    unsafe { arguments.launch(LaunchConfig { grid_dim: (1, 1, 1), block_dim: (32, 1, 1), shared_mem_bytes: 0 }).unwrap() };
+    let d = stream.clone_dtoh(&d).unwrap();
+    for m in 0..16 {
+        for n in 0..8 {
+            let expected: f32 = (0..16).map(|k| a[m + 16 * k].to_f32() * b[n + 8 * k].to_f32()).sum();
+            assert_eq!(d[m + 16 * n], expected, "row {m}, column {n}");
+        }
+    }
+    let expected: Vec<u16> = a.iter().map(|x| x.to_bits()).collect();
+    assert_eq!(stream.clone_dtoh(&rows).unwrap(), expected);
+    assert_eq!(stream.clone_dtoh(&columns).unwrap(), expected);
 }

@@ -357,3 +357,5 @@ fn ids_out_of_range_are_refused_before_anything_is_launched() {
     assert!(bits(&ivon) == before);
     train(&model, &mut ivon, 7);
 }
+
+compare::watched!(a_step_of_ivon_is_that_of_the_processor, several_samples_and_micro_batches, optimizers_without_a_posterior);

@@ -17,7 +17,7 @@ struct Pieces {
   __device__ __forceinline__ float operator()(int k, int i) const { return to_float(at[k].at[i]); }
 };
 
-extern "C" __global__ void __launch_bounds__(256) normalize_forward(
+extern "C" __global__ void __launch_bounds__(256, 3) normalize_forward(
     const real* __restrict__ x, const real* __restrict__ gain, const real* __restrict__ bias, real* __restrict__ y,
     float* __restrict__ statistics, uint64_t rows, uint64_t width, float eps, uint32_t centre) {
   constexpr int N = Wide<real>::N;

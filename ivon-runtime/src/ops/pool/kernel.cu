@@ -96,7 +96,7 @@ __device__ __forceinline__ void give_to_max(
   put_all(d_x + from.at, sum, add);
 }
 
-extern "C" __global__ void __launch_bounds__(256, 4) max_backward(
+extern "C" __global__ void __launch_bounds__(256, 3) max_backward(
     const uint32_t* __restrict__ taps, const real* __restrict__ d_y, real* d_x, uint32_t add, SLIDING) {
   uint64_t piece = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
   if (piece >= pieces) return;

@@ -213,7 +213,7 @@ template <int N, class T> __device__ __forceinline__ void store(T* to, const flo
     } else {
 #pragma unroll
       for (int i = 0; i < WORDS / 4; ++i) {
-        uint4 four = make_uint4(words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]);
+        uint4 four = {words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]};
         reinterpret_cast<uint4*>(to)[i] = four;
       }
     }
