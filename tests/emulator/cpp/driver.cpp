@@ -352,7 +352,7 @@ EMULATOR_API int cuModuleLoadData(void** module, const void* image) {
   }
   auto* result = new Loaded{loaded, {}};
   for (auto& [name, kernel] : loaded->kernels) {
-    int fixed = kernel.shared_end - kernel.shared_begin;
+    int fixed = kernel.shared_end - kernel.shared_begin - 1;  // a byte of it makes the section exist
     result->functions[name] = Function{kernel, fixed, std::max(0, (48 << 10) - fixed)};
   }
   *module = result;

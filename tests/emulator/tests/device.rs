@@ -460,8 +460,8 @@ extern "C" __global__ void __launch_bounds__(64) turned(const float* x, float* y
     );
     let module = stream.context().load_module(Ptx::from_binary(cubin(&source).unwrap())).unwrap();
     let turned = module.load_function("turned").unwrap();
-    let x: Vec<f32> = (0..64).map(|i| i as f32).collect();
-    let (x, mut y) = (stream.clone_htod(&x).unwrap(), stream.alloc_zeros::<f32>(64).unwrap());
+    let line: Vec<f32> = (0..64).map(|i| i as f32).collect();
+    let (x, mut y) = (stream.clone_htod(&line).unwrap(), stream.alloc_zeros::<f32>(64).unwrap());
     let mut arguments = stream.launch_builder(&turned);
     arguments.arg(&x).arg(&mut y);
     // SAFETY: x and y have 64 elements.
@@ -525,8 +525,7 @@ extern "C" __global__ void __launch_bounds__(2 > 1 ? 64 : 1, 2) bounded(float* x
     };
     assert!(launch(64, 0).is_ok());
     assert!(launch(128, 0).is_err());
-    // The last byte of 48 KiB is the emulator's own.
-    assert!(launch(64, 47 << 10).is_ok());
+    assert!(launch(64, 48 << 10).is_ok());
     assert!(launch(64, 49 << 10).is_err());
     let opt_in = |bytes| bounded.set_attribute(sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes);
     emulator.set_shared_memory(99 << 10);
@@ -534,6 +533,7 @@ extern "C" __global__ void __launch_bounds__(2 > 1 ? 64 : 1, 2) bounded(float* x
     assert!(opt_in(98 << 10).is_ok());
     emulator.set_shared_memory(227 << 10);
     assert!(launch(64, 98 << 10).is_ok());
+    stream.synchronize().unwrap();
 }
 
 /// The layouts of `mma.sync` m16n8k16 and of `ldmatrix` as CUTLASS has them: strides of the four lanes that share a row and of the eight groups of them, and of
@@ -570,8 +570,8 @@ fn fragments_lie_as_other_tables_of_the_hardware_say() {
     // Whole numbers that bf16 holds, in no symmetric order.
     let numbers = |n: usize| (0..n).map(|i| half::bf16::from_f32((i * i % 251) as f32)).collect::<Vec<_>>();
     let (a, b) = (numbers(16 * 16), numbers(16 * 8));
-    let bits = |x: &[half::bf16]| stream.clone_htod(&x.iter().map(|x| x.to_bits()).collect::<Vec<u16>>()).unwrap();
-    let (on_card, other) = (bits(&a), bits(&b));
+    let [a_bits, b_bits] = [&a, &b].map(|x| x.iter().map(|x| x.to_bits()).collect::<Vec<u16>>());
+    let (on_card, other) = (stream.clone_htod(&a_bits).unwrap(), stream.clone_htod(&b_bits).unwrap());
     let mut d = stream.alloc_zeros::<f32>(16 * 8).unwrap();
     let (mut rows, mut columns) = (stream.alloc_zeros::<u16>(256).unwrap(), stream.alloc_zeros::<u16>(256).unwrap());
     let mut arguments = stream.launch_builder(&fragments);
@@ -585,7 +585,6 @@ fn fragments_lie_as_other_tables_of_the_hardware_say() {
             assert_eq!(d[m + 16 * n], expected, "row {m}, column {n}");
         }
     }
-    let expected: Vec<u16> = a.iter().map(|x| x.to_bits()).collect();
-    assert_eq!(stream.clone_dtoh(&rows).unwrap(), expected);
-    assert_eq!(stream.clone_dtoh(&columns).unwrap(), expected);
+    assert_eq!(stream.clone_dtoh(&rows).unwrap(), a_bits);
+    assert_eq!(stream.clone_dtoh(&columns).unwrap(), a_bits);
 }
