@@ -447,6 +447,7 @@ fn reads_beyond_the_end() {
 /// Turns a line round, 32 threads a warp; with this between writing and reading shared memory.
 fn turned(between: &str) {
     let Some(_) = load() else { return };
+    let _turn = turn();
     let stream = stream();
     let source = format!(
         r#"
@@ -564,6 +565,7 @@ extern "C" __global__ void fragments(const unsigned short* a, const unsigned sho
 #[test]
 fn fragments_lie_as_other_tables_of_the_hardware_say() {
     let Some(_) = load() else { return };
+    let _turn = turn();
     let stream = stream();
     let module = stream.context().load_module(Ptx::from_binary(cubin(FRAGMENTS).unwrap())).unwrap();
     let fragments = module.load_function("fragments").unwrap();
@@ -578,13 +580,13 @@ fn fragments_lie_as_other_tables_of_the_hardware_say() {
     arguments.arg(&on_card).arg(&other).arg(&mut d).arg(&mut rows).arg(&mut columns);
     // SAFETY: the buffers have as many elements as the matrices.
     unsafe { arguments.launch(LaunchConfig { grid_dim: (1, 1, 1), block_dim: (32, 1, 1), shared_mem_bytes: 0 }).unwrap() };
-    let d = stream.clone_dtoh(&d).unwrap();
+    let d = read(&stream, &d);
     for m in 0..16 {
         for n in 0..8 {
             let expected: f32 = (0..16).map(|k| a[m + 16 * k].to_f32() * b[n + 8 * k].to_f32()).sum();
             assert_eq!(d[m + 16 * n], expected, "row {m}, column {n}");
         }
     }
-    assert_eq!(stream.clone_dtoh(&rows).unwrap(), a_bits);
-    assert_eq!(stream.clone_dtoh(&columns).unwrap(), a_bits);
+    assert_eq!(read(&stream, &rows), a_bits);
+    assert_eq!(read(&stream, &columns), a_bits);
 }
