@@ -17,7 +17,7 @@ pub(crate) static KERNELS: Source =
 /// Elements of a group of the noise, which a half-warp works on.
 const GROUP: u64 = crate::noise::GROUP as u64;
 
-/// Blocks that share the sum of squares.
+/// Blocks that share the sum of squares, or the statistics.
 const SUMMING: usize = 1024;
 
 /// The buffers of a state on a card, of which those in [`crate::State`] are copies.
@@ -105,7 +105,7 @@ impl Card {
             groups: count,
             status: block(16)?,
             moving: block(Moving::BYTES)?,
-            partial: block(4 * SUMMING)?,
+            partial: block(4 * 3 * SUMMING)?,
             watch: cuda.watch(16)?,
             found: Cell::new(None),
         };
@@ -261,6 +261,24 @@ impl Card {
         let buffers = [self.buffer(0), self.buffer(1), pointer(weights)];
         let args = buffers.into_iter().chain(self.table()).chain(noise_args).chain([Arg::F32(temperature)]);
         self.launch(cx, "ivon_draw", args)
+    }
+
+    /// The smallest and the largest h and the sum of sigma, of all that is not frozen: without a copy of the state, which would take longer than many steps.
+    ///
+    /// # Errors
+    /// If the card is lost.
+    pub fn statistics(&self, cx: &Context, temperature: f32) -> Result<(f32, f32, f64)> {
+        let blocks = (self.groups as usize * GROUP as usize / 4).div_ceil(256).clamp(1, SUMMING);
+        let args = [self.buffer(1)].into_iter().chain(self.table());
+        let args = args.chain([Arg::F32(temperature), Arg::U64(address(&self.partial))]);
+        KERNELS.launch(cx, "ivon_statistics", Grid::new(blocks), &mut args.collect::<Vec<_>>())?;
+        let mut bytes = vec![0; 4 * 3 * blocks];
+        // SAFETY: `partial` is larger.
+        unsafe { self.cuda.download(address(&self.partial), &mut bytes)? };
+        let number = |bytes: &[u8]| bytes.try_into().map_or(f32::NAN, f32::from_le_bytes);
+        let parts = bytes.chunks_exact(12).map(|part| [&part[..4], &part[4..8], &part[8..]].map(number));
+        let none = (f32::INFINITY, f32::NEG_INFINITY, 0.0);
+        Ok(parts.fold(none, |(min, max, total), [least, most, sum]| (min.min(-least), max.max(most), total + sum as f64)))
     }
 
     /// One pass of IVON.

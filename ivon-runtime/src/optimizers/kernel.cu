@@ -36,9 +36,9 @@ struct Mine {
   bool any;
 };
 
-__device__ __forceinline__ Mine mine(const Part* parts, const uint32_t* owners, uint64_t groups) {
+__device__ __forceinline__ Mine mine(const Part* parts, const uint32_t* owners, uint64_t groups, uint64_t thread) {
   Mine it;
-  uint64_t thread = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x, group = thread / 16;
+  uint64_t group = thread / 16;
   it.any = group < groups;
   if (!it.any) return it;
   it.part = parts[owners[group]];
@@ -51,6 +51,10 @@ __device__ __forceinline__ Mine mine(const Part* parts, const uint32_t* owners, 
     it.at[w] = it.part.offset + element - it.part.start;
   }
   return it;
+}
+
+__device__ __forceinline__ Mine mine(const Part* parts, const uint32_t* owners, uint64_t groups) {
+  return mine(parts, owners, groups, (uint64_t)blockIdx.x * blockDim.x + threadIdx.x);
 }
 
 template <class T> __device__ __forceinline__ void take(const T* from, const Mine& it, float otherwise, float (&to)[4]) {
@@ -141,6 +145,31 @@ extern "C" __global__ void __launch_bounds__(256) ivon_draw(
     for (int w = 0; w < 4; ++w) m[w] += next[w] * deviation(h[w], it.part.decay, temperature);
   }
   give(weights, it, m);
+}
+
+// Of what a block sees of all that is not frozen: -h and h at most, and the sum of sigma. partial: [gridDim.x, 3]
+extern "C" __global__ void __launch_bounds__(256) ivon_statistics(
+    const float* __restrict__ hessian, const Part* __restrict__ parts, const uint32_t* __restrict__ owners, uint64_t groups,
+    float temperature, float* __restrict__ partial) {
+  __shared__ float shared[8];
+  float least = -INFINITY, most = -INFINITY, sum = 0.0f;
+  for (uint64_t thread = (uint64_t)blockIdx.x * 256 + threadIdx.x; thread < groups * 16; thread += (uint64_t)gridDim.x * 256) {
+    Mine it = mine(parts, owners, groups, thread);
+    if (!it.any) continue;
+    float h[4];
+    take(hessian, it, 0.0f, h);
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+      if (!it.there[w]) continue;
+      least = fmaxf(least, -h[w]), most = fmaxf(most, h[w]);
+      sum += deviation(h[w], it.part.decay, temperature);
+    }
+  }
+  least = block_max<256>(least, shared), most = block_max<256>(most, shared), sum = block_sum<256>(sum, shared);
+  if (threadIdx.x == 0) {
+    float* to = partial + 3 * blockIdx.x;
+    to[0] = least, to[1] = most, to[2] = sum;
+  }
 }
 
 // Takes the gradient of one sample in, zeroes it, and draws the next sample. With `last` it moves the state first, else it only adds to the

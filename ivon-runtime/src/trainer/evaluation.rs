@@ -106,7 +106,8 @@ pub fn evaluate(
     let mut average = Average::default();
     average.add(at(optimizer, Weights::Mean, &mut *validate)?)?;
     let (mean, accuracy, examples) = average.scores();
-    let samples = if optimizer.posterior().is_point() || examples == 0 { 0 } else { samples };
+    // A look at the posterior is a copy of the state, where that lies on a card.
+    let samples = if samples == 0 || examples == 0 || optimizer.posterior().is_point() { 0 } else { samples };
     let mut average = Average::default();
     for k in 0..samples {
         average.add(at(optimizer, Weights::Sample(k as u32), &mut *validate)?)?;

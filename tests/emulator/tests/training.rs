@@ -278,8 +278,32 @@ fn evaluations_are_those_of_the_processor_and_leave_training_alone() {
     }
     train(&model, &mut undisturbed, 7);
     assert!(bits(&card) == bits(&undisturbed), "an evaluation changed the training");
+}
+
+#[test]
+fn statistics_are_those_of_the_processor_without_a_copy_of_the_state() {
+    if !card() {
+        return;
+    }
+    let model = model(0.2);
+    let make = |device| ivon(&model, ivon_config(), settings(device));
+    let (mut cpu, mut card) = (make(Device::Cpu), make(Device::Cuda(0)));
+    train(&model, &mut cpu, 3);
+    train(&model, &mut card, 3);
+    let stalls = || load().map(|emulator| emulator.stalls());
+    let before = stalls();
     let (expected, found) = (cpu.statistics().unwrap(), card.statistics().unwrap());
-    assert!((expected.hessian_max - found.hessian_max).abs() < 1e-3 * expected.hessian_max);
+    // One small copy, and waiting for it.
+    assert_eq!(stalls(), before.map(|stalls| stalls + 2));
+    assert_eq!(expected.hessian_start, found.hessian_start);
+    for (expected, found) in [
+        (expected.hessian_min, found.hessian_min),
+        (expected.hessian_max, found.hessian_max),
+        (expected.sigma_mean, found.sigma_mean),
+    ] {
+        assert!((expected - found).abs() < 1e-4 * expected.abs(), "{found} on the card, {expected} on the processor");
+    }
+    assert!(expected.hessian_min < expected.hessian_max);
 }
 
 #[test]

@@ -438,7 +438,19 @@ impl Optimizer for Ivon {
 
     fn statistics(&self) -> Option<Statistics> {
         let state = &self.driver.state;
-        Some(processor::statistics(state.layout(), state.buffer("hessian"), &self.config, &self.decays))
+        let Some(card) = &state.card else {
+            return Some(processor::statistics(state.layout(), state.buffer("hessian"), &self.config, &self.decays));
+        };
+        // Of a card that is lost there is nothing to be said; the next step tells.
+        let (min, max, sum) = card.statistics(&self.driver.cx, kernel::temperature(self.config.ess)).ok()?;
+        let free = state.layout().entries().iter().map(|e| &e.parameter).filter(|parameter| !parameter.frozen());
+        let count = free.map(|parameter| parameter.shape().elements()).sum::<usize>().max(1);
+        Some(Statistics {
+            hessian_min: min as f64,
+            hessian_max: max as f64,
+            hessian_start: self.config.hess_init,
+            sigma_mean: sum / count as f64,
+        })
     }
 
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {

@@ -111,7 +111,8 @@ pub(super) fn directories() -> Vec<PathBuf> {
     for toolkit in toolkits.chain([PathBuf::from("/usr/local/cuda")]) {
         all.extend(["lib64", "lib", "targets/x86_64-linux/lib"].map(|below| toolkit.join(below)));
     }
-    all.push("/usr/lib/wsl/lib".into());
+    // Where drivers of their host are put into Windows' Linux, and into containers.
+    all.extend(["/usr/lib/wsl/lib", "/usr/local/nvidia/lib64"].map(PathBuf::from));
     for packages in python_packages() {
         let below = LIBRARIES.iter().flat_map(|library| library.packages);
         all.extend(below.map(|directory| packages.join(directory)));
