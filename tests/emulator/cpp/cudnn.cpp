@@ -1,7 +1,7 @@
 // A stand-in for libcudnn.so.9: convolutions, channels last, as graphs of one operation, in plain loops that sum in f32.
 //
 // Attributes are kept as bytes and looked at when a descriptor is finalized. What this stand-in does not know it refuses. It offers engines
-// as the real one does, some of which must not be chosen: one does not take the shape, one adds noise, one rounds f32 as TF32 does.
+// as the real one does, some of which must not be chosen: one does not take the shape, one adds noise, one rounds f32 as TF32 does, one rounds sums.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -31,7 +31,7 @@ size_t bytes_of(int type) {
 // cudnnDataType_t
 enum { F32 = 0, BF16 = 9 };
 // cudnnBackendNumericalNote_t
-enum { TENSOR_CORE = 0, DOWN_CONVERT_INPUTS = 1, NONDETERMINISTIC = 4 };
+enum { TENSOR_CORE = 0, DOWN_CONVERT_INPUTS = 1, REDUCED_PRECISION_REDUCTION = 2, NONDETERMINISTIC = 4 };
 
 // The attributes that this stand-in knows, with their types.
 const std::map<int, int> KNOWN = {
@@ -148,13 +148,14 @@ int finalize_operation(Descriptor& d) {
 }
 
 // Engines in the order in which they are offered.
-enum Engine { REFUSES, NOISY, ROUNDS, WORKS_ELSEWHERE, FALLBACK };
+enum Engine { REFUSES, NOISY, ROUNDS, ROUNDS_SUMS, WORKS_ELSEWHERE, FALLBACK };
 constexpr size_t WORKSPACE = 1000;
 
 std::vector<int> notes(int engine) {
   switch (engine) {
     case NOISY: return {NONDETERMINISTIC};
     case ROUNDS: return {TENSOR_CORE, DOWN_CONVERT_INPUTS, NONDETERMINISTIC};
+    case ROUNDS_SUMS: return {TENSOR_CORE, REDUCED_PRECISION_REDUCTION};
     case WORKS_ELSEWHERE: return {77};  // a note of later versions
     default: return {};
   }
@@ -226,7 +227,7 @@ int run(const Convolution& c, int engine, void* x, void* weight, void* y, void* 
               }
           }
   void* out = c.product == FORWARD ? y : c.product == INPUT ? x : weight;
-  for (size_t i = 0; i < sums.size(); ++i) put(out, to.type, i, sums[i] + (engine == NOISY || engine == ROUNDS ? 0.25f : 0.0f));
+  for (size_t i = 0; i < sums.size(); ++i) put(out, to.type, i, sums[i] + (engine == NOISY || engine == ROUNDS || engine == ROUNDS_SUMS ? 0.25f : 0.0f));
   return 0;
 }
 
@@ -278,7 +279,7 @@ EMULATOR_API int cudnnBackendGetAttribute(Descriptor* d, int attribute, int type
     case 202: {
       std::vector<int> engines = {FALLBACK};
       if (emulator::refuses(emulator::CONFIGURATIONS)) engines = {};
-      else if (d->one<int>(200) == 3) engines = {REFUSES, NOISY, ROUNDS, WORKS_ELSEWHERE};
+      else if (d->one<int>(200) == 3) engines = {REFUSES, NOISY, ROUNDS, ROUNDS_SUMS, WORKS_ELSEWHERE};
       *count = 0;
       for (int engine : engines) *count += fill(*count, CONFIGURATION, engine);
       return SUCCESS;

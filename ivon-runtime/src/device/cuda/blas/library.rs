@@ -3,7 +3,7 @@
 use super::along::Kind;
 use super::descriptors::{Layout, Operation, Preference, failed};
 use super::{Operand, Sizes};
-use crate::device::cuda::{Cuda, Fill, Memory, notice, tune};
+use crate::device::cuda::{Cuda, Memory, notice, tune};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use cudarc::cublaslt::result::{self, CublasError};
@@ -235,13 +235,7 @@ struct Scratch {
 impl Scratch {
     fn new(cuda: &Cuda, key: Key) -> Result<Scratch> {
         let Sizes { batch, m, n, k } = key.sizes;
-        let filled = |elements: usize, dtype: DType| {
-            let memory = cuda.allocate(elements * dtype.bytes())?;
-            // About 0.01 in either type: products of zeros take less power, and so less time, than those of anything else.
-            // SAFETY: it has so many bytes.
-            unsafe { cuda.fill(memory.address(), Fill::Half(0x3c3c), elements * dtype.bytes() / 2)? };
-            Ok(memory)
-        };
+        let filled = |elements: usize, dtype: DType| cuda.scratch(elements * dtype.bytes());
         let [a, b, c] = key.types;
         Ok(Scratch {
             operands: [filled(batch * m * k, a)?, filled(batch * k * n, b)?, filled(batch * m * n, c)?],

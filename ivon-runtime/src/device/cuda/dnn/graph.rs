@@ -94,9 +94,10 @@ const MOST_CONFIGURATIONS: usize = 128;
 /// What cuDNN notes of an engine that decides whether we may use it. Values of `cudnnBackendNumericalNote_t`, which grows with every version.
 const TENSOR_CORE: i32 = 0;
 const DOWN_CONVERT_INPUTS: i32 = 1;
+const REDUCED_PRECISION_REDUCTION: i32 = 2;
 const NONDETERMINISTIC: i32 = 4;
 
-/// Whether the engine of a configuration gives the same bits each time, and f32 where f32 is asked for: on tensor cores it would be TF32.
+/// Whether the engine of a configuration gives the same bits each time, sums in f32, and computes f32 where f32 is asked for: on tensor cores it would be TF32.
 pub(super) fn allowed(configuration: &Descriptor, dtype: DType) -> Result<bool> {
     let kind = Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR;
     let engines = configuration.get_descriptors(Name::CUDNN_ATTR_ENGINECFG_ENGINE, kind, 1)?;
@@ -104,8 +105,8 @@ pub(super) fn allowed(configuration: &Descriptor, dtype: DType) -> Result<bool> 
     let Some(engine) = engines.first() else { return Ok(false) };
     let count = engine.get(Name::CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, Type::CUDNN_TYPE_NUMERICAL_NOTE, &mut notes)?;
     let refused: &[i32] = match dtype {
-        DType::Bf16 => &[NONDETERMINISTIC],
-        _ => &[NONDETERMINISTIC, TENSOR_CORE, DOWN_CONVERT_INPUTS],
+        DType::Bf16 => &[NONDETERMINISTIC, REDUCED_PRECISION_REDUCTION],
+        _ => &[NONDETERMINISTIC, REDUCED_PRECISION_REDUCTION, TENSOR_CORE, DOWN_CONVERT_INPUTS],
     };
     Ok(!notes[..count].iter().any(|note| refused.contains(note)))
 }

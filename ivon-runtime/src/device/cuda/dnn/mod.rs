@@ -128,7 +128,7 @@ impl Opened {
             || {
                 let sizes = [c.x, c.weight, c.y].map(|sizes| sizes.iter().product::<usize>() * c.dtype.bytes());
                 let most = all.iter().map(|execution| execution.workspace).max().unwrap_or(0);
-                [sizes[0], sizes[1], sizes[2], most].into_iter().map(|bytes| cuda.allocate(bytes)).collect::<Result<Vec<_>>>()
+                [sizes[0], sizes[1], sizes[2], most].into_iter().map(|bytes| cuda.scratch(bytes)).collect::<Result<Vec<_>>>()
             },
             |scratch, i| {
                 let [x, weight, y, workspace] = [0, 1, 2, 3].map(|i| scratch[i].address());
