@@ -20,8 +20,7 @@ conformance() {
 trace_of_updates() {
   [ -f "$peers/conformance_ivon.py" ] || { skip "conformance_ivon.py is not in $peers"; return; }
   has_ivon_opt "updates against ivon-opt" || return
-  cat README.md docs/*.md > "$work/text"
-  bounded "$ivon" train gpt2 --preset tiny --batch 4 --seq 32 --steps 6 --warmup 2 --data "$work/text" --tokenizer bytes --eval-tokens 1024 \
+  bounded "$ivon" train gpt2 --preset tiny --batch 4 --seq 32 --steps 6 --warmup 2 --tokenizer bytes --eval-tokens 1024 \
     --device cuda:0 --dtype f32 --trace "$work/trace.safetensors" --trace-steps 6 --out "$work/traced" > "$work/log" 2>&1
   outcome $? "a trace" "$work/log" || return
   with_python bounded "$python" "$peers/conformance_ivon.py" "$work/trace.safetensors" > "$work/log" 2>&1

@@ -13,14 +13,16 @@ devices() {
   note python "\"$(quoted "$(of_python version; of_python card; of_python problem; of_python "no card"; of_python uncompiled)")\""
 }
 
-# A few steps: kernel by kernel, captured, as graphs. Twice, so that what a first process compiles and loads is known.
+# A few steps: kernel by kernel, captured, as graphs.
 first_steps() { # name, arguments of bench
-  local name=$1 start=$SECONDS
+  local name=$1 start=$SECONDS status
   shift
   [ -z "$rehearse" ] || [ "$1" != gpt2 ] || set -- gpt2 --preset tiny --seq 16 --batch 2 "${@: -2}"
   [ -z "$rehearse" ] || [ "$1" != resnet20 ] || set -- resnet20 --batch 2 "${@: -2}"
   within 60 "$ivon" bench "$@" --device cuda:0 --steps 3 --json > "$work/first.json" 2> "$work/errors"
-  outcome $? "first steps of $*" "$work/errors" || return
+  status=$?
+  [ $status != 124 ] || status="124, it hangs"
+  outcome "$status" "first steps of $*" "$work/errors" || return
   told "$name" "$work/errors"
   note "first_$name" "{\"process_seconds\": $((SECONDS - start)), \"seconds_per_step\": $(field seconds_per_step < "$work/first.json")}"
 }

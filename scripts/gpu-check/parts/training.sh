@@ -1,7 +1,7 @@
 # 200 steps of GPT-2 nano on the card, beside the same on the processor.
 # shellcheck shell=bash
 
-# The flags of all runs, as words.
+# The flags of all runs, as words. They learn the text that the command has in it.
 training_flags() {
   local size="--preset nano --steps 200 --warmup 20 --batch 8 --seq 128"
   [ -z "$rehearse" ] || size="--preset tiny --steps 8 --warmup 2 --batch 2 --seq 16"
@@ -12,8 +12,6 @@ training() {
   local reference=$kit/reference expected difference
   if [ "$(cat "$reference/flags" 2> /dev/null)" != "$(training_flags)" ] || ! grep -q '"validation_loss"' "$reference/result.json"; then
     reference=$work/reference
-    mkdir -p "$reference"
-    cat README.md docs/*.md > "$reference/text"
     train cpu f32 "$reference" || return
   fi
   expected=$(field validation_loss < "$reference/result.json")
@@ -30,7 +28,7 @@ training() {
 train() { # device, type, folder
   mkdir -p "$3"
   # shellcheck disable=SC2046
-  bounded "$ivon" train gpt2 $(training_flags) --data "$reference/text" --device "$1" --dtype "$2" --out "$3/run" > "$3/result.json" 2> "$work/errors"
+  bounded "$ivon" train gpt2 $(training_flags) --device "$1" --dtype "$2" --out "$3/run" > "$3/result.json" 2> "$work/errors"
   outcome $? "training on $1 in $2" "$work/errors" || return
   note "seconds_${1%:*}_$2" "$(field seconds < "$3/result.json")"
 }
