@@ -72,7 +72,7 @@ run() { # parts
   begin
   open_card || exit 3
   for name in "$@"; do run_part "$name"; done
-  summary
+  summary "$@"
 }
 
 case ${1:-} in
