@@ -199,6 +199,24 @@ fn inputs_in_f32_are_taken_in_bf16() {
 }
 
 #[test]
+fn a_batch_of_some_megabytes_comes_whole() {
+    if !card() {
+        return;
+    }
+    let model = Line::build(4).unwrap();
+    let rows = 100_003; // of 16 bytes
+    let run = |device| {
+        let mut sgd = Sgd::new(&model, SgdConfig::default(), settings(device)).unwrap();
+        let x: Vec<f32> = (0..4 * rows).map(|i| (i % 1009) as f32 / 1009.0).collect();
+        let y: Vec<f32> = (0..rows).map(|i| (i % 13) as f32).collect();
+        let (x, y) = (Tensor::from_slice(&x, [rows, 4]).unwrap(), Tensor::from_slice(&y, [rows, 1]).unwrap());
+        sgd.step(0.1, |cx| model.loss_gradient(cx, &x, &y)).unwrap()
+    };
+    let (expected, found) = (run(Device::Cpu), run(Device::Cuda(0)));
+    assert!((expected - found).abs() < 1e-4 * expected, "{found} on the card, {expected} on the processor");
+}
+
+#[test]
 fn a_graph_does_what_its_kernels_do() {
     if !card() {
         return;

@@ -8,10 +8,14 @@ use crate::error::Result;
 use crate::memory::Block;
 use crate::tensor::Tensor;
 use cudarc::driver::{CudaEvent, result};
+use rayon::prelude::*;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::rc::Rc;
+
+/// Bytes that a thread copies at once.
+const PART: usize = 1 << 20;
 
 /// The inputs of planned steps on a card.
 #[derive(Default)]
@@ -81,7 +85,8 @@ impl Input {
     fn upload(&mut self, cuda: &Cuda, bytes: &[u8]) -> Result<Rc<Block>> {
         let Place { block, pinned, copied, used } = &mut self.places[self.next];
         copied.synchronize().doing("wait for a copy")?;
-        pinned.bytes_mut().copy_from_slice(bytes);
+        // On all threads: a batch of photographs is 77 MB, for which one takes several milliseconds.
+        pinned.bytes_mut().par_chunks_mut(PART).zip(bytes.par_chunks(PART)).for_each(|(to, from)| to.copy_from_slice(from));
         cuda.copies.wait(used).doing("wait for a step")?;
         let address = block.on_card().map_or(0, |(_, address)| address);
         if !bytes.is_empty() {
