@@ -5,6 +5,9 @@ use crate::{Context, Result, Tensor, args};
 
 pub(in crate::ops) static KERNELS: Source = Source::new("along", include_str!("kernel.cu"));
 
+/// Threads go on to further pieces beyond so many blocks: enough to fill any card.
+const BLOCKS: usize = 4096;
+
 /// d_x = scale · d_y, repeated along the axis, or += it.
 pub(super) fn repeat(
     cx: &Context,
@@ -14,12 +17,11 @@ pub(super) fn repeat(
     scale: f64,
     add: bool,
 ) -> Result<()> {
-    let elements = d_x.shape().elements();
-    let (axis, inner) = (axis.max(1), inner.max(1));
-    KERNELS.launch(
-        cx,
-        "repeat",
-        Grid::over(elements).at_most(4096),
-        &mut args![d_y, d_x, elements, axis, inner, scale as f32, add],
-    )
+    let (elements, axis, inner) = (d_x.shape().elements(), axis.max(1), inner.max(1));
+    let piece = 16 / cx.dtype().bytes();
+    let wide = inner.is_multiple_of(piece);
+    let piece = if wide { piece } else { 1 };
+    let (pieces, inner, scale) = (elements / piece, inner / piece, scale as f32);
+    let grid = Grid::over(pieces).at_most(BLOCKS);
+    KERNELS.launch(cx, "repeat", grid, &mut args![d_y, d_x, pieces, axis, inner, scale, add, wide])
 }

@@ -6,15 +6,33 @@ use crate::{Context, Result, Tensor, args};
 
 pub(in crate::ops) static KERNELS: Source = Source::new("channels", include_str!("kernel.cu"));
 
+/// Threads a block.
+const BLOCK: usize = 256;
+
 /// The number of pictures, of places and of channels.
 fn sizes(x: &Tensor) -> [usize; 3] {
     let Images { images, channels, elements } = Images::of(x.shape());
     [images, elements / channels.max(1), channels]
 }
 
-/// Blocks of 32 channels by 8 places of each picture.
-fn by_channel(images: usize, channels: usize) -> Grid {
-    Grid::of(channels.div_ceil(32), images, 1).threads_2d(32, 8)
+/// Whether threads work on 16 bytes of so many neighbouring channels, and how many pieces these are.
+fn pieces(cx: &Context, channels: usize) -> (bool, usize) {
+    let piece = 16 / cx.dtype().bytes();
+    let wide = channels.is_multiple_of(piece);
+    (wide, channels / if wide { piece } else { 1 })
+}
+
+/// Blocks of up to 32 pieces of channels by some places of each picture, and whether pieces are of 16 bytes.
+fn by_channel(cx: &Context, images: usize, channels: usize) -> (Grid, bool) {
+    let (wide, pieces) = pieces(cx, channels);
+    let across = pieces.max(1).next_power_of_two().min(32);
+    (Grid::of(pieces.div_ceil(across), 1, images).threads_2d(across, BLOCK / across), wide)
+}
+
+/// A block for each group of each picture; how many of its threads stand side by side, and whether pieces are of 16 bytes.
+fn by_group(cx: &Context, images: usize, groups: usize, each: usize) -> (Grid, usize, bool) {
+    let (wide, pieces) = pieces(cx, each);
+    (Grid::of(groups, images, 1), pieces.max(1).next_power_of_two().min(BLOCK), wide)
 }
 
 pub(super) fn sum_images(cx: &Context, sums: &Tensor, part: usize, d: &mut Tensor, add: bool) -> Result<()> {
@@ -31,14 +49,17 @@ pub(in crate::ops) fn group_forward(
     eps: f64,
 ) -> Result<()> {
     let [images, places, channels] = sizes(x);
-    let args = &mut args![x, gain, bias, y, statistics, places, channels, channels / groups, eps as f32];
-    KERNELS.launch(cx, "group_forward", Grid::of(groups, images, 1), args)
+    let each = channels / groups;
+    let (grid, across, wide) = by_group(cx, images, groups, each);
+    let args = &mut args![x, gain, bias, y, statistics, places, channels, each, across as u32, eps as f32, wide];
+    KERNELS.launch(cx, "group_forward", grid, args)
 }
 
 /// `sums` is \[B, 2, C\], f32.
 pub(in crate::ops) fn group_sums(cx: &Context, [x, d_y, statistics]: [&Tensor; 3], sums: &mut Tensor) -> Result<()> {
     let [images, places, channels] = sizes(x);
-    KERNELS.launch(cx, "group_sums", by_channel(images, channels), &mut args![x, d_y, statistics, sums, places, channels])
+    let (grid, wide) = by_channel(cx, images, channels);
+    KERNELS.launch(cx, "group_sums", grid, &mut args![x, d_y, statistics, sums, places, channels, wide])
 }
 
 pub(in crate::ops) fn group_input(
@@ -49,8 +70,10 @@ pub(in crate::ops) fn group_input(
     add: bool,
 ) -> Result<()> {
     let [images, places, channels] = sizes(x);
-    let args = &mut args![x, d_y, statistics, sums, gain, d_x, places, channels, channels / groups, add];
-    KERNELS.launch(cx, "group_input", Grid::of(groups, images, 1), args)
+    let each = channels / groups;
+    let (grid, across, wide) = by_group(cx, images, groups, each);
+    let args = &mut args![x, d_y, statistics, sums, gain, d_x, places, channels, each, across as u32, add, wide];
+    KERNELS.launch(cx, "group_input", grid, args)
 }
 
 /// `r` is \[B, C\], f32.
@@ -62,8 +85,9 @@ pub(in crate::ops) fn response_forward(
     eps: f64,
 ) -> Result<()> {
     let [images, places, channels] = sizes(x);
-    let args = &mut args![x, gain, bias, threshold, y, r, places, channels, eps as f32];
-    KERNELS.launch(cx, "response_forward", by_channel(images, channels), args)
+    let (grid, wide) = by_channel(cx, images, channels);
+    let args = &mut args![x, gain, bias, threshold, y, r, places, channels, eps as f32, wide];
+    KERNELS.launch(cx, "response_forward", grid, args)
 }
 
 /// `sums` is \[B, 3, C\], f32.
@@ -77,6 +101,7 @@ pub(in crate::ops) fn response_backward(
     let [images, places, channels] = sizes(x);
     let add = d_x.as_ref().is_some_and(|(_, add)| *add);
     let d_x = Arg::from(d_x.map(|(d_x, _)| d_x));
-    let args = &mut args![x, d_y, r, gain, bias, threshold, sums, d_x, places, channels, add];
-    KERNELS.launch(cx, "response_backward", by_channel(images, channels), args)
+    let (grid, wide) = by_channel(cx, images, channels);
+    let args = &mut args![x, d_y, r, gain, bias, threshold, sums, d_x, places, channels, add, wide];
+    KERNELS.launch(cx, "response_backward", grid, args)
 }

@@ -47,7 +47,8 @@ fn convolutions_by_cudnn() {
 
 #[test]
 fn norms_of_pictures() {
-    for (groups, dims) in [(1, [2, 3, 4, 6]), (3, [2, 5, 5, 6]), (35, [1, 9, 7, 35])] {
+    // Threads with one channel and with 16 bytes of them; more channels than a block has threads for.
+    for (groups, dims) in [(1, [2, 3, 4, 6]), (3, [2, 5, 5, 6]), (35, [1, 9, 7, 35]), (2, [2, 6, 7, 32]), (3, [1, 5, 3, 264])] {
         let c = [dims[3]];
         let inputs = [numbers(&dims, 1), numbers(&c, 2), numbers(&c, 3), numbers(&c, 4), numbers(&dims, 5)];
         check(&inputs, |cx, x| {
