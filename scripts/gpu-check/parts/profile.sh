@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 
 profile() {
-  local batch=16 text=(--preset small --seq 1024) pictures=(resnet50 --batch 128 --size 224)
+  # As in the first round of `bench`, so that PyTorch has it compiled.
+  local batch=32 text=(--preset small --seq 1024) pictures=(resnet50 --batch 128 --size 224)
   [ -z "$rehearse" ] || batch=2 text=(--preset tiny --seq 32) pictures=(resnet20 --batch 2)
   profile_of gpt2 "${text[@]}" --batch "$batch" && shares_of_peaks
   flash_attention
@@ -39,7 +40,7 @@ shares_of_peaks() {
 # PyTorch's on the same sizes.
 flash_attention() {
   has_peer torch_gpt2.py || return
-  local sizes=(--device cuda --layers 12 --batch 16 --heads 12 --length 1024 --size 64)
+  local sizes=(--device cuda --layers 12 --batch "$batch" --heads 12 --length 1024 --size 64)
   [ -z "$rehearse" ] || sizes=(--device cpu --layers 2 --batch 2 --heads 4 --length 32 --size 16)
   within 40 "$python" scripts/gpu-check/flash_attention.py "${sizes[@]}" > "$work/flash.json" 2> "$work/errors"
   outcome $? "torch_attention" "$work/errors" && note torch_attention_ms "$(tail -n 1 "$work/flash.json")"

@@ -2,8 +2,9 @@
 # shellcheck shell=bash
 
 # Kernels of ours that share memory between threads, or wait for other blocks.
-delicate=(attention attention_sums_in_a_fixed_order_of_blocks attention_of_new_positions_to_those_in_a_cache layer_norm batch_norms
-  cross_entropy_plain_smoothed_and_in_place embedding_sums_repeated_ids_in_their_order softmax_and_its_logarithm)
+delicate=(attention::attention attention::attention_sums_in_a_fixed_order_of_blocks attention::attention_of_new_positions_to_those_in_a_cache
+  rows::layer_norm rows::softmax_and_its_logarithm pictures::batch_norms losses::cross_entropy_plain_smoothed_and_in_place
+  moves::embedding_sums_repeated_ids_in_their_order)
 
 sanitizer() {
   local tool packages
@@ -15,9 +16,9 @@ sanitizer() {
   sanitized memcheck 60 ops "${delicate[@]}"
   sanitized racecheck 60 ops "${delicate[@]}"
   sanitized memcheck 40 update_in_graph it_is_the_update_beside_the_graph
-  sanitized synccheck 30 ops attention layer_norm batch_norms
+  sanitized synccheck 30 ops attention::attention rows::layer_norm pictures::batch_norms
   local others
-  mapfile -t others < <(tests_of "$kit/test-ops" --skip under_sanitizers --skip of_more_ | grep -v -x -F -f <(printf '%s\n' "${delicate[@]}"))
+  mapfile -t others < <(tests_of "$kit/test-ops" --skip of_more_ | grep -v -x -F -f <(printf '%s\n' "${delicate[@]}"))
   sanitized memcheck 90 ops "${others[@]}"
 }
 
@@ -34,6 +35,7 @@ sanitized() { # kind, seconds, program, tests
   passed=$(grep -c '^test .* ok$' "$work/log")
   note "${what// /_}_$1" "{\"passed\": $passed, \"of\": $#, \"status\": $status}"
   case $status in
+    0) [ "$passed" = $# ] || fail "$what: $passed of $# tests are there: $*" ;;
     124 | 137) skip "$what: $passed of $# before its time was over" ;;
     *) outcome $status "$what" "$work/log" ;;
   esac
