@@ -76,11 +76,15 @@ run() { # parts
 }
 
 case ${1:-} in
-  prepare) prepare ;;
+  prepare)
+    prepare
+    exit # here and not at the end of the file, which somebody may be editing meanwhile
+    ;;
   run)
     shift
     [ $# -gt 0 ] || set -- "${parts[@]}"
     run "$@"
+    exit
     ;;
   *) sed -n '2,/^set/p' "$0" | sed '$d'; exit 2 ;;
 esac

@@ -24,5 +24,5 @@ first_steps() { # name, arguments of bench
   [ $status != 124 ] || status="124, it hangs"
   outcome "$status" "first steps of $*" "$work/errors" || return
   told "$name" "$work/errors"
-  note "first_$name" "{\"process_seconds\": $((SECONDS - start)), \"seconds_per_step\": $(field seconds_per_step < "$work/first.json")}"
+  note "first_$name" "{\"process_seconds\": $((SECONDS - start)), \"seconds_per_step\": $(field seconds_per_step < "$work/first.json"), \"graphs\": $(field graphs < "$work/first.json")}"
 }
