@@ -1,6 +1,7 @@
 //! What a person should know, and a run goes on without.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::sync::Mutex;
 
 static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -8,7 +9,8 @@ static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// Says something on stderr, the first time in a process that something is said about this.
 pub(super) fn once(about: &str, message: &str) {
     if SAID.lock().is_ok_and(|mut said| said.insert(about.to_string())) {
-        eprintln!("note: {message}");
+        // A run goes on where nobody reads stderr; `eprintln!` would panic.
+        let _ = writeln!(std::io::stderr(), "note: {message}");
     }
 }
 

@@ -35,7 +35,7 @@ impl Pinned {
         self.pointer.as_ptr()
     }
 
-    /// The bytes, to be written. The caller has seen to it that the card does not read them now.
+    /// The bytes, to be written where the card does not read now, which the caller has seen to.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and this is the only handle.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.bytes) }

@@ -101,7 +101,8 @@ impl Opened {
         Ok(opened)
     }
 
-    fn way(&self, cuda: &Cuda, c: Convolution) -> Option<Rc<Way>> {
+    /// How it computes this; where it does not, it says what serves `instead`.
+    fn way(&self, cuda: &Cuda, c: Convolution, instead: &str) -> Option<Rc<Way>> {
         let find = || {
             let found = self.best(cuda, &c);
             let problem = match &found {
@@ -112,7 +113,7 @@ impl Opened {
                 Err(error) => Some(error.to_string()),
             };
             if let Some(problem) = problem {
-                notice::once(&format!("{c:?}"), &format!("cuDNN is not used for a convolution: {problem}. {INSTEAD}"));
+                notice::once(&format!("{c:?}"), &format!("cuDNN is not used for a convolution: {problem}. {instead}"));
             }
             Some(Rc::new(Way { convolution: c, execution: found.ok()?? }))
         };
@@ -187,7 +188,8 @@ pub(crate) fn way(cx: &Context, c: Convolution, is_product: bool) -> Result<Opti
         return Ok(None);
     }
     cuda.bind()?;
-    Ok(cuda.cudnn().and_then(|opened| opened.way(cuda, c)))
+    let instead = if is_product { "cuBLASLt serves" } else { INSTEAD };
+    Ok(cuda.cudnn().and_then(|opened| opened.way(cuda, c, instead)))
 }
 
 impl Way {

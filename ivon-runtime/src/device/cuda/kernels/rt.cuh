@@ -178,6 +178,7 @@ __device__ __forceinline__ void pack(const float* from, uint32_t* words, int n, 
 
 template <int N, class T> __device__ __forceinline__ void load(const T* from, float (&to)[N]) {
   constexpr int WORDS = N * sizeof(T) / 4;
+  static_assert(N == 1 || (N * sizeof(T) % 4 == 0 && (WORDS <= 2 || WORDS % 4 == 0)), "no vector is as long");
   if constexpr (WORDS == 0) {
     to[0] = to_float(*from);
   } else {
@@ -200,6 +201,7 @@ template <int N, class T> __device__ __forceinline__ void load(const T* from, fl
 
 template <int N, class T> __device__ __forceinline__ void store(T* to, const float (&from)[N]) {
   constexpr int WORDS = N * sizeof(T) / 4;
+  static_assert(N == 1 || (N * sizeof(T) % 4 == 0 && (WORDS <= 2 || WORDS % 4 == 0)), "no vector is as long");
   if constexpr (WORDS == 0) {
     *to = from_float<T>(from[0]);
   } else {
