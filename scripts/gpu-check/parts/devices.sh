@@ -19,6 +19,7 @@ first_steps() { # name, arguments of bench
   shift
   [ -z "$rehearse" ] || [ "$1" != gpt2 ] || set -- gpt2 --preset tiny --seq 16 --batch 2 "${@: -2}"
   [ -z "$rehearse" ] || [ "$1" != resnet20 ] || set -- resnet20 --batch 2 "${@: -2}"
+  time_for 10 "first steps of $*" || return
   within 60 "$ivon" bench "$@" --device cuda:0 --steps 3 --json > "$work/first.json" 2> "$work/errors"
   status=$?
   [ $status != 124 ] || status="124, it hangs"
