@@ -26,6 +26,7 @@
 
 mod blas;
 mod cache;
+mod choices;
 mod compile;
 mod dnn;
 mod error;
@@ -37,7 +38,7 @@ mod notice;
 mod pinned;
 mod replay;
 mod staging;
-pub mod tune;
+mod tune;
 mod uploads;
 mod watch;
 
@@ -57,6 +58,7 @@ use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use blas::Blas;
+use choices::Choices;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, result, sys};
 use dnn::Dnn;
 use error::Context as _;
@@ -90,6 +92,7 @@ pub struct Cuda {
     /// Whether what is asked for is captured rather than done.
     capturing: Cell<bool>,
     uploads: RefCell<Option<Uploads>>,
+    choices: Choices,
     /// Whether ways to compute are chosen by measuring them.
     tuning: Cell<bool>,
     blas: OnceCell<Blas>,
@@ -127,11 +130,12 @@ impl Cuda {
     /// The card of this number; the same one for all contexts of a thread.
     ///
     /// # Errors
-    /// If there is no such card or a library is missing: what was looked for, where, and how to get it.
+    /// If there is no such card or a library is missing: what was looked for, where, and how to get it. If a variable that decides something is set to what it cannot be.
     pub fn open(ordinal: usize) -> Result<Rc<Cuda>> {
         if let Some(cuda) = OPEN.with_borrow(|open| open.get(&ordinal).and_then(Weak::upgrade)) {
             return Ok(cuda);
         }
+        let choices = Choices::of_environment()?;
         libraries::require(ordinal)?;
         let context = CudaContext::new(ordinal).doing(&format!("open cuda:{ordinal}"))?;
         // One that was closed before may still be current, and of no use: cudarc sees that it has the same address, and leaves it.
@@ -145,7 +149,7 @@ impl Cuda {
         let capability = (major.unsigned_abs(), minor.unsigned_abs());
         let name = context.name().doing("ask for the card's name")?;
         let cuda = Rc::new(Cuda {
-            dnn: Dnn::default(),
+            dnn: Dnn::new(choices.cudnn.unwrap_or(Cudnn::Weights)),
             ordinal,
             name,
             capability,
@@ -154,7 +158,8 @@ impl Cuda {
             copies,
             capturing: Cell::new(false),
             uploads: RefCell::default(),
-            tuning: Cell::new(std::env::var_os(tune::VARIABLE).is_some_and(|value| value == "on")),
+            tuning: Cell::new(choices.tuning),
+            choices,
             blas: OnceCell::new(),
             modules: RefCell::default(),
             generated: RefCell::default(),

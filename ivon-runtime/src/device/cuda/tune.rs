@@ -1,17 +1,17 @@
 //! Choosing among the ways that a library names to compute something, by measuring them where a person asks for it.
 //!
 //! A library's first proposal is a guess, made without looking at the clock. But what a clock says differs from run to run, another way may give other bits, and a run is to
-//! give the same bits when it is repeated. So the guess is taken, unless [`VARIABLE`] is `on`: then the quickest of a few is measured once for a shape, and what was found is
+//! give the same bits when it is repeated. So the guess is taken, unless `IVON_TUNE` is `on`: then the quickest of a few is measured once for a shape, and what was found is
 //! kept beside the compiled kernels, for every later run on such a card with the same libraries. Nothing is measured there any more.
 
 use super::{Cuda, Fill, Memory, cache};
 use crate::error::Result;
 
-/// `on` here measures.
-pub const VARIABLE: &str = "IVON_TUNE";
-
 /// How many ways are looked at where they are measured.
 pub(super) const MOST: usize = 8;
+
+/// What the libraries are asked for ways with: to be counted up whenever limits, masks or filters change, for a choice that was kept is a number in that list.
+const ASKED: u32 = 1;
 
 /// Each way is measured so often, in turn with the others, and the shortest time counts.
 const ROUNDS: usize = 4;
@@ -45,7 +45,7 @@ impl Cuda {
             return 0;
         }
         let (major, minor) = self.capability;
-        let key = format!("{}, {major}.{minor}: the quickest of {count} ways of {what}", self.name);
+        let key = format!("{}, {major}.{minor}: the quickest of {count} ways ({ASKED}) of {what}", self.name);
         let measured = cache::choice(&key, || {
             let prepared = prepare()?;
             let mut times = vec![f64::INFINITY; count];

@@ -61,7 +61,7 @@ impl Pictures {
     /// # Errors
     /// If flags, pictures or model do not go together, a file cannot be used, or training diverges.
     pub fn run(&self, architecture: Architecture, told: &Told) -> Result<ExitCode> {
-        self.common.check(self.data.data.as_slice())?;
+        self.common.check(|| Ok(self.data.data.iter().cloned().collect()))?;
         let batch = self.batch.unwrap_or(if architecture.is_small() { 50 } else { 32 });
         rows(batch, self.micro_batches, "pictures")?;
         // What can be said without the pictures.

@@ -134,16 +134,17 @@ impl Common {
         self.run.config_file()
     }
 
-    /// What can be said without looking into data: files and folders that are to be read.
+    /// What can be said without looking into `data`: files and folders that are to be read.
     ///
     /// # Errors
     /// If the flags do not go together.
-    pub fn check(&self, data: &[PathBuf]) -> Result<()> {
+    pub fn check(&self, data: impl FnOnce() -> Result<Vec<PathBuf>>) -> Result<()> {
         self.device.training_dtype()?;
         let Some(trace) = &self.trace.trace else { return Ok(()) };
         if self.optimizer.optimizer != OptimizerName::Ivon {
             return Err(Error::config("--trace shows the updates of ivon: use --optimizer ivon"));
         }
+        let data = data()?;
         let start = self.run.init.iter().flat_map(|path| transfer::sources(path));
         let mut read: Vec<PathBuf> = start.chain(self.run.config_file()?).chain(data.iter().cloned()).collect();
         // A file that lies in a folder of data is taken for data.

@@ -65,7 +65,7 @@ impl Text {
         };
         let tokenizer = self.tokenizer.fitting(dimensions.vocab)?;
         let (seq, rows) = (self.batch.seq(dimensions.context)?, self.batch.rows()?);
-        common.check(&self.data.files()?)?;
+        common.check(|| self.data.files())?;
         let defaults = Defaults::text();
         let lr = common.optimizer.lr(&defaults);
         let shape = Shape { warmup: (self.steps / 10).min(100), min_lr: lr / 10.0 };

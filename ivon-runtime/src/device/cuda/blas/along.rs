@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::tensor::Tensor;
 use cudarc::cublaslt::sys::cublasLtEpilogue_t as Epilogue;
+use std::fmt;
 
 /// What is done along with a product C \[m, n\] = A B. Vectors and matrices are of C's type.
 pub(crate) enum Along<'a> {
@@ -101,6 +102,18 @@ pub(crate) enum Kind {
     RowSums,
     Gelu { bias: bool, kept: bool },
     GeluSlope,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Nothing => "nothing",
+            Kind::Bias => "a bias",
+            Kind::RowSums => "sums of rows",
+            Kind::Gelu { .. } => "GELU",
+            Kind::GeluSlope => "the slope of GELU",
+        })
+    }
 }
 
 impl Kind {

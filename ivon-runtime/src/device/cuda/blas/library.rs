@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::c_void;
+use std::fmt;
 use std::mem::MaybeUninit;
 
 /// What the library may use for sums that it cuts: what NVIDIA recommends for the H100.
@@ -34,6 +35,16 @@ impl Key {
     pub fn of(sizes: Sizes, [a, b]: [Operand; 2], along: Kind, c: DType, accumulate: bool) -> Key {
         let types = [a.tensor.dtype(), b.tensor.dtype(), c];
         Key { sizes, transposed: [a.transposed, b.transposed], types, along, accumulate }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Sizes { batch, m, n, k } = self.sizes;
+        if batch > 1 {
+            write!(f, "{batch} times ")?;
+        }
+        write!(f, "[{m}, {k}] by [{k}, {n}] in {:?} and {} along with it", self.types[0], self.along)
     }
 }
 
@@ -73,7 +84,12 @@ impl Blas {
 
     /// Whether it can compute this. Where it cannot, the run goes on with kernels of our own, and says so once.
     pub(super) fn knows(&self, cuda: &Cuda, key: Key) -> bool {
-        let tell = |error: &Error| notice::once(&format!("{:?}", key.along), &format!("{error}; kernels of our own serve"));
+        let tell = |error: &Error| {
+            notice::once(
+                &format!("{:?}", key.along),
+                &format!("{error}; kernels of our own serve, here and wherever it is the same"),
+            )
+        };
         let find = || self.way(cuda, key).inspect_err(tell).ok();
         self.ways.borrow_mut().entry(key).or_insert_with(find).is_some()
     }
@@ -121,7 +137,7 @@ impl Blas {
                 cuda.stream.cu_stream().cast(),
             )
         };
-        code.result().map_err(|e| failed(&format!("compute {key:?}"), e))
+        code.result().map_err(|e| failed(&format!("compute {key}"), e))
     }
 
     /// Asks the library how to compute.
@@ -204,7 +220,7 @@ impl Blas {
                 &mut count,
             )
         };
-        let failed = |error| failed(&format!("find a way to compute {key:?}"), CublasError(error));
+        let failed = |error| failed(&format!("find a way to compute {key}"), CublasError(error));
         code.result().map_err(|error| failed(error.0))?;
         // SAFETY: so many were written.
         let found = found.into_iter().take(count.max(0) as usize).map(|found| unsafe { found.assume_init() });

@@ -18,7 +18,6 @@ use crate::profile::Cost;
 use crate::tensor::Tensor;
 use along::Part;
 use library::{Key, Places};
-use std::sync::OnceLock;
 
 /// A matrix for a product: a tensor, taken as one row-major matrix or as a batch of them.
 #[derive(Clone, Copy)]
@@ -141,20 +140,15 @@ pub(crate) fn knows(cx: &Context, sizes: Sizes, a: Operand, b: Operand, along: K
 /// Whether the library is asked to do this along with a product whose C is of this type.
 ///
 /// What it knows is not always quick. GELU along with a product was measured to be slower than a product and a kernel before Hopper and in f32 (llm.c, pull request 338), and so were
-/// sums (NVIDIA/CUDALibrarySamples, issue 90). On Hopper NVIDIA's own TransformerEngine asks for both. The variables decide otherwise, so that all can be measured.
+/// sums (NVIDIA/CUDALibrarySamples, issue 90). On Hopper NVIDIA's own TransformerEngine asks for both. A person may decide otherwise ([`Choices`](super::choices::Choices)).
 /// The rows of the matrix beside C are multiples of 8 elements long: cuBLAS's documentation of CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD.
 fn asked(cuda: &Cuda, sizes: Sizes, along: Kind, c: DType) -> bool {
-    static GELU: OnceLock<Option<bool>> = OnceLock::new();
-    static SUMS: OnceLock<Option<bool>> = OnceLock::new();
-    let quick = |choice: &OnceLock<Option<bool>>, variable: &str| {
-        let by_hand = *choice.get_or_init(|| std::env::var(variable).ok().map(|choice| choice != "off"));
-        by_hand.unwrap_or(c == DType::Bf16 && cuda.capability().0 >= 9)
-    };
+    let quick = c == DType::Bf16 && cuda.capability().0 >= 9;
     match along {
         Kind::Nothing | Kind::Bias => true,
-        Kind::RowSums => quick(&SUMS, "IVON_SUMS_EPILOGUE"),
+        Kind::RowSums => cuda.choices.sums.unwrap_or(quick),
         Kind::Gelu { .. } | Kind::GeluSlope => {
-            sizes.batch == 1 && sizes.n.is_multiple_of(8) && quick(&GELU, "IVON_GELU_EPILOGUE")
+            sizes.batch == 1 && sizes.n.is_multiple_of(8) && cuda.choices.gelu.unwrap_or(quick)
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use cudarc::cudnn::sys;
 use std::ffi::c_void;
+use std::fmt;
 
 /// Which of the three products is to be computed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -31,6 +32,19 @@ pub struct Convolution {
     pub padding: usize,
     pub dilation: usize,
     pub dtype: DType,
+}
+
+impl fmt::Display for Convolution {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Convolution { product, x, weight, y, stride, padding, dilation, dtype } = self;
+        let written = match product {
+            Product::Forward => "y",
+            Product::Input => "the gradient of x",
+            Product::Weight => "the gradient of the weight",
+        };
+        write!(f, "{written} of a convolution of x {x:?} with a weight {weight:?} to y {y:?}, ")?;
+        write!(f, "stride {stride}, padding {padding}, dilation {dilation}, in {dtype:?}")
+    }
 }
 
 /// What tensors are called when they are given: x or its gradient, the weight or its gradient, y or its gradient.

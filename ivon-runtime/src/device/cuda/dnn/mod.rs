@@ -21,15 +21,12 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// `off`, `windows` or `all` here: see [`Cudnn`], whose [`Weights`](Cudnn::Weights) is what happens otherwise.
-pub const VARIABLE: &str = "IVON_CUDNN";
-
 const INSTEAD: &str = "Our own kernels serve, slowly";
 
 /// Engines that would work in more bytes are passed over.
 const MOST_WORKSPACE: usize = 1 << 30;
 
-/// Which convolutions cuDNN computes, where it is there.
+/// Which convolutions cuDNN computes, where it is there; `Weights` unless `IVON_CUDNN` says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cudnn {
     Off,
@@ -46,14 +43,8 @@ pub(super) struct Dnn {
     opened: OnceCell<Option<Opened>>,
 }
 
-impl Default for Dnn {
-    fn default() -> Dnn {
-        let computes = match std::env::var(VARIABLE).as_deref() {
-            Ok("off") => Cudnn::Off,
-            Ok("windows") => Cudnn::Windows,
-            Ok("all") => Cudnn::All,
-            _ => Cudnn::Weights,
-        };
+impl Dnn {
+    pub fn new(computes: Cudnn) -> Dnn {
         Dnn { computes: Cell::new(computes), opened: OnceCell::new() }
     }
 }
@@ -70,7 +61,7 @@ pub(crate) struct Way {
 }
 
 impl Cuda {
-    /// As [`VARIABLE`] says it, from now on.
+    /// As `IVON_CUDNN` says it, from now on.
     #[doc(hidden)]
     pub fn set_cudnn(&self, computes: Cudnn) {
         self.dnn.computes.set(computes);
@@ -107,13 +98,12 @@ impl Opened {
             let found = self.best(cuda, &c);
             let problem = match &found {
                 Ok(Some(_)) => None,
-                Ok(None) => Some(format!(
-                    "none of its engines computes {c:?} with the same bits each time, within {MOST_WORKSPACE} bytes"
-                )),
+                Ok(None) => Some("none of its engines gives the same bits each time and works in at most 1 GiB".to_string()),
                 Err(error) => Some(error.to_string()),
             };
             if let Some(problem) = problem {
-                notice::once(&format!("{c:?}"), &format!("cuDNN is not used for a convolution: {problem}. {instead}"));
+                let about = format!("cuDNN, product: {:?}", c.product);
+                notice::once(&about, &format!("cuDNN does not compute {c} (and perhaps others): {problem}. {instead}"));
             }
             Some(Rc::new(Way { convolution: c, execution: found.ok()?? }))
         };
