@@ -37,6 +37,7 @@ mod tensor;
 mod threads;
 pub mod trainer;
 pub mod uncertainty;
+pub mod variables;
 
 pub use adjoint::Adjoint;
 pub use cache::Cache;

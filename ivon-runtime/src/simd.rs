@@ -5,6 +5,8 @@
 //! matrices use `multiply_add`, at twice the speed.
 
 use crate::dtype::Real;
+use crate::error::Result;
+use crate::variables::choice;
 use std::sync::OnceLock;
 
 /// An instruction set.
@@ -22,13 +24,14 @@ pub enum Level {
 pub fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
-        let wanted = match std::env::var("IVON_SIMD").as_deref() {
-            Ok("baseline") => Level::Baseline,
-            Ok("avx2") => Level::Avx2,
-            _ => Level::Avx512,
-        };
-        wanted.min(detected())
+        // What it cannot mean is refused by `variables::check`.
+        wanted().ok().flatten().unwrap_or(Level::Avx512).min(detected())
     })
+}
+
+/// What the environment lowers it to.
+pub(crate) fn wanted() -> Result<Option<Level>> {
+    choice("IVON_SIMD", &[("baseline", Level::Baseline), ("avx2", Level::Avx2), ("avx512", Level::Avx512)])
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -248,16 +248,17 @@ fn divergence_is_named_and_the_last_checkpoint_stays() {
 
 #[test]
 fn a_hessian_that_never_leaves_its_start_is_told() {
-    let text = |beta2: f64| {
+    let text = |hess_init: f64, beta2: f64| {
         let model = Network::build(16).unwrap();
-        let config = IvonConfig { ess: 1e3, beta2, hess_init: 0.5, ..IvonConfig::default() };
+        let config = IvonConfig { ess: 1e3, beta2, hess_init, ..IvonConfig::default() };
         let mut optimizer = Ivon::new(&model, config, Settings::default()).unwrap();
         let mut text = vec![];
         train(&model, &mut optimizer, &trainer(), &mut Lines::every(1000, &mut text)).unwrap();
         String::from_utf8(text).unwrap()
     };
-    assert!(text(0.9999999).contains("step 100  warning: the Hessian h has not left its start, 5e-1"));
-    assert!(!text(0.99).contains("warning"));
+    assert!(text(0.5, 0.9999999).contains("step 100  warning: the Hessian h has not left its start, 5e-1"));
+    assert!(text(1e4, 0.9999).contains("step 100  warning: the Hessian h has only decayed from its start, 1e4"));
+    assert!(!text(0.5, 0.99).contains("warning"));
 }
 
 /// Needs a Python with the packages tensorboard and safetensors:

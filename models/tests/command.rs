@@ -433,3 +433,15 @@ fn short_and_empty_texts_are_refused() {
     assert!(fails(folder.path(), "train gpt2 --data books.tar.gz").contains("unpack it (`tar xzf books.tar.gz`)"));
     assert!(fails(folder.path(), "train gpt2 --data /dev/zero").contains("is a device"));
 }
+
+#[test]
+fn a_variable_that_says_what_it_cannot_is_refused() {
+    for (variable, value, may_be) in
+        [("IVON_SIMD", "sse", "`baseline` or `avx2` or `avx512`"), ("IVON_CUDNN", "of", "`off` or `windows` or `all`")]
+    {
+        let output = Command::new(env!("CARGO_BIN_EXE_ivon")).arg("devices").env(variable, value).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(&format!("the variable {variable} is {value:?}: it may be {may_be}")), "{text}");
+    }
+}

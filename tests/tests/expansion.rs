@@ -48,3 +48,9 @@ fn a_folder_that_cannot_be_written_is_an_error() {
     let emitted = run(file.path());
     assert!(emitted.contains("compile_error") && emitted.contains("IVON_EXPAND_DIR: cannot write"), "{emitted}");
 }
+
+#[test]
+fn a_relative_folder_is_refused() {
+    let emitted = run(std::path::Path::new("expanded"));
+    assert!(emitted.contains("compile_error") && emitted.contains("by its whole path"), "{emitted}");
+}

@@ -170,16 +170,20 @@ fn noisy(evaluation: &Evaluation) -> Option<String> {
     })
 }
 
-/// A warning where no element of the Hessian has left its start by a thousandth: one of the two common failures of IVON.
+/// A warning where no element of the Hessian is off its start, or off what decay alone makes of that, by a thousandth: one of the two common failures of IVON.
 fn stuck(optimizer: &dyn Optimizer) -> Option<String> {
     let s = optimizer.statistics()?;
-    let start = s.hessian_start;
-    let moved = (s.hessian_max - start).max(start - s.hessian_min) / start;
-    (moved < 1e-3).then(|| {
-        format!(
-            "the Hessian h has not left its start, {start:e}: it is {:e} to {:e}. The update is that of plain momentum then, and sigma that of \
-             the start: lower hess_init to the size of the loss's curvature, or beta2, whose average is over 1 / (1 - beta2) steps",
-            s.hessian_min, s.hessian_max
-        )
-    })
+    let at = |h: f64| (s.hessian_max - h).max(h - s.hessian_min) < 1e-3 * h;
+    let what = if at(s.hessian_start) {
+        format!("has not left its start, {:e}", s.hessian_start)
+    } else if at(s.hessian_decayed) {
+        format!("has only decayed from its start, {:e}, and knows nothing of the loss", s.hessian_start)
+    } else {
+        return None;
+    };
+    Some(format!(
+        "the Hessian h {what}: it is {:e} to {:e}. The update is that of plain momentum then, and sigma that of the start: lower hess_init to the \
+         size of the loss's curvature, or beta2, whose average is over 1 / (1 - beta2) steps",
+        s.hessian_min, s.hessian_max
+    ))
 }

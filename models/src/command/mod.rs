@@ -55,7 +55,8 @@ enum Command {
 
 /// Runs the command line; an error is one message on standard error, and no error that nobody reads on.
 pub fn main() -> ExitCode {
-    match config::parse().and_then(|cli| run(&cli)) {
+    let parsed = config::parse().and_then(|cli| ivon_runtime::variables::check().map(|()| cli));
+    match parsed.and_then(|cli| run(&cli)) {
         Ok(code) => code,
         Err(_) if output::closed() => ExitCode::SUCCESS,
         Err(error) => {

@@ -11,6 +11,9 @@ pub trait Keeps<const WIDTH: usize> {
     #[replaces(relu(x))]
     fn no_call<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH>;
 
+    #[replaces(3.0 * self.itself(x))]
+    fn itself<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH>;
+
     #[adjoint]
     fn made<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH>;
 }

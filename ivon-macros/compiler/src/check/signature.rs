@@ -49,10 +49,16 @@ pub fn check_signature(function: &Function, errors: &Errors) {
 
 /// Checks that the expressions which methods of a model or a trait take in call another of its methods.
 pub fn check_replaced(functions: &[Function], errors: &Errors) {
-    for replaces in functions.iter().filter_map(|f| f.replaces.as_ref()) {
-        if !functions.iter().any(|f| f.name == replaces.method && f.inputs.len() == replaces.arguments) {
-            let text = format!("there is no other method `{}` with {} arguments here", replaces.method, replaces.arguments);
-            errors.at(&replaces.method, text);
+    for (function, replaces) in functions.iter().filter_map(|f| Some((f, f.replaces.as_ref()?))) {
+        let (method, count) = (&replaces.method, replaces.arguments);
+        let others = || functions.iter().filter(|f| f.name != function.name);
+        if *method == function.name {
+            errors.at(method, format!("`{method}` takes in a call of another method, not of itself"));
+        } else if !others().any(|f| f.name == *method && f.inputs.len() == count) {
+            let arguments = if count == 1 { "argument" } else { "arguments" };
+            let known: Vec<String> = others().map(|f| format!("`{}` with {}", f.name, f.inputs.len())).collect();
+            let known = if known.is_empty() { String::new() } else { format!("; there are {}", known.join(", ")) };
+            errors.at(method, format!("there is no other method `{method}` with {count} {arguments} here{known}"));
         }
     }
 }

@@ -439,6 +439,11 @@ fn elsewhere(subject: &Subject) -> TokenStream {
 fn write_expansion(compiled: &crate::Compiled) -> TokenStream {
     let Some(dir) = std::env::var_os("IVON_EXPAND_DIR").filter(|d| !d.is_empty()) else { return quote!() };
     let place = Place::of(&compiled.name);
+    if std::path::Path::new(&dir).is_relative() {
+        // Relative to what the compiler works in, which is another folder for a dependency.
+        let text = format!("IVON_EXPAND_DIR is {dir:?}: name a folder by its whole path, `$PWD/expanded`");
+        return Error::new(place.first(), text).to_compile_error();
+    }
     let path = std::path::Path::new(&dir).join(expansion_file(&place.first().file(), &compiled.name));
     let text = crate::emit::text::format(compiled.tokens.clone());
     let folder = path.parent().unwrap_or(std::path::Path::new(&dir));

@@ -74,6 +74,11 @@ pub fn notices() -> Vec<String> {
     notice::said()
 }
 
+/// Checks the variables that decide how a card is used.
+pub(crate) fn choices() -> Result<()> {
+    Choices::of_environment().map(|_| ())
+}
+
 /// What kernels are compiled with in front; behind it stands `typedef float real;` or `typedef bf16 real;`.
 pub const HEADER: &str = include_str!("kernels/rt.cuh");
 

@@ -142,6 +142,8 @@ pub struct Statistics {
     pub hessian_max: f64,
     /// Where h started.
     pub hessian_start: f64,
+    /// Where h would be had no step told anything of the loss: hess_init · beta2^steps.
+    pub hessian_decayed: f64,
     /// The mean of sigma.
     pub sigma_mean: f64,
 }
@@ -438,8 +440,11 @@ impl Optimizer for Ivon {
 
     fn statistics(&self) -> Option<Statistics> {
         let state = &self.driver.state;
+        let IvonConfig { hess_init, beta2, .. } = self.config;
+        let hessian_decayed = hess_init * beta2.powi(state.step() as i32);
         let Some(card) = &state.card else {
-            return Some(processor::statistics(state.layout(), state.buffer("hessian"), &self.config, &self.decays));
+            let found = processor::statistics(state.layout(), state.buffer("hessian"), &self.config, &self.decays);
+            return Some(Statistics { hessian_decayed, ..found });
         };
         // Of a card that is lost there is nothing to be said; the next step tells.
         let (min, max, sum) = card.statistics(&self.driver.cx, kernel::temperature(self.config.ess)).ok()?;
@@ -448,7 +453,8 @@ impl Optimizer for Ivon {
         Some(Statistics {
             hessian_min: min as f64,
             hessian_max: max as f64,
-            hessian_start: self.config.hess_init,
+            hessian_start: hess_init,
+            hessian_decayed,
             sigma_mean: sum / count as f64,
         })
     }

@@ -78,7 +78,7 @@ impl Ivon {
     }
 }
 
-/// [`Statistics`] of a Hessian.
+/// [`Statistics`] of a Hessian, before the first step.
 pub(super) fn statistics(layout: &Layout, hessian: &[f32], config: &IvonConfig, decays: &[f64]) -> Statistics {
     // Of every part: where it lies, smallest and largest h, sum of sigma, count.
     let found = Mutex::new(vec![]);
@@ -101,6 +101,7 @@ pub(super) fn statistics(layout: &Layout, hessian: &[f32], config: &IvonConfig, 
         hessian_min: parts.iter().fold(f64::INFINITY, |m, p| m.min(p.1 as f64)),
         hessian_max: parts.iter().fold(f64::NEG_INFINITY, |m, p| m.max(p.2 as f64)),
         hessian_start: config.hess_init,
+        hessian_decayed: config.hess_init,
         sigma_mean: parts.iter().map(|p| p.3).sum::<f64>() / count as f64,
     }
 }
