@@ -2,7 +2,9 @@
 
 use super::values::count;
 use crate::classifier::{Architecture, Design};
-use crate::data::images::{Crop, Figure, Generated, ImageSet, Normalisation, PHOTO_RATIO, Parts, Pictures, Style, Transform};
+use crate::data::images::{
+    Crop, Figure, Generated, ImageSet, Normalisation, PADDING, PHOTO_RATIO, Parts, Pictures, Style, Transform,
+};
 use clap::{Args, ValueEnum};
 use ivon_runtime::{Error, Result, crc32c};
 use serde_json::{Value, json};
@@ -125,13 +127,21 @@ impl PictureFlags {
             Some(CropName::Padded) => Crop::Padded,
             Some(CropName::Resized) => Crop::Resized,
         };
+        let size = self.size.unwrap_or(size);
+        if crop == Crop::Padded && size <= PADDING {
+            return Err(Error::config(format!(
+                "--crop padded puts {PADDING} black pixels on every side, and a crop of {size} x {size} can show nothing else: use --crop \
+                 none, or --size {} or more",
+                PADDING + 1
+            )));
+        }
         let normalisation = match style {
             Style::Photos if training.channels() == 3 => Normalisation::imagenet(),
             Style::Cifar { classes: 10 } => Normalisation::cifar10(),
             Style::Cifar { .. } => Normalisation::cifar100(),
             Style::Small { .. } | Style::Photos => Normalisation::measured(training)?,
         };
-        Ok(Transform { size: self.size.unwrap_or(size), crop, flip: flip && !self.no_flip, ratio, normalisation })
+        Ok(Transform { size, crop, flip: flip && !self.no_flip, ratio, normalisation })
     }
 }
 

@@ -164,7 +164,11 @@ fn padded(pixels: &[u8], size: usize, channels: usize, [top, left]: [usize; 2]) 
     let mut out = vec![0; size * size * channels];
     // The columns of the picture that are in the window, and where they begin in either.
     let (from, to) = (left.saturating_sub(PADDING), PADDING.saturating_sub(left));
-    let length = (size - from.max(to)) * channels;
+    let length = size.saturating_sub(from.max(to)) * channels;
+    // Of a picture no wider than its border a window can be all black.
+    if length == 0 {
+        return out;
+    }
     for (y, out) in out.chunks_exact_mut(size * channels).enumerate() {
         let row = (y + top).checked_sub(PADDING).filter(|row| *row < size);
         if let Some(row) = row {

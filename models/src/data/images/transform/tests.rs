@@ -44,6 +44,17 @@ fn padded_crops_are_all_shifts_of_up_to_four_pixels_with_black_beyond() {
 }
 
 #[test]
+fn pictures_smaller_than_their_border_are_cropped_as_any_other() {
+    for side in [1, 2, 3, 4] {
+        let picture = counting(side, side);
+        let shifts: std::collections::BTreeSet<_> =
+            (0..2000).map(|index| seen(&transform(side, Crop::Padded, 1.0), &picture, Some(index))).collect();
+        // Shifts by less than a side show some of the picture, all others the border alone.
+        assert_eq!(shifts.len(), (2 * side - 1).pow(2) + 1, "{side} x {side}");
+    }
+}
+
+#[test]
 fn half_of_the_pictures_are_mirrored_where_that_is_wanted() {
     let picture = counting(4, 4);
     let flipped = |i: u32| {
