@@ -105,7 +105,7 @@ fn a_run_can_be_exported_inspected_and_started_from() {
     ivon(path, "inspect run --graph run.svg").output().unwrap();
     let graph = std::fs::read_to_string(path.join("run.svg")).unwrap();
     assert!(graph.contains("[B, 8, 8, 32]") && graph.contains("[B, 4, 4, 64]") && !graph.contains("floor"));
-    let merge = ivon(path, "merge run run --out merged").output().unwrap();
+    let merge = ivon(path, "merge run w.safetensors --out merged").output().unwrap();
     assert!(String::from_utf8_lossy(&merge.stderr).contains("note: running statistics of batch norm are plain averages"));
     assert!(fails(path, "export run --out w.safetensors").contains("a file is where a folder is needed"));
     assert!(fails(path, "generate run").contains("`ivon predict`"));
@@ -122,6 +122,37 @@ fn a_run_can_be_exported_inspected_and_started_from() {
     std::fs::write(path.join("point/config.toml"), "").unwrap();
     assert!(fails(path, "train resnet20 --resume point").contains("config.toml: is empty"));
     succeeds(path, &format!("train resnet20 {SMALL} {adamw} --init point --steps 1 --json --out anew"));
+}
+
+#[test]
+fn pictures_smaller_than_the_border_around_them_are_not_cropped_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = "--train-examples 16 --batch 8 --steps 2 --eval-examples 4 --eval-samples 0 --threads 1 --json";
+    for (model, size) in [("resnet20", 1), ("resnet20", 3), ("resnet20", 4), ("resnet18", 2)] {
+        let message = fails(folder.path(), &format!("train {model} --size {size} {flags} --out run"));
+        assert!(message.contains("use --crop none, or --size 5 or more"), "{message}");
+    }
+    assert!(!folder.path().join("run").exists());
+    for (size, crop) in [(3, "none"), (5, "padded")] {
+        let result = succeeds(folder.path(), &format!("train resnet20 --size {size} --crop {crop} {flags} --out {crop}"));
+        assert_eq!(result["steps"], 2, "{size} x {size}, {crop}");
+    }
+}
+
+#[test]
+fn a_small_network_comes_in_again_as_it_went_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for norm in ["batch", "group", "frn"] {
+        succeeds(path, &format!("train resnet20 --norm {norm} {SMALL} --steps 2 --out {norm}"));
+        succeeds(path, &format!("export {norm} --out {norm}-out"));
+        succeeds(path, &format!("import {norm}-out --out {norm}.safetensors"));
+        succeeds(path, &format!("export {norm}.safetensors --out {norm}-again"));
+        let weights = |folder: &str| models::weights::read::<f32>(&path.join(folder).join("model.safetensors")).unwrap();
+        assert!(weights(&format!("{norm}-out")) == weights(&format!("{norm}-again")), "{norm}: other numbers");
+        let design = &succeeds(path, &format!("inspect {norm}.safetensors --json"))["design"];
+        assert_eq!((&design["architecture"], &design["norm"]), (&"resnet20".into(), &norm.into()));
+    }
 }
 
 #[test]
@@ -163,7 +194,7 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         ("inspect resnet50 --batch 99999999999", "make it smaller"),
         ("inspect resnet50 --size 32", "resnet50 makes one pixel of 32 x 32"),
         ("bench resnet20 --size 4 --batch 2 --micro-batches 2", "pictures of 5 x 5 pixels or more"),
-        ("train resnet20 --size 1 --batch 1", "--batch 2 or more at once"),
+        ("train resnet20 --size 1 --crop none --batch 1", "--batch 2 or more at once"),
         ("train resnet20 --size 1000000", "use a smaller --size"),
         ("bench resnet20 --size 1000000", "use a smaller --size"),
     ] {

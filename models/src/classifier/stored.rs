@@ -73,7 +73,7 @@ impl StoredClassifier {
     /// If it is neither, or does not hold together: everything that is wrong with it.
     pub fn of_table(table: Table<f32>, notes: &Notes) -> Result<StoredClassifier> {
         if !stored::is_ours(notes) {
-            let design = design(&table)?;
+            let design = design(&table);
             let posterior = design.build(Theirs(table))?;
             return Ok(StoredClassifier { design, classes: None, transform: None, posterior, step: None });
         }
@@ -122,17 +122,23 @@ fn parsed<T: DeserializeOwned>(value: &Value) -> Option<T> {
     serde_json::from_value(value.clone()).ok()
 }
 
-/// Which of torchvision's networks a table is of.
-fn design(table: &Table<f32>) -> Result<Design> {
-    let has = |name: &str| table.keys().any(|key| key.ends_with(name));
-    let architecture = match (has("layer1.0.conv3.weight"), has("layer3.5.conv2.weight")) {
-        (true, _) => Architecture::Resnet50,
-        (false, true) => Architecture::Resnet34,
-        (false, false) => Architecture::Resnet18,
+/// Which network a table with torchvision's names is of: one of torchvision's, or a ResNet-20, whose first convolution is 3 × 3 and has 16 channels.
+fn design(table: &Table<f32>) -> Design {
+    let shape = |wanted: &str| table.iter().find(|(name, _)| resnet::bare(name) == wanted).map(|(_, values)| &values.shape[..]);
+    let has = |name: &str| shape(name).is_some();
+    let classes = shape("fc.bias").and_then(|shape| shape.first().copied()).unwrap_or(1000);
+    let (architecture, channels) = match shape("conv1.weight") {
+        Some(&[16, channels, 3, 3]) if channels > 0 => (Architecture::Resnet20, channels),
+        _ if has("layer1.0.conv3.weight") => (Architecture::Resnet50, 3),
+        _ if has("layer3.5.conv2.weight") => (Architecture::Resnet34, 3),
+        _ => (Architecture::Resnet18, 3),
     };
-    let head = table.iter().find(|(name, _)| name.ends_with("fc.bias"));
-    let classes = head.and_then(|(_, v)| v.shape.first().copied()).unwrap_or(1000);
-    Ok(Design { architecture, norm: Norm::Batch, channels: 3, size: architecture.usual_size(), classes })
+    let norm = match architecture {
+        Architecture::Resnet20 if has("bn1.threshold") => Norm::Frn,
+        Architecture::Resnet20 if !has("bn1.running_mean") => Norm::Group,
+        _ => Norm::Batch,
+    };
+    Design { architecture, norm, channels, size: architecture.usual_size(), classes }
 }
 
 struct Restore<'a>(&'a Checkpoint);

@@ -59,15 +59,18 @@ fn theirs(ours: &str) -> Result<String> {
     Ok(format!("{layer}.{kind}"))
 }
 
+/// A tensor's name without what PyTorch's wrappers of a model put before it.
+pub fn bare(name: &str) -> &str {
+    ["_orig_mod.", "module."].iter().fold(name, |name, prefix| name.strip_prefix(prefix).unwrap_or(name))
+}
+
 /// The values of a model's tensors out of a table with torchvision's names.
 ///
 /// # Errors
 /// Names every tensor that is missing, unexpected or has another shape, all at once.
 pub fn import<M: Model, E: Number>(model: &M, table: Table<E>) -> Result<Tensors<E>> {
-    let strip =
-        |name: String| ["_orig_mod.", "module."].iter().fold(name, |name, p| name.strip_prefix(p).unwrap_or(&name).to_string());
-    let mut table: Table<E> =
-        table.into_iter().map(|(name, v)| (strip(name), v)).filter(|(name, _)| !name.ends_with(COUNT)).collect();
+    let own = table.into_iter().map(|(name, v)| (bare(&name).to_string(), v));
+    let mut table: Table<E> = own.filter(|(name, _)| !name.ends_with(COUNT)).collect();
     let (mut found, mut wrong) = (vec![], vec![]);
     for (name, shape) in places(model) {
         let name = theirs(&name)?;
