@@ -31,6 +31,34 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// As there.
 pub fn replace(path: &Path, content: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let (place, beside) = places(path)?;
+    let run = || {
+        content(&beside)?;
+        File::open(&beside).and_then(|file| file.sync_all()).map_err(|e| unwritable(path, &e))?;
+        rename(&beside, &place)
+    };
+    run().inspect_err(|_| {
+        // The error says what matters.
+        let _ = fs::remove_file(&beside);
+    })
+}
+
+/// That [`write()`] will be able to write a file, as far as can be known before: what is not a file, or lies where nothing can be made, is refused.
+///
+/// # Errors
+/// What is in the way.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let (_, beside) = places(path)?;
+    match File::create_new(&beside) {
+        Ok(_) => fs::remove_file(&beside).map_err(|e| unwritable(path, &e)),
+        // What is written there just now, or was when a process was killed.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(unwritable(path, &e)),
+    }
+}
+
+/// Where a file lies in the end, and where it is written until then.
+fn places(path: &Path) -> Result<(PathBuf, PathBuf)> {
     if path.is_dir() {
         return Err(Error::file(path, "is a folder; give the name of a file"));
     }
@@ -43,15 +71,14 @@ pub fn replace(path: &Path, content: impl FnOnce(&Path) -> Result<()>) -> Result
     // A link stays one.
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let beside = beside(&place)?;
-    let run = || {
-        content(&beside)?;
-        File::open(&beside).and_then(|file| file.sync_all()).map_err(|e| unwritable(path, &e))?;
-        rename(&beside, &place)
-    };
-    run().inspect_err(|_| {
-        // The error says what matters.
-        let _ = fs::remove_file(&beside);
-    })
+    Ok((place, beside))
+}
+
+/// A path without `.`, `..` and links as far as it is there, with the rest as it was given.
+pub fn resolved(path: &Path) -> PathBuf {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let found = full.ancestors().find_map(|there| Some((fs::canonicalize(there).ok()?, full.strip_prefix(there).ok()?)));
+    found.map_or(full.clone(), |(there, rest)| if rest.as_os_str().is_empty() { there } else { there.join(rest) })
 }
 
 /// `folder/name` is written as `folder/.name.writing`.

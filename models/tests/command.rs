@@ -193,6 +193,40 @@ fn prepared_tokens_train_like_the_text_they_were_made_of() {
     assert_eq!(std::fs::read(path.join("a.txt")).unwrap(), before);
 }
 
+#[test]
+fn a_trace_that_cannot_be_written_or_is_in_the_runs_way_is_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir_all(path.join("runs")).unwrap();
+    std::fs::create_dir_all(path.join("empty")).unwrap();
+    for (flags, wanted) in [
+        ("--out run --trace nodir/x", "there is no folder nodir"),
+        ("--out run --trace .", "is a folder"),
+        ("--out run --trace empty", "is a folder"),
+        ("--out run --trace /dev/null", "is a device"),
+        ("--out run --trace /proc/x", "cannot be written"),
+        ("--out run --trace run", "is a place of the run itself"),
+        ("--out run/deeper --trace ./run", "is a place of the run itself"),
+        ("--out run --trace run/config.toml", "is a place of the run itself"),
+        ("--out empty --trace ./empty/metrics.jsonl", "is a place of the run itself, which is kept in empty"),
+        ("--out empty --trace runs/../empty/checkpoints", "is a place of the run itself"),
+        ("--trace runs/gpt2-tiny-1", "is a place of the run itself, which is kept in runs"),
+    ] {
+        let message = fails(path, &format!("{TINY} {flags}"));
+        assert!(message.contains(wanted), "{flags}: {message}");
+    }
+    let left = |folder: &str| std::fs::read_dir(path.join(folder)).unwrap().count();
+    assert_eq!((left("."), left("runs"), left("empty")), (2, 0, 0));
+
+    // Elsewhere it is written, beside a new run and one that goes on.
+    succeeds(path, &format!("{TINY} --out empty --trace runs/t.safetensors --trace-steps 1"));
+    assert!(weights::names(&path.join("runs/t.safetensors")).unwrap().0.iter().any(|name| name == "step1/lr"));
+    let message = fails(path, "train gpt2 --resume empty --trace empty/config.toml");
+    assert!(message.contains("is what is read"), "{message}");
+    let message = fails(path, "train gpt2 --resume empty --trace empty/summary.json");
+    assert!(message.contains("is a place of the run itself"), "{message}");
+}
+
 /// Weights of a small model under Hugging Face's names, as another program would have saved them, with its configuration beside.
 fn a_foreign_model(folder: &Path) {
     let (layers, width, context, vocab) = (1, 16, 16, 256);

@@ -47,6 +47,9 @@ pub struct RunFlags {
     pub json: bool,
 }
 
+/// Where runs lie that were given no folder.
+const RUNS: &str = "runs";
+
 impl RunFlags {
     /// The configuration file to read, if any.
     ///
@@ -56,6 +59,18 @@ impl RunFlags {
         match &self.resume {
             Some(path) => Ok(Some(place(path)?.0.join("config.toml"))),
             None => Ok(self.config.clone()),
+        }
+    }
+
+    /// The run folder as far as it is known before there is one: where no flag names it, the folder that it will lie in.
+    ///
+    /// # Errors
+    /// If the run to go on with is not there.
+    pub fn home(&self) -> Result<PathBuf> {
+        match (&self.resume, &self.out) {
+            (Some(path), _) => Ok(place(path)?.0),
+            (None, Some(out)) => Ok(out.clone()),
+            (None, None) => Ok(RUNS.into()),
         }
     }
 
@@ -70,7 +85,7 @@ impl RunFlags {
                 Run::resume(folder, optimizer, which)?
             }
             (None, Some(out)) => Run::create(out)?,
-            (None, None) => Run::numbered("runs", name)?,
+            (None, None) => Run::numbered(RUNS, name)?,
         };
         (run.checkpoint_every, run.keep) = (self.checkpoint_every, self.keep);
         Ok(run)

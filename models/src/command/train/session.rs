@@ -152,7 +152,15 @@ impl Common {
         if data.iter().any(|path| lies_in(path) == Some(true)) {
             read.push(trace.clone());
         }
-        disk::apart(trace, read.iter().map(PathBuf::as_path))
+        disk::apart(trace, read.iter().map(PathBuf::as_path))?;
+        // A run writes what it likes into its folder, and makes it, with those that it lies in, where there is none.
+        let home = self.run.home()?;
+        let (run, place) = (disk::resolved(&home), disk::resolved(trace));
+        if !place.is_dir() && (place.starts_with(&run) || run.starts_with(&place)) {
+            let message = format!("is a place of the run itself, which is kept in {}; give a file elsewhere", home.display());
+            return Err(Error::file(trace, message));
+        }
+        disk::check_writable(trace)
     }
 
     /// Starts the threads.
