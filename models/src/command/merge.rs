@@ -1,6 +1,6 @@
 //! `ivon merge`: one model instead of several, weighted by what each is sure of.
 
-use super::flags::{open, values};
+use super::flags::{each_once, open, values};
 use super::transfer::Model;
 use crate::classifier::StoredClassifier;
 use clap::Args;
@@ -36,6 +36,7 @@ impl Merge {
     /// # Errors
     /// If there are no such models, they differ, or the folder cannot be written.
     pub fn run(&self) -> Result<()> {
+        each_once(&self.runs)?;
         let count = self.runs.len();
         let weights = if self.weights.is_empty() { vec![1.0; count] } else { self.weights.clone() };
         if self.out.join(WEIGHTS).exists() {

@@ -3,7 +3,7 @@
 mod pictures;
 mod text;
 
-use super::flags::{DeviceFlags, Opened, open, values};
+use super::flags::{DeviceFlags, Opened, each_once, open, values};
 use super::transfer::Model;
 use clap::Args;
 use ivon_runtime::{Error, Result};
@@ -75,6 +75,7 @@ impl Evaluate {
     /// If there is no such model, or data and models do not go together.
     pub fn run(&self) -> Result<()> {
         self.device.training_dtype()?;
+        each_once(&self.runs)?;
         let opened = self.runs.iter().map(|path| open(path, self.best)).collect::<Result<Vec<_>>>()?;
         let of_text = |o: &Opened<Model>| matches!(o.stored, Model::Text(_));
         if let Some(i) = opened.iter().position(|o| of_text(o) != of_text(&opened[0])) {

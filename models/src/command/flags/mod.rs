@@ -19,4 +19,4 @@ pub use optimizer::{Defaults, OptimizerFlags, OptimizerName, Setup, Trained};
 pub use pictures::{PictureData, PictureFlags};
 pub use run::RunFlags;
 pub use schedule::{ScheduleFlags, Shape};
-pub use trained::{Opened, open};
+pub use trained::{Opened, each_once, open};

@@ -4,7 +4,7 @@ use crate::classifier::{self, StoredClassifier};
 use crate::command::transfer::Model;
 use crate::gpt2::Stored;
 use ivon_runtime::checkpoint::{Checkpoint, Which};
-use ivon_runtime::{Result, run};
+use ivon_runtime::{Error, Result, disk, run};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,18 @@ pub fn open(path: &Path, best: bool) -> Result<Opened<Model>> {
     };
     let manifest = checkpoint.manifest();
     Ok(Opened { stored, told: manifest.notes.config.clone(), seed: manifest.seed, step: Some(manifest.step) })
+}
+
+/// Refuses a run, or whatever else holds a model, that is given twice, by whatever name.
+///
+/// # Errors
+/// If there is one.
+pub fn each_once(paths: &[PathBuf]) -> Result<()> {
+    let places: Vec<PathBuf> = paths.iter().map(|path| disk::resolved(path)).collect();
+    match (1..paths.len()).find(|i| places[..*i].contains(&places[*i])) {
+        Some(i) => Err(Error::file(&paths[i], "is given twice: give every run once")),
+        None => Ok(()),
+    }
 }
 
 impl<M> Opened<M> {
