@@ -3,6 +3,7 @@
 mod common;
 
 use common::{fails, ivon, succeeds, text};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const TINY: &str = "train gpt2 --preset tiny --layers 1 --width 16 --heads 2 --seq 16 --batch 4 --micro-batches 2 --eval-tokens 512 \
@@ -110,6 +111,115 @@ fn a_resumption_says_what_stands_in_its_way() {
     );
     succeeds(folder.path(), "train gpt2 --resume run/checkpoints/step-00000004 --data mine.txt");
     succeeds(folder.path(), "evaluate run --samples 0");
+}
+
+/// What the metrics of a run say of differences from its checkpoint.
+fn differences(run: &Path) -> Vec<String> {
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = metrics.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let warnings =
+        lines.filter_map(|line| line["warning"].as_str()?.strip_prefix("not as in the checkpoint: ").map(String::from));
+    warnings.filter(|warning| !warning.starts_with("schedule ")).collect()
+}
+
+/// No shape shows the number of heads: with another, the same weights would be another model.
+#[test]
+fn another_number_of_heads_than_the_weights_have_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(folder.path(), &format!("{TINY} --steps 2 --out run"));
+    let files = ["config.toml", "metrics.jsonl", "checkpoints/step-00000002/manifest.json"];
+    let read = || files.map(|file| std::fs::read(folder.path().join("run").join(file)).unwrap());
+    let before = read();
+    let message = fails(folder.path(), "train gpt2 --resume run --steps 4 --heads 4");
+    assert!(
+        message.contains("`heads = 2`") && message.contains("`heads = 4`") && message.contains("leave --heads out"),
+        "{message}"
+    );
+    assert!(read() == before, "a run that was refused has changed");
+    succeeds(folder.path(), "export run --out exported");
+    succeeds(folder.path(), "import run --out weights.safetensors");
+    for from in ["run", "run/checkpoints/step-00000002", "exported", "exported/model.safetensors", "weights.safetensors"] {
+        for command in [
+            "generate FROM --tokens 2",
+            "export FROM --out other",
+            "import FROM --out other",
+            "inspect FROM",
+            "train gpt2 --init FROM",
+        ] {
+            let command = command.replace("FROM", from);
+            let message = fails(folder.path(), &format!("{command} --heads 4"));
+            let wanted = "has 2 attention heads, but --heads 4 was given";
+            assert!(message.contains(wanted) && message.contains("leave --heads out"), "{command}: {message}");
+        }
+        succeeds(folder.path(), &format!("generate {from} --tokens 2 --heads 2"));
+    }
+    std::fs::remove_file(folder.path().join("exported/config.json")).unwrap();
+    succeeds(folder.path(), "generate exported --tokens 2 --heads 4");
+}
+
+#[test]
+fn a_run_that_goes_on_keeps_its_seed_and_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(folder.path(), &format!("{TINY} --steps 2 --out run"));
+    let config = folder.path().join("run/config.toml");
+    let told = std::fs::read_to_string(&config).unwrap();
+    for (flags, then, now) in [
+        ("--seed 9", "`seed = 1`", "`seed = 9`"),
+        ("--tokenizer gpt2 --vocab 50257", "`tokenizer = \"bytes\"`", "`tokenizer = \"gpt2\"`"),
+        ("--init run", "no `init`", "`init = "),
+    ] {
+        let message = fails(folder.path(), &format!("train gpt2 --resume run --steps 4 {flags}"));
+        assert!(message.contains(then) && message.contains(now), "{flags}: {message}");
+        assert_eq!(std::fs::read_to_string(&config).unwrap(), told, "{flags}");
+    }
+    std::fs::write(&config, told.replace("seed = 1", "seed = 9")).unwrap();
+    assert!(fails(folder.path(), "train gpt2 --resume run --steps 4").contains("put `seed = 1` back into config.toml"));
+    succeeds(folder.path(), "train gpt2 --resume run --steps 4 --seed 1");
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), told.replace("steps = 2", "steps = 4"));
+}
+
+#[test]
+fn every_flag_that_differs_from_the_checkpoint_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeeds(folder.path(), &format!("{TINY} --steps 2 --out run"));
+    succeeds(
+        folder.path(),
+        "train gpt2 --resume run --steps 4 --lr 10 --dropout 0.5 --ess 2e6 --no-debias --batch 2 --micro-batches 2",
+    );
+    let said = differences(&run);
+    for flag in [
+        "dropout was 0 and is 0.5 now",
+        "steps was 2 and is 4 now",
+        "batch was 4 and is 2 now",
+        "no-debias was false and is true now",
+    ] {
+        assert!(said.iter().any(|line| line == flag), "{flag}: {said:?}");
+    }
+    // Once, by the optimizer or the flag.
+    assert_eq!(said.iter().filter(|line| line.starts_with("ess was ")).count(), 1, "{said:?}");
+    // The same number, written in another way; and what was not given.
+    assert!(
+        !said.iter().any(|line| ["lr", "micro-batches", "seq"].iter().any(|flag| line.starts_with(&format!("{flag} was ")))),
+        "{said:?}"
+    );
+    // Nothing that did not differ is said: going on as it was is silent.
+    succeeds(folder.path(), &format!("{TINY} --steps 4 --checkpoint-every 2 --out straight"));
+    succeeds(folder.path(), "train gpt2 --resume straight/checkpoints/step-00000002");
+    assert_eq!(differences(&folder.path().join("straight")), [""; 0]);
+}
+
+#[test]
+fn a_run_that_has_ended_and_takes_no_step_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(folder.path(), &format!("{TINY} --steps 4 --out run"));
+    let files = ["config.toml", "metrics.jsonl", "checkpoints/step-00000004/manifest.json"];
+    let read = || files.map(|file| std::fs::read(folder.path().join("run").join(file)).unwrap());
+    let before = read();
+    succeeds(folder.path(), "train gpt2 --resume run --dropout 0.5");
+    for ((before, after), file) in before.iter().zip(read()).zip(files) {
+        assert!(*before == after, "{file}");
+    }
 }
 
 #[cfg(unix)]

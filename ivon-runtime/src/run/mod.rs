@@ -35,6 +35,7 @@ use metrics::Metrics;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -44,6 +45,8 @@ const CONFIG: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
 const SUMMARY: &str = "summary.json";
 const CURVE: &str = "loss.svg";
+/// How a line begins that says in what a run goes on differently.
+const DIFFERENT: &str = "not as in the checkpoint";
 /// The picture is not drawn more often than this.
 const REDRAW: Duration = Duration::from_secs(5);
 
@@ -64,6 +67,10 @@ pub struct Run {
     curve: Curve,
     drawn: Option<Instant>,
     config: Map<String, Value>,
+    /// What a run that goes on is told from its next step on.
+    told: Option<Map<String, Value>>,
+    /// Whether this process has taken a step.
+    stepped: bool,
     /// Schedule and batch, steps of the run, and the name in the picture; from `start`.
     trainer: Map<String, Value>,
     steps: usize,
@@ -121,6 +128,19 @@ impl Run {
     /// If there is no such run or checkpoint, the checkpoint is damaged (then the message names the last good one), of another model or optimizer,
     /// or another process works on the run.
     pub fn resume(path: impl Into<PathBuf>, optimizer: &mut dyn Optimizer, which: Which) -> Result<Run> {
+        Run::resume_if(path, optimizer, which, |_| Ok(()))
+    }
+
+    /// As [`Run::resume`], if `check` has nothing against the checkpoint: it is asked before anything is changed.
+    ///
+    /// # Errors
+    /// Those of [`Run::resume`] and of `check`.
+    pub fn resume_if(
+        path: impl Into<PathBuf>,
+        optimizer: &mut dyn Optimizer,
+        which: Which,
+        check: impl FnOnce(&Checkpoint) -> Result<()>,
+    ) -> Result<Run> {
         let path = path.into();
         if !path.is_dir() {
             return Err(Error::file(&path, "is no folder: give that of a run"));
@@ -138,6 +158,7 @@ impl Run {
             return Ok(run);
         }
         let checkpoint = store.find(which)?;
+        check(&checkpoint)?;
         let changes = checkpoint.restore(optimizer)?;
         let (step, notes) = (checkpoint.manifest().step, &checkpoint.manifest().notes);
         store.abandon_after(step)?;
@@ -151,7 +172,7 @@ impl Run {
                 evaluated = Value::Object(line.clone());
             }
         })?;
-        let warnings = changes.into_iter().map(|change| format!("not as in the checkpoint: {change}")).collect();
+        let warnings = changes.into_iter().map(|change| format!("{DIFFERENT}: {change}")).collect();
         let before = Before { training: Duration::from_secs_f64(notes.seconds.max(0.0)), average: notes.average, warnings };
         Ok(Run {
             curve,
@@ -189,6 +210,8 @@ impl Run {
             curve: Curve::default(),
             drawn: None,
             config: Map::new(),
+            told: None,
+            stepped: false,
             trainer: Map::new(),
             steps: 0,
             title: String::new(),
@@ -213,7 +236,8 @@ impl Run {
     }
 
     /// Writes what the run is told to `config.toml`, and into every checkpoint. Without it, that is what the optimizer and the trainer
-    /// say of themselves.
+    /// say of themselves. Of a run that goes on it is written when there is a step to take, and every value in which it differs from
+    /// that of the checkpoint is a warning.
     ///
     /// # Errors
     /// If it is no table, or cannot be written.
@@ -221,10 +245,29 @@ impl Run {
         let path = self.path.join(CONFIG);
         let value = serde_json::to_value(config).map_err(|e| Error::file(&path, e))?;
         let Value::Object(table) = value else { return Err(Error::file(&path, "is to hold a table of keys and values")) };
+        if self.saved.is_some() {
+            self.told = Some(table);
+            return Ok(());
+        }
         self.config = table;
+        self.write_config()
+    }
+
+    fn write_config(&self) -> Result<()> {
+        let path = self.path.join(CONFIG);
         let text =
             toml::to_string_pretty(&without_nulls(Value::Object(self.config.clone()))).map_err(|e| Error::file(&path, e))?;
         disk::write_bytes(&path, text.as_bytes())
+    }
+
+    /// Adds a warning for every value in which `told` differs from the checkpoint's; not where the optimizer has said the same.
+    fn say_changes(&mut self, told: &Map<String, Value>) {
+        for (key, then, now) in changes(&self.config, told) {
+            let of_optimizer = format!("{DIFFERENT}: {} was ", key.replace('-', "_"));
+            if !self.before.warnings.iter().any(|warning| warning.starts_with(&of_optimizer)) {
+                self.before.warnings.push(format!("{DIFFERENT}: {key} was {then} and is {now} now"));
+            }
+        }
     }
 
     /// Saves a checkpoint.
@@ -263,11 +306,15 @@ impl Progress for Run {
         let Value::Object(now) = now else { return Ok(Before::default()) };
         if self.saved.is_some() {
             let differing = now.iter().filter(|(key, value)| self.trainer.get(*key).is_some_and(|then| then != *value));
-            let text = |(key, value): (&String, &Value)| {
-                format!("not as in the checkpoint: {key} was {} and is {value} now", self.trainer[key])
-            };
+            let text =
+                |(key, value): (&String, &Value)| format!("{DIFFERENT}: {key} was {} and is {value} now", self.trainer[key]);
             let warnings: Vec<String> = differing.map(text).collect();
             self.before.warnings.extend(warnings);
+        }
+        if let Some(told) = self.told.take().filter(|_| step < trainer.schedule.steps) {
+            self.say_changes(&told);
+            self.config = told;
+            self.write_config()?;
         }
         self.trainer = now;
         self.steps = trainer.schedule.steps;
@@ -317,6 +364,7 @@ impl Progress for Run {
                 self.flush()?;
             }
         }
+        self.stepped = true;
         let stop = self.stop.requested() && !last;
         let due = self.checkpoint_every > 0 && r.step.is_multiple_of(self.checkpoint_every);
         // Where an evaluation follows, the checkpoint is to have its result.
@@ -363,7 +411,9 @@ impl Progress for Run {
             self.best = validation_loss;
         }
         let due = self.checkpoint_every > 0 && step.is_multiple_of(self.checkpoint_every);
-        if better || due || step == self.steps {
+        // A run that had ended and takes no step has its checkpoint, with what was true of it.
+        let has = self.saved.is_some() && !self.stepped;
+        if !has && (better || due || step == self.steps) {
             self.save(optimizer, validation_loss)?;
         }
         Ok(())
@@ -439,6 +489,35 @@ pub fn read_config<C: DeserializeOwned>(path: impl AsRef<Path>) -> Result<C> {
     let file = if path.is_dir() { path.join(CONFIG) } else { path.to_path_buf() };
     let text = std::fs::read_to_string(&file).map_err(|e| unreadable(&file, &e))?;
     toml::from_str(&text).map_err(|e| Error::file(&file, e))
+}
+
+/// Every value in which two configurations differ, by its key (`table.key` in a table), with both in words.
+fn changes(then: &Map<String, Value>, now: &Map<String, Value>) -> Vec<(String, String, String)> {
+    let keys: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    let mut found = vec![];
+    for key in keys {
+        let value = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
+        match (value(then), value(now)) {
+            (Value::Object(then), Value::Object(now)) => {
+                found.extend(changes(&then, &now).into_iter().map(|(inner, then, now)| (format!("{key}.{inner}"), then, now)));
+            }
+            (then, now) if same(&then, &now) => {}
+            (then, now) => {
+                let text = |value: Value| if value.is_null() { "not set".into() } else { value.to_string() };
+                found.push((key.clone(), text(then), text(now)));
+            }
+        }
+    }
+    found
+}
+
+/// Whether two values mean the same: 3 is 3.0, and a switch that is off is one that is not there.
+fn same(a: &Value, b: &Value) -> bool {
+    let off = |value: &Value| matches!(value, Value::Null | Value::Bool(false));
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => x == y || x.is_f64() != y.is_f64() && x.as_f64() == y.as_f64(),
+        _ => a == b || off(a) && off(b),
+    }
 }
 
 /// Whether a folder is that of a run.

@@ -43,7 +43,7 @@ impl Stored {
     /// do not say how many there are.
     ///
     /// # Errors
-    /// If it is none of these, or does not hold together: everything that is wrong with it.
+    /// If it is none of these, says another number of heads, or does not hold together: everything that is wrong with it.
     pub fn open(path: &Path, heads: Option<usize>) -> Result<Stored> {
         if path.is_dir() {
             return match run::holds_a_run(path) || Checkpoint::is_at(path) {
@@ -54,7 +54,7 @@ impl Stored {
         let (table, notes) = weights::read_with_notes::<f32>(path)?;
         let at = |e: Error| Error::file(path, e);
         if stored::is_ours(&notes) {
-            return Self::ours(table, &notes).map_err(at);
+            return Self::ours(table, &notes, heads).map_err(at);
         }
         let config = path.with_file_name(CONFIG);
         let config = if config.is_file() { Some(read_config(&config)?) } else { None };
@@ -72,7 +72,7 @@ impl Stored {
         let config = if config.is_file() { Some(read_config(&config)?) } else { None };
         let (table, notes) = weights::read_with_notes(&weights)?;
         if stored::is_ours(&notes) {
-            return Self::ours(table, &notes).map_err(|e| Error::file(&weights, e));
+            return Self::ours(table, &notes, heads).map_err(|e| Error::file(&weights, e));
         }
         let mut stored = Self::theirs(table, config.as_ref(), heads).map_err(|e| Error::file(&weights, e))?;
         let sigma = path.join(SIGMA);
@@ -88,7 +88,7 @@ impl Stored {
     /// What a run had learned.
     ///
     /// # Errors
-    /// If it is the checkpoint of another model, or does not say how many heads there are.
+    /// If it is the checkpoint of another model, does not say how many heads there are, or says another number than `heads`.
     pub fn of_run(checkpoint: &Checkpoint, heads: Option<usize>) -> Result<Stored> {
         let manifest = checkpoint.manifest();
         let at = |message: String| Error::file(checkpoint.path(), message);
@@ -105,7 +105,8 @@ impl Stored {
             return Err(at("has no `tokens.weight` and `positions` of two dimensions".into()));
         };
         let config = &manifest.notes.config;
-        let Some(heads) = heads.or(config.get("heads").and_then(Value::as_u64).map(|n| n as usize)) else {
+        let stated = config.get("heads").and_then(Value::as_u64).map(|n| n as usize);
+        let Some(heads) = stated_heads(stated, heads).map_err(|e| Error::file(checkpoint.path(), e))? else {
             return Err(at("does not say how many attention heads the model has: give --heads".into()));
         };
         let layers = manifest.parameters.iter().filter(|p| p.name.ends_with(".norm1.gain")).count();
@@ -118,10 +119,11 @@ impl Stored {
         Ok(Stored { dimensions, tokenizer, model, posterior, step: Some(manifest.step) })
     }
 
-    fn ours(table: Table<f32>, notes: &Notes) -> Result<Stored> {
+    fn ours(table: Table<f32>, notes: &Notes, heads: Option<usize>) -> Result<Stored> {
         let note = |name: &str| notes.get(name).map_or("", String::as_str);
         let broken = |what: &str, e: serde_json::Error| Error::config(format!("its note `{what}` cannot be read: {e}"));
         let dimensions: Dimensions = serde_json::from_str(note("dimensions")).map_err(|e| broken("dimensions", e))?;
+        stated_heads(Some(dimensions.heads), heads)?;
         let tokenizer = serde_json::from_value(note("tokenizer").into()).map_err(|e| broken("tokenizer", e))?;
         let model = Gpt2::of(&dimensions)?;
         let posterior = stored::read(&model, table, notes)?;
@@ -241,6 +243,20 @@ fn read_config(path: &Path) -> Result<Value> {
     Ok(config)
 }
 
+/// How many attention heads there are: no shape shows it, so what is stated beside the weights holds, and what was `given` where nothing is.
+///
+/// # Errors
+/// If the two differ.
+fn stated_heads(stated: Option<usize>, given: Option<usize>) -> Result<Option<usize>> {
+    match (stated, given) {
+        (Some(stated), Some(given)) if stated != given => Err(Error::config(format!(
+            "says that the model has {stated} attention heads, but --heads {given} was given: with it, the weights would be another model's; \
+             leave --heads out"
+        ))),
+        _ => Ok(stated.or(given)),
+    }
+}
+
 /// What the tensors of a bare table, and the configuration beside them, say of the model.
 fn dimensions(table: &Table<f32>, config: Option<&Value>, heads: Option<usize>) -> Result<Dimensions> {
     let matrix = |name: &str| match table.get(name).map(|v| &v.shape[..]) {
@@ -263,7 +279,7 @@ fn dimensions(table: &Table<f32>, config: Option<&Value>, heads: Option<usize>) 
     }
     let configured = config.and_then(|c| c.get("n_head")).and_then(Value::as_u64).map(|n| n as usize);
     let published = PRESETS.iter().map(|p| p.dimensions).find(|d| (d.layers, d.width, d.vocab) == (layers, width, vocab));
-    let Some(heads) = heads.or(configured).or(published.map(|d| d.heads)) else {
+    let Some(heads) = stated_heads(configured, heads)?.or(published.map(|d| d.heads)) else {
         let message = format!(
             "does not say how many attention heads the model has ({layers} layers, width {width}): give --heads, or put Hugging Face's \
              config.json beside it"

@@ -6,6 +6,7 @@ use ivon_runtime::checkpoint::{Checkpoint, Which};
 use ivon_runtime::optimizers::Optimizer;
 use ivon_runtime::run::Run;
 use ivon_runtime::{Error, Result};
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// What a run is told and leaves behind.
@@ -74,15 +75,15 @@ impl RunFlags {
         }
     }
 
-    /// The run folder: a new one, or that of the run that goes on, with the optimizer brought into its state.
+    /// The run folder: a new one, or that of the run that goes on, with the optimizer brought into its state. `config` is what the run is told.
     ///
     /// # Errors
     /// If the folder cannot be used, or the checkpoint is damaged or of something else.
-    pub fn open(&self, name: &str, optimizer: &mut dyn Optimizer) -> Result<Run> {
+    pub fn open(&self, name: &str, optimizer: &mut dyn Optimizer, config: &Map<String, Value>) -> Result<Run> {
         let mut run = match (&self.resume, &self.out) {
             (Some(path), _) => {
                 let (folder, which) = place(path)?;
-                Run::resume(folder, optimizer, which)?
+                Run::resume_if(folder, optimizer, which, |checkpoint| self.check_kept(checkpoint, config))?
             }
             (None, Some(out)) => Run::create(out)?,
             (None, None) => Run::numbered(RUNS, name)?,
@@ -90,7 +91,30 @@ impl RunFlags {
         (run.checkpoint_every, run.keep) = (self.checkpoint_every, self.keep);
         Ok(run)
     }
+
+    /// Refuses to go on with what would make another model of the run, or can no longer apply to it.
+    fn check_kept(&self, checkpoint: &Checkpoint, config: &Map<String, Value>) -> Result<()> {
+        let manifest = checkpoint.manifest();
+        let of_checkpoint = |key: &str| manifest.notes.config.get(key).cloned().unwrap_or(Value::Null);
+        let of_now = |key: &str| config.get(key).cloned().unwrap_or(Value::Null);
+        // What a checkpoint does not say, it does not contradict; but that it began with random weights it says by silence.
+        let kept = KEPT.iter().map(|key| (*key, of_checkpoint(key), of_now(key)));
+        let kept = kept.filter(|(key, then, _)| *key == "init" || !then.is_null());
+        let seed = ("seed", manifest.seed.into(), self.seed.into());
+        let Some((key, then, now)) = kept.chain([seed]).find(|(_, then, now)| then != now) else { return Ok(()) };
+        let text = |value: &Value| if value.is_null() { format!("no `{key}`") } else { format!("`{key} = {value}`") };
+        let (then, now) = (text(&then), text(&now));
+        let message = format!(
+            "is of a run with {then}, which stays as it goes on, but with the command line and config.toml it would be {now}: leave --{key} out \
+             (and put {then} back into config.toml, if it was changed there), or train anew"
+        );
+        Err(Error::file(checkpoint.path(), message))
+    }
 }
+
+/// Flags that a run keeps, besides its seed: no shape tells of the first two, and with others the same weights are another model; the last two
+/// say where it began.
+const KEPT: [&str; 4] = ["heads", "tokenizer", "init", "zero-init"];
 
 /// The run folder and the checkpoint that a path means: that of a run, or of one of its checkpoints.
 fn place(path: &Path) -> Result<(PathBuf, Which)> {

@@ -189,10 +189,11 @@ impl Session<'_> {
             optimizer.trace(Some(Box::new(trace)));
         }
 
-        let mut run = run_flags.open(&task.name(), optimizer.as_mut())?;
+        let config = self.config(task, config);
+        let mut run = run_flags.open(&task.name(), optimizer.as_mut(), &config)?;
         let first = optimizer.state().step() as usize;
         self.check_data(&run, task)?;
-        run.set_config(&self.config(task, config))?;
+        run.set_config(&config)?;
         stop_on_interrupt(run.stop.clone())?;
         let path = run.path().to_path_buf();
         task.introduction().iter().for_each(|line| tell!("{line}"));
