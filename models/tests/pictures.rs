@@ -89,6 +89,25 @@ fn a_run_that_is_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits() {
 }
 
 #[test]
+fn what_a_run_goes_on_with_differently_is_said_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir(path.join("digits")).unwrap();
+    dark_and_bright(&path.join("digits"));
+    succeeds(path, "train resnet20 --data digits --size 12 --batch 8 --eval-samples 0 --threads 1 --steps 2 --out run");
+    for (flag, then) in [("--seed 3", "`seed = 1`"), ("--zero-init", "`zero-init = false`")] {
+        let message = fails(path, &format!("train resnet20 --resume run --steps 4 {flag}"));
+        assert!(message.contains(then) && message.contains("or train anew"), "{flag}: {message}");
+    }
+    succeeds(path, "train resnet20 --resume run --steps 4 --data digits --train-examples 32 --no-flip --size 16");
+    let metrics = std::fs::read_to_string(path.join("run/metrics.jsonl")).unwrap();
+    let of_examples = "train-examples was not set and is 32 now";
+    for difference in [of_examples, "no-flip was false and is true now", "size was 12 and is 16 now", "pictures.checksum was "] {
+        assert!(metrics.contains(&format!("not as in the checkpoint: {difference}")), "{difference}: {metrics}");
+    }
+}
+
+#[test]
 fn a_run_can_be_exported_inspected_and_started_from() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -19,6 +19,7 @@
 //! trainer.run(&mut optimizer, gradient, validate, &mut (run, Lines::every(100, std::io::stderr())))?;
 //! ```
 
+mod changes;
 mod curve;
 mod lock;
 mod metrics;
@@ -29,13 +30,13 @@ use crate::disk::{self, unreadable, unwritable};
 use crate::error::{Error, Result};
 use crate::optimizers::Optimizer;
 use crate::trainer::{Before, Evaluation, Progress, Report, Stop, Summary, Trainer};
+use changes::changes;
 use curve::Curve;
 use lock::Lock;
 use metrics::Metrics;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -489,35 +490,6 @@ pub fn read_config<C: DeserializeOwned>(path: impl AsRef<Path>) -> Result<C> {
     let file = if path.is_dir() { path.join(CONFIG) } else { path.to_path_buf() };
     let text = std::fs::read_to_string(&file).map_err(|e| unreadable(&file, &e))?;
     toml::from_str(&text).map_err(|e| Error::file(&file, e))
-}
-
-/// Every value in which two configurations differ, by its key (`table.key` in a table), with both in words.
-fn changes(then: &Map<String, Value>, now: &Map<String, Value>) -> Vec<(String, String, String)> {
-    let keys: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
-    let mut found = vec![];
-    for key in keys {
-        let value = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
-        match (value(then), value(now)) {
-            (Value::Object(then), Value::Object(now)) => {
-                found.extend(changes(&then, &now).into_iter().map(|(inner, then, now)| (format!("{key}.{inner}"), then, now)));
-            }
-            (then, now) if same(&then, &now) => {}
-            (then, now) => {
-                let text = |value: Value| if value.is_null() { "not set".into() } else { value.to_string() };
-                found.push((key.clone(), text(then), text(now)));
-            }
-        }
-    }
-    found
-}
-
-/// Whether two values mean the same: 3 is 3.0, and a switch that is off is one that is not there.
-fn same(a: &Value, b: &Value) -> bool {
-    let off = |value: &Value| matches!(value, Value::Null | Value::Bool(false));
-    match (a, b) {
-        (Value::Number(x), Value::Number(y)) => x == y || x.is_f64() != y.is_f64() && x.as_f64() == y.as_f64(),
-        _ => a == b || off(a) && off(b),
-    }
 }
 
 /// Whether a folder is that of a run.
