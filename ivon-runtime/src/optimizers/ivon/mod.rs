@@ -440,21 +440,19 @@ impl Optimizer for Ivon {
 
     fn statistics(&self) -> Option<Statistics> {
         let state = &self.driver.state;
-        let IvonConfig { hess_init, beta2, .. } = self.config;
-        let hessian_decayed = hess_init * beta2.powi(state.step() as i32);
-        let Some(card) = &state.card else {
-            let found = processor::statistics(state.layout(), state.buffer("hessian"), &self.config, &self.decays);
-            return Some(Statistics { hessian_decayed, ..found });
+        let IvonConfig { hess_init, beta2, ess, .. } = self.config;
+        let (min, max, sum) = match &state.card {
+            None => processor::statistics(state.layout(), state.buffer("hessian"), &self.config, &self.decays),
+            // Of a card that is lost there is nothing to be said; the next step tells.
+            Some(card) => card.statistics(&self.driver.cx, kernel::temperature(ess)).ok()?,
         };
-        // Of a card that is lost there is nothing to be said; the next step tells.
-        let (min, max, sum) = card.statistics(&self.driver.cx, kernel::temperature(self.config.ess)).ok()?;
         let free = state.layout().entries().iter().map(|e| &e.parameter).filter(|parameter| !parameter.frozen());
         let count = free.map(|parameter| parameter.shape().elements()).sum::<usize>().max(1);
         Some(Statistics {
             hessian_min: min as f64,
             hessian_max: max as f64,
             hessian_start: hess_init,
-            hessian_decayed,
+            hessian_decayed: hess_init * beta2.powi(state.step() as i32),
             sigma_mean: sum / count as f64,
         })
     }

@@ -1,7 +1,7 @@
 //! IVON's passes over the flat buffers on the processor, on all threads.
 
 use super::kernel::{self, Constants, Part};
-use super::{HessianEstimate, Ivon, IvonConfig, Statistics};
+use super::{HessianEstimate, Ivon, IvonConfig};
 use crate::flat::Layout;
 use crate::noise::Noise;
 use crate::optimizers::pass::{Compute, for_parts, update_parts};
@@ -78,9 +78,9 @@ impl Ivon {
     }
 }
 
-/// [`Statistics`] of a Hessian, before the first step.
-pub(super) fn statistics(layout: &Layout, hessian: &[f32], config: &IvonConfig, decays: &[f64]) -> Statistics {
-    // Of every part: where it lies, smallest and largest h, sum of sigma, count.
+/// The smallest and the largest h and the sum of sigma, of all that is not frozen.
+pub(super) fn statistics(layout: &Layout, hessian: &[f32], config: &IvonConfig, decays: &[f64]) -> (f32, f32, f64) {
+    // Of every part: where it lies, smallest and largest h, sum of sigma.
     let found = Mutex::new(vec![]);
     for_parts(layout, hessian, |i, start, h| {
         if layout.entries()[i].parameter.frozen() {
@@ -91,17 +91,11 @@ pub(super) fn statistics(layout: &Layout, hessian: &[f32], config: &IvonConfig, 
             (min, max) = (min.min(*h), max.max(*h));
             sum += 1.0 / (config.ess * (*h as f64 + decays[i])).sqrt();
         }
-        found.lock().unwrap_or_else(PoisonError::into_inner).push((start, min, max, sum, h.len()));
+        found.lock().unwrap_or_else(PoisonError::into_inner).push((start, min, max, sum));
     });
     // Added up in order, so that the sum does not depend on the number of threads.
     let mut parts = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     parts.sort_unstable_by_key(|part| part.0);
-    let count = parts.iter().map(|p| p.4).sum::<usize>().max(1);
-    Statistics {
-        hessian_min: parts.iter().fold(f64::INFINITY, |m, p| m.min(p.1 as f64)),
-        hessian_max: parts.iter().fold(f64::NEG_INFINITY, |m, p| m.max(p.2 as f64)),
-        hessian_start: config.hess_init,
-        hessian_decayed: config.hess_init,
-        sigma_mean: parts.iter().map(|p| p.3).sum::<f64>() / count as f64,
-    }
+    let none = (f32::INFINITY, f32::NEG_INFINITY, 0.0);
+    parts.iter().fold(none, |(min, max, total), part| (min.min(part.1), max.max(part.2), total + part.3))
 }

@@ -14,7 +14,6 @@ use ivon_runtime::run::{self, Run};
 use ivon_runtime::trainer::{At, Predictions, Stop, Summary, Trainer};
 use ivon_runtime::{Context, DType, Device, Error, Model, Result, Schedule, disk};
 use serde_json::{Map, Value, json};
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -148,14 +147,14 @@ impl Common {
         let start = self.run.init.iter().flat_map(|path| transfer::sources(path));
         let mut read: Vec<PathBuf> = start.chain(self.run.config_file()?).chain(data.iter().cloned()).collect();
         // A file that lies in a folder of data is taken for data.
-        let lies_in = |folder: &PathBuf| Some(fs::canonicalize(trace).ok()?.starts_with(fs::canonicalize(folder).ok()?));
-        if data.iter().any(|path| lies_in(path) == Some(true)) {
+        let place = disk::resolved(trace);
+        if trace.exists() && data.iter().any(|path| place.starts_with(disk::resolved(path))) {
             read.push(trace.clone());
         }
         disk::apart(trace, read.iter().map(PathBuf::as_path))?;
         // A run writes what it likes into its folder, and makes it, with those that it lies in, where there is none.
         let home = self.run.home()?;
-        let (run, place) = (disk::resolved(&home), disk::resolved(trace));
+        let run = disk::resolved(&home);
         if !place.is_dir() && (place.starts_with(&run) || run.starts_with(&place)) {
             let message = format!("is a place of the run itself, which is kept in {}; give a file elsewhere", home.display());
             return Err(Error::file(trace, message));
