@@ -24,7 +24,7 @@ mod trace;
 mod train;
 mod transfer;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use ivon_runtime::Result;
 use std::process::ExitCode;
 
@@ -51,6 +51,11 @@ enum Command {
     Prepare(prepare::Prepare),
     Import(transfer::Import),
     Export(transfer::Export),
+}
+
+/// All subcommands with their flags, as they are parsed: for tests and for completions.
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line; an error is one message on standard error, and no error that nobody reads on.

@@ -1,5 +1,7 @@
 //! The `ivon` command, as tests run it.
 
+#![allow(dead_code)] // each test binary uses a part of it
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -1,0 +1,61 @@
+//! Every command line of README.md and docs/ is parsed with the flags that it really has, and executed at a reduced scale.
+//!
+//! | file | |
+//! |---|---|
+//! | `lines.rs` | finds the command lines: in `sh` and indented blocks, and in code spans |
+//! | `reduce.rs` | the reduced scale, as a table: fewer steps, a smaller model, fewer samples |
+//! | `world.rs` | data and runs under the names that the pages use |
+//!
+//! A line that needs a GPU, a peer's package or minutes of a release build is parsed only; the test prints which and why.
+#![cfg(unix)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod lines;
+mod reduce;
+mod world;
+
+use lines::{Line, Program};
+use std::fmt::Write;
+use world::World;
+
+#[test]
+fn every_command_line_of_the_pages_does_what_it_says() {
+    let lines = lines::all();
+    let world = World::new();
+    let (mut executed, mut parsed, mut wrong) = (0, String::new(), String::new());
+    for line in &lines {
+        match check(&world, line) {
+            Ok(None) => executed += 1,
+            Ok(Some(reason)) => writeln!(parsed, "  {line}: {reason}").unwrap(),
+            Err(message) => writeln!(wrong, "{line}\n{message}\n").unwrap(),
+        }
+    }
+    println!("{executed} of {} command lines executed; parsed only:\n{parsed}", lines.len());
+    assert!(wrong.is_empty(), "{wrong}");
+    // A page that is no longer read, or a rule that excuses everything, is a failure too.
+    assert!(executed >= 60, "only {executed} command lines were executed");
+}
+
+/// Parses a line, and executes it unless it is one to be parsed only; then the reason.
+fn check(world: &World, line: &Line) -> Result<Option<&'static str>, String> {
+    match &line.program {
+        Program::Ivon if reduce::is_mention(&line.text) => reduce::check_mention(&line.text).map(|()| Some("names a command")),
+        Program::Ivon => {
+            let words = world.expanded(&reduce::filled(&line.text));
+            let arguments = std::iter::once("ivon").chain(words.iter().map(String::as_str));
+            match models::command::definition().try_get_matches_from(arguments) {
+                Ok(_) => {}
+                // `--help` and `--version` end the parser with their text.
+                Err(error) if !error.use_stderr() => {}
+                Err(error) => return Err(error.to_string()),
+            }
+            match reduce::parse_only(&words) {
+                Some(reason) => Ok(Some(reason)),
+                None => world.executes(&reduce::reduced(&words)).map(|()| None),
+            }
+        }
+        Program::Cargo => lines::check_cargo(&line.text).map(Some),
+        Program::Script => lines::check_script(&line.text).map(Some),
+    }
+}
