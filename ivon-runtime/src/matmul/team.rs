@@ -4,8 +4,8 @@
 //! its own has finished. It waits only for tasks with smaller numbers, which are in the hands of running threads: so it makes progress with any
 //! number of threads, be it one that nobody joins. Which thread runs a task is left to chance, so a result must depend on the task alone.
 
-use crate::threads::{Gate, together};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::threads::{AtomicUsize, Gate, together};
+use std::sync::atomic::Ordering;
 
 /// Set in the count of finished tasks when one has panicked.
 const PANICKED: usize = 1 << (usize::BITS - 1);
@@ -13,7 +13,7 @@ const PANICKED: usize = 1 << (usize::BITS - 1);
 /// How many threads are worth waking for so many multiply-adds: one for each few microseconds of work.
 pub(crate) fn threads_for(multiply_adds: usize) -> usize {
     const FOR_ONE: usize = 1 << 19;
-    (1 + multiply_adds / FOR_ONE).min(rayon::current_num_threads())
+    (1 + multiply_adds / FOR_ONE).min(crate::threads::count())
 }
 
 /// Runs `task(stage, i)` for `i` in `0..tasks(stage)` and `stage` in `0..stages`, on up to `threads` threads: a stage begins
@@ -63,7 +63,7 @@ impl Drop for Guard<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use rayon::prelude::*;

@@ -7,17 +7,60 @@
 //! How many threads there are is the current rayon pool's number, which `--threads`, `RAYON_NUM_THREADS` and tests set.
 
 mod gate;
+mod sync;
 mod team;
 
 pub(crate) use gate::Gate;
-pub(crate) use team::{in_team, together};
+pub(crate) use sync::AtomicUsize;
 
+use std::cell::Cell;
 use std::sync::{Mutex, Once, PoisonError};
+use team::Team;
+
+static TEAM: Team = Team::new();
+
+thread_local!(static IN_TEAM: Cell<bool> = const { Cell::new(false) });
+
+/// True on a thread of a region: there are no more threads for what it calls.
+pub(crate) fn in_team() -> bool {
+    IN_TEAM.get()
+}
+
+/// Runs `work` on this thread and on up to `threads - 1` helpers that come before it has returned somewhere: it returns when nothing is left
+/// to begin. Inside of a region, or while another thread has one open, on this thread alone.
+pub(crate) fn together(threads: usize, work: &(impl Fn() + Sync)) {
+    /// Also when `work` panics.
+    struct Leave(bool);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            IN_TEAM.set(self.0);
+        }
+    }
+    let inside = || {
+        let _leave = Leave(IN_TEAM.replace(true));
+        work();
+    };
+    if threads <= 1 || !TEAM.open(threads, &inside, hire) {
+        work();
+    }
+}
+
+/// Starts helpers until there are so many; fewer, if the system has no more threads.
+fn hire(helpers: &mut usize, wanted: usize) {
+    while *helpers < wanted {
+        let thread = std::thread::Builder::new().name(format!("helper {}", *helpers + 1));
+        let help = || while TEAM.serve(|| false) {};
+        if thread.spawn(help).is_err() {
+            return;
+        }
+        *helpers += 1;
+    }
+}
 
 /// Calls `work` with every item, on as many threads as there are, in no order. A thread claims one item at a time, so that each should
 /// be worth some microseconds.
 pub(crate) fn each<I: Iterator + Send>(items: I, work: impl Fn(I::Item) + Sync) {
-    let threads = items.size_hint().0.min(rayon::current_num_threads());
+    let threads = items.size_hint().0.min(count());
     if threads <= 1 {
         return items.for_each(work);
     }
@@ -30,6 +73,11 @@ pub(crate) fn each<I: Iterator + Send>(items: I, work: impl Fn(I::Item) + Sync) 
     });
 }
 
+/// The number of threads that kernels may run on. One under Miri, which interprets rayon's pool for minutes.
+pub(crate) fn count() -> usize {
+    if cfg!(miri) { 1 } else { rayon::current_num_threads() }
+}
+
 /// Makes this thread one of the global rayon pool, if nobody has used or built that pool before.
 ///
 /// Otherwise what still runs there, the products of the `gemm` crate above all, would begin by waking a thread of the pool and end by waiting
@@ -39,7 +87,7 @@ pub(crate) fn join_pool() {
     ONCE.call_once(|| {
         // A thread belongs to one pool at most: the attempt would leave the process without a global one.
         let in_a_pool = rayon::current_thread_index().is_some();
-        if !in_a_pool && expected_threads() > 1 {
+        if !in_a_pool && expected_threads() > 1 && !cfg!(miri) {
             // An error says that there is a pool already, which is fine.
             let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
         }

@@ -2,132 +2,137 @@
 //!
 //! The thread that opens a region does not wait for helpers to come: one that is not scheduled in time finds the region closed. It waits
 //! only for those that are inside.
+//!
+//! One number, [`Team::state`], says how many helpers may still come in (places) and how many are inside. A region's life:
+//!
+//! 1. The opener holds the lock of `helpers`, so there is one region at a time, and the state is 0: no place, nobody inside.
+//! 2. It writes the job, then stores the places (release).
+//! 3. A helper takes a place and steps inside in one compare-and-swap (acquire), which fails where no place is left. So a helper that is inside has
+//!    seen the job of this region, and reads it as often as it likes.
+//! 4. Opener and helpers, when they find nothing left to begin, take away all places. A helper steps out by subtracting 1 (release).
+//! 5. The opener waits until it reads 0 (acquire), also when its own part panics: every helper that came in is out, what they did has happened, and
+//!    none can come in. Only then does the borrow of the job end, and only then is the lock released.
+//!
+//! `tests/threads` checks this with loom, in every order of a few threads.
 
 use super::Gate;
+use super::sync::{AtomicU64, Job, Mutex, MutexGuard};
 use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, TryLockError};
 
-static TEAM: Team = Team {
-    helpers: Mutex::new(0),
-    state: AtomicU64::new(0),
-    work: Job(UnsafeCell::new(None)),
-    opened: Gate::new(),
-    emptied: Gate::new(),
-    panic: Mutex::new(None),
-};
-
-struct Team {
-    /// How many helpers there are; locked by the thread whose region is open.
+pub(crate) struct Team {
+    /// The number of helpers; locked by the thread whose region is open.
     helpers: Mutex<usize>,
-    /// How many helpers may still come in, times [`PLACE`], plus how many are inside.
+    /// Helpers that may still come in, times [`PLACE`], plus those inside.
     state: AtomicU64,
     work: Job,
     opened: Gate,
     emptied: Gate,
-    /// What a helper panicked with.
+    /// The panic of a helper.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 const PLACE: u64 = 1 << 32;
 const INSIDE: u64 = PLACE - 1;
 
-/// What the threads of a region do. Written while no place is free and no helper inside, read by those inside.
-struct Job(UnsafeCell<Option<&'static (dyn Fn() + Sync)>>);
-// SAFETY: see above; `state` orders writing and reading.
-unsafe impl Sync for Job {}
-
-thread_local!(static IN_TEAM: Cell<bool> = const { Cell::new(false) });
-
-/// Whether this thread is one of a region's: there are no more threads for what it calls.
-pub(crate) fn in_team() -> bool {
-    IN_TEAM.get()
-}
-
-/// Calls `work` on this thread, and on up to `threads - 1` helpers that come before it has returned somewhere: it returns when nothing is left to
-/// begin. Inside of a region, or while another thread has one open, on this thread alone.
-pub(crate) fn together(threads: usize, work: &(impl Fn() + Sync)) {
-    let helpers = match TEAM.helpers.try_lock() {
-        _ if threads <= 1 => None,
-        Ok(helpers) => Some(helpers),
-        Err(TryLockError::Poisoned(helpers)) => Some(helpers.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    };
-    let Some(mut helpers) = helpers else { return work() };
-    hire(&mut helpers, threads - 1);
-    // Of a region whose own thread panicked too.
-    *panicked() = None;
-    let work: &(dyn Fn() + Sync) = work;
-    // SAFETY: no helper is inside, and none can come in before the state says so. The reference is used by helpers inside only, and `Region` waits for
-    // the last of them to leave before `work` goes out of scope.
-    unsafe { *TEAM.work.0.get() = Some(std::mem::transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(work)) };
-    TEAM.state.store((threads as u64 - 1) * PLACE, Ordering::SeqCst);
-    TEAM.opened.wake(threads - 1);
-    {
-        let _region = Region::enter();
-        work();
+impl Team {
+    #[cfg(not(loom))]
+    pub const fn new() -> Team {
+        Team {
+            helpers: Mutex::new(0),
+            state: AtomicU64::new(0),
+            work: Job::new(),
+            opened: Gate::new(),
+            emptied: Gate::new(),
+            panic: Mutex::new(None),
+        }
     }
-    let panic = panicked().take();
-    drop(helpers);
-    if let Some(panic) = panic {
-        resume_unwind(panic);
+
+    #[cfg(loom)]
+    pub fn new() -> Team {
+        Team {
+            helpers: Mutex::new(0),
+            state: AtomicU64::new(0),
+            work: Job::new(),
+            opened: Gate::new(),
+            emptied: Gate::new(),
+            panic: Mutex::new(None),
+        }
+    }
+
+    /// Runs `work` on this thread and on up to `threads - 1` helpers that come before it has returned somewhere: it returns when nothing is left
+    /// to begin. Returns false without a call of `work` while another region is open. `hire` starts helpers: it is given how many there are, and
+    /// how many are wanted.
+    pub fn open(&self, threads: usize, work: &(dyn Fn() + Sync), hire: impl FnOnce(&mut usize, usize)) -> bool {
+        let mut helpers = match self.helpers.try_lock() {
+            Ok(helpers) => helpers,
+            Err(TryLockError::Poisoned(helpers)) => helpers.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        hire(&mut helpers, threads - 1);
+        // Of a region whose own thread panicked too.
+        *self.panicked() = None;
+        {
+            let _region = Region(self);
+            // SAFETY: `work` is borrowed until this function returns or unwinds. Before that `_region` is dropped, which waits until no helper is inside and
+            // none can come in; helpers read the job inside only. No helper is inside now and no place is free, so nothing reads it while it is written.
+            unsafe { self.work.set(work) };
+            self.state.store((threads as u64 - 1) * PLACE, Ordering::SeqCst);
+            self.opened.wake(threads - 1);
+            work();
+        }
+        let panic = self.panicked().take();
+        drop(helpers);
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+        true
+    }
+
+    /// One iteration of a helper: waits for a free place, takes it and works. Returns false when `stop` holds instead.
+    pub fn serve(&self, stop: impl Fn() -> bool) -> bool {
+        self.opened.wait_until(|| self.state.load(Ordering::SeqCst) >= PLACE || stop());
+        if stop() {
+            return false;
+        }
+        let come_in = |state: u64| (state >= PLACE).then(|| state - PLACE + 1);
+        if self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, come_in).is_err() {
+            return true;
+        }
+        // SAFETY: this thread is inside of the region that wrote the job, so nothing writes it, and its borrow lasts until this thread is out.
+        let work = unsafe { self.work.get() };
+        if let Some(work) = work
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(work))
+        {
+            *self.panicked() = Some(panic);
+        }
+        // Nothing is left to begin: no other helper needs to come in.
+        self.state.fetch_and(INSIDE, Ordering::SeqCst);
+        if self.state.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.emptied.wake(1);
+        }
+        true
+    }
+
+    fn panicked(&self) -> MutexGuard<'_, Option<Box<dyn Any + Send>>> {
+        self.panic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes all helpers, for them to see that they are to stop.
+    #[cfg(loom)]
+    pub fn dismiss(&self) {
+        self.opened.wake(usize::MAX);
     }
 }
 
 /// An open region; closed and left by everyone when dropped.
-struct Region;
+struct Region<'a>(&'a Team);
 
-impl Region {
-    fn enter() -> Region {
-        IN_TEAM.set(true);
-        Region
-    }
-}
-
-impl Drop for Region {
+impl Drop for Region<'_> {
     fn drop(&mut self) {
-        IN_TEAM.set(false);
-        TEAM.state.fetch_and(INSIDE, Ordering::SeqCst);
-        TEAM.emptied.wait_until(|| TEAM.state.load(Ordering::SeqCst) == 0);
-    }
-}
-
-fn panicked() -> MutexGuard<'static, Option<Box<dyn Any + Send>>> {
-    TEAM.panic.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Starts helpers until there are so many; fewer, if the system has no more threads.
-fn hire(helpers: &mut usize, wanted: usize) {
-    while *helpers < wanted {
-        let thread = std::thread::Builder::new().name(format!("helper {}", *helpers + 1));
-        if thread.spawn(help).is_err() {
-            return;
-        }
-        *helpers += 1;
-    }
-}
-
-/// The life of a helper.
-fn help() {
-    IN_TEAM.set(true);
-    let come_in = |state: u64| (state >= PLACE).then(|| state - PLACE + 1);
-    loop {
-        TEAM.opened.wait_until(|| TEAM.state.load(Ordering::SeqCst) >= PLACE);
-        if TEAM.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, come_in).is_err() {
-            continue;
-        }
-        // SAFETY: this thread is inside, so nobody writes, and what was written before the place was free is still borrowed.
-        if let Some(work) = unsafe { *TEAM.work.0.get() }
-            && let Err(panic) = catch_unwind(AssertUnwindSafe(work))
-        {
-            *panicked() = Some(panic);
-        }
-        // Nothing is left to begin: nobody needs to come in any more.
-        TEAM.state.fetch_and(INSIDE, Ordering::SeqCst);
-        if TEAM.state.fetch_sub(1, Ordering::SeqCst) == 1 {
-            TEAM.emptied.wake(1);
-        }
+        self.0.state.fetch_and(INSIDE, Ordering::SeqCst);
+        self.0.emptied.wait_until(|| self.0.state.load(Ordering::SeqCst) == 0);
     }
 }

@@ -79,7 +79,7 @@ impl Geometry {
 
     /// Workspaces: one a thread.
     pub fn slots(&self) -> usize {
-        (self.batch * self.heads).min(rayon::current_num_threads())
+        (self.batch * self.heads).min(crate::threads::count())
     }
 
     /// Calls `work` for every head, each with the workspace of the thread that took it.
@@ -140,9 +140,10 @@ pub(super) struct SharedMut<'a, E> {
     slice: PhantomData<&'a mut [E]>,
 }
 
-// SAFETY: it is a mutable slice that can be cut up anywhere; `get` asks its callers not to overlap.
+// SAFETY: it stands for a `&mut [E]`, which may be sent where E may.
 unsafe impl<E: Send> Send for SharedMut<'_, E> {}
-// SAFETY: as above.
+// SAFETY: a shared one gives access to the elements by `get` alone, whose callers keep apart what is held at the same time: so each element is used by
+// one thread at a time, as if it had been sent there.
 unsafe impl<E: Send> Sync for SharedMut<'_, E> {}
 
 impl<'a, E> SharedMut<'a, E> {
@@ -158,7 +159,8 @@ impl<'a, E> SharedMut<'a, E> {
     #[inline(always)]
     pub unsafe fn get(&self, range: Range<usize>) -> &'a mut [E] {
         assert!(range.start <= range.end && range.end <= self.length);
-        // SAFETY: inside the slice that this was made of, by the assertion; not shared, by the caller's promise.
+        // SAFETY: the range lies inside the slice that this was made of, by the assertion, and that slice is borrowed mutably for 'a. No other part that
+        // is held overlaps it, by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.add(range.start), range.len()) }
     }
 }
