@@ -36,13 +36,16 @@ pub(crate) fn wanted() -> Result<Option<Level>> {
 
 #[cfg(target_arch = "x86_64")]
 fn detected() -> Level {
-    let avx512 = is_x86_feature_detected!("avx512f")
+    // The levels include each other.
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx512 = avx2
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl");
     if avx512 {
         Level::Avx512
-    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    } else if avx2 {
         Level::Avx2
     } else {
         Level::Baseline
@@ -74,7 +77,7 @@ pub mod set {
             #[derive(Debug)]
             pub enum $name {}
 
-            // SAFETY: the level has the type's name.
+            // SAFETY: the level is the one that the type is named after, so code that runs on the type's level has its instructions.
             unsafe impl Instructions for $name {
                 const LEVEL: Level = Level::$name;
             }
@@ -114,10 +117,10 @@ macro_rules! versions {
             }
             match $crate::simd::level() {
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: `level` has checked the features.
+                // SAFETY: `level` is this only where the machine has the features that the function is compiled for.
                 $crate::simd::Level::Avx512 => unsafe { avx512 $(::<$($names)*>)? ($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: `level` has checked the features.
+                // SAFETY: as above; a machine of a higher level has them too.
                 $crate::simd::Level::Avx2 => unsafe { avx2 $(::<$($names)*>)? ($($arg),*) },
                 _ => body::<$crate::simd::set::Baseline $(, $($names)*)?>($($arg),*),
             }

@@ -106,7 +106,7 @@ impl Noise {
         let (noise, groups) = ([*self, *other], [group, other_group]);
         match Set::LEVEL {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: code that is generic over a set of instructions runs where they are.
+            // SAFETY: `Set` is this level only in code that `versions!` has compiled for it, which runs where `level` has found its features.
             Level::Avx512 => unsafe { vectors::normals::<avx512::Zmm, 2>(noise, groups) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.

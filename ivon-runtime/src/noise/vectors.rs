@@ -77,7 +77,7 @@ pub(super) unsafe fn normals<V: Vector, const N: usize>(noise: [Noise; 2], group
             let (g, part) = ((first + n) / of_group, (first + n) % of_group);
             *stream = (noise[g].upper, groups[g].wrapping_mul(LANES as u64).wrapping_add((part * V::LANES) as u64));
         }
-        // SAFETY: the caller's; a group has room for `of_group` vectors of each of four words.
+        // SAFETY: the caller promises the instruction set, here as there; a group has room for `of_group` vectors of each of four words.
         unsafe {
             let words = philox::<V, N>(noise[0].key, streams);
             let (mut u, mut v) = ([[V::word(0); 2]; N], [[V::word(0); 2]; N]);
@@ -104,7 +104,7 @@ pub(super) unsafe fn normals<V: Vector, const N: usize>(noise: [Noise; 2], group
 /// As for [`Vector`].
 #[inline(always)]
 unsafe fn philox<V: Vector, const N: usize>(key: [u32; 2], streams: [([u32; 2], u64); N]) -> [[V::Word; 4]; N] {
-    // SAFETY: the caller's.
+    // SAFETY: the caller promises the instruction set, which is all that these functions ask for.
     unsafe {
         let (m0, m1) = (V::wide(MULTIPLIERS[0] as u64), V::wide(MULTIPLIERS[1] as u64));
         // 32-bit words in 64-bit lanes, in two halves: the even blocks and the odd ones. Upper halves hold rubbish.
@@ -150,7 +150,8 @@ struct Words<V: Vector, const N: usize>([[V::Word; 2]; N]);
 /// One instruction for each of the vectors. Loops: closures and what takes them are not compiled for the instruction set of the caller.
 macro_rules! each {
     ($wrap:ident, |$i:ident, $j:ident| $instruction:expr) => {{
-        // SAFETY: such values are made only where the instruction set is there, see their types; zeros are vectors and masks.
+        // SAFETY: the wrapped values are made inside of `normals` alone, whose caller has promised the instruction set. Vectors and masks are plain
+        // bits, of which all zeros are a value; each is overwritten below.
         unsafe {
             let mut all = [[std::mem::zeroed(); 2]; N];
             for $i in 0..N {

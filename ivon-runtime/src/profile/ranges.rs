@@ -37,7 +37,7 @@ impl Ranges {
 
     /// Ends the innermost range.
     pub fn pop(&self) {
-        // SAFETY: as above; it takes nothing.
+        // SAFETY: the function takes no argument, and a pop without a push is an error code that nothing depends on.
         unsafe { (self.pop)() };
     }
 }

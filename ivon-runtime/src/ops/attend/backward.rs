@@ -74,7 +74,7 @@ pub(super) fn head<E: Real, const W: usize>(
     // q was packed with the scale in it, so d_k has it already.
     for (part, gradient, scale) in [(0, d_q, E::of(geometry.scale())), (1, d_k, one), (2, d_v, one)] {
         for (t, row) in gradient.chunks_exact(columns).take(length).enumerate() {
-            // SAFETY: these are rows of this head, and no other task has the same head.
+            // SAFETY: `Geometry::qkv` of different parts, heads and rows is disjoint; each head is one task's, which holds one row at a time.
             let to = unsafe { d_qkv.get(geometry.qkv(part, head, t)) };
             for (to, x) in to.iter_mut().zip(row) {
                 *to = if add { *to + *x * scale } else { *x * scale };

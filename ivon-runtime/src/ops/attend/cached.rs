@@ -41,7 +41,7 @@ pub(in crate::ops) fn forward(at: &str, cx: &Context, cache: &mut Cache, heads: 
                     keys[d * capacity + place] = *x;
                 }
                 values[place * size..][..size].copy_from_slice(&qkv[geometry.qkv(2, head, t)]);
-                // SAFETY: these are rows of this head, and no other task has the same head.
+                // SAFETY: `Geometry::output` of different heads and rows is disjoint; `each` gives a head to one task, which holds one row at a time.
                 let y = unsafe { out.get(geometry.output(head, t)) };
                 query(&qkv[geometry.qkv(0, head, t)], E::of(geometry.scale()), keys, values, &mut scores[..=place], y);
             }

@@ -27,7 +27,7 @@ pub(super) fn head<E: Real, const W: usize>(
     geometry.pack_columns(qkv, |t| geometry.qkv(0, head, t), q);
     geometry.pack_rows(qkv, |t| geometry.qkv(1, head, t), E::of(geometry.scale()), k);
     geometry.pack_rows(qkv, |t| geometry.qkv(2, head, t), E::of(1.0), v);
-    // SAFETY: these are the rows of this head, and no other task has the same head.
+    // SAFETY: ranges of different heads are disjoint, `for_each_head` gives each head to one task, and a task takes its range once.
     let lse = unsafe { lse.get(head * length..(head + 1) * length) };
 
     let mut p = [[E::default(); BLOCK]; BLOCK];
@@ -45,7 +45,7 @@ pub(super) fn head<E: Real, const W: usize>(
         }
         for i in 0..BLOCK.min(length - first) {
             let scale = E::of(1.0) / total[i];
-            // SAFETY: as above.
+            // SAFETY: `Geometry::output` of different heads and rows is disjoint; each head is one task's, which holds one row at a time.
             let y = unsafe { y.get(geometry.output(head, first + i)) };
             for (y, x) in y.iter_mut().zip(&sums[i * columns..]) {
                 *y = *x * scale;

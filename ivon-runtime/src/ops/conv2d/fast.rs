@@ -39,7 +39,7 @@ fn rounded(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut to = cx.empty_of(DType::Bf16, *x.shape())?;
     if !cx.planning() {
         let from = x.as_slice::<f32>();
-        // SAFETY: `in_pairs` has seen to the features.
+        // SAFETY: callers ask `in_pairs` first, which is true only where the machine has the features; the pieces are as long as each other.
         pieces(to.as_mut_slice::<bf16>(), CHUNK, |i, to| unsafe { round(&from[i * CHUNK..][..to.len()], to) });
     }
     Ok(to)
@@ -234,7 +234,7 @@ struct Windows {
     side: usize,
 }
 
-// SAFETY: images that are only read.
+// SAFETY: the pointer is only read through, by a product that runs while the image is borrowed.
 unsafe impl Sync for Windows {}
 
 impl Windows {
@@ -274,7 +274,7 @@ struct Forward {
     outputs: usize,
 }
 
-// SAFETY: the rows of y are written by one task each.
+// SAFETY: the product runs while the image is borrowed and y is borrowed mutably; each row of y is written by the one task that locates it.
 unsafe impl Sync for Forward {}
 
 impl Rows for Forward {
@@ -356,7 +356,7 @@ struct Backward {
     inputs: usize,
 }
 
-// SAFETY: the rows of d_x are written by one task each.
+// SAFETY: the product runs while d_y is borrowed and d_x is borrowed mutably; each row of d_x is written by the one task that locates it.
 unsafe impl Sync for Backward {}
 
 impl Rows for Backward {
@@ -392,7 +392,7 @@ struct Transposed<S> {
     inputs: usize,
 }
 
-// SAFETY: weights that are only read.
+// SAFETY: the pointer is only read through, by a product that runs while the weights are borrowed.
 unsafe impl<S> Sync for Transposed<S> {}
 
 impl<S: Source> Operand for Transposed<S> {

@@ -24,7 +24,7 @@ pub(super) fn fma() -> f64 {
     {
         use crate::simd::{Level, level};
         if level() == Level::Avx512 {
-            // SAFETY: `level` has checked the features.
+            // SAFETY: `level` is this only where the machine has the features.
             return on_all_threads(16 * 2, || unsafe { x86::fma_512() });
         }
         if level() == Level::Avx2 && is_x86_feature_detected!("fma") {
@@ -109,7 +109,7 @@ mod x86 {
     pub fn dot_bf16() -> f32 {
         // 2^-8 in both halves of each lane: sums grow too slowly to overflow.
         let pair = _mm512_set1_epi32(black_box(0x3b80_3b80));
-        // SAFETY: both are 512 bits, of which any are numbers.
+        // SAFETY: both types are 512 bits wide, and every pattern of bits is a value of either.
         let pair: __m512bh = unsafe { std::mem::transmute(pair) };
         let mut sums = [_mm512_setzero_ps(); CHAINS];
         for _ in 0..ROUNDS {
