@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs Miri, which finds undefined behaviour, over the tests of tensors, buffers, memory and context: `scripts/miri.sh`.
+#
+# Miri is a component of some nightly toolchains (`rustup component add --toolchain nightly miri`). Where no toolchain has it, the script says so
+# and succeeds; the same tests run without it in `cargo test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+toolchain=""
+for name in "" $(rustup toolchain list 2> /dev/null | cut -d ' ' -f 1); do
+  if cargo ${name:+"+$name"} miri --version > /dev/null 2>&1; then
+    toolchain=${name:+"+$name"}
+    found=yes
+    break
+  fi
+done
+if [ -z "${found:-}" ]; then
+  echo "SKIPPED: no toolchain has Miri (\`rustup component add --toolchain nightly miri\`): memory is not checked for undefined behaviour"
+  exit 0
+fi
+
+# A target directory of its own: it is built by another compiler. Without isolation, tests may read the clock and the memory of the machine.
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
+export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-strict-provenance ${MIRIFLAGS:-}"
+miri() { cargo ${toolchain:+"$toolchain"} miri "$@"; }
+miri setup > /dev/null
+miri test --locked -p ivon-runtime --lib -- memory:: flat:: tensor::
+miri test --locked -p ivon-runtime --test ownership
