@@ -37,8 +37,8 @@ fn main() -> Result<()> {
         let model = BatchNorm2d::build(channels)?;
         let cx = Context::new(Device::Cpu, DType::F32)?;
         let layout = Layout::of(&model);
-        let (running, gradient) = (running_statistics(&model), Flat::zeros(&layout, DType::F32));
-        cx.set_weights(&Flat::zeros(&layout, DType::F32));
+        let (running, gradient) = (running_statistics(&model).unwrap(), Flat::zeros(&layout, DType::F32).unwrap());
+        cx.set_weights(&Flat::zeros(&layout, DType::F32).unwrap());
         cx.set_gradient(Some(&gradient));
         cx.set_running_statistics(Some(&running));
         cx.set_training(true);

@@ -3,8 +3,10 @@
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ops;
+use crate::parameter::Parameter;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use std::sync::Arc;
 
 /// The gradient of the loss with respect to one value, summed over the value's uses.
 ///
@@ -13,8 +15,10 @@ use crate::tensor::Tensor;
 #[derive(Debug)]
 pub struct Adjoint {
     slot: Slot,
-    /// Where the value is GELU of another one.
+    /// Set where the value is GELU of another one.
     gelu: Option<Gelu>,
+    /// The name of the parameter whose place in the gradient buffer the sum is.
+    parameter: Option<Arc<str>>,
 }
 
 /// y = gelu(input): a contribution to the adjoint of y, times gelu'(input), is one to the adjoint of `input`.
@@ -27,7 +31,7 @@ struct Gelu {
 
 #[derive(Debug)]
 enum Slot {
-    /// Nobody needs it: ids, data, frozen parameters.
+    /// Not needed: ids, data, frozen parameters.
     Skip,
     Empty,
     Sum(Tensor),
@@ -55,9 +59,14 @@ impl Adjoint {
         Slot::Sum(contribution).into()
     }
 
+    /// The adjoint of a parameter: its place in the gradient buffer, which everything is added to.
+    pub(crate) fn of_parameter(place: Tensor, parameter: &Parameter) -> Self {
+        Adjoint { parameter: Some(parameter.shared_name()), ..Adjoint::of(place) }
+    }
+
     /// The adjoint of a value that is GELU (in its form with tanh) of `input`: whoever has a contribution may multiply it with gelu'(`input`) themselves.
     pub fn of_gelu(input: Tensor) -> Self {
-        Adjoint { slot: Slot::Empty, gelu: Some(Gelu { input, multiplied: None }) }
+        Adjoint { gelu: Some(Gelu { input, multiplied: None }), ..Adjoint::new() }
     }
 
     /// The input of GELU, where the value is that and a contribution would be the first: then [`Adjoint::add_multiplied`] may take the place of
@@ -95,6 +104,9 @@ impl Adjoint {
 
     /// The tensor that a kernel puts its contribution into, and whether to add to it (`true`) or to overwrite it (`false`).
     /// `None` where the adjoint is not wanted.
+    ///
+    /// # Errors
+    /// As [`Context::empty`]. If it is the adjoint of a parameter and its memory is shared: a copy would not reach the gradient buffer.
     #[track_caller]
     pub fn target(&mut self, cx: &Context, shape: impl Into<Shape>) -> Result<Option<(&mut Tensor, bool)>> {
         let add = match &self.slot {
@@ -104,8 +116,13 @@ impl Adjoint {
                 false
             }
             Slot::Sum(sum) => {
-                // Somebody else still reads this memory: sum up in a copy.
                 if !sum.is_unique() {
+                    if let Some(name) = &self.parameter {
+                        let message = "another tensor on it, or a slice of its buffer, is still held, and the backward pass adds to it: drop \
+                                       it before, and take its values with `to_f64` instead of keeping it";
+                        return Err(Error::value(format!("the gradient of `{name}`"), message));
+                    }
+                    // Another tensor still reads this memory: sum up in a copy.
                     self.slot = Slot::Sum(ops::copy(cx, sum)?);
                 }
                 true
@@ -175,7 +192,7 @@ impl Adjoint {
 
 impl From<Slot> for Adjoint {
     fn from(slot: Slot) -> Self {
-        Adjoint { slot, gelu: None }
+        Adjoint { slot, gelu: None, parameter: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::shape::Shape;
+use std::sync::Arc;
 
 /// How a parameter's mean starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,7 +122,7 @@ pub const fn contains(names: &[&str], name: &str) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     index: usize,
-    name: String,
+    name: Arc<str>,
     shape: Shape,
     init: Init,
     weight_decay: Option<f64>,
@@ -136,6 +137,10 @@ impl Parameter {
     /// Its path in the model, `blocks.3.mlp.up.weight`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+    /// Its name, without a copy.
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
     }
     /// Its dimensions.
     pub fn shape(&self) -> &Shape {
@@ -261,7 +266,7 @@ impl Builder {
         let default = if shape.rank() < 2 { Init::Zeros } else { Init::KaimingUniform };
         Parameter {
             index,
-            name,
+            name: name.into(),
             shape,
             init: options.init.unwrap_or(default),
             weight_decay: options.weight_decay,
@@ -271,7 +276,7 @@ impl Builder {
 
     /// Adds a buffer. Options of the layers around it are for parameters and do not reach it.
     pub fn buffer(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Buffer {
-        let (index, name) = (self.next_buffer, self.path(name));
+        let (index, name) = (self.next_buffer, self.path(name).into());
         self.next_buffer += 1;
         Buffer { place: Parameter { index, name, shape: shape.into(), init, weight_decay: None, frozen: true } }
     }

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::flat::{Entry, Flat, Layout};
+use crate::flat::{Entry, Flat, Layout, Values};
 use crate::noise::{EVALUATION, Noise};
 use crate::optimizers::{Spread, draw, pass};
 use crate::tensor::Tensor;
@@ -18,17 +18,46 @@ use std::rc::Rc;
 /// It borrows an optimizer's state; [`Posterior::into_owned`] makes it last longer than that.
 pub struct Posterior<'a> {
     layout: Rc<Layout>,
-    mean: Cow<'a, [f32]>,
+    mean: Elements<'a>,
     precision: Option<Precision<'a>>,
     /// The values of the model's buffers.
     running: Option<Flat>,
 }
 
 struct Precision<'a> {
-    hessian: Cow<'a, [f32]>,
+    hessian: Elements<'a>,
     ess: f64,
     /// delta of each parameter.
     decays: Cow<'a, [f64]>,
+}
+
+/// The elements of a flat buffer.
+enum Elements<'a> {
+    Borrowed(&'a [f32]),
+    /// A slice of a state, which is not written meanwhile.
+    Counted(Values<'a, f32>),
+    Owned(Vec<f32>),
+}
+
+impl std::ops::Deref for Elements<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Elements::Borrowed(slice) => slice,
+            Elements::Counted(values) => values,
+            Elements::Owned(all) => all,
+        }
+    }
+}
+
+impl Elements<'_> {
+    fn into_owned(self) -> Elements<'static> {
+        Elements::Owned(match self {
+            Elements::Owned(all) => all,
+            other => other.to_vec(),
+        })
+    }
 }
 
 impl<'a> Posterior<'a> {
@@ -47,7 +76,8 @@ impl<'a> Posterior<'a> {
         check_length("mean", mean.len(), padded, "elements with padding")?;
         check_length("hessian", hessian.len(), padded, "elements with padding")?;
         check_length("decays", decays.len(), parameters, "parameters")?;
-        Ok(Posterior::of_state(layout, mean, Some((hessian, ess, decays))))
+        let precision = Precision { hessian: Elements::Borrowed(hessian), ess, decays: decays.into() };
+        Ok(Posterior { layout: layout.clone(), mean: Elements::Borrowed(mean), precision: Some(precision), running: None })
     }
 
     /// A point: every sigma is 0.
@@ -56,17 +86,20 @@ impl<'a> Posterior<'a> {
     /// If the length is not that of the layout with its padding.
     pub fn point(layout: &Rc<Layout>, mean: &'a [f32]) -> Result<Posterior<'a>> {
         check_length("mean", mean.len(), layout.padded(), "elements with padding")?;
-        Ok(Posterior::of_state(layout, mean, None))
+        Ok(Posterior { layout: layout.clone(), mean: Elements::Borrowed(mean), precision: None, running: None })
     }
 
     /// That of a state: mean, and Hessian, ess and decays where there are any, whose lengths are known to be right.
     pub(crate) fn of_state(
         layout: &Rc<Layout>,
-        mean: &'a [f32],
-        precision: Option<(&'a [f32], f64, &'a [f64])>,
+        mean: Values<'a, f32>,
+        precision: Option<(Values<'a, f32>, f64, &'a [f64])>,
     ) -> Posterior<'a> {
-        let precision = precision.map(|(hessian, ess, decays)| Precision { hessian: hessian.into(), ess, decays: decays.into() });
-        Posterior { layout: layout.clone(), mean: mean.into(), precision, running: None }
+        let precision = precision.map(|(hessian, ess, decays)| {
+            let hessian = Elements::Counted(hessian);
+            Precision { hessian, ess, decays: decays.into() }
+        });
+        Posterior { layout: layout.clone(), mean: Elements::Counted(mean), precision, running: None }
     }
 
     /// The same posterior of a model with buffers: with their values, which every sample shares.
@@ -80,11 +113,16 @@ impl<'a> Posterior<'a> {
     }
 
     /// The same posterior with buffers of its own.
+    ///
+    /// # Panics
+    /// If the running statistics are being written meanwhile (a [`Flat::as_mut_slice`] of them is held), or there is not so much memory.
     pub fn into_owned(self) -> Posterior<'static> {
-        let own =
-            |p: Precision| Precision { hessian: p.hessian.into_owned().into(), ess: p.ess, decays: p.decays.into_owned().into() };
-        let running = self.running.map(|running| running.copied());
-        Posterior { layout: self.layout, mean: self.mean.into_owned().into(), precision: self.precision.map(own), running }
+        let own = |p: Precision| Precision { hessian: p.hessian.into_owned(), ess: p.ess, decays: p.decays.into_owned().into() };
+        let running = self.running.map(|running| match running.copied() {
+            Ok(copy) => copy,
+            Err(error) => panic!("the running statistics cannot be copied: {error}"),
+        });
+        Posterior { layout: self.layout, mean: self.mean.into_owned(), precision: self.precision.map(own), running }
     }
 
     /// The posterior at a temperature: its covariance times `temperature`, the mean as it is. 1 changes nothing, below 1 it is a cold posterior
@@ -168,15 +206,14 @@ impl<'a> Posterior<'a> {
     /// With the seed of the run, sample `k` is the one that `Optimizer::at_sample(k)` uses.
     ///
     /// # Errors
-    /// If `weights` belongs to another layout or a tensor on it is still held.
+    /// If `weights` belongs to another layout, or a tensor or a slice of it is still held.
     pub fn write(&self, sample: Option<(u64, u32)>, weights: &mut Flat) -> Result<()> {
-        if weights.layout().padded() != self.layout.padded() || weights.is_held() {
-            return Err(Error::config("a sample needs a flat buffer of the same model that no tensor is held on"));
-        }
+        check_length("weights", weights.layout().padded(), self.layout.padded(), "elements with padding")?;
+        weights.check_free("weights")?;
         match weights.dtype() {
-            DType::F64 => self.write_as::<f64>(sample, weights.slice_mut()),
-            DType::Bf16 => self.write_as::<half::bf16>(sample, weights.slice_mut()),
-            _ => self.write_as::<f32>(sample, weights.slice_mut()),
+            DType::F64 => self.write_as::<f64>(sample, &mut *weights.values_mut()?),
+            DType::Bf16 => self.write_as::<half::bf16>(sample, &mut *weights.values_mut()?),
+            _ => self.write_as::<f32>(sample, &mut *weights.values_mut()?),
         }
         Ok(())
     }
@@ -195,9 +232,9 @@ impl<'a> Posterior<'a> {
     /// A flat buffer with sample `k` of the noise with this seed.
     ///
     /// # Errors
-    /// None of its own; those of [`Posterior::write`].
+    /// If there is not so much memory.
     pub fn sample(&self, seed: u64, k: u32) -> Result<Flat> {
-        let mut weights = Flat::zeros(&self.layout, DType::F32);
+        let mut weights = Flat::zeros(&self.layout, DType::F32)?;
         self.write(Some((seed, k)), &mut weights)?;
         Ok(weights)
     }
@@ -210,7 +247,7 @@ impl<'a> Posterior<'a> {
     pub fn predict(&self, samples: usize, seed: u64, mut logits: impl FnMut(&Context) -> Result<Tensor>) -> Result<LogAverage> {
         let cx = Context::new(Device::Cpu, DType::F32)?;
         cx.set_running_statistics(self.running.as_ref());
-        let mut weights = Flat::zeros(&self.layout, DType::F32);
+        let mut weights = Flat::zeros(&self.layout, DType::F32)?;
         let mut average = LogAverage::new();
         for k in 0..samples {
             self.write(Some((seed, k as u32)), &mut weights)?;

@@ -3,7 +3,8 @@
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::flat::{Entry, Flat, Layout, Values};
+use crate::flat::{Entry, Flat, Layout, Values, ValuesMut};
+use crate::memory::room;
 use crate::noise::{self, Noise};
 use crate::optimizers::card::Card;
 use crate::optimizers::pass;
@@ -18,13 +19,13 @@ pub struct State {
     seed: u64,
     step: u32,
     buffers: Vec<(&'static str, Flat)>,
-    /// What the model computes with: the sample of an optimizer that samples, else the mean.
+    /// The weights that the model computes with: the sample of an optimizer that samples, else the mean.
     pub(crate) weights: Flat,
-    /// What backward passes add to; zero between two steps.
+    /// The sums that backward passes add to; zero between two steps.
     pub(crate) gradient: Flat,
     /// The values of the model's buffers, f32.
     pub(crate) running: Flat,
-    /// Whether the weights are a buffer of their own rather than the mean itself.
+    /// True if the weights are a buffer of their own rather than the mean itself.
     pub(crate) own_weights: bool,
     /// On a card: the buffers there, which those here are copies of, made when somebody looks.
     pub(crate) card: Option<Rc<Card>>,
@@ -33,25 +34,32 @@ pub struct State {
 impl State {
     /// The state before the first step: the mean as each parameter's [`Init`] says, drawn from `seed`; everything in `more` zero.
     /// `sampled` gives the weights a buffer of their own.
-    pub(crate) fn new(model: &impl Model, seed: u64, dtype: DType, more: &[&'static str], sampled: bool) -> State {
+    ///
+    /// # Errors
+    /// If there is not so much memory.
+    pub(crate) fn new(model: &impl Model, seed: u64, dtype: DType, more: &[&'static str], sampled: bool) -> Result<State> {
         let layout = Layout::of(model);
-        let buffers: Vec<_> =
-            [&["mean"], more].concat().into_iter().map(|name| (name, Flat::zeros(&layout, DType::F32))).collect();
         let own_weights = sampled || dtype != DType::F32;
-        let weights = if own_weights { Flat::zeros(&layout, dtype) } else { buffers[0].1.share() };
-        let gradient = Flat::zeros(&layout, dtype.sums());
-        let running = running_statistics(model);
+        let names = [&["mean"], more].concat();
+        let f32s = names.iter().map(|_| DType::F32);
+        let all = f32s.chain(own_weights.then_some(dtype)).chain([dtype.sums()]);
+        room::check(all.fold(0, |sum: usize, dtype| sum.saturating_add(Flat::bytes_of(&layout, dtype))))?;
+        let buffers = names.into_iter().map(|name| Ok((name, Flat::zeros(&layout, DType::F32)?))).collect::<Result<Vec<_>>>()?;
+        let weights = if own_weights { Flat::zeros(&layout, dtype)? } else { buffers[0].1.share() };
+        let gradient = Flat::zeros(&layout, dtype.sums())?;
+        let running = running_statistics(model)?;
         let mut state = State { layout, seed, step: 0, buffers, weights, gradient, running, own_weights, card: None };
-        state.start();
-        state
+        state.start()?;
+        Ok(state)
     }
 
     /// Draws the initial mean.
-    fn start(&mut self) {
+    fn start(&mut self) -> Result<()> {
         let noise = Noise::of(self.seed, noise::INITIAL, 0);
         let layout = self.layout.clone();
         let entries = layout.entries();
-        pass::for_parts(&layout, self.buffers[0].1.slice_mut::<f32>(), |i, start, out| match spread(&entries[i].parameter) {
+        let mut mean = self.buffers[0].1.values_mut::<f32>()?;
+        pass::for_parts(&layout, &mut *mean, |i, start, out| match spread(&entries[i].parameter) {
             Spread::Constant(value) => out.fill(value as f32),
             Spread::Normal(std) => {
                 noise.fill_normals(start, out);
@@ -59,6 +67,7 @@ impl State {
             }
             Spread::Uniform(bound) => noise.fill_uniform(start, bound, out),
         });
+        Ok(())
     }
 
     /// Moves to where the context computes.
@@ -121,23 +130,24 @@ impl State {
     /// The buffers by name, `mean` first: `hessian`, `momentum` (IVON), `momentum`, `variance` (AdamW), `momentum` (SGD).
     ///
     /// # Panics
-    /// If they lie on a card that is lost; [`State::fetch`] gives an error then. The same holds for every look at a buffer.
-    pub fn buffers(&self) -> impl ExactSizeIterator<Item = (&'static str, &[f32])> {
+    /// If they lie on a GPU that is lost; [`State::fetch`] gives an error then. If something may write them meanwhile: a tensor of an update rule
+    /// that is still held. The same holds for every look at a buffer.
+    pub fn buffers(&self) -> impl ExactSizeIterator<Item = (&'static str, Values<'_, f32>)> {
         self.fetched();
-        self.buffers.iter().map(|(name, flat)| (*name, flat.slice::<f32>()))
+        self.buffers.iter().map(|(name, flat)| (*name, flat.as_slice::<f32>()))
     }
 
     /// A buffer with its padding; empty if there is none of that name.
-    pub fn buffer(&self, name: &str) -> &[f32] {
+    pub fn buffer(&self, name: &str) -> Values<'_, f32> {
         self.fetched();
-        self.flat(name).map_or(&[], |flat| flat.slice::<f32>())
+        self.flat(name).map_or_else(|| self.buffers[0].1.no_values(), |flat| flat.as_slice::<f32>())
     }
 
     /// A buffer to be written; to be used inside `Optimizer::restore`.
     ///
     /// # Errors
-    /// If there is none of that name, or a tensor on it is still held.
-    pub fn buffer_mut(&mut self, name: &str) -> Result<&mut [f32]> {
+    /// If there is none of that name, or a tensor or a slice of it is still held.
+    pub fn buffer_mut(&mut self, name: &str) -> Result<ValuesMut<'_, f32>> {
         if let Some(card) = &self.card {
             card.refresh(&self.buffers, &self.running)?;
             card.will_be_written();
@@ -145,8 +155,8 @@ impl State {
         let known = self.buffers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("`, `");
         match self.buffers.iter_mut().find(|(n, _)| *n == name) {
             Some((name, flat)) => {
-                free(flat, name)?;
-                Ok(flat.slice_mut())
+                flat.check_free(name)?;
+                flat.values_mut()
             }
             None => Err(Error::config(format!("the state has no buffer `{name}`: it has `{known}`"))),
         }
@@ -159,9 +169,9 @@ impl State {
     }
 
     /// The mean.
-    pub fn mean(&self) -> &[f32] {
+    pub fn mean(&self) -> Values<'_, f32> {
         self.fetched();
-        self.buffers[0].1.slice()
+        self.buffers[0].1.as_slice()
     }
 
     /// The values of the model's buffers (running statistics), with padding: where each lies says [`State::running_layout`].
@@ -173,14 +183,14 @@ impl State {
     /// The running statistics to be written; to be used inside `Optimizer::restore`.
     ///
     /// # Errors
-    /// If a tensor on them is still held.
-    pub fn running_statistics_mut(&mut self) -> Result<&mut [f32]> {
-        free(&self.running, "running statistics")?;
+    /// If a tensor or a slice of them is still held.
+    pub fn running_statistics_mut(&mut self) -> Result<ValuesMut<'_, f32>> {
+        self.running.check_free("running statistics")?;
         if let Some(card) = &self.card {
             card.refresh(&self.buffers, &self.running)?;
             card.will_be_written();
         }
-        Ok(self.running.slice_mut())
+        self.running.values_mut()
     }
 
     /// Where each of the model's buffers lies; without entries for a model that has none.
@@ -234,42 +244,35 @@ impl State {
         self.card.as_ref().map_or(Ok(()), |card| card.catch_up(&self.buffers, &self.running))
     }
 
-    /// Refuses to go on while somebody holds a tensor on what is about to be written.
+    /// Refuses to go on while a tensor or a slice of what is about to be written exists.
+    ///
+    /// # Errors
+    /// Names the buffer and the parameter.
     pub(crate) fn check_free(&self) -> Result<()> {
-        self.buffers.iter().try_for_each(|(name, flat)| free(flat, name))?;
-        free(&self.running, "running statistics")?;
-        free(&self.weights, "weights")?;
-        free(&self.gradient, "gradient")
+        self.buffers.iter().try_for_each(|(name, flat)| flat.check_free(name))?;
+        self.running.check_free("running statistics")?;
+        self.weights.check_free("weights")?;
+        self.gradient.check_free("gradient")
     }
 }
 
-fn free(flat: &Flat, name: &str) -> Result<()> {
-    if flat.is_held() {
-        return Err(Error::value(
-            name,
-            "a tensor on one of the parameters is still held, and its memory is about to be written: take its values with \
-             `to_f64` instead of keeping it",
-        ));
-    }
-    Ok(())
-}
-
-/// A model's running statistics as they start: what each buffer's `#[buffer(init = ..)]` says. For contexts of one's own
+/// A model's running statistics as they start: as each buffer's `#[buffer(init = ..)]` says. For contexts of one's own
 /// ([`Context::set_running_statistics`](crate::Context::set_running_statistics)); an optimizer has its own.
 ///
-/// # Panics
+/// # Errors
 /// If there is not so much memory.
-pub fn running_statistics(model: &impl Model) -> Flat {
-    let mut running = Flat::zeros(&Layout::of_buffers(model), DType::F32);
+pub fn running_statistics(model: &impl Model) -> Result<Flat> {
+    let mut running = Flat::zeros(&Layout::of_buffers(model), DType::F32)?;
     let layout = running.layout().clone();
-    let values = running.slice_mut::<f32>();
+    let mut values = running.values_mut::<f32>()?;
     for entry in layout.entries() {
         // The compiler lets a buffer start from a constant alone.
         if let Spread::Constant(value) = spread(&entry.parameter) {
             values[entry.range()].fill(value as f32);
         }
     }
-    running
+    drop(values);
+    Ok(running)
 }
 
 /// An [`Init`] with its numbers worked out for a shape.

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::device::Device;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
-use crate::memory::Block;
+use crate::memory::{Block, Handle};
 use crate::shape::Shape;
 use half::bf16;
 use std::borrow::Cow;
@@ -16,11 +16,9 @@ use std::rc::Rc;
 /// A tensor is written once, by the op that made it, while its handle is the only one; from then on it is read.
 #[derive(Clone)]
 pub struct Tensor {
-    block: Rc<Block>,
+    memory: Handle,
     shape: Shape,
     dtype: DType,
-    /// Whether the memory belongs to somebody who goes on using it, such as the weights of a model.
-    lent: bool,
 }
 
 impl Tensor {
@@ -34,21 +32,19 @@ impl Tensor {
             let message = format!("{} elements do not fill {shape}, which has {}", elements.len(), shape.elements());
             return Err(Error::shape("Tensor::from_slice", message));
         }
-        let block = Rc::new(Block::heap(std::mem::size_of_val(elements), 0)?);
-        let mut tensor = Tensor::on(block, shape, E::DTYPE);
+        let mut tensor = Tensor::on(Handle::of(Block::heap(size_of_val(elements))?), shape, E::DTYPE);
         tensor.as_mut_slice().copy_from_slice(elements);
         Ok(tensor)
     }
 
-    pub(crate) fn on(block: Rc<Block>, shape: Shape, dtype: DType) -> Tensor {
-        // What `as_slice` relies on.
-        assert!(block.bytes() >= shape.elements().saturating_mul(dtype.bytes()), "a tensor lies inside its block");
-        Tensor { block, shape, dtype, lent: false }
+    pub(crate) fn on(memory: Handle, shape: Shape, dtype: DType) -> Tensor {
+        let fits = memory.block().bytes() >= shape.elements().saturating_mul(dtype.bytes());
+        assert!(fits, "a tensor lies inside its block");
+        Tensor { memory, shape, dtype }
     }
 
-    /// The same tensor, never to be written through this handle or one made of it.
-    pub(crate) fn lent(self) -> Tensor {
-        Tensor { lent: true, ..self }
+    fn block(&self) -> &Block {
+        self.memory.block()
     }
 
     /// The dimensions.
@@ -73,7 +69,7 @@ impl Tensor {
 
     /// Where the elements lie.
     pub fn device(&self) -> Device {
-        self.block.on_card().map_or(Device::Cpu, |(cuda, _)| cuda.device())
+        self.block().on_card().map_or(Device::Cpu, |(cuda, _)| cuda.device())
     }
 
     /// The same elements in the processor's memory: a copy of what lies on a card, else another handle.
@@ -81,23 +77,17 @@ impl Tensor {
     /// # Errors
     /// If the card is lost.
     pub fn to_host(&self) -> Result<Tensor> {
-        let Some((cuda, address)) = self.block.on_card() else { return Ok(self.clone()) };
-        let bytes = self.shape.elements() * self.dtype.bytes();
-        let block = Block::heap(bytes, 0)?;
-        // SAFETY: the fresh block has so many bytes, and nobody else knows of it.
-        let copy = unsafe { std::slice::from_raw_parts_mut(block.pointer(), bytes) };
-        // SAFETY: the tensor's block has so many bytes (checked on construction).
-        unsafe { cuda.download(address, copy)? };
-        Ok(Tensor::on(Rc::new(block), self.shape, self.dtype))
+        let Some((cuda, address)) = self.block().on_card() else { return Ok(self.clone()) };
+        let mut host = Tensor::on(Handle::of(Block::heap(self.bytes())?), self.shape, self.dtype);
+        // SAFETY: the tensor lies inside its block (checked on construction), so that so many bytes lie at the address.
+        let download = |to: &mut [u8]| unsafe { cuda.download(address, to) };
+        host.memory.host_bytes_mut().map_or(Ok(()), download)?;
+        Ok(host)
     }
 
-    /// Its bytes, if they lie in the processor's memory.
+    /// Its bytes, if they lie in host memory.
     pub(crate) fn host_bytes(&self) -> Option<&[u8]> {
-        if self.block.is_ghost() || self.block.on_card().is_some() {
-            return None;
-        }
-        // SAFETY: the block has so many initialised bytes, which are not written while this handle lives, as for `as_slice`.
-        Some(unsafe { std::slice::from_raw_parts(self.block.pointer(), self.block.bytes()) })
+        self.memory.host_bytes()
     }
 
     /// Its elements, if they lie in the processor's memory.
@@ -107,17 +97,19 @@ impl Tensor {
 
     /// Sets or forgets the copy on the card.
     pub(crate) fn set_mirror(&self, mirror: Option<Rc<Block>>) {
-        self.block.set_mirror(mirror);
+        self.block().set_mirror(mirror);
     }
 
     /// See [`Block::place`].
     pub(crate) fn place(&self) -> u64 {
-        self.block.place()
+        self.block().place()
     }
 
     /// Something was launched that writes it: what a dry run asks for.
     pub(crate) fn is_launched(&self) {
-        self.block.write();
+        if let Some(ghost) = self.block().as_ghost() {
+            ghost.write();
+        }
     }
 
     /// Checks in a dry run for a card that something was launched that writes it, before `reader` is launched.
@@ -125,7 +117,7 @@ impl Tensor {
     /// # Errors
     /// If nothing was: the op that made it has no kernel.
     pub(crate) fn check_launched(&self, reader: &str) -> Result<()> {
-        let Some(maker) = self.block.unwritten() else { return Ok(()) };
+        let Some(maker) = self.block().as_ghost().and_then(|ghost| ghost.unwritten()) else { return Ok(()) };
         let message = format!(
             "`{reader}` reads a tensor {} that no kernel wrote. It was made by the op at {maker}, which has no kernel for a card: give it \
              one, as docs/op.md shows, or compute with --device cpu",
@@ -136,15 +128,15 @@ impl Tensor {
 
     /// The address on the card of the context, for a kernel that reads it. What lies in the processor's memory is copied there, once.
     pub(crate) fn address(&self, cx: &Context) -> Result<u64> {
-        if let Some((_, address)) = self.block.on_card() {
+        if let Some((_, address)) = self.block().on_card() {
             return Ok(address);
         }
         let Some(cuda) = cx.cuda() else { panic!("a context on {} has no addresses on a card", cx.device()) };
-        let mirror = self.block.mirrored(|| {
+        let mirror = self.block().mirrored(|| {
             let bytes = self.host_bytes().unwrap_or_default();
-            let mirror = Block::zeroed(Some(cuda), bytes.len(), 0)?;
+            let mirror = Block::zeroed(Some(cuda), bytes.len())?;
             let address = mirror.on_card().map_or(0, |(_, address)| address);
-            // SAFETY: the mirror is as large, and nobody else knows of it.
+            // SAFETY: the mirror is as large, and no kernel has its address yet.
             unsafe { cuda.upload(bytes, address)? };
             Ok(Rc::new(mirror))
         })?;
@@ -157,41 +149,37 @@ impl Tensor {
     /// If the memory is shared or not on the card: mistakes in an op.
     pub(crate) fn address_mut(&mut self, cx: &Context) -> Result<u64> {
         assert!(self.is_unique(), "a tensor whose memory is shared may not be written");
-        assert!(self.block.on_card().is_some(), "a kernel was told to write a tensor in the processor's memory");
+        assert!(self.block().on_card().is_some(), "a kernel was told to write a tensor in the processor's memory");
         self.address(cx)
     }
 
-    /// Whether this is the only handle on its memory, so that it may be written. Weights of a model never may, nor may what is read through
+    /// True if this is the only handle on its memory, so that it may be written. Weights of a model never may, nor may what is read through
     /// [`Flat::as_slice`](crate::Flat::as_slice).
     pub fn is_unique(&self) -> bool {
-        !self.lent && Block::sharers(&self.block) == 1 && !self.block.is_sliced()
+        self.memory.is_unique()
     }
 
     /// The elements, row-major.
     ///
     /// # Panics
-    /// If the element type is another one, in a dry run, or if they lie on a card: all are mistakes in an op.
+    /// If the element type is another one, in a dry run, or if they lie on a GPU: all are mistakes in an op.
     #[track_caller]
     pub fn as_slice<E: Element>(&self) -> &[E] {
         self.expect::<E>();
-        let pointer = self.block.pointer() as *const E;
-        // SAFETY: the block holds `elements` initialised values of type E (checked on construction; every bit pattern is one),
-        // aligned to 256 bytes. It is not written while this handle lives: writing takes the only handle, mutably.
-        unsafe { std::slice::from_raw_parts(pointer, self.shape.elements()) }
+        self.memory.elements(self.shape.elements())
     }
 
     /// The elements, to be written.
     ///
     /// # Panics
-    /// If the memory is shared or on a card, the element type another one, or in a dry run: all are mistakes in an op.
+    /// If the memory is shared or on a GPU, the element type another one, or in a dry run: all are mistakes in an op.
     #[track_caller]
     pub fn as_mut_slice<E: Element>(&mut self) -> &mut [E] {
         self.expect::<E>();
-        assert!(self.is_unique(), "a tensor whose memory is shared may not be written");
-        self.block.set_mirror(None); // which would keep the old content
-        let pointer = self.block.pointer() as *mut E;
-        // SAFETY: as above, and this is the only handle, borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(pointer, self.shape.elements()) }
+        match self.memory.elements_mut(self.shape.elements()) {
+            Some(elements) => elements,
+            None => panic!("a tensor whose memory is shared may not be written"),
+        }
     }
 
     fn expect<E: Element>(&self) {
@@ -205,7 +193,7 @@ impl Tensor {
     pub fn reshaped(&self, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         assert_eq!(shape.elements(), self.shape.elements(), "a reshape keeps the number of elements");
-        Tensor { block: self.block.clone(), shape, ..*self }
+        Tensor { memory: self.memory.clone(), shape, dtype: self.dtype }
     }
 
     /// The elements as `f64`, whatever their type and wherever they lie.
@@ -213,7 +201,7 @@ impl Tensor {
     /// # Panics
     /// If they lie on a card that is lost; [`Tensor::to_host`] gives an error then.
     pub fn to_f64(&self) -> Vec<f64> {
-        if self.block.on_card().is_some() {
+        if self.block().on_card().is_some() {
             return match self.to_host() {
                 Ok(host) => host.to_f64(),
                 Err(error) => panic!("{error}"),
@@ -232,7 +220,7 @@ impl Tensor {
     /// # Errors
     /// If they lie on a card that is lost, or are of another type.
     pub fn to_f32(&self) -> Result<Cow<'_, [f32]>> {
-        if self.block.on_card().is_some() {
+        if self.block().on_card().is_some() {
             return self.to_host()?.to_f32().map(|values| Cow::Owned(values.into_owned()));
         }
         match self.dtype {
@@ -251,8 +239,8 @@ impl Tensor {
             return Err(Error::shape("item", format!("a tensor of shape {} is not a single number", self.shape)));
         }
         Ok(match self.dtype {
-            _ if self.block.is_ghost() => 0.0,
-            _ if self.block.on_card().is_some() => self.to_host()?.item()?,
+            _ if self.block().is_ghost() => 0.0,
+            _ if self.block().on_card().is_some() => self.to_host()?.item()?,
             DType::F32 => self.as_slice::<f32>()[0] as f64,
             DType::F64 => self.as_slice::<f64>()[0],
             DType::Bf16 => self.as_slice::<bf16>()[0].to_f64(),
@@ -264,10 +252,10 @@ impl Tensor {
 impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{:?} {}", self.dtype, self.shape)?;
-        if let Some((cuda, _)) = self.block.on_card() {
+        if let Some((cuda, _)) = self.block().on_card() {
             return write!(f, " on {}", cuda.device());
         }
-        if !self.block.is_ghost() && self.shape.elements() <= 16 {
+        if !self.block().is_ghost() && self.shape.elements() <= 16 {
             write!(f, " {:?}", self.to_f64())?;
         }
         Ok(())

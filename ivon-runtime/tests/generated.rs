@@ -125,10 +125,10 @@ fn check<M: Model>(model: &M, loss: impl Fn(&Context) -> Result<f64>) {
         *v = ((s >> 33) as f64 / (1u64 << 31) as f64 - 0.5) * 0.8;
     }
     let run = |values: &[f64], gradient: bool| {
-        let mut weights = Flat::zeros(&layout, DType::F64);
+        let mut weights = Flat::zeros(&layout, DType::F64).unwrap();
         weights.as_mut_slice::<f64>().copy_from_slice(values);
         cx.set_weights(&weights);
-        let g = Flat::zeros(&layout, DType::F64);
+        let g = Flat::zeros(&layout, DType::F64).unwrap();
         cx.set_gradient(gradient.then_some(&g));
         let l = loss(&cx).unwrap();
         (l, g.as_slice::<f64>().to_vec())

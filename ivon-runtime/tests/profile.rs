@@ -187,7 +187,7 @@ fn a_profile_changes_no_bits_and_ends() {
         assert_eq!(loss.to_bits(), step(&mut without, &model, n).to_bits());
     }
     for ((name, a), (_, b)) in with.state().buffers().zip(without.state().buffers()) {
-        assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{name}");
+        assert!(a.iter().zip(&*b).all(|(a, b)| a.to_bits() == b.to_bits()), "{name}");
     }
     let error = with.context().recorded().expect_err("nothing is recorded any more");
     assert!(error.to_string().contains("call `record` first"), "{error}");

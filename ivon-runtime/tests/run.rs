@@ -61,7 +61,7 @@ fn every(steps: usize, mut run: Run) -> Run {
 }
 
 fn bits(optimizer: &dyn Optimizer) -> Vec<u32> {
-    optimizer.state().buffers().flat_map(|(_, values)| values.iter().map(|x| x.to_bits())).collect()
+    optimizer.state().buffers().flat_map(|(_, values)| values.to_vec()).map(f32::to_bits).collect()
 }
 
 /// Asks a run to stop after a step.

@@ -161,7 +161,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         );
         let mut ivon = ivon(&model, 1)?;
         let posterior = ivon.posterior().into_owned();
-        let mut sample = Flat::zeros(&layout, DType::F32);
+        let mut sample = Flat::zeros(&layout, DType::F32)?;
         let (mut noise, mut estimate) = (vec![0f32; weights], vec![0f32; weights]);
         let (gradient, sigma) = (vec![1e-3f32; weights], vec![1e-3f32; weights]);
         let (mut draws, mut fills) = (0, 0);

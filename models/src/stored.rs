@@ -86,7 +86,7 @@ pub fn posterior<M: Model>(
         flat
     };
     let buffers: Rc<Layout> = Layout::of_buffers(model);
-    let mut statistics = Flat::zeros(&buffers, DType::F32);
+    let mut statistics = Flat::zeros(&buffers, DType::F32)?;
     statistics.as_mut_slice::<f32>().copy_from_slice(&flat(&buffers, running, |x| x));
     let mean = flat(&layout, mean, |x| x);
     let Some(sigma) = sigma else {
@@ -125,11 +125,12 @@ pub fn running(posterior: &Posterior) -> Vec<(String, Values<f32>)> {
 pub fn start(posterior: &Posterior, optimizer: &mut dyn Optimizer) -> Result<()> {
     optimizer.restore(&mut |state| {
         let layout = state.layout().clone();
-        let mean = state.buffer_mut("mean")?;
+        let mut mean = state.buffer_mut("mean")?;
         layout.entries().iter().try_for_each(|entry| {
             mean[entry.range()].copy_from_slice(posterior.mean(entry.parameter.name())?);
             Ok(())
         })?;
+        drop(mean);
         match posterior.running_statistics() {
             Some(running) if running.layout().padded() == state.running_layout().padded() => {
                 state.running_statistics_mut()?.copy_from_slice(&running.as_slice());

@@ -8,7 +8,7 @@ use ivon_runtime::{Flat, Layout, Pass};
 /// A model's weights in f64, all different.
 fn context(model: &impl Model) -> (Context, Flat) {
     let cx = Context::new(Device::Cpu, DType::F64).unwrap();
-    let mut weights = Flat::zeros(&Layout::of(model), DType::F64);
+    let mut weights = Flat::zeros(&Layout::of(model), DType::F64).unwrap();
     weights.as_mut_slice::<f64>().iter_mut().enumerate().for_each(|(i, w)| *w = (i as f64 * 0.7).sin());
     cx.set_weights(&weights);
     (cx, weights)
@@ -105,7 +105,7 @@ impl NoEffect {
 fn a_branch_that_is_switched_off_by_a_zero_panicked() {
     let model = NoEffect::new();
     let (cx, weights) = context(&model);
-    let gradient = Flat::zeros(weights.layout(), DType::F64);
+    let gradient = Flat::zeros(weights.layout(), DType::F64).unwrap();
     cx.set_gradient(Some(&gradient));
     model.loss_gradient(&cx, &tensor([2, 3])).unwrap();
     let of = |i: usize| gradient.as_slice::<f64>()[weights.layout().entries()[i].range()].to_vec();
@@ -138,7 +138,7 @@ fn gradients_were_wrong_after_dropout_was_switched_off() {
     cx.set_training(true);
     let x = tensor([1, 1]); // all values are of one size, so that sizes alone do not tell one from another
     let gradient = |model: &Dropped, cx: &Context| {
-        let gradient = Flat::zeros(weights.layout(), DType::F64);
+        let gradient = Flat::zeros(weights.layout(), DType::F64).unwrap();
         cx.set_gradient(Some(&gradient));
         model.loss_gradient(cx, &x).map(|_| gradient.as_slice::<f64>().to_vec())
     };
@@ -255,7 +255,7 @@ fn a_power_whose_exponent_is_zero_had_no_gradient_at_zero() {
     {
         let (_, saved) = model.loss_saving(&cx, &x, exponent).unwrap();
         let mut d_x = Adjoint::new();
-        let buffer = Flat::zeros(&Layout::of(&model), DType::F64);
+        let buffer = Flat::zeros(&Layout::of(&model), DType::F64).unwrap();
         cx.set_gradient(Some(&buffer));
         model.loss_backward(&cx, saved, cx.filled([], 1.0).unwrap(), &mut d_x).unwrap();
         let found = d_x.into_sum("x").unwrap().to_f64();

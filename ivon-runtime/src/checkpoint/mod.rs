@@ -32,7 +32,7 @@ pub use store::{Checkpoints, Which};
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::flat::{Flat, Layout};
+use crate::flat::{Flat, Layout, Values};
 use crate::optimizers::Optimizer;
 use crate::parameter::Model;
 use crate::posterior::Posterior;
@@ -70,14 +70,13 @@ impl Checkpoint {
     fn write(disk: &dyn Disk, path: &Path, optimizer: &dyn Optimizer, notes: Notes) -> Result<Manifest> {
         std::fs::create_dir(path).map_err(|e| crate::disk::unwritable(path, &e))?;
         let state = optimizer.state();
-        let write = |(buffer, layout, values): (&'static str, &Layout, &[f32])| {
+        let write = |(buffer, layout, values): (&'static str, &Layout, Values<f32>)| {
             let name = format!("{buffer}.safetensors");
-            let (bytes, crc32c) = values::write(disk, &path.join(&name), layout, buffer, values)?;
+            let (bytes, crc32c) = values::write(disk, &path.join(&name), layout, buffer, &values)?;
             Ok(FileEntry { name, buffer: buffer.into(), bytes, crc32c })
         };
         state.fetch()?;
-        let values = state.running_statistics();
-        let running = (RUNNING, &**state.running_layout(), &*values);
+        let running = (RUNNING, &**state.running_layout(), state.running_statistics());
         let running = (!running.1.entries().is_empty()).then_some(running);
         let buffers = state.buffers().map(|(name, values)| (name, &**state.layout(), values));
         let files = buffers.chain(running).map(write).collect::<Result<Vec<_>>>()?;
@@ -122,9 +121,11 @@ impl Checkpoint {
             state.set_seed(m.seed);
             state.set_step(m.step);
             if let Some(file) = running_file {
-                values::read(&self.path, file, &running, state.running_statistics_mut()?)?;
+                values::read(&self.path, file, &running, &mut state.running_statistics_mut()?)?;
             }
-            names.iter().zip(&files).try_for_each(|(name, file)| values::read(&self.path, file, &layout, state.buffer_mut(name)?))
+            let mut read =
+                |(name, file): (&&str, &&FileEntry)| values::read(&self.path, file, &layout, &mut state.buffer_mut(name)?);
+            names.iter().zip(&files).try_for_each(&mut read)
         })?;
         let keys: std::collections::BTreeSet<_> = ours.keys().chain(m.hyperparameters.keys()).collect();
         let value = |map: &serde_json::Map<_, serde_json::Value>, key| map.get(key).map_or("not set".into(), |v| v.to_string());
@@ -146,25 +147,26 @@ impl Checkpoint {
     /// If it is of another model: what differs. If a file changes while it is read.
     pub fn posterior(&self, model: &impl Model) -> Result<Posterior<'static>> {
         let layout = Layout::of(model);
-        let mut running = Flat::zeros(&Layout::of_buffers(model), DType::F32);
+        let mut running = Flat::zeros(&Layout::of_buffers(model), DType::F32)?;
         let running_layout = running.layout().clone();
         self.manifest.check_model(&self.path, &layout, &running_layout)?;
         if let Some(file) = self.running_file(&running_layout)? {
-            values::read(&self.path, file, &running_layout, running.slice_mut())?;
+            values::read(&self.path, file, &running_layout, &mut running.as_mut_slice())?;
         }
         let read = |buffer: &str| {
-            let mut flat = Flat::zeros(&layout, DType::F32);
-            values::read(&self.path, self.manifest.file(&self.path, buffer)?, &layout, flat.slice_mut())?;
+            let mut flat = Flat::zeros(&layout, DType::F32)?;
+            values::read(&self.path, self.manifest.file(&self.path, buffer)?, &layout, &mut flat.as_mut_slice())?;
             Ok(flat)
         };
         let mean = read("mean")?;
         let decays: Option<Vec<f64>> = self.manifest.parameters.iter().map(|p| p.weight_decay).collect();
         let ess = self.manifest.hyperparameters.get("ess").and_then(|v| v.as_f64());
         let (Some(ess), Some(decays)) = (ess, decays) else {
-            return Ok(Posterior::point(&layout, mean.slice())?.with_running_statistics(&running).into_owned());
+            return Ok(Posterior::point(&layout, &mean.as_slice())?.with_running_statistics(&running).into_owned());
         };
         let hessian = read("hessian")?;
-        let posterior = Posterior::gaussian(&layout, mean.slice(), hessian.slice(), ess, &decays)?;
+        let (mean, hessian) = (mean.as_slice(), hessian.as_slice());
+        let posterior = Posterior::gaussian(&layout, &mean, &hessian, ess, &decays)?;
         Ok(posterior.with_running_statistics(&running).into_owned())
     }
 }

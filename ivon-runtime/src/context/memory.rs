@@ -4,13 +4,13 @@ use super::Context;
 use crate::device::cuda::Fill;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::memory::{Block, MOST_BYTES, Plan, Recorder, Run, StepKey};
+use crate::memory::{Block, Handle, MOST_BYTES, Plan, Recorder, Run, StepKey};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What a plan was made for. There are few, so they are looked for one by one.
+/// A plan and the steps that it was made for. There are few, so they are looked for one by one.
 pub(super) struct Planned {
     name: &'static str,
     /// The last few steps that it was used for: other settings may well ask for the same memory.
@@ -22,7 +22,7 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Whoever changes a setting in every step gets a dry run for each: keep few.
+    /// A step whose settings change every time gets a dry run for each: keep few.
     const KEYS: usize = 16;
 
     fn remember(&mut self, key: StepKey) {
@@ -33,15 +33,26 @@ impl Planned {
     }
 }
 
-/// Where tensors come from.
+/// The source of tensors.
 pub(super) enum Memory {
     Pooled,
     Recording(Rc<Recorder>),
     Replaying(Rc<Run>),
 }
 
+impl Memory {
+    /// An allocation failed: a planned step is over, even if it goes on as if nothing had happened.
+    fn failed(&self, error: &Error) {
+        match self {
+            Memory::Pooled => {}
+            Memory::Recording(recorder) => recorder.failure.note(error),
+            Memory::Replaying(run) => run.failure.note(error),
+        }
+    }
+}
+
 impl Context {
-    /// Whether this is a dry run: an op allocates what it would allocate and returns before it touches memory.
+    /// True in a dry run: an op allocates what it would allocate and returns before it touches memory.
     pub fn planning(&self) -> bool {
         matches!(&*self.memory.borrow(), Memory::Recording(_))
     }
@@ -63,22 +74,21 @@ impl Context {
     pub fn empty_of(&self, dtype: DType, shape: impl Into<Shape>) -> Result<Tensor> {
         let shape = shape.into();
         let bytes = shape.elements().saturating_mul(dtype.bytes());
-        if bytes > MOST_BYTES {
-            return Err(Block::too_large(bytes));
-        }
-        let block = match &*self.memory.borrow() {
-            Memory::Pooled => self.pool.block(bytes)?,
-            Memory::Recording(recorder) => Rc::new(Block::ghost(bytes, recorder)),
-            Memory::Replaying(run) => run.block(bytes)?,
+        let memory = self.memory.borrow();
+        let handle = match &*memory {
+            _ if bytes > MOST_BYTES => Err(Block::too_large(bytes)),
+            Memory::Pooled => self.pool.handle(bytes),
+            Memory::Recording(recorder) => recorder.failure.check().map(|()| Handle::of(Block::ghost(bytes, recorder))),
+            Memory::Replaying(run) => run.handle(bytes),
         };
-        Ok(Tensor::on(block, shape, dtype))
+        Ok(Tensor::on(handle.inspect_err(|error| memory.failed(error))?, shape, dtype))
     }
 
     /// A tensor of zeros of the compute type, in memory of its own that outlives planned runs.
     pub(crate) fn kept(&self, shape: impl Into<Shape>) -> Result<Tensor> {
         let shape = shape.into();
         let bytes = shape.elements().saturating_mul(self.dtype.bytes());
-        Ok(Tensor::on(Rc::new(Block::zeroed(self.cuda.as_ref(), bytes, 0)?), shape, self.dtype))
+        Ok(Tensor::on(Handle::of(Block::zeroed(self.cuda.as_ref(), bytes)?), shape, self.dtype))
     }
 
     /// A tensor of zeros of the compute type.
@@ -107,7 +117,8 @@ impl Context {
                     _ => Fill::Word(bits),
                 };
                 let count = filled.shape().elements();
-                // SAFETY: the tensor has so many elements of this type, and this is its only handle.
+                // SAFETY: the tensor has so many elements of this type, and no kernel that was launched before still reads what its block held: kernels
+                // run in the order of the stream.
                 unsafe { cuda.fill(filled.address_mut(self)?, fill, count)? };
             }
             None => match self.dtype {
@@ -125,20 +136,15 @@ impl Context {
     /// Inside another planned run, `step` is a part of that one.
     ///
     /// # Errors
-    /// Those of `step`; and if a tensor of an earlier planned run is still held.
+    /// Those of `step`; if a tensor of an earlier planned run is still held; and the first allocation of `step` that failed, also where `step`
+    /// went on without it.
     pub fn planned<R>(&self, key: impl Into<StepKey>, inputs: &[&Tensor], step: impl Fn(&Context) -> Result<R>) -> Result<R> {
         let key = key.into();
         let name = key.name();
         if !matches!(&*self.memory.borrow(), Memory::Pooled) {
             return step(self);
         }
-        if self.arena.is_held() {
-            return Err(Error::value(
-                name,
-                "a tensor of an earlier step is still held, and its memory is about to be used again: take its values with \
-                 `item` or `to_f64` instead of keeping it",
-            ));
-        }
+        self.check_arena(name)?;
         let (training, gradient) = (self.training(), self.gradient.borrow().is_some());
         let same = |p: &&Planned| {
             let shapes = p.shapes.iter().eq(inputs.iter().map(|t| t.shape()));
@@ -169,35 +175,47 @@ impl Context {
         };
         run.start();
         let result = self.with_memory(Memory::Replaying(run.clone()), || step(self));
-        if run.departed() {
+        let failure = run.failure.check();
+        if failure.is_err() {
             self.plans.borrow_mut().retain(|p| !Rc::ptr_eq(&p.run, &run));
             self.arena.remove(&run);
         }
-        result
+        result.and_then(|value| failure.map(|()| value))
     }
 
-    /// What `step` would need, from a dry run: shapes only, no arithmetic, no memory.
+    /// Refuses to run the step called `name` while a tensor of an earlier one is held.
+    pub(crate) fn check_arena(&self, name: &str) -> Result<()> {
+        if !self.arena.is_held() {
+            return Ok(());
+        }
+        let message = "a tensor of an earlier step is still held, and its memory is about to be used again: take its values with \
+                       `item` or `to_f64` instead of keeping it";
+        Err(Error::value(name, message))
+    }
+
+    /// Plans the memory of `step` in a dry run: shapes only, no arithmetic, no memory.
     ///
     /// # Errors
     /// Those of `step`.
     pub fn plan<R>(&self, step: impl FnOnce(&Context) -> Result<R>) -> Result<Plan> {
         let recorder = Rc::new(Recorder::default());
         let streams = self.streams.get();
-        drop(self.with_memory(Memory::Recording(recorder.clone()), || step(self))?);
+        let result = self.with_memory(Memory::Recording(recorder.clone()), || step(self).map(drop));
         self.streams.set(streams);
+        result?;
+        recorder.failure.check()?;
         Ok(recorder.plan())
     }
 
     pub(super) fn with_memory<R>(&self, memory: Memory, step: impl FnOnce() -> R) -> R {
-        /// Back to the pool, also when `step` panics.
-        struct Restore<'a>(&'a RefCell<Memory>);
+        /// Back to what was before, also when `step` panics.
+        struct Restore<'a>(&'a RefCell<Memory>, Memory);
         impl Drop for Restore<'_> {
             fn drop(&mut self) {
-                *self.0.borrow_mut() = Memory::Pooled;
+                self.0.replace(std::mem::replace(&mut self.1, Memory::Pooled));
             }
         }
-        *self.memory.borrow_mut() = memory;
-        let _restore = Restore(&self.memory);
+        let _restore = Restore(&self.memory, self.memory.replace(memory));
         step()
     }
 

@@ -1,5 +1,6 @@
 //! What a forward or backward pass runs in: the device, the memory plan, the weights in use and the gradient buffer.
 
+mod key;
 mod memory;
 mod pass;
 mod step;

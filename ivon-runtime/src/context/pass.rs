@@ -89,14 +89,14 @@ impl Context {
         let block = match self.counters.get() {
             Some(block) => block,
             None => {
-                let fresh = Rc::new(Block::zeroed(Some(cuda), 8, 0)?);
+                let fresh = Rc::new(Block::zeroed(Some(cuda), 8)?);
                 self.counters.get_or_init(|| fresh)
             }
         };
         let Pass { step, pass, .. } = self.pass.get();
         let bytes = [step.to_le_bytes(), pass.to_le_bytes()].concat();
         let address = block.on_card().map_or(0, |(_, address)| address);
-        // SAFETY: the block has eight bytes, which kernels read in the order of the stream.
+        // SAFETY: eight bytes lie at the address; kernels read them in the order of the stream.
         unsafe { cuda.upload(&bytes, address)? };
         self.counted.set(true);
         Ok(())

@@ -30,8 +30,7 @@ impl Context {
             return Err(Error::config(format!("`{}` has no weights here: call `set_weights` first", parameter.name())));
         };
         Self::check(weights, parameter)?;
-        weights.check_free(parameter.name(), false)?;
-        Ok(weights.tensor(parameter).lent())
+        weights.lent(parameter)
     }
 
     /// [`Context::weight`] in the type of activations: for ops that know no other.
@@ -54,13 +53,14 @@ impl Context {
     /// Where the gradient of a parameter is added up; nowhere for frozen and absent ones.
     ///
     /// # Errors
-    /// If the gradient buffer is that of another model.
+    /// If the gradient buffer is that of another model. If a tensor or an adjoint on this gradient still exists, or a slice of the buffer: what is
+    /// added would not arrive.
     pub fn gradient<'a>(&self, parameter: impl Into<Option<&'a Parameter>>) -> Result<Adjoint> {
         match (self.gradient.borrow().as_ref(), parameter.into()) {
             (Some(gradient), Some(parameter)) if !parameter.frozen() => {
                 Self::check(gradient, parameter)?;
-                gradient.check_free(parameter.name(), true)?;
-                Ok(Adjoint::of(gradient.tensor(parameter)))
+                let place = gradient.only(parameter).map_err(|e| e.within("gradient"))?;
+                Ok(Adjoint::of_parameter(place, parameter))
             }
             _ => Ok(Adjoint::skip()),
         }
@@ -89,7 +89,7 @@ impl Context {
     /// # Errors
     /// If no running statistics were set, or those of another model.
     pub fn running(&self, buffer: &Buffer) -> Result<Tensor> {
-        Ok(self.place(buffer)?.lent())
+        self.place(buffer, Flat::lent)
     }
 
     /// The values of a buffer, f32, to be read and written: a gradient pass in training keeps it up to date. `None` in any other pass
@@ -101,23 +101,19 @@ impl Context {
         if !self.training() || self.gradient.borrow().is_none() || self.planning() {
             return Ok(None);
         }
-        let place = self.place(buffer)?;
-        self.running.borrow().as_ref().map_or(Ok(()), |running| running.check_free(buffer.name(), true))?;
-        if !place.is_unique() {
-            return Err(Error::value(buffer.name(), "a tensor on this buffer is still held, and the pass is about to write it"));
-        }
-        Ok(Some(place))
+        self.place(buffer, Flat::only).map(Some)
     }
 
-    fn place(&self, buffer: &Buffer) -> Result<Tensor> {
+    fn place(&self, buffer: &Buffer, tensor: fn(&Flat, &Parameter) -> Result<Tensor>) -> Result<Tensor> {
         let running = self.running.borrow();
         let Some(running) = running.as_ref() else {
             let message = format!("`{}` has no values here: call `set_running_statistics` first", buffer.name());
             return Err(Error::config(message));
         };
-        running.check_free(buffer.name(), false)?;
         match running.layout().entries().get(buffer.index()) {
-            Some(e) if e.parameter.name() == buffer.name() && e.parameter.shape() == buffer.shape() => Ok(running.buffer(buffer)),
+            Some(e) if e.parameter.name() == buffer.name() && e.parameter.shape() == buffer.shape() => {
+                tensor(running, buffer.place())
+            }
             _ => Err(Error::config(format!(
                 "`{}` {} is not a buffer of the model whose running statistics are in use",
                 buffer.name(),

@@ -1,43 +1,89 @@
-//! A piece of memory that tensor handles share.
+//! Blocks of memory and who owns them: the one file of the runtime that turns memory into slices.
+//!
+//! A block is *whole*, and owns memory, or a *part*: a range of bytes of a whole block. Parts may overlap; those of an arena do, at different
+//! times. Pools, plans and flat buffers hold a block as an `Rc<Block>`, which keeps the memory alive and claims nothing. Whoever reads or writes
+//! holds a claim, and the block counts its claims:
+//!
+//! * a [`Handle`] is the claim of one tensor on a block, to read only or to write as well;
+//! * a [`Reading`] is the claim of a slice of all of a whole block, a [`Writing`] that of a mutable one.
+//!
+//! The counts are exact: only the constructors and destructors of these three types change them. A claim that is leaked is counted for ever.
+//! These rules make slices sound; each is checked where the claim or the slice is made:
+//!
+//! 1. Handles on two different blocks never overlap. A handle is refused while a claimed block overlaps its own.
+//! 2. A block on which a handle may write gives out no second handle. The handle itself may be cloned, which needs it unborrowed.
+//! 3. A handle gives a mutable slice if it may write, is borrowed mutably, is the only one on its block, and no slice of the whole is out.
+//! 4. A [`Reading`] is refused while a handle that may write exists, on the whole or on a part, or a [`Writing`].
+//! 5. A [`Writing`] is refused while there is any other claim on the whole or on a part, and every claim is refused while there is one.
+//!
+//! So a mutable slice of a handle overlaps nothing: by 1 no other block, by 2 and 3 no other handle on the same block, by 3 and 4 no slice of the
+//! whole, neither an older nor a younger one. A mutable slice of a whole overlaps nothing by 5.
 
-use super::Recorder;
+use super::{Ghost, Recorder};
 use crate::device::cuda::{self, Cuda};
+use crate::dtype::Element;
 use crate::error::{Error, Result};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-/// Alignment of every block, in bytes, and of every parameter in a flat buffer of f32; one of bf16 lies at multiples of half of it.
+/// Alignment of every whole block, in bytes, and of every parameter in a flat buffer of f32; one of bf16 lies at multiples of half of it.
 pub(crate) const ALIGNMENT: usize = 256;
 
-/// No tensor is larger: so many bytes have addresses. Sums of sizes are safe from overflow below it, also in a dry run.
+/// The largest size of a tensor: so many bytes have addresses. Sums of sizes below it do not overflow, also in a dry run.
 pub(crate) const MOST_BYTES: usize = 1 << 47;
 
-/// Instead of a number of readers: one who writes.
+/// The value of [`Block::slices`] while a slice of the whole is out to be written.
 const WRITER: usize = usize::MAX;
 
-/// Memory that is freed when the last handle on it goes.
+/// Memory that is freed with its last owner.
 pub(crate) struct Block {
     place: Place,
     bytes: usize,
-    /// Handles that are held by a pool, a plan or a table rather than by a tensor.
-    keepers: usize,
     home: Home,
-    /// A copy on the card of memory of the processor, while a kernel may read it: see `Tensor::address`.
+    /// A copy on the GPU of host memory, while a kernel may read it: see `Tensor::address`.
     mirror: RefCell<Option<Rc<Block>>>,
-    /// How many slices of all of it are handed out to a person to be read, or [`WRITER`] if one to be written.
+    /// Handles on this block.
+    handles: Holders,
+    /// Handles on parts of this block.
+    inside: Holders,
+    /// Ranges of the parts with a handle, in order and disjoint.
+    claimed: RefCell<Vec<(usize, usize)>>,
+    /// Slices of all of this block that are out to be read, or [`WRITER`] for one that is out to be written.
     slices: Cell<usize>,
 }
 
-/// Where the memory lies.
+/// Counts of handles.
+#[derive(Default)]
+struct Holders {
+    all: Cell<usize>,
+    /// Those that may write.
+    able: Cell<usize>,
+}
+
+impl Holders {
+    fn add(&self, able: bool) {
+        self.all.set(self.all.get() + 1);
+        self.able.set(self.able.get() + usize::from(able));
+    }
+
+    fn remove(&self, able: bool) {
+        self.all.set(self.all.get() - 1);
+        self.able.set(self.able.get() - usize::from(able));
+    }
+}
+
+/// The address of a block.
 #[derive(Clone)]
 enum Place {
     Host(NonNull<u8>),
     Card { cuda: Rc<Cuda>, address: u64 },
 }
 
+/// The owner of a block's memory.
 enum Home {
     Heap(Layout),
     Card {
@@ -46,58 +92,49 @@ enum Home {
     /// A part of another block, which it keeps alive.
     Part {
         whole: Rc<Block>,
+        offset: usize,
     },
-    /// No memory at all: a dry run records when it is born and when it dies.
-    Ghost {
-        recorder: Rc<Recorder>,
-        event: usize,
-        /// Whether anything was launched that writes it.
-        written: Cell<bool>,
-        maker: &'static Location<'static>,
-    },
+    /// A dry run: there is no memory.
+    Ghost(Ghost),
 }
 
 impl Block {
-    /// Zeroed memory: on the card, if one is given, else from the heap.
+    fn new(place: Place, bytes: usize, home: Home) -> Block {
+        Block {
+            place,
+            bytes,
+            home,
+            mirror: RefCell::default(),
+            handles: Holders::default(),
+            inside: Holders::default(),
+            claimed: RefCell::default(),
+            slices: Cell::new(0),
+        }
+    }
+
+    /// Zeroed memory: on the GPU, if one is given, else from the heap.
     ///
     /// # Errors
     /// If there is not so much.
-    pub fn zeroed(cuda: Option<&Rc<Cuda>>, bytes: usize, keepers: usize) -> Result<Block> {
-        match cuda {
-            None => Block::heap(bytes, keepers),
-            Some(cuda) => {
-                let memory = cuda.allocate(bytes)?;
-                let place = Place::Card { cuda: cuda.clone(), address: memory.address() };
-                Ok(Block {
-                    place,
-                    bytes,
-                    keepers,
-                    home: Home::Card { _memory: memory },
-                    mirror: RefCell::default(),
-                    slices: Cell::new(0),
-                })
-            }
-        }
+    pub fn zeroed(cuda: Option<&Rc<Cuda>>, bytes: usize) -> Result<Block> {
+        let Some(cuda) = cuda else { return Block::heap(bytes) };
+        let memory = cuda.allocate(bytes)?;
+        let place = Place::Card { cuda: cuda.clone(), address: memory.address() };
+        Ok(Block::new(place, bytes, Home::Card { _memory: memory }))
     }
 
     /// Zeroed memory from the heap.
     ///
     /// # Errors
     /// If there is not so much.
-    pub fn heap(bytes: usize, keepers: usize) -> Result<Block> {
+    pub fn heap(bytes: usize) -> Result<Block> {
+        super::room::check(bytes)?;
         let refused = || Block::too_large(bytes);
         // Never of size zero; fresh zero pages cost nothing until they are touched.
         let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| refused())?;
         // SAFETY: the layout has a size of at least one byte.
         let pointer = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(refused)?;
-        Ok(Block {
-            place: Place::Host(pointer),
-            bytes,
-            keepers,
-            home: Home::Heap(layout),
-            mirror: RefCell::default(),
-            slices: Cell::new(0),
-        })
+        Ok(Block::new(Place::Host(pointer), bytes, Home::Heap(layout)))
     }
 
     /// The error where there is not so much memory.
@@ -110,37 +147,25 @@ impl Block {
     }
 
     /// `bytes` of `whole`, from `offset`.
-    pub fn part(whole: &Rc<Block>, offset: usize, bytes: usize, keepers: usize) -> Block {
-        assert!(offset + bytes <= whole.bytes, "a part lies inside its block");
+    ///
+    /// # Panics
+    /// If they do not lie inside of it, or it is a part itself.
+    pub fn part(whole: &Rc<Block>, offset: usize, bytes: usize) -> Block {
+        assert!(offset.checked_add(bytes).is_some_and(|end| end <= whole.bytes), "a part lies inside its block");
+        assert!(matches!(whole.home, Home::Heap(_) | Home::Card { .. }), "a part is one of a whole block");
         let place = match &whole.place {
-            // SAFETY: the assertion keeps the pointer inside the allocation of `whole`.
+            // SAFETY: `offset` is at most the size of the allocation that the pointer begins, by the assertions.
             Place::Host(pointer) => Place::Host(unsafe { pointer.add(offset) }),
             Place::Card { cuda, address } => Place::Card { cuda: cuda.clone(), address: address + offset as u64 },
         };
-        Block {
-            place,
-            bytes,
-            keepers,
-            home: Home::Part { whole: whole.clone() },
-            mirror: RefCell::default(),
-            slices: Cell::new(0),
-        }
+        Block::new(place, bytes, Home::Part { whole: whole.clone(), offset })
     }
 
     /// A block of a dry run: a size and a lifetime, no memory. The place in the code is that of the op that asks for it.
     #[track_caller]
     pub fn ghost(bytes: usize, recorder: &Rc<Recorder>) -> Block {
-        let event = recorder.born(bytes);
-        let (written, maker) = (Cell::new(bytes == 0), Location::caller());
-        let home = Home::Ghost { recorder: recorder.clone(), event, written, maker };
-        Block {
-            place: Place::Host(NonNull::dangling()),
-            bytes,
-            keepers: 0,
-            home,
-            mirror: RefCell::default(),
-            slices: Cell::new(0),
-        }
+        let ghost = Ghost::born(bytes, recorder, Location::caller());
+        Block::new(Place::Host(NonNull::dangling()), bytes, Home::Ghost(ghost))
     }
 
     pub fn bytes(&self) -> usize {
@@ -148,31 +173,24 @@ impl Block {
     }
 
     pub fn is_ghost(&self) -> bool {
-        matches!(self.home, Home::Ghost { .. })
+        self.as_ghost().is_some()
     }
 
-    /// Something was launched that writes it.
-    pub fn write(&self) {
-        if let Home::Ghost { written, .. } = &self.home {
-            written.set(true);
-        }
-    }
-
-    /// Which op made it, if it is of a dry run and nothing was launched yet that writes it.
-    pub fn unwritten(&self) -> Option<&'static Location<'static>> {
+    /// The dry run that it belongs to, if any.
+    pub fn as_ghost(&self) -> Option<&Ghost> {
         match &self.home {
-            Home::Ghost { written, maker, .. } if !written.get() => Some(maker),
+            Home::Ghost(ghost) => Some(ghost),
             _ => None,
         }
     }
 
-    /// The start of the memory.
+    /// The start of the memory: valid for [`Block::bytes`] initialised bytes as long as the block exists.
     ///
     /// # Panics
-    /// In a dry run, where there is none: an op that reads or writes must return before, when `cx.planning()`. And if it lies on a card, where
-    /// the processor cannot reach: the op has no kernel for the card, or does not call it.
+    /// In a dry run, where there is none: an op that reads or writes must return before, when `cx.planning()`. And if it lies on a GPU, where
+    /// the CPU cannot reach: the op has no kernel for the GPU, or does not call it.
     #[track_caller]
-    pub fn pointer(&self) -> *mut u8 {
+    fn pointer(&self) -> *mut u8 {
         assert!(!self.is_ghost(), "an op touched memory in a dry run: it must return before when `cx.planning()`");
         match &self.place {
             Place::Host(pointer) => pointer.as_ptr(),
@@ -183,7 +201,7 @@ impl Block {
         }
     }
 
-    /// The card it lies on, and its address there.
+    /// The GPU it lies on, and its address there.
     pub fn on_card(&self) -> Option<(&Rc<Cuda>, u64)> {
         match &self.place {
             Place::Host(_) => None,
@@ -191,17 +209,17 @@ impl Block {
         }
     }
 
-    /// A number for where it lies, the same in every dry run of a step that does the same: an address on the card, or how many blocks of the
+    /// A number for where it lies, the same in every dry run of a step that does the same: an address on the GPU, or how many blocks of the
     /// dry run came before it.
     pub fn place(&self) -> u64 {
         match (&self.home, &self.place) {
-            (Home::Ghost { event, .. }, _) => *event as u64,
+            (Home::Ghost(ghost), _) => ghost.number(),
             (_, Place::Card { address, .. }) => *address,
             _ => self.mirror.borrow().as_ref().map_or(0, |mirror| mirror.place()),
         }
     }
 
-    /// The copy on the card of memory of the processor, made by `make` where there is none yet.
+    /// The copy on the GPU of host memory, made by `make` where there is none yet.
     ///
     /// # Errors
     /// Those of `make`.
@@ -214,58 +232,302 @@ impl Block {
         Ok(mirror)
     }
 
-    /// Sets or forgets the copy on the card.
+    /// Sets or forgets the copy on the GPU.
     pub fn set_mirror(&self, mirror: Option<Rc<Block>>) {
         *self.mirror.borrow_mut() = mirror;
     }
 
-    /// A slice of all of it is handed out to be read; whether it may be.
-    pub fn begin_reading(&self) -> bool {
-        let free = !self.is_written();
-        if free {
-            self.slices.set(self.slices.get() + 1);
+    // ---- claims ------------------------------------------------------------------------------------------------
+
+    /// The block itself, or the one that it is a part of.
+    fn whole(&self) -> &Block {
+        match &self.home {
+            Home::Part { whole, .. } => whole,
+            _ => self,
         }
-        free
     }
 
-    /// A slice of all of it is handed out to be written; whether it may be.
-    pub fn begin_writing(&self) -> bool {
-        let free = !self.is_sliced();
-        if free {
-            self.slices.set(WRITER);
-        }
-        free
+    /// True while a tensor on the block or on a part of it exists.
+    pub fn is_held(&self) -> bool {
+        self.handles.all.get() + self.inside.all.get() > 0
     }
 
-    /// A slice comes back.
-    pub fn end_slice(&self) {
-        self.slices.set(if self.is_written() { 0 } else { self.slices.get() - 1 });
-    }
-
-    /// Whether a slice of it, or of the block that it is a part of, is handed out: then no tensor may write there.
+    /// True while a slice of all of it, or of the block that it is a part of, is out.
     pub fn is_sliced(&self) -> bool {
-        let whole = if let Home::Part { whole } = &self.home { whole } else { self };
-        whole.slices.get() > 0
+        self.whole().slices.get() > 0
     }
 
-    /// Whether it is handed out to be written: then no tensor may read there.
+    /// True while such a slice is out to be written.
     pub fn is_written(&self) -> bool {
-        self.slices.get() == WRITER
+        self.whole().slices.get() == WRITER
     }
 
-    /// How many tensors share the block.
-    pub fn sharers(this: &Rc<Block>) -> usize {
-        Rc::strong_count(this) - this.keepers
+    /// Claims the memory of a block without handles for its first one. False while a claimed block overlaps it.
+    fn claim(&self) -> bool {
+        match &self.home {
+            Home::Part { whole, offset } => whole.handles.all.get() == 0 && whole.claim_range(*offset..offset + self.bytes),
+            _ => self.inside.all.get() == 0,
+        }
+    }
+
+    fn claim_range(&self, range: Range<usize>) -> bool {
+        if range.is_empty() {
+            return true;
+        }
+        let mut claimed = self.claimed.borrow_mut();
+        let at = claimed.partition_point(|(_, end)| *end <= range.start);
+        let free = claimed.get(at).is_none_or(|(start, _)| range.end <= *start);
+        if free {
+            claimed.insert(at, (range.start, range.end));
+        }
+        free
+    }
+
+    /// The last handle on the block goes.
+    fn release(&self) {
+        if let Home::Part { whole, offset } = &self.home {
+            let mut claimed = whole.claimed.borrow_mut();
+            if let Ok(at) = claimed.binary_search(&(*offset, offset + self.bytes)) {
+                claimed.remove(at);
+            }
+        }
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
         match (&self.home, &self.place) {
-            // SAFETY: the pointer was allocated with this very layout and is freed once.
+            // SAFETY: `heap` allocated the pointer with this layout. No claim and no part is left, for each holds an `Rc` of the block.
             (Home::Heap(layout), Place::Host(pointer)) => unsafe { dealloc(pointer.as_ptr(), *layout) },
-            (Home::Ghost { recorder, event, .. }, _) => recorder.died(*event),
+            (Home::Ghost(ghost), _) => ghost.dies(),
             _ => {}
         }
+    }
+}
+
+/// The claim of one tensor on a block. Cloning it makes another one; the memory lives as long as any.
+pub(crate) struct Handle {
+    block: Rc<Block>,
+    /// True if it may write once it is the only one.
+    able: bool,
+}
+
+impl Handle {
+    /// The only handle on a fresh block that is whole.
+    pub fn of(block: Block) -> Handle {
+        assert!(!matches!(block.home, Home::Part { .. }), "a handle on a part is claimed from its whole");
+        block.handles.add(true);
+        Handle { block: Rc::new(block), able: true }
+    }
+
+    /// A handle that may write. `None` if any other one on the block may, if a handle on another block overlaps it, or while a slice of the
+    /// whole is out to be written.
+    pub fn new(block: &Rc<Block>) -> Option<Handle> {
+        Handle::claim(block, true)
+    }
+
+    /// A handle that only reads, as do its clones. `None` where [`Handle::new`] gives none.
+    pub fn lent(block: &Rc<Block>) -> Option<Handle> {
+        Handle::claim(block, false)
+    }
+
+    fn claim(block: &Rc<Block>, able: bool) -> Option<Handle> {
+        let free = !block.is_written() && block.handles.able.get() == 0 && (block.handles.all.get() > 0 || block.claim());
+        free.then(|| Handle::counted(block.clone(), able))
+    }
+
+    fn counted(block: Rc<Block>, able: bool) -> Handle {
+        block.handles.add(able);
+        if let Home::Part { whole, .. } = &block.home {
+            whole.inside.add(able);
+        }
+        Handle { block, able }
+    }
+
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// The block without a claim, for an owner that hands it out again later.
+    pub fn shared_block(&self) -> Rc<Block> {
+        self.block.clone()
+    }
+
+    /// True if the memory may be written through this handle: it may write, is the only one, and no slice of the whole is out.
+    pub fn is_unique(&self) -> bool {
+        self.able && self.block.handles.all.get() == 1 && !self.block.is_sliced()
+    }
+
+    /// The first `count` elements.
+    ///
+    /// # Panics
+    /// If they do not lie in the block, in a dry run, or on a GPU.
+    #[track_caller]
+    pub fn elements<E: Element>(&self, count: usize) -> &[E] {
+        let pointer = checked(&self.block, count);
+        // SAFETY: `checked` has seen that `count` aligned values of E lie in the block, whose bytes are initialised and of which every pattern
+        // is a value. While `self` is borrowed nothing writes there: not this handle, and no other by rules 2 and 3; no overlapping one by
+        // rule 1; no slice of the whole by rule 5.
+        unsafe { std::slice::from_raw_parts(pointer, count) }
+    }
+
+    /// The first `count` elements, to be written. `None` unless [`Handle::is_unique`].
+    ///
+    /// # Panics
+    /// As [`Handle::elements`].
+    #[track_caller]
+    pub fn elements_mut<E: Element>(&mut self, count: usize) -> Option<&mut [E]> {
+        let pointer = checked(&self.block, count);
+        if !self.is_unique() {
+            return None;
+        }
+        self.block.set_mirror(None); // which would keep the old content
+        // SAFETY: as in `elements`. While `self` is borrowed mutably nothing else reads or writes there: this is the only handle on the block and
+        // stays so, for it can be neither cloned nor joined by rule 2; no overlapping one exists by rule 1; no slice of the whole is out, and none
+        // is given by rules 4 and 5.
+        Some(unsafe { std::slice::from_raw_parts_mut(pointer, count) })
+    }
+
+    /// All bytes, if they lie in host memory.
+    pub fn host_bytes(&self) -> Option<&[u8]> {
+        if self.block.is_ghost() || self.block.on_card().is_some() {
+            return None;
+        }
+        // SAFETY: so many initialised bytes begin there, and they are not written meanwhile, as in `elements`.
+        Some(unsafe { std::slice::from_raw_parts(self.block.pointer(), self.block.bytes) })
+    }
+
+    /// All bytes, to be written, if they lie in host memory. `None` unless [`Handle::is_unique`].
+    pub fn host_bytes_mut(&mut self) -> Option<&mut [u8]> {
+        if self.block.is_ghost() || self.block.on_card().is_some() || !self.is_unique() {
+            return None;
+        }
+        self.block.set_mirror(None);
+        // SAFETY: so many initialised bytes begin there, and nothing else reads or writes them meanwhile, as in `elements_mut`.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.block.pointer(), self.block.bytes) })
+    }
+}
+
+/// The start of a block that `count` elements fit in.
+#[track_caller]
+fn checked<E: Element>(block: &Block, count: usize) -> *mut E {
+    let pointer: *mut E = block.pointer().cast();
+    let fits = count.checked_mul(size_of::<E>()).is_some_and(|bytes| bytes <= block.bytes);
+    assert!(fits && pointer.is_aligned(), "{count} elements lie aligned inside a block of {} bytes", block.bytes);
+    pointer
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Handle {
+        Handle::counted(self.block.clone(), self.able)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.block.handles.remove(self.able);
+        if let Home::Part { whole, .. } = &self.block.home {
+            whole.inside.remove(self.able);
+        }
+        if self.block.handles.all.get() == 0 {
+            self.block.release();
+        }
+    }
+}
+
+/// The claim of a slice of all of a whole block.
+pub(crate) struct Reading(Rc<Block>);
+
+impl Reading {
+    /// `None` while a handle may write to the block or to a part of it, or a mutable slice is out.
+    pub fn new(whole: &Rc<Block>) -> Option<Reading> {
+        let able = whole.handles.able.get() + whole.inside.able.get();
+        let free = matches!(whole.home, Home::Heap(_) | Home::Card { .. }) && able == 0 && !whole.is_written();
+        free.then(|| {
+            whole.slices.set(whole.slices.get() + 1);
+            Reading(whole.clone())
+        })
+    }
+
+    /// The first `count` elements.
+    ///
+    /// # Panics
+    /// If they do not lie in the block, or on a GPU.
+    #[track_caller]
+    pub fn elements<E: Element>(&self, count: usize) -> &[E] {
+        let pointer = checked(&self.0, count);
+        // SAFETY: `count` aligned values of E lie there, as in `Handle::elements`. While this claim exists nothing writes: no handle by rules 3 and
+        // 4, no mutable slice of the whole by rules 4 and 5.
+        unsafe { std::slice::from_raw_parts(pointer, count) }
+    }
+
+    /// All bytes.
+    ///
+    /// # Panics
+    /// If they lie on a GPU.
+    #[track_caller]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: so many initialised bytes begin there, and nothing writes them, as in `elements`.
+        unsafe { std::slice::from_raw_parts(self.0.pointer(), self.0.bytes) }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.slices.set(self.0.slices.get() - 1);
+    }
+}
+
+/// The claim of a mutable slice of all of a whole block.
+pub(crate) struct Writing(Rc<Block>);
+
+impl Writing {
+    /// `None` while there is any other claim on the block or a part of it.
+    pub fn new(whole: &Rc<Block>) -> Option<Writing> {
+        let free = matches!(whole.home, Home::Heap(_) | Home::Card { .. }) && !whole.is_held() && !whole.is_sliced();
+        free.then(|| {
+            whole.slices.set(WRITER);
+            whole.set_mirror(None);
+            Writing(whole.clone())
+        })
+    }
+
+    /// The first `count` elements.
+    ///
+    /// # Panics
+    /// As [`Reading::elements`].
+    #[track_caller]
+    pub fn elements<E: Element>(&self, count: usize) -> &[E] {
+        let pointer = checked(&self.0, count);
+        // SAFETY: `count` aligned values of E lie there, as in `Handle::elements`. This claim is the only one by rule 5, and `self` is not
+        // borrowed mutably.
+        unsafe { std::slice::from_raw_parts(pointer, count) }
+    }
+
+    /// The first `count` elements, to be written.
+    ///
+    /// # Panics
+    /// As [`Reading::elements`].
+    #[track_caller]
+    pub fn elements_mut<E: Element>(&mut self, count: usize) -> &mut [E] {
+        let pointer = checked(&self.0, count);
+        // SAFETY: `count` aligned values of E lie there, as in `Handle::elements`. This claim is the only one by rule 5, and it is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(pointer, count) }
+    }
+
+    /// All bytes, to be written.
+    ///
+    /// # Panics
+    /// If they lie on a GPU.
+    #[track_caller]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: so many initialised bytes begin there; this claim is the only one by rule 5, and it is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.0.pointer(), self.0.bytes) }
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.slices.set(0);
     }
 }

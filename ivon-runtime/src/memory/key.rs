@@ -1,6 +1,4 @@
-//! What a planned step is known by.
-
-use crate::parameter::Model;
+//! The key of a planned step.
 
 /// A name, and a number for what decides beside the shapes of its inputs what a step allocates: dimensions and settings of the model, numbers
 /// that it is given.
@@ -11,14 +9,6 @@ pub struct StepKey {
 }
 
 impl StepKey {
-    /// The key of a method of a model, `Mlp::loss`.
-    pub fn of<M: Model>(name: &'static str, model: &M) -> StepKey {
-        // A model with other layers in it is another type, and may have the same numbers.
-        let mut key = std::any::type_name::<M>().bytes().fold(StepKey::from(name), |key, byte| key.and(byte.into()));
-        model.visit_settings(&mut |number| key = key.and(number));
-        key
-    }
-
     /// The same with one more number.
     pub fn and(self, number: u64) -> StepKey {
         // The finaliser of SplitMix64 (Steele, Lea and Flood 2014) mixes every bit of both into the result.

@@ -2,12 +2,15 @@
 
 mod arena;
 mod block;
+mod ghost;
 mod key;
 mod plan;
 mod pool;
+pub(crate) mod room;
 
-pub(crate) use arena::{Arena, Recorder, Run};
-pub(crate) use block::{ALIGNMENT, Block, MOST_BYTES};
+pub(crate) use arena::{Arena, Run};
+pub(crate) use block::{ALIGNMENT, Block, Handle, MOST_BYTES, Reading, Writing};
+pub(crate) use ghost::{Failure, Ghost, Recorder};
 pub use key::StepKey;
 pub use plan::{Lifetime, Plan};
 pub(crate) use pool::Pool;

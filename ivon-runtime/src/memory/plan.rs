@@ -1,7 +1,6 @@
 //! Packs the lifetimes of a step into one arena.
 
 use super::block::ALIGNMENT;
-use std::ops::Range;
 
 /// One value of a step: how big, and from which moment to which it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,31 +53,6 @@ impl Plan {
         Plan { lifetimes, offsets, bytes }
     }
 
-    /// For each value those whose memory it takes over, as far as nothing has taken it over in between.
-    pub(crate) fn predecessors(&self) -> Vec<Vec<usize>> {
-        let range = |i: usize| self.offsets[i]..self.offsets[i] + self.lifetimes[i].bytes;
-        let of = |i: usize| {
-            let (mut open, mut found) = (vec![range(i)], vec![]);
-            for j in (0..i).rev() {
-                if open.is_empty() {
-                    break;
-                }
-                let taken = range(j);
-                let overlaps = |part: &Range<usize>| part.start < taken.end && taken.start < part.end;
-                if open.iter().any(overlaps) {
-                    found.push(j);
-                    let rest = |part: Range<usize>| {
-                        let (left, right) = (part.start..part.end.min(taken.start), part.start.max(taken.end)..part.end);
-                        [left, right].into_iter().filter(|part| part.start < part.end)
-                    };
-                    open = open.into_iter().flat_map(rest).collect();
-                }
-            }
-            found
-        };
-        (0..self.offsets.len()).map(of).collect()
-    }
-
     /// The most bytes that are alive at one moment: no packing can be smaller.
     pub fn lower_bound(&self) -> usize {
         let mut changes: Vec<(usize, isize)> = Vec::with_capacity(2 * self.lifetimes.len());
@@ -128,16 +102,6 @@ mod tests {
         }
         assert!(plan.bytes >= plan.lower_bound());
         assert!(plan.bytes as f64 <= 1.15 * plan.lower_bound() as f64, "{} against {}", plan.bytes, plan.lower_bound());
-    }
-
-    #[test]
-    fn predecessors_are_the_last_ones_in_a_place() {
-        // Two halves, then the whole, then a part of it.
-        let plan = Plan::pack(vec![life(512, 0, 2), life(512, 1, 3), life(1024, 4, 5), life(100, 6, 7)]);
-        assert_eq!(plan.bytes, 1024);
-        let mut found = plan.predecessors();
-        found[2].sort();
-        assert_eq!(found, [vec![], vec![], vec![0, 1], vec![2]]);
     }
 
     #[test]

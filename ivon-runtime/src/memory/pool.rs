@@ -1,6 +1,6 @@
 //! Outside a planned run, memory comes from here: blocks are handed out again once no tensor holds them.
 
-use super::Block;
+use super::{Block, Handle};
 use crate::device::cuda::Cuda;
 use crate::error::Result;
 use std::cell::RefCell;
@@ -14,30 +14,30 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A pool on the card, if one is given, else in the processor's memory.
+    /// A pool on the GPU, if one is given, else in host memory.
     pub fn new(cuda: Option<Rc<Cuda>>) -> Pool {
         Pool { cuda, blocks: RefCell::default() }
     }
 
-    /// A block of this many bytes; its content is what its last user left.
+    /// The only handle on a block of this many bytes; its content is what its last user left.
     ///
     /// # Errors
     /// If there is not so much memory.
-    pub fn block(&self, bytes: usize) -> Result<Rc<Block>> {
+    pub fn handle(&self, bytes: usize) -> Result<Handle> {
         let mut blocks = self.blocks.borrow_mut();
         let same = blocks.entry(bytes).or_default();
-        if let Some(free) = same.iter().find(|b| Block::sharers(b) == 0) {
-            return Ok(free.clone());
+        if let Some(handle) = same.iter().filter(|block| !block.is_held()).find_map(Handle::new) {
+            return Ok(handle);
         }
-        let fresh = Rc::new(Block::zeroed(self.cuda.as_ref(), bytes, 1)?);
-        same.push(fresh.clone());
-        Ok(fresh)
+        let handle = Handle::of(Block::zeroed(self.cuda.as_ref(), bytes)?);
+        same.push(handle.shared_block());
+        Ok(handle)
     }
 
     /// Gives back what no tensor holds.
     pub fn trim(&self) {
         self.blocks.borrow_mut().retain(|_, same| {
-            same.retain(|b| Block::sharers(b) > 0);
+            same.retain(|block| block.is_held());
             !same.is_empty()
         });
     }

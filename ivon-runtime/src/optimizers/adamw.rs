@@ -104,8 +104,9 @@ impl AdamWConfig {
             eps: self.eps as f32,
             scale: step.scale,
         };
-        let state = [mean, momentum, variance].map(|flat| flat.slice_mut::<f32>());
-        update_parts(step.layout, (state, gradient.slice_mut::<E>()), |i, _, (state, gradient)| {
+        let mut state = [mean, momentum, variance].map(|flat| flat.as_mut_slice::<f32>());
+        let state = state.each_mut().map(|values| &mut **values);
+        update_parts(step.layout, (state, &mut *gradient.as_mut_slice::<E>()), |i, _, (state, gradient)| {
             update(&Constants { shrink: (1.0 - step.lr * step.decays[i]) as f32, ..common }, state, gradient)
         })
     }

@@ -91,7 +91,7 @@ impl Card {
         let Some(cuda) = cx.cuda() else { return Ok(None) };
         let flats = (0..buffers).map(|_| Flat::zeros_in(cx, layout, DType::F32)).collect::<Result<_>>()?;
         let count: u64 = layout.entries().iter().map(|e| groups(e).end - groups(e).start).sum();
-        let block = |bytes: usize| Block::zeroed(Some(cuda), bytes, 0);
+        let block = |bytes: usize| Block::zeroed(Some(cuda), bytes);
         let owners = layout.entries().iter().enumerate().flat_map(|(i, e)| groups(e).map(move |_| i as u32));
         let card = Card {
             cuda: cuda.clone(),
@@ -116,7 +116,7 @@ impl Card {
 
     fn write(&self, block: &Block, bytes: &[u8]) -> Result<()> {
         assert_eq!(block.bytes(), bytes.len());
-        // SAFETY: the block has so many bytes, which kernels read in the order of the stream.
+        // SAFETY: so many bytes lie at the address, by the assertion; kernels read them in the order of the stream.
         unsafe { self.cuda.upload(bytes, address(block)) }
     }
 
@@ -273,7 +273,7 @@ impl Card {
         let args = args.chain([Arg::F32(temperature), Arg::U64(address(&self.partial))]);
         KERNELS.launch(cx, "ivon_statistics", Grid::new(blocks), &mut args.collect::<Vec<_>>())?;
         let mut bytes = vec![0; 4 * 3 * blocks];
-        // SAFETY: `partial` is larger.
+        // SAFETY: `partial` has 4 · 3 · SUMMING bytes, and `blocks` is at most SUMMING.
         unsafe { self.cuda.download(address(&self.partial), &mut bytes)? };
         let number = |bytes: &[u8]| bytes.try_into().map_or(f32::NAN, f32::from_le_bytes);
         let parts = bytes.chunks_exact(12).map(|part| [&part[..4], &part[4..8], &part[8..]].map(number));

@@ -44,7 +44,7 @@ pub(super) struct Driver {
     pub state: State,
     pub settings: Settings,
     pub tracer: Option<Box<dyn Tracer>>,
-    /// Whether gradient and sums are zero and the weights those of the next step. Unset while that may be wrong, so that an error or a panic
+    /// True when the gradient and the sums are zeroed and the weights belong to the next step. False while that may be wrong, so that an error or a panic
     /// in between leaves the truth behind.
     pub ready: bool,
     /// The running statistics before the step that is being taken: a step that fails leaves them as they were.
@@ -65,7 +65,7 @@ impl Driver {
             require(clip > 0.0 && !clip.is_nan(), "grad_clip", clip, "a positive number, or none")?;
         }
         let cx = Context::new(settings.device, settings.dtype)?;
-        let mut state = State::new(model, settings.seed, settings.dtype, buffers, sampled);
+        let mut state = State::new(model, settings.seed, settings.dtype, buffers, sampled)?;
         state.move_to(&cx)?;
         for parameter in state.layout().entries().iter().map(|e| &e.parameter) {
             let own = parameter.weight_decay().unwrap_or(0.0);
@@ -173,8 +173,8 @@ impl Driver {
 
     /// The weight that is furthest out, for a loss that is not finite.
     fn largest_weight(&self) -> String {
-        let all =
-            self.state.layout().entries().iter().map(|e| (e.parameter.name(), self.state.weights.tensor(&e.parameter).to_f64()));
+        let entries = self.state.layout().entries().iter();
+        let all = entries.filter_map(|e| Some((e.parameter.name(), self.state.weights.lent(&e.parameter).ok()?.to_f64())));
         // What is not a number is further out than any number.
         let size = |x: f64| if x.is_nan() { f64::INFINITY } else { x.abs() };
         let furthest =
@@ -185,7 +185,7 @@ impl Driver {
 
     fn first_bad(&self, bad: impl Fn(f64) -> bool) -> String {
         for entry in self.state.layout().entries() {
-            let values = self.state.gradient.tensor(&entry.parameter).to_f64();
+            let Ok(values) = self.state.gradient.lent(&entry.parameter).map(|gradient| gradient.to_f64()) else { continue };
             if let Some(value) = values.into_iter().find(|x| bad(*x)) {
                 return format!(", `{}` has {value}", entry.parameter.name());
             }
@@ -239,7 +239,7 @@ impl Driver {
         let mut gradient = match &state.card {
             None => unpadded(&state.gradient),
             Some(_) => {
-                let copy = Flat::zeros(state.layout(), state.gradient.dtype());
+                let copy = Flat::zeros(state.layout(), state.gradient.dtype())?;
                 state.gradient.download_to(&copy)?;
                 unpadded(&copy)
             }
@@ -289,7 +289,7 @@ impl Driver {
 /// Every parameter's elements, without what lies between them.
 fn unpadded(flat: &Flat) -> Vec<f32> {
     fn all<E: Compute>(flat: &Flat) -> Vec<f32> {
-        let all = flat.slice::<E>();
+        let all = flat.as_slice::<E>();
         flat.layout().entries().iter().flat_map(|e| &all[e.range()]).map(|x| x.f32()).collect()
     }
     match flat.dtype() {

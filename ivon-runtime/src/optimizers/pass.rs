@@ -147,13 +147,14 @@ pub(crate) fn cut(start: u64, length: usize, mut visit: impl FnMut(u64, usize, R
 
 /// Copies the mean to weights of another type.
 pub(crate) fn convert<E: Compute>(mean: &[f32], weights: &mut Flat) {
-    let chunks = weights.slice_mut::<E>().chunks_mut(CHUNK).zip(mean.chunks(CHUNK));
+    let mut weights = weights.as_mut_slice::<E>();
+    let chunks = weights.chunks_mut(CHUNK).zip(mean.chunks(CHUNK));
     each(chunks, |(weights, mean)| weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)));
 }
 
 /// The sum of squares of a flat buffer. `partial` has one place for each chunk, so that the order of summation is fixed.
 pub(crate) fn sum_of_squares<E: Compute>(flat: &Flat, partial: &mut [f64]) -> f64 {
-    each(partial.iter_mut().zip(flat.slice::<E>().chunks(CHUNK)), |(sum, chunk)| *sum = squares(chunk));
+    each(partial.iter_mut().zip(flat.as_slice::<E>().chunks(CHUNK)), |(sum, chunk)| *sum = squares(chunk));
     partial.iter().sum()
 }
 

@@ -100,10 +100,10 @@ impl<R: Rule> Point<R> {
         let (buffers, weights, _) = self.driver.state.parts_mut();
         if own {
             let _op = cx.op("copy of the mean", || Cost::default().moves(buffers[0].1.bytes() + weights.bytes()));
-            let mean = buffers[0].1.slice::<f32>();
+            let mean = buffers[0].1.as_slice::<f32>();
             match weights.dtype() {
-                DType::Bf16 => pass::convert::<bf16>(mean, weights),
-                _ => pass::convert::<f64>(mean, weights),
+                DType::Bf16 => pass::convert::<bf16>(&mean, weights),
+                _ => pass::convert::<f64>(&mean, weights),
             }
         }
         Ok(())

@@ -82,8 +82,9 @@ impl SgdConfig {
         let keep = self.momentum as f32;
         let mix = if self.nesterov { (1.0, keep) } else { (0.0, 1.0) };
         let common = Constants { keep, rate: step.lr as f32, decay: 0.0, scale: step.scale, mix };
-        let state = [mean, momentum].map(|flat| flat.slice_mut::<f32>());
-        update_parts(step.layout, (state, gradient.slice_mut::<E>()), |i, _, (state, gradient)| {
+        let mut state = [mean, momentum].map(|flat| flat.as_mut_slice::<f32>());
+        let state = state.each_mut().map(|values| &mut **values);
+        update_parts(step.layout, (state, &mut *gradient.as_mut_slice::<E>()), |i, _, (state, gradient)| {
             update(&Constants { decay: step.decays[i] as f32, ..common }, state, gradient)
         })
     }

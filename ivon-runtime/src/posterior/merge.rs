@@ -1,6 +1,6 @@
 //! Merging: one posterior for several of the same model, without data.
 
-use super::{Posterior, Precision};
+use super::{Elements, Posterior, Precision};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
@@ -35,18 +35,14 @@ impl Posterior<'_> {
         let layout = &first.layout;
         let precisions: Option<Vec<&Precision>> = members.iter().map(|m| m.precision.as_ref()).collect();
         let mut mean = vec![0f32; layout.padded()];
-        let mut precision = precisions.as_ref().map(|p| Precision {
-            hessian: vec![0f32; layout.padded()].into(),
-            ess: average(&|k| p[k].ess),
-            decays: vec![0.0; layout.entries().len()].into(),
-        });
+        let ess = precisions.as_ref().map(|p| average(&|k| p[k].ess));
+        let mut hessian = vec![0f32; if ess.is_some() { layout.padded() } else { 0 }];
+        let mut decays = vec![];
         for (i, entry) in layout.entries().iter().enumerate() {
-            if let (Some(merged), Some(p)) = (&mut precision, &precisions) {
-                let decay = average(&|k| p[k].ess * p[k].decays[i]) / merged.ess;
-                merged.decays.to_mut()[i] = decay;
-                let hessian = merged.hessian.to_mut();
+            if let (Some(ess), Some(p)) = (ess, &precisions) {
+                decays.push(average(&|k| p[k].ess * p[k].decays[i]) / ess);
                 for e in entry.range() {
-                    hessian[e] = (average(&|k| p[k].ess * f64::from(p[k].hessian[e])) / merged.ess) as f32;
+                    hessian[e] = (average(&|k| p[k].ess * f64::from(p[k].hessian[e])) / ess) as f32;
                 }
             }
             for e in entry.range() {
@@ -57,7 +53,9 @@ impl Posterior<'_> {
                 mean[e] = (average(&|k| sure(k) * f64::from(members[k].mean[e])) / average(&sure)) as f32;
             }
         }
-        Ok(Posterior { layout: layout.clone(), mean: mean.into(), precision, running: running(members, &shares) })
+        let precision = ess.map(|ess| Precision { hessian: Elements::Owned(hessian), ess, decays: decays.into() });
+        let running = running(members, &shares)?;
+        Ok(Posterior { layout: layout.clone(), mean: Elements::Owned(mean), precision, running })
     }
 }
 
@@ -90,14 +88,18 @@ fn check(members: &[&Posterior], first: &Posterior) -> Result<()> {
 }
 
 /// The plain average of the running statistics.
-fn running(members: &[&Posterior], shares: &[f64]) -> Option<Flat> {
+///
+/// # Errors
+/// If there is not so much memory.
+fn running(members: &[&Posterior], shares: &[f64]) -> Result<Option<Flat>> {
     let all: Option<Vec<&Flat>> = members.iter().map(|m| m.running.as_ref()).collect();
-    let all = all.filter(|all| !all.is_empty())?;
-    let mut merged = Flat::zeros(all[0].layout(), DType::F32);
-    for (i, value) in merged.as_mut_slice::<f32>().iter_mut().enumerate() {
-        *value = all.iter().zip(shares).map(|(flat, a)| a * f64::from(flat.as_slice::<f32>()[i])).sum::<f64>() as f32;
+    let Some(all) = all.filter(|all| !all.is_empty()) else { return Ok(None) };
+    let mut merged = Flat::zeros(all[0].layout(), DType::F32)?;
+    let all: Vec<_> = all.iter().map(|flat| flat.as_slice::<f32>()).collect();
+    for (i, value) in merged.values_mut::<f32>()?.iter_mut().enumerate() {
+        *value = all.iter().zip(shares).map(|(values, a)| a * f64::from(values[i])).sum::<f64>() as f32;
     }
-    Some(merged)
+    Ok(Some(merged))
 }
 
 #[cfg(test)]

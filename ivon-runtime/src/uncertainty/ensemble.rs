@@ -46,7 +46,7 @@ impl<'a> Ensemble<'a> {
     pub fn add(&mut self, posterior: Posterior<'a>, seed: u64) -> Result<()> {
         let cx = Context::new(self.device, self.dtype)?;
         cx.set_running_statistics(posterior.running_statistics());
-        let weights = Flat::zeros(posterior.layout(), self.dtype);
+        let weights = Flat::zeros(posterior.layout(), self.dtype)?;
         self.members.push(Member { posterior, seed, cx, weights });
         Ok(())
     }

@@ -50,6 +50,7 @@ pub fn curves() -> std::result::Result<Panel, Box<dyn Error>> {
     };
     let (ma, mb) = (a.state().mean(), b.state().mean());
     let (ha, hb) = (a.state().buffer("hessian"), b.state().buffer("hessian"));
+    let (ma, mb, ha, hb) = (&*ma, &*mb, &*ha, &*hb);
     // (1 − α) Sa and α Sb, both times ess, which differ little.
     let precise = |h: f32| (h + DECAY).max(0.0);
     let plain = |w: f32| move |i: usize| (1.0 - w) * ma[i] + w * mb[i];

@@ -44,7 +44,7 @@ pub fn curves() -> std::result::Result<Panel, Box<dyn Error>> {
             copy(&ivon, &mut pruned)?;
             pruned.restore(&mut |state| {
                 let entries: Vec<_> = state.layout().entries().iter().map(|e| (e.range(), e.start)).collect();
-                let mean = state.buffer_mut("mean")?;
+                let mut mean = state.buffer_mut("mean")?;
                 for (range, start) in entries {
                     let weights = mean[range].iter_mut().zip(&importance[start..]);
                     weights.filter(|(_, importance)| **importance < limit).for_each(|(w, _)| *w = 0.0);

@@ -118,7 +118,7 @@ pub fn train(
 pub fn copy(from: &dyn Optimizer, to: &mut dyn Optimizer) -> Result<()> {
     to.restore(&mut |state| {
         for (name, values) in from.state().buffers() {
-            state.buffer_mut(name)?.copy_from_slice(values);
+            state.buffer_mut(name)?.copy_from_slice(&values);
         }
         state.set_step(from.state().step());
         Ok(())

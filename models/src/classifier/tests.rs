@@ -58,7 +58,7 @@ fn designs_that_make_no_sense_are_refused() {
 
 /// Weights that are nowhere at their start.
 fn scrambled(layout: &std::rc::Rc<Layout>) -> Flat {
-    let mut weights = Flat::zeros(layout, DType::F64);
+    let mut weights = Flat::zeros(layout, DType::F64).unwrap();
     let scramble = |i: usize| ((i as f64 * 0.7548776662).fract() - 0.5) * 0.8;
     weights.as_mut_slice::<f64>().iter_mut().enumerate().for_each(|(i, w)| *w = scramble(i + 1));
     weights
@@ -72,13 +72,13 @@ impl Visitor for Differentiate {
         let Design { size, channels, .. } = self.0;
         let layout = Layout::of(&model);
         let cx = Context::new(Device::Cpu, DType::F64)?;
-        let running = ivon_runtime::running_statistics(&model);
+        let running = ivon_runtime::running_statistics(&model).unwrap();
         cx.set_running_statistics(Some(&running));
         cx.set_training(true);
         let images = gradcheck::tensor(&cx, [2, size, size, channels], 3)?;
         let labels = Tensor::from_slice(&[1u32, 0], [2])?;
         let mut weights = scrambled(&layout);
-        let gradient = Flat::zeros(&layout, DType::F64);
+        let gradient = Flat::zeros(&layout, DType::F64).unwrap();
         let loss = |weights: &Flat, gradient: Option<&Flat>| {
             cx.set_weights(weights);
             cx.set_gradient(gradient);
@@ -191,7 +191,7 @@ impl Visitor for Spread {
         let layout = Layout::of(&model);
         let numbers: Vec<f32> = (0..layout.padded()).map(|i| 0.5 + (i as f32 * 0.7548777).fract()).collect();
         let decays = vec![0.0; layout.entries().len()];
-        let mut running = ivon_runtime::running_statistics(&model);
+        let mut running = ivon_runtime::running_statistics(&model).unwrap();
         running.as_mut_slice::<f32>().iter_mut().enumerate().for_each(|(i, x)| *x = i as f32);
         Ok(Posterior::gaussian(&layout, &numbers, &numbers, 10.0, &decays)?.with_running_statistics(&running).into_owned())
     }

@@ -110,7 +110,7 @@ impl Generate {
         // One context for each set of weights: the mean, or every sample.
         let of = |sample: Option<u32>| {
             let cx = Context::new(device, dtype)?;
-            let mut weights = Flat::zeros(stored.posterior.layout(), dtype);
+            let mut weights = Flat::zeros(stored.posterior.layout(), dtype)?;
             stored.posterior.write(sample.map(|k| (self.seed, k)), &mut weights)?;
             cx.set_weights(&weights);
             Ok(cx)

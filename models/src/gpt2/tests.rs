@@ -13,7 +13,7 @@ fn model(dimensions: Dimensions) -> (Gpt2, Context, Flat) {
     let model = Gpt2::of(&dimensions).unwrap();
     let cx = Context::new(Device::Cpu, DType::F64).unwrap();
     let layout = Layout::of(&model);
-    let mut weights = Flat::zeros(&layout, DType::F64);
+    let mut weights = Flat::zeros(&layout, DType::F64).unwrap();
     let scramble = |i: usize| ((i as f64 * 0.7548776662).fract() - 0.5) * 0.6;
     weights.as_mut_slice::<f64>().iter_mut().enumerate().for_each(|(i, w)| *w = scramble(i + 1));
     cx.set_weights(&weights);
@@ -128,7 +128,7 @@ fn what_samples_disagree_about_is_epistemic() {
 fn the_gradient_is_that_of_central_differences() {
     let (model, cx, mut weights) = model(SMALLEST);
     let (x, y) = (ids(&[1, 2, 3, 4, 10, 0], [2, 3]), ids(&[2, 3, 4, 0, 0, 9], [2, 3]));
-    let gradient = Flat::zeros(weights.layout(), DType::F64);
+    let gradient = Flat::zeros(weights.layout(), DType::F64).unwrap();
     cx.set_gradient(Some(&gradient));
     model.loss_gradient(&cx, &x, &y).unwrap();
     cx.set_gradient(None);

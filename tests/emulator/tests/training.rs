@@ -46,7 +46,7 @@ fn distance(a: &dyn Optimizer, b: &dyn Optimizer) -> f64 {
     for ((name, a), (other, b)) in a.state().buffers().zip(b.state().buffers()) {
         assert_eq!((name, a.len()), (other, b.len()));
         let scale = a.iter().fold(1e-9f32, |m, x| m.max(x.abs()));
-        for (x, y) in a.iter().zip(b) {
+        for (x, y) in a.iter().zip(&*b) {
             // What is not a number is far away.
             let distance = ((x - y).abs() / scale) as f64;
             largest = largest.max(if distance.is_nan() { f64::INFINITY } else { distance });
@@ -56,7 +56,7 @@ fn distance(a: &dyn Optimizer, b: &dyn Optimizer) -> f64 {
 }
 
 fn bits(optimizer: &dyn Optimizer) -> Vec<u32> {
-    optimizer.state().buffers().flat_map(|(_, values)| values.iter().map(|x| x.to_bits())).collect()
+    optimizer.state().buffers().flat_map(|(_, values)| values.to_vec()).map(f32::to_bits).collect()
 }
 
 /// Trains on processor and card and compares losses and state.

@@ -45,7 +45,7 @@ fn train(model: &Language, optimizer: &mut dyn Optimizer, to: usize) -> Vec<f64>
 }
 
 fn bits(optimizer: &dyn Optimizer) -> Vec<u32> {
-    optimizer.state().buffers().flat_map(|(_, values)| values.iter().map(|x| x.to_bits())).collect()
+    optimizer.state().buffers().flat_map(|(_, values)| values.to_vec()).map(f32::to_bits).collect()
 }
 
 #[test]

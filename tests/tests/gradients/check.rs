@@ -46,10 +46,10 @@ pub fn check<M: Model, const N: usize>(
     let layout = Layout::of(model);
     let cx = context();
     cx.set_training(training);
-    cx.set_running_statistics(Some(&running_statistics(model)));
+    cx.set_running_statistics(Some(&running_statistics(model).unwrap()));
     let values = numbers(layout.padded());
     let set = |values: &[f64]| {
-        let mut weights = Flat::zeros(&layout, DType::F64);
+        let mut weights = Flat::zeros(&layout, DType::F64).unwrap();
         weights.as_mut_slice::<f64>().copy_from_slice(values);
         cx.set_weights(&weights);
     };
@@ -62,7 +62,7 @@ pub fn check<M: Model, const N: usize>(
 
     // The planned step: twice, so that the second one runs in the arena; gradients add up.
     set(&values);
-    let buffer = Flat::zeros(&layout, DType::F64);
+    let buffer = Flat::zeros(&layout, DType::F64).unwrap();
     cx.set_gradient(Some(&buffer));
     let loss = evaluate(&cx, inputs).unwrap();
     for _ in 0..2 {
@@ -72,7 +72,7 @@ pub fn check<M: Model, const N: usize>(
 
     // By hand, with the gradients of the arguments.
     let run = |parameters: bool, arguments: bool| {
-        let buffer = Flat::zeros(&layout, DType::F64);
+        let buffer = Flat::zeros(&layout, DType::F64).unwrap();
         cx.set_gradient(parameters.then_some(&buffer));
         let mut adjoints = inputs.map(|x| if arguments && x.dtype() == DType::F64 { Adjoint::new() } else { Adjoint::skip() });
         backward(&cx, inputs, adjoints.each_mut()).unwrap();

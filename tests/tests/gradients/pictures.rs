@@ -17,7 +17,7 @@ fn residual_blocks_of_convolutions() {
 fn images_that_are_smaller_than_a_kernel_are_refused() {
     let cx = context();
     let layer = ivon_runtime::layers::Conv2d::<3, 2, 5, 1, 1>::new();
-    cx.set_weights(&Flat::zeros(&Layout::of(&layer), DType::F64));
+    cx.set_weights(&Flat::zeros(&Layout::of(&layer), DType::F64).unwrap());
     let forward = |height: usize| layer.forward(&cx, &cx.zeros([1, height, 8, 3])?);
     assert_eq!(&forward(3).unwrap().shape()[..], [1, 1, 6, 2]);
     let message = forward(2).unwrap_err().to_string();

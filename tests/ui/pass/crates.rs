@@ -57,7 +57,7 @@ fn it_runs() -> Result<()> {
     model.power = 3;
     let cx = Context::new(Device::Cpu, DType::F64)?;
     let layout = ivon_runtime::Layout::of(&model);
-    cx.set_weights(&ivon_runtime::Flat::zeros(&layout, DType::F64));
+    cx.set_weights(&ivon_runtime::Flat::zeros(&layout, DType::F64).unwrap());
     let (x, mask) = (cx.filled([2, 3, 4], 0.5)?, cx.filled([3, 4], 1.0)?);
     assert_eq!(model.loss(&cx, &x, &mask)?.item()?, 0.0);
     assert!(Model::build(4, true)?.parameters().len() == model.parameters().len() + 1);

@@ -145,6 +145,7 @@ impl Replays {
             rest(cx, &value, saved)
         })?;
         let launch = |step: &Step| {
+            cx.check_arena(key.name())?;
             cx.skip_streams(streams);
             self.launch(cuda, step)
         };

@@ -74,7 +74,7 @@ impl Input {
     fn new(cuda: &Rc<Cuda>, bytes: usize) -> Result<Input> {
         let place = || -> Result<Place> {
             let event = || cuda.context.new_event(None).doing("make an event");
-            let block = Rc::new(Block::zeroed(Some(cuda), bytes, 1)?);
+            let block = Rc::new(Block::zeroed(Some(cuda), bytes)?);
             // The zeros are written by another stream than the copies.
             cuda.synchronize()?;
             Ok(Place { block, pinned: Pinned::new(&cuda.copies, bytes)?, copied: event()?, used: event()? })

@@ -63,7 +63,7 @@ fn gradients_and_precision_outside_of_training() {
     /// Running statistics that are neither zero nor one.
     fn evaluate(cx: &Context, [x, gain, bias]: [&Tensor; 3]) -> Result<(Tensor, Saved)> {
         let norm = Norm::new(x.shape().last());
-        let mut running = running_statistics(&norm);
+        let mut running = running_statistics(&norm).unwrap();
         running.as_mut_slice::<f32>().iter_mut().enumerate().for_each(|(i, v)| *v += 0.25 + i as f32 * 0.01);
         cx.set_running_statistics(Some(&running));
         norm.forward(cx, x, gain, Some(bias))
@@ -86,7 +86,7 @@ fn what_pytorch_computes() {
     let of = |values: &[f64], shape: &[usize]| Tensor::from_slice(values, shape).unwrap();
     let (gain, bias) = (of(&[1.5, -0.5, 2.0], &[3]), of(&[0.25, 0.5, -1.0], &[3]));
     let norm = Norm::new(3);
-    let (running, gradient) = (running_statistics(&norm), Flat::zeros(&Layout::of(&norm), DType::F64));
+    let (running, gradient) = (running_statistics(&norm).unwrap(), Flat::zeros(&Layout::of(&norm), DType::F64).unwrap());
     cx.set_running_statistics(Some(&running));
     cx.set_gradient(Some(&gradient));
 
@@ -186,7 +186,7 @@ fn what_pytorch_computes() {
 fn only_a_gradient_pass_in_training_moves_the_running_statistics() {
     let cx = f32_context();
     let norm = Norm::new(2);
-    let (running, gradient) = (running_statistics(&norm), Flat::zeros(&Layout::of(&norm), DType::F32));
+    let (running, gradient) = (running_statistics(&norm).unwrap(), Flat::zeros(&Layout::of(&norm), DType::F32).unwrap());
     cx.set_running_statistics(Some(&running));
     let x = gradcheck::tensor(&cx, [5, 2], 1).unwrap();
     let gain = cx.filled([2], 1.0).unwrap();
@@ -230,7 +230,7 @@ fn what_makes_no_sense_is_refused() {
     refused(numbers(0.1, -1.0), &["`eps` is -1"]);
     refused(numbers(1.5, 1e-5), &["`momentum` is 1.5", "from 0 to 1"]);
     refused(numbers(0.1, 1e-5), &["`mean` has no values here", "set_running_statistics"]);
-    cx.set_running_statistics(Some(&running_statistics(&Norm::new(4))));
+    cx.set_running_statistics(Some(&running_statistics(&Norm::new(4)).unwrap()));
     refused(numbers(0.1, 1e-5), &["`mean` [3] is not a buffer of the model whose running statistics are in use"]);
     cx.set_training(true);
     refused(with(&[1, 1, 1, 3], 3, 3), &["[1, 1, 1, 3]", "more than one element"]);

@@ -68,7 +68,7 @@ fn gradients_and_precision_with_a_residual() {
 fn gradients_and_precision_outside_of_training() {
     fn evaluate(cx: &Context, [x, gain, bias]: [&Tensor; 3]) -> Result<(Tensor, Saved)> {
         let norm = Norm::new(x.shape().last());
-        let mut running = running_statistics(&norm);
+        let mut running = running_statistics(&norm).unwrap();
         running.as_mut_slice::<f32>().iter_mut().enumerate().for_each(|(i, v)| *v += 0.25 + i as f32 * 0.01);
         cx.set_running_statistics(Some(&running));
         norm.forward(cx, x, None, [gain, bias])

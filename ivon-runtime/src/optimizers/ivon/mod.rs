@@ -289,9 +289,9 @@ impl Ivon {
         let weight = match self.driver.settings.dtype {
             // On a card there is no other look at it than a copy of all.
             _ if state.card.is_some() => 0.0,
-            DType::F64 => state.weights.slice::<f64>()[element],
-            DType::Bf16 => state.weights.slice::<bf16>()[element].to_f64(),
-            _ => state.weights.slice::<f32>()[element] as f64,
+            DType::F64 => state.weights.as_slice::<f64>()[element],
+            DType::Bf16 => state.weights.as_slice::<bf16>()[element].to_f64(),
+            _ => state.weights.as_slice::<f32>()[element] as f64,
         };
         if !precise.is_finite() {
             Some(format!("the Hessian h is {h}"))
@@ -442,7 +442,7 @@ impl Optimizer for Ivon {
         let state = &self.driver.state;
         let IvonConfig { hess_init, beta2, ess, .. } = self.config;
         let (min, max, sum) = match &state.card {
-            None => processor::statistics(state.layout(), state.buffer("hessian"), &self.config, &self.decays),
+            None => processor::statistics(state.layout(), &state.buffer("hessian"), &self.config, &self.decays),
             // Of a card that is lost there is nothing to be said; the next step tells.
             Some(card) => card.statistics(&self.driver.cx, kernel::temperature(ess)).ok()?,
         };

@@ -33,9 +33,9 @@ impl Ivon {
         let Ivon { driver, config, decays, .. } = self;
         let layout = driver.state.layout().clone();
         let (buffers, weights, _) = driver.state.parts_mut();
-        let (mean, hessian) = (buffers[0].1.slice::<f32>(), buffers[1].1.slice::<f32>());
-        let spread = noise.map(|noise| Spread { noise, ess: config.ess, hessian, decays });
-        draw(&layout, spread, mean, weights.slice_mut::<E>());
+        let (mean, hessian) = (buffers[0].1.as_slice::<f32>(), buffers[1].1.as_slice::<f32>());
+        let spread = noise.map(|noise| Spread { noise, ess: config.ess, hessian: &hessian, decays });
+        draw(&layout, spread, &mean, &mut weights.as_mut_slice::<E>());
     }
 
     /// One pass over memory: takes the gradient of sample `sample` in, zeroes it, and draws the next sample. Whether everything stayed in range.
@@ -49,16 +49,14 @@ impl Ivon {
         let layout = driver.state.layout().clone();
         let (buffers, weights, gradient) = driver.state.parts_mut();
         let [(_, mean), (_, hessian), (_, momentum)] = buffers else { return false };
-        let (sum_gradient, sum_product) = match sums {
-            Some((g, p)) => (g.slice_mut::<f32>(), p.slice_mut::<f32>()),
-            None => Default::default(),
-        };
+        let mut sums = sums.as_mut().map(|(g, p)| (g.as_mut_slice::<f32>(), p.as_mut_slice::<f32>()));
+        let (sum_gradient, sum_product) = sums.as_mut().map(|(g, p)| (&mut **g, &mut **p)).unwrap_or_default();
         let part = Part {
-            mean: mean.slice_mut(),
-            hessian: hessian.slice_mut(),
-            momentum: momentum.slice_mut(),
-            weights: weights.slice_mut::<E>(),
-            gradient: gradient.slice_mut::<E::Gradient>(),
+            mean: &mut mean.as_mut_slice(),
+            hessian: &mut hessian.as_mut_slice(),
+            momentum: &mut momentum.as_mut_slice(),
+            weights: &mut weights.as_mut_slice::<E>(),
+            gradient: &mut gradient.as_mut_slice::<E::Gradient>(),
             sum_gradient,
             sum_product,
         };

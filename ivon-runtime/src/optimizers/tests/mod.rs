@@ -97,7 +97,7 @@ impl Tracer for Recorder {
 /// The bits of everything that training changes.
 pub fn bits(optimizer: &impl Optimizer) -> Vec<u32> {
     let state = optimizer.state();
-    let weights = state.weights.slice::<f32>();
-    let buffers = state.buffers().flat_map(|(_, values)| values.iter());
-    buffers.chain(&*state.running_statistics()).chain(weights).map(|x| x.to_bits()).chain([state.step()]).collect()
+    let buffers = state.buffers().flat_map(|(_, values)| values.to_vec());
+    let all = buffers.chain(state.running_statistics().to_vec()).chain(state.weights.as_slice::<f32>().to_vec());
+    all.map(|x| x.to_bits()).chain([state.step()]).collect()
 }

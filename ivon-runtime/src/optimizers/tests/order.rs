@@ -80,7 +80,7 @@ fn a_restored_state_goes_on_as_if_nothing_had_happened() {
     let load = &mut |state: &mut State| {
         state.set_seed(seed);
         state.set_step(done);
-        kept.iter().try_for_each(|(name, values)| state.buffer_mut(name).map(|b| b.copy_from_slice(values)))
+        kept.iter().try_for_each(|(name, values)| state.buffer_mut(name).map(|mut b| b.copy_from_slice(values)))
     };
     resumed.restore(load).unwrap();
     (0..3).for_each(|_| step(&mut resumed));
@@ -154,7 +154,7 @@ fn micro_batches_give_the_update_of_the_whole_batch() {
         let b = parts.step_in_parts(0.1, &mut |cx, i| model.gradient(cx, [0.5, 1.5, 0.8, 1.2][i])).unwrap();
         assert!((a - b).abs() < 1e-5 * a);
     }
-    for (a, b) in whole.state().mean().iter().zip(parts.state().mean()) {
+    for (a, b) in whole.state().mean().iter().zip(&*parts.state().mean()) {
         assert!((a - b).abs() < 1e-5);
     }
     let refused = parts.step(0.1, |cx| model.gradient(cx, 1.0)).unwrap_err().to_string();

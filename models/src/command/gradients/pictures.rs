@@ -89,12 +89,12 @@ impl Visitor for Differentiate<'_> {
         let (device, dtype) = (self.flags.device.start()?, self.flags.device.any_dtype()?);
         let start = resnet::import(&model, self.weights).map_err(|e| Error::file(&self.flags.weights, e))?;
         let layout = Layout::of(&model);
-        let mean = Flat::zeros(&layout, dtype);
+        let mean = Flat::zeros(&layout, dtype)?;
         for (entry, values) in layout.entries().iter().zip(&start.parameters) {
             weights::fill(&mut mean.tensor(&entry.parameter), values);
         }
         let statistics = Layout::of_buffers(&model);
-        let running = Flat::zeros(&statistics, DType::F32);
+        let running = Flat::zeros(&statistics, DType::F32)?;
         for (entry, values) in statistics.entries().iter().zip(&start.buffers) {
             weights::fill(&mut running.tensor(&entry.parameter), values);
         }

@@ -47,7 +47,7 @@ impl Text {
 
         let values =
             gpt2::import(&model.parameters(), weights::read(&self.weights)?).map_err(|e| Error::file(&self.weights, e))?;
-        let mean = Flat::zeros(&layout, dtype);
+        let mean = Flat::zeros(&layout, dtype)?;
         for (entry, values) in layout.entries().iter().zip(&values) {
             weights::fill(&mut mean.tensor(&entry.parameter), values);
         }

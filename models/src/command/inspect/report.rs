@@ -137,9 +137,9 @@ pub fn plan<M: Model>(model: &M, gradient: impl FnOnce(&Context) -> Result<f64>)
     let cx = Context::new(Device::Cpu, DType::F32)?;
     let layout = Layout::of(model);
     // Zeroed memory that nothing touches takes no space.
-    cx.set_weights(&Flat::zeros(&layout, DType::F32));
-    cx.set_gradient(Some(&Flat::zeros(&layout, DType::F32)));
-    cx.set_running_statistics(Some(&running_statistics(model)));
+    cx.set_weights(&Flat::zeros(&layout, DType::F32)?);
+    cx.set_gradient(Some(&Flat::zeros(&layout, DType::F32)?));
+    cx.set_running_statistics(Some(&running_statistics(model)?));
     cx.set_training(true);
     cx.plan(gradient)
 }

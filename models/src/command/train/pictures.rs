@@ -157,7 +157,7 @@ fn zero_last_gains(optimizer: &mut dyn Optimizer) -> Result<()> {
             Some(block) => !has(&format!("{block}norm3.gain")),
             None => name.ends_with("norm3.gain"),
         };
-        let mean = state.buffer_mut("mean")?;
+        let mut mean = state.buffer_mut("mean")?;
         layout.entries().iter().filter(|e| last(e.parameter.name())).for_each(|e| mean[e.range()].fill(0.0));
         Ok(())
     })
