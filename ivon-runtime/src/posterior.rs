@@ -211,9 +211,9 @@ impl<'a> Posterior<'a> {
         check_length("weights", weights.layout().padded(), self.layout.padded(), "elements with padding")?;
         weights.check_free("weights")?;
         match weights.dtype() {
-            DType::F64 => self.write_as::<f64>(sample, &mut *weights.values_mut()?),
-            DType::Bf16 => self.write_as::<half::bf16>(sample, &mut *weights.values_mut()?),
-            _ => self.write_as::<f32>(sample, &mut *weights.values_mut()?),
+            DType::F64 => self.write_as::<f64>(sample, &mut weights.values_mut()?),
+            DType::Bf16 => self.write_as::<half::bf16>(sample, &mut weights.values_mut()?),
+            _ => self.write_as::<f32>(sample, &mut weights.values_mut()?),
         }
         Ok(())
     }

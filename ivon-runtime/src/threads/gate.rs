@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 /// Looks before sleeping: 20 to 70 microseconds, about what a wake-up takes.
-const SPINS: usize = if cfg!(loom) { 0 } else { 2000 };
+const SPINS: usize = if cfg!(loom) { 1 } else { 2000 };
 
 /// A place where threads wait until a condition holds that others bring about.
 ///
