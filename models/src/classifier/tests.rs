@@ -1,7 +1,7 @@
 //! Classifiers as a whole: sizes, operations, gradients, weights in and out.
 
 use super::*;
-use crate::data::images::{Crop, Normalisation, Transform};
+use crate::data::images::{Crop, Exif, Normalisation, Transform};
 use crate::resnet;
 use crate::weights::{self, Table, Values};
 use ivon_runtime::{DType, Device, Flat, Layout, Posterior, gradcheck};
@@ -202,7 +202,14 @@ fn a_weights_file_of_ours_keeps_everything() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.safetensors");
     let design = design(Architecture::Resnet20);
-    let transform = Transform { size: 32, crop: Crop::Padded, flip: true, ratio: 1.0, normalisation: Normalisation::imagenet() };
+    let transform = Transform {
+        size: 32,
+        crop: Crop::Padded,
+        flip: true,
+        ratio: 1.0,
+        normalisation: Normalisation::imagenet(),
+        exif: Exif::Ignore,
+    };
     let classes = Some((0..10).map(|i| format!("class {i}")).collect::<Vec<_>>());
     let stored = StoredClassifier {
         design,

@@ -1,6 +1,6 @@
 //! `ivon predict`: what trained classifiers say of pictures, and how sure they are.
 
-use super::flags::{DeviceFlags, Opened, open, values};
+use super::flags::{DeviceFlags, Opened, PixelBound, open, values};
 use super::transfer::Model;
 use crate::classifier::{Candidate, Committee};
 use crate::data::images;
@@ -46,6 +46,9 @@ pub struct Predict {
     json: bool,
 
     #[command(flatten)]
+    bound: PixelBound,
+
+    #[command(flatten)]
     device: DeviceFlags,
 }
 
@@ -57,7 +60,9 @@ impl Predict {
     pub fn run(&self) -> Result<()> {
         let dtype = self.device.training_dtype()?;
         let candidate = |path: &PathBuf| {
-            let Opened { stored, seed, .. } = open(path, self.best)?;
+            let opened = open(path, self.best)?;
+            self.bound.set(opened.number("max-pixels"));
+            let Opened { stored, seed, .. } = opened;
             match stored {
                 Model::Pictures(stored) => Ok(Candidate { name: path.display().to_string(), stored: *stored, seed }),
                 Model::Text(_) => Err(Error::file(path, "is of text: `ivon generate` goes on with one")),
@@ -67,6 +72,7 @@ impl Predict {
         let mut committee = Committee::new(candidates, self.temperature, (self.device.start()?, dtype))?;
         for path in &self.pictures {
             let picture = images::read(path)?;
+            picture.remark().iter().for_each(|remark| tell!("{}: {remark}", path.display()));
             let found = committee.predict(&picture, self.samples).map_err(|e| Error::file(path, e))?;
             let mut known = Predictions::default();
             found.record(&mut known);

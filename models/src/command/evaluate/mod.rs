@@ -3,7 +3,7 @@
 mod pictures;
 mod text;
 
-use super::flags::{DeviceFlags, Opened, each_once, open, values};
+use super::flags::{DeviceFlags, Opened, PixelBound, each_once, open, values};
 use super::transfer::Model;
 use clap::Args;
 use ivon_runtime::{Error, Result};
@@ -55,6 +55,9 @@ pub struct Evaluate {
     /// About how many tokens of the validation text to look at [default: the run's, or 131072]
     #[arg(long, value_name = "TOKENS", value_parser = values::count, help_heading = "Data")]
     eval_tokens: Option<usize>,
+
+    #[command(flatten)]
+    bound: PixelBound,
 
     /// Folder for metrics.json and the pictures of a classifier's evaluation [default: that of the run, if it is one]
     #[arg(long, value_name = "DIR")]

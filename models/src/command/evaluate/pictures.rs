@@ -33,6 +33,7 @@ impl Evaluate {
         ];
         self.refuse("classifiers", &flags)?;
         let told = |key: &str| runs[0].number(key);
+        self.bound.set(told("max-pixels"));
         let rows = told("batch").map(|b| b / told("micro-batches").unwrap_or(1).max(1));
         let (batch, examples) = (self.batch.or(rows).unwrap_or(BATCH), self.eval_examples.or(told("eval-examples")));
         let examples = examples.unwrap_or(EXAMPLES);
@@ -66,7 +67,7 @@ impl Evaluate {
             metrics["ood"] = detections(set, &found, outside)?;
         }
         for set in [Some(&test), foreign.as_ref()].into_iter().flatten() {
-            set.pictures.damage_summary().iter().for_each(|damage| tell!("{damage}"));
+            set.pictures.damage_summary().into_iter().chain(set.pictures.remark()).for_each(|line| tell!("{line}"));
         }
         if committee.is_point() {
             say!("the weights are a point: there are no samples")?;

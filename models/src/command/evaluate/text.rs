@@ -15,8 +15,12 @@ const TOKENS: usize = 131_072;
 
 impl Evaluate {
     pub(super) fn text(&self, runs: Vec<Opened<Stored>>) -> Result<()> {
-        let flags =
-            [("--ood", self.ood.is_some()), ("--eval-examples", self.eval_examples.is_some()), ("--out", self.out.is_some())];
+        let flags = [
+            ("--ood", self.ood.is_some()),
+            ("--eval-examples", self.eval_examples.is_some()),
+            ("--max-pixels", self.bound.max_pixels.is_some()),
+            ("--out", self.out.is_some()),
+        ];
         self.refuse("language models", &flags)?;
         let told = |key: &str| runs[0].number(key);
         let (tokenizer, dimensions, step) = (runs[0].stored.tokenizer, runs[0].stored.dimensions, runs[0].step);

@@ -16,7 +16,7 @@ pub use device::DeviceFlags;
 pub use model::{DropoutFlags, SizeFlags, TokenizerFlags};
 pub use models::{Chosen, Models, NAMES};
 pub use optimizer::{Defaults, OptimizerFlags, OptimizerName, Setup, Trained};
-pub use pictures::{PictureData, PictureFlags};
+pub use pictures::{PictureData, PictureFlags, PixelBound};
 pub use run::RunFlags;
 pub use schedule::{ScheduleFlags, Shape};
 pub use trained::{Opened, each_once, open};

@@ -3,7 +3,7 @@
 use super::values::count;
 use crate::classifier::{Architecture, Design};
 use crate::data::images::{
-    Crop, Figure, Generated, ImageSet, Normalisation, PADDING, PHOTO_RATIO, Parts, Pictures, Style, Transform,
+    Crop, Exif, Figure, Generated, ImageSet, Normalisation, PADDING, PHOTO_RATIO, Parts, Pictures, Style, Transform, allow_pixels,
 };
 use clap::{Args, ValueEnum};
 use ivon_runtime::{Error, Result, crc32c};
@@ -47,6 +47,38 @@ pub struct PictureFlags {
     /// Take the first damaged picture for an error, instead of leaving it out
     #[arg(long)]
     pub strict: bool,
+
+    /// The orientation that photographs tell by EXIF: `apply` turns them upright, `ignore` takes them as they are stored, as torchvision does
+    /// [default: apply; a run that goes on and does not say: ignore]
+    #[arg(long, value_enum)]
+    pub exif: Option<ExifName>,
+
+    #[command(flatten)]
+    pub bound: PixelBound,
+}
+
+/// The names of [`Exif`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExifName {
+    /// Turned upright
+    Apply,
+    /// As stored
+    Ignore,
+}
+
+/// How large an image may be.
+#[derive(Args, Clone, Debug)]
+pub struct PixelBound {
+    /// Images of more pixels are refused, before memory is taken for them [default: 178956970, as Pillow]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Data")]
+    pub max_pixels: Option<usize>,
+}
+
+impl PixelBound {
+    /// Lets this process decode images of as many pixels as the flag says, or else as the run `told`.
+    pub fn set(&self, told: Option<usize>) {
+        self.max_pixels.or(told).into_iter().for_each(allow_pixels);
+    }
 }
 
 /// The names of [`Crop`].
@@ -81,11 +113,12 @@ const VALIDATION: u64 = 0;
 const LOOKED_INTO: usize = 64;
 
 impl PictureFlags {
-    /// Finds the pictures, and says how a model is to see them.
+    /// Finds the images, and decides how the model sees them. `resumed`: for a run that goes on.
     ///
     /// # Errors
     /// If there are none, or they cannot be used.
-    pub fn load(&self, architecture: Architecture) -> Result<PictureData> {
+    pub fn load(&self, architecture: Architecture, resumed: bool) -> Result<PictureData> {
+        self.bound.set(None);
         if let Some(channels) = self.channels.filter(|n| ![1, 3].contains(n)) {
             return Err(Error::config(format!("--channels {channels}: pictures have 1 channel (grey) or 3 (red, green, blue)")));
         }
@@ -101,8 +134,18 @@ impl PictureFlags {
         let training = chosen(training.strict(self.strict), self.train_examples, VALIDATION)?;
         let fewer = Some(self.eval_examples).filter(|n| *n < validation.len());
         let validation = chosen(validation.strict(self.strict), fewer, VALIDATION)?;
-        let transform = self.transform(architecture, style, &training)?;
+        let transform = Transform { exif: self.exif(resumed), ..self.transform(architecture, style, &training)? };
         Ok(PictureData { origin, classes, training: Arc::new(training), validation: Arc::new(validation), transform })
+    }
+
+    /// Runs from before there was a choice were trained on images as they are stored.
+    fn exif(&self, resumed: bool) -> Exif {
+        match self.exif {
+            Some(ExifName::Apply) => Exif::Apply,
+            Some(ExifName::Ignore) => Exif::Ignore,
+            None if resumed => Exif::Ignore,
+            None => Exif::Apply,
+        }
     }
 
     /// Digits are grey, and a small network takes them as they are; all else is in colour.
@@ -141,7 +184,7 @@ impl PictureFlags {
             Style::Cifar { .. } => Normalisation::cifar100(),
             Style::Small { .. } | Style::Photos => Normalisation::measured(training)?,
         };
-        Ok(Transform { size, crop, flip: flip && !self.no_flip, ratio, normalisation })
+        Ok(Transform { size, crop, flip: flip && !self.no_flip, ratio, normalisation, exif: Exif::Ignore })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::classifier::{Architecture, Classifier, Design, Norm, StoredClassifier
 use crate::command::flags::{Defaults, PictureData, PictureFlags, Shape, rows, values};
 use crate::command::memory;
 use crate::command::transfer::Model;
-use crate::data::images::{Examples, Loader, Prefetch};
+use crate::data::images::{Examples, Exif, Loader, Prefetch};
 use clap::Args;
 use ivon_runtime::optimizers::Optimizer;
 use ivon_runtime::trainer::{At, Evaluation, Predictions, Summary};
@@ -67,7 +67,7 @@ impl Pictures {
         // What can be said without the pictures.
         let size = self.data.size.unwrap_or(architecture.usual_size());
         Design { architecture, norm: self.norm, channels: 3, size, classes: 1 }.check()?;
-        let data = self.data.load(architecture)?;
+        let data = self.data.load(architecture, self.common.run.resume.is_some())?;
         let design = Design {
             architecture,
             norm: self.norm,
@@ -188,14 +188,21 @@ impl<M: Classifier> Task for PictureTask<M> {
 
     fn introduction(&self) -> Vec<String> {
         let data = &self.data;
-        vec![
+        let remarks = [&data.training, &data.validation].into_iter().filter_map(|part| part.remark());
+        let about = [
             format!("{}, {} parameters", self.design.summary(), Layout::of(&self.model).elements()),
             format!("{}: {} pictures to train on, {} for validation", data.origin, data.training.len(), data.validation.len()),
-        ]
+        ];
+        about.into_iter().chain(remarks).collect()
     }
 
     fn found(&self) -> Vec<Value> {
-        vec![json!({"batch": self.batch, "size": self.design.size})]
+        let mut found = json!({"batch": self.batch, "size": self.design.size});
+        // A run that does not say takes images as they are stored.
+        if self.data.transform.exif == Exif::Apply {
+            found["exif"] = json!(Exif::Apply);
+        }
+        vec![found]
     }
 
     fn data(&self) -> (&'static str, Value) {
@@ -226,7 +233,7 @@ impl<M: Classifier> Task for PictureTask<M> {
             say!("validation loss {posterior:.4}, accuracy {accuracy:.2} % averaged over {samples} posterior samples")?;
         }
         for part in [&self.data.training, &self.data.validation] {
-            part.damage_summary().iter().for_each(|damage| tell!("{damage}"));
+            part.damage_summary().into_iter().chain(part.remark()).for_each(|line| tell!("{line}"));
         }
         Ok(json!({
             "params": Layout::of(&self.model).elements(),

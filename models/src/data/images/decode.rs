@@ -1,109 +1,92 @@
-//! JPEG and PNG files into pictures. What they are is seen from their first bytes, not from their names.
+//! JPEG and PNG files into images. Their format is seen from their first bytes, not from their names.
 //!
-//! Damage is an error, where viewers would fill in grey: a file that ends early, or whose data do not make sense. As in torchvision, EXIF
-//! orientation is not applied, and CMYK becomes RGB.
+//! Damage is an error, where viewers would fill in grey: a file that ends early, or whose data do not make sense. What is decoded has the pixels of Pillow,
+//! but for 16-bit grey, which Pillow clips: here it is divided by 257.
 
+mod limit;
+mod png;
+
+use super::jpeg;
 use super::picture::Picture;
 use ivon_runtime::{Error, Result, disk::unreadable};
-use png::{ColorType, Transformations};
 use std::fs;
-use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
 
-/// Names of files that are taken for pictures end so, in small or capital letters.
+pub use limit::{MOST_PIXELS, allow_pixels, check_size};
+
+/// Names of files that are taken for images end so, in small or capital letters.
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 
-/// The most pixels of a picture: beyond, its header is taken for damaged.
-const MOST_PIXELS: usize = 1 << 28;
-
-/// Whether a file has the name of a picture.
+/// True when a file has the name of an image.
 pub fn is_picture(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str());
     extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
-/// Reads a JPEG or PNG file, in the channels that it has.
+/// Reads a JPEG or PNG file, in the channels that it has, as it is stored: [`Picture::upright`] turns it.
 ///
 /// # Errors
 /// If it cannot be read, is neither, or is damaged: how.
 pub fn read(path: &Path) -> Result<Picture> {
-    let bytes = fs::read(path).map_err(|e| unreadable(path, &e))?;
+    let failed = |e: std::io::Error| unreadable(path, &e);
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "is a directory" } else { "is not a regular file" };
+        return Err(Error::file(path, format!("{what}; expected a JPEG or PNG file")));
+    }
+    let bytes = fs::read(path).map_err(failed)?;
     decode(&bytes).map_err(|message| Error::file(path, message))
 }
 
-/// Decodes the bytes of a JPEG or PNG file, in the channels that it has.
+/// Decodes the bytes of a JPEG or PNG file, in the channels that it has, as it is stored: [`Picture::upright`] turns it.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let decoder = match bytes {
-        [0xff, 0xd8, 0xff, ..] => jpeg,
-        [0x89, b'P', b'N', b'G', ..] => png,
+        [0xff, 0xd8, 0xff, ..] => jpeg::decode,
+        [0x89, b'P', b'N', b'G', ..] => png::decode,
         [] => return Err("is empty".into()),
-        _ => return Err(format!("is not a JPEG or PNG file: it begins with \"{}\"", bytes[..bytes.len().min(4)].escape_ascii())),
+        _ => return Err(other(bytes)),
     };
-    // Decoders are other people's code and these are bytes from anywhere: what they did not foresee is damage too.
+    // A decoder may have a case that was not foreseen: that is damage, too.
     catch_unwind(AssertUnwindSafe(|| decoder(bytes))).unwrap_or_else(|_| Err("is damaged: the decoder gave up".into()))
 }
 
-fn jpeg(bytes: &[u8]) -> Result<Picture, String> {
-    let damaged = |what: &dyn std::fmt::Debug| format!("is damaged: {what:?}");
-    // Only the marker of the end may come last: decoders do not miss the lower rows of a file that ends within them.
-    let last = bytes.windows(2).rfind(|w| w[0] == 0xff && (w[1] == 0xd9 || w[1] == 0xda));
-    if last.is_none_or(|marker| marker[1] == 0xda) {
-        return Err("is cut short: it ends before the picture does".into());
-    }
-    let options = DecoderOptions::default().set_strict_mode(true);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|e| damaged(&e))?;
-    let channels = match decoder.input_colorspace() {
-        Some(ColorSpace::Luma) => 1,
-        _ => 3,
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(if channels == 1 { ColorSpace::Luma } else { ColorSpace::RGB }));
-    let (width, height) = decoder.info().map_or((0, 0), |info| (usize::from(info.width), usize::from(info.height)));
-    check_size(height, width)?;
-    let pixels = decoder.decode().map_err(|e| damaged(&e))?;
-    picture([height, width, channels], pixels)
-}
-
-fn png(bytes: &[u8]) -> Result<Picture, String> {
-    let damaged = |e: png::DecodingError| match e {
-        png::DecodingError::IoError(_) => "is cut short: it ends before the picture does".into(),
-        e => format!("is damaged: {e}"),
-    };
-    let mut decoder = png::Decoder::new(Cursor::new(bytes));
-    decoder.set_transformations(Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().map_err(damaged)?;
-    let (width, height) = reader.info().size();
-    let (height, width) = (height as usize, width as usize);
-    check_size(height, width)?;
-    let channels = match reader.output_color_type().0 {
-        ColorType::Grayscale => 1,
-        ColorType::GrayscaleAlpha => 2,
-        ColorType::Rgb => 3,
-        ColorType::Rgba => 4,
-        ColorType::Indexed => return Err("is damaged: its palette is missing".into()),
-    };
-    let mut pixels = vec![0; height * width * channels];
-    reader.next_frame(&mut pixels).map_err(damaged)?;
-    reader.finish().map_err(damaged)?;
-    picture([height, width, channels], pixels)
-}
-
-fn check_size(height: usize, width: usize) -> Result<(), String> {
-    match height.saturating_mul(width) {
-        0 => Err(format!("is damaged: it says to be {height} x {width} pixels")),
-        n if n > MOST_PIXELS => Err(format!("is too large or damaged: it says to be {height} x {width} pixels")),
-        _ => Ok(()),
+/// What to say of a file that is neither JPEG nor PNG.
+fn other(bytes: &[u8]) -> String {
+    let has = |at: usize, text: &[u8]| bytes.get(at..at + text.len()) == Some(text);
+    let brand = |names: &[&[u8]]| has(4, b"ftyp") && names.iter().any(|name| has(8, name));
+    let format = [
+        (has(0, b"GIF87a") || has(0, b"GIF89a"), "GIF"),
+        (has(0, b"RIFF") && has(8, b"WEBP"), "WebP"),
+        (has(0, b"BM"), "BMP"),
+        (has(0, b"II*\0") || has(0, b"MM\0*") || has(0, b"II+\0") || has(0, b"MM\0+"), "TIFF"),
+        (brand(&[b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"]), "HEIC"),
+        (brand(&[b"avif", b"avis"]), "AVIF"),
+        (has(0, b"\0\0\0\x0cjP  ") || has(0, b"\xff\x4f\xff\x51"), "JPEG 2000"),
+        (has(0, b"\xff\x0a") || has(0, b"\0\0\0\x0cJXL "), "JPEG XL"),
+        (has(0, b"\0\0\x01\0"), "ICO"),
+        (has(0, b"8BPS"), "Photoshop"),
+        (has(0, b"%PDF"), "PDF"),
+        (has(0, b"qoif"), "QOI"),
+        (
+            [b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"].iter().any(|magic| has(0, *magic))
+                && bytes.get(2).is_some_and(u8::is_ascii_whitespace),
+            "PNM",
+        ),
+    ];
+    let text = bytes.trim_ascii_start();
+    let markup = text.starts_with(b"<");
+    match format.iter().find(|(found, _)| *found) {
+        Some((_, name)) => format!("is a {name} file, and not JPEG or PNG: convert it to one of these"),
+        None if markup => "is a text file of markup (SVG, XML or a web page that was saved), and not JPEG or PNG".into(),
+        None => format!("is not a JPEG or PNG file: it begins with \"{}\"", bytes[..bytes.len().min(4)].escape_ascii()),
     }
 }
 
+/// An image of pixels that a decoder returned.
 fn picture(size: [usize; 3], pixels: Vec<u8>) -> Result<Picture, String> {
     match pixels.len() == size.iter().product::<usize>() {
         true => Ok(Picture::new(size, pixels)),
@@ -111,5 +94,7 @@ fn picture(size: [usize; 3], pixels: Vec<u8>) -> Result<Picture, String> {
     }
 }
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

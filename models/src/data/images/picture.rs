@@ -1,23 +1,52 @@
-//! One picture in memory.
+//! One image in memory.
 
-/// A picture of 8-bit channels: grey (1), RGB (3) or RGB with opacity (4).
+use super::orientation::Orientation;
+use std::borrow::Cow;
+
+/// An image of 8-bit channels: grey (1), RGB (3), or either with opacity (2, 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     height: usize,
     width: usize,
     channels: usize,
     pixels: Vec<u8>, // [H, W, C]
+    orientation: Orientation,
+    remark: Option<String>,
 }
 
 impl Picture {
-    /// A picture of `size` = [height, width, channels] with these pixels, row by row, the channels of a pixel together.
+    /// An upright image of `size` = [height, width, channels] with these pixels, row by row, the channels of a pixel together.
     ///
     /// # Panics
     /// If the number of pixels is another.
     pub fn new(size: [usize; 3], pixels: Vec<u8>) -> Picture {
         let [height, width, channels] = size;
-        assert_eq!(pixels.len(), height * width * channels, "a picture of {size:?}");
-        Picture { height, width, channels, pixels }
+        assert_eq!(pixels.len(), height * width * channels, "an image of {size:?}");
+        Picture { height, width, channels, pixels, orientation: Orientation::Upright, remark: None }
+    }
+
+    /// The same pixels, which are stored in this orientation.
+    pub fn stored_as(self, orientation: Orientation) -> Picture {
+        Picture { orientation, ..self }
+    }
+
+    /// The same image, with something about its file that its user should know.
+    pub fn with_remark(self, remark: Option<String>) -> Picture {
+        Picture { remark, ..self }
+    }
+
+    /// What the user of the file should know, to put after its name.
+    pub fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
+    }
+
+    /// The image as it is seen upright.
+    pub fn upright(&self) -> Cow<'_, Picture> {
+        if self.orientation == Orientation::Upright {
+            return Cow::Borrowed(self);
+        }
+        let (pixels, [height, width]) = self.orientation.upright(&self.pixels, [self.height, self.width, self.channels]);
+        Cow::Owned(Picture::new([height, width, self.channels], pixels).with_remark(self.remark.clone()))
     }
 
     /// Rows.
@@ -40,18 +69,19 @@ impl Picture {
         &self.pixels
     }
 
-    /// Whether no pixel has a colour.
+    /// True when no pixel has a colour.
     pub fn is_grey(&self) -> bool {
         self.channels < 3 || self.pixels.chunks_exact(self.channels).all(|p| p[0] == p[1] && p[1] == p[2])
     }
 
-    /// The same picture in 1 or 3 channels, where that says the same: grey becomes RGB by repetition, RGB of equal channels becomes grey,
+    /// The same image in 1 or 3 channels, where nothing is lost: grey becomes RGB by repetition, RGB of equal channels becomes grey,
     /// and an opacity that is full everywhere is left out.
     ///
     /// # Errors
-    /// Why it would not say the same.
+    /// If something would be lost: what.
     pub fn into_channels(self, wanted: usize) -> Result<Picture, String> {
-        let Picture { height, width, channels, .. } = self;
+        let Picture { height, width, channels, orientation, .. } = self;
+        let remark = self.remark;
         let each = |channels: usize| self.pixels.chunks_exact(channels);
         let (colour, opacity) = match channels {
             2 => (1, Some(1)),
@@ -65,14 +95,12 @@ impl Picture {
             _ if channels == wanted => self.pixels,
             (1, 3) => each(channels).flat_map(|p| [p[0]; 3]).collect(),
             (3, 1) if each(channels).any(|p| p[0] != p[1] || p[1] != p[2]) => {
-                return Err(
-                    "is in colour, and the model takes grey pictures: convert it, or use a model of three channels".into()
-                );
+                return Err("is in colour, and the model takes grey images: convert it, or use a model of three channels".into());
             }
             (1 | 3, _) if colour == wanted || wanted == 1 => each(channels).flat_map(|p| p[..wanted].iter().copied()).collect(),
             _ => return Err(format!("has {colour} channels, and the model takes {wanted}")),
         };
-        Ok(Picture { height, width, channels: wanted, pixels })
+        Ok(Picture { height, width, channels: wanted, pixels, orientation, remark })
     }
 }
 

@@ -43,6 +43,16 @@ pub struct Pictures {
     kept: Vec<OnceLock<Arc<Picture>>>,
     kept_bytes: AtomicUsize,
     damaged: Mutex<BTreeMap<usize, Error>>,
+    remark: Mutex<Remark>,
+}
+
+/// Something that the user of an image should know; said once.
+#[derive(Default)]
+enum Remark {
+    #[default]
+    None,
+    New(String),
+    Said,
 }
 
 impl Pictures {
@@ -54,7 +64,16 @@ impl Pictures {
 
     fn of(source: Arc<dyn Source>, members: Vec<(u32, u32)>, channels: usize, strict: bool) -> Pictures {
         let kept = if source.is_costly() { (0..members.len()).map(|_| OnceLock::new()).collect() } else { vec![] };
-        Pictures { source, members, channels, strict, kept, kept_bytes: AtomicUsize::new(0), damaged: Mutex::default() }
+        Pictures {
+            source,
+            members,
+            channels,
+            strict,
+            kept,
+            kept_bytes: AtomicUsize::new(0),
+            damaged: Mutex::default(),
+            remark: Mutex::default(),
+        }
     }
 
     /// The number of pictures, damaged ones among them.
@@ -149,6 +168,10 @@ impl Pictures {
             picture.into_channels(self.channels).map_err(|message| Error::file(self.source.name(number), message))
         };
         match self.source.picture(number).and_then(converted) {
+            Ok(picture) if picture.remark().is_some() => {
+                self.note(number, &picture);
+                Ok(self.keep(index, Arc::new(picture)))
+            }
             Ok(picture) => Ok(self.keep(index, Arc::new(picture))),
             Err(error) => {
                 self.damages().insert(index, error.clone());
@@ -223,6 +246,26 @@ impl Pictures {
         let pictures = if damaged.len() == 1 { "picture" } else { "pictures" };
         (!damaged.is_empty())
             .then(|| format!("{} damaged {pictures} of {} skipped:{}{more}", damaged.len(), self.len(), lines.concat()))
+    }
+
+    fn note(&self, number: usize, picture: &Picture) {
+        let mut remark = self.remark.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Remark::None, Some(text)) = (&*remark, picture.remark()) {
+            *remark = Remark::New(format!("{}: {text}; so may be others of this set", self.source.name(number)));
+        }
+    }
+
+    /// What the user should know of an image that was met, with its name: of the first such image, and once.
+    pub fn remark(&self) -> Option<String> {
+        let mut remark = self.remark.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *remark, Remark::Said) {
+            Remark::New(text) => Some(text),
+            Remark::None => {
+                *remark = Remark::None;
+                None
+            }
+            Remark::Said => None,
+        }
     }
 
     fn damages(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Error>> {

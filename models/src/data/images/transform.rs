@@ -1,9 +1,11 @@
 //! From a picture of any size to the numbers that a model sees: crop, resize, flip, normalise. As torchvision does it.
 
+use super::orientation::Exif;
 use super::picture::Picture;
 use super::random::Draws;
 use super::resize::{Region, resize, resize_part};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// How pictures to train on are cropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +70,9 @@ pub struct Transform {
     pub ratio: f64,
     /// Mean and deviation of the channels.
     pub normalisation: Normalisation,
+    /// What is done with the orientation that a file tells. Runs that do not say were trained on images as they are stored.
+    #[serde(default, skip_serializing_if = "Exif::is_ignore")]
+    pub exif: Exif,
 }
 
 impl Transform {
@@ -87,6 +92,7 @@ impl Transform {
     /// If the picture has other channels, or `out` another length.
     pub fn training(&self, picture: &Picture, mut draws: Draws, out: &mut [f32]) {
         let size = self.size;
+        let picture = &*self.turned(picture);
         match self.crop {
             Crop::None => {
                 let pixels = self.central(picture);
@@ -114,10 +120,19 @@ impl Transform {
     /// # Panics
     /// If the picture has other channels, or `out` another length.
     pub fn evaluation(&self, picture: &Picture, out: &mut [f32]) {
+        let picture = &*self.turned(picture);
         if self.ratio == 1.0 && picture.height() == self.size && picture.width() == self.size {
             return self.normalise(picture.pixels(), false, out);
         }
         self.normalise(&self.central(picture), false, out);
+    }
+
+    /// The image upright, if that is wanted.
+    fn turned<'a>(&self, picture: &'a Picture) -> Cow<'a, Picture> {
+        match self.exif {
+            Exif::Apply => picture.upright(),
+            Exif::Ignore => Cow::Borrowed(picture),
+        }
     }
 
     /// The shorter side resized to `size` · `ratio`, and of that the centre.

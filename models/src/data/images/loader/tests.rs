@@ -1,6 +1,6 @@
 use super::*;
 use crate::data::images::transform::{Crop, Normalisation};
-use crate::data::images::{Figure, Generated, Picture, Source};
+use crate::data::images::{Exif, Figure, Generated, Picture, Source};
 
 /// Pictures of one pixel that shows its number; those in `damaged` cannot be read.
 #[derive(Debug)]
@@ -28,12 +28,13 @@ fn numbered(n: usize, damaged: &[usize]) -> Arc<Pictures> {
 /// What leaves the values of pixels as they are.
 fn plain() -> Transform {
     let normalisation = Normalisation { mean: vec![0.0], deviation: vec![1.0 / 255.0] };
-    Transform { size: 1, crop: Crop::None, flip: false, ratio: 1.0, normalisation }
+    Transform { size: 1, crop: Crop::None, flip: false, ratio: 1.0, normalisation, exif: Exif::Ignore }
 }
 
 fn shapes(crop: Crop) -> (Arc<Pictures>, Transform) {
     let set = Generated { size: 16, training: 50, ..Generated::new(Figure::Shapes) }.set().unwrap();
-    let transform = Transform { size: 16, crop, flip: true, ratio: 1.0, normalisation: Normalisation::imagenet() };
+    let transform =
+        Transform { size: 16, crop, flip: true, ratio: 1.0, normalisation: Normalisation::imagenet(), exif: Exif::Ignore };
     (Arc::new(set.parts.training), transform)
 }
 

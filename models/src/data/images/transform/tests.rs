@@ -1,9 +1,10 @@
 use super::super::random::Purpose;
 use super::*;
+use crate::data::images::Orientation;
 
 fn transform(size: usize, crop: Crop, ratio: f64) -> Transform {
     let normalisation = Normalisation { mean: vec![0.0], deviation: vec![1.0 / 255.0] };
-    Transform { size, crop, flip: false, ratio, normalisation }
+    Transform { size, crop, flip: false, ratio, normalisation, exif: Exif::Ignore }
 }
 
 /// A picture whose pixel in row y and column x is 10 y + x + 1.
@@ -125,12 +126,44 @@ fn the_centre_of_a_very_long_picture_is_found_without_resizing_all_of_it() {
 #[test]
 fn evaluation_shows_a_model_what_torchvision_would() {
     let picture = Picture::new([45, 61, 3], include_bytes!("../fixtures/picture.raw").to_vec());
-    let transform =
-        Transform { size: 28, crop: Crop::Resized, flip: true, ratio: 32.0 / 28.0, normalisation: Normalisation::imagenet() };
+    let transform = Transform {
+        size: 28,
+        crop: Crop::Resized,
+        flip: true,
+        ratio: 32.0 / 28.0,
+        normalisation: Normalisation::imagenet(),
+        exif: Exif::Ignore,
+    };
     let mut seen = vec![0.0; transform.numbers()];
     transform.evaluation(&picture, &mut seen);
     let expected =
         include_bytes!("../fixtures/evaluation.f32").chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
     let most = seen.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(most < 1e-6, "{most}");
+}
+
+#[test]
+fn an_image_is_turned_upright_where_that_is_wanted() {
+    // One row, to be turned to the right: a column.
+    let stored = Picture::new([1, 3, 1], vec![10, 20, 30]).stored_as(Orientation::Right);
+    let [column, row] = [[3, 1, 1], [1, 3, 1]].map(|size| Picture::new(size, vec![10, 20, 30]));
+    let as_stored = transform(8, Crop::None, 1.0);
+    let turned = Transform { exif: Exif::Apply, ..as_stored.clone() };
+    for index in [None, Some(3)] {
+        assert_eq!(seen(&turned, &stored, index), seen(&as_stored, &column, index));
+        assert_eq!(seen(&as_stored, &stored, index), seen(&as_stored, &row, index));
+    }
+    assert_ne!(seen(&turned, &stored, None), seen(&as_stored, &stored, None));
+}
+
+#[test]
+fn a_run_that_does_not_say_takes_images_as_they_are_stored() {
+    let ignore = transform(8, Crop::None, 1.0);
+    let kept = serde_json::to_value(&ignore).unwrap();
+    assert!(kept.get("exif").is_none(), "{kept}");
+    assert_eq!(serde_json::from_value::<Transform>(kept).unwrap(), ignore);
+    let apply = Transform { exif: Exif::Apply, ..ignore };
+    let kept = serde_json::to_value(&apply).unwrap();
+    assert_eq!(kept["exif"], "apply");
+    assert_eq!(serde_json::from_value::<Transform>(kept).unwrap(), apply);
 }
