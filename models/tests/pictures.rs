@@ -221,3 +221,44 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         assert!(message.contains(wanted) && !message.contains("panicked"), "ivon {arguments}\n{message}");
     }
 }
+
+/// A PNG file of 16 x 16 grey pixels, bright in its upper half, with an EXIF orientation.
+fn half_bright(value: u8, orientation: u8) -> Vec<u8> {
+    let mut bytes = vec![];
+    let mut encoder = png::Encoder::new(&mut bytes, 16, 16);
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().unwrap();
+    let exif = [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", &[orientation, 0, 0, 0][..], &[0; 4]].concat();
+    writer.write_chunk(png::chunk::ChunkType(*b"eXIf"), &exif).unwrap();
+    writer.write_image_data(&[vec![value; 128], vec![value / 2; 128]].concat()).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
+#[test]
+fn a_run_keeps_what_it_does_with_orientations() {
+    let root = tempfile::tempdir().unwrap();
+    for (part, count) in [("train", 8u8), ("val", 4)] {
+        for (class, value) in [("dark", 60), ("light", 200)] {
+            let folder = root.path().join("data").join(part).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            (0..count).for_each(|i| std::fs::write(folder.join(format!("{i}.png")), half_bright(value + i, 3)).unwrap());
+        }
+    }
+    let config = |run: &str| std::fs::read_to_string(root.path().join(run).join("config.toml")).unwrap();
+    let train =
+        "train lenet --data data --optimizer sgd --lr 0.01 --batch 8 --eval-samples 0 --threads 1 --crop none --no-flip --json";
+    succeeds(root.path(), &format!("{train} --steps 2 --out turned"));
+    succeeds(root.path(), &format!("{train} --steps 2 --exif ignore --out stored"));
+    assert!(config("turned").contains("exif = \"apply\"") && config("stored").contains("exif = \"ignore\""));
+    // A run from before there was a choice says nothing, and goes on with images as they are stored.
+    let old: String = config("stored").lines().filter(|line| !line.contains("exif")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(root.path().join("stored/config.toml"), old).unwrap();
+    succeeds(root.path(), "train lenet --resume stored --steps 3 --json");
+    assert!(!config("stored").contains("exif"), "{}", config("stored"));
+    succeeds(root.path(), "train lenet --resume turned --steps 3 --json");
+    assert!(config("turned").contains("exif = \"apply\""));
+    // An image of more pixels than are allowed is refused, and the flag named.
+    let error = fails(root.path(), "predict turned data/val/dark/0.png --max-pixels 255");
+    assert!(error.contains("16 x 16 pixels") && error.contains("--max-pixels 256"), "{error}");
+}
