@@ -112,6 +112,26 @@ pub fn sync_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// True while an open file is the one that a path names: neither removed nor replaced since.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(held), Ok(there)) => same_file(&held, &there),
+        _ => false,
+    }
+}
+
+#[cfg(unix)]
+fn same_file(a: &fs::Metadata, b: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// Other systems do not remove a file that is open.
+#[cfg(not(unix))]
+fn same_file(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    true
+}
+
 /// Refuses to write over what is read.
 ///
 /// # Errors
@@ -131,7 +151,9 @@ pub fn unwritable(path: &Path, error: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied => ": change its permissions, or use a place that you may write to",
         io::ErrorKind::ReadOnlyFilesystem => ": use a disk that can be written to",
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => ": a file is where a folder is needed; use another folder",
-        io::ErrorKind::FileTooLarge => ": the file system takes no file of this size; use another one",
+        io::ErrorKind::FileTooLarge => {
+            ": the file system or a limit (`ulimit -f`) takes no file of this size; raise it, or use another disk"
+        }
         _ => "",
     };
     Error::file(path, format!("cannot be written: {error}{advice}"))

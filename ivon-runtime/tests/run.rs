@@ -142,15 +142,9 @@ fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
         let summary = train(&model, &mut resumed, &trainer(), &mut (run, ())).unwrap();
         assert!(bits(&resumed) == bits(&straight), "after a stop at step {at}");
         assert_eq!((summary.loss, summary.evaluation), (whole.loss, whole.evaluation));
-        // An evaluation that was due when the run was stopped is the only thing missing.
-        let expected: Vec<_> =
-            metrics(&root.path().join("straight")).into_iter().filter(|l| at != 25 || l["step"] != 25).collect();
-        let found: Vec<_> = metrics(&path).into_iter().filter(|l| at != 25 || l["step"] != 25).collect();
-        let extra = |l: &serde_json::Value| l.get("loss").is_some() && l["step"].as_u64() == Some(at as u64);
-        assert_eq!(
-            found.iter().filter(|l| !extra(l)).collect::<Vec<_>>(),
-            expected.iter().filter(|l| !extra(l)).collect::<Vec<_>>()
-        );
+        assert_eq!(metrics(&path), metrics(&root.path().join("straight")), "after a stop at step {at}");
+        let best = |path: &Path| run::checkpoint(path, Which::Best).unwrap().manifest().step;
+        assert_eq!(best(&path), best(&root.path().join("straight")), "after a stop at step {at}");
     }
 }
 
@@ -166,7 +160,7 @@ fn what_is_not_as_in_the_checkpoint_is_told() {
     let mut text = vec![];
     train(&model, &mut other, &longer, &mut (run, Lines::every(1000, &mut text))).unwrap();
     let text = String::from_utf8(text).unwrap();
-    for part in ["ess was 1000.0 and is 2000.0 now", "schedule was", "\"steps\":110"] {
+    for part in ["ess was 1000.0 and is 2000.0 now", "schedule.steps was 100 and is 110 now"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(metrics(root.path()).iter().any(|l| l["warning"].as_str().is_some_and(|w| w.contains("ess was"))));
@@ -244,6 +238,92 @@ fn divergence_is_named_and_the_last_checkpoint_stays() {
     let mut again = ivon(&model);
     drop(Run::open(root.path(), &mut again).unwrap());
     assert_eq!(again.state().step(), 30);
+}
+
+/// Trains with the validation losses of steps 25, 50, 75 and 100.
+fn validated(path: &Path, losses: [f64; 4]) -> Result<Summary> {
+    let model = Network::build(16).unwrap();
+    let mut optimizer = ivon(&model);
+    let mut run = every(1000, Run::create(path).unwrap());
+    let gradient = |cx: &Context, at: At| {
+        let (x, y) = examples(at.step);
+        model.loss_gradient(cx, &x, &y)
+    };
+    let calls = std::cell::Cell::new(0);
+    let validate = |_: &Context| Ok(vec![-losses[calls.replace(calls.get() + 1)]; 3]);
+    Trainer { samples: 0, ..trainer() }.run(&mut optimizer, gradient, validate, &mut run)
+}
+
+#[test]
+fn a_validation_loss_that_is_not_finite_is_never_the_best() {
+    for (losses, best) in [
+        ([f64::NAN, 2.0, 3.0, 2.5], 50),
+        ([f64::INFINITY, f64::NAN, 3.0, 4.0], 75),
+        ([2.0, f64::NAN, f64::NEG_INFINITY, 3.0], 25),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        validated(root.path(), losses).unwrap();
+        assert_eq!(run::checkpoint(root.path(), Which::Best).unwrap().manifest().step, best, "{losses:?}");
+        let lines = metrics(root.path());
+        assert!(lines.iter().any(|l| l["warning"].as_str().is_some_and(|w| w.contains("the validation loss at the mean is"))));
+    }
+}
+
+#[test]
+fn a_run_whose_last_validation_loss_is_not_finite_ends_with_an_error_and_is_kept() {
+    for last in [f64::NAN, f64::INFINITY] {
+        let root = tempfile::tempdir().unwrap();
+        let error = validated(root.path(), [3.0, 2.0, 2.5, last]).unwrap_err().to_string();
+        assert!(error.contains(&format!("the validation loss at the mean is {last}")), "{error}");
+        assert!(error.contains("after step 100") && error.contains("step-00000100"), "{error}");
+        let step = |which| run::checkpoint(root.path(), which).unwrap().manifest().step;
+        assert_eq!((step(Which::Latest), step(Which::Best)), (100, 50));
+        assert!(std::fs::read_to_string(root.path().join("summary.json")).unwrap().contains("validation loss at the mean"));
+    }
+}
+
+#[test]
+fn warnings_are_in_the_summary_and_each_is_told_once() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    for _ in 0..3 {
+        let mut optimizer = ivon(&model);
+        let mut run = every(1000, Run::open(root.path(), &mut optimizer).unwrap());
+        run.warn("a flag without an effect");
+        let fails = |_: &Context, _: At| Err(Error::config("no data"));
+        trainer().run(&mut optimizer, fails, |_| Ok(vec![]), &mut run).unwrap_err();
+    }
+    let mut optimizer = ivon(&model);
+    let mut run = Run::open(root.path(), &mut optimizer).unwrap();
+    train(&model, &mut optimizer, &trainer(), &mut run).unwrap();
+    let lines = metrics(root.path());
+    let count = |text: &str| lines.iter().filter(|l| l["warning"].as_str().is_some_and(|w| w.contains(text))).count();
+    assert_eq!((count("a flag without"), count("before its first checkpoint")), (1, 1), "{lines:?}");
+    let summary: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(root.path().join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["warnings"][0]["warning"], "a flag without an effect");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_whose_directory_is_removed_ends_with_an_error() {
+    let model = Network::build(16).unwrap();
+    for (removed, wanted) in [("", "the run directory was removed"), ("metrics.jsonl", "metrics.jsonl was removed")] {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        let mut run = every(10, Run::create(&path).unwrap());
+        let place = path.join(removed);
+        let gradient = |cx: &Context, at: At| {
+            if at.step == 33 {
+                let _ = if removed.is_empty() { std::fs::remove_dir_all(&place) } else { std::fs::remove_file(&place) };
+            }
+            let (x, y) = examples(at.step);
+            model.loss_gradient(cx, &x, &y)
+        };
+        let error = trainer().run(&mut ivon(&model), gradient, |_| Ok(vec![]), &mut run).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+        assert_eq!(path.exists(), !removed.is_empty(), "a removed directory was made again");
+    }
 }
 
 #[test]

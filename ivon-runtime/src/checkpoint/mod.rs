@@ -20,6 +20,7 @@
 //! stored. A checkpoint appears under its name when all of it is on the disk; every bit of it is under a checksum (CRC-32C), the
 //! manifest included.
 
+mod changes;
 pub(crate) mod disk;
 mod manifest;
 mod store;
@@ -27,6 +28,7 @@ mod store;
 mod tests;
 mod values;
 
+pub use changes::{Change, changes, same_path, words};
 pub use manifest::{BufferEntry, FileEntry, Manifest, Notes, ParameterEntry, VERSION};
 pub use store::{Checkpoints, Which};
 
@@ -64,6 +66,14 @@ impl Checkpoint {
         let manifest = Manifest::read(&path)?;
         manifest.files.iter().try_for_each(|file| values::verify(&path, file))?;
         Ok(Checkpoint { path, manifest })
+    }
+
+    /// The updates of the checkpoint in a directory, by its manifest; its other files are not looked at.
+    ///
+    /// # Errors
+    /// If it is not there, or its manifest is damaged.
+    pub fn step_at(path: impl AsRef<Path>) -> Result<u32> {
+        Ok(Manifest::read(path.as_ref())?.step)
     }
 
     /// Writes the state of an optimizer into a folder, which is made for it.
@@ -127,13 +137,7 @@ impl Checkpoint {
                 |(name, file): (&&str, &&FileEntry)| values::read(&self.path, file, &layout, &mut state.buffer_mut(name)?);
             names.iter().zip(&files).try_for_each(&mut read)
         })?;
-        let keys: std::collections::BTreeSet<_> = ours.keys().chain(m.hyperparameters.keys()).collect();
-        let value = |map: &serde_json::Map<_, serde_json::Value>, key| map.get(key).map_or("not set".into(), |v| v.to_string());
-        let pairs = keys.into_iter().map(|key| (key, value(&m.hyperparameters, key), value(&ours, key)));
-        Ok(pairs
-            .filter(|(_, then, now)| then != now)
-            .map(|(key, then, now)| format!("{key} was {then} and is {now} now"))
-            .collect())
+        Ok(changes(&m.hyperparameters, &ours).iter().map(Change::to_string).collect())
     }
 
     /// The file of the running statistics of a model that has buffers.

@@ -102,13 +102,13 @@ impl Checkpoints {
         Ok(checkpoint)
     }
 
-    /// The lowest validation loss among the checkpoints that are not damaged.
+    /// The lowest finite validation loss among the checkpoints that are not damaged.
     ///
     /// # Errors
     /// If the folder cannot be read.
     pub fn best_loss(&self) -> Result<Option<f64>> {
         let losses = self.steps()?.into_iter().filter_map(|step| Manifest::read(&self.path(step)).ok()?.notes.validation_loss);
-        Ok(losses.min_by(f64::total_cmp))
+        Ok(losses.filter(|loss| loss.is_finite()).min_by(f64::total_cmp))
     }
 
     fn last_good(&self) -> Option<Checkpoint> {
@@ -211,9 +211,9 @@ impl Checkpoints {
     }
 }
 
-/// The step of the lowest validation loss, the earliest of equals.
+/// The step of the lowest finite validation loss, the earliest of equals.
 fn best(manifests: &[Manifest]) -> Option<u32> {
-    let evaluated = manifests.iter().filter_map(|m| Some((m.notes.validation_loss.filter(|l| !l.is_nan())?, m.step)));
+    let evaluated = manifests.iter().filter_map(|m| Some((m.notes.validation_loss.filter(|l| l.is_finite())?, m.step)));
     evaluated.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map(|(_, step)| step)
 }
 

@@ -1,16 +1,19 @@
 //! One process on a run folder.
 
-use crate::disk::{unreadable, unwritable};
+use crate::disk::{self, unreadable, unwritable};
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file's name.
 const NAME: &str = "run.lock";
 
 /// A lock that the operating system gives back when the process ends, however it ends.
-pub(super) struct Lock(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
+pub(super) struct Lock {
+    path: PathBuf,
+    file: File,
+}
 
 impl Lock {
     /// Takes the lock of a folder.
@@ -39,6 +42,11 @@ impl Lock {
             writeln!(file, "{}", std::process::id())
         };
         write(&mut file).map_err(|e| unwritable(&path, &e))?;
-        Ok(Lock(file))
+        Ok(Lock { path, file })
+    }
+
+    /// True while the run directory is the one that was locked.
+    pub fn in_place(&self) -> bool {
+        disk::is_at(&self.file, &self.path)
     }
 }

@@ -28,36 +28,53 @@ impl Metrics {
     /// off are taken out; `visit` sees the others.
     pub fn resume(folder: &Path, step: u64, mut visit: impl FnMut(&Map<String, Value>)) -> Result<Metrics> {
         let path = folder.join(NAME);
+        // Read first: a file that cannot be read stays as it is.
         let mut kept = Vec::new();
-        match File::open(&path) {
-            Ok(file) => {
-                for line in BufReader::new(file).split(b'\n') {
-                    let line = line.map_err(|e| unreadable(&path, &e))?;
-                    let Ok(Value::Object(object)) = serde_json::from_slice(&line) else { continue };
-                    if object.get("step").and_then(Value::as_u64).is_some_and(|s| s <= step) {
-                        visit(&object);
-                        kept.extend(line);
-                        kept.push(b'\n');
-                    }
-                }
+        read(folder, |line, text| {
+            if line.get("step").and_then(Value::as_u64).is_some_and(|s| s <= step) {
+                visit(&line);
+                kept.extend_from_slice(text);
+                kept.push(b'\n');
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(unreadable(&path, &e)),
-        }
+            Ok(())
+        })?;
         disk::write_bytes(&path, &kept)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(|e| unwritable(&path, &e))?;
         Ok(Metrics { path, file })
     }
 
     /// Adds a line.
-    pub fn add(&mut self, line: &Value) -> Result<()> {
-        let text = serde_json::to_string(line).map_err(|e| Error::file(&self.path, e))?;
+    pub fn add(&mut self, line: &Map<String, Value>) -> Result<()> {
+        let mut text = serde_json::to_vec(line).map_err(|e| Error::file(&self.path, e))?;
+        text.push(b'\n');
         // In one call, so that a reader never sees half a line.
-        self.file.write_all(format!("{text}\n").as_bytes()).map_err(|e| unwritable(&self.path, &e))
+        self.file.write_all(&text).map_err(|e| unwritable(&self.path, &e))
+    }
+
+    /// True while the file in the run directory is the one that is being written.
+    pub fn in_place(&self) -> bool {
+        disk::is_at(&self.file, &self.path)
     }
 
     /// Waits until everything is on the disk.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(|e| unwritable(&self.path, &e))
     }
+}
+
+/// Calls `visit` with each line of the file in a run directory and its text, without those that were cut off; not at all where there
+/// is no file.
+pub(super) fn read(folder: &Path, mut visit: impl FnMut(Map<String, Value>, &[u8]) -> Result<()>) -> Result<()> {
+    let path = folder.join(NAME);
+    let file = match File::open(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|e| unreadable(&path, &e))?,
+    };
+    for text in BufReader::new(file).split(b'\n') {
+        let text = text.map_err(|e| unreadable(&path, &e))?;
+        if let Ok(line) = serde_json::from_slice(&text) {
+            visit(line, &text)?;
+        }
+    }
+    Ok(())
 }

@@ -19,18 +19,16 @@
 //! trainer.run(&mut optimizer, gradient, validate, &mut (run, Lines::every(100, std::io::stderr())))?;
 //! ```
 
-mod changes;
 mod curve;
 mod lock;
 mod metrics;
 mod tensorboard;
 
-use crate::checkpoint::{Checkpoint, Checkpoints, Notes, Which};
+use crate::checkpoint::{Checkpoint, Checkpoints, Notes, Which, changes};
 use crate::disk::{self, unreadable, unwritable};
 use crate::error::{Error, Result};
 use crate::optimizers::Optimizer;
 use crate::trainer::{Before, Evaluation, Progress, Report, Stop, Summary, Trainer};
-use changes::changes;
 use curve::Curve;
 use lock::Lock;
 use metrics::Metrics;
@@ -62,7 +60,7 @@ pub struct Run {
     /// Ends the run after the step it is in, with a checkpoint.
     pub stop: Stop,
     path: PathBuf,
-    _lock: Lock,
+    lock: Lock,
     metrics: Metrics,
     events: Option<Events>,
     curve: Curve,
@@ -77,6 +75,8 @@ pub struct Run {
     steps: usize,
     title: String,
     before: Before,
+    /// Warnings to tell when there is a step to take.
+    notes: Vec<String>,
     /// Time and loss as of the last step.
     training: Duration,
     average: crate::trainer::Smooth,
@@ -85,7 +85,9 @@ pub struct Run {
     best: Option<f64>,
     saved: Option<u32>,
     /// The last line of `metrics.jsonl` that is of an evaluation: a run that had ended is evaluated again when it goes on.
-    evaluated: Value,
+    evaluated: Map<String, Value>,
+    /// Warnings of the run so far, each with its step.
+    warnings: Vec<(u64, String)>,
 }
 
 impl Run {
@@ -153,8 +155,9 @@ impl Run {
         let store = checkpoints(&path);
         store.clean()?;
         if which == Which::Latest && store.steps()?.is_empty() {
-            let metrics = Metrics::resume(&path, 0, |_| {})?;
-            let mut run = Run::with(path, lock, metrics);
+            let mut warnings = vec![];
+            let metrics = Metrics::resume(&path, 0, |line| warnings.extend(warning_of(line)))?;
+            let mut run = Run { warnings, ..Run::with(path, lock, metrics) };
             run.before.warnings.push("the run was ended before its first checkpoint: it starts again".into());
             return Ok(run);
         }
@@ -163,18 +166,23 @@ impl Run {
         let changes = checkpoint.restore(optimizer)?;
         let (step, notes) = (checkpoint.manifest().step, &checkpoint.manifest().notes);
         store.abandon_after(step)?;
-        let (mut curve, mut evaluated) = (Curve::default(), Value::Null);
+        let (mut curve, mut evaluated, mut warnings) = (Curve::default(), Map::new(), vec![]);
         let metrics = Metrics::resume(&path, step.into(), |line| {
-            let step = line.get("step").and_then(Value::as_u64).unwrap_or(0);
+            let step = step_of(line);
             let number = |key| line.get(key).and_then(Value::as_f64);
             number("smooth").into_iter().for_each(|loss| curve.training(step, loss));
-            if let Some(loss) = number("validation_loss") {
-                curve.validation(step, loss);
-                evaluated = Value::Object(line.clone());
+            if line.contains_key("validation_loss") {
+                number("validation_loss").into_iter().for_each(|loss| curve.validation(step, loss));
+                evaluated = line.clone();
             }
+            warnings.extend(warning_of(line));
         })?;
-        let warnings = changes.into_iter().map(|change| format!("{DIFFERENT}: {change}")).collect();
-        let before = Before { training: Duration::from_secs_f64(notes.seconds.max(0.0)), average: notes.average, warnings };
+        let before = Before {
+            training: Duration::from_secs_f64(notes.seconds.max(0.0)),
+            average: notes.average,
+            warnings: changes.into_iter().map(|change| format!("{DIFFERENT}: {change}")).collect(),
+            unevaluated: evaluated.is_empty() || step_of(&evaluated) < step.into(),
+        };
         Ok(Run {
             curve,
             config: notes.config.clone(),
@@ -185,6 +193,7 @@ impl Run {
             best: store.best_loss()?,
             saved: Some(step),
             evaluated,
+            warnings,
             ..Run::with(path, lock, metrics)
         })
     }
@@ -205,7 +214,7 @@ impl Run {
             metrics_every: 10,
             stop: Stop::new(),
             path,
-            _lock: lock,
+            lock,
             metrics,
             events: None,
             curve: Curve::default(),
@@ -217,12 +226,14 @@ impl Run {
             steps: 0,
             title: String::new(),
             before: Before::default(),
+            notes: vec![],
             training: Duration::ZERO,
             average: Default::default(),
             saving: (Duration::ZERO, 0),
             best: None,
             saved: None,
-            evaluated: Value::Null,
+            evaluated: Map::new(),
+            warnings: vec![],
         }
     }
 
@@ -261,20 +272,59 @@ impl Run {
         disk::write_bytes(&path, text.as_bytes())
     }
 
-    /// Adds a warning for every value in which `told` differs from the checkpoint's; not where the optimizer has said the same.
-    fn say_changes(&mut self, told: &Map<String, Value>) {
-        for (key, then, now) in changes(&self.config, told) {
-            let of_optimizer = format!("{DIFFERENT}: {} was ", key.replace('-', "_"));
+    /// Adds a warning that is told when the run takes its first step.
+    pub fn warn(&mut self, message: impl Into<String>) {
+        self.notes.push(message.into());
+    }
+
+    /// Adds a warning for every value in which a run goes on differently, `told` and what the trainer does; once where several say the same.
+    fn say_changes(&mut self, told: Option<&Map<String, Value>>, trainer: &Map<String, Value>) {
+        let found = told.map_or(vec![], |told| changes(&self.config, told));
+        // What a run was told says what its trainer does.
+        let found = if found.is_empty() { changes(&self.trainer, trainer) } else { found };
+        for change in found {
+            let of_optimizer = format!("{DIFFERENT}: {} was ", change.key.replace('-', "_"));
             if !self.before.warnings.iter().any(|warning| warning.starts_with(&of_optimizer)) {
-                self.before.warnings.push(format!("{DIFFERENT}: {key} was {then} and is {now} now"));
+                self.before.warnings.push(format!("{DIFFERENT}: {change}"));
             }
         }
+    }
+
+    /// The warnings so far, as `summary.json` has them.
+    fn told_warnings(&self) -> Value {
+        self.warnings.iter().map(|(step, warning)| json!({"step": step, "warning": warning})).collect()
+    }
+
+    /// Refuses to write where nothing would be kept: a process can write to files that were removed.
+    fn check_in_place(&self) -> Result<()> {
+        let lost = match (self.lock.in_place(), self.metrics.in_place()) {
+            (true, true) => return Ok(()),
+            (true, false) => metrics::NAME,
+            (false, _) => "the run directory",
+        };
+        let message =
+            format!("{lost} was removed, renamed or replaced while the run went on, and what it writes is no longer kept");
+        Err(Error::file(&self.path, message))
+    }
+
+    /// Adds a line of figures to `metrics.jsonl` and to TensorBoard's file.
+    fn log(&mut self, line: &Map<String, Value>) -> Result<()> {
+        self.check_in_place()?;
+        // It begins with the lines that are there: made later, it would have this one twice.
+        let events = match &mut self.events {
+            Some(events) => events,
+            none => none.insert(Events::create(&self.path)?),
+        };
+        self.metrics.add(line)?;
+        events.add(line)
     }
 
     /// Saves a checkpoint.
     fn save(&mut self, optimizer: &dyn Optimizer, validation_loss: Option<f64>) -> Result<()> {
         let begin = Instant::now();
+        self.check_in_place()?;
         self.metrics.sync()?;
+        self.events.as_ref().map_or(Ok(()), Events::sync)?;
         let notes = Notes {
             config: self.config.clone(),
             trainer: self.trainer.clone(),
@@ -294,10 +344,6 @@ impl Run {
         let svg = self.curve.svg(&self.title, self.steps as u64);
         disk::write_bytes(&path, svg.as_bytes())
     }
-
-    fn flush(&mut self) -> Result<()> {
-        self.events.as_mut().map_or(Ok(()), Events::flush)
-    }
 }
 
 impl Progress for Run {
@@ -305,17 +351,17 @@ impl Progress for Run {
         let step = optimizer.state().step() as usize;
         let now = json!({"schedule": trainer.schedule, "examples": trainer.examples});
         let Value::Object(now) = now else { return Ok(Before::default()) };
-        if self.saved.is_some() {
-            let differing = now.iter().filter(|(key, value)| self.trainer.get(*key).is_some_and(|then| then != *value));
-            let text =
-                |(key, value): (&String, &Value)| format!("{DIFFERENT}: {key} was {} and is {value} now", self.trainer[key]);
-            let warnings: Vec<String> = differing.map(text).collect();
-            self.before.warnings.extend(warnings);
+        let told = self.told.take();
+        let going_on = step < trainer.schedule.steps;
+        if self.saved.is_some() && going_on {
+            self.say_changes(told.as_ref(), &now);
         }
-        if let Some(told) = self.told.take().filter(|_| step < trainer.schedule.steps) {
-            self.say_changes(&told);
+        if let Some(told) = told.filter(|_| going_on) {
             self.config = told;
             self.write_config()?;
+        }
+        if going_on {
+            self.before.warnings.append(&mut self.notes);
         }
         self.trainer = now;
         self.steps = trainer.schedule.steps;
@@ -330,7 +376,6 @@ impl Progress for Run {
                 "trainer": trainer,
             }))?;
         }
-        self.events = Some(Events::create(&self.path, step)?);
         Ok(std::mem::take(&mut self.before))
     }
 
@@ -346,23 +391,10 @@ impl Progress for Run {
             if s.is_some() {
                 (line["hessian_min"], line["hessian_max"], line["sigma_mean"]) = (json!(min), json!(max), json!(sigma));
             }
-            self.metrics.add(&line)?;
+            self.log(&object(line))?;
             self.curve.training(r.step as u64, r.smooth);
-            if let Some(events) = &mut self.events {
-                let scalars = [
-                    ("loss/training", Some(r.loss)),
-                    ("loss/training_smoothed", Some(r.smooth)),
-                    ("learning_rate", Some(r.lr)),
-                    ("examples_per_second", Some(r.rate)),
-                    ("posterior/hessian_min", min),
-                    ("posterior/hessian_max", max),
-                    ("posterior/sigma_mean", sigma),
-                ];
-                events.scalars(r.step, &scalars)?;
-            }
             if self.drawn.is_none_or(|at| at.elapsed() >= REDRAW) {
                 self.draw()?;
-                self.flush()?;
             }
         }
         self.stepped = true;
@@ -390,38 +422,38 @@ impl Progress for Run {
             if accuracy_posterior.is_some() {
                 line["validation_accuracy_posterior"] = json!(accuracy_posterior);
             }
+            let line = object(line);
             if self.evaluated != line {
-                self.metrics.add(&line)?;
+                self.log(&line)?;
                 self.curve.validation(step as u64, loss);
-                if let Some(events) = &mut self.events {
-                    let scalars = [
-                        ("loss/validation", Some(loss)),
-                        ("loss/validation_posterior", posterior),
-                        ("accuracy/validation", e.accuracy),
-                        ("accuracy/validation_posterior", accuracy_posterior),
-                    ];
-                    events.scalars(step, &scalars)?;
-                }
                 self.evaluated = line;
             }
             self.draw()?;
-            self.flush()?;
         }
-        let better = validation_loss.is_some_and(|loss| self.best.is_none_or(|best| loss < best));
+        let finite = validation_loss.filter(|loss| loss.is_finite());
+        let better = finite.is_some_and(|loss| self.best.is_none_or(|best| loss < best));
         if better {
-            self.best = validation_loss;
+            self.best = finite;
         }
         let due = self.checkpoint_every > 0 && step.is_multiple_of(self.checkpoint_every);
-        // A run that had ended and takes no step has its checkpoint, with what was true of it.
+        // The state that a run goes on from has its checkpoint; it lacks a result that the run was stopped before.
         let has = self.saved.is_some() && !self.stepped;
-        if !has && (better || due || step == self.steps) {
+        let wanted = if has { better && step < self.steps } else { better || due || step == self.steps };
+        if wanted {
             self.save(optimizer, validation_loss)?;
         }
         Ok(())
     }
 
     fn warning(&mut self, step: usize, message: &str) -> Result<()> {
-        self.metrics.add(&json!({"step": step, "warning": message}))
+        let warning = (step as u64, message.to_string());
+        // A run that was killed after a warning may come to it again.
+        if self.warnings.contains(&warning) {
+            return Ok(());
+        }
+        self.warnings.push(warning);
+        self.check_in_place()?;
+        self.metrics.add(&object(json!({"step": step, "warning": message})))
     }
 
     fn finish(&mut self, summary: &Summary) -> Result<()> {
@@ -431,18 +463,21 @@ impl Progress for Run {
             "steps": summary.steps, "stopped": summary.stopped, "seconds": summary.training.as_secs_f64(), "loss": summary.loss,
             "validation_loss": mean, "validation_loss_posterior": (samples > 0).then_some(posterior), "samples": samples,
             "examples": examples, "checkpoint": checkpoint, "checkpoints_saved": self.saving.1,
-            "checkpoint_seconds": self.saving.0.as_secs_f64(),
+            "checkpoint_seconds": self.saving.0.as_secs_f64(), "warnings": self.told_warnings(),
         });
         if accuracy.is_some() {
             json["validation_accuracy"] = json!(accuracy);
             json["validation_accuracy_posterior"] = json!(accuracy_posterior.filter(|_| samples > 0));
         }
+        self.check_in_place()?;
         self.draw()?;
-        self.flush()?;
         disk::write_bytes(&self.path.join(SUMMARY), format!("{json:#}\n").as_bytes())
     }
 
     fn failure(&mut self, error: Error) -> Error {
+        if self.check_in_place().is_err() {
+            return error;
+        }
         let advice = match self.saved {
             Some(step) => {
                 format!("; the last checkpoint is {} (step {step}): resume from there", self.checkpoints().path(step).display())
@@ -454,11 +489,29 @@ impl Progress for Run {
             Error::File { path, message } => Error::File { path, message: message + &advice },
             other => other,
         };
+        let json = json!({"error": error.to_string(), "warnings": self.told_warnings()});
         // The error that ended the run is what matters now, whether this can be written or not.
-        let _ = disk::write_bytes(&self.path.join(SUMMARY), format!("{:#}\n", json!({"error": error.to_string()})).as_bytes());
-        let _ = self.flush();
+        let _ = disk::write_bytes(&self.path.join(SUMMARY), format!("{json:#}\n").as_bytes());
         error
     }
+}
+
+/// A line of `metrics.jsonl`.
+fn object(line: Value) -> Map<String, Value> {
+    match line {
+        Value::Object(line) => line,
+        _ => Map::new(),
+    }
+}
+
+/// The step after which a line was written.
+fn step_of(line: &Map<String, Value>) -> u64 {
+    line.get("step").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The warning of a line of `metrics.jsonl`, with its step.
+fn warning_of(line: &Map<String, Value>) -> Option<(u64, String)> {
+    Some((step_of(line), line.get("warning")?.as_str()?.to_string()))
 }
 
 /// The checkpoints of a run in a folder, to be read.

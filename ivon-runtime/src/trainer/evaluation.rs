@@ -82,14 +82,20 @@ impl Average {
         for (row, label) in all.chunks(all.len().checked_div(labels.len()).unwrap_or(1).max(1)).zip(labels) {
             let own = row[*label as usize];
             nll -= own;
-            // The first of several that are equally probable is what is predicted.
-            let best =
-                row.iter().enumerate().fold((0, f64::NEG_INFINITY), |best, (i, x)| if *x > best.1 { (i, *x) } else { best });
-            right += usize::from(best.0 == *label as usize);
+            right += usize::from(predicted(row) == Some(*label as usize));
         }
         let n = labels.len() as f64;
         (nll / n, Some(right as f64 / n), labels.len())
     }
+}
+
+/// The most probable class of a row, the first of several; none where a probability is not a number.
+fn predicted(row: &[f64]) -> Option<usize> {
+    if row.iter().any(|x| x.is_nan()) {
+        return None;
+    }
+    let best = row.iter().enumerate().fold((0, f64::NEG_INFINITY), |best, (i, x)| if *x > best.1 { (i, *x) } else { best });
+    Some(best.0)
 }
 
 /// Evaluates at the mean and over `samples` posterior samples, one in memory at a time. An optimizer without a posterior has none.
@@ -103,13 +109,26 @@ pub fn evaluate(
     samples: usize,
     validate: &mut dyn FnMut(&Context) -> Result<Predictions>,
 ) -> Result<Evaluation> {
+    evaluate_telling(optimizer, samples, validate, &mut |_, _| {})
+}
+
+/// As [`evaluate`]; `tell` is called before each pass over the data with its number, from 0, and how many there are.
+pub(super) fn evaluate_telling(
+    optimizer: &mut dyn Optimizer,
+    samples: usize,
+    validate: &mut dyn FnMut(&Context) -> Result<Predictions>,
+    tell: &mut dyn FnMut(usize, usize),
+) -> Result<Evaluation> {
+    let point = samples == 0 || optimizer.posterior().is_point();
+    let passes = if point { 1 } else { samples.saturating_add(1) };
     let mut average = Average::default();
+    tell(0, passes);
     average.add(at(optimizer, Weights::Mean, &mut *validate)?)?;
     let (mean, accuracy, examples) = average.scores();
-    // A look at the posterior is a copy of the state, where that lies on a card.
-    let samples = if samples == 0 || examples == 0 || optimizer.posterior().is_point() { 0 } else { samples };
+    let samples = if examples == 0 { 0 } else { passes - 1 };
     let mut average = Average::default();
     for k in 0..samples {
+        tell(k + 1, passes);
         average.add(at(optimizer, Weights::Sample(k as u32), &mut *validate)?)?;
     }
     let (posterior, accuracy_posterior, _) = if samples == 0 { (mean, accuracy, examples) } else { average.scores() };

@@ -19,13 +19,14 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
+use evaluation::evaluate_telling;
 pub use evaluation::{Evaluation, Predictions, evaluate};
 pub use progress::{Before, Lines, Progress, Report};
 pub use smooth::Smooth;
 pub use stop::Stop;
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::optimizers::Optimizer;
 use crate::schedule::Schedule;
 use serde::Serialize;
@@ -82,7 +83,7 @@ impl Trainer {
     /// such data.
     ///
     /// # Errors
-    /// Those of `gradient`, `validate` and `progress`, and those of [`Optimizer::step_in_parts`].
+    /// Those of `gradient`, `validate` and `progress`, and those of [`Optimizer::step_in_parts`]. If the validation loss at the end is not finite.
     pub fn run<P: Into<Predictions>>(
         &self,
         optimizer: &mut dyn Optimizer,
@@ -106,6 +107,14 @@ impl Trainer {
         let before = progress.start(self, optimizer)?;
         before.warnings.iter().try_for_each(|warning| progress.warning(first, warning))?;
         let (mut training, mut average, mut stopped) = (Duration::ZERO, before.average, false);
+        let mut evaluate = |optimizer: &mut dyn Optimizer, samples: usize, progress: &mut dyn Progress| {
+            evaluate_telling(optimizer, samples, validate, &mut |pass, passes| progress.evaluating(pass, passes))
+        };
+        let due = |done: usize| self.evaluate_every > 0 && done.is_multiple_of(self.evaluate_every);
+        if before.unevaluated && first < last && due(first) {
+            let evaluation = evaluate(optimizer, 0, progress)?;
+            self.tell(first, &evaluation, optimizer, progress)?;
+        }
         for step in first..last {
             let lr = self.schedule.at(step);
             let begin = Instant::now();
@@ -113,7 +122,7 @@ impl Trainer {
             training += begin.elapsed();
             average.add(loss);
             let done = step + 1;
-            let evaluating = done == last || self.evaluate_every > 0 && done.is_multiple_of(self.evaluate_every);
+            let evaluating = done == last || due(done);
             let report = Report {
                 step: done,
                 steps: last,
@@ -122,7 +131,7 @@ impl Trainer {
                 smooth: average.value(),
                 average,
                 training: before.training + training,
-                rate: (self.examples * (done - first)) as f64 / training.as_secs_f64().max(1e-9),
+                rate: self.examples as f64 * (done - first) as f64 / training.as_secs_f64().max(1e-9),
                 remaining: Duration::try_from_secs_f64(training.as_secs_f64() * (last - done) as f64 / (done - first) as f64)
                     .unwrap_or(Duration::MAX),
                 evaluating,
@@ -135,26 +144,50 @@ impl Trainer {
                 break;
             }
             if evaluating && done < last {
-                let evaluation = evaluate(optimizer, 0, validate)?;
-                progress.evaluation(done, &evaluation, optimizer)?;
+                let evaluation = evaluate(optimizer, 0, progress)?;
+                self.tell(done, &evaluation, optimizer, progress)?;
             }
         }
         let steps = optimizer.state().step() as usize;
         let mut evaluation = Evaluation::none();
         if !stopped {
-            evaluation = evaluate(optimizer, self.samples, validate)?;
+            evaluation = evaluate(optimizer, self.samples, progress)?;
             progress.evaluation(steps, &evaluation, optimizer)?;
             noisy(&evaluation).map_or(Ok(()), |warning| progress.warning(steps, &warning))?;
+            not_finite(&evaluation)
+                .map_or(Ok(()), |message| Err(Error::value(format!("the evaluation after step {steps}"), message)))?;
         }
         let summary = Summary { steps, stopped, training: before.training + training, loss: average.value(), evaluation };
         progress.finish(&summary)?;
         Ok(summary)
     }
 
+    /// Tells of an evaluation before the end. A loss that is not finite may still become finite.
+    fn tell(&self, step: usize, evaluation: &Evaluation, optimizer: &dyn Optimizer, progress: &mut dyn Progress) -> Result<()> {
+        progress.evaluation(step, evaluation, optimizer)?;
+        not_finite(evaluation).map_or(Ok(()), |warning| progress.warning(step, &warning))
+    }
+
     /// After how many steps the Hessian should have begun to move.
     fn first_look(&self) -> usize {
         (self.schedule.steps / 10).max(100)
     }
+}
+
+/// A message where a validation loss is NaN or infinite.
+fn not_finite(evaluation: &Evaluation) -> Option<String> {
+    let Evaluation { mean, posterior, samples, examples, .. } = *evaluation;
+    let (loss, place) = match (mean.is_finite(), posterior.is_finite()) {
+        (false, _) => (mean, "at the mean".to_string()),
+        (true, false) => (posterior, format!("averaged over {samples} samples")),
+        _ => return None,
+    };
+    (examples > 0).then(|| {
+        format!(
+            "the validation loss {place} is {loss} while the training loss is finite: look for values in the validation data that are not \
+             finite or far outside of the training data's, or lower the learning rate"
+        )
+    })
 }
 
 /// A warning where the average over samples predicts much worse than the mean: by more than a tenth of its loss, or of a nat.

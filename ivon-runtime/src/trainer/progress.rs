@@ -41,6 +41,8 @@ pub struct Before {
     pub average: Smooth,
     /// What is not as it was, in words.
     pub warnings: Vec<String>,
+    /// True where the state was not evaluated: the run was stopped before an evaluation that was due.
+    pub unevaluated: bool,
 }
 
 /// Is told of every step and evaluation. What happens between steps happens here: drawing, writing metrics, saving.
@@ -65,7 +67,10 @@ pub trait Progress {
     /// Whatever stops the run.
     fn evaluation(&mut self, step: usize, evaluation: &Evaluation, optimizer: &dyn Optimizer) -> Result<()>;
 
-    /// Something that a person should know, after `step` steps.
+    /// Before an evaluation looks at the validation data for the `pass`-th time of `passes`, counted from 0: at the mean, then at each sample.
+    fn evaluating(&mut self, _pass: usize, _passes: usize) {}
+
+    /// Something that the user should know, after `step` steps.
     ///
     /// # Errors
     /// Whatever stops the run.
@@ -108,6 +113,9 @@ impl<P: Progress + ?Sized> Progress for &mut P {
     fn evaluation(&mut self, step: usize, evaluation: &Evaluation, optimizer: &dyn Optimizer) -> Result<()> {
         (**self).evaluation(step, evaluation, optimizer)
     }
+    fn evaluating(&mut self, pass: usize, passes: usize) {
+        (**self).evaluating(pass, passes);
+    }
     fn warning(&mut self, step: usize, message: &str) -> Result<()> {
         (**self).warning(step, message)
     }
@@ -133,6 +141,10 @@ impl<A: Progress, B: Progress> Progress for (A, B) {
     fn evaluation(&mut self, step: usize, evaluation: &Evaluation, optimizer: &dyn Optimizer) -> Result<()> {
         self.0.evaluation(step, evaluation, optimizer)?;
         self.1.evaluation(step, evaluation, optimizer)
+    }
+    fn evaluating(&mut self, pass: usize, passes: usize) {
+        self.0.evaluating(pass, passes);
+        self.1.evaluating(pass, passes);
     }
     fn warning(&mut self, step: usize, message: &str) -> Result<()> {
         self.0.warning(step, message)?;
@@ -197,7 +209,7 @@ impl<W: Write> Progress for Lines<W> {
     }
 }
 
-/// A run goes on when nobody reads of it any more.
+/// A closed pipe does not end a run.
 fn unless_unread(written: std::io::Result<()>) -> Result<()> {
     match written {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::file("progress", format!("cannot be written: {e}"))),

@@ -95,6 +95,6 @@ fn hyperparameters_that_changed_are_told() {
     let config = IvonConfig { ess: 1e6, beta2: 0.9, clip_radius: Some(0.5), ..IvonConfig::default() };
     let mut optimizer = Ivon::new(&Shapes::small(), config, Settings::default()).unwrap();
     let changes = saved.restore(&mut optimizer).unwrap();
-    assert_eq!(changes, ["clip_radius was null and is 0.5 now", "ess was 1234.5 and is 1000000.0 now"]);
+    assert_eq!(changes, ["clip_radius was not set and is 0.5 now", "ess was 1234.5 and is 1000000.0 now"]);
     assert_eq!(saved.restore(&mut ivon(&Shapes::small(), 5)), Ok(vec![]));
 }
