@@ -1,11 +1,11 @@
 //! `ivon merge`: one model instead of several, weighted by what each is sure of.
 
-use super::flags::{each_once, open, values};
+use super::flags::{DATA, Opened, each_once, open, outside_of_runs, values};
 use super::transfer::Model;
 use crate::classifier::StoredClassifier;
 use clap::Args;
 use ivon_runtime::{Error, Posterior, Result, disk};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// Merge runs of the same model into one, each weight by the precision that the runs have for it
@@ -39,12 +39,18 @@ impl Merge {
         each_once(&self.runs)?;
         let count = self.runs.len();
         let weights = if self.weights.is_empty() { vec![1.0; count] } else { self.weights.clone() };
+        outside_of_runs(&self.out)?;
+        let out = disk::resolved(&self.out);
+        if let Some(input) = self.runs.iter().find(|run| disk::resolved(run) == out) {
+            return Err(Error::file(&self.out, format!("is {}, which is read: give another directory", input.display())));
+        }
         if self.out.join(WEIGHTS).exists() {
             return Err(Error::file(&self.out, format!("holds a {WEIGHTS} already; give another folder")));
         }
-        let mut models = vec![];
+        let (mut models, mut told) = (vec![], vec![]);
         for path in &self.runs {
-            let model = open(path, self.best)?.stored;
+            let Opened { stored: model, told: of_run, .. } = open(path, self.best)?;
+            told.push(of_run);
             if let Some(first) = models.first() {
                 agree((&self.runs[0], first), (path, &model))?;
             }
@@ -67,7 +73,7 @@ impl Merge {
                 stored.write(&file)?;
             }
         }
-        let about = format!("{:#}\n", json!({"runs": self.runs, "weights": weights, "model": summary}));
+        let about = format!("{:#}\n", json!({"runs": self.runs, "weights": weights, "model": summary, "config": of_data(&told)}));
         let path = self.out.join("merge.json");
         disk::write_bytes(&path, about.as_bytes())?;
         let how = if point { "their plain average: they have no posterior" } else { "averaged by their precision" };
@@ -79,6 +85,19 @@ impl Merge {
         }
         Ok(())
     }
+}
+
+/// What all runs were told of their data; nothing if they were trained on different data, or one says nothing of it.
+fn of_data(told: &[Map<String, Value>]) -> Map<String, Value> {
+    let checksum = |told: &Map<String, Value>| {
+        let tables = ["text", "pictures"].iter().filter_map(|table| told.get(*table)?.get("checksum").cloned());
+        tables.collect::<Vec<_>>()
+    };
+    let Some((first, rest)) = told.split_first() else { return Map::new() };
+    if checksum(first).is_empty() || rest.iter().any(|other| checksum(other) != checksum(first)) {
+        return Map::new();
+    }
+    DATA.iter().filter_map(|key| Some((key.to_string(), first.get(*key)?.clone()))).collect()
 }
 
 /// That runs to be merged are of one model, which tells the same classes apart.

@@ -20,6 +20,7 @@ mod merge;
 mod predict;
 mod prepare;
 mod progress;
+mod signals;
 mod trace;
 mod train;
 mod transfer;
@@ -60,6 +61,7 @@ pub fn definition() -> clap::Command {
 
 /// Runs the command line; an error is one message on standard error, and no error that nobody reads on.
 pub fn main() -> ExitCode {
+    signals::limits_are_errors();
     let parsed = config::parse().and_then(|cli| ivon_runtime::variables::check().map(|()| cli));
     match parsed.and_then(|cli| run(&cli)) {
         Ok(code) => code,

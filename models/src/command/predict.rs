@@ -76,6 +76,10 @@ impl Predict {
             let found = committee.predict(&picture, self.samples).map_err(|e| Error::file(path, e))?;
             let mut known = Predictions::default();
             found.record(&mut known);
+            if found.probabilities().any(f64::is_nan) {
+                let message = "its probabilities are not numbers: the run has diverged, or --temperature is too large";
+                return Err(Error::file(path, message));
+            }
             let (total, aleatoric) = (known.total[0], known.aleatoric[0]);
             let mut classes: Vec<(&String, f64)> = committee.classes().iter().zip(found.probabilities()).collect();
             classes.sort_by(|a, b| b.1.total_cmp(&a.1));

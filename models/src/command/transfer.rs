@@ -1,6 +1,6 @@
 //! `ivon import` and `ivon export`: weights from other programs, and for them.
 
-use super::flags::values;
+use super::flags::{outside_of_runs, values};
 use crate::classifier::{self, StoredClassifier};
 use crate::gpt2::{Convention, Stored};
 use crate::weights;
@@ -127,6 +127,7 @@ impl Export {
     /// # Errors
     /// If there is no such model, or the folder cannot be written.
     pub fn run(&self) -> Result<()> {
+        outside_of_runs(&self.out)?;
         let model = Model::open(&self.from, self.heads)?;
         match &model {
             Model::Text(stored) => stored.export(&self.out, self.layout)?,

@@ -79,6 +79,7 @@ impl Evaluate {
     pub fn run(&self) -> Result<()> {
         self.device.training_dtype()?;
         each_once(&self.runs)?;
+        self.check_out()?;
         let opened = self.runs.iter().map(|path| open(path, self.best)).collect::<Result<Vec<_>>>()?;
         let of_text = |o: &Opened<Model>| matches!(o.stored, Model::Text(_));
         if let Some(i) = opened.iter().position(|o| of_text(o) != of_text(&opened[0])) {
@@ -94,13 +95,5 @@ impl Evaluate {
             }
         }
         if text.is_empty() { self.pictures(pictures) } else { self.text(text) }
-    }
-
-    /// Refuses flags that say nothing of this kind of model.
-    fn refuse(&self, kind: &str, flags: &[(&str, bool)]) -> Result<()> {
-        match flags.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(Error::config(format!("{flag} says nothing of {kind}: leave it out"))),
-            None => Ok(()),
-        }
     }
 }

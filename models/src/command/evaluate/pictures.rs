@@ -2,7 +2,7 @@
 
 use super::Evaluate;
 use crate::classifier::{Candidate, Committee, StoredClassifier};
-use crate::command::flags::Opened;
+use crate::command::flags::{Opened, outside_of_runs, refuse};
 use crate::command::progress::Bar;
 use crate::data::images::{Figure, Generated, ImageSet, Pictures};
 use ivon_runtime::uncertainty::{Classification, Detections, Predictions, figures, growing};
@@ -31,7 +31,7 @@ impl Evaluate {
             ("--eval-tokens", self.eval_tokens.is_some()),
             ("--validation-data", !self.validation_data.is_empty()),
         ];
-        self.refuse("classifiers", &flags)?;
+        refuse("classifiers", &flags)?;
         let told = |key: &str| runs[0].number(key);
         self.bound.set(told("max-pixels"));
         let rows = told("batch").map(|b| b / told("micro-batches").unwrap_or(1).max(1));
@@ -39,6 +39,9 @@ impl Evaluate {
         let examples = examples.unwrap_or(EXAMPLES);
         let test = self.test(&runs[0], examples)?;
         let step = runs[0].step;
+        // What `ivon compare` tells seeds by.
+        let trained: Vec<Value> =
+            runs.iter().map(|run| json!({"seed": run.seed, "step": run.step, "config": run.told})).collect();
         let candidate = |(path, run): (&PathBuf, Opened<StoredClassifier>)| Candidate {
             name: path.display().to_string(),
             stored: run.stored,
@@ -77,13 +80,23 @@ impl Evaluate {
         metrics["samples"] = json!(found.counts().last().unwrap_or(0));
         metrics["step"] = json!(step);
         if let Some(folder) = self.folder() {
-            write(&folder, &metrics, &found, outside.as_ref())?;
+            let mut kept = metrics.clone();
+            (kept["trained"], kept["best"], kept["examples"]) = (json!(trained), json!(self.best), json!(test.pictures.len()));
+            write(&folder, &kept, &found, outside.as_ref())?;
             say!("\nmetrics.json and pictures in {}", folder.display())?;
         }
         if self.json {
             say!("{metrics}")?;
         }
         Ok(())
+    }
+
+    /// Refuses to put the results of other runs into the directory of a run.
+    pub(super) fn check_out(&self) -> Result<()> {
+        let Some(out) = &self.out else { return Ok(()) };
+        // A run, or one of its checkpoints.
+        let of_this_run = self.runs.len() == 1 && disk::resolved(&self.runs[0]).starts_with(disk::resolved(out));
+        if of_this_run { Ok(()) } else { outside_of_runs(out) }
     }
 
     /// Where the results go, if anywhere.
@@ -170,6 +183,13 @@ fn scores(test: &Set, found: &Classification) -> Result<Value> {
     let (mut growing, mut mean) = (vec![], Value::Null);
     for (name, samples, found) in rows(found) {
         let s = found.scores()?;
+        if !s.nll.is_finite() {
+            let at = if samples == 0 { "at the mean".to_string() } else { format!("over {samples} samples") };
+            return Err(Error::value(
+                "evaluate",
+                format!("the loss {at} is {}: try a smaller --temperature, or look at the weights", s.nll),
+            ));
+        }
         say!(
             "{name:>9}  {:8.4}  {:6.4}  {:6.4}  {:8.4}  {:6.4}  {:7.4}  {:9.4}  {:9.4}",
             s.accuracy,

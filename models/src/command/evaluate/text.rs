@@ -1,7 +1,7 @@
 //! Evaluation of language models: loss and perplexity.
 
 use super::Evaluate;
-use crate::command::flags::{DataFlags, Opened};
+use crate::command::flags::{DataFlags, Opened, refuse};
 use crate::data::validation_batches;
 use crate::gpt2::Stored;
 use ivon_runtime::uncertainty::Ensemble;
@@ -21,7 +21,7 @@ impl Evaluate {
             ("--max-pixels", self.bound.max_pixels.is_some()),
             ("--out", self.out.is_some()),
         ];
-        self.refuse("language models", &flags)?;
+        refuse("language models", &flags)?;
         let told = |key: &str| runs[0].number(key);
         let (tokenizer, dimensions, step) = (runs[0].stored.tokenizer, runs[0].stored.dimensions, runs[0].step);
         let context = runs.iter().map(|run| run.stored.dimensions.context).min().unwrap_or(dimensions.context);
@@ -42,7 +42,18 @@ impl Evaluate {
             true => DataFlags { data: runs[0].paths("data"), validation_data: runs[0].paths("validation-data") },
             false => DataFlags { data: self.data.clone(), validation_data: self.validation_data.clone() },
         };
+        if self.data.is_empty() && runs[0].told.is_empty() {
+            let path = self.runs[0].display();
+            tell!(
+                "note: nothing says what {path} was trained on: it is evaluated on the text of this program's repository, others with --data"
+            );
+        }
         let corpus = data.load(tokenizer, dimensions.vocab)?;
+        let checksum = |run: &Opened<Stored>| Some(run.told.get("text")?.get("checksum")?.as_str()?.to_string());
+        let others = runs.iter().zip(&self.runs).filter(|_| self.data.is_empty());
+        for (_, path) in others.filter(|(run, _)| checksum(run).is_some_and(|checksum| checksum != corpus.checksum())) {
+            tell!("note: the text is not the one that {} was trained on", path.display());
+        }
         corpus.check_seq(seq)?;
         let validation = validation_batches(&corpus, tokens, batch, seq)?;
 
@@ -66,9 +77,12 @@ impl Evaluate {
         let mut mean = LogAverage::new();
         add(&mut mean, None)?;
         say!("{} validation tokens\n\n  samples      loss  perplexity", mean.log_probabilities().len())?;
-        let row = |what: &str, loss: f64| match loss.is_nan() {
-            true => Err(Error::value("evaluate", format!("the loss ({what}) is not a number: try a smaller --temperature"))),
-            false => say!("{what:>9}  {loss:8.4}  {:10.3}", loss.exp()),
+        let row = |what: &str, loss: f64| match loss.is_finite() {
+            true => say!("{what:>9}  {loss:8.4}  {:10.3}", loss.exp()),
+            false => Err(Error::value(
+                "evaluate",
+                format!("the loss ({what}) is {loss}: try a smaller --temperature, or look at the weights"),
+            )),
         };
         row("mean", mean.nll())?;
         let samples = if point { 0 } else { self.samples.unwrap_or(SAMPLES) };

@@ -60,6 +60,20 @@ pub struct DropoutFlags {
 }
 
 impl SizeFlags {
+    /// The names of the flags, each with true if it was given.
+    pub fn given(&self) -> [(&'static str, bool); 7] {
+        let SizeFlags { preset, layers, width, heads, context, vocab, no_bias } = self;
+        [
+            ("--preset", preset.is_some()),
+            ("--layers", layers.is_some()),
+            ("--width", width.is_some()),
+            ("--heads", heads.is_some()),
+            ("--context", context.is_some()),
+            ("--vocab", vocab.is_some()),
+            ("--no-bias", *no_bias),
+        ]
+    }
+
     /// The preset's name, for messages and folders.
     pub fn preset_name(&self) -> &str {
         self.preset.as_deref().unwrap_or(PRESET)

@@ -232,7 +232,6 @@ impl OptimizerFlags {
     }
 
     fn trained(&self, model: &impl Model, defaults: &Defaults, setup: Setup) -> Result<Trained> {
-        self.warn();
         let Setup { device, dtype, seed, micro_batches } = setup;
         let grad_clip = self.grad_clip.map_or(defaults.grad_clip, |b| b.0);
         let settings = Settings { seed, device, dtype, micro_batches, grad_clip };
@@ -308,8 +307,8 @@ impl OptimizerFlags {
         if self.hess_approx == Some(HessApprox::Gradsq) { "gradsq" } else { "price" }
     }
 
-    /// Says which flags the chosen optimizer has no use for.
-    fn warn(&self) {
+    /// Flags that are given and have no effect: why.
+    pub fn without_effect(&self, micro_batches: usize) -> Vec<String> {
         use OptimizerName::{Adamw, Ivon, Sgd};
         let given: [(&str, bool, &[OptimizerName]); 11] = [
             ("--momentum", self.momentum.is_some(), &[Sgd]),
@@ -324,9 +323,18 @@ impl OptimizerFlags {
             ("--no-debias", self.no_debias, &[Ivon]),
             ("--no-rescale-lr", self.no_rescale_lr, &[Ivon]),
         ];
-        for (flag, _, _) in given.iter().filter(|(_, given, of)| *given && !of.contains(&self.optimizer)) {
-            tell!("warning: {flag} has no effect on {}", self.optimizer.name());
+        let useless = given.iter().filter(|(_, given, of)| *given && !of.contains(&self.optimizer)).map(|(flag, _, _)| *flag);
+        let flags: Vec<&str> = useless.collect();
+        let mut why = vec![];
+        if let Some((last, rest)) = flags.split_last() {
+            let flags = if rest.is_empty() { format!("{last} has") } else { format!("{} and {last} have", rest.join(", ")) };
+            why.push(format!("{flags} no effect on {}", self.optimizer.name()));
         }
+        let each = self.optimizer == Ivon && self.sample_per == Some(SamplePerName::MicroBatch);
+        if each && micro_batches == 1 {
+            why.push("--sample-per micro-batch has no effect: a batch is one micro-batch; --micro-batches makes more".into());
+        }
+        why
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::values::{count, whole};
 use clap::Args;
-use ivon_runtime::checkpoint::{Checkpoint, Which};
+use ivon_runtime::checkpoint::{Checkpoint, Which, same_path, words};
 use ivon_runtime::optimizers::Optimizer;
-use ivon_runtime::run::Run;
+use ivon_runtime::run::{self, Run};
 use ivon_runtime::{Error, Result};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -75,6 +75,21 @@ impl RunFlags {
         }
     }
 
+    /// The run directory of the run that goes on and the updates that it has taken at the checkpoint; none of a new run, or of one that was ended
+    /// before its first checkpoint.
+    ///
+    /// # Errors
+    /// If the run to go on with is not there.
+    pub fn taken(&self) -> Result<Option<(PathBuf, u32)>> {
+        let Some(path) = &self.resume else { return Ok(None) };
+        let (folder, which) = place(path)?;
+        let last = match which {
+            Which::Step(step) => Some(step),
+            _ => run::checkpoints(&folder).steps()?.last().copied(),
+        };
+        Ok(last.map(|step| (folder, step)))
+    }
+
     /// The run folder: a new one, or that of the run that goes on, with the optimizer brought into its state. `config` is what the run is told.
     ///
     /// # Errors
@@ -101,8 +116,12 @@ impl RunFlags {
         let kept = KEPT.iter().map(|key| (*key, of_checkpoint(key), of_now(key)));
         let kept = kept.filter(|(key, then, _)| *key == "init" || !then.is_null());
         let seed = ("seed", manifest.seed.into(), self.seed.into());
-        let Some((key, then, now)) = kept.chain([seed]).find(|(_, then, now)| then != now) else { return Ok(()) };
-        let text = |value: &Value| if value.is_null() { format!("no `{key}`") } else { format!("`{key} = {value}`") };
+        let Some((key, then, now)) = kept.chain([seed]).find(|(_, then, now)| !same(then, now)) else { return Ok(()) };
+        let text = |value: &Value| match value {
+            Value::Null => format!("no `{key}`"),
+            Value::String(text) => format!("`{key} = \"{text}\"`"),
+            other => format!("`{key} = {}`", words(other)),
+        };
         let (then, now) = (text(&then), text(&now));
         let message = format!(
             "is of a run with {then}, which stays as it goes on, but with the command line and config.toml it would be {now}: leave --{key} out \
@@ -110,6 +129,11 @@ impl RunFlags {
         );
         Err(Error::file(checkpoint.path(), message))
     }
+}
+
+/// True for the same value, and for two paths to the same place.
+fn same(a: &Value, b: &Value) -> bool {
+    a == b || matches!((a, b), (Value::String(a), Value::String(b)) if same_path(Path::new(a), Path::new(b)))
 }
 
 /// Flags that a run keeps, besides its seed: no shape tells of the first two, and with others the same weights are another model; the last two
@@ -124,7 +148,7 @@ fn place(path: &Path) -> Result<(PathBuf, Which)> {
     if !Checkpoint::is_at(path) {
         return Ok((path.to_path_buf(), Which::Latest));
     }
-    let step = Checkpoint::open(path)?.manifest().step;
+    let step = Checkpoint::step_at(path)?;
     let full = std::path::absolute(path).map_err(|e| Error::file(path, e))?;
     match full.ancestors().nth(2) {
         Some(run) => Ok((run.to_path_buf(), Which::Step(step))),

@@ -66,4 +66,21 @@ impl ScheduleFlags {
         schedule.check()?;
         Ok(schedule)
     }
+
+    /// Flags that are given and have no effect on a run: why. `named` is true for a flag on the command line.
+    pub fn without_effect(&self, schedule: &Schedule, named: impl Fn(&str) -> bool) -> Vec<String> {
+        let Schedule { lr, warmup, steps, .. } = *schedule;
+        let mut why = vec![];
+        if warmup >= steps && steps > 0 && named("warmup") {
+            let reached = schedule.at(steps - 1);
+            why.push(format!(
+                "--warmup {warmup} is not shorter than the run of {steps} update{}: the learning rate ends at {reached:.3e} and never reaches \
+                 --lr {lr}; --schedule and --min-lr have no effect",
+                if steps == 1 { "" } else { "s" }
+            ));
+        } else if self.schedule == ScheduleName::Constant && named("min-lr") {
+            why.push("--min-lr has no effect on --schedule constant".into());
+        }
+        why
+    }
 }

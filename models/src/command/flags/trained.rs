@@ -26,7 +26,7 @@ pub struct Opened<M> {
 /// If there is no such model, or it is damaged.
 pub fn open(path: &Path, best: bool) -> Result<Opened<Model>> {
     if !run::holds_a_run(path) && !Checkpoint::is_at(path) {
-        return Ok(Opened { stored: Model::open(path, None)?, told: Map::new(), seed: 0, step: None });
+        return Ok(Opened { stored: Model::open(path, None)?, told: told_of_merged(path)?, seed: 0, step: None });
     }
     let checkpoint = run::checkpoint(path, if best { Which::Best } else { Which::Latest })?;
     let stored = match classifier::architecture(&checkpoint) {
@@ -35,6 +35,53 @@ pub fn open(path: &Path, best: bool) -> Result<Opened<Model>> {
     };
     let manifest = checkpoint.manifest();
     Ok(Opened { stored, told: manifest.notes.config.clone(), seed: manifest.seed, step: Some(manifest.step) })
+}
+
+/// What a run was told of its data.
+pub const DATA: [&str; 11] = [
+    "data",
+    "validation-data",
+    "train-examples",
+    "batch",
+    "micro-batches",
+    "seq",
+    "eval-tokens",
+    "eval-examples",
+    "exif",
+    "text",
+    "pictures",
+];
+
+/// What the runs of a merged model were all told of their data; nothing of other weights.
+fn told_of_merged(path: &Path) -> Result<Map<String, Value>> {
+    let file = match path.is_dir() {
+        true => path.join("merge.json"),
+        false if path.file_name().is_some_and(|name| name == "model.safetensors") => path.with_file_name("merge.json"),
+        false => return Ok(Map::new()),
+    };
+    let text = match std::fs::read_to_string(&file) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Map::new()),
+        other => other.map_err(|e| disk::unreadable(&file, &e))?,
+    };
+    let mut about: Map<String, Value> = serde_json::from_str(&text).map_err(|e| Error::file(&file, e))?;
+    match about.remove("config") {
+        Some(Value::Object(config)) => Ok(config),
+        _ => Ok(Map::new()),
+    }
+}
+
+/// Refuses a directory to write to that is a run's, or in one of its checkpoints.
+///
+/// # Errors
+/// If it is.
+pub fn outside_of_runs(out: &Path) -> Result<()> {
+    let place = disk::resolved(out);
+    let of_a_run = run::holds_a_run(&place) || place.ancestors().any(Checkpoint::is_at);
+    let of_its_checkpoints = place.ends_with("checkpoints") && place.parent().is_some_and(run::holds_a_run);
+    match of_a_run || of_its_checkpoints {
+        true => Err(Error::file(out, "is the directory of a run, which keeps its own files there: give another directory")),
+        false => Ok(()),
+    }
 }
 
 /// Refuses a run, or whatever else holds a model, that is given twice, by whatever name.

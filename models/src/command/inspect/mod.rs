@@ -2,7 +2,7 @@
 
 mod report;
 
-use super::flags::{NAMES, SizeFlags, values};
+use super::flags::{NAMES, SizeFlags, refuse, values};
 use super::transfer;
 use crate::classifier::{Architecture, Classifier, Design, Norm, StoredClassifier, Visitor};
 use crate::gpt2::{Gpt2, Stored};
@@ -34,9 +34,9 @@ pub struct Inspect {
     #[arg(long = "size", value_name = "PIXELS", value_parser = values::count)]
     pixels: Option<usize>,
 
-    /// The norm of resnet20 by name
-    #[arg(long, value_enum, default_value = "batch")]
-    norm: Norm,
+    /// The norm of resnet20 by name [default: batch]
+    #[arg(long, value_enum)]
+    norm: Option<Norm>,
 
     /// Draw the model's graph into this SVG file
     #[arg(long, value_name = "FILE")]
@@ -68,9 +68,18 @@ impl Inspect {
         if let Some(graph) = &self.graph {
             disk::apart(graph, transfer::sources(&self.what).iter().map(PathBuf::as_path))?;
         }
+        let Inspect { size, seq, pixels, norm, .. } = self;
         match self.subject()? {
-            Subject::Text(stored) => self.text(stored.as_deref()),
+            Subject::Text(stored) => {
+                refuse("language models", &[("--size", pixels.is_some()), ("--norm", norm.is_some())])?;
+                self.text(stored.as_deref())
+            }
             Subject::Pictures(design, stored) => {
+                refuse("classifiers", &size.given())?;
+                refuse("classifiers", &[("--seq", seq.is_some())])?;
+                if stored.is_some() {
+                    refuse("a stored model, which has its own", &[("--norm", norm.is_some())])?;
+                }
                 let design = Design { size: self.pixels.unwrap_or(design.size), ..design };
                 design.build(Look { flags: self, design, stored: stored.as_deref() })
             }
@@ -101,7 +110,7 @@ impl Inspect {
             Architecture::Resnet20 => (3, 10),
             _ => (3, 1000),
         };
-        Design { architecture, norm: self.norm, channels, size: architecture.usual_size(), classes }
+        Design { architecture, norm: self.norm.unwrap_or_default(), channels, size: architecture.usual_size(), classes }
     }
 
     fn text(&self, stored: Option<&Stored>) -> Result<()> {

@@ -4,6 +4,7 @@ mod pictures;
 mod session;
 mod text;
 
+use super::config::Found;
 use super::flags::{Chosen, Models};
 use clap::Args;
 use ivon_runtime::Result;
@@ -28,8 +29,17 @@ pub struct Train {
 pub struct Told {
     /// Every flag that has a value, given or by default.
     pub flags: Map<String, Value>,
-    /// Whether the data was named on the command line.
-    pub data: bool,
+    /// The flags on the command line, by their long names.
+    pub named: Vec<String>,
+    /// Keys of tables in the configuration file.
+    pub found: Vec<Found>,
+}
+
+impl Told {
+    /// True for a flag on the command line, by its long name.
+    pub fn named(&self, flag: &str) -> bool {
+        self.named.iter().any(|name| name == flag)
+    }
 }
 
 impl Train {

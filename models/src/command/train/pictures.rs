@@ -5,12 +5,13 @@ use super::session::{Common, Session, Task};
 use crate::classifier::{Architecture, Classifier, Design, Norm, StoredClassifier, Visitor};
 use crate::command::flags::{Defaults, PictureData, PictureFlags, Shape, rows, values};
 use crate::command::memory;
+use crate::command::progress::Pass;
 use crate::command::transfer::Model;
 use crate::data::images::{Examples, Exif, Loader, Prefetch};
 use clap::Args;
 use ivon_runtime::optimizers::Optimizer;
 use ivon_runtime::trainer::{At, Evaluation, Predictions, Summary};
-use ivon_runtime::{Context, Error, Layout, Result};
+use ivon_runtime::{Context, Entry, Error, Layout, Result};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::path::Path;
@@ -40,9 +41,9 @@ pub struct Pictures {
     #[arg(long, value_name = "N", default_value = "1", value_parser = values::count, help_heading = "Data")]
     micro_batches: usize,
 
-    /// Passes over the training pictures
-    #[arg(long, value_name = "N", default_value = "10", value_parser = values::count, help_heading = "Schedule")]
-    epochs: usize,
+    /// Passes over the training pictures [default: 10]
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Schedule")]
+    epochs: Option<usize>,
 
     /// Updates, instead of --epochs
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Schedule")]
@@ -52,6 +53,8 @@ pub struct Pictures {
     pub common: Common,
 }
 
+/// Passes over the training images where neither flag says how long a run is.
+const EPOCHS: usize = 10;
 /// The share of the steps over which the learning rate rises.
 const WARMUP: usize = 20;
 
@@ -83,6 +86,26 @@ impl Pictures {
 }
 
 impl Pictures {
+    /// Updates of the run, on so many images in batches of so many.
+    ///
+    /// # Errors
+    /// If the passes are more than a run can have.
+    fn updates(&self, images: usize, batch: usize) -> Result<usize> {
+        const MOST: usize = u32::MAX as usize;
+        let epochs = match (self.steps, self.epochs) {
+            (Some(steps), _) => return Ok(steps),
+            (None, epochs) => epochs.unwrap_or(EPOCHS),
+        };
+        let updates = epochs.checked_mul(images).map(|examples| examples.div_ceil(batch)).filter(|updates| *updates <= MOST);
+        updates.ok_or_else(|| {
+            let most = (MOST as f64 * batch as f64 / images.max(1) as f64).floor();
+            Error::config(format!(
+                "--epochs {epochs} of {images} images in batches of {batch} are more than {MOST} updates, the most that a run has; give at most \
+                 {most}"
+            ))
+        })
+    }
+
     /// The weights to start from.
     fn weights(path: &Path, design: &Design) -> Result<StoredClassifier> {
         let stored = match Model::open(path, None)? {
@@ -121,7 +144,7 @@ impl Visitor for Train<'_> {
         design.trains_on(rows)?;
         let loader = Loader::new(data.training.clone(), data.transform.clone(), batch, common.run.seed)?;
         let epoch = loader.steps_per_epoch();
-        let steps = flags.steps.unwrap_or((flags.epochs * data.training.len()).div_ceil(batch));
+        let steps = flags.updates(data.training.len(), batch)?;
         let defaults = Defaults::pictures(design.architecture, data.training.len(), steps);
         let lr = common.optimizer.lr(&defaults);
         let schedule = common.schedule.build(lr, steps, Shape { warmup: steps / WARMUP, min_lr: 0.0 })?;
@@ -138,7 +161,15 @@ impl Visitor for Train<'_> {
             device,
         };
         let batches = RefCell::new(Arc::new(loader).prefetch(flags.micro_batches)?);
-        let task = PictureTask { model, design, data, batch, rows, batches };
+        let zeroed = last_gains(&Layout::of(&model)).count() > 0;
+        let useless = match (flags.zero_init, start.is_some(), zeroed) {
+            (true, true, _) => Some("--zero-init has no effect beside --init, whose weights the run starts from".to_string()),
+            (true, false, false) => {
+                Some(format!("--zero-init has no effect on {}: it has no residual blocks", design.architecture.name()))
+            }
+            _ => None,
+        };
+        let task = PictureTask { model, design, data, batch, rows, batches, useless };
         session.run(&task, |optimizer| match start {
             Some(start) => start.start(optimizer),
             None if flags.zero_init => zero_last_gains(optimizer),
@@ -151,16 +182,20 @@ impl Visitor for Train<'_> {
 fn zero_last_gains(optimizer: &mut dyn Optimizer) -> Result<()> {
     optimizer.restore(&mut |state| {
         let layout = state.layout().clone();
-        // The last norm of a block is the third of a bottleneck, the second of a basic block.
-        let has = |name: &str| layout.entries().iter().any(|e| e.parameter.name() == name);
-        let last = |name: &str| match name.strip_suffix("norm2.gain") {
-            Some(block) => !has(&format!("{block}norm3.gain")),
-            None => name.ends_with("norm3.gain"),
-        };
         let mut mean = state.buffer_mut("mean")?;
-        layout.entries().iter().filter(|e| last(e.parameter.name())).for_each(|e| mean[e.range()].fill(0.0));
+        last_gains(&layout).for_each(|e| mean[e.range()].fill(0.0));
         Ok(())
     })
+}
+
+/// The gains of the last norm of every residual block: the third of a bottleneck, the second of a basic block.
+fn last_gains(layout: &Layout) -> impl Iterator<Item = &Entry> {
+    let has = |name: &str| layout.entries().iter().any(|e| e.parameter.name() == name);
+    let last = move |name: &str| match name.strip_suffix("norm2.gain") {
+        Some(block) => !has(&format!("{block}norm3.gain")),
+        None => name.ends_with("norm3.gain"),
+    };
+    layout.entries().iter().filter(move |e| last(e.parameter.name()))
 }
 
 /// A classifier and its pictures.
@@ -173,6 +208,8 @@ struct PictureTask<M> {
     /// Pictures in a micro-batch.
     rows: usize,
     batches: RefCell<Prefetch>,
+    /// A flag that has no effect: why.
+    useless: Option<String>,
 }
 
 impl<M: Classifier> Task for PictureTask<M> {
@@ -214,12 +251,17 @@ impl<M: Classifier> Task for PictureTask<M> {
         self.model.loss_gradient(cx, &batch.images, &batch.labels)
     }
 
-    fn validate(&self, cx: &Context) -> Result<Predictions> {
+    fn without_effect(&self) -> Vec<String> {
+        self.useless.iter().cloned().collect()
+    }
+
+    fn validate(&self, cx: &Context, pass: &Pass) -> Result<Predictions> {
         let (mut log_probabilities, mut labels) = (vec![], vec![]);
         for batch in Examples::new(self.data.validation.clone(), self.data.transform.clone(), self.rows)? {
             let batch = batch?;
             log_probabilities.extend(self.model.log_probabilities(cx, &batch.images)?);
             labels.extend_from_slice(batch.labels.as_slice::<u32>());
+            pass.done(labels.len(), self.data.validation.len());
         }
         Ok(Predictions::Classes { log_probabilities, labels })
     }
@@ -237,7 +279,7 @@ impl<M: Classifier> Task for PictureTask<M> {
         }
         Ok(json!({
             "params": Layout::of(&self.model).elements(),
-            "images_per_s": (summary.steps * self.batch) as f64 / summary.training.as_secs_f64().max(1e-9),
+            "images_per_s": summary.steps as f64 * self.batch as f64 / summary.training.as_secs_f64().max(1e-9),
             "validation_accuracy": accuracy, "validation_accuracy_posterior": accuracy_posterior,
         }))
     }

@@ -5,13 +5,14 @@ use crate::command::config;
 use crate::command::flags::{
     Defaults, DeviceFlags, OptimizerFlags, OptimizerName, RunFlags, ScheduleFlags, Setup, Trained, values,
 };
-use crate::command::progress::Console;
+use crate::command::progress::{Console, Pass};
+use crate::command::signals::{INTERRUPTED, stop_on_request};
 use crate::command::trace::Trace;
 use crate::command::transfer;
 use clap::Args;
 use ivon_runtime::optimizers::Optimizer;
-use ivon_runtime::run::{self, Run};
-use ivon_runtime::trainer::{At, Predictions, Stop, Summary, Trainer};
+use ivon_runtime::run;
+use ivon_runtime::trainer::{At, Predictions, Summary, Trainer};
 use ivon_runtime::{Context, DType, Device, Error, Model, Result, Schedule, disk};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -86,11 +87,16 @@ pub trait Task {
     /// If the data cannot be read.
     fn gradient(&self, cx: &Context, at: At) -> Result<f64>;
 
-    /// What the model says of the validation data.
+    /// The model's predictions on the validation data. `pass` is told how far it is.
     ///
     /// # Errors
     /// If the data cannot be read.
-    fn validate(&self, cx: &Context) -> Result<Predictions>;
+    fn validate(&self, cx: &Context, pass: &Pass) -> Result<Predictions>;
+
+    /// Flags that are given and have no effect on this kind of model or data: why.
+    fn without_effect(&self) -> Vec<String> {
+        vec![]
+    }
 
     /// Says how the run ended; the same for a program.
     ///
@@ -121,9 +127,6 @@ pub struct Session<'a> {
     pub device: Device,
 }
 
-/// What the shell knows as the end by Ctrl-C.
-const INTERRUPTED: u8 = 130;
-
 impl Common {
     /// The configuration file to read before anything else, if any.
     ///
@@ -142,6 +145,13 @@ impl Common {
         let Some(trace) = &self.trace.trace else { return Ok(()) };
         if self.optimizer.optimizer != OptimizerName::Ivon {
             return Err(Error::config("--trace shows the updates of ivon: use --optimizer ivon"));
+        }
+        if let Some((folder, step)) = self.run.taken()?.filter(|(_, step)| *step > 0) {
+            let message = format!(
+                "--trace shows the first updates of a run, and this one has taken {step}: train a new one, with --config {}",
+                folder.join("config.toml").display()
+            );
+            return Err(Error::file(folder, message));
         }
         let data = data()?;
         let start = self.run.init.iter().flat_map(|path| transfer::sources(path));
@@ -189,28 +199,37 @@ impl Session<'_> {
         }
 
         let config = self.config(task, config);
+        self.check_data(task)?;
+        self.check_steps()?;
         let mut run = run_flags.open(&task.name(), optimizer.as_mut(), &config)?;
         let first = optimizer.state().step() as usize;
-        self.check_data(&run, task)?;
         run.set_config(&config)?;
-        stop_on_interrupt(run.stop.clone())?;
+        self.without_effect(task).into_iter().for_each(|why| run.warn(why));
+        stop_on_request(run.stop.clone())?;
         let path = run.path().to_path_buf();
         task.introduction().iter().for_each(|line| tell!("{line}"));
-        let steps = self.schedule.steps;
-        if first > 0 {
+        let (steps, model) = (self.schedule.steps, self.model);
+        if first >= steps {
+            tell!(
+                "the run has taken all of its {steps} updates: it is evaluated as it is; --steps with more than {first} trains it further"
+            );
+        } else if first > 0 {
             tell!("going on after step {first} of {steps}");
         }
-        let mut progress = (run, Console::new(steps, self.examples.1));
+        let console = Console::new(steps, self.examples.1);
+        let pass = console.pass();
+        let mut progress = (run, console);
         let trainer = Trainer {
             schedule: self.schedule,
             evaluate_every: self.evaluate_every,
             samples: self.common.evaluation.eval_samples,
             examples: self.examples.0,
         };
-        let summary = trainer.run(optimizer.as_mut(), |cx, at| task.gradient(cx, at), |cx| task.validate(cx), &mut progress)?;
+        let (gradient, validate) = (|cx: &Context, at| task.gradient(cx, at), |cx: &Context| task.validate(cx, &pass));
+        let summary = trainer.run(optimizer.as_mut(), gradient, validate, &mut progress)?;
         let seconds = progress.1.seconds();
         if summary.stopped {
-            let (done, model) = (summary.steps, self.model);
+            let done = summary.steps;
             tell!("stopped after step {done} of {steps}; go on with: ivon train {model} --resume {}", path.display());
             return Ok(ExitCode::from(INTERRUPTED));
         }
@@ -231,13 +250,14 @@ impl Session<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Refuses to go on with other data than the run began with, unless it was given by name.
-    fn check_data(&self, run: &Run, task: &impl Task) -> Result<()> {
-        let Some(resumed) = &self.common.run.resume else { return Ok(()) };
+    /// Refuses keys of the configuration file that are not read, and to go on with other data than the run began with, unless it was given by name.
+    fn check_data(&self, task: &impl Task) -> Result<()> {
         let (name, now) = task.data();
-        let then: Value = run::read_config(run.path())?;
+        self.told.found.iter().try_for_each(|found| found.check(name, &now))?;
+        let Some(resumed) = &self.common.run.resume else { return Ok(()) };
+        let then: Value = run::read_config(self.common.run.home()?)?;
         let (then, now) = (&then[name]["checksum"], &now["checksum"]);
-        if then.is_null() || then == now || self.told.data {
+        if then.is_null() || then == now || self.told.named("data") {
             return Ok(());
         }
         let (are, them) = if name.ends_with('s') { ("are not those", "them") } else { ("is not the one", "it") };
@@ -248,6 +268,37 @@ impl Session<'_> {
                  run will then not be the one that it would have been)"
             ),
         ))
+    }
+
+    /// Refuses a run of fewer updates than it has taken.
+    fn check_steps(&self) -> Result<()> {
+        let steps = self.schedule.steps;
+        match self.common.run.taken()? {
+            Some((folder, taken)) if taken as usize > steps => {
+                let flags =
+                    if self.told.named("epochs") { format!("--epochs makes {steps}") } else { format!("--steps is {steps}") };
+                let message = format!(
+                    "has taken {taken} updates, and {flags}: give more to train it further, or resume one of its earlier checkpoints in {}",
+                    run::checkpoints(&folder).folder().display()
+                );
+                Err(Error::file(folder, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Flags that are given and have no effect: why.
+    fn without_effect(&self, task: &impl Task) -> Vec<String> {
+        let common = self.common;
+        let named = |flag: &str| self.told.named(flag);
+        let mut why = common.optimizer.without_effect(self.micro_batches);
+        why.extend(common.schedule.without_effect(&self.schedule, named));
+        let optimizer = common.optimizer.optimizer;
+        if optimizer != OptimizerName::Ivon && named("eval-samples") && common.evaluation.eval_samples > 0 {
+            why.push(format!("--eval-samples has no effect on {}, whose weights are a point", optimizer.name()));
+        }
+        why.extend(task.without_effect());
+        why
     }
 
     /// Every flag with its value, given, by default or worked out; and what was found, as tables.
@@ -263,15 +314,4 @@ impl Session<'_> {
         config.insert(name.into(), data);
         config
     }
-}
-
-/// The first Ctrl-C, or the end that a cluster announces, asks for a checkpoint and an orderly end; the second one ends at once.
-fn stop_on_interrupt(stop: Stop) -> Result<()> {
-    let handler = move || {
-        if stop.request() {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        tell!("\nsaving a checkpoint after this step; once more ends at once");
-    };
-    ctrlc::set_handler(handler).map_err(|e| Error::config(format!("Ctrl-C cannot be watched for: {e}")))
 }

@@ -4,6 +4,7 @@ use super::Told;
 use super::session::{Common, Session, Task};
 use crate::command::flags::{BatchFlags, DataFlags, Defaults, DropoutFlags, Shape, SizeFlags, TokenizerFlags, values};
 use crate::command::memory;
+use crate::command::progress::{Busy, Pass};
 use crate::data::{Batch, Corpus, training_batch, validation_batches};
 use crate::gpt2::{Dimensions, Gpt2, Sampling, Stored};
 use clap::Args;
@@ -147,9 +148,13 @@ impl Task for TextTask<'_> {
         self.model.loss_gradient(cx, &batch.ids, &batch.targets)
     }
 
-    fn validate(&self, cx: &Context) -> Result<Predictions> {
-        let each = self.validation.iter().map(|batch| self.model.log_likelihoods(cx, batch));
-        Ok(each.collect::<Result<Vec<_>>>()?.concat().into())
+    fn validate(&self, cx: &Context, pass: &Pass) -> Result<Predictions> {
+        let mut all = vec![];
+        for (i, batch) in self.validation.iter().enumerate() {
+            all.extend(self.model.log_likelihoods(cx, batch)?);
+            pass.done(i + 1, self.validation.len());
+        }
+        Ok(all.into())
     }
 
     fn report(&self, optimizer: &mut dyn Optimizer, summary: &Summary) -> Result<Value> {
@@ -160,10 +165,10 @@ impl Task for TextTask<'_> {
             let perplexity = posterior.exp();
             say!("validation loss {posterior:.4}, perplexity {perplexity:.3} averaged over {samples} posterior samples")?;
         }
-        let tokens = summary.steps * self.batch * self.seq;
+        let tokens = summary.steps as f64 * self.batch as f64 * self.seq as f64;
         Ok(json!({
             "preset": self.preset, "params": self.dimensions.parameters(),
-            "tokens_per_s": tokens as f64 / summary.training.as_secs_f64().max(1e-9),
+            "tokens_per_s": tokens / summary.training.as_secs_f64().max(1e-9),
             "validation_perplexity": mean.exp(), "validation_perplexity_posterior": posterior.exp(),
         }))
     }
@@ -176,6 +181,7 @@ impl TextTask<'_> {
         let prompt = corpus.validation.read(0..corpus.validation.len().min(dimensions.context / 4).max(1));
         let sampling = Sampling { temperature: TEMPERATURE, top_k: None, top_p: 1.0, seed: self.seed };
         let mut text = vec![];
+        let _busy = Busy::with(&format!("writing {SHOWN} tokens of text"));
         optimizer.evaluate(Weights::Mean, &mut |cx| {
             text = self.model.generate(cx, &prompt, SHOWN, dimensions, &sampling)?;
             Ok(())
