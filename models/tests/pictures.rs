@@ -51,6 +51,40 @@ fn a_network_learns_from_a_folder() {
     assert!(fails(folder.path(), "train lenet --resume sgd").contains("the pictures are not those"));
 }
 
+#[test]
+fn epochs_say_how_long_a_run_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir(path.join("digits")).unwrap();
+    dark_and_bright(&path.join("digits"));
+    let train = "train lenet --data digits --batch 8 --eval-samples 0 --eval-every 0 --threads 1";
+    for (flags, wanted) in [
+        ("--epochs 18446744073709551615", "the most that a run has"),
+        ("--epochs 288230376151711745", "the most that a run has"),
+        ("--epochs 536870912", "give at most 536870911"),
+        ("--epochs 18446744073709551616", "is not a whole number"),
+        ("--epochs 0.5", "is not a whole number"),
+        ("--epochs nan", "is not a whole number"),
+        ("--epochs 0", "at least 1"),
+        ("--epochs 2 --steps 3", "--epochs and --steps both say how long"),
+        ("--steps 4294967296", "4294967295"),
+    ] {
+        let message = fails(path, &format!("{train} {flags} --out refused"));
+        assert!(message.contains(wanted) && !path.join("refused").exists(), "{flags}: {message}");
+    }
+    let steps = |arguments: &str| succeeds(path, &format!("{arguments} --json"))["steps"].clone();
+    assert_eq!(steps(&format!("{train} --epochs 1 --zero-init --out run")), 8);
+    let summary = std::fs::read_to_string(path.join("run/summary.json")).unwrap();
+    assert!(summary.contains("--zero-init has no effect on lenet"), "{summary}");
+    assert_eq!(steps("train lenet --resume run"), 8);
+    assert_eq!(steps("train lenet --resume run --epochs 2"), 16);
+    assert_eq!(steps("train lenet --resume run --steps 17"), 17);
+    assert!(fails(path, "train lenet --resume run --epochs 2").contains("has taken 17 updates, and --epochs makes 16"));
+    // A configuration file may have both: the number of steps that came of the epochs.
+    std::fs::copy(path.join("run/config.toml"), path.join("again.toml")).unwrap();
+    assert_eq!(steps("train lenet --config again.toml --epochs 1 --out again"), 8);
+}
+
 const SMALL: &str = "--train-examples 64 --batch 8 --size 16 --eval-examples 10 --eval-samples 2 --threads 1";
 
 /// Names and content of a checkpoint's tensors.

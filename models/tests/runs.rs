@@ -1,6 +1,8 @@
 //! What the command does with a run that is there: going on, evaluating, generating, exporting, starting from its configuration.
 
 mod common;
+#[path = "common/events.rs"]
+mod events;
 
 use common::{fails, ivon, succeeds, text};
 use std::path::Path;
@@ -78,10 +80,14 @@ fn a_configuration_can_be_read_back_and_the_command_line_wins() {
 
     std::fs::write(away.path().join("wrong.toml"), "learning-rate = 3\n").unwrap();
     let message = fails(away.path(), "train gpt2 --config wrong.toml");
-    assert!(message.contains("wrong.toml: `learning-rate` is no flag") && message.contains(" lr,"), "{message}");
-    std::fs::write(away.path().join("wrong.toml"), "lr = \"high\"\n").unwrap();
+    assert!(message.contains("wrong.toml: line 1: `learning-rate` is not a flag") && message.contains(" lr,"), "{message}");
+    std::fs::write(away.path().join("wrong.toml"), "batch = 2\nlr = \"high\"\n").unwrap();
     let message = fails(away.path(), "train gpt2 --config wrong.toml");
-    assert!(message.contains("wrong.toml") && message.contains("'high' for '--lr"), "{message}");
+    assert!(message.contains("wrong.toml: line 2: `lr`") && message.contains("'high' for '--lr"), "{message}");
+    // Below a table's header a key is the table's.
+    std::fs::write(away.path().join("wrong.toml"), format!("{}\nlr = 3\n", config("again"))).unwrap();
+    let message = fails(away.path(), "train gpt2 --config wrong.toml --out below");
+    assert!(message.contains("`lr` stands in the table [text]") && !away.path().join("below").exists(), "{message}");
     std::fs::write(away.path().join("wrong.toml"), "lr = = 3\n").unwrap();
     assert!(fails(away.path(), "train gpt2 --config wrong.toml").contains("line 1"));
     assert!(fails(away.path(), "train gpt2 --config nothing.toml").contains("nothing.toml: does not exist"));
@@ -111,6 +117,199 @@ fn a_resumption_says_what_stands_in_its_way() {
     );
     succeeds(folder.path(), "train gpt2 --resume run/checkpoints/step-00000004 --data mine.txt");
     succeeds(folder.path(), "evaluate run --samples 0");
+}
+
+#[test]
+fn data_that_is_not_the_runs_is_refused_before_anything_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine.txt"), "All work and no play makes a dull boy. ".repeat(100)).unwrap();
+    succeeds(folder.path(), &format!("{TINY} --steps 6 --data mine.txt --checkpoint-every 2 --keep 9 --out run"));
+    std::fs::write(folder.path().join("mine.txt"), "Other words. ".repeat(300)).unwrap();
+    let files =
+        ["metrics.jsonl", "config.toml", "checkpoints/step-00000004/manifest.json", "checkpoints/step-00000006/manifest.json"];
+    let read = || files.map(|file| std::fs::read(folder.path().join("run").join(file)).unwrap());
+    let before = read();
+    assert!(fails(folder.path(), "train gpt2 --resume run/checkpoints/step-00000002").contains("the text is not the one"));
+    assert!(read() == before, "a run that was refused has changed");
+    let output = ivon(folder.path(), "evaluate run --samples 0").output().unwrap();
+    assert!(text(&output).contains("note: the text is not the one that run was trained on"), "{}", text(&output));
+}
+
+#[test]
+fn a_directory_that_looks_like_a_number_keeps_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, words) in
+        [("2024.10", "first text, "), ("2024.1", "Other words! "), ("007", "third text. "), ("1e3", "a fourth one ")]
+    {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("a.txt"), words.repeat(300)).unwrap();
+    }
+    for name in ["2024.10", "007", "1e3"] {
+        let trained = succeeds(folder.path(), &format!("{TINY} --steps 2 --data {name} --out run-{name}"));
+        let config = std::fs::read_to_string(folder.path().join(format!("run-{name}/config.toml"))).unwrap();
+        assert!(config.contains(&format!("/{name}\"")), "{config}");
+        let found = succeeds(folder.path(), &format!("evaluate run-{name} --samples 0 --json"));
+        assert_eq!(found["loss"], trained["validation_loss"], "{name}");
+        succeeds(folder.path(), &format!("train gpt2 --resume run-{name} --steps 3"));
+    }
+}
+
+#[test]
+fn a_path_that_leads_to_the_same_place_is_not_a_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine.txt"), "All work and no play makes a dull boy. ".repeat(100)).unwrap();
+    succeeds(folder.path(), &format!("{TINY} --steps 2 --out start"));
+    succeeds(folder.path(), "train gpt2 --init start --steps 2 --seq 16 --eval-tokens 512 --data mine.txt --out run");
+    succeeds(folder.path(), "train gpt2 --resume run --steps 3 --data ./start/../mine.txt --init start/checkpoints/../../start");
+    let said = differences(&folder.path().join("run"));
+    assert!(said.iter().all(|line| line.starts_with("steps ")), "{said:?}");
+}
+
+#[test]
+fn a_run_that_has_taken_its_steps_says_so_and_takes_no_fewer() {
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(folder.path(), &format!("{TINY} --steps 4 --out run"));
+    let output = ivon(folder.path(), "train gpt2 --resume run").output().unwrap();
+    assert!(output.status.success() && text(&output).contains("the run has taken all of its 4 updates"), "{}", text(&output));
+    assert!(text(&output).contains("evaluating at the mean"), "{}", text(&output));
+    let message = fails(folder.path(), "train gpt2 --resume run --steps 3");
+    assert!(message.contains("has taken 4 updates, and --steps is 3"), "{message}");
+    assert_eq!(succeeds(folder.path(), "train gpt2 --resume run --steps 6 --json")["steps"], 6);
+    let message = fails(folder.path(), "train gpt2 --resume run --steps 9 --trace t.safetensors");
+    assert!(message.contains("--trace shows the first updates of a run, and this one has taken 6"), "{message}");
+}
+
+#[test]
+fn flags_without_an_effect_are_named_in_the_log_and_in_the_summary() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flags, wanted) in [
+        ("--warmup 1000", "--warmup 1000 is not shorter than the run of 2 updates"),
+        ("--optimizer sgd --ess 3 --beta2 0.5", "--ess and --beta2 have no effect on sgd"),
+        ("--optimizer adamw --momentum 0.5", "--momentum has no effect on adamw"),
+        ("--optimizer adamw --eval-samples 2", "--eval-samples has no effect on adamw"),
+        ("--schedule constant --min-lr 0.1", "--min-lr has no effect on --schedule constant"),
+        ("--sample-per micro-batch", "--sample-per micro-batch has no effect"),
+    ] {
+        let run =
+            "train gpt2 --preset tiny --layers 1 --width 16 --heads 2 --seq 16 --batch 2 --eval-tokens 64 --steps 2 --out run";
+        let output = ivon(folder.path(), &format!("{run} {flags}")).output().unwrap();
+        assert!(output.status.success() && text(&output).contains(&format!("warning: {wanted}")), "{flags}: {}", text(&output));
+        for file in ["summary.json", "metrics.jsonl"] {
+            let told = std::fs::read_to_string(folder.path().join("run").join(file)).unwrap();
+            assert!(told.contains(wanted), "{file}: {told}");
+        }
+        std::fs::remove_dir_all(folder.path().join("run")).unwrap();
+    }
+}
+
+#[test]
+fn commands_do_not_write_into_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in [1, 2] {
+        succeeds(folder.path(), &format!("{TINY} --steps 2 --seed {seed} --out g{seed}"));
+    }
+    let count = || std::fs::read_dir(folder.path().join("g1")).unwrap().count();
+    let before = count();
+    for command in [
+        "merge g1 g2 --out g1",
+        "merge g1 g2 --out ./g2/.",
+        "merge g1 g2 --out g1/checkpoints",
+        "merge g1 g2 --out g1/checkpoints/step-00000002",
+        "merge g1/checkpoints/step-00000002 g2 --out g1",
+        "export g1 --out g1",
+        "export g1 --out g2",
+    ] {
+        assert!(fails(folder.path(), command).contains("is the directory of a run"), "{command}");
+    }
+    assert_eq!(count(), before);
+    succeeds(folder.path(), "export g1 --out e1");
+    assert!(fails(folder.path(), "merge e1 g2 --out e1").contains("is e1, which is read"));
+}
+
+#[test]
+fn tensorboard_has_every_step_once_after_a_kill_before_and_after_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    for every in [0, 20] {
+        let path = folder.path().join(format!("run-{every}"));
+        let run = format!("{TINY} --steps 20000 --eval-every 0 --checkpoint-every {every} --out run-{every}");
+        let mut child = ivon(folder.path(), &run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let metrics = || std::fs::read_to_string(path.join("metrics.jsonl")).unwrap_or_default();
+        while !metrics().contains("\"step\":40") {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(path.join("checkpoints").is_dir(), every > 0);
+        // Cut in the middle of a line and of a record.
+        let cut = |file: &Path| {
+            let bytes = std::fs::read(file).unwrap();
+            std::fs::write(file, &bytes[..bytes.len() - 7]).unwrap();
+        };
+        cut(&path.join("metrics.jsonl"));
+        let names = || std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+        names().filter(|file| file.file_name().unwrap().to_string_lossy().starts_with("events.")).for_each(|file| cut(&file));
+        let taken = ivon_runtime::run::checkpoints(&path).steps().unwrap().last().copied().unwrap_or(0);
+        succeeds(folder.path(), &format!("train gpt2 --resume run-{every} --steps {}", taken + 60));
+        let lines: Vec<serde_json::Value> = metrics().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let steps =
+            |key: &str| lines.iter().filter(|l| l.get(key).is_some()).map(|l| l["step"].as_u64().unwrap()).collect::<Vec<_>>();
+        let found = events::scalars(&path);
+        let of = |tag: &str| found[tag].iter().map(|(step, _)| *step).collect::<Vec<_>>();
+        assert_eq!((of("loss/training"), of("loss/validation")), (steps("loss"), steps("validation_loss")));
+        assert!(of("loss/training").windows(2).all(|w| w[0] < w[1]) && of("loss/training")[0] == 1);
+    }
+}
+
+/// Starts a run of many steps through a shell that prepares its process, and waits until it has taken some.
+#[cfg(unix)]
+fn started(folder: &Path, prepare: &str) -> std::process::Child {
+    let run = format!("{TINY} --steps 300 --eval-every 0 --out run");
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{prepare}; exec {} {run}", env!("CARGO_BIN_EXE_ivon"))]).current_dir(folder);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let metrics = folder.join("run/metrics.jsonl");
+    while std::fs::metadata(&metrics).map_or(true, |m| m.len() == 0) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    for (signal, ends) in [("HUP", false), ("INT", false), ("TERM", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let child = started(folder.path(), "trap '' HUP INT");
+        Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(if ends { 130 } else { 0 }), "{signal}: {}", text(&output));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_whose_directory_is_removed_ends_with_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = started(folder.path(), "true");
+    let run = folder.path().join("run");
+    while std::fs::remove_dir_all(&run).is_err() || run.exists() {}
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(
+        text(&output).contains("the run directory was removed") || text(&output).contains("cannot be written"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_with_a_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = started(folder.path(), "ulimit -f 6").wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("cannot be written") && text(&output).contains("ulimit -f"), "{}", text(&output));
 }
 
 /// What the metrics of a run say of differences from its checkpoint.

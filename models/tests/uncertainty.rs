@@ -34,6 +34,11 @@ const LENET: &str = "train lenet --size 16 --steps 4 --batch 10 --train-examples
 const GPT2: &str = "train gpt2 --preset tiny --layers 1 --width 16 --heads 2 --seq 16 --batch 4 --eval-tokens 256 --eval-samples 2 \
                     --warmup 1 --steps 4 --json";
 
+/// The loss at the mean of a language model or of a classifier.
+fn number_of(found: &Value) -> f64 {
+    found["loss"].as_f64().or(found["mean"]["nll"].as_f64()).unwrap()
+}
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/images/fixtures").join(name)
 }
@@ -88,6 +93,27 @@ fn evaluations_are_compared_in_one_table() {
     assert!((number(&nll["deviation"]) - (a - b).abs() / 2f64.sqrt()).abs() < 1e-12);
     assert!(table[0]["scores"]["AUROC by entropy"].is_null(), "there were no foreign pictures");
     assert!(text(&run(folder.path(), "compare ivon-1 ivon-2")).contains("| ivon | mean | "));
+    assert!(fails(folder.path(), "compare ivon-1 ./ivon-2/../ivon-1").contains("is given twice"));
+    assert!(text(&run(&folder.path().join("ivon-1"), "compare .")).contains("| ivon | mean | "));
+
+    // Another optimizer, another temperature, and the same run elsewhere are not seeds.
+    succeeds(folder.path(), &format!("{LENET} --optimizer sgd --seed 3 --out ivon-3"));
+    succeeds(folder.path(), "evaluate ivon-3 --samples 2");
+    succeeds(folder.path(), "evaluate ivon-1 --samples 2 --temperature 0.5 --out ivon-4");
+    succeeds(folder.path(), "evaluate ivon-2 --samples 2 --out ivon-5");
+    let output = run(folder.path(), "compare ivon-1 ivon-2 ivon-3 ivon-4 ivon-5");
+    for line in [
+        "| ivon-1, ivon-2 | mean |",
+        "| ivon-3 | mean |",
+        "| ivon-4 | mean |",
+        "differ in",
+        "optimizer (ivon, sgd)",
+        "counted once",
+    ] {
+        assert!(text(&output).contains(line), "{line}: {}", text(&output));
+    }
+    assert!(fails(folder.path(), "evaluate ivon-1 --samples 0 --out ivon-2").contains("is the directory of a run"));
+    assert!(fails(folder.path(), "evaluate ivon-1 ivon-2 --samples 0 --out ivon-1").contains("is the directory of a run"));
 }
 
 #[test]
@@ -169,10 +195,7 @@ fn a_merged_model_is_taken_by_the_other_commands() {
         succeeds(&place, &format!("{model} --seed 2 --out b"));
         succeeds(&place, "import a --out a.safetensors");
         succeeds(&place, "merge a a.safetensors --out same");
-        let loss = |run: &str| {
-            let found = succeeds(&place, &format!("evaluate {run} {evaluate} --json"));
-            found["loss"].as_f64().or(found["mean"]["nll"].as_f64()).unwrap()
-        };
+        let loss = |run: &str| number_of(&succeeds(&place, &format!("evaluate {run} {evaluate} --json")));
         assert!((loss("same") - loss("a")).abs() < 1e-6);
         succeeds(&place, "merge a b --weights 1,0 --out first");
         assert!((loss("first") - loss("a")).abs() < 1e-6);
@@ -180,6 +203,9 @@ fn a_merged_model_is_taken_by_the_other_commands() {
         assert!((loss("both") - loss("a")).abs() > 1e-9);
         let about: Value = serde_json::from_str(&std::fs::read_to_string(place.join("both/merge.json")).unwrap()).unwrap();
         assert_eq!(about["runs"], serde_json::json!(["a", "b"]));
+        // A merged model is evaluated on the data of its runs.
+        let own = |run: &str| number_of(&succeeds(&place, &format!("evaluate {run} --samples 0 --json")));
+        assert!((own("first") - own("a")).abs() < 1e-6);
         assert!(fails(&place, "merge a b ./a --out twice").contains("./a: is given twice"));
         assert!(fails(&place, "merge a b --out both").contains("holds a model.safetensors already"));
     }
