@@ -88,7 +88,10 @@ impl Evaluated {
             return format!("it is not known how {a} and {b} were trained");
         };
         const SHOWN: usize = 4;
-        let found = changes(one, two);
+        let mut found = changes(one, two);
+        // The optimizer, and then what both have, say more than what one has alone.
+        let alone = |value: &str| value == "not set";
+        found.sort_by_key(|c| (!c.key.ends_with("optimizer"), alone(&c.then) || alone(&c.now)));
         let each = found.iter().take(SHOWN).map(|c| {
             let key =
                 c.key.rsplit_once("runs.").map_or(c.key.as_str(), |(_, key)| key.split_once('.').map_or(key, |(_, key)| key));

@@ -90,18 +90,34 @@ impl RunFlags {
         Ok(last.map(|step| (folder, step)))
     }
 
-    /// The run folder: a new one, or that of the run that goes on, with the optimizer brought into its state. `config` is what the run is told.
+    /// The run folder: a new one, or that of the run that goes on, with the optimizer brought into its state. `config` is what the run is told;
+    /// `check` is asked before anything is changed.
     ///
     /// # Errors
-    /// If the folder cannot be used, or the checkpoint is damaged or of something else.
-    pub fn open(&self, name: &str, optimizer: &mut dyn Optimizer, config: &Map<String, Value>) -> Result<Run> {
+    /// If the folder cannot be used, or the checkpoint is damaged or of something else, and those of `check`.
+    pub fn open(
+        &self,
+        name: &str,
+        optimizer: &mut dyn Optimizer,
+        config: &Map<String, Value>,
+        check: impl Fn() -> Result<()>,
+    ) -> Result<Run> {
         let mut run = match (&self.resume, &self.out) {
             (Some(path), _) => {
                 let (folder, which) = place(path)?;
-                Run::resume_if(folder, optimizer, which, |checkpoint| self.check_kept(checkpoint, config))?
+                if self.taken()?.is_none() {
+                    check()?;
+                }
+                let both = |checkpoint: &Checkpoint| self.check_kept(checkpoint, config).and_then(|()| check());
+                Run::resume_if(folder, optimizer, which, both)?
             }
-            (None, Some(out)) => Run::create(out)?,
-            (None, None) => Run::numbered(RUNS, name)?,
+            (None, out) => {
+                check()?;
+                match out {
+                    Some(out) => Run::create(out)?,
+                    None => Run::numbered(RUNS, name)?,
+                }
+            }
         };
         (run.checkpoint_every, run.keep) = (self.checkpoint_every, self.keep);
         Ok(run)

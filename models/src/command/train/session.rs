@@ -146,13 +146,6 @@ impl Common {
         if self.optimizer.optimizer != OptimizerName::Ivon {
             return Err(Error::config("--trace shows the updates of ivon: use --optimizer ivon"));
         }
-        if let Some((folder, step)) = self.run.taken()?.filter(|(_, step)| *step > 0) {
-            let message = format!(
-                "--trace shows the first updates of a run, and this one has taken {step}: train a new one, with --config {}",
-                folder.join("config.toml").display()
-            );
-            return Err(Error::file(folder, message));
-        }
         let data = data()?;
         let start = self.run.init.iter().flat_map(|path| transfer::sources(path));
         let mut read: Vec<PathBuf> = start.chain(self.run.config_file()?).chain(data.iter().cloned()).collect();
@@ -168,6 +161,13 @@ impl Common {
         if !place.is_dir() && (place.starts_with(&run) || run.starts_with(&place)) {
             let message = format!("is a place of the run itself, which is kept in {}; give a file elsewhere", home.display());
             return Err(Error::file(trace, message));
+        }
+        if let Some((folder, step)) = self.run.taken()?.filter(|(_, step)| *step > 0) {
+            let message = format!(
+                "--trace shows the first updates of a run, and this one has taken {step}: train a new one, with --config {}",
+                folder.join("config.toml").display()
+            );
+            return Err(Error::file(folder, message));
         }
         disk::check_writable(trace)
     }
@@ -199,9 +199,8 @@ impl Session<'_> {
         }
 
         let config = self.config(task, config);
-        self.check_data(task)?;
-        self.check_steps()?;
-        let mut run = run_flags.open(&task.name(), optimizer.as_mut(), &config)?;
+        let check = || self.check_data(task).and_then(|()| self.check_steps());
+        let mut run = run_flags.open(&task.name(), optimizer.as_mut(), &config, check)?;
         let first = optimizer.state().step() as usize;
         run.set_config(&config)?;
         self.without_effect(task).into_iter().for_each(|why| run.warn(why));
