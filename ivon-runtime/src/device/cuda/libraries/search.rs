@@ -134,7 +134,8 @@ fn python_packages() -> Vec<PathBuf> {
         ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(std::env::var_os).map(PathBuf::from).collect();
     roots.extend(std::env::var_os("HOME").map(|home| Path::new(&home).join(".local")));
     for directory in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
-        if directory.join("python3").exists() {
+        // A relative entry is another directory wherever the program starts, perhaps one that others write to.
+        if directory.is_absolute() && directory.join("python3").exists() {
             roots.extend(directory.parent().map(Path::to_path_buf));
         }
     }
