@@ -11,6 +11,7 @@ pub mod checkpoint;
 mod checksum;
 mod context;
 pub mod device;
+mod digest;
 pub mod disk;
 mod dtype;
 mod error;

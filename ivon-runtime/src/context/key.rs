@@ -1,14 +1,18 @@
 //! The key of a model's method.
 
+use crate::digest::Digester;
 use crate::memory::StepKey;
 use crate::parameter::Model;
 
 impl StepKey {
     /// The key of a method of a model, `Mlp::loss`.
     pub fn of<M: Model>(name: &'static str, model: &M) -> StepKey {
+        let mut settings = Digester::new("settings of a model");
         // A model with other layers in it is another type, and may have the same numbers.
-        let mut key = std::any::type_name::<M>().bytes().fold(StepKey::from(name), |key, byte| key.and(byte.into()));
-        model.visit_settings(&mut |number| key = key.and(number));
-        key
+        settings.text(std::any::type_name::<M>());
+        model.visit_settings(&mut |number| {
+            settings.number(number);
+        });
+        StepKey::with(name, settings.finish())
     }
 }
