@@ -248,6 +248,13 @@ impl Flat {
         unsafe { cuda.download(address, to.bytes_mut()) }
     }
 
+    /// A copy in the CPU's memory of a buffer on a GPU.
+    pub(crate) fn host_copy(&self) -> Result<Flat> {
+        let copy = Flat::zeros_on(None, &self.layout, self.dtype)?;
+        self.download_to(&copy)?;
+        Ok(copy)
+    }
+
     /// Copies to a buffer on a GPU from one of the same layout in host memory.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::device::Device;
+use crate::digest::Digester;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::memory::{Block, Handle};
@@ -100,9 +101,14 @@ impl Tensor {
         self.block().set_mirror(mirror);
     }
 
-    /// See [`Block::place`].
-    pub(crate) fn place(&self) -> u64 {
-        self.block().place()
+    /// True for a tensor of a dry run, which has no memory.
+    pub(crate) fn is_ghost(&self) -> bool {
+        self.block().is_ghost()
+    }
+
+    /// Adds what a launched kernel sees of it to the trail of a dry run: where it lies, its element type and its shape.
+    pub(crate) fn leave(&self, trail: &mut Digester) {
+        trail.number(self.block().place()).number(self.dtype as u64).numbers(&self.shape);
     }
 
     /// Something was launched that writes it: what a dry run asks for.

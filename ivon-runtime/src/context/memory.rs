@@ -17,7 +17,7 @@ pub(super) struct Planned {
     keys: Vec<StepKey>,
     training: bool,
     gradient: bool,
-    shapes: Vec<Shape>,
+    inputs: Vec<(Shape, DType)>,
     run: Rc<Run>,
 }
 
@@ -108,7 +108,9 @@ impl Context {
         match &self.cuda {
             _ if self.planning() => {
                 filled.is_launched();
-                self.launched(|trail| trail.and(value.to_bits()).and(filled.place()));
+                self.launched(|trail| {
+                    filled.leave(trail.text("fill").number(value.to_bits()));
+                });
             }
             Some(cuda) => {
                 let bits = (value as f32).to_bits();
@@ -147,8 +149,8 @@ impl Context {
         self.check_arena(name)?;
         let (training, gradient) = (self.training(), self.gradient.borrow().is_some());
         let same = |p: &&Planned| {
-            let shapes = p.shapes.iter().eq(inputs.iter().map(|t| t.shape()));
-            p.name == name && p.training == training && p.gradient == gradient && shapes
+            let inputs = p.inputs.iter().copied().eq(inputs.iter().map(|t| (*t.shape(), t.dtype())));
+            p.name == name && p.training == training && p.gradient == gradient && inputs
         };
         let known = self.plans.borrow().iter().filter(same).find(|p| p.keys.contains(&key)).map(|p| p.run.clone());
         let run = match known {
@@ -166,8 +168,8 @@ impl Context {
                             cuda.check_room(name, plan.bytes, self.arena.bytes(), inputs)?;
                         }
                         let run = self.arena.add(plan)?;
-                        let shapes = inputs.iter().map(|t| *t.shape()).collect();
-                        plans.push(Planned { name, keys: vec![key], training, gradient, shapes, run: run.clone() });
+                        let inputs = inputs.iter().map(|t| (*t.shape(), t.dtype())).collect();
+                        plans.push(Planned { name, keys: vec![key], training, gradient, inputs, run: run.clone() });
                         run
                     }
                 }

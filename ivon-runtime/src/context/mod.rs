@@ -11,7 +11,8 @@ pub(crate) use step::Finishing;
 
 use crate::cache::Cache;
 use crate::device::Device;
-use crate::device::cuda::{Cuda, Replays, Trail};
+use crate::device::cuda::{Cuda, Replays};
+use crate::digest::Digester;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
@@ -46,8 +47,8 @@ pub struct Context {
     /// What follows the backward pass of the step that is being taken; whether it may be a part of its graph.
     finish: RefCell<Finishing>,
     update_in_graph: Cell<bool>,
-    /// What a dry run has launched so far, while somebody wants to know.
-    trail: Cell<Option<Trail>>,
+    /// Digest of everything that a dry run has launched so far; `None` when no one records it.
+    trail: RefCell<Option<Digester>>,
     /// Step and pass on the card, where graphs read them; whether they are what they should be.
     counters: OnceCell<Rc<Block>>,
     counted: Cell<bool>,
@@ -95,7 +96,7 @@ impl Context {
             replays: Replays::default(),
             finish: RefCell::default(),
             update_in_graph: Cell::new(false),
-            trail: Cell::new(None),
+            trail: RefCell::default(),
             counters: OnceCell::new(),
             counted: Cell::new(false),
             observer: RefCell::default(),

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::cache::Cache;
-use crate::device::cuda::Arg;
+use crate::device::cuda::{Arg, Pointer};
 use crate::error::Result;
 use crate::memory::Block;
 use std::cell::RefMut;
@@ -66,18 +66,19 @@ impl Context {
         Stream { key, counter: [step, pass] }
     }
 
-    /// For a kernel on the card: where the upper half of the Philox counters lies, two `uint32_t`, which change from step to step. The key is an
-    /// argument like any other.
+    /// For a kernel on the GPU: a pointer to the upper half of the Philox counters, two `uint32_t`, which change from step to step. It is
+    /// null in a dry run. The key is an argument like any other.
     ///
     /// # Errors
     /// If the card is lost.
     pub fn counters(&self) -> Result<Arg<'static>> {
         if self.planning() {
-            return Ok(Arg::U64(0));
+            return Ok(Arg::Null);
         }
         self.upload_counters()?;
         let counters = self.counters.get().and_then(|block| block.on_card());
-        Ok(Arg::U64(counters.map_or(0, |(_, address)| address)))
+        // SAFETY: the block lives as long as this context and is freed in the order of the stream; kernels only read it.
+        Ok(counters.map_or(Arg::Null, |(_, address)| Arg::Pointer(unsafe { Pointer::new(address) })))
     }
 
     /// Brings step and pass to the card, if they are not there.

@@ -2,8 +2,9 @@
 
 use super::Context;
 use super::memory::Memory;
-use crate::device::cuda::Trail;
+use crate::digest::{Digest, Digester};
 use crate::error::Result;
+use crate::flat::Flat;
 use crate::memory::{Recorder, StepKey};
 use crate::optimizers::card::Finish;
 use crate::profile::{Observer, Phase};
@@ -57,27 +58,60 @@ impl Context {
         self.replays.set_off(!on);
     }
 
+    /// Checks each replayed graph against an eager step from now on, or no longer: both run on the same inputs and counters, and loss,
+    /// gradient and running statistics must be equal to the bit. The update is then no part of a graph. It takes more than twice
+    /// the time and is for finding defects. `IVON_CHECK_GRAPHS=on` switches it on for all contexts.
+    ///
+    /// A step that differs is an error that names the step and the first parameter that differs.
+    pub fn set_check_graphs(&self, on: bool) {
+        self.replays.set_check(on);
+    }
+
     /// How many different steps were captured as graphs so far.
     pub fn graphs(&self) -> usize {
         self.replays.captured()
     }
 
-    /// What a dry run of `step` launches, as a number; and for how many streams it asks.
-    pub(crate) fn trail(&self, step: impl FnOnce(&Context) -> Result<()>) -> Result<(Trail, u32)> {
+    /// Digest of everything that decides what `step` does on a GPU: its key and inputs, the state of this context, and all that a
+    /// dry run launches. Also returns the number of streams that it asks for.
+    pub(crate) fn trail(
+        &self,
+        key: StepKey,
+        inputs: &[&Tensor],
+        step: impl FnOnce(&Context) -> Result<()>,
+    ) -> Result<(Digest, u32)> {
         let streams = self.streams.get();
-        let arena = self.arena.address();
-        self.trail
-            .set(Some([arena, self.loss_scale().to_bits(), self.training() as u64].into_iter().fold(Trail::new(0), Trail::and)));
+        *self.trail.borrow_mut() = Some(self.begin_trail(key, inputs));
         let result = self.with_memory(Memory::Recording(Rc::new(Recorder::default())), || step(self));
-        let trail = self.trail.take().unwrap_or(Trail::new(0));
+        let trail = self.trail.take().unwrap_or_else(|| Digester::new("no trail")).finish();
         let asked = self.streams.replace(streams) - streams;
         result.map(|()| (trail, asked))
     }
 
-    /// A dry run has come to a launch: adds it to the trail, if there is one.
-    pub(crate) fn launched(&self, leave: impl FnOnce(Trail) -> Trail) {
-        if let Some(trail) = self.trail.get() {
-            self.trail.set(Some(leave(trail)));
+    fn begin_trail(&self, key: StepKey, inputs: &[&Tensor]) -> Digester {
+        let mut trail = Digester::new("a step on a GPU");
+        trail.digest(key.digest()).number(inputs.len() as u64);
+        inputs.iter().for_each(|input| input.leave(&mut trail));
+        trail.number(self.dtype as u64).number(self.training() as u64).number(self.loss_scale().to_bits());
+        trail.number(self.arena.address());
+        // The running statistics are written in a real pass alone, so no launch of the dry run names them.
+        for flat in [&self.weights, &self.gradient, &self.running] {
+            let flat = flat.borrow();
+            let found = flat.as_ref().map(|flat| [flat.address() as usize, flat.bytes(), flat.dtype() as usize]);
+            trail.numbers(found.as_ref().map_or(&[], |numbers| numbers));
+        }
+        trail
+    }
+
+    /// The memory that a step writes and later steps read: gradient and running statistics.
+    pub(crate) fn written(&self) -> [Option<Flat>; 2] {
+        [&self.gradient, &self.running].map(|flat| flat.borrow().as_ref().map(Flat::share))
+    }
+
+    /// Adds a launch of a dry run to the trail, if one is recorded.
+    pub(crate) fn launched(&self, leave: impl FnOnce(&mut Digester)) {
+        if let Some(trail) = &mut *self.trail.borrow_mut() {
+            leave(trail);
         }
     }
 

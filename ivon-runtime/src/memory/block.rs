@@ -209,11 +209,11 @@ impl Block {
         }
     }
 
-    /// A number for where it lies, the same in every dry run of a step that does the same: an address on the GPU, or how many blocks of the
-    /// dry run came before it.
+    /// A number for where it lies, the same in every dry run of a step that does the same: an address on the GPU, or in a dry run
+    /// the number of the block, counted from 1. 0 for memory of the CPU that has no copy on the GPU yet.
     pub fn place(&self) -> u64 {
         match (&self.home, &self.place) {
-            (Home::Ghost(ghost), _) => ghost.number(),
+            (Home::Ghost(ghost), _) => ghost.number() + 1,
             (_, Place::Card { address, .. }) => *address,
             _ => self.mirror.borrow().as_ref().map_or(0, |mirror| mirror.place()),
         }

@@ -9,7 +9,7 @@
 
 use super::driver::require;
 use super::pass::{Compute, update_parts};
-use super::point::{Point, Rule, Step};
+use super::point::{Number, Point, Rule, Step};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::Flat;
@@ -62,9 +62,9 @@ impl Rule for AdamWConfig {
         }
     }
 
-    fn on_card(&self) -> (&'static str, Vec<u32>) {
+    fn on_card(&self) -> (&'static str, Vec<Number>) {
         let numbers = [self.beta1, 1.0 - self.beta1, self.beta2, 1.0 - self.beta2, self.eps];
-        ("adamw", numbers.map(|x| (x as f32).to_bits()).into())
+        ("adamw", numbers.map(|x| Number::Float(x as f32)).into())
     }
 
     fn debiased(&self, number: u32, lr: f64) -> [f64; 2] {

@@ -1,7 +1,7 @@
 //! Updates on a card: the state lives there, and comes back to the processor when somebody looks at it.
 
 use crate::context::Context;
-use crate::device::cuda::{Arg, Cuda, Grid, Source, Watch};
+use crate::device::cuda::{Arg, Cuda, Grid, Pointer, Source, Watch};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::{Entry, Flat, Layout};
@@ -11,8 +11,9 @@ use crate::tensor::Tensor;
 use std::cell::Cell;
 use std::rc::Rc;
 
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(crate) static KERNELS: Source =
-    Source::new("optimizers", concat!(include_str!("../device/cuda/kernels/noise.cuh"), include_str!("kernel.cu")));
+    unsafe { Source::new("optimizers", concat!(include_str!("../device/cuda/kernels/noise.cuh"), include_str!("kernel.cu"))) };
 
 /// Elements of a group of the noise, which a half-warp works on.
 const GROUP: u64 = crate::noise::GROUP as u64;
@@ -222,17 +223,17 @@ impl Card {
     /// [`Card::rewind`].
     pub fn look(&self, cx: &Context, loss: &Tensor) -> Result<()> {
         let half = Arg::from(loss.dtype() == DType::Bf16);
-        KERNELS.launch(cx, "look", Grid::new(1).threads(1), &mut [Arg::In(loss), half, Arg::U64(address(&self.status))])
+        KERNELS.launch(cx, "look", Grid::new(1).threads(1), &mut [Arg::In(loss), half, pointer_to(&self.status)])
     }
 
     // ---- passes ------------------------------------------------------------------------------------------------
 
     fn table(&self) -> [Arg<'static>; 3] {
-        [Arg::U64(address(&self.parts)), Arg::U64(address(&self.owners)), Arg::U64(self.groups)]
+        [pointer_to(&self.parts), pointer_to(&self.owners), Arg::U64(self.groups)]
     }
 
     fn status_and_moving(&self) -> [Arg<'static>; 2] {
-        [Arg::U64(address(&self.status)), Arg::U64(address(&self.moving))]
+        [pointer_to(&self.status), pointer_to(&self.moving)]
     }
 
     fn launch(&self, cx: &Context, kernel: &str, args: impl IntoIterator<Item = Arg<'static>>) -> Result<()> {
@@ -248,9 +249,9 @@ impl Card {
     pub fn clip(&self, cx: &Context, gradient: &Flat, largest: f64) -> Result<()> {
         let elements = gradient.layout().padded();
         let blocks = elements.div_ceil(256).clamp(1, SUMMING);
-        let partial = || Arg::U64(address(&self.partial));
+        let partial = || pointer_to(&self.partial);
         KERNELS.launch(cx, "squares", Grid::new(blocks), &mut [pointer(gradient), partial(), Arg::from(elements)])?;
-        let status = Arg::U64(address(&self.status));
+        let status = pointer_to(&self.status);
         KERNELS.launch(cx, "clip", Grid::new(1), &mut [partial(), Arg::from(blocks), Arg::from(largest as f32), status])
     }
 
@@ -270,7 +271,7 @@ impl Card {
     pub fn statistics(&self, cx: &Context, temperature: f32) -> Result<(f32, f32, f64)> {
         let blocks = (self.groups as usize * GROUP as usize / 4).div_ceil(256).clamp(1, SUMMING);
         let args = [self.buffer(1)].into_iter().chain(self.table());
-        let args = args.chain([Arg::F32(temperature), Arg::U64(address(&self.partial))]);
+        let args = args.chain([Arg::F32(temperature), pointer_to(&self.partial)]);
         KERNELS.launch(cx, "ivon_statistics", Grid::new(blocks), &mut args.collect::<Vec<_>>())?;
         let mut bytes = vec![0; 4 * 3 * blocks];
         // SAFETY: `partial` has 4 · 3 · SUMMING bytes, and `blocks` is at most SUMMING.
@@ -376,6 +377,14 @@ fn address(block: &Block) -> u64 {
     block.on_card().map_or(0, |(_, address)| address)
 }
 
+fn pointer_to(block: &Block) -> Arg<'static> {
+    // SAFETY: blocks of a `Card` live as long as it and are freed in the order of the stream. Nothing but the kernels of this file, in
+    // that order, uses them.
+    Arg::Pointer(unsafe { Pointer::new(address(block)) })
+}
+
 fn pointer(flat: &Flat) -> Arg<'static> {
-    Arg::U64(flat.address())
+    // SAFETY: the state, or the context, shares the memory of the flat buffers of a step and outlives it. A pass of the model, which is
+    // the only other use, comes before or after in the order of the stream.
+    Arg::Pointer(unsafe { Pointer::new(flat.address()) })
 }

@@ -36,12 +36,29 @@ pub trait Rule: Serialize {
     /// One pass over memory: takes the gradient in and zeroes it. Whether every mean stayed finite.
     #[doc(hidden)]
     fn update(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool;
-    /// The kernel of the same pass on a card, and the bits of its numbers: those that it takes behind what changes from step to step.
+    /// The kernel of the same pass on a GPU, and its last arguments: numbers that are the same in every step.
     #[doc(hidden)]
-    fn on_card(&self) -> (&'static str, Vec<u32>);
+    fn on_card(&self) -> (&'static str, Vec<Number>);
     /// What changes from step to step: the learning rate over the debiasing of the momentum, and the debiasing factor of the variance.
     #[doc(hidden)]
     fn debiased(&self, number: u32, lr: f64) -> [f64; 2];
+}
+
+/// A number that a kernel of a [`Rule`] takes.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub enum Number {
+    Word(u32),
+    Float(f32),
+}
+
+impl From<Number> for Arg<'static> {
+    fn from(number: Number) -> Self {
+        match number {
+            Number::Word(x) => Arg::U32(x),
+            Number::Float(x) => Arg::F32(x),
+        }
+    }
 }
 
 /// What a [`Rule`] needs to know of a step.
@@ -121,7 +138,7 @@ impl<R: Rule> Point<R> {
             if let Some(largest) = largest {
                 card.clip(cx, &gradient, largest)?;
             }
-            card.point(cx, kernel, weights.as_ref(), &gradient, numbers.iter().map(|bits| Arg::U32(*bits)))
+            card.point(cx, kernel, weights.as_ref(), &gradient, numbers.iter().map(|number| Arg::from(*number)))
         })))
     }
 

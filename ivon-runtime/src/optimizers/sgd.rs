@@ -8,7 +8,7 @@
 
 use super::driver::require;
 use super::pass::{Compute, update_parts};
-use super::point::{Point, Rule, Step};
+use super::point::{Number, Point, Rule, Step};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::flat::Flat;
@@ -57,8 +57,8 @@ impl Rule for SgdConfig {
         }
     }
 
-    fn on_card(&self) -> (&'static str, Vec<u32>) {
-        ("sgd", vec![(self.momentum as f32).to_bits(), self.nesterov as u32])
+    fn on_card(&self) -> (&'static str, Vec<Number>) {
+        ("sgd", vec![Number::Float(self.momentum as f32), Number::Word(self.nesterov as u32)])
     }
 
     fn debiased(&self, _: u32, lr: f64) -> [f64; 2] {

@@ -3,7 +3,7 @@
 
 use cudarc::nvrtc::{result, sys};
 use ivon_runtime::DType;
-use ivon_runtime::device::cuda::Source;
+use ivon_runtime::device::cuda::Text;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
@@ -149,7 +149,7 @@ fn kernels_that_the_macro_writes() {
     // One program of them all: each in a namespace, under a name of its own. A thread works on 16 bytes, or on one element.
     let together = |dtype: DType| {
         let mut all = String::new();
-        let sources: Vec<Source> =
+        let sources: Vec<Text> =
             [16 / dtype.bytes(), 1].into_iter().flat_map(|vector| kernels.iter().map(move |k| k.source(vector))).collect();
         for (i, source) in sources.iter().enumerate() {
             let whole = source.whole(dtype);

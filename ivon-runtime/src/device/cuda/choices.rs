@@ -8,6 +8,8 @@ use crate::variables::{SWITCH, choice};
 pub(crate) struct Choices {
     /// `IVON_TUNE`: whether ways to compute are measured, see [`tune`](super::tune).
     pub tuning: bool,
+    /// `IVON_CHECK_GRAPHS`: replays are compared with eager steps.
+    pub check_graphs: bool,
     /// `IVON_CUDNN`: `off`, `windows` or `all`.
     pub cudnn: Option<Cudnn>,
     /// `IVON_GELU_EPILOGUE`: whether cuBLASLt is asked for GELU and its slope along with products.
@@ -22,6 +24,7 @@ impl Choices {
     pub fn of_environment() -> Result<Choices> {
         Ok(Choices {
             tuning: choice("IVON_TUNE", SWITCH)?.unwrap_or(false),
+            check_graphs: choice("IVON_CHECK_GRAPHS", SWITCH)?.unwrap_or(false),
             cudnn: choice("IVON_CUDNN", &[("off", Cudnn::Off), ("windows", Cudnn::Windows), ("all", Cudnn::All)])?,
             gelu: choice("IVON_GELU_EPILOGUE", SWITCH)?,
             sums: choice("IVON_SUMS_EPILOGUE", SWITCH)?,

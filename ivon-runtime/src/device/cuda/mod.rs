@@ -14,7 +14,8 @@
 //! with, in the op's `cuda.rs`,
 //!
 //! ```text
-//! static KERNELS: Source = Source::new("softmax", include_str!("kernel.cu"));
+//! // SAFETY: launched below alone, with the sizes of the tensors, which every index is compared with.
+//! static KERNELS: Source = unsafe { Source::new("softmax", include_str!("kernel.cu")) };
 //!
 //! pub(super) fn forward(cx: &Context, x: &Tensor, y: &mut Tensor) -> Result<()> {
 //!     let (rows, width) = (x.shape().rows(), x.shape().last());
@@ -24,12 +25,15 @@
 //!
 //! A source is compiled for the type that the context computes in, which it calls `real`.
 
+mod arg;
 mod blas;
 mod cache;
+mod check;
 mod choices;
 mod compile;
 mod dnn;
 mod error;
+mod grid;
 mod launch;
 pub mod libraries;
 mod memory;
@@ -37,24 +41,29 @@ mod moment;
 mod notice;
 mod pinned;
 mod replay;
+mod signature;
+mod source;
 mod staging;
 mod tune;
 mod uploads;
 mod watch;
 
+pub use arg::{Arg, Pointer};
 pub(crate) use blas::{Along, Kind, Operand, Sizes, knows, multiply};
 #[doc(hidden)]
 pub use compile::options;
 #[doc(hidden)]
 pub use dnn::{Convolution, Cudnn, Product, workspace};
 pub(crate) use dnn::{Way, way as convolution};
-pub use launch::{Arg, Grid, Source};
+pub use grid::Grid;
 pub(crate) use memory::{Fill, Memory};
 pub(crate) use moment::Moment;
-pub(crate) use replay::{Replays, Trail};
+pub(crate) use replay::Replays;
+pub use source::{Source, Text};
 pub(crate) use watch::Watch;
 
 use crate::device::Device;
+use crate::digest::Digest;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use blas::Blas;
@@ -62,6 +71,7 @@ use choices::Choices;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, result, sys};
 use dnn::Dnn;
 use error::Context as _;
+use signature::Signature;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
@@ -101,9 +111,10 @@ pub struct Cuda {
     /// Whether ways to compute are chosen by measuring them.
     tuning: Cell<bool>,
     blas: OnceCell<Blas>,
-    modules: RefCell<HashMap<(String, DType), Loaded>>,
-    /// Sources made at run time, by what they were made from.
-    generated: RefCell<HashMap<(usize, usize, u64), Rc<Source>>>,
+    /// Compiled kernels, by the digest of their source and the type that they compute in.
+    modules: RefCell<HashMap<(Digest, DType), Loaded>>,
+    /// Sources made at run time, by the digest of everything that their text depends on.
+    generated: RefCell<HashMap<Digest, Rc<Source>>>,
 }
 
 /// The kernels of one source.
@@ -119,11 +130,9 @@ thread_local! {
 /// The sources of all kernels that are written by hand, for tests that compile them. Those of pointwise expressions are made around the
 /// [`Kernel`](crate::ops::pointwise::Kernel)s of generated code: see [`ops::pointwise::source`](crate::ops::pointwise::source).
 #[doc(hidden)]
-pub fn sources() -> Vec<&'static Source> {
-    let mut all = crate::ops::sources();
-    all.push(&crate::optimizers::card::KERNELS);
-    all.push(&crate::profile::peaks::card::KERNELS);
-    all
+pub fn sources() -> Vec<&'static Text> {
+    let others = [&crate::optimizers::card::KERNELS, &crate::profile::peaks::card::KERNELS];
+    crate::ops::sources().into_iter().chain(others).map(Source::text).collect()
 }
 
 /// The number of the first card that a model can run on, where the libraries that are needed are there, too.
@@ -244,14 +253,22 @@ impl Cuda {
         Ok(())
     }
 
-    /// The source that was made for this key, by `make` where there is none yet.
-    pub(crate) fn generated(&self, key: (usize, usize, u64), make: impl FnOnce() -> Source) -> Rc<Source> {
-        self.generated.borrow_mut().entry(key).or_insert_with(|| Rc::new(make())).clone()
+    /// The source for this key, the digest of everything that its text depends on; made by `make` the first time.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(crate) fn generated(&self, key: Digest, make: impl FnOnce() -> Result<Source>) -> Result<Rc<Source>> {
+        if let Some(known) = self.generated.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let made = Rc::new(make()?);
+        self.generated.borrow_mut().insert(key, made.clone());
+        Ok(made)
     }
 
-    /// The function `name` of a source, which is compiled and loaded first where that has not happened.
-    fn function(&self, source: &Source, real: DType, name: &str) -> Result<CudaFunction> {
-        let key = (source.name().to_string(), real);
+    /// The function `name` of a source, which is compiled, loaded and held against its declaration at its first launch.
+    fn function(&self, source: &Source, real: DType, name: &str, signature: &Signature) -> Result<CudaFunction> {
+        let key = (source.digest(), real);
         if let Some(function) = self.modules.borrow().get(&key).and_then(|loaded| loaded.functions.get(name)) {
             return Ok(function.clone());
         }
@@ -259,12 +276,14 @@ impl Cuda {
         let module = match known {
             Some(module) => module,
             None => {
-                let image = cache::cubin(source.name(), &source.whole(real), self.capability)?;
+                let text = source.text();
+                let image = cache::cubin(text.name(), &text.whole(real), self.capability)?;
                 let load = || self.context.load_module(cudarc::nvrtc::Ptx::from_binary(image));
-                load().doing(&format!("load the kernels of `{}`", source.name()))?
+                load().doing(&format!("load the kernels of `{}`", text.name()))?
             }
         };
-        let function = module.load_function(name).doing(&format!("find the kernel `{name}` of `{}`", source.name()))?;
+        let function = module.load_function(name).doing(&format!("find the kernel `{name}` of `{}`", source.text().name()))?;
+        launch::check_sizes(&function, source, name, signature)?;
         let mut modules = self.modules.borrow_mut();
         let loaded = modules.entry(key).or_insert_with(|| Loaded { module, functions: HashMap::new() });
         loaded.functions.insert(name.to_string(), function.clone());

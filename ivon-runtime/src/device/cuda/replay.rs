@@ -1,17 +1,20 @@
 //! Training steps as CUDA graphs: asked for once, then launched as a whole.
 //!
-//! The first step of a shape runs kernel by kernel, which compiles what has to be; a later one is captured; from then on the graph is
-//! launched. Whether a graph is still what the model would do is seen by a dry run, which follows the model's code with all its settings but
-//! launches nothing: it leaves a [`Trail`], and a graph is launched where the trail is the one that it was captured with. What changes from step to
-//! step, the counters of random numbers, is read from the card's memory.
+//! The first step of a shape runs kernel by kernel, which compiles the kernels; a later one is captured; from then on the graph is
+//! launched. A dry run before each step shows whether a graph is still what the model would do. It follows the model's code with all
+//! its settings but launches nothing, and leaves a trail: a [`Digest`] of the step's key, its inputs, and for every launch the text of
+//! the kernel, the grid, and all arguments with places, element types and shapes of tensors. A graph is launched where the trail is the
+//! one that it was captured with. The values that change from step to step, such as the counters of random numbers, are read from the
+//! memory of the GPU.
 //!
 //! A step is two graphs: the forward pass, then the backward pass with (where the optimizer may give it away) clipping, update and the next sample.
 //! So the loss comes back by an ordinary copy in between, while the rest runs, and an update is stopped on the card if the loss is not finite.
 
 use super::error::Context as _;
 use super::staging::Staging;
-use super::{Cuda, Watch, notice};
+use super::{Cuda, Watch, check, notice};
 use crate::context::{Context, Finishing};
+use crate::digest::Digest;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::memory::StepKey;
@@ -23,35 +26,17 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// A number for everything that was launched: kernels, grids, numbers, addresses.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Trail(u64);
-
-impl Trail {
-    pub fn new(start: u64) -> Trail {
-        Trail(0xcbf2_9ce4_8422_2325).and(start)
-    }
-
-    /// Goes on with a number (FNV-1a, a word at a time).
-    pub fn and(self, number: u64) -> Trail {
-        let mixed = (self.0 ^ number).wrapping_mul(0x100_0000_01b3);
-        // FNV alone moves nothing from the high bits down.
-        Trail(mixed ^ mixed >> 29)
-    }
-
-    pub fn and_text(self, text: &str) -> Trail {
-        text.bytes().fold(self, |trail, byte| trail.and(byte as u64))
-    }
-}
-
 /// The steps that a context has run on its card.
 #[derive(Default)]
 pub(crate) struct Replays {
     staging: Staging,
-    seen: RefCell<HashMap<Trail, Seen>>,
+    /// By the trail of the step.
+    seen: RefCell<HashMap<Digest, Seen>>,
     loss: OnceCell<Watch>,
-    /// Whether to capture at all.
+    /// Every step runs kernel by kernel.
     off: Cell<bool>,
+    /// Replays are compared with eager steps; `None` leaves it to `IVON_CHECK_GRAPHS`.
+    check: Cell<Option<bool>>,
 }
 
 /// What is known of a step.
@@ -99,10 +84,11 @@ impl Replays {
         forward: impl Fn(&Context) -> Result<(Tensor, S)>,
         backward: impl Fn(&Context, S, Tensor) -> Result<()>,
     ) -> Result<f64> {
+        let checking = self.check.get().unwrap_or(cuda.choices.check_graphs);
         let finish = match cx.finishing() {
             Finishing::Apart => None,
-            // A profile shows the update by itself.
-            Finishing::Asked(_) if cx.observed() => None,
+            // A profile shows the update by itself, and a step that is run twice may not update twice.
+            Finishing::Asked(_) if cx.observed() || checking => None,
             Finishing::Asked(finish) => Some(finish),
             Finishing::Done => {
                 let message = "a second gradient was asked for in a step whose update was a part of the first one: \
@@ -140,14 +126,18 @@ impl Replays {
         if self.off.get() || cx.observed() {
             return eager().map(finished);
         }
-        let (trail, streams) = cx.trail(|cx| {
+        let (trail, streams) = cx.trail(key, inputs, |cx| {
             let (value, saved) = forward(cx)?;
             rest(cx, &value, saved)
         })?;
         let launch = |step: &Step| {
+            // The graph is about to write the arena.
             cx.check_arena(key.name())?;
-            cx.skip_streams(streams);
-            self.launch(cuda, step)
+            let replay = || {
+                cx.skip_streams(streams);
+                self.launch(cuda, step)
+            };
+            if checking { check::compared(cx, key.name(), replay, eager) } else { replay() }
         };
         let seen = self.seen.borrow().get(&trail).cloned();
         let loss = match seen {
@@ -201,7 +191,7 @@ impl Replays {
         step?.ok_or_else(|| Error::Device { message: "a step was planned and not captured".into() })
     }
 
-    fn remember(&self, trail: Trail, seen: Seen) {
+    fn remember(&self, trail: Digest, seen: Seen) {
         /// Whoever changes a setting in every step gets a graph for each: keep few.
         const MOST: usize = 64;
         let mut all = self.seen.borrow_mut();
@@ -234,6 +224,11 @@ impl Replays {
     /// Runs every step kernel by kernel from now on, or not.
     pub fn set_off(&self, off: bool) {
         self.off.set(off);
+    }
+
+    /// Compares every replay with an eager step from now on, or not.
+    pub fn set_check(&self, on: bool) {
+        self.check.set(Some(on));
     }
 
     /// How many steps were captured.

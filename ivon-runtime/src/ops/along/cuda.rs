@@ -3,7 +3,8 @@
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("along", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("along", include_str!("kernel.cu")) };
 
 /// Threads go on to further pieces beyond so many blocks: enough to fill any card.
 const BLOCKS: usize = 4096;

@@ -6,16 +6,26 @@ use crate::cache::Layer;
 use crate::device::cuda::{Grid, Source};
 use crate::{Adjoint, Context, DType, Error, Result, Tensor, args};
 
-pub(in crate::ops) static PLAIN: Source = Source::new("attend", include_str!("kernel.cu"));
-pub(in crate::ops) static CACHED: Source = Source::new("attend_cached", include_str!("cached.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static PLAIN: Source = unsafe { Source::new("attend", include_str!("kernel.cu")) };
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static CACHED: Source = unsafe { Source::new("attend_cached", include_str!("cached.cu")) };
+
+macro_rules! for_size {
+    ($name:literal, $size:literal, $($text:expr),*) => {{
+        let text = concat!("constexpr int SIZE = ", $size, ";\n", $($text),*);
+        // SAFETY: as of `PLAIN`; `flash` gives them heads of this size.
+        ($size, unsafe { Source::new(concat!($name, "_", $size), text) })
+    }};
+}
 
 /// The same kernels on tensor cores for heads of each of these sizes.
 macro_rules! for_sizes {
     ($name:literal, $($text:expr),*) => {
         [
-            (32, Source::new(concat!($name, "_32"), concat!("constexpr int SIZE = 32;\n", $($text),*))),
-            (64, Source::new(concat!($name, "_64"), concat!("constexpr int SIZE = 64;\n", $($text),*))),
-            (128, Source::new(concat!($name, "_128"), concat!("constexpr int SIZE = 128;\n", $($text),*))),
+            for_size!($name, 32, $($text),*),
+            for_size!($name, 64, $($text),*),
+            for_size!($name, 128, $($text),*),
         ]
     };
 }

@@ -5,7 +5,8 @@ use crate::device::cuda::{Arg, Grid, Source};
 use crate::ops::columns::{Columns, over_groups};
 use crate::{Adjoint, Buffer, Context, DType, Result, Tensor, args};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("batch_norm", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("batch_norm", include_str!("kernel.cu")) };
 
 /// Mean and r of the batch; moves the running statistics where the pass does so.
 pub(super) fn of_batch(
@@ -61,9 +62,9 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, adjoints: [&mut 
         Relu::OfSum { y } => (false, None, Some(y)),
     };
     let mut d_y = if y.is_some() && !d_y.is_unique() { crate::ops::copy(cx, &d_y)? } else { d_y };
-    let through = if y.is_some() { Arg::from(&mut d_y) } else { Arg::from(&d_y) };
+    let [read, through] = if y.is_some() { [Arg::Null, Arg::from(&mut d_y)] } else { [Arg::from(&d_y), Arg::Null] };
     let (gain, of_bias, into) = (&gain, bias.as_ref(), &mut partial);
-    let args = &mut args![&x, through, of_norm, y.as_ref(), &statistics, gain, of_bias, into, rows, channels, group, wide];
+    let args = &mut args![&x, read, through, of_norm, y.as_ref(), &statistics, gain, of_bias, into, rows, channels, group, wide];
     KERNELS.launch(cx, "batch_gradients", grid, args)?;
     if y.is_some() {
         d_residual.add(cx, d_y.clone())?;

@@ -188,12 +188,13 @@ __device__ __forceinline__ void gradients(
 }
 
 // The sums of d_z and of d_z x̂ over groups of rows, [groups, 2, channels]. d_z is d_y, or, with a ReLU of the norm, what of it comes through
-// that; with `y` what comes through where y > 0, and then it takes the place of d_y.
+// that; with `y` what comes through where y > 0: then `through` is d_y, whose place that takes, and `read` is null.
 extern "C" __global__ void __launch_bounds__(256) batch_gradients(
-    const real* __restrict__ x, real* __restrict__ d_y, uint32_t relu, const real* __restrict__ y, const float* __restrict__ statistics,
-    const real* __restrict__ gain, const real* __restrict__ bias, float* __restrict__ partial, uint64_t rows, uint64_t channels,
+    const real* __restrict__ x, const real* __restrict__ read, real* __restrict__ through, uint32_t relu, const real* __restrict__ y,
+    const float* __restrict__ statistics, const real* __restrict__ gain, const real* __restrict__ bias, float* __restrict__ partial, uint64_t rows, uint64_t channels,
     uint64_t group, uint32_t wide) {
   __shared__ float shared[COLUMN_SUMS<Wide<real>::N>];
+  real* d_y = through ? through : const_cast<real*>(read);  // written with `y` alone
   if (wide) gradients<Wide<real>::N>(x, d_y, relu, y, statistics, gain, bias, partial, rows, channels, group, shared);
   else gradients<1>(x, d_y, relu, y, statistics, gain, bias, partial, rows, channels, group, shared);
 }

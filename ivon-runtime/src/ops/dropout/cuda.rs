@@ -5,8 +5,9 @@ use crate::device::cuda::{Grid, Source};
 use crate::noise::GROUP;
 use crate::{Context, Result, Tensor, args};
 
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source =
-    Source::new("dropout", concat!(include_str!("../../device/cuda/kernels/noise.cuh"), include_str!("kernel.cu")));
+    unsafe { Source::new("dropout", concat!(include_str!("../../device/cuda/kernels/noise.cuh"), include_str!("kernel.cu"))) };
 
 /// y = mask · x, or += it.
 pub(super) fn apply(cx: &Context, mask: Mask, x: &Tensor, y: &mut Tensor, add: bool) -> Result<()> {

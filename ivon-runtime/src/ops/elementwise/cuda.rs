@@ -3,7 +3,8 @@
 use crate::device::cuda::{Cuda, Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("elementwise", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("elementwise", include_str!("kernel.cu")) };
 
 /// Threads are reused beyond so many blocks: enough to fill any card.
 const BLOCKS: usize = 4096;
@@ -16,7 +17,10 @@ pub(super) fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<(
 
 pub(super) fn copy(cx: &Context, cuda: &Cuda, x: &Tensor, y: &mut Tensor) -> Result<()> {
     if cx.planning() {
-        cx.launched(|trail| trail.and_text("copy").and(x.place()).and(y.place()));
+        cx.launched(|trail| {
+            trail.text("copy");
+            [x, y].iter().for_each(|tensor| tensor.leave(trail));
+        });
         y.is_launched();
         return x.check_launched("copy");
     }

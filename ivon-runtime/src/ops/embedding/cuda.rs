@@ -3,7 +3,8 @@
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, DType, Result, Tensor, args};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("embedding", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("embedding", include_str!("kernel.cu")) };
 
 /// Positions that a block sorts.
 const SORTED: usize = 2048;

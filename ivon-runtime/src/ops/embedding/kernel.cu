@@ -21,7 +21,8 @@ typedef uint64_t Key;  // an id, and below it a position
 constexpr int SORTED = 2048;
 
 // keys = those of the positions from blockIdx.x · SORTED on, sorted (Batcher's bitonic sort).
-extern "C" __global__ void __launch_bounds__(256) embedding_sort(const uint32_t* __restrict__ ids, Key* __restrict__ keys, uint64_t count) {
+extern "C" __global__ void __launch_bounds__(256) embedding_sort(const uint32_t* __restrict__ ids, void* __restrict__ sorted, uint64_t count) {
+  Key* keys = static_cast<Key*>(sorted);
   __shared__ Key piece[SORTED];
   uint64_t first = (uint64_t)blockIdx.x * SORTED;
   for (uint32_t i = threadIdx.x; i < SORTED; i += BLOCK) piece[i] = first + i < count ? (Key)ids[first + i] << 32 | (first + i) : ~(Key)0;
@@ -41,7 +42,9 @@ extern "C" __global__ void __launch_bounds__(256) embedding_sort(const uint32_t*
 
 // Merges neighbouring pieces of `length` sorted keys. A thread a key: it comes behind those before it in its own piece, and those in the other one
 // that are smaller.
-extern "C" __global__ void __launch_bounds__(256) embedding_merge(const Key* __restrict__ from, Key* __restrict__ to, uint64_t length, uint64_t count) {
+extern "C" __global__ void __launch_bounds__(256) embedding_merge(const void* __restrict__ pieces, void* __restrict__ merged, uint64_t length, uint64_t count) {
+  const Key* from = static_cast<const Key*>(pieces);
+  Key* to = static_cast<Key*>(merged);
   uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= count) return;
   Key key = from[i];
@@ -116,7 +119,9 @@ __device__ __forceinline__ void add_rows(
 
 // d_weight[id] += the sum of its rows. The grid is [positions / 8, columns of 32 threads].
 extern "C" __global__ void __launch_bounds__(256, 4) embedding_backward(
-    const Key* __restrict__ keys, const real* __restrict__ d_y, real* d_weight, uint64_t count, uint64_t rows, uint64_t width, uint32_t wide) {
+    const void* __restrict__ sorted, const real* __restrict__ d_y, real* d_weight, uint64_t count, uint64_t rows, uint64_t width,
+    uint32_t wide) {
+  const Key* keys = static_cast<const Key*>(sorted);
   __shared__ float shared[BLOCK / WARP][WARP * Wide<real>::N];
   __shared__ uint32_t long_ones[BLOCK / WARP];
   if (wide) add_rows<Wide<real>::N>(keys, d_y, d_weight, count, rows, width, shared, long_ones);

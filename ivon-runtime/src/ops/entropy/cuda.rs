@@ -3,7 +3,8 @@
 use crate::device::cuda::{Arg, Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("entropy", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("entropy", include_str!("kernel.cu")) };
 
 /// What a row's loss and gradient are made of.
 pub(super) struct Targets<'a> {

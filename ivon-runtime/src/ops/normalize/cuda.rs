@@ -5,12 +5,14 @@ use crate::device::cuda::{Arg, Grid, Source};
 use crate::ops::columns::{Columns, over_groups};
 use crate::{Adjoint, Context, DType, Result, Tensor, args};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("normalize", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("normalize", include_str!("kernel.cu")) };
 
 macro_rules! in_registers {
     ($pieces:literal) => {{
         let text = concat!("constexpr int V = ", $pieces, ";\n", include_str!("registers.cu"));
-        ($pieces, Source::new(concat!("normalize_", $pieces), text))
+        // SAFETY: as of `KERNELS`; `in_registers` gives them rows that fit.
+        ($pieces, unsafe { Source::new(concat!("normalize_", $pieces), text) })
     }};
 }
 

@@ -1,7 +1,8 @@
 //! Fused pointwise expressions on a card: the kernel is written around the expression's body, once for what it is called with.
 
-use super::Kernel;
-use crate::device::cuda::{Arg, Cuda, Grid, Source};
+use super::{Kernel, body};
+use crate::device::cuda::{Arg, Cuda, Grid, Source, Text};
+use crate::digest::{Digest, Digester};
 use crate::{Context, DType, Result, Shape, Tensor};
 use std::fmt::Write;
 
@@ -57,7 +58,7 @@ fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
         outputs: outputs.each_ref().map(|y| y.as_ref().is_some_and(|(y, _)| y.dtype() == DType::F32)).to_vec(),
         vector,
     };
-    let kernel = card.generated((K::CUDA.as_ptr() as usize, K::CUDA.len(), form.number()), || form.source(K::NAME, K::CUDA));
+    let kernel = card.generated(form.key(K::CUDA), || form.source(K::NAME, K::CUDA))?;
     let groups = shape.elements() / vector;
     let mut args: Vec<Arg> = vec![];
     for (x, length) in inputs.iter().zip(lengths) {
@@ -72,8 +73,8 @@ fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     kernel.launch(cx, "pointwise", Grid::over(groups).at_most(BLOCKS), &mut args)
 }
 
-pub(super) fn source(name: &str, body: &str, [inputs, numbers, outputs]: [usize; 3], vector: usize) -> Source {
-    Form { inputs: vec![false; inputs], numbers, outputs: vec![false; outputs], vector }.source(name, body)
+pub(super) fn source(name: &str, body: &str, [inputs, numbers, outputs]: [usize; 3], vector: usize) -> Text {
+    Form { inputs: vec![false; inputs], numbers, outputs: vec![false; outputs], vector }.named_text(name, body)
 }
 
 /// What the text of a kernel depends on besides its body.
@@ -88,17 +89,26 @@ struct Form {
 }
 
 impl Form {
-    /// A number of its own for every form that one body is called with.
-    fn number(&self) -> u64 {
-        let types = self.inputs.iter().chain(&self.outputs);
-        types.fold(self.vector as u64, |number, f32| number << 1 | *f32 as u64)
+    /// The digest of everything that the kernel depends on.
+    fn key(&self, body: &str) -> Digest {
+        let flags = |types: &[bool]| types.iter().map(|f32| *f32 as usize).collect::<Vec<_>>();
+        let mut key = Digester::new("pointwise");
+        key.text(body).numbers(&flags(&self.inputs)).numbers(&flags(&self.outputs)).numbers(&[self.numbers, self.vector]);
+        key.finish()
     }
 
-    fn source(&self, name: &str, body: &str) -> Source {
-        let text = self.text(name, body);
-        // FNV-1a: a name for the kernel in the cache and in profiles.
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, byte| (h ^ byte as u64).wrapping_mul(0x100_0000_01b3));
-        Source::generated(format!("pointwise_{hash:016x}"), text)
+    /// # Errors
+    /// If the body is more than arithmetic.
+    fn source(&self, name: &str, body: &str) -> Result<Source> {
+        body::check(name, body)?;
+        // SAFETY: the body computes with numbers alone, which was just checked. The code around it reads elements below the lengths of
+        // the inputs and reads and writes as many elements of each output as the launch above has groups for, which is the shape that
+        // outputs have. Inputs are not empty where there are groups.
+        Ok(unsafe { Source::generated(self.named_text(name, body)) })
+    }
+
+    fn named_text(&self, name: &str, body: &str) -> Text {
+        Text::new(format!("pointwise_{}", self.key(body)), self.text(name, body))
     }
 
     fn text(&self, name: &str, body: &str) -> String {
@@ -191,16 +201,20 @@ mod tests {
     }
 
     #[test]
-    fn every_form_has_a_number_of_its_own() {
-        let form = |inputs: &[bool], outputs: &[bool], vector| {
-            Form { inputs: inputs.to_vec(), numbers: 0, outputs: outputs.to_vec(), vector }.number()
+    fn every_form_of_every_body_has_a_key_of_its_own() {
+        let key = |body: &str, inputs: &[bool], numbers, outputs: &[bool], vector| {
+            Form { inputs: inputs.to_vec(), numbers, outputs: outputs.to_vec(), vector }.key(body)
         };
         let all = [
-            form(&[false, false], &[false], 1),
-            form(&[true, false], &[false], 1),
-            form(&[false, true], &[false], 1),
-            form(&[false, false], &[true], 1),
-            form(&[false, false], &[false], 8),
+            key("y0 = x0;", &[false], 0, &[false], 1),
+            key("y0 = -x0;", &[false], 0, &[false], 1),
+            key("y0 = x0;", &[true], 0, &[false], 1),
+            key("y0 = x0;", &[false], 0, &[true], 1),
+            key("y0 = x0;", &[false], 1, &[false], 1),
+            key("y0 = x0;", &[false], 0, &[false], 8),
+            // Twice the width with one input, and once with two.
+            key("y0 = x0;", &[false, false], 0, &[false], 4),
+            key("y0 = x0;", &[false, false], 0, &[false], 1),
         ];
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());

@@ -3,6 +3,7 @@
 //! Shapes broadcast over leading dimensions: the output has the shape of the longest input, and every other input's shape is a suffix
 //! of it. `[C]` goes with `[B, T, C]`, a scalar with everything; `[B, T]` does not go with `[B, T, C]`.
 
+mod body;
 mod cpu;
 mod cuda;
 #[cfg(test)]
@@ -16,7 +17,8 @@ use crate::{Adjoint, Context, DType, Error, Real, Result, Shape, Tensor};
 pub trait Kernel<const I: usize, const S: usize, const O: usize> {
     /// The expression as the person wrote it, for messages.
     const NAME: &'static str;
-    /// The body as CUDA C++: from `x0`, `x1`, ... (the inputs) and `s0`, ... (the numbers), all `float`, it sets `y0`, ...
+    /// The body as CUDA C++: from `x0`, `x1`, ... (the inputs) and `s0`, ... (the numbers), all `float`, it sets `y0`, ... by arithmetic and calls of
+    /// functions of `float` alone. A launch refuses a body with anything else in it.
     const CUDA: &'static str;
     /// Operations an element, each call of a function counted as one.
     const OPERATIONS: usize;
@@ -27,7 +29,7 @@ pub trait Kernel<const I: usize, const S: usize, const O: usize> {
 /// The CUDA source around a [`Kernel::CUDA`] of so many inputs, numbers and outputs, which works on `vector` elements a thread at a time: for tests
 /// that compile it.
 #[doc(hidden)]
-pub fn source(name: &str, body: &str, [inputs, numbers, outputs]: [usize; 3], vector: usize) -> crate::device::cuda::Source {
+pub fn source(name: &str, body: &str, [inputs, numbers, outputs]: [usize; 3], vector: usize) -> crate::device::cuda::Text {
     cuda::source(name, body, [inputs, numbers, outputs], vector)
 }
 

@@ -4,7 +4,8 @@ use crate::device::cuda::{Arg, Grid, Source};
 use crate::ops::window::Sliding;
 use crate::{Context, Result, Tensor};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("pool", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("pool", include_str!("kernel.cu")) };
 
 /// Launches a kernel with a thread for each 16 bytes of `elements`, or for each one where channels are not of whole pieces: these arguments, then the
 /// geometry.

@@ -4,7 +4,8 @@ use crate::device::cuda::{Arg, Grid, Source};
 use crate::ops::columns::{Columns, over_groups};
 use crate::{Context, DType, Result, Tensor, args};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("reduce", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("reduce", include_str!("kernel.cu")) };
 
 /// Blocks that a sum is spread over: enough to fill any card.
 const BLOCKS: usize = 1024;

@@ -4,7 +4,8 @@ use super::Strip;
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("strips", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("strips", include_str!("kernel.cu")) };
 
 /// Threads go on to further pieces beyond so many blocks.
 const BLOCKS: usize = 4096;

@@ -4,7 +4,8 @@ use super::Parts;
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, Result, Tensor, args};
 
-pub(in crate::ops) static KERNELS: Source = Source::new("transpose", include_str!("kernel.cu"));
+// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("transpose", include_str!("kernel.cu")) };
 
 /// What the driver allows in y and z.
 const MOST_BLOCKS: usize = 65535;

@@ -1,7 +1,7 @@
 //! The pointwise kernels: those that the macro writes for the test models and for the models of this workspace, taken from its output, and those of
 //! ops that are written by hand.
 
-use ivon_runtime::device::cuda::Source;
+use ivon_runtime::device::cuda::Text;
 use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
@@ -15,7 +15,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// The CUDA source around it.
-    pub fn source(&self, vector: usize) -> Source {
+    pub fn source(&self, vector: usize) -> Text {
         ivon_runtime::ops::pointwise::source(&self.expression, &self.body, self.counts, vector)
     }
 }

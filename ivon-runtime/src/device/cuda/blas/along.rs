@@ -1,6 +1,7 @@
 //! What is done along with a product: cuBLASLt's epilogues.
 
 use crate::context::Context;
+use crate::digest::Digester;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -64,8 +65,10 @@ impl Part<'_> {
         }
     }
 
-    pub fn place(&self) -> u64 {
-        self.tensor().map_or(u64::MAX, Tensor::place)
+    /// Adds it to the trail of a dry run.
+    pub fn leave(&self, trail: &mut Digester) {
+        trail.number(self.tensor().is_some() as u64);
+        self.tensor().inspect(|tensor| tensor.leave(trail));
     }
 
     /// Whether it has as many elements of this type as the library will read or write.

@@ -10,7 +10,7 @@ mod library;
 pub(crate) use along::{Along, Kind};
 pub(super) use library::Blas;
 
-use super::{Cuda, Fill, Trail};
+use super::{Cuda, Fill};
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -68,11 +68,12 @@ pub(crate) fn multiply(
 ) -> Result<()> {
     let Sizes { batch, m, n, k } = sizes;
     cx.launched(|trail| {
+        // The library's algorithm follows from these for the life of the GPU: it is chosen once.
         let numbers =
             [batch, m, n, k, a.transposed as usize, b.transposed as usize, accumulate as usize, along.kind().epilogue() as usize];
-        let [vector, matrix] = along.parts().map(|part| part.place());
-        let places = [a.tensor.place(), b.tensor.place(), c.place(), vector, matrix];
-        numbers.into_iter().map(|n| n as u64).chain(places).fold(trail.and_text("multiply"), Trail::and)
+        trail.text("multiply").numbers(&numbers);
+        [a.tensor, b.tensor, &*c].iter().for_each(|tensor| tensor.leave(trail));
+        along.parts().iter().for_each(|part| part.leave(trail));
     });
     if cx.planning() {
         c.is_launched();

@@ -8,7 +8,7 @@ mod graph;
 
 pub use graph::{Convolution, Product};
 
-use super::{Cuda, Trail, libraries, notice};
+use super::{Cuda, libraries, notice};
 use crate::context::Context;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -197,9 +197,10 @@ impl Way {
         };
         cx.launched(|trail| {
             let c = &self.convolution;
-            let sizes = [c.x, c.weight, c.y].into_iter().flatten().chain([c.stride, c.padding, c.dilation, c.product as usize]);
-            let places = [from[0].place(), from[1].place(), to.place(), workspace.as_ref().map_or(0, Tensor::place)];
-            sizes.map(|n| n as u64).chain(places).fold(trail.and_text("convolve"), Trail::and)
+            // The engine follows from these for the life of the GPU: it is chosen once.
+            let numbers = [c.stride, c.padding, c.dilation, c.product as usize, c.dtype as usize, self.execution.workspace];
+            trail.text("convolve").numbers(&[c.x, c.weight, c.y].concat()).numbers(&numbers);
+            [from[0], from[1], &*to].into_iter().chain(&workspace).for_each(|tensor| tensor.leave(trail));
         });
         if cx.planning() {
             to.is_launched();
@@ -218,6 +219,7 @@ impl Way {
             Product::Weight => ([first, written, second], [from[0], to, from[1]]),
         };
         assert_eq!(given.map(|tensor| tensor.shape().elements()), elements, "the operands of {:?}", self.convolution);
+        assert!(given.iter().all(|x| x.dtype() == self.convolution.dtype), "the element types of {:?}", self.convolution);
         let workspace = workspace.as_mut().map_or(Ok(0), |workspace| workspace.address_mut(cx))?;
         // SAFETY: the tensors are of the sizes just compared, of the context's type, and aligned, as all blocks are; the workspace is as large as it was asked for.
         unsafe { self.execution.run(opened.handle, addresses, workspace) }

@@ -73,6 +73,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
             "cuModuleLoadData",
             "cuModuleUnload",
             "cuModuleGetFunction",
+            "cuFuncGetParamInfo",
             "cuFuncSetAttribute",
             "cuLaunchKernel",
         ],
