@@ -252,6 +252,7 @@ EMULATOR_API int cuMemAlloc_v2(uint64_t* address, size_t n) {
 EMULATOR_API int cuMemAllocAsync(uint64_t* address, size_t n, void* stream) {
   if (int code = ready()) return code;
   if (int code = refuse_capture(stream, CAPTURE_UNSUPPORTED)) return code;
+  if (emulator::refuses(emulator::STREAM_ORDERED)) return NOT_SUPPORTED;
   return allocate(address, n);
 }
 EMULATOR_API int cuMemFree_v2(uint64_t address) {

@@ -27,6 +27,7 @@ enum Refusal {
   DESCRIPTIONS = 4,    // cuDNN takes no graph
   CONFIGURATIONS = 8,  // its heuristics name no engine
   PLANS = 16,          // no engine takes the shape
+  STREAM_ORDERED = 32, // streams allocate no memory
 };
 __attribute__((visibility("default"))) bool refuses(Refusal refusal);
 

@@ -336,4 +336,6 @@ pub enum Refused {
     Configurations = 8,
     /// No engine takes the shape.
     Plans = 16,
+    /// Streams allocate no memory.
+    StreamOrdered = 32,
 }

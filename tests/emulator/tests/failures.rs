@@ -191,6 +191,22 @@ impl<const WIDTH: usize> Square<WIDTH> {
 }
 
 #[test]
+fn where_streams_allocate_no_memory_it_is_allocated_plainly() {
+    let Some((emulator, _turn)) = card() else { return };
+    let model = model(0.1);
+    let losses = |refused| {
+        emulator.set_failures(Failures { refused, ..Failures::default() });
+        let mut ivon = ivon(&model).unwrap();
+        let losses: Vec<f64> = (0..6).map(|_| step(&model, &mut ivon).unwrap()).collect();
+        emulator.set_failures(Failures::default());
+        losses
+    };
+    let expected = losses(None);
+    assert_eq!(losses(Some(Refused::StreamOrdered)), expected);
+    assert!(notices().contains(&"stream-ordered allocation".to_string()), "it is told");
+}
+
+#[test]
 fn an_op_without_kernels_is_named_before_anything_runs() {
     let Some((_, _turn)) = card() else { return };
     let model = Squares::build(4).unwrap();

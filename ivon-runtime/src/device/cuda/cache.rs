@@ -1,16 +1,22 @@
 //! Compiled kernels on disk, so that only the first run on a machine compiles, and ways to compute that were measured.
 //!
-//! An entry is named by a hash of everything it follows from (text, options, version of the compiler) and contains that in full, so that two
+//! An entry is named by the digest of everything it follows from (text, options, version of the compiler) and contains that in full, so that two
 //! that share a hash are told apart. It is written to a file of another name first: readers see all of it or nothing. What is damaged is
 //! compiled again.
+//!
+//! An entry is machine code that runs with the rights of the user, so only files of the user are read: see [`trust`](super::trust).
 
-use super::compile;
+use super::{compile, notice, trust};
 use crate::checksum::crc32c;
+use crate::digest::Digest;
 use crate::error::Result;
 use std::path::{Path, PathBuf};
 
 /// The directory of the entries, if not the user's own cache.
 const VARIABLE: &str = "IVON_KERNEL_CACHE";
+
+/// No entry is larger, in bytes.
+const MOST: u64 = 64 << 20;
 
 const MAGIC: &[u8; 8] = b"ivoncub1";
 
@@ -44,8 +50,12 @@ fn through(
 ) -> Result<Vec<u8>> {
     let Some(directory) = directory else { return make() };
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(40).collect();
-    let path = directory.join(format!("{name}-{:016x}.{extension}", hash(key)));
-    if let Some(image) = std::fs::read(&path).ok().and_then(|entry| image_of(&entry, key)) {
+    let path = directory.join(format!("{name}-{}.{extension}", Digest::of_text(extension, key)));
+    if let Err(reason) = trust::directory(directory) {
+        notice::once("kernel cache", &format!("{reason}; kernels are compiled in every run"));
+        return make();
+    }
+    if let Some(image) = trust::read(&path, MOST).and_then(|entry| image_of(&entry, key)) {
         return Ok(image);
     }
     let image = make()?;
@@ -77,16 +87,11 @@ fn image_of(entry: &[u8], key: &str) -> Option<Vec<u8>> {
 }
 
 fn write(directory: &Path, path: &Path, entry: &[u8]) -> std::io::Result<()> {
-    std::fs::create_dir_all(directory)?;
+    trust::create(directory)?;
     let number = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
     let fresh = path.with_extension(format!("{}-{number}.new", std::process::id()));
-    let written = std::fs::write(&fresh, entry).and_then(|()| std::fs::rename(&fresh, path));
+    let written = trust::write(&fresh, entry).and_then(|()| std::fs::rename(&fresh, path));
     written.inspect_err(|_| drop(std::fs::remove_file(&fresh)))
-}
-
-/// FNV-1a, 64 bits.
-fn hash(key: &str) -> u64 {
-    key.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3))
 }
 
 /// `$IVON_KERNEL_CACHE`, or `ivon/kernels` in the user's cache. Nothing if there is neither, or the variable is empty.

@@ -1,24 +1,58 @@
 //! Memory of a card, and copies to and from it. Everything happens in the order of the card's stream.
 
-use super::Cuda;
 use super::error::Context as _;
 use super::uploads::{self, Uploads};
+use super::{Cuda, notice};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use cudarc::driver::{CudaSlice, DevicePtr, result, sys};
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
+use std::sync::Arc;
 
 /// What a driver takes of a card's memory after a step was planned: for the code of kernels, which is loaded at their first launch, for graphs, and for the holes
 /// between allocations. Of small cards a part.
 const LATER: usize = 512 << 20;
 
-/// A piece of a card's memory; freed with the last handle, in the order of the stream.
-pub(crate) struct Memory {
-    slice: CudaSlice<u8>,
+/// A piece of a GPU's memory; freed with the last handle, in the order of the stream.
+pub(crate) enum Memory {
+    /// Allocated and freed by the stream.
+    Ordered(CudaSlice<u8>),
+    /// Allocated at once, and freed after waiting for the stream.
+    Plain(Plain),
 }
 
 impl Memory {
     pub fn address(&self) -> u64 {
-        self.slice.device_ptr(self.slice.stream()).0
+        match self {
+            Memory::Ordered(slice) => slice.device_ptr(slice.stream()).0,
+            Memory::Plain(plain) => plain.address,
+        }
+    }
+}
+
+/// Memory of a GPU on which streams do not allocate.
+pub(crate) struct Plain {
+    address: u64,
+    stream: Arc<CudaStream>,
+}
+
+impl Plain {
+    fn zeroed(stream: &Arc<CudaStream>, bytes: usize) -> Result<Plain, DriverError> {
+        stream.context().bind_to_thread()?;
+        // SAFETY: at least one byte, freed once, below.
+        let plain = Plain { address: unsafe { result::malloc_sync(bytes) }?, stream: stream.clone() };
+        // SAFETY: there are so many bytes at the address.
+        unsafe { result::memset_d8_async(plain.address, 0, bytes, stream.cu_stream()) }?;
+        Ok(plain)
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        // Kernels may still use it. Nothing can be done about a failure: the GPU is lost, and its memory with it.
+        let _ = self.stream.context().bind_to_thread();
+        let _ = self.stream.synchronize();
+        // SAFETY: it was allocated by `malloc_sync` and is freed once.
+        let _ = unsafe { result::free_sync(self.address) };
     }
 }
 
@@ -33,16 +67,42 @@ impl Cuda {
             return Err(Error::Device { message: "a step that asks for memory each time cannot be a graph".into() });
         }
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
-        let allocate = || self.stream.alloc_zeros::<u8>(bytes.max(1));
-        // What was freed before comes back to the driver when the stream has got so far.
-        let allocated = allocate().or_else(|error| self.stream.synchronize().map_err(|_| error).and_then(|()| allocate()));
-        let slice = allocated.map_err(|error| {
+        self.allocate_either_way(bytes.max(1)).map_err(|error| {
             let room = self.memory().map_or(String::new(), |(free, all)| {
                 format!(" on {} with {:.1} of {:.1} GiB free", self.device(), gib(free), gib(all))
             });
             super::error::of(&format!("allocate {:.1} GiB{room}", gib(bytes)), error)
-        })?;
-        Ok(Memory { slice })
+        })
+    }
+
+    /// By the stream, or plainly where the first allocation shows that streams of this GPU allocate nothing, as on some virtual GPUs.
+    fn allocate_either_way(&self, bytes: usize) -> Result<Memory, DriverError> {
+        let ordered = || self.stream.alloc_zeros::<u8>(bytes).map(Memory::Ordered);
+        let plain = || Plain::zeroed(&self.stream, bytes).map(Memory::Plain);
+        match self.ordered.get() {
+            Some(true) => {
+                // Memory that was freed before comes back to the driver when the stream has got so far.
+                ordered().or_else(|error| self.stream.synchronize().map_err(|_| error).and_then(|()| ordered()))
+            }
+            Some(false) => plain(),
+            None => match ordered() {
+                Ok(memory) => {
+                    self.ordered.set(Some(true));
+                    Ok(memory)
+                }
+                Err(error) => {
+                    let memory = plain().map_err(|_| error)?;
+                    self.ordered.set(Some(false));
+                    let message = format!(
+                        "streams of {} do not allocate memory ({:?}), so it is allocated and freed plainly, which waits for the GPU each time",
+                        self.device(),
+                        error.0
+                    );
+                    notice::once("stream-ordered allocation", &message);
+                    Ok(memory)
+                }
+            },
+        }
     }
 
     /// Whether a step that needs so many bytes for its activations has room, where `now` of them are there.

@@ -44,6 +44,7 @@ mod replay;
 mod signature;
 mod source;
 mod staging;
+mod trust;
 mod tune;
 mod uploads;
 mod watch;
@@ -104,6 +105,8 @@ pub struct Cuda {
     stream: Arc<CudaStream>,
     /// Where batches are copied meanwhile.
     copies: Arc<CudaStream>,
+    /// Streams allocate memory; not known before the first allocation.
+    ordered: Cell<Option<bool>>,
     /// Whether what is asked for is captured rather than done.
     capturing: Cell<bool>,
     uploads: RefCell<Option<Uploads>>,
@@ -151,6 +154,11 @@ impl Cuda {
         }
         let choices = Choices::of_environment()?;
         libraries::require(ordinal)?;
+        if std::env::var("NVIDIA_TF32_OVERRIDE").is_ok_and(|value| value == "1") {
+            let message = "NVIDIA_TF32_OVERRIDE is 1, so NVIDIA's libraries multiply f32 in TF32, with 10 bits of mantissa where f32 has 23: \
+                           unset it for products in f32";
+            notice::once("NVIDIA_TF32_OVERRIDE", message);
+        }
         let context = CudaContext::new(ordinal).doing(&format!("open cuda:{ordinal}"))?;
         // One that was closed before may still be current, and of no use: cudarc sees that it has the same address, and leaves it.
         // SAFETY: the context lives.
@@ -170,6 +178,7 @@ impl Cuda {
             context,
             stream,
             copies,
+            ordered: Cell::new(None),
             capturing: Cell::new(false),
             uploads: RefCell::default(),
             tuning: Cell::new(choices.tuning),
