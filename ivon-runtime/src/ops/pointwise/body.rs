@@ -97,7 +97,7 @@ mod tests {
             ("y0 = *(float*)12345;", "float"),
             ("y0 = x0[7];", "["),
             ("y0 = *&x0;", "&"),
-            ("const float *p = &x0;", "*"),
+            ("const float *p = &x0;", "p"),
             ("while (1) {}", "while"),
             ("asm(\"trap;\");", "asm"),
             ("__trap();", "__trap"),
