@@ -1,6 +1,7 @@
 //! A classifier with its weights, from whatever they are stored in.
 //!
-//! The note of a weights file of ours is `design`, and, where they are known, `classes` (their names) and `transform` (how pictures are seen).
+//! The notes of a weights file of ours are `design` and, where they are known, `classes` (their names) and `transform` (how images are seen). An exported
+//! file has the last two as well, so that it can be evaluated.
 
 use super::{Architecture, Classifier, Design, Norm, Visitor};
 use crate::data::images::Transform;
@@ -72,17 +73,31 @@ impl StoredClassifier {
     /// # Errors
     /// If it is neither, or does not hold together: everything that is wrong with it.
     pub fn of_table(table: Table<f32>, notes: &Notes) -> Result<StoredClassifier> {
-        if !stored::is_ours(notes) {
-            let design = design(&table);
-            let posterior = design.build(Theirs(table))?;
-            return Ok(StoredClassifier { design, classes: None, transform: None, posterior, step: None });
-        }
         let note = |name: &str| notes.get(name).map_or("", String::as_str);
+        if !stored::is_ours(notes) {
+            let mut design = design(&table);
+            let posterior = design.build(Theirs(table))?;
+            // Notes that do not fit are of the weights that these were made from.
+            let classes = serde_json::from_str(note("classes")).ok().filter(|names: &Vec<String>| names.len() == design.classes);
+            let transform = serde_json::from_str(note("transform")).ok().filter(|t: &Transform| t.channels() == design.channels);
+            design.size = transform.as_ref().map_or(design.size, |transform| transform.size);
+            return Ok(StoredClassifier { design, classes, transform, posterior, step: None });
+        }
         let broken = |e: serde_json::Error| Error::config(format!("its note `design` cannot be read: {e}"));
         let design: Design = serde_json::from_str(note("design")).map_err(broken)?;
         let posterior = design.build(Ours(table, notes))?;
         let (classes, transform) = (serde_json::from_str(note("classes")).ok(), serde_json::from_str(note("transform")).ok());
         Ok(StoredClassifier { design, classes, transform, posterior, step: None })
+    }
+
+    /// The same classifier with the posterior whose standard deviations lie beside its exported weights.
+    ///
+    /// # Errors
+    /// If `path` has other tensors than the parameters of the network, or one that is not a standard deviation.
+    pub fn with_sigma(self, path: &Path) -> Result<StoredClassifier> {
+        let sigma = weights::read(path)?;
+        let posterior = self.design.build(WithSigma { posterior: &self.posterior, sigma }).map_err(|e| Error::file(path, e))?;
+        Ok(StoredClassifier { posterior, ..self })
     }
 
     /// Writes our own weights file.
@@ -91,9 +106,14 @@ impl StoredClassifier {
     /// If it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut about = vec![("design", json!(self.design).to_string())];
-        about.extend(self.classes.iter().map(|classes| ("classes", json!(classes).to_string())));
-        about.extend(self.transform.iter().map(|transform| ("transform", json!(transform).to_string())));
+        about.extend(self.notes());
         stored::write(path, &self.posterior, &about)
+    }
+
+    /// The classes and how images are seen, where they are known.
+    fn notes(&self) -> Vec<(&'static str, String)> {
+        let classes = self.classes.iter().map(|classes| ("classes", json!(classes).to_string()));
+        classes.chain(self.transform.iter().map(|transform| ("transform", json!(transform).to_string()))).collect()
     }
 
     /// Writes a folder that torchvision's networks load: `model.safetensors` with the mean and the running statistics, and `sigma.safetensors` where
@@ -160,6 +180,21 @@ impl Visitor for Theirs {
     }
 }
 
+struct WithSigma<'a> {
+    posterior: &'a Posterior<'a>,
+    sigma: Table<f32>,
+}
+
+impl Visitor for WithSigma<'_> {
+    type Output = Posterior<'static>;
+    fn visit<M: Classifier + 'static>(self, model: M) -> Result<Posterior<'static>> {
+        let names: Vec<String> = Layout::of(&model).entries().iter().map(|e| e.parameter.name().to_string()).collect();
+        let means = names.iter().map(|name| Ok(self.posterior.mean(name)?.to_vec())).collect::<Result<Vec<_>>>()?;
+        let running: Vec<Vec<f32>> = stored::running(self.posterior).into_iter().map(|(_, values)| values.data).collect();
+        stored::posterior(&model, &means, Some(&resnet::import_parameters(&model, self.sigma)?), &running)
+    }
+}
+
 struct Ours<'a>(Table<f32>, &'a Notes);
 
 impl Visitor for Ours<'_> {
@@ -183,8 +218,9 @@ impl Visitor for Export<'_> {
             layout.entries().iter().map(|e| of(e.parameter.name())).collect::<Result<Vec<_>>>()
         };
         let write = |name: &str, tensors: Tensors<f32>| {
-            // What PyTorch's programs look for before they open a file.
-            let notes = Notes::from([("format".into(), "pt".into())]);
+            // PyTorch's programs look for the format before they open a file.
+            let mut notes = Notes::from([("format".into(), "pt".into())]);
+            notes.extend(self.stored.notes().into_iter().map(|(key, value)| (key.into(), value)));
             weights::write(&self.folder.join(name), &resnet::export(&model, tensors)?, Precision::F32, Some(notes))
         };
         let buffers = stored::running(posterior).into_iter().map(|(_, v)| v.data).collect();

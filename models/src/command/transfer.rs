@@ -68,7 +68,11 @@ impl Model {
             }
         } else if let Some(file) = weights_of_pictures(path)? {
             let (table, notes) = weights::read_with_notes(&file)?;
-            let stored = StoredClassifier::of_table(table, &notes).map_err(|e| Error::file(&file, e))?;
+            let mut stored = StoredClassifier::of_table(table, &notes).map_err(|e| Error::file(&file, e))?;
+            let sigma = path.join("sigma.safetensors");
+            if sigma.is_file() {
+                stored = stored.with_sigma(&sigma)?;
+            }
             return Ok(Model::Pictures(Box::new(stored)));
         }
         Ok(Model::Text(Box::new(Stored::open(path, heads)?)))

@@ -11,5 +11,5 @@ mod norm;
 
 pub use basic::{Basic, BasicStage, ProjectedBasic, ResNet18, ResNet20};
 pub use bottleneck::{Bottleneck, BottleneckStage, ProjectedBottleneck, ResNet50};
-pub use names::{Tensors, bare, channels_last, export, import};
+pub use names::{Tensors, bare, channels_last, export, import, import_parameters};
 pub use norm::Norm;

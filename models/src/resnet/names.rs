@@ -17,10 +17,18 @@ pub struct Tensors<E> {
     pub buffers: Vec<Vec<E>>,
 }
 
-/// Names and shapes of a model's parameters, then of its buffers.
-fn places<M: Model>(model: &M) -> Vec<(String, Shape)> {
+type Places = Vec<(String, Shape)>;
+
+/// Names and shapes of a model's parameters.
+fn parameters<M: Model>(model: &M) -> Places {
     let mut places = vec![];
     model.visit_parameters(&mut |p| places.push((p.name().to_string(), *p.shape())));
+    places
+}
+
+/// Names and shapes of a model's parameters, then of its buffers.
+fn places<M: Model>(model: &M) -> Places {
+    let mut places = parameters(model);
     model.visit_buffers(&mut |b| places.push((b.name().to_string(), *b.shape())));
     places
 }
@@ -69,10 +77,24 @@ pub fn bare(name: &str) -> &str {
 /// # Errors
 /// Names every tensor that is missing, unexpected or has another shape, all at once.
 pub fn import<M: Model, E: Number>(model: &M, table: Table<E>) -> Result<Tensors<E>> {
+    let mut found = taken(places(model), table)?;
+    let buffers = found.split_off(model.parameters().len());
+    Ok(Tensors { parameters: found, buffers })
+}
+
+/// The values of a model's parameters out of a table with torchvision's names that has nothing else.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_parameters<M: Model, E: Number>(model: &M, table: Table<E>) -> Result<Vec<Vec<E>>> {
+    taken(parameters(model), table)
+}
+
+fn taken<E: Number>(places: Places, table: Table<E>) -> Result<Vec<Vec<E>>> {
     let own = table.into_iter().map(|(name, v)| (bare(&name).to_string(), v));
     let mut table: Table<E> = own.filter(|(name, _)| !name.ends_with(COUNT)).collect();
     let (mut found, mut wrong) = (vec![], vec![]);
-    for (name, shape) in places(model) {
+    for (name, shape) in places {
         let name = theirs(&name)?;
         let wanted = match shape[..] {
             [out, height, width, from] => vec![out, from, height, width],
@@ -83,8 +105,7 @@ pub fn import<M: Model, E: Number>(model: &M, table: Table<E>) -> Result<Tensors
     }
     wrong.extend(table.iter().map(|(name, v)| format!("unexpected: {name} {:?}", v.shape)));
     check_fit(&wrong)?;
-    let buffers = found.split_off(model.parameters().len());
-    Ok(Tensors { parameters: found, buffers })
+    Ok(found)
 }
 
 /// A model's tensors under torchvision's names.
