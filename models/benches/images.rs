@@ -8,7 +8,9 @@
 //! beside this file does the same work by torchvision.
 
 use ivon_runtime::{Error, Result};
-use models::data::images::{Crop, Exif, Figure, Generated, ImageSet, Loader, Normalisation, Pictures, Style, Transform, read};
+use models::data::images::{
+    Crop, Exif, Figure, Fit, Generated, ImageSet, Loader, Normalisation, Pictures, Style, Transform, read,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,8 +27,15 @@ fn main() -> Result<()> {
     let small = set.style != Style::Photos;
     let size = number("--size", set.style.size().unwrap_or(224));
     let crop = if small { Crop::Padded } else { Crop::Resized };
-    let transform =
-        Transform { size, crop, flip: true, ratio: 1.0, normalisation: Normalisation::imagenet(), exif: Exif::Ignore };
+    let transform = Transform {
+        size,
+        crop,
+        flip: true,
+        ratio: 1.0,
+        fit: Fit::Cover,
+        normalisation: Normalisation::imagenet(),
+        exif: Exif::Ignore,
+    };
     let all = set.parts.training;
     let count = all.len().min(number("--pictures", 20_000));
     println!("{}: {count} of {} pictures, batches of {batch} of {size} x {size}", set.origin, all.len());

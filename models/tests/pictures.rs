@@ -45,7 +45,7 @@ fn a_network_learns_from_a_folder() {
     assert!(fails(folder.path(), "export ivon --out lenet").contains("no counterpart in torchvision"));
     std::fs::write(
         data.join("train-labels-idx1-ubyte"),
-        [0, 0, 8, 1, 0, 0, 0, 64].iter().chain(&[1; 64]).copied().collect::<Vec<u8>>(),
+        [0, 0, 8, 1, 0, 0, 0, 64].into_iter().chain((0..64).map(|i| u8::from(i < 32))).collect::<Vec<u8>>(),
     )
     .unwrap();
     assert!(fails(folder.path(), "train lenet --resume sgd").contains("the pictures are not those"));
@@ -229,6 +229,126 @@ fn inspect_says_what_a_bench_measures() {
     assert_eq!(large["buffers"].as_array().unwrap().len(), 106);
 }
 
+/// Writes a PNG file of `side` × `side` pixels of one colour.
+fn put(path: &Path, side: u32, colour: [u8; 3]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), side, side);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&colour.repeat((side * side) as usize)).unwrap();
+}
+
+#[test]
+fn networks_of_one_and_three_channels_predict_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir(path.join("digits")).unwrap();
+    dark_and_bright(&path.join("digits"));
+    let flags = "--data digits --batch 8 --eval-samples 0 --threads 1 --steps 2";
+    succeeds(path, &format!("train lenet {flags} --out grey"));
+    succeeds(path, &format!("train resnet20 {flags} --channels 3 --size 16 --out colour"));
+    put(&path.join("x.png"), 12, [90; 3]);
+    let class = |arguments: &str| {
+        succeeds(path, &format!("predict {arguments} x.png --samples 2 --json --threads 1"))["probability"].clone()
+    };
+    // Each order gives the same mixture.
+    let (one, other) = (class("grey --with colour"), class("colour --with grey"));
+    assert!((one.as_f64().unwrap() - other.as_f64().unwrap()).abs() < 1e-6, "{one} {other}");
+    let found = succeeds(path, "evaluate grey colour --samples 1 --json --threads 1 --out both");
+    assert_eq!(found["mean"]["examples"], 20);
+    assert!(fails(path, "predict grey --with ./grey x.png").contains("is given twice"));
+
+    // Images in colour are not for a grey network, but may be out of its distribution.
+    put(&path.join("red.png"), 12, [200, 0, 0]);
+    assert!(fails(path, "predict colour --with grey red.png").contains("red.png: it is in colour, and the model takes grey"));
+    for i in 0..4 {
+        put(&path.join(format!("photos/deep/{i}.png")), 20, [200, 10 * i, 0]);
+    }
+    let output = ivon(path, "evaluate grey --ood photos --samples 1 --threads 1 --json").output().unwrap();
+    let said = common::text(&output);
+    assert!(output.status.success() && said.contains("images in colour, and the model takes grey ones"), "{said}");
+    assert!(
+        said.contains("out of distribution, photos/deep: 4 images") || said.contains("out of distribution, photos: 4 images"),
+        "{said}"
+    );
+    assert_eq!(succeeds(path, "evaluate colour --ood digits --samples 1 --threads 1 --json")["ood"]["examples"], 20);
+
+    // One image is enough for scores, and none is named with its set.
+    put(&path.join("few/0/1.png"), 12, [90; 3]);
+    assert_eq!(succeeds(path, "evaluate grey --data few --ood photos --samples 1 --threads 1 --json")["mean"]["examples"], 1);
+    std::fs::write(path.join("few/0/1.png"), "no image").unwrap();
+    let message = fails(path, "evaluate grey --data few --threads 1");
+    assert!(message.contains("few: none of the 1 images of class `0` can be used") && !message.contains("::"), "{message}");
+}
+
+#[test]
+fn an_exported_network_is_evaluated_as_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir(path.join("digits")).unwrap();
+    dark_and_bright(&path.join("digits"));
+    succeeds(path, "train resnet20 --data digits --size 12 --batch 8 --eval-samples 0 --threads 1 --steps 2 --ess 1e4 --out run");
+    succeeds(path, "export run --out exported");
+    succeeds(path, "import exported --out ours.safetensors");
+    let evaluate =
+        |what: &str| succeeds(path, &format!("evaluate {what} --data digits --samples 2 --batch 8 --threads 1 --json"));
+    let run = evaluate("run");
+    assert_eq!(run["samples"], 2);
+    for what in ["exported", "ours.safetensors"] {
+        let found = evaluate(what);
+        assert_eq!((&found["mean"], &found["samples"]), (&run["mean"], &run["samples"]), "{what}");
+    }
+    // The file by itself is a point.
+    assert_eq!(evaluate("exported/model.safetensors")["mean"], run["mean"]);
+}
+
+#[test]
+fn the_first_lines_of_a_run_say_what_is_done_with_the_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for part in ["Training/3", "Training/5", "Testing/3", "Testing/5"] {
+        for i in 0..4 {
+            put(
+                &path.join(format!("data/set/{part}/{i}.png")),
+                16,
+                [40 * i, 7 * part.len() as u8, part.as_bytes()[part.len() - 1]],
+            );
+        }
+    }
+    let output =
+        ivon(path, "train resnet20 --data data --batch 10 --steps 1 --eval-samples 0 --threads 1 --out run").output().unwrap();
+    let said = common::text(&output);
+    for line in [
+        "data/set: 8 images to train on, 8 for validation",
+        "2 classes: 3, 5",
+        "augmentation: a random crop of 16 x 16 with 4 black pixels on every side; no image is mirrored",
+        "a batch of 10 is larger than the 8 images to train on: it takes some more than once",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let output = ivon(path, "train resnet20 --data data --flip --batch 4 --steps 1 --eval-samples 0 --threads 1 --out flipped")
+        .output()
+        .unwrap();
+    assert!(common::text(&output).contains("half of the images are mirrored"));
+    // A run that goes on sees the images as it did, whatever a new run would do.
+    let config = std::fs::read_to_string(path.join("run/config.toml")).unwrap();
+    std::fs::write(
+        path.join("run/config.toml"),
+        config.replace("flip = false", "flip = true").replace("no-flip = true", "no-flip = false"),
+    )
+    .unwrap();
+    let output = ivon(path, "train resnet20 --resume run --steps 2").output().unwrap();
+    assert!(
+        output.status.success() && common::text(&output).contains("half of the images are mirrored"),
+        "{}",
+        common::text(&output)
+    );
+    assert!(fails(path, "train resnet20 --data data/set/Training/3 --out one").contains("has images of no class"));
+    assert!(
+        fails(path, "train resnet20 --data data/set/Training --train-examples 9 --out one")
+            .contains("--train-examples 9: there are")
+    );
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_with_what_would() {
     let folder = tempfile::tempdir().unwrap();
@@ -237,7 +357,7 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         ("train resnet50 --norm frn", "--norm frn is for resnet20"),
         ("train resnet20 --data nowhere", "nowhere: does not exist"),
         ("train resnet20 --batch 10 --micro-batches 3", "does not divide"),
-        ("train resnet20 --train-examples 99999999", "pictures to train on"),
+        ("train resnet20 --train-examples 99999999", "images to train on"),
         ("train resnet20 --channels 2", "1 channel (grey) or 3"),
         ("train resnet20 --preset tiny", "--preset"),
         ("train lenet --size 8", "at least 12 x 12"),

@@ -1,26 +1,26 @@
-//! Stored classifiers that predict together: one run, a mixture of posteriors, a deep ensemble.
+//! Stored classifiers that predict together: one run, a mixture of posteriors, or a deep ensemble.
 
 use super::{Classifier, Design, StoredClassifier, Visitor};
-use crate::data::images::{Examples, Picture, Pictures, Transform};
+use crate::data::images::{Picture, Pictures, Transform, Views};
 use ivon_runtime::uncertainty::{Classification, Ensemble};
 use ivon_runtime::{Context, DType, Device, Error, Result, Tensor};
 use std::sync::Arc;
 
-/// A classifier to take part, what it is called, and the seed of its samples.
+/// A classifier to take part, with its name and the seed of its samples.
 pub struct Candidate {
-    /// In messages: the path it came from.
+    /// The path it came from, for messages.
     pub name: String,
     /// The classifier.
     pub stored: StoredClassifier,
-    /// With the seed of its run, the samples are those that training evaluated at.
+    /// With the seed of its run, the samples are those of training's evaluation.
     pub seed: u64,
 }
 
-/// Classifiers of the same classes. Networks and the size of their pictures may differ.
+/// Classifiers of the same classes. Networks, and size and channels of their images, may differ.
 pub struct Committee {
     ensemble: Ensemble<'static>,
     members: Vec<Member>,
-    /// How pictures are seen, each way once.
+    /// How images are seen, each way once.
     transforms: Vec<Transform>,
     classes: Vec<String>,
     designs: Vec<Design>,
@@ -28,18 +28,18 @@ pub struct Committee {
 
 struct Member {
     logits: Box<Logits>,
-    /// Number of its transform.
+    /// The index of its transform.
     transform: usize,
 }
 
-/// The logits of pictures `[B, H, W, C]`, `[B, CLASSES]`, in memory of their own.
+/// The logits of images `[B, H, W, C]`, `[B, CLASSES]`, in memory of their own.
 type Logits = dyn Fn(&Context, &Tensor) -> Result<Tensor>;
 
 impl Committee {
     /// All of them, with their posteriors at a temperature, to compute on a device in a type.
     ///
     /// # Errors
-    /// If there is none, one does not say how it sees pictures, or their classes differ: which.
+    /// If there is none, one does not say how it sees images, or their classes differ: which.
     pub fn new(candidates: Vec<Candidate>, temperature: f64, (device, dtype): (Device, DType)) -> Result<Committee> {
         let (mut members, mut transforms, mut designs) = (vec![], vec![], vec![]);
         let mut ensemble = Ensemble::new(device, dtype);
@@ -47,7 +47,8 @@ impl Committee {
         for Candidate { name, stored, seed } in candidates {
             let StoredClassifier { design, classes, transform, posterior, .. } = stored;
             let Some(transform) = transform else {
-                let message = "does not say how its pictures are cropped and normalised: give a run, or weights that were exported from one";
+                let message =
+                    "does not say how its images are cropped and normalised: give a run, or weights that were exported from one";
                 return Err(Error::file(name, message));
             };
             let classes = classes.unwrap_or_else(|| (0..design.classes).map(|i| i.to_string()).collect());
@@ -73,25 +74,21 @@ impl Committee {
         &self.classes
     }
 
-    /// What each member is.
+    /// The design of each member.
     pub fn designs(&self) -> &[Design] {
         &self.designs
     }
 
-    /// Whether there is nothing to draw samples of.
+    /// True if no member has a posterior to draw samples of.
     pub fn is_point(&self) -> bool {
         self.ensemble.is_point()
     }
 
-    /// Channels of the pictures that it sees.
-    pub fn channels(&self) -> usize {
-        self.transforms[0].channels()
-    }
-
-    /// What it predicts for all pictures in order, `batch` at a time; `done` hears of every batch how many pictures it had.
+    /// Predicts all images in order, `batch` at a time, each member seeing them in its channels and size; calls `done` with the number of images
+    /// of every batch. An image that a member cannot see is left out, and noted in `pictures`.
     ///
     /// # Errors
-    /// If there are no pictures, or they do not fit.
+    /// If there are no images, or the network cannot be evaluated.
     pub fn classify(
         &mut self,
         pictures: &Arc<Pictures>,
@@ -100,28 +97,28 @@ impl Committee {
         samples: &[usize],
         mut done: impl FnMut(usize),
     ) -> Result<Classification> {
-        let each = self.transforms.iter().map(|t| Examples::new(pictures.clone(), t.clone(), batch));
-        let mut each = each.collect::<Result<Vec<_>>>()?;
         let mut found = Classification::new(samples)?;
-        loop {
-            let batches = each.iter_mut().filter_map(Iterator::next).collect::<Result<Vec<_>>>()?;
-            let Some(first) = batches.first() else { return Ok(found) };
-            let labels = first.labels.as_slice::<u32>();
+        for batches in Views::of(pictures, &self.transforms, batch)? {
+            let batches = batches?;
+            let labels = batches[0].labels.as_slice::<u32>();
             found.add(&mut self.ensemble, labelled.then_some(labels), |cx, i| {
                 let member = &self.members[i];
                 (member.logits)(cx, &batches[member.transform].images)
             })?;
             done(labels.len());
         }
+        Ok(found)
     }
 
-    /// What it predicts for one picture: the probabilities of the classes over `samples` samples of each member, and what is known of them.
+    /// Predicts one image: the probabilities of the classes over `samples` samples of each member, and their uncertainty. Each member sees the
+    /// image in its channels and size.
     ///
     /// # Errors
-    /// If the picture has other channels.
+    /// If the image is in colour or transparent, and a member cannot see it.
     pub fn predict(&mut self, picture: &Picture, samples: usize) -> Result<ivon_runtime::uncertainty::Predictive> {
-        let picture = picture.clone().into_channels(self.channels()).map_err(|message| Error::config(format!("it {message}")))?;
         let see = |transform: &Transform| {
+            let picture =
+                picture.clone().into_channels(transform.channels()).map_err(|message| Error::config(format!("it {message}")))?;
             let mut image = vec![0.0; transform.numbers()];
             transform.evaluation(&picture, &mut image);
             Tensor::from_slice(&image, [1, transform.size, transform.size, transform.channels()])
@@ -142,7 +139,7 @@ impl Committee {
     }
 }
 
-/// Which classes two runs do not share.
+/// The error that names classes which two runs do not share.
 fn differing(a: &str, ours: &[String], b: &str, theirs: &[String]) -> Error {
     let only = |these: &[String], those: &[String]| these.iter().find(|c| !those.contains(c)).cloned();
     let what = match (only(ours, theirs), only(theirs, ours)) {
@@ -151,7 +148,7 @@ fn differing(a: &str, ours: &[String], b: &str, theirs: &[String]) -> Error {
         (None, Some(y)) => format!("`{y}` is a class of {b} and not of {a}"),
         (None, None) => format!("{a} and {b} have the same classes in another order"),
     };
-    Error::config(format!("the runs tell other classes apart: {what}; evaluate runs of the same data together"))
+    Error::config(format!("the runs were trained on different classes: {what}; evaluate runs of the same data together"))
 }
 
 struct Forward;

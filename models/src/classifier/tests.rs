@@ -1,7 +1,7 @@
 //! Classifiers as a whole: sizes, operations, gradients, weights in and out.
 
 use super::*;
-use crate::data::images::{Crop, Exif, Normalisation, Transform};
+use crate::data::images::{Crop, Exif, Fit, Normalisation, Transform};
 use crate::resnet;
 use crate::weights::{self, Table, Values};
 use ivon_runtime::{DType, Device, Flat, Layout, Posterior, gradcheck};
@@ -207,6 +207,7 @@ fn a_weights_file_of_ours_keeps_everything() {
         crop: Crop::Padded,
         flip: true,
         ratio: 1.0,
+        fit: Fit::Cover,
         normalisation: Normalisation::imagenet(),
         exif: Exif::Ignore,
     };

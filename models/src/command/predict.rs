@@ -1,6 +1,6 @@
-//! `ivon predict`: what trained classifiers say of pictures, and how sure they are.
+//! `ivon predict`: the classes that trained classifiers give to images, with their uncertainty.
 
-use super::flags::{DeviceFlags, Opened, PixelBound, open, values};
+use super::flags::{DeviceFlags, Opened, PixelBound, each_once, open, values};
 use super::transfer::Model;
 use crate::classifier::{Candidate, Committee};
 use crate::data::images;
@@ -10,15 +10,15 @@ use ivon_runtime::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// The most probable classes of pictures, with their probability and its uncertainty
+/// The most probable classes of images, with their probability and its uncertainty
 #[derive(Args, Debug)]
 pub struct Predict {
-    /// The folder of a run of a classifier, one of its checkpoints, or a weights file of ours
+    /// The directory of a run of a classifier, one of its checkpoints, or a weights file of ours
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// Pictures (JPEG, PNG)
-    #[arg(value_name = "PICTURE", required = true, num_args = 1..)]
+    /// Images (JPEG, PNG)
+    #[arg(value_name = "IMAGE", required = true, num_args = 1..)]
     pictures: Vec<PathBuf>,
 
     /// Another run that predicts together with the first; may be given several times
@@ -41,7 +41,7 @@ pub struct Predict {
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::count)]
     top: usize,
 
-    /// Print a line of JSON for every picture
+    /// Print a line of JSON for every image
     #[arg(long)]
     json: bool,
 
@@ -56,7 +56,7 @@ impl Predict {
     /// Predicts and prints.
     ///
     /// # Errors
-    /// If there is no such classifier, or a picture cannot be read.
+    /// If there is no such classifier, or an image cannot be read.
     pub fn run(&self) -> Result<()> {
         let dtype = self.device.training_dtype()?;
         let candidate = |path: &PathBuf| {
@@ -68,7 +68,9 @@ impl Predict {
                 Model::Text(_) => Err(Error::file(path, "is of text: `ivon generate` goes on with one")),
             }
         };
-        let candidates = [&self.run].into_iter().chain(&self.with).map(candidate).collect::<Result<Vec<_>>>()?;
+        let runs: Vec<PathBuf> = [&self.run].into_iter().chain(&self.with).cloned().collect();
+        each_once(&runs)?;
+        let candidates = runs.iter().map(candidate).collect::<Result<Vec<_>>>()?;
         let mut committee = Committee::new(candidates, self.temperature, (self.device.start()?, dtype))?;
         for path in &self.pictures {
             let picture = images::read(path)?;

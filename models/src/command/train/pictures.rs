@@ -7,11 +7,11 @@ use crate::command::flags::{Defaults, PictureData, PictureFlags, Shape, rows, va
 use crate::command::memory;
 use crate::command::progress::Pass;
 use crate::command::transfer::Model;
-use crate::data::images::{Examples, Exif, Loader, Prefetch};
+use crate::data::images::{Examples, Exif, Loader, Prefetch, Transform};
 use clap::Args;
 use ivon_runtime::optimizers::Optimizer;
 use ivon_runtime::trainer::{At, Evaluation, Predictions, Summary};
-use ivon_runtime::{Context, Entry, Error, Layout, Result};
+use ivon_runtime::{Context, Entry, Error, Layout, Result, run};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::path::Path;
@@ -66,11 +66,12 @@ impl Pictures {
     pub fn run(&self, architecture: Architecture, told: &Told) -> Result<ExitCode> {
         self.common.check(|| Ok(self.data.data.iter().cloned().collect()))?;
         let batch = self.batch.unwrap_or(if architecture.is_small() { 50 } else { 32 });
-        rows(batch, self.micro_batches, "pictures")?;
-        // What can be said without the pictures.
+        rows(batch, self.micro_batches, "images")?;
+        // What can be said without the images.
         let size = self.data.size.unwrap_or(architecture.usual_size());
         Design { architecture, norm: self.norm, channels: 3, size, classes: 1 }.check()?;
-        let data = self.data.load(architecture, self.common.run.resume.is_some())?;
+        let mut data = self.data.load(architecture, self.common.run.resume.is_some(), self.transform_of_run(told)?.as_ref())?;
+        data.notes.extend(larger_than_set(batch, data.training.len()));
         let design = Design {
             architecture,
             norm: self.norm,
@@ -106,6 +107,15 @@ impl Pictures {
         })
     }
 
+    /// The transform of the run that goes on, unless it goes on with other data.
+    fn transform_of_run(&self, told: &Told) -> Result<Option<Transform>> {
+        if self.common.run.resume.is_none() || told.named("data") {
+            return Ok(None);
+        }
+        let config: Value = run::read_config(&self.common.run.home()?)?;
+        Ok(serde_json::from_value(config["pictures"]["transform"].clone()).ok())
+    }
+
     /// The weights to start from.
     fn weights(path: &Path, design: &Design) -> Result<StoredClassifier> {
         let stored = match Model::open(path, None)? {
@@ -121,6 +131,12 @@ impl Pictures {
             }
         }
     }
+}
+
+/// The note on a batch that takes images more than once.
+fn larger_than_set(batch: usize, images: usize) -> Option<String> {
+    (batch > images)
+        .then(|| format!("a batch of {batch} is larger than the {images} images to train on: it takes some more than once"))
 }
 
 /// Trains whatever model it is.
@@ -224,13 +240,10 @@ impl<M: Classifier> Task for PictureTask<M> {
     }
 
     fn introduction(&self) -> Vec<String> {
-        let data = &self.data;
-        let remarks = [&data.training, &data.validation].into_iter().filter_map(|part| part.remark());
-        let about = [
-            format!("{}, {} parameters", self.design.summary(), Layout::of(&self.model).elements()),
-            format!("{}: {} pictures to train on, {} for validation", data.origin, data.training.len(), data.validation.len()),
-        ];
-        about.into_iter().chain(remarks).collect()
+        let mut lines = vec![format!("{}, {} parameters", self.design.summary(), Layout::of(&self.model).elements())];
+        lines.extend(self.data.introduction());
+        lines.extend([&self.data.training, &self.data.validation].into_iter().filter_map(|part| part.remark()));
+        lines
     }
 
     fn found(&self) -> Vec<Value> {

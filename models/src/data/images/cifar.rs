@@ -77,6 +77,7 @@ fn load(folder: &Path, version: &Version, channels: usize) -> Result<Option<Imag
         origin: folder.display().to_string(),
         style: Style::Cifar { classes: version.classes },
         classes: names(&folder.join(version.names), version)?,
+        notes: vec![],
         parts: Part::Parts { training: training?, validation: validation? },
     }))
 }

@@ -8,6 +8,7 @@ mod png;
 
 use super::jpeg;
 use super::picture::Picture;
+use super::special;
 use ivon_runtime::{Error, Result, disk::unreadable};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,13 +30,8 @@ pub fn is_picture(path: &Path) -> bool {
 /// # Errors
 /// If it cannot be read, is neither, or is damaged: how.
 pub fn read(path: &Path) -> Result<Picture> {
-    let failed = |e: std::io::Error| unreadable(path, &e);
-    let metadata = fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        let what = if metadata.is_dir() { "is a directory" } else { "is not a regular file" };
-        return Err(Error::file(path, format!("{what}; expected a JPEG or PNG file")));
-    }
-    let bytes = fs::read(path).map_err(failed)?;
+    special::check_file(path)?;
+    let bytes = fs::read(path).map_err(|e| unreadable(path, &e))?;
     decode(&bytes).map_err(|message| Error::file(path, message))
 }
 

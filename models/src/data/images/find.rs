@@ -1,76 +1,121 @@
-//! What a path holds, found by looking.
+//! Recognises what a path holds.
 
 use super::pictures::Pictures;
-use super::{ImageSet, cifar, decode, folder, idx};
+use super::tree::Tree;
+use super::{ImageSet, cifar, decode, folder, idx, layout, special};
 use crate::data::packed;
 use ivon_runtime::{Error, Result, disk::unreadable};
 use std::path::{Path, PathBuf};
 
-/// What was found of a set.
+/// The images that were found.
 #[derive(Debug)]
 pub enum Part {
     /// A training part, a validation part, or both.
     Parts {
-        /// To train on.
+        /// Images to train on.
         training: Option<Pictures>,
-        /// For validation.
+        /// Images for validation.
         validation: Option<Pictures>,
     },
-    /// Pictures that are not parted.
+    /// Images that are not divided into parts.
     Whole(Pictures),
 }
 
 impl Part {
-    /// Pictures of one part.
+    /// The images of one part.
     pub fn any(&self) -> &Pictures {
         match self {
             Part::Whole(pictures) => pictures,
             Part::Parts { training: Some(pictures), .. } | Part::Parts { validation: Some(pictures), .. } => pictures,
-            Part::Parts { training: None, validation: None } => unreachable!("a set has pictures"),
+            Part::Parts { training: None, validation: None } => unreachable!("a set has images"),
         }
     }
 }
 
-const FORMS: &str = "a folder with train/CLASS/*.jpg and val/CLASS/*.jpg (JPEG or PNG), the binary files of CIFAR-10 or CIFAR-100, or IDX files \
+/// What the caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Images with their classes.
+    Classes,
+    /// Any images.
+    Images,
+}
+
+const FORMS: &str = "a directory with train/CLASS/*.jpg and val/CLASS/*.jpg (JPEG or PNG), the binary files of CIFAR-10 or CIFAR-100, or IDX files \
                      such as train-images-idx3-ubyte.gz with their labels";
 
-/// Finds the pictures at a path, or in the one folder of it that has any.
+/// Formats of whole sets that are not read, by extension.
+const OTHER_SETS: [(&str, &str); 13] = [
+    ("npy", "a NumPy array"),
+    ("npz", "NumPy arrays"),
+    ("mat", "a MATLAB file"),
+    ("h5", "an HDF5 file"),
+    ("hdf5", "an HDF5 file"),
+    ("parquet", "a Parquet table"),
+    ("arrow", "an Arrow table"),
+    ("tfrecord", "a TFRecord file"),
+    ("csv", "a table"),
+    ("tsv", "a table"),
+    ("json", "a JSON file"),
+    ("pkl", "a Python pickle"),
+    ("pt", "a PyTorch file"),
+];
+
+/// Directories of IDX or CIFAR files are searched for down to this depth.
+const DEEPEST: usize = 4;
+
+/// Finds the images at a path, or in the one directory of it that has any.
 ///
 /// # Errors
 /// If there are none, or they cannot be used.
-pub fn find(path: &Path, channels: usize) -> Result<ImageSet<Part>> {
-    let metadata = path.metadata().map_err(|e| unreadable(path, &e))?;
-    if metadata.is_file() {
+pub fn find(path: &Path, channels: usize, need: Need) -> Result<ImageSet<Part>> {
+    let kind = path.metadata().map_err(|e| unreadable(path, &e))?.file_type();
+    if kind.is_file() {
         return file(path, channels);
     }
-    if let Some(set) = in_folder(path, channels)? {
+    if !kind.is_dir() {
+        return Err(special::not_a_file(path, kind));
+    }
+    if let Some(set) = stored(path, channels)? {
         return Ok(set);
     }
-    let entries = std::fs::read_dir(path).map_err(|e| unreadable(path, &e))?;
-    let mut children: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    children.sort();
-    let mut found = vec![];
-    for child in children.iter().filter(|child| child.is_dir()) {
-        found.extend(in_folder(child, channels)?);
+    let tree = Tree::scan(path)?;
+    let found = match (folder::find(&tree, channels), need) {
+        // Any arrangement is good enough where the classes do not matter.
+        (Err(_), Need::Images) => folder::all(&tree, path, channels)?,
+        (found, _) => found?,
+    };
+    if let Some(set) = found {
+        return Ok(set);
     }
+    let mut found = vec![];
+    stored_below(&tree, channels, 0, &mut found)?;
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(Error::file(path, nothing(&children))),
+        0 => Err(Error::file(path, nothing(&tree)?)),
         _ => {
             let names: Vec<&str> = found.iter().map(|set| set.origin.as_str()).collect();
-            Err(Error::file(path, format!("has several sets of pictures: {}; give one of them", names.join(", "))))
+            Err(Error::file(path, format!("has several sets of images: {}; give one of them", names.join(", "))))
         }
     }
 }
 
-fn in_folder(folder: &Path, channels: usize) -> Result<Option<ImageSet<Part>>> {
-    if let Some(set) = idx::find(folder, channels)? {
-        return Ok(Some(set));
+/// The set of IDX or CIFAR files in a directory.
+fn stored(directory: &Path, channels: usize) -> Result<Option<ImageSet<Part>>> {
+    match idx::find(directory, channels)? {
+        Some(set) => Ok(Some(set)),
+        None => cifar::find(directory, channels),
     }
-    if let Some(set) = cifar::find(folder, channels)? {
-        return Ok(Some(set));
+}
+
+fn stored_below(tree: &Tree, channels: usize, depth: usize, found: &mut Vec<ImageSet<Part>>) -> Result<()> {
+    for child in tree.dirs.iter().filter(|_| depth < DEEPEST) {
+        match stored(&child.path, channels)? {
+            Some(set) => found.push(set),
+            None => stored_below(child, channels, depth + 1, found)?,
+        }
     }
-    folder::find(folder, channels)
+    Ok(())
 }
 
 fn file(path: &Path, channels: usize) -> Result<ImageSet<Part>> {
@@ -81,22 +126,38 @@ fn file(path: &Path, channels: usize) -> Result<ImageSet<Part>> {
         return Err(packed::error(path, &command));
     }
     if decode::is_picture(path) {
-        return Err(Error::file(path, "is a single picture; give the folder of a set"));
+        return Err(Error::file(path, "is a single image; give the directory of a set"));
     }
-    Err(Error::file(path, format!("is not a set of pictures; give {FORMS}")))
+    match other_set(path) {
+        Some(what) => Err(Error::file(path, format!("is {what}, which is not read; give {FORMS}"))),
+        None => Err(Error::file(path, format!("is not a set of images; give {FORMS}"))),
+    }
 }
 
-/// What to say of a folder where nothing was found.
-fn nothing(children: &[PathBuf]) -> String {
+fn other_set(path: &Path) -> Option<&'static str> {
+    let extension = path.extension()?.to_str()?.to_lowercase();
+    OTHER_SETS.iter().find(|(known, _)| *known == extension).map(|(_, what)| *what)
+}
+
+/// The message about a directory in which nothing was found.
+fn nothing(tree: &Tree) -> Result<String> {
+    let failed = |e: std::io::Error| unreadable(&tree.path, &e);
+    let children = std::fs::read_dir(&tree.path).map_err(failed)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut children = children.collect::<Result<Vec<PathBuf>, _>>().map_err(failed)?;
+    children.sort();
     if children.is_empty() {
-        return format!("is empty; give {FORMS}");
+        return Ok(format!("is empty; give {FORMS}"));
     }
-    match children.iter().find_map(|child| packed::unpacking(child)) {
-        Some(command) => {
-            format!("has no pictures, but something packed: unpack it (`{command}`) and give what comes out")
-        }
-        None => format!("has no pictures; give {FORMS}"),
+    if let Some(command) = children.iter().find_map(|child| packed::unpacking(child)) {
+        return Ok(format!("has no images, but something packed: unpack it (`{command}`) and give what comes out"));
     }
+    if let Some(counts) = layout::found(tree) {
+        return Ok(format!("has images of formats that are not read ({counts}): convert them to PNG or JPEG"));
+    }
+    if let Some((child, what)) = children.iter().find_map(|child| Some((child, other_set(child)?))) {
+        return Ok(format!("has no images; {} is {what}, which is not read; give {FORMS}", child.display()));
+    }
+    Ok(format!("has no images; give {FORMS}"))
 }
 
 #[cfg(test)]

@@ -4,21 +4,23 @@
 
 use super::find::Part;
 use super::pictures::{Pictures, Stored};
+use super::transform::Fit;
 use super::{ImageSet, Style};
 use flate2::read::MultiGzDecoder;
 use ivon_runtime::{Error, Result, disk::unreadable};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// What a file of an IDX set holds, by its name.
+/// The content of a file of an IDX set, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     TrainingImages,
     TestImages,
 }
 
-/// The role of a file of pictures: `[prefix-](train|t10k|test)-images[-.]idx3-ubyte[.gz]`.
+/// The role of a file of images: `[prefix-](train|t10k|test)-images[-.]idx3-ubyte[.gz]`.
 fn role(path: &Path) -> Option<Role> {
     let name = path.file_name()?.to_str()?.to_lowercase().replace('.', "-");
     let name = name.strip_suffix("-gz").unwrap_or(&name).strip_suffix("-images-idx3-ubyte")?;
@@ -29,7 +31,7 @@ fn role(path: &Path) -> Option<Role> {
     }
 }
 
-/// Where the labels of a file of pictures lie: beside it, gzipped or not.
+/// The file with the labels of a file of images: beside it, gzipped or not.
 fn labels_of(images: &Path) -> Result<PathBuf> {
     let name = images.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     let place = name.to_lowercase().rfind("images").unwrap_or(0);
@@ -40,7 +42,7 @@ fn labels_of(images: &Path) -> Result<PathBuf> {
     found.ok_or_else(|| Error::file(images, format!("has no labels beside it: {plain} or {plain}.gz is missing")))
 }
 
-/// Looks for IDX files in a folder, or takes the one that is given. `None` if there are none.
+/// Looks for IDX files in a directory, or takes the one that is given. `None` if there are none.
 ///
 /// # Errors
 /// If they are there and cannot be used: why.
@@ -61,16 +63,49 @@ pub fn find(path: &Path, channels: usize) -> Result<Option<ImageSet<Part>>> {
     let [training, validation] = [training, validation].map(|file| file.map(|file| load(&file)).transpose());
     let (training, validation) = (training?, validation?);
     let both = || training.iter().chain(&validation);
-    let classes = both().flat_map(|(_, labels)| labels).max().map_or(0, |last| *last as usize + 1);
-    let side = both().map(|(images, _)| images.size[0].min(images.size[1])).min().unwrap_or(0);
-    let [training, validation] =
-        [training, validation].map(|part| part.map(|(images, labels)| Pictures::new(images, labels, channels)));
+    let labels: BTreeSet<u32> = both().flat_map(|(_, labels)| labels).copied().collect();
+    let labels: Vec<u32> = labels.into_iter().collect();
+    let style = style(both().map(|(images, _)| [images.size[0], images.size[1]]));
+    let notes = [note_on_labels(&labels), note_on_shape(style)].into_iter().flatten().collect();
+    // Labels that begin at 1 or have gaps are numbered anew; the name of a class is its label.
+    let rank = |label: u32| labels.partition_point(|other| *other < label) as u32;
+    let pictures = |(images, labels): (Stored, Vec<u32>)| Pictures::new(images, labels.into_iter().map(rank).collect(), channels);
     Ok(Some(ImageSet {
         origin: path.display().to_string(),
-        style: Style::Small { size: side, mirrored: false },
-        classes: (0..classes).map(|i| i.to_string()).collect(),
-        parts: Part::Parts { training, validation },
+        style,
+        classes: labels.iter().map(u32::to_string).collect(),
+        notes,
+        parts: Part::Parts { training: training.map(pictures), validation: validation.map(pictures) },
     }))
+}
+
+/// Square images are seen as they are. Others get black pixels on two sides, so that nothing is cut off.
+fn style(sizes: impl Iterator<Item = [usize; 2]> + Clone) -> Style {
+    let square = sizes.clone().all(|[height, width]| height == width);
+    let sides = sizes.flatten();
+    let (size, fit) = if square { (sides.min(), Fit::Cover) } else { (sides.max(), Fit::Contain) };
+    Style::Small { size: size.unwrap_or(0), fit, mirrored: false }
+}
+
+fn note_on_shape(style: Style) -> Option<String> {
+    match style {
+        Style::Small { size, fit: Fit::Contain, .. } => {
+            Some(format!("the images are not square; black pixels on two sides make them {size} x {size}"))
+        }
+        _ => None,
+    }
+}
+
+/// The note on labels that are not 0, 1, 2 and so on.
+fn note_on_labels(labels: &[u32]) -> Option<String> {
+    if labels.iter().zip(0..).all(|(label, i)| *label == i) {
+        return None;
+    }
+    let runs = labels.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [one] => one.to_string(),
+        run => format!("{} to {}", run[0], run[run.len() - 1]),
+    });
+    Some(format!("the labels are {}: {} classes, named by their labels", runs.collect::<Vec<_>>().join(", "), labels.len()))
 }
 
 /// The file of a role.
@@ -84,20 +119,28 @@ fn only(files: &[PathBuf], wanted: Role) -> Result<Option<PathBuf>> {
         [file] => Ok(Some(file.clone())),
         [one, other, ..] => {
             let other = other.display();
-            Err(Error::file(one, format!("and {other} are both there: put every set into a folder of its own")))
+            Err(Error::file(one, format!("and {other} are both there: put every set into a directory of its own")))
         }
     }
 }
+
+/// A label that other programs write for an image without a class (-1 as a byte).
+const UNLABELLED: u8 = 255;
 
 fn load(file: &Path) -> Result<(Stored, Vec<u32>)> {
     let ([count, height, width], pixels) = read::<3>(file)?;
     let labels_file = labels_of(file)?;
     let ([labelled], labels) = read::<1>(&labels_file)?;
     if count == 0 || height == 0 || width == 0 {
-        return Err(Error::file(file, format!("says to hold {count} pictures of {height} x {width}: there is nothing to see")));
+        return Err(Error::file(file, format!("says to hold {count} images of {height} x {width}: there is nothing to see")));
     }
     if labelled != count {
-        return Err(Error::file(file, format!("has {count} pictures, and {} has {labelled} labels", labels_file.display())));
+        return Err(Error::file(file, format!("has {count} images, and {} has {labelled} labels", labels_file.display())));
+    }
+    if let Some(i) = labels.iter().position(|label| *label == UNLABELLED) {
+        let message =
+            format!("has the label {UNLABELLED} for image {i}, which marks an image without a class; remove such images");
+        return Err(Error::file(&labels_file, message));
     }
     let images = Stored { origin: file.display().to_string(), size: [height, width, 1], pixels };
     Ok((images, labels.into_iter().map(u32::from).collect()))

@@ -1,4 +1,4 @@
-//! Batches: of random pictures to train on, and of all pictures in order to evaluate with.
+//! Batches: random images to train on, and all images in order to evaluate with.
 
 use super::ahead::Ahead;
 use super::pictures::Pictures;
@@ -28,7 +28,7 @@ impl Rows {
         Rows { images: Vec::with_capacity(rows * transform.numbers()), labels: Vec::with_capacity(rows) }
     }
 
-    /// Adds a picture; `see` writes it.
+    /// Adds a image; `see` writes it.
     fn push(&mut self, label: u32, numbers: usize, see: impl FnOnce(&mut [f32])) {
         let start = self.images.len();
         self.images.resize(start + numbers, 0.0);
@@ -52,8 +52,8 @@ impl Rows {
 
 /// Random batches to train on.
 ///
-/// Pictures come in a random order, another one every epoch, each once an epoch; batches follow each other without a gap, so that all are of the same
-/// size and one may end an epoch and begin the next. Which pictures row `r` of the batch of step `s` shows, and how it is cropped, is a function of
+/// Images come in a random order, another one every epoch, each once an epoch; batches follow each other without a gap, so that all are of the same
+/// size and one may end an epoch and begin the next. Which images row `r` of the batch of step `s` shows, and how it is cropped, is a function of
 /// (seed, s, r) alone: a run can be taken up anywhere, its batches can be cut into micro-batches, and threads do not show.
 #[derive(Debug)]
 pub struct Loader {
@@ -66,16 +66,16 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Batches of `batch` pictures.
+    /// Batches of `batch` images.
     ///
     /// # Errors
-    /// If there are no pictures, the batch is empty, or the model's channels are not those of the pictures.
+    /// If there are no images, the batch is empty, or the model's channels are not those of the images.
     pub fn new(pictures: Arc<Pictures>, transform: Transform, batch: usize, seed: u64) -> Result<Loader> {
         check(&pictures, &transform, batch, "to train on")?;
         Ok(Loader { pictures, transform, batch, seed, orders: Mutex::default() })
     }
 
-    /// Pictures of a batch.
+    /// The number of images in a batch.
     pub fn batch_size(&self) -> usize {
         self.batch
     }
@@ -88,7 +88,7 @@ impl Loader {
     /// The batch of a step, steps counted from 0.
     ///
     /// # Errors
-    /// If a file is damaged and the pictures are strict, or no picture can be read at all.
+    /// If a file is damaged and the images are strict, or no image can be read at all.
     pub fn batch_at(&self, step: u64) -> Result<Batch> {
         self.rows_at(step, 0..self.batch)
     }
@@ -116,7 +116,7 @@ impl Loader {
         Ok(out)
     }
 
-    /// Epoch and number of the picture in a row.
+    /// Epoch and number of the image in a row.
     fn index(&self, step: u64, row: usize) -> (u32, u32) {
         let place = u128::from(step) * self.batch as u128 + row as u128;
         let n = self.pictures.len() as u128;
@@ -143,7 +143,7 @@ impl Loader {
     pub fn prefetch(self: &Arc<Self>, micro_batches: usize) -> Result<Prefetch> {
         if micro_batches == 0 || !self.batch.is_multiple_of(micro_batches) {
             let message =
-                format!("{micro_batches} micro-batches do not divide a batch of {} pictures into equal parts", self.batch);
+                format!("{micro_batches} micro-batches do not divide a batch of {} images into equal parts", self.batch);
             return Err(Error::config(message));
         }
         let (loader, rows) = (self.clone(), self.batch / micro_batches);
@@ -168,14 +168,14 @@ fn threads() -> usize {
 
 fn check(pictures: &Pictures, transform: &Transform, batch: usize, purpose: &str) -> Result<()> {
     if pictures.is_empty() {
-        return Err(Error::config(format!("there are no pictures {purpose}")));
+        return Err(Error::config(format!("there are no images {purpose}")));
     }
     if batch == 0 {
-        return Err(Error::config("a batch has at least one picture"));
+        return Err(Error::config("a batch has at least one image"));
     }
     if transform.channels() != pictures.channels() {
         let (model, data) = (transform.channels(), pictures.channels());
-        return Err(Error::config(format!("the model sees pictures of {model} channels and these have {data}")));
+        return Err(Error::config(format!("the model sees images of {model} channels and these have {data}")));
     }
     Ok(())
 }
@@ -204,51 +204,31 @@ impl Prefetch {
         if let Some((_, batch)) = self.last.as_ref().filter(|(last, _)| *last == part) {
             return Ok(batch.clone());
         }
-        let batch = assemble(&mut self.ahead, part * self.pieces as u64, self.pieces)?.batch(&self.transform)?;
+        let batch = assemble(&mut self.ahead, part * self.pieces as u64, self.pieces, Rows::append)?.batch(&self.transform)?;
         self.last = Some((part, batch.clone()));
         Ok(batch)
     }
 }
 
-fn assemble(ahead: &mut Ahead<Result<Rows>>, first: u64, pieces: usize) -> Result<Rows> {
+/// The pieces of a batch as one.
+fn assemble<T: Send + 'static>(ahead: &mut Ahead<Result<T>>, first: u64, pieces: usize, append: impl Fn(&mut T, T)) -> Result<T> {
     let mut rows = ahead.take(first)?;
     for piece in 1..pieces {
-        rows.append(ahead.take(first + piece as u64)?);
+        append(&mut rows, ahead.take(first + piece as u64)?);
     }
     Ok(rows)
 }
 
-/// All pictures in order, as seen in evaluation, in batches; decoded ahead. Damaged ones are left out, so that a batch may be smaller.
-pub struct Examples {
-    ahead: Ahead<Result<Rows>>,
-    transform: Transform,
-    pieces: usize,
-    batches: Range<u64>,
-}
+/// All images in order, as seen in evaluation, in batches; decoded ahead. Damaged ones are left out, so that a batch may be smaller.
+pub struct Examples(Views);
 
 impl Examples {
-    /// Batches of up to `batch` pictures.
+    /// Batches of up to `batch` images.
     ///
     /// # Errors
-    /// If there are no pictures, the batch is empty, or the model's channels are not those of the pictures.
+    /// If there are no images, the batch is empty, or the model's channels are not those of the images.
     pub fn new(pictures: Arc<Pictures>, transform: Transform, batch: usize) -> Result<Examples> {
-        check(&pictures, &transform, batch, "to evaluate with")?;
-        let pieces = threads().min(batch);
-        let batches = 0..pictures.len().div_ceil(batch) as u64;
-        let sees = transform.clone();
-        let make = move |item: u64| {
-            let (first, piece) = (item as usize / pieces * batch, item as usize % pieces);
-            let end = |piece: usize| (first + piece * batch / pieces).min(pictures.len());
-            let mut rows = Rows::with_room(end(piece + 1) - end(piece), &sees);
-            for index in end(piece)..end(piece + 1) {
-                if let Some((picture, label)) = pictures.if_good(index)? {
-                    rows.push(label, sees.numbers(), |out| sees.evaluation(&picture, out));
-                }
-            }
-            Ok(rows)
-        };
-        let ahead = Ahead::new(threads(), BATCHES_AHEAD * pieces, batches.end * pieces as u64, make);
-        Ok(Examples { ahead, transform, pieces, batches })
+        Ok(Examples(Views::new(vec![(pictures, transform)], batch)?))
     }
 }
 
@@ -256,11 +236,84 @@ impl Iterator for Examples {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Result<Batch>> {
+        // One view has one batch.
+        Some(self.0.next()?.map(|mut batches| batches.swap_remove(0)))
+    }
+}
+
+/// [`Examples`] as several networks see them: each item has one batch for every view, of the same images. An image that is damaged in one view
+/// is left out of all.
+pub struct Views {
+    ahead: Ahead<Result<Vec<Rows>>>,
+    transforms: Vec<Transform>,
+    pieces: usize,
+    batches: Range<u64>,
+}
+
+impl Views {
+    /// Batches of up to `batch` images, as each of the transforms sees them.
+    ///
+    /// # Errors
+    /// If there are no images, or the batch is empty.
+    pub fn of(pictures: &Arc<Pictures>, transforms: &[Transform], batch: usize) -> Result<Views> {
+        let view = |transform: &Transform| {
+            let channels = transform.channels();
+            let same = channels == pictures.channels();
+            (if same { pictures.clone() } else { Arc::new(pictures.in_channels(channels)) }, transform.clone())
+        };
+        Views::new(transforms.iter().map(view).collect(), batch)
+    }
+
+    /// Batches of up to `batch` images; the views, at least one, hold the same images in the channels of their transform.
+    fn new(views: Vec<(Arc<Pictures>, Transform)>, batch: usize) -> Result<Views> {
+        views.iter().try_for_each(|(pictures, transform)| check(pictures, transform, batch, "to evaluate with"))?;
+        let transforms = views.iter().map(|(_, transform)| transform.clone()).collect();
+        let images = views[0].0.len();
+        let pieces = threads().min(batch);
+        let batches = 0..images.div_ceil(batch) as u64;
+        let make = move |item: u64| {
+            let (first, piece) = (item as usize / pieces * batch, item as usize % pieces);
+            let end = |piece: usize| (first + piece * batch / pieces).min(images);
+            let range = end(piece)..end(piece + 1);
+            let mut rows: Vec<Rows> = views.iter().map(|(_, transform)| Rows::with_room(range.len(), transform)).collect();
+            for index in range {
+                let each = views.iter().map(|(pictures, _)| pictures.if_good(index)).collect::<Result<Option<Vec<_>>>>()?;
+                let Some(each) = each else {
+                    note_damage(&views, index);
+                    continue;
+                };
+                for ((rows, (_, transform)), (picture, label)) in rows.iter_mut().zip(&views).zip(each) {
+                    rows.push(label, transform.numbers(), |out| transform.evaluation(&picture, out));
+                }
+            }
+            Ok(rows)
+        };
+        let ahead = Ahead::new(threads(), BATCHES_AHEAD * pieces, batches.end * pieces as u64, make);
+        Ok(Views { ahead, transforms, pieces, batches })
+    }
+}
+
+/// Notes with the first view that an image is damaged in any.
+fn note_damage(views: &[(Arc<Pictures>, Transform)], index: usize) {
+    if let Some(error) = views.iter().find_map(|(pictures, _)| pictures.picture(index).err()) {
+        views[0].0.note_damage(index, &error);
+    }
+}
+
+impl Iterator for Views {
+    type Item = Result<Vec<Batch>>;
+
+    fn next(&mut self) -> Option<Result<Vec<Batch>>> {
         loop {
             let number = self.batches.next()?;
-            match assemble(&mut self.ahead, number * self.pieces as u64, self.pieces) {
-                Ok(rows) if rows.labels.is_empty() => {}
-                rows => return Some(rows.and_then(|rows| rows.batch(&self.transform))),
+            let append =
+                |rows: &mut Vec<Rows>, more: Vec<Rows>| rows.iter_mut().zip(more).for_each(|(rows, more)| rows.append(more));
+            let rows = match assemble(&mut self.ahead, number * self.pieces as u64, self.pieces, append) {
+                Ok(rows) => rows,
+                Err(error) => return Some(Err(error)),
+            };
+            if !rows[0].labels.is_empty() {
+                return Some(rows.iter().zip(&self.transforms).map(|(rows, transform)| rows.batch(transform)).collect());
             }
         }
     }

@@ -74,6 +74,19 @@ impl Picture {
         self.channels < 3 || self.pixels.chunks_exact(self.channels).all(|p| p[0] == p[1] && p[1] == p[2])
     }
 
+    /// The same image with colour replaced by its brightness (ITU-R BT.601, as Pillow's mode `L`); opacity stays.
+    pub(super) fn greyed(self) -> Picture {
+        if self.channels < 3 {
+            return self;
+        }
+        let channels = self.channels;
+        let grey =
+            |p: &[u8]| ((19_595 * u32::from(p[0]) + 38_470 * u32::from(p[1]) + 7_471 * u32::from(p[2]) + 0x8000) >> 16) as u8;
+        let pixels =
+            self.pixels.chunks_exact(channels).flat_map(|p| std::iter::once(grey(p)).chain(p[3..].iter().copied())).collect();
+        Picture { channels: channels - 2, pixels, ..self }
+    }
+
     /// The same image in 1 or 3 channels, where nothing is lost: grey becomes RGB by repetition, RGB of equal channels becomes grey,
     /// and an opacity that is full everywhere is left out.
     ///
@@ -122,6 +135,16 @@ mod tests {
         assert_eq!(pixels(4, &[9, 9, 9, 255], 1).unwrap(), [9]);
         assert_eq!(pixels(2, &[5, 255], 3).unwrap(), [5, 5, 5]);
         assert_eq!(pixels(2, &[5, 255], 1).unwrap(), [5]);
+    }
+
+    #[test]
+    fn brightness_is_pillows() {
+        let grey = |channels: usize, pixels: &[u8]| Picture::new([1, 1, channels], pixels.to_vec()).greyed().pixels;
+        assert_eq!(grey(3, &[255, 0, 0]), [76]);
+        assert_eq!(grey(3, &[0, 255, 0]), [150]);
+        assert_eq!(grey(3, &[0, 0, 255]), [29]);
+        assert_eq!(grey(4, &[10, 200, 30, 7]), [124, 7]);
+        assert_eq!(grey(1, &[9]), [9]);
     }
 
     #[test]

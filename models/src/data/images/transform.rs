@@ -19,6 +19,23 @@ pub enum Crop {
     Resized,
 }
 
+/// How an image of another shape becomes a square.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fit {
+    /// The shorter side is resized, and the centre is cut out: what lies beyond it on the longer side is not seen.
+    #[default]
+    Cover,
+    /// The longer side is resized, and black pixels fill the rest: all of the image is seen.
+    Contain,
+}
+
+impl Fit {
+    fn is_cover(&self) -> bool {
+        *self == Fit::Cover
+    }
+}
+
 /// Pixels on every side of a padded picture.
 pub const PADDING: usize = 4;
 
@@ -66,8 +83,11 @@ pub struct Transform {
     pub crop: Crop,
     /// Whether half of the training pictures are mirrored.
     pub flip: bool,
-    /// For evaluation: the shorter side is resized to `size` times this, and the centre is cut out.
+    /// For evaluation with [`Fit::Cover`]: the shorter side is resized to `size` times this, and the centre is cut out.
     pub ratio: f64,
+    /// How images that are not square become so.
+    #[serde(default, skip_serializing_if = "Fit::is_cover")]
+    pub fit: Fit,
     /// Mean and deviation of the channels.
     pub normalisation: Normalisation,
     /// What is done with the orientation that a file tells. Runs that do not say were trained on images as they are stored.
@@ -135,8 +155,34 @@ impl Transform {
         }
     }
 
-    /// The shorter side resized to `size` · `ratio`, and of that the centre.
+    /// The image as a square of `size`.
     fn central(&self, picture: &Picture) -> Vec<u8> {
+        match self.fit {
+            Fit::Cover => self.covered(picture),
+            Fit::Contain => self.contained(picture),
+        }
+    }
+
+    /// The longer side resized to `size`, in the middle of black pixels.
+    fn contained(&self, picture: &Picture) -> Vec<u8> {
+        let (height, width, longer) = (picture.height(), picture.width(), picture.height().max(picture.width()));
+        let side = |side: usize| ((side as f64 * self.size as f64 / longer as f64).round() as usize).clamp(1, self.size);
+        let (tall, wide, channels) = (side(height), side(width), self.channels());
+        let pixels = match (tall, wide) == (height, width) {
+            true => picture.pixels().to_vec(),
+            false => resize(picture, Region::of(picture), tall, wide),
+        };
+        let (top, left) = ((self.size - tall) / 2, (self.size - wide) / 2);
+        let mut out = vec![0; self.size * self.size * channels];
+        for (row, pixels) in pixels.chunks_exact(wide * channels).enumerate() {
+            let start = ((top + row) * self.size + left) * channels;
+            out[start..start + pixels.len()].copy_from_slice(pixels);
+        }
+        out
+    }
+
+    /// The shorter side resized to `size` · `ratio`, and of that the centre.
+    fn covered(&self, picture: &Picture) -> Vec<u8> {
         let (height, width) = (picture.height(), picture.width());
         let shorter = (self.size as f64 * self.ratio).round() as usize;
         let longer = |side: usize, other: usize| shorter * side / other;

@@ -59,7 +59,7 @@ fn cifar_100_has_fine_labels_and_names_in_a_file() {
     assert_eq!(set.classes[77], "name 77");
     // Other things go by the name of train.bin.
     let error = refused(&folder(&[("train.bin", vec![0; 1000])]));
-    assert!(error.contains("has no pictures"), "{error}");
+    assert!(error.contains("has no images"), "{error}");
 }
 
 #[test]
@@ -92,5 +92,5 @@ fn colour_pictures_for_a_grey_model_are_refused_with_the_reason() {
     let folder = cifar10(("readme.html", vec![]));
     let set = ImageSet::open(folder.path(), 1).unwrap();
     let error = set.parts.training.good(0).unwrap_err().to_string();
-    assert!(error.starts_with("none of the 10 pictures can be used; the first:") && error.contains("is in colour"), "{error}");
+    assert!(error.starts_with("none of the 10 images can be used; the first:") && error.contains("is in colour"), "{error}");
 }

@@ -12,7 +12,7 @@ mod scene;
 use super::picture::Picture;
 use super::pictures::{Pictures, Source};
 use super::random::{Draws, Purpose};
-use super::{ImageSet, Parts, Style};
+use super::{Fit, ImageSet, Parts, Style};
 use ivon_runtime::{Error, Result};
 
 /// The kinds of generated pictures.
@@ -80,8 +80,9 @@ impl Generated {
         };
         Ok(ImageSet {
             origin: name.into(),
-            style: Style::Small { size: self.size, mirrored: true },
+            style: Style::Small { size: self.size, fit: Fit::Cover, mirrored: true },
             classes: self.figure.classes().map(String::from).to_vec(),
+            notes: vec![],
             parts: Parts {
                 training: pictures(Purpose::TrainingPicture, self.training),
                 validation: pictures(Purpose::ValidationPicture, self.validation),

@@ -56,16 +56,16 @@ fn files_are_read_packed_or_not_under_each_of_their_names() {
                 file(images_name, images(), pack_images),
                 file(labels_name, labels(), pack_labels),
                 file("t10k-images-idx3-ubyte", idx(&[1, 2, 3], &[9; 6]), pack_images),
-                file("t10k-labels-idx1-ubyte", idx(&[1], &[5]), pack_labels),
+                file("t10k-labels-idx1-ubyte", idx(&[1], &[4]), pack_labels),
             ];
             let folder = folder(&files.each_ref().map(|(name, bytes)| (name.as_str(), bytes.clone())));
             let set = ImageSet::open(folder.path(), 1).unwrap();
-            assert_eq!(set.classes, ["0", "1", "2", "3", "4", "5"]);
+            assert_eq!(set.classes, ["1", "4"]);
             let training = &set.parts.training;
-            assert_eq!((training.len(), training.label(0), training.label(1)), (2, 4, 1));
+            assert_eq!((training.len(), training.label(0), training.label(1)), (2, 1, 0));
             assert_eq!(training.picture(1).unwrap().pixels(), [6, 7, 8, 9, 10, 11]);
             assert_eq!(set.parts.validation.picture(0).unwrap().pixels(), [9; 6]);
-            assert!(matches!(set.style, Style::Small { mirrored: false, .. }));
+            assert_eq!(set.style, Style::Small { size: 3, fit: Fit::Contain, mirrored: false });
         }
     }
 }
@@ -86,7 +86,7 @@ fn files_of_other_sizes_and_kinds_are_refused_by_name() {
     const I: &str = "train-images-idx3-ubyte";
     const L: &str = "train-labels-idx1-ubyte";
     assert_eq!(refused(&[(I, images())]), format!("F/{I}: has no labels beside it: {L} or {L}.gz is missing"));
-    assert_eq!(refused(&[(I, images()), (L, idx(&[3], &[0; 3]))]), format!("F/{I}: has 2 pictures, and F/{L} has 3 labels"));
+    assert_eq!(refused(&[(I, images()), (L, idx(&[3], &[0; 3]))]), format!("F/{I}: has 2 images, and F/{L} has 3 labels"));
     assert_eq!(
         refused(&[(I, images()[..20].to_vec()), (L, labels())]),
         format!("F/{I}: is cut short: it has 4 of 2 x 2 x 3 values")
@@ -106,9 +106,41 @@ fn files_of_other_sizes_and_kinds_are_refused_by_name() {
     assert!(refused(&[(I, floats), (L, labels())]).contains("begins with [00, 00, 0d, 03]"));
     assert!(refused(&[(I, idx(&[0, 28, 28], &[])), (L, idx(&[0], &[]))]).contains("there is nothing to see"));
     let error = refused(&[(I, images()), (L, labels()), ("fashion-train-images-idx3-ubyte", images())]);
-    assert!(error.contains("are both there: put every set into a folder of its own"), "{error}");
+    assert!(error.contains("are both there: put every set into a directory of its own"), "{error}");
     // A header that promises more than any memory holds.
     assert!(refused(&[(I, idx(&[u32::MAX; 3], &[1, 2])), (L, labels())]).contains("cut short"));
+}
+
+#[test]
+fn labels_are_numbered_anew_where_they_begin_at_1_or_have_gaps() {
+    let set = |training: &[u8], test: &[u8]| {
+        let part = |labels: &[u8]| (idx(&[labels.len() as u32, 1, 1], labels), idx(&[labels.len() as u32], labels));
+        let ((images, labels), (test_images, test_labels)) = (part(training), part(test));
+        let folder = folder(&[
+            ("train-images-idx3-ubyte", images),
+            ("train-labels-idx1-ubyte", labels),
+            ("t10k-images-idx3-ubyte", test_images),
+            ("t10k-labels-idx1-ubyte", test_labels),
+        ]);
+        ImageSet::open(folder.path(), 1).map_err(|e| e.to_string())
+    };
+    let letters: Vec<u8> = (1..=26).collect();
+    let found = set(&letters, &letters).unwrap();
+    assert_eq!((found.classes.len(), &found.classes[0][..], &found.classes[25][..]), (26, "1", "26"));
+    assert_eq!((found.parts.training.label(0), found.parts.validation.label(25)), (0, 25));
+    assert_eq!(found.notes[0], "the labels are 1 to 26: 26 classes, named by their labels");
+    assert_eq!(set(&[0, 1, 2, 4, 9], &[4]).unwrap().notes[0], "the labels are 0 to 2, 4, 9: 5 classes, named by their labels");
+    // All classes are trained on, and some are tested.
+    let found = set(&[0, 1, 2], &[0, 1]).unwrap();
+    assert_eq!(found.classes, ["0", "1", "2"]);
+    // A test label that is not trained on.
+    let error = set(&[0, 1, 2], &[0, 3]).unwrap_err();
+    assert!(error.contains("has images for validation, and none to train on, of the classes `3`"), "{error}");
+    let error = set(&[0, 255, 2], &[0]).unwrap_err();
+    assert!(
+        error.contains("train-labels-idx1-ubyte: has the label 255 for image 1, which marks an image without a class"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -125,8 +157,8 @@ fn damage_gives_an_error_or_pictures_and_never_a_panic() {
                 _ => bytes.truncate(place),
             }
             let folder = folder(&[("train-images-idx3-ubyte", bytes), ("train-labels-idx1-ubyte", labels())]);
-            match ImageSet::open(folder.path(), 1) {
-                Ok(set) => assert_eq!(set.parts.training.len() + set.parts.validation.len(), 2),
+            match ImageSet::for_evaluation(folder.path(), 1) {
+                Ok(set) => assert_eq!(set.parts.len(), 2),
                 Err(error) => {
                     errors += 1;
                     assert!(error.to_string().contains("train-images-idx3-ubyte"), "{error}");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::images::transform::{Crop, Normalisation};
+use crate::data::images::transform::{Crop, Fit, Normalisation};
 use crate::data::images::{Exif, Figure, Generated, Picture, Source};
 
 /// Pictures of one pixel that shows its number; those in `damaged` cannot be read.
@@ -28,13 +28,20 @@ fn numbered(n: usize, damaged: &[usize]) -> Arc<Pictures> {
 /// What leaves the values of pixels as they are.
 fn plain() -> Transform {
     let normalisation = Normalisation { mean: vec![0.0], deviation: vec![1.0 / 255.0] };
-    Transform { size: 1, crop: Crop::None, flip: false, ratio: 1.0, normalisation, exif: Exif::Ignore }
+    Transform { size: 1, crop: Crop::None, flip: false, ratio: 1.0, fit: Fit::Cover, normalisation, exif: Exif::Ignore }
 }
 
 fn shapes(crop: Crop) -> (Arc<Pictures>, Transform) {
     let set = Generated { size: 16, training: 50, ..Generated::new(Figure::Shapes) }.set().unwrap();
-    let transform =
-        Transform { size: 16, crop, flip: true, ratio: 1.0, normalisation: Normalisation::imagenet(), exif: Exif::Ignore };
+    let transform = Transform {
+        size: 16,
+        crop,
+        flip: true,
+        ratio: 1.0,
+        fit: Fit::Cover,
+        normalisation: Normalisation::imagenet(),
+        exif: Exif::Ignore,
+    };
     (Arc::new(set.parts.training), transform)
 }
 
@@ -122,7 +129,7 @@ fn for_a_damaged_picture_stands_the_next_good_one_and_no_other_changes_its_place
     let summary = pictures.damage_summary().unwrap();
     assert_eq!(
         summary,
-        "3 damaged pictures of 10 skipped:\n  picture 4: is damaged\n  picture 5: is damaged\n  picture 9: is damaged"
+        "3 damaged images of 10 skipped:\n  picture 4: is damaged\n  picture 5: is damaged\n  picture 9: is damaged"
     );
     assert!(numbered(10, &[]).damage_summary().is_none());
 }
@@ -142,7 +149,7 @@ fn strict_pictures_make_the_first_damaged_one_an_error() {
 #[test]
 fn pictures_that_are_all_damaged_are_an_error() {
     let error = loader(&numbered(3, &[0, 1, 2]), 2, 0).batch_at(0).unwrap_err().to_string();
-    assert!(error.starts_with("none of the 3 pictures can be used; the first: picture"), "{error}");
+    assert!(error.starts_with("none of the 3 images can be used; the first: picture"), "{error}");
 }
 
 #[test]
@@ -170,11 +177,49 @@ fn evaluation_is_not_augmented() {
     }
 }
 
+/// An image of two grey pixels; those in `coloured` are in colour.
+#[derive(Debug)]
+struct Coloured {
+    coloured: Vec<usize>,
+}
+
+impl Source for Coloured {
+    fn name(&self, index: usize) -> String {
+        format!("image {index}")
+    }
+
+    fn picture(&self, index: usize) -> Result<Picture> {
+        let blue = if self.coloured.contains(&index) { 0 } else { index as u8 };
+        Ok(Picture::new([1, 1, 3], vec![index as u8, index as u8, blue]))
+    }
+}
+
+#[test]
+fn views_of_other_channels_and_sizes_show_the_same_images() {
+    let images = Arc::new(Pictures::new(Coloured { coloured: vec![3, 7] }, (0..10).collect(), 3));
+    let colour =
+        Transform { size: 2, normalisation: Normalisation { mean: vec![0.0; 3], deviation: vec![1.0 / 255.0; 3] }, ..plain() };
+    for batch in [1, 4, 100] {
+        let batches: Vec<Vec<Batch>> =
+            Views::of(&images, &[colour.clone(), plain()], batch).unwrap().map(Result::unwrap).collect();
+        let all = |view: usize| batches.iter().flat_map(|b| labels(&b[view])).collect::<Vec<u32>>();
+        // What one view cannot show is left out of both.
+        assert_eq!(all(0), [0, 1, 2, 4, 5, 6, 8, 9]);
+        assert_eq!(all(1), all(0));
+        let shapes = batches[0].iter().map(|b| b.images.shape().to_vec()).collect::<Vec<_>>();
+        assert_eq!((&shapes[0][1..], &shapes[1][1..]), (&[2, 2, 3][..], &[1, 1, 1][..]));
+        let seen: Vec<u32> = batches.iter().flat_map(|b| numbers(&b[1])).map(|x| x.round() as u32).collect();
+        assert_eq!(seen, all(0));
+    }
+    let summary = images.damage_summary().unwrap();
+    assert!(summary.contains("2 damaged images of 10") && summary.contains("image 7: is in colour"), "{summary}");
+}
+
 #[test]
 fn what_cannot_be_batched_is_refused() {
     let refused = |pictures: Arc<Pictures>, batch| Loader::new(pictures, plain(), batch, 0).unwrap_err().to_string();
-    assert_eq!(refused(numbered(0, &[]), 1), "there are no pictures to train on");
-    assert_eq!(refused(numbered(1, &[]), 0), "a batch has at least one picture");
+    assert_eq!(refused(numbered(0, &[]), 1), "there are no images to train on");
+    assert_eq!(refused(numbered(1, &[]), 0), "a batch has at least one image");
     assert!(refused(shapes(Crop::None).0, 1).contains("1 channels and these have 3"));
     let error = loader(&numbered(4, &[]), 4, 0).prefetch(3).err().unwrap().to_string();
     assert!(error.contains("3 micro-batches do not divide a batch of 4"), "{error}");
@@ -189,7 +234,7 @@ fn a_subset_is_the_same_for_a_seed_and_part_of_a_larger_one() {
     assert!(small.is_sorted() && small.iter().all(|l| large.contains(l)));
     assert_ne!(small, labels(&pictures.subset(10, 6).unwrap()));
     let error = pictures.subset(101, 5).unwrap_err().to_string();
-    assert_eq!(error, "--train-examples 101: there are 100 pictures to train on");
+    assert_eq!(error, "--train-examples 101: there are 100 images to train on");
     let (training, validation) = pictures.hold_out();
     assert_eq!((training.len(), validation.len()), (90, 10));
     let mut all = [labels(&training), labels(&validation)].concat();

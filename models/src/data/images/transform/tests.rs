@@ -4,7 +4,7 @@ use crate::data::images::Orientation;
 
 fn transform(size: usize, crop: Crop, ratio: f64) -> Transform {
     let normalisation = Normalisation { mean: vec![0.0], deviation: vec![1.0 / 255.0] };
-    Transform { size, crop, flip: false, ratio, normalisation, exif: Exif::Ignore }
+    Transform { size, crop, flip: false, ratio, fit: Fit::Cover, normalisation, exif: Exif::Ignore }
 }
 
 /// A picture whose pixel in row y and column x is 10 y + x + 1.
@@ -131,6 +131,7 @@ fn evaluation_shows_a_model_what_torchvision_would() {
         crop: Crop::Resized,
         flip: true,
         ratio: 32.0 / 28.0,
+        fit: Fit::Cover,
         normalisation: Normalisation::imagenet(),
         exif: Exif::Ignore,
     };
@@ -166,4 +167,29 @@ fn a_run_that_does_not_say_takes_images_as_they_are_stored() {
     let kept = serde_json::to_value(&apply).unwrap();
     assert_eq!(kept["exif"], "apply");
     assert_eq!(serde_json::from_value::<Transform>(kept).unwrap(), apply);
+}
+
+#[test]
+fn contained_images_keep_all_their_pixels_between_black_ones() {
+    let transform = |size| Transform { fit: Fit::Contain, ..transform(size, Crop::None, 1.0) };
+    for index in [None, Some(3)] {
+        // [3, 2] in [3, 3], [2, 4] in [4, 4].
+        assert_eq!(seen(&transform(3), &counting(3, 2), index), [1, 2, 0, 11, 12, 0, 21, 22, 0]);
+        assert_eq!(seen(&transform(4), &counting(2, 4), index), [0, 0, 0, 0, 1, 2, 3, 4, 11, 12, 13, 14, 0, 0, 0, 0]);
+    }
+    // Of another size, the longer side is resized.
+    let larger = seen(&transform(8), &Picture::new([4, 2, 1], vec![200; 8]), None);
+    assert!(larger.chunks(8).all(|row| row == [0, 0, 200, 200, 200, 200, 0, 0]), "{larger:?}");
+    let thin = seen(&transform(4), &Picture::new([1, 100, 1], vec![9; 100]), None);
+    assert_eq!(thin.iter().filter(|v| **v == 9).count(), 4);
+}
+
+#[test]
+fn a_stored_transform_without_a_fit_covers_and_writes_none() {
+    let stored = r#"{"size":4,"crop":"none","flip":false,"ratio":1.0,"normalisation":{"mean":[0.0],"deviation":[1.0]}}"#;
+    let transform: Transform = serde_json::from_str(stored).unwrap();
+    assert_eq!(transform.fit, Fit::Cover);
+    assert_eq!(serde_json::to_string(&transform).unwrap(), stored);
+    let contained = serde_json::to_string(&Transform { fit: Fit::Contain, ..transform.clone() }).unwrap();
+    assert!(serde_json::from_str::<Transform>(&contained).unwrap().fit == Fit::Contain);
 }
