@@ -8,6 +8,20 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
     ivon_compiler::variational(arguments.into(), item.into()).into()
 }
 
+/// The item of a `#[variational]` in which rustc has evaluated `#[cfg]` and `#[cfg_attr]`.
+#[doc(hidden)]
+#[proc_macro_derive(__Configured, attributes(__variational))]
+pub fn __configured(input: TokenStream) -> TokenStream {
+    ivon_compiler::configured(input.into()).into()
+}
+
+/// Removes what [`__Configured`] has read.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn __erased(_: TokenStream, _: TokenStream) -> TokenStream {
+    TokenStream::new()
+}
+
 /// The second round: the struct's fields are known.
 #[doc(hidden)]
 #[proc_macro]

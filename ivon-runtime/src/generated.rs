@@ -4,18 +4,65 @@ use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// The functions of the standard library that generated code calls by a short name; the module around it may have others by that name.
+/// What generated code calls by a short name: the module around it may have others by that name, or no prelude.
 pub mod names {
+    pub use core::primitive::{bool, f64, str, u64, usize};
     pub use std::mem::drop;
     pub use std::option::Option::{None, Some};
     pub use std::result::Result::{Err, Ok};
+    pub use std::{
+        clone::Clone as _,
+        default::Default as _,
+        iter::{DoubleEndedIterator as _, ExactSizeIterator as _, IntoIterator as _, Iterator as _},
+    };
 }
 
-/// Functions of these names, so that a `let` of one is a new variable, whatever constants the module around has.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! names_of_values {
-    ($($name:ident),*) => { $(#[allow(non_snake_case, dead_code)] fn $name() {})* };
+/// The functions that the model language has, by name, and its type.
+pub mod built_in {
+    pub use crate::Tensor;
+
+    /// A function of the model language.
+    #[derive(Clone, Copy)]
+    pub struct BuiltIn;
+    macro_rules! functions {
+        ($($name:ident)*) => { $(#[allow(non_upper_case_globals, missing_docs)] pub const $name: BuiltIn = BuiltIn;)* };
+    }
+    #[allow(non_camel_case_types, missing_docs)]
+    pub type concat = BuiltIn;
+    functions! { exp ln sqrt tanh sigmoid erf sin cos abs relu max min powf concat }
+}
+
+/// A function of the model language, where it is called by its name alone.
+#[diagnostic::on_unimplemented(
+    message = "this name stands for a function of the module, which hides that of the model language, and has no `#[variational]`",
+    label = "a function of the model language is meant here",
+    note = "put `#[variational]` on the function of the module, or import it by another name, or write the method: `x.tanh()`"
+)]
+pub trait BuiltInFunction {}
+
+impl BuiltInFunction for built_in::BuiltIn {}
+
+/// Accepts a function of the model language alone.
+pub const fn is_built_in<F: BuiltInFunction>(_: &F) {}
+
+/// The same of a type by that name.
+pub const fn is_built_in_type<F: BuiltInFunction>() {}
+
+/// A type of numbers that a constant may have.
+pub trait Number {
+    /// Whether it has whole numbers only.
+    const WHOLE: bool;
+}
+
+macro_rules! numbers {
+    ($whole:literal: $($ty:ty)*) => { $(impl Number for $ty { const WHOLE: bool = $whole; })* };
+}
+numbers!(true: u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
+numbers!(false: f32 f64);
+
+/// Whether a constant is of a type of whole numbers.
+pub const fn is_whole<N: Number>(_: &N) -> bool {
+    N::WHOLE
 }
 
 /// What a signature says of one dimension.
@@ -84,6 +131,68 @@ fn wrong(at: &str, name: &str, shape: &Shape, extents: &[Extent], symbols: &[&st
 pub fn minus(text: &str, a: usize, b: usize) -> Result<usize> {
     let below = || Error::config(format!("the dimension `{text}` is {a} - {b}, and none is below zero: give it more to work on"));
     a.checked_sub(b).ok_or_else(below)
+}
+
+/// A dimension that is a product.
+///
+/// # Errors
+/// If it is larger than a usize, with what the user wrote.
+pub fn times(text: &str, a: usize, b: usize) -> Result<usize> {
+    a.checked_mul(b).ok_or_else(|| Error::config(format!("the dimension `{text}` is {a} * {b}, which is larger than any tensor")))
+}
+
+/// A dimension that is a sum.
+///
+/// # Errors
+/// If it is larger than a usize, with what the user wrote.
+pub fn plus(text: &str, a: usize, b: usize) -> Result<usize> {
+    a.checked_add(b).ok_or_else(|| Error::config(format!("the dimension `{text}` is {a} + {b}, which is larger than any tensor")))
+}
+
+/// A dimension that is a quotient, rounded down.
+///
+/// # Errors
+/// If it is divided by zero, with what the user wrote.
+pub fn over(text: &str, a: usize, b: usize) -> Result<usize> {
+    a.checked_div(b).ok_or_else(|| Error::config(format!("the dimension `{text}` is {a} / 0")))
+}
+
+/// The quotient of two numbers in a forward pass: of whole numbers it is what it is in Rust, `5 / 2` is 2.
+///
+/// # Errors
+/// If a whole number is divided by zero, with what the user wrote.
+pub fn quotient(text: &str, a: f64, b: f64, whole: bool) -> Result<f64> {
+    match whole {
+        true if b == 0.0 => Err(Error::config(format!("`{text}` is {a} / 0: a whole number is divided by zero"))),
+        true => Ok((a / b).trunc()),
+        false => Ok(a / b),
+    }
+}
+
+/// The difference of two numbers of type usize in a forward pass.
+///
+/// # Errors
+/// If it is below zero, with what the user wrote.
+pub fn difference(text: &str, a: f64, b: f64) -> Result<f64> {
+    let below = || {
+        Error::config(format!(
+            "`{text}` is {a} - {b}, and a usize is not below zero: for a negative number write `x as f64 - y as f64`"
+        ))
+    };
+    if a < b { Err(below()) } else { Ok(a - b) }
+}
+
+/// A number as an argument of type usize.
+///
+/// # Errors
+/// If it is not whole, or negative.
+pub fn count(argument: &str, number: f64) -> Result<usize> {
+    match number >= 0.0 && number.fract() == 0.0 && number < usize::MAX as f64 {
+        true => Ok(number as usize),
+        false => Err(Error::config(format!(
+            "`{argument}` is a usize, and {number} is given: a whole number that is not negative is needed"
+        ))),
+    }
 }
 
 /// Checks that one dimension of a model is a multiple of another.

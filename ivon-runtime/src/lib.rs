@@ -48,10 +48,12 @@ pub use device::Device;
 pub use dtype::{DType, Element, Real};
 pub use error::{Error, Result};
 pub use flat::{Entry, Flat, Layout, Values, ValuesMut};
+pub use generated::{
+    Extent, bind, count, difference, divides, is_built_in, is_built_in_type, is_whole, minus, over, plus, quotient, times,
+};
 #[doc(hidden)]
-pub use generated::names;
-pub use generated::{Extent, bind, divides, minus};
-pub use ivon_macros::{__finish, __with_struct, signature, variational};
+pub use generated::{built_in, names};
+pub use ivon_macros::{__Configured, __erased, __finish, __with_struct, signature, variational};
 pub use memory::StepKey;
 pub use ops::gradcheck;
 pub use parameter::{Buffer, Builder, Differentiable, Init, LayerOptions, Model, Options, Parameter, Saved, contains, method};

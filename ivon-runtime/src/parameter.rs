@@ -244,6 +244,10 @@ impl Builder {
         options: impl Into<LayerOptions<'a>>,
         mut build: impl FnMut(&mut Builder) -> Result<L>,
     ) -> Result<Box<[L]>> {
+        const MOST: usize = 1 << 20;
+        if count > MOST {
+            return Err(crate::Error::config(format!("`{name}` has {count} layers, and an array has at most {MOST}")));
+        }
         let options = options.into();
         (0..count).map(|i| self.layer(&format!("{name}.{i}"), options, &mut build)).collect()
     }

@@ -21,6 +21,15 @@ pub struct Dim(BTreeMap<Monomial, Ratio>);
 /// The most dimensions that a tensor of the runtime may have.
 pub const MAX_RANK: usize = 6;
 
+/// A product of more terms than these, or of higher powers, is too large to work with, and so is a quotient with a longer text.
+const MOST_TERMS: usize = 256;
+const MOST_POWERS: u32 = 64;
+const LONGEST_NAME: usize = 4000;
+const TOO_LARGE: &str = "(too large)";
+/// What is said of it.
+pub const TOO_LARGE_TEXT: &str =
+    "this dimension has too many terms to compare it with others: make it a const generic or a constant of its own";
+
 /// A shape: outermost dimension first.
 pub type Shape = Vec<Dim>;
 
@@ -87,8 +96,26 @@ impl Dim {
         self.plus(&other.times(&Dim::constant(-1)))
     }
 
+    /// What is longer than anyone writes, and would take as long to work with.
+    fn too_large() -> Dim {
+        Dim::name(TOO_LARGE)
+    }
+
+    /// Whether this stands for a dimension that was too long to work with: it is equal to nothing.
+    pub fn is_too_large(&self) -> bool {
+        self.names().any(|n| n.contains(TOO_LARGE))
+    }
+
+    /// The largest power of a name.
+    fn degree(&self) -> u32 {
+        self.0.keys().flat_map(|m| m.values()).map(|p| p.unsigned_abs()).max().unwrap_or(0)
+    }
+
     /// The product.
     pub fn times(&self, other: &Dim) -> Dim {
+        if self.0.len() * other.0.len() > MOST_TERMS || self.degree() + other.degree() > MOST_POWERS {
+            return Dim::too_large();
+        }
         let mut terms = vec![];
         for (a, x) in &self.0 {
             for (b, y) in &other.0 {
@@ -138,11 +165,15 @@ impl Dim {
         let in_parentheses = |d: &Dim, several: bool| if several { format!("({d})") } else { d.to_string() };
         // A product to the right of `/` would be read as (a / b) * c.
         let single = other.as_number().is_some() || other.as_name().is_some();
-        Dim::name(&format!("floor({} / {})", in_parentheses(self, self.0.len() > 1), in_parentheses(other, !single)))
+        Dim::long_name(format!("floor({} / {})", in_parentheses(self, self.0.len() > 1), in_parentheses(other, !single)))
     }
 
     fn atom(operator: &str, left: &Dim, right: &Dim) -> Dim {
-        Dim::name(&format!("(({left}) {operator} ({right}))"))
+        Dim::long_name(format!("(({left}) {operator} ({right}))"))
+    }
+
+    fn long_name(text: String) -> Dim {
+        if text.len() > LONGEST_NAME { Dim::too_large() } else { Dim::name(&text) }
     }
 
     /// Replaces names by dimensions.
@@ -221,6 +252,13 @@ impl Dim {
 
     /// Reads a dimension; every division in it goes to `divisions`.
     pub fn parse(expr: &Expr, divisions: &mut Vec<Division>) -> Result<Dim> {
+        match Dim::read(expr, divisions)? {
+            dim if dim.is_too_large() => Err(Error::new_spanned(expr, TOO_LARGE_TEXT)),
+            dim => Ok(dim),
+        }
+    }
+
+    fn read(expr: &Expr, divisions: &mut Vec<Division>) -> Result<Dim> {
         Ok(match expr {
             Expr::Lit(ExprLit { lit: Lit::Int(n), .. }) => Dim::constant(n.base10_parse()?),
             Expr::Path(ExprPath { path, .. }) => match path.get_ident() {
@@ -233,18 +271,12 @@ impl Dim {
                 Stmt::Expr(e, None) => Dim::parse(e, divisions)?,
                 other => return Err(Error::new_spanned(other, "a dimension is an expression, as in `{ 4 * WIDTH }`")),
             },
-            Expr::Call(call) if is_floor(&call.func) && call.args.len() == 1 => {
-                let mut inner = &call.args[0];
-                while let Expr::Paren(e) = inner {
-                    inner = &e.expr;
+            Expr::Call(call) if is_floor(&call.func) && call.args.len() == 1 => match crate::parse::bare(&call.args[0]) {
+                Expr::Binary(b) if matches!(b.op, BinOp::Div(_)) => {
+                    Dim::parse(&b.left, divisions)?.floor_over(&Dim::parse(&b.right, divisions)?)
                 }
-                match inner {
-                    Expr::Binary(b) if matches!(b.op, BinOp::Div(_)) => {
-                        Dim::parse(&b.left, divisions)?.floor_over(&Dim::parse(&b.right, divisions)?)
-                    }
-                    other => return Err(Error::new_spanned(other, "`floor` takes a division: `floor(SIZE / STRIDE)`")),
-                }
-            }
+                other => return Err(Error::new_spanned(other, "`floor` takes a division: `floor(SIZE / STRIDE)`")),
+            },
             Expr::Binary(b) => {
                 let (left, right) = (Dim::parse(&b.left, divisions)?, Dim::parse(&b.right, divisions)?);
                 match b.op {

@@ -19,7 +19,10 @@ impl Errors {
     /// Notes a mistake at a range of source.
     pub fn at(&self, place: impl Into<Place>, message: impl std::fmt::Display) {
         let place = place.into();
-        let error = Error::new_spanned(place.tokens(), message);
+        self.note(Error::new_spanned(place.tokens(), message));
+    }
+
+    fn note(&self, error: Error) {
         // A mistake in a method's signature is found once for each use; say it once.
         let text = |e: &Error| (e.to_string(), format!("{:?}", e.span().start()));
         let mut found = self.found.borrow_mut();
@@ -36,6 +39,11 @@ impl Errors {
     /// The value, or `None` and the error noted.
     pub fn take<T>(&self, result: Result<T, Error>) -> Option<T> {
         result.map_err(|e| self.push(e)).ok()
+    }
+
+    /// Takes in what another list has.
+    pub fn extend(&self, other: &Errors) {
+        other.found.borrow().iter().for_each(|error| self.note(error.clone()));
     }
 
     pub fn is_empty(&self) -> bool {

@@ -4,7 +4,11 @@
 use crate::parse::Intrinsic;
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
+use std::cell::Cell;
 use std::collections::BTreeMap;
+
+/// The most nodes in the text of an expression.
+const LONGEST_TEXT: usize = 200;
 
 /// A node: an index into the graph.
 pub type NodeId = usize;
@@ -339,13 +343,18 @@ impl Graph {
         if own < level { format!("({text})") } else { text }
     }
 
-    /// As a person would write it.
+    /// As a user would write it; a long one ends in `..`.
     pub fn text(&self, id: NodeId, inputs: &[String], numbers: &[String]) -> String {
-        self.text_node(id, inputs, numbers, 0)
+        self.text_node(id, inputs, numbers, 0, &Cell::new(LONGEST_TEXT))
     }
 
-    fn text_node(&self, id: NodeId, inputs: &[String], numbers: &[String], level: u8) -> String {
-        let at = |x: NodeId, level: u8| self.text_node(x, inputs, numbers, level);
+    /// `left`: how many more nodes are written. Without names for what is read twice, there may be very many.
+    fn text_node(&self, id: NodeId, inputs: &[String], numbers: &[String], level: u8, left: &Cell<usize>) -> String {
+        if left.get() == 0 {
+            return "..".into();
+        }
+        left.set(left.get() - 1);
+        let at = |x: NodeId, level: u8| self.text_node(x, inputs, numbers, level, left);
         let (own, text) = match self.nodes[id] {
             Input(i) => (3, inputs[i].clone()),
             Number(i) => (3, numbers[i].clone()),

@@ -12,6 +12,9 @@ use syn::{BinOp, Expr, Lit, UnOp};
 
 pub use replace::replace;
 
+/// The most elementwise steps in one kernel: a longer chain is cut, and what stands at the cut is stored.
+const MOST_STEPS: usize = 128;
+
 /// One elementwise kernel.
 pub struct Kernel {
     /// The tensors it reads.
@@ -64,6 +67,7 @@ fn block(body: &mut Vec<Instruction>, values: &[Value], needed: &BTreeSet<ValueI
                 graph: Graph::default(),
                 inputs: vec![],
                 numbers: vec![],
+                taken: BTreeMap::new(),
             };
             let root = fusion.step(*at);
             (*at, Kernel { inputs: fusion.inputs, numbers: fusion.numbers, graph: fusion.graph, root })
@@ -83,6 +87,7 @@ fn roots(body: &[Instruction], values: &[Value], needed: &BTreeSet<ValueId>) -> 
         instruction.reads().into_iter().for_each(|v| users.entry(v).or_default().push(instruction));
     }
     let mut roots = BTreeMap::new();
+    let mut sizes: BTreeMap<ValueId, usize> = BTreeMap::new();
     for instruction in body.iter().rev().filter(|i| matches!(i.op, Op::Pointwise(_))) {
         let value = instruction.results[0];
         let mut root = None;
@@ -95,7 +100,9 @@ fn roots(body: &[Instruction], values: &[Value], needed: &BTreeSet<ValueId>) -> 
             alone |= !same_shape || (root.is_some() && root != theirs);
             root = theirs;
         }
-        roots.insert(value, if alone { value } else { root.unwrap_or(value) });
+        let root = root.filter(|root| !alone && sizes.get(root).is_none_or(|size| *size < MOST_STEPS)).unwrap_or(value);
+        *sizes.entry(root).or_default() += 1;
+        roots.insert(value, root);
     }
     roots
 }
@@ -108,6 +115,8 @@ struct Fusion<'a> {
     graph: Graph,
     inputs: Vec<ValueId>,
     numbers: Vec<TokenStream>,
+    /// The nodes of values that were taken in.
+    taken: BTreeMap<ValueId, NodeId>,
 }
 
 impl Fusion<'_> {
@@ -135,7 +144,14 @@ impl Fusion<'_> {
     fn argument(&mut self, argument: &Argument) -> NodeId {
         match argument {
             Argument::Value(v) => match self.producers.get(v) {
-                Some(at) if *v != self.root && self.roots.get(v) == Some(&self.root) => self.step(*at),
+                Some(at) if *v != self.root && self.roots.get(v) == Some(&self.root) => {
+                    if let Some(node) = self.taken.get(v) {
+                        return *node;
+                    }
+                    let node = self.step(*at);
+                    self.taken.insert(*v, node);
+                    node
+                }
                 _ => {
                     let slot = self.inputs.iter().position(|i| i == v).unwrap_or_else(|| {
                         self.inputs.push(*v);
@@ -162,7 +178,7 @@ impl Fusion<'_> {
 }
 
 /// The value of a number that is written out: `0.5`, `(2.0 / 3.0)`.
-fn constant(tokens: &TokenStream) -> Option<f64> {
+pub fn constant(tokens: &TokenStream) -> Option<f64> {
     fn value(e: &Expr) -> Option<f64> {
         match e {
             Expr::Lit(l) => match &l.lit {

@@ -21,6 +21,9 @@ pub struct Program {
     pub outputs: Vec<ValueId>,
     /// Place of the result expression.
     pub result: Place,
+    /// Calls of functions by a name that the language has, too: the user's own, and those of the language.
+    pub own: Vec<Ident>,
+    pub built_in: Vec<Ident>,
 }
 
 pub struct Value {
@@ -39,6 +42,16 @@ pub enum Kind {
     Ids,
     /// A buffer of the model: an argument of ops, nothing else.
     Buffer,
+}
+
+impl Kind {
+    pub fn text(self) -> &'static str {
+        match self {
+            Kind::Float => "a tensor",
+            Kind::Ids => "ids",
+            Kind::Buffer => "a buffer",
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -21,6 +21,7 @@ mod errors;
 mod expand;
 mod expression;
 mod fuse;
+mod hygiene;
 mod ir;
 mod lower;
 mod names;
@@ -28,7 +29,7 @@ mod parse;
 mod surface;
 
 pub use expand::{ExpandError, expand_file, expand_source};
-pub use surface::{finish, signature, variational, with_struct};
+pub use surface::{configured, finish, signature, variational, with_struct};
 
 /// The sources of the runtime's layers and ops, whose signatures [`expand_file`] knows.
 const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ivon-runtime/src");
@@ -71,6 +72,12 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
         return unnamed(structure, item, finish);
     }
     let parse::Structure { layers, generics, fields, divisions, wrong } = parse::structure(structure, &errors);
+    if let Some(unsafety) = &item.unsafety {
+        errors.at(unsafety, "an annotated impl is a plain `impl`");
+    }
+    if let Some(clause) = &item.generics.where_clause {
+        errors.at(clause, "an annotated impl has no `where` clause: dimensions are checked from the forward pass");
+    }
     for other in item.items.iter().filter(|i| !matches!(i, ImplItem::Fn(_))) {
         errors.at(other, "an annotated impl holds functions alone: put constants and types in a plain impl");
     }
@@ -79,7 +86,9 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
         _ => None,
     });
     let functions: Vec<_> = methods.collect();
-    let mut model = parse::Model { name: structure.ident.clone(), layers, generics, fields, functions, divisions, wrong };
+    let mut lints = parse::silenced_of(structure);
+    lints.extend(parse::silenced(&item.attrs));
+    let mut model = parse::Model { name: structure.ident.clone(), layers, generics, fields, functions, divisions, wrong, lints };
     check::check_fields(&mut model, callees, &errors);
     check::check_names(&model, &errors);
     check::check_replaced(&model.functions, &errors);
@@ -98,6 +107,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
         let messages = errors.messages();
         let errors = errors.into_tokens();
         let fallback = emit::fallback(&model, item, &finish.runtime);
+        let fallback = surface::ours(&variables(&model.generics, &model.functions), fallback);
         return Compiled { name, tokens: quote!(#errors #fallback), errors: messages };
     };
     for (program, function) in programs.iter_mut().zip(&model.functions) {
@@ -123,6 +133,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
         })
         .collect();
     let tokens = emit::model(&model, &methods, item, &deferred.borrow(), &finish.runtime);
+    let tokens = surface::ours(&variables(&model.generics, &model.functions), tokens);
     Compiled { name, tokens, errors: vec![] }
 }
 
@@ -139,14 +150,17 @@ fn unnamed(structure: &ItemStruct, item: &ItemImpl, finish: &Finish) -> Compiled
         functions: vec![],
         divisions: vec![],
         wrong: vec![],
+        lints: vec![],
     };
     let tokens = emit::fallback(&model, item, &finish.runtime);
+    let tokens = surface::ours(&variables(&model.generics, &[]), tokens);
     Compiled { name, tokens, errors: vec!["the fields of a model have names".into()] }
 }
 
 fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compiled {
     let errors = Errors::new();
-    let function = parse::function(&item.vis, &[], &item.sig, Some(&item.block), false, &errors);
+    let lints = parse::silenced(&item.attrs);
+    let function = parse::function(&item.vis, &lints, &item.sig, Some(&item.block), false, &errors);
     let name = item.sig.ident.clone();
     // A function is a model without fields.
     let model = parse::Model {
@@ -157,9 +171,19 @@ fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compil
         functions: vec![],
         divisions: vec![],
         wrong: vec![],
+        lints: vec![],
     };
     let deferred = RefCell::new(Deferred::default());
     let program = front(&model, &function, callees, &RefCell::default(), &errors, &deferred);
+    if parse::pointwise_body(&function) {
+        for own in program.iter().flat_map(|p| &p.own) {
+            let text = format!(
+                "`{own}` is a function of this module, but the body of `{name}` is compiled where `{name}` is called, and there `{own}` may be another: \
+                 name it by its path, `self::{own}(x)`"
+            );
+            errors.at(own, text);
+        }
+    }
     let (Some(mut program), true) = (program, errors.is_empty()) else {
         let messages = errors.messages();
         return Compiled { name, tokens: errors.into_tokens(), errors: messages };
@@ -179,6 +203,7 @@ fn compile_function(item: &ItemFn, callees: &Callees, finish: &Finish) -> Compil
         owner: &name,
     };
     let tokens = emit::free_function(&method, &finish.runtime);
+    let tokens = surface::ours(&variables(&[], std::slice::from_ref(&function)), tokens);
     let assertions = &deferred.borrow().assertions;
     let tokens = quote!(#tokens #(#assertions)*);
     Compiled { name, tokens, errors: vec![] }
@@ -234,6 +259,7 @@ fn compile_conformance(item: &ItemImpl, callees: &Callees, finish: &Finish) -> C
         functions,
         divisions: vec![],
         wrong: vec![],
+        lints: vec![],
     };
     check::check_fields(&mut model, callees, &inner);
     let deferred = RefCell::new(Deferred::default());
@@ -243,6 +269,7 @@ fn compile_conformance(item: &ItemImpl, callees: &Callees, finish: &Finish) -> C
     for message in inner.messages() {
         errors.at(layer.place, format!("`{}` is no `{interface_name}`: {message}", layer.text()));
     }
+    let variables = variables(generics, &model.functions);
     // Where only shapes are wrong, the impl is there all the same, so that nothing else fails.
     let has_all = wanted.functions.iter().all(|f| callees.method(&layer.path, &f.name).is_some());
     if !errors.is_empty() && !has_all {
@@ -255,8 +282,18 @@ fn compile_conformance(item: &ItemImpl, callees: &Callees, finish: &Finish) -> C
     let messages = errors.messages();
     let tokens =
         emit::conformance(&parse::Conformance { layer, ..conformance }, &model.functions, errors.is_empty(), &finish.runtime);
+    let tokens = surface::ours(&variables, tokens);
     let errors = errors.into_tokens();
     Compiled { name, tokens: quote!(#errors #tokens), errors: messages }
+}
+
+/// The user's names that are variables of generated code: dimensions and numbers.
+fn variables(generics: &[parse::Generic], functions: &[parse::Function]) -> BTreeSet<String> {
+    let of_functions = functions.iter().flat_map(|f| {
+        let numbers = f.inputs.iter().filter(|i| matches!(i.kind, parse::InputKind::Number(_))).map(|i| &i.name);
+        f.consts.iter().map(|g| &g.name).chain(f.variables.iter().map(|v| &v.name)).chain(numbers)
+    });
+    generics.iter().map(|g| &g.name).chain(of_functions).map(Ident::to_string).collect()
 }
 
 /// lower and check.

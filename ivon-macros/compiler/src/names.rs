@@ -116,7 +116,7 @@ pub fn saved_variable(saved: &str) -> String {
 fn unique(hint: &str, taken: impl Fn(&str) -> bool) -> String {
     let hint = hint.trim_start_matches("r#");
     // A Rust keyword is no name for a value.
-    let hint = if syn::parse_str::<Ident>(hint).is_ok() { hint.to_string() } else { format!("{hint}_") };
+    let hint = if is_keyword(hint) { format!("{hint}_") } else { hint.to_string() };
     if !taken(&hint) {
         return hint;
     }
@@ -153,18 +153,25 @@ pub fn gradient(method: &Ident) -> Ident {
 }
 
 fn suffixed(method: &Ident, suffix: &str) -> Ident {
-    Ident::new(&format!("{method}_{suffix}"), method.span())
+    let mut name = ident(&format!("{}_{suffix}", plain(method)));
+    name.set_span(ours(method).span());
+    name
+}
+
+/// A name without `r#`: what a checkpoint, a profile or a longer name says.
+pub fn plain(name: &Ident) -> String {
+    name.to_string().trim_start_matches("r#").to_string()
 }
 
 /// The constant with a dimension's default.
 pub fn default_of(dimension: impl std::fmt::Display) -> Ident {
-    ident(&format!("DEFAULT_{dimension}"))
+    ident(&format!("DEFAULT_{}", dimension.to_string().trim_start_matches("r#")))
 }
 
 /// What the types of a method's saved values begin with: `MlpForward`, or `Swish` for a free function.
 pub fn type_prefix(owner: &Ident, method: &Ident) -> String {
-    let owner_text = camel(&owner.to_string());
-    if owner == method { owner_text } else { format!("{owner_text}{}", camel(&method.to_string())) }
+    let owner_text = camel(&plain(owner));
+    if owner == method { owner_text } else { format!("{owner_text}{}", camel(&plain(method))) }
 }
 
 /// `MlpForwardSaved`
@@ -188,17 +195,48 @@ pub fn camel(name: &str) -> String {
 
 /// An identifier of generated code.
 pub fn ident(name: &str) -> Ident {
-    Ident::new(name, Span::call_site())
+    let name = name.trim_start_matches("r#");
+    if is_keyword(name) { Ident::new_raw(name, Span::call_site()) } else { Ident::new(name, Span::call_site()) }
+}
+
+/// A name of the user's as one of generated code, in its place: lints of generated code do not look at it.
+pub fn ours(name: &Ident) -> Ident {
+    let mut name = name.clone();
+    name.set_span(Span::call_site().located_at(name.span()));
+    name
+}
+
+/// Generated code is in no style. Lints of rustc do not look at it, those of clippy do.
+pub fn quiet() -> TokenStream {
+    quote::quote!(#[cfg_attr(clippy, allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction))])
+}
+
+/// A variable of generated code in the place of the user's: `block`, `block_2`.
+pub fn numbered(name: &Ident, number: usize) -> Ident {
+    let text = if number == 1 { plain(name) } else { format!("{}_{number}", plain(name)) };
+    let mut numbered = ident(&text);
+    numbered.set_span(ours(name).span());
+    numbered
+}
+
+/// Whether a name is a keyword in any edition.
+pub fn is_keyword(name: &str) -> bool {
+    name == "gen" || syn::parse_str::<Ident>(name).is_err()
 }
 
 /// The identifiers in a piece of code.
 pub fn idents(code: &TokenStream, into: &mut BTreeSet<String>) {
+    each_ident(code, &mut |ident| {
+        into.insert(ident.to_string());
+    });
+}
+
+/// Calls `visit` with every identifier in a piece of code, in order.
+pub fn each_ident(code: &TokenStream, visit: &mut dyn FnMut(&Ident)) {
     for token in code.clone() {
         match token {
-            TokenTree::Ident(i) => {
-                into.insert(i.to_string());
-            }
-            TokenTree::Group(g) => idents(&g.stream(), into),
+            TokenTree::Ident(ident) => visit(&ident),
+            TokenTree::Group(g) => each_ident(&g.stream(), visit),
             _ => {}
         }
     }

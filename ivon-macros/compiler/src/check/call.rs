@@ -5,7 +5,7 @@ use crate::callee::Callee;
 use crate::dims::{Dim, Division, Shape, show};
 use crate::errors::{Place, did_you_mean_or, nearest};
 use crate::ir::*;
-use crate::lower::{buffer_misuse, not_of_type, wrong_count};
+use crate::lower::{buffer_misuse, is_no_count, no_count, not_of_type, wrong_count};
 use crate::parse::{FieldKind, Function, Generic, INTRINSICS, InputKind, LayerType, path_text};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -158,6 +158,11 @@ impl Checker<'_> {
         for (i, (input, argument)) in function.inputs.iter().zip(&call.arguments).enumerate() {
             let place = call.argument_places.get(i).copied().unwrap_or(call.place);
             let (formal, kind) = match (&input.kind, argument) {
+                (InputKind::Number(ty), Argument::Number(n)) if ty == "usize" && is_no_count(n) => {
+                    self.errors.at(place, no_count(&input.name, &name.text));
+                    fine = false;
+                    continue;
+                }
                 (InputKind::Number(ty), Argument::Number(_)) if ty != "bool" => continue,
                 (InputKind::Number(ty), Argument::Flag(_)) if ty == "bool" => continue,
                 (InputKind::Optional { .. }, Argument::Absent) => continue,

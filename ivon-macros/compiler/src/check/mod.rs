@@ -9,7 +9,7 @@ mod structural;
 mod usage;
 
 use crate::callee::Callees;
-use crate::dims::{Dim, Division, MAX_RANK, Shape, show};
+use crate::dims::{Dim, Division, MAX_RANK, Shape, TOO_LARGE_TEXT, show};
 use crate::errors::{Errors, Place};
 use crate::ir::*;
 use crate::lower::buffer_misuse;
@@ -156,6 +156,11 @@ impl Checker<'_> {
             };
             for (i, result) in instruction.results.iter().enumerate() {
                 let shape = shapes.as_ref().and_then(|s| s.get(i).cloned());
+                if shape.iter().flatten().any(Dim::is_too_large) {
+                    self.errors.at(instruction.place, TOO_LARGE_TEXT);
+                    values[*result].shape = None;
+                    continue;
+                }
                 if let Some(shape) = shape.as_ref().filter(|s| s.len() > MAX_RANK) {
                     self.errors.at(
                         instruction.place,
@@ -261,7 +266,7 @@ impl Checker<'_> {
         // rustc underlines an invocation from its first to its last token: so it covers the whole argument.
         let mut condition = Group::new(Delimiter::Parenthesis, quote_spanned!(place.first()=> #left == #right, #text));
         condition.set_span(place.last());
-        let assertion = quote_spanned!(place.first()=> const _: () = assert! #condition;);
+        let assertion = quote_spanned!(place.first()=> const _: () = ::core::assert! #condition;);
         self.deferred.borrow_mut().assertions.push(assertion);
         true
     }

@@ -2,6 +2,7 @@
 
 use crate::dims::{Dim, Shape};
 use crate::errors::Errors;
+use crate::hygiene::Variable;
 use crate::parse::{Function, InputKind};
 use std::collections::BTreeSet;
 
@@ -39,9 +40,17 @@ pub fn check_signature(function: &Function, errors: &Errors) {
             }
         }
     }
-    let mut names = BTreeSet::new();
+    let mut names = vec![];
     for input in &function.inputs {
-        if !names.insert(input.name.to_string()) {
+        // Numbers are variables of generated code by their names.
+        let number = matches!(input.kind, InputKind::Number(_));
+        let taken = |known: &(Variable, bool)| match number && known.1 {
+            true => input.name == known.0.name,
+            false => Variable::of(&input.name) == known.0,
+        };
+        let again = names.iter().any(taken);
+        names.push((Variable::of(&input.name), number));
+        if again {
             errors.at(&input.name, format!("there are two arguments `{}`", input.name));
         }
     }

@@ -123,7 +123,7 @@ impl Checker<'_> {
 
     /// An axis is a literal number within the shape.
     fn axis(&self, axis: &Expr, shape: &Shape) -> Option<usize> {
-        let number = match axis {
+        let number = match crate::parse::bare(axis) {
             Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(n), .. }) => n.base10_parse::<usize>().ok(),
             _ => None,
         };

@@ -64,38 +64,35 @@ pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
             impl #impl_generics ivon::Differentiable<{ ivon::method(#method_text) }> for #ty { type Saved = (); }
         });
         methods.extend(quote! {
-            #vis fn #method(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<#output> { unreachable!(#text) }
-            #vis fn #saving(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<(#output, ())> { unreachable!(#text) }
-            #vis fn #backward(&self, _: &ivon::Context, _: (), #(#d_outputs,)* #(#adjoints),*) -> ivon::Result<()> { unreachable!(#text) }
-            #vis fn #gradient(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<f64> { unreachable!(#text) }
+            #vis fn #method(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<#output> { ::core::unreachable!(#text) }
+            #vis fn #saving(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<(#output, ())> { ::core::unreachable!(#text) }
+            #vis fn #backward(&self, _: &ivon::Context, _: (), #(#d_outputs,)* #(#adjoints),*) -> ivon::Result<()> { ::core::unreachable!(#text) }
+            #vis fn #gradient(&self, _: &ivon::Context, #(_: #types),*) -> ivon::Result<f64> { ::core::unreachable!(#text) }
         });
     }
     let generics = &item.generics;
     let face = &item.self_ty;
-    let text = name.to_string();
-    let lints = quote!(#[allow(non_snake_case, dead_code, unused_variables, missing_docs, clippy::all)]);
+    let text = names::plain(name);
     quote! {
-        #[allow(unused_imports)]
         use #runtime as ivon;
-        #lints
+        use ivon::names::*;
         impl #impl_generics #ty {
             #constants
             #own_parameters
-            pub fn build(#(#arguments),*) -> ivon::Result<Self> { unreachable!("this model did not compile") }
+            pub fn build(#(#arguments),*) -> ivon::Result<Self> { ::core::unreachable!("this model did not compile") }
             #[doc(hidden)]
-            pub fn build_in(b: &mut ivon::Builder, #(#arguments),*) -> ivon::Result<Self> { unreachable!("this model did not compile") }
+            pub fn build_in(b: &mut ivon::Builder, #(#arguments),*) -> ivon::Result<Self> { ::core::unreachable!("this model did not compile") }
             #[doc(hidden)]
             pub const fn __check(#(#arguments),*) {}
             #methods
         }
         #saved
-        #lints
         impl #generics #face {
-            pub fn new() -> #ty { unreachable!("this model did not compile") }
+            pub fn new() -> #ty { ::core::unreachable!("this model did not compile") }
         }
         impl #impl_generics ivon::Model for #ty {
             const NAME: &'static str = #text;
-            fn visit_parameters<'a>(&'a self, _: &mut dyn FnMut(&'a ivon::Parameter)) {}
+            fn visit_parameters<'a>(&'a self, _: &mut dyn ::core::ops::FnMut(&'a ivon::Parameter)) {}
         }
     }
 }

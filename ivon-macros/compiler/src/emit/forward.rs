@@ -2,12 +2,14 @@
 
 use super::saved::SavedPlan;
 use super::{Method, checked_dimension, kernel, structural_module};
+use crate::fuse::constant;
 use crate::ir::*;
 use crate::names;
 use crate::parse::{Input, InputKind};
-use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{ToTokens, quote};
 use std::collections::{BTreeMap, BTreeSet};
+use syn::Expr;
 
 /// Writes the statements of a forward pass.
 pub(super) struct Forward<'a> {
@@ -70,10 +72,7 @@ impl<'a> Forward<'a> {
                 quote!(drop(#name);)
             });
             // The shape of a value that dies before the saved values are put together.
-            let shapes = plan
-                .shapes
-                .iter()
-                .filter(|(v, _)| self.saving && instruction.results.contains(v) && self.method.value(*v).role == Role::Local);
+            let shapes = plan.shapes.iter().filter(|(v, _)| self.saving && instruction.results.contains(v));
             let shapes = shapes.map(|(v, field)| {
                 let name = self.method.name(*v);
                 quote!(let #field = *#name.shape();)
@@ -161,7 +160,7 @@ impl<'a> Forward<'a> {
             .iter()
             .zip(inputs)
             .map(|(argument, input)| match (argument, &input.kind) {
-                (Argument::Number(tokens), InputKind::Number(ty)) if ty == "usize" => quote!((#tokens) as usize),
+                (Argument::Number(tokens), InputKind::Number(ty)) if ty == "usize" => count(&input.name, tokens),
                 (Argument::Number(tokens) | Argument::Flag(tokens), _) => quote!(#tokens),
                 (Argument::Absent, _) => quote!(None),
                 (Argument::Value(v), InputKind::Optional { .. }) => match self.method.value(*v).role {
@@ -260,13 +259,33 @@ impl<'a> Forward<'a> {
     }
 }
 
+/// A number as a usize.
+fn count(argument: &Ident, tokens: &TokenStream) -> TokenStream {
+    let whole = |e: &Expr| match e {
+        Expr::Cast(cast) => Some(cast.expr.to_token_stream()),
+        _ => None,
+    };
+    match (constant(tokens), syn::parse2::<Expr>(tokens.clone())) {
+        (Some(n), _) => {
+            let n = Literal::usize_unsuffixed(n as usize); // whole: `check` has seen to it
+            quote!(#n)
+        }
+        // A dimension, a setting or an argument, which is one.
+        (_, Ok(Expr::Paren(p))) if whole(&p.expr).is_some() => whole(&p.expr).unwrap_or_default(),
+        _ => {
+            let name = names::plain(argument);
+            quote!(ivon::count(#name, #tokens)?)
+        }
+    }
+}
+
 /// Where a call is, as profiles and errors at run time name it.
 fn callee_place(method: &Method, op: &Op) -> String {
     match op {
         Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, .. } => {
-            method.model.fields[*field].name.to_string()
+            names::plain(&method.model.fields[*field].name)
         }
-        Op::Layer { method, .. } => method.to_string(),
+        Op::Layer { method, .. } => names::plain(method),
         _ => String::new(),
     }
 }

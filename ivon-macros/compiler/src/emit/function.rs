@@ -15,9 +15,9 @@ use syn::Expr;
 pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
     let function = method.function;
     let name = match method.receiver {
-        true => function.name.clone(),
+        true => names::ours(&function.name),
         // The functions of a free function go by the names that an op's have.
-        false => Ident::new("forward", function.name.span()),
+        false => names::ident("forward"),
     };
     let owner = method.owner;
     let plan = SavedPlan::of(method);
@@ -69,20 +69,23 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
     let d_inputs: Vec<Ident> = tensor_inputs(method).map(|v| method.adjoint(v)).collect();
     let back = backward::Backward::new(method, &plan).body();
     let back = with_dims(method, quote!(#start #back Ok(())));
+    // The user's documentation of a function is that of its type.
+    let evaluate_docs = format!(" The value of `{}`.", names::plain(owner));
+    let evaluate_docs = (!method.receiver).then(|| quote!(#[doc = #evaluate_docs]));
 
     let name_text = name.to_string();
-    let (vis, docs) = (&function.vis, &function.docs);
+    let (vis, attributes, lints) = (&function.vis, &function.attributes.all, &function.attributes.lints);
     let saving = names::saving(&name);
     let backward_name = match method.receiver {
         true => names::backward(&name),
-        false => Ident::new("backward", name.span()),
+        false => names::ident("backward"),
     };
     let gradient = gradient(method, &name);
     let made = made_adjoint(method, &quote!(#saved #saved_layers));
     let d_output = if function.adjoint { quote!(impl ::core::convert::Into<ivon::Adjoint>) } else { quote!(ivon::Tensor) };
     let text = match method.receiver {
-        true => format!("{owner}::{name}"),
-        false => owner.to_string(),
+        true => format!("{}::{}", names::plain(owner), names::plain(&name)),
+        false => names::plain(owner),
     };
     let saved_docs = format!(" What the backward pass of `{text}` reads.");
     let saving_docs = format!(" `{text}`, keeping what its backward pass reads.");
@@ -91,18 +94,20 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
     let items = quote! {
         #types
         #[doc = #saved_docs]
-        #[allow(dead_code, missing_docs)]
         pub struct #saved #saved_generics { #plan }
         impl #generics ivon::Differentiable<{ ivon::method(#name_text) }> for #ty {
             type Saved = #saved #saved_layers;
         }
     };
     let bodies = quote! {
-        #(#docs)*
+        #evaluate_docs
+        #(#attributes)*
         #vis fn #name(#arguments) -> ivon::Result<#output> { #evaluate }
         #[doc = #saving_docs]
+        #(#lints)*
         #vis fn #saving(#arguments) -> ivon::Result<(#output, #saved #saved_layers)> { #keep }
         #[doc = #backward_docs]
+        #(#lints)*
         #vis fn #backward_name(
             #receiver cx: &ivon::Context, saved: #saved #saved_layers,
             #(#d_outputs: #d_output,)* #(#d_inputs: &mut ivon::Adjoint),*
@@ -186,8 +191,8 @@ fn bind(method: &Method) -> TokenStream {
     let names: Vec<_> = symbols.iter().map(|s| &s.name).collect();
     let texts = names.iter().map(|n| n.to_string());
     let at = match method.receiver {
-        true => format!("{}::{}", method.owner, method.function.name),
-        false => method.owner.to_string(),
+        true => format!("{}::{}", names::plain(method.owner), names::plain(&method.function.name)),
+        false => names::plain(method.owner),
     };
     let symbols = (!names.is_empty()).then(|| quote!(let [#(#names),*] =));
     quote!(#symbols ivon::bind(#at, [#(#texts),*], &[#(#rows),*])?;)
@@ -198,19 +203,21 @@ fn made_adjoint(method: &Method, saved: &TokenStream) -> TokenStream {
     let [output] = method.program.outputs[..] else { return quote!() };
     let Some(adjoint) = method.made_adjoint(output, &quote!(saved)).filter(|_| method.function.adjoint) else { return quote!() };
     let (vis, name) = (&method.function.vis, names::made_adjoint(&method.function.name));
+    let lints = &method.function.attributes.lints;
     let docs = format!(
         " The adjoint of what `{}::{}` returned: given to the backward passes that contribute to it, then back.",
         method.owner, method.function.name
     );
     quote! {
         #[doc = #docs]
+        #(#lints)*
         #vis fn #name(&self, saved: &#saved) -> ivon::Adjoint { #adjoint }
     }
 }
 
 /// For a scalar result: the whole step in planned memory.
 fn gradient(method: &Method, name: &Ident) -> TokenStream {
-    let function = method.function;
+    let (function, lints) = (method.function, &method.function.attributes.lints);
     if !method.receiver || function.returns_tuple || function.outputs.first().is_none_or(|s| !s.is_empty()) {
         return quote!();
     }
@@ -239,12 +246,13 @@ fn gradient(method: &Method, name: &Ident) -> TokenStream {
         _ => quote!(#name),
     });
     let skips = tensor_inputs(method).map(|_| quote!(&mut ivon::Adjoint::skip()));
-    let at = format!("{}::{name}", method.owner);
+    let at = format!("{}::{}", names::plain(method.owner), names::plain(name));
     let docs = format!(
         " The value of `{at}`, and its gradient, times `cx.loss_scale()`, added to the parameters: one forward and one backward pass in planned memory."
     );
     quote! {
         #[doc = #docs]
+        #(#lints)*
         #vis fn #gradient(&self, cx: &ivon::Context, #(#consts: usize,)* #(#typed),*) -> ivon::Result<f64> {
             cx.differentiated(
                 ivon::StepKey::of(#at, self)#(#numbers)*,

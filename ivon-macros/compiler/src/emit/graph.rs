@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// `fn graph(&self)` of `impl Model`.
 pub(super) fn emit(model: &Model, methods: &[Method]) -> TokenStream {
-    let name = model.name.to_string();
+    let name = names::plain(&model.name);
     let constant = methods.iter().map(method);
     let sizes = model.generics.iter().enumerate().map(|(i, g)| {
         let (name, i, usual) = (g.name.to_string(), Literal::usize_unsuffixed(i), names::default_of(&g.name));
@@ -24,7 +24,7 @@ pub(super) fn emit(model: &Model, methods: &[Method]) -> TokenStream {
         }
     });
     let parts = model.fields.iter().filter_map(|f| {
-        let (field, name) = (&f.name, f.name.to_string());
+        let (field, name) = (&f.name, names::plain(&f.name));
         match &f.kind {
             FieldKind::Layer(_) => Some(quote!(.part(#name, &self.#field))),
             FieldKind::Array { .. } => Some(quote!(.parts(#name, &self.#field))),
@@ -41,7 +41,7 @@ pub(super) fn emit(model: &Model, methods: &[Method]) -> TokenStream {
 }
 
 fn method(method: &Method) -> TokenStream {
-    let name = method.function.name.to_string();
+    let name = names::plain(&method.function.name);
     let inputs = method.program.inputs.iter().flatten().map(|v| made(method, *v));
     let mut drawn = BTreeSet::new();
     let mut steps = block(method, &method.program.body, &mut drawn);
@@ -81,11 +81,11 @@ fn step(method: &Method, instruction: &Instruction, drawn: &mut BTreeSet<ValueId
     let (reads, makes) = (quote!(&[#(#reads),*]), quote!(&[#(#makes),*]));
     match &instruction.op {
         Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, method: called } => {
-            let (field, called) = (method.model.fields[*field].name.to_string(), called.to_string());
+            let (field, called) = (names::plain(&method.model.fields[*field].name), names::plain(called));
             quote!(Step::Layer(#field, #called, #reads, #makes))
         }
         Op::Layer { target: Target::Own, method: called } => {
-            let called = called.to_string();
+            let called = names::plain(called);
             quote!(Step::Own(#called, #reads, #makes))
         }
         Op::Kernel(k) => {
@@ -93,7 +93,7 @@ fn step(method: &Method, instruction: &Instruction, drawn: &mut BTreeSet<ValueId
             quote!(Step::Kernel(#text, &[#(#reads),*], #makes))
         }
         Op::Loop(l) => {
-            let field = method.model.fields[l.field].name.to_string();
+            let field = names::plain(&method.model.fields[l.field].name);
             let carried = l.carried.iter().map(|c| {
                 let (turn, start, next) = (name(c.turn), name(c.start), name(c.next));
                 quote!((#turn, #start, #next))

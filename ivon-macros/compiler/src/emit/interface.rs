@@ -12,21 +12,26 @@ use syn::{ItemTrait, Path};
 pub(crate) fn interface(item: &ItemTrait, interface: &Interface, runtime: &Path) -> TokenStream {
     let ItemTrait { attrs, vis, ident, .. } = item;
     // Without names: a constant of the module may have the same.
-    let arguments = interface.generics.iter().map(|g| if g.flag { quote!(_: bool) } else { quote!(_: usize) });
+    let arguments = interface
+        .generics
+        .iter()
+        .map(|g| if g.flag { quote!(_: ::core::primitive::bool) } else { quote!(_: ::core::primitive::usize) });
     let methods = interface.functions.iter().map(|function| {
         let [evaluate, saving, backward] = signatures(function, &inputs(function), &quote!(Self), runtime);
-        let docs = &function.docs;
+        let (attributes, lints) = (&function.attributes.all, &function.attributes.lints);
         let saving_docs = format!(" `{}`, keeping what its backward pass reads.", function.name);
         let backward_docs = format!(
             " The backward pass of `{}`: adds gradients to parameters and to the adjoints of its arguments.",
             function.name
         );
         quote! {
-            #(#docs)*
+            #(#attributes)*
             #evaluate;
             #[doc = #saving_docs]
+            #(#lints)*
             #saving;
             #[doc = #backward_docs]
+            #(#lints)*
             #backward;
         }
     });
@@ -38,8 +43,10 @@ pub(crate) fn interface(item: &ItemTrait, interface: &Interface, runtime: &Path)
     let dims = if dims.is_empty() { String::new() } else { format!("<{}>", dims.join(", ")) };
     let message = format!("`{{Self}}` is no `{ident}`");
     let label = format!("`#[variational] impl {ident}{dims} for ..` makes it one");
+    let quiet = names::quiet();
     quote! {
         #(#attrs)*
+        #quiet
         #[diagnostic::on_unimplemented(message = #message, label = #label)]
         #vis trait #ident: #runtime::Model + ::core::marker::Sized + 'static #(#differentiable)* {
             #[doc(hidden)]
@@ -56,7 +63,6 @@ pub(crate) fn conformance(conformance: &Conformance, functions: &[Function], fit
     let ty = &layer.ty;
     let parameters = arguments.iter().filter_map(|name| generics.iter().find(|g| g.name == *name)).map(argument);
     let dims = layer_arguments(layer, checked_dimension);
-    let names = (!arguments.is_empty()).then(|| quote!(ivon::names_of_values!(#(#arguments),*);));
     let ivon: Path = syn::parse_quote!(ivon);
     let methods = functions.iter().map(|f| {
         let inputs: Vec<_> = inputs(f);
@@ -65,7 +71,7 @@ pub(crate) fn conformance(conformance: &Conformance, functions: &[Function], fit
         let (name, results, adjoints) = (&f.name, results(f), adjoints(f, &inputs));
         let (saving_name, backward_name) = (names::saving(name), names::backward(name));
         if !fits {
-            let body = quote!({ unreachable!("this model did not compile") });
+            let body = quote!({ ::core::unreachable!("this model did not compile") });
             return quote!(#evaluate #body #saving #body #backward #body);
         }
         quote! {
@@ -74,12 +80,12 @@ pub(crate) fn conformance(conformance: &Conformance, functions: &[Function], fit
             #backward { <#ty>::#backward_name(self, cx, saved, #(#results,)* #(#adjoints),*) }
         }
     });
-    let build = if fits { quote!(<#ty>::build_in(b, #(#dims),*)) } else { quote!(unreachable!("this model did not compile")) };
+    let build =
+        if fits { quote!(<#ty>::build_in(b, #(#dims),*)) } else { quote!(::core::unreachable!("this model did not compile")) };
     quote! {
-        #[allow(unused_imports)]
         use #runtime as ivon;
-        #names
-        #[allow(non_snake_case, unused_variables, unused_parens, unused_braces)]
+        use ivon::names::*;
+        #(fn #arguments() {})*
         impl #impl_generics #interface for #ty {
             fn build_in(b: &mut ivon::Builder, #(#parameters),*) -> ivon::Result<Self> {
                 #build
@@ -91,8 +97,8 @@ pub(crate) fn conformance(conformance: &Conformance, functions: &[Function], fit
 
 /// The three functions of a method, without bodies.
 fn signatures(function: &Function, inputs: &[(Ident, TokenStream)], owner: &TokenStream, ivon: &Path) -> [TokenStream; 3] {
-    let (name, text) = (&function.name, function.name.to_string());
-    let (saving, backward) = (names::saving(name), names::backward(name));
+    let (name, text) = (names::ours(&function.name), function.name.to_string());
+    let (saving, backward) = (names::saving(&name), names::backward(&name));
     let consts: Vec<_> = function.consts.iter().map(|g| &g.name).collect();
     let inputs_of = inputs.iter().map(|(name, ty)| {
         let reference = ty.is_empty().then(|| quote!(&#ivon::Tensor));

@@ -37,7 +37,7 @@ fn value_names(method: &Method, kernel: &Kernel) -> Vec<String> {
 
 /// The expression as a person would write it.
 pub(super) fn text(method: &Method, kernel: &Kernel) -> String {
-    let numbers: Vec<String> = kernel.numbers.iter().map(crate::parse::expr_text).collect();
+    let numbers: Vec<String> = kernel.numbers.iter().map(|n| crate::parse::expr_text(n).replace("r#", "")).collect();
     kernel.graph.text(kernel.root, &value_names(method, kernel), &numbers)
 }
 
@@ -70,7 +70,6 @@ fn emit(method: &Method, name: &Ident, text: &str, graph: &Graph, roots: &[NodeI
             const CUDA: &'static str = #cuda;
             const OPERATIONS: usize = #operations;
             #[inline(always)]
-            #[allow(unused_variables, unused_parens, clippy::all)]
             fn apply<R: ivon::Real>([#(#names),*]: [R; #i], [#(#number_names),*]: [R; #s]) -> [R; #o] {
                 #body
             }

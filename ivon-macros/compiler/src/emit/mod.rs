@@ -22,7 +22,7 @@ use crate::ir::*;
 use crate::names;
 use crate::parse::{self, Input, InputKind, Model};
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::{Expr, ItemImpl, Path};
@@ -53,31 +53,60 @@ pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred
     let kernels = methods.iter().flat_map(|m| m.kernels.borrow().values().cloned().collect::<Vec<_>>()).collect::<Vec<_>>();
     let structure = structure::emit(model, item, deferred, &graph::emit(model, methods));
     let (generics, ty) = (model.impl_generics(), model.ty());
-    let assertions = &deferred.assertions;
+    let (assertions, attributes) = (&deferred.assertions, &item.attrs);
+    let of_the_module = of_the_module(methods, runtime);
     let imports = imports(runtime, methods);
     quote! {
         #imports
         #(#kernels)*
         #(#items)*
-        #[allow(non_snake_case, dead_code, unused_variables, unused_mut, unused_braces, unused_parens, missing_docs, clippy::all)]
+        #(#attributes)*
         impl #generics #ty {
             #(#bodies)*
         }
         #structure
         #(#assertions)*
+        #of_the_module
     }
 }
 
-/// What generated code calls by a short name means the same whatever the person's module has by that name.
+/// What the user's module means by names of the language. A plain function by the name of one of its functions would hide it: the inner import finds
+/// that, and it is not what is asked for. A type `Tensor` that is imported for a signature is in use.
+fn of_the_module(methods: &[Method], runtime: &Path) -> TokenStream {
+    let mut seen = BTreeSet::new();
+    let calls = methods.iter().flat_map(|m| &m.program.built_in).filter(|name| seen.insert(name.to_string()));
+    let calls: Vec<_> = calls.collect();
+    let tensor = methods.iter().find_map(|m| m.function.tensor.as_ref()).map(|tensor| quote!(fn signature(_: &#tensor) {}));
+    if calls.is_empty() && tensor.is_none() {
+        return quote!();
+    }
+    // An op of that name is not looked up, and is a module or a type.
+    let types = calls
+        .iter()
+        .filter(|name| **name == "concat")
+        .map(|name| quote_spanned!(name.span()=> #runtime::is_built_in_type::<#name>();));
+    let calls = calls.iter().map(|name| quote_spanned!(name.span()=> #runtime::is_built_in(&#name);));
+    quote! {
+        const _: () = {
+            use ivon::built_in::*;
+            {
+                use self::*;
+                #tensor
+                #(#calls)*
+                #(#types)*
+            }
+        };
+    }
+}
+
+/// What generated code calls by a short name means the same whatever the user's module has by that name. A function of the name of a value makes a
+/// `let` of it a new variable, where the module has a constant of that name.
 fn imports(runtime: &Path, methods: &[Method]) -> TokenStream {
     let names = bound_names(methods);
-    let names = (!names.is_empty()).then(|| quote!(ivon::names_of_values!(#(#names),*);));
     quote! {
-        #[allow(unused_imports)]
         use #runtime as ivon;
-        #[allow(unused_imports)]
         use ivon::names::*;
-        #names
+        #(fn #names() {})*
     }
 }
 
@@ -107,14 +136,15 @@ pub(crate) fn free_function(method: &Method, runtime: &Path) -> TokenStream {
     let kernels: Vec<_> = method.kernels.borrow().values().cloned().collect();
     let name = method.owner;
     let imports = imports(runtime, std::slice::from_ref(method));
+    let of_the_module = of_the_module(std::slice::from_ref(method), runtime);
     quote! {
         #imports
         #(#kernels)*
         #item
-        #[allow(non_snake_case, dead_code, unused_variables, unused_mut, unused_braces, unused_parens, missing_docs, clippy::all)]
         impl #name {
             #body
         }
+        #of_the_module
     }
 }
 
@@ -258,11 +288,13 @@ pub(crate) fn dimension(e: &Expr) -> TokenStream {
     dimension_with(e, &|left, op, right, _| quote!(#left #op #right))
 }
 
-/// The same where sizes are known only when it runs, in a function that returns a result: below zero it is an error.
+/// The same where sizes are known only when it runs, in a function that returns a result: below zero, beyond usize and a division by zero are errors.
 pub(crate) fn checked_dimension(e: &Expr) -> TokenStream {
     dimension_with(e, &|left, op, right, text| match op {
         syn::BinOp::Sub(_) => quote!(ivon::minus(#text, #left, #right)?),
-        _ => quote!(#left #op #right),
+        syn::BinOp::Mul(_) => quote!(ivon::times(#text, #left, #right)?),
+        syn::BinOp::Add(_) => quote!(ivon::plus(#text, #left, #right)?),
+        _ => quote!(ivon::over(#text, #left, #right)?),
     })
 }
 

@@ -119,7 +119,6 @@ impl SavedPlan {
             quote! {
                 #types
                 #[doc = #docs]
-                #[allow(dead_code, missing_docs)]
                 pub struct #turn #generics { #plan }
             }
         });
@@ -134,7 +133,7 @@ impl SavedPlan {
         });
         // Shapes are read before tensors are moved in.
         let shapes = self.shapes.iter().map(|(v, field)| {
-            if method.value(*v).role == Role::Local {
+            if method.value(*v).role == Role::Local || self.own.contains(v) {
                 return quote!(#field,); // noted when it was made
             }
             let name = method.name(*v);

@@ -12,7 +12,7 @@ use syn::{Expr, ImplItem, ItemImpl, Path};
 /// `build`, `build_in`, the const-generic face, the divisibility checks and `Model`, with its `graph`.
 pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &TokenStream) -> TokenStream {
     let name = &model.name;
-    let (impl_generics, ty) = (model.impl_generics(), model.ty());
+    let (impl_generics, ty, lints) = (model.impl_generics(), model.ty(), &model.lints);
     let arguments: Vec<_> = model.generics.iter().map(argument).collect();
     let names: Vec<_> = model.generics.iter().map(|g| &g.name).collect();
     let fields = model.fields.iter().map(build_field);
@@ -26,10 +26,10 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         .filter(|d| knows(model, d))
         .map(|d| (d.numerator.to_string(), d.denominator.to_string()))
         .collect();
-    let parsed: Vec<(TokenStream, TokenStream)> =
-        divisions.iter().filter_map(|(n, d)| Some((n.parse().ok()?, d.parse().ok()?))).collect();
+    let parsed: Vec<(Expr, Expr)> =
+        divisions.iter().filter_map(|(n, d)| Some((syn::parse_str(n).ok()?, syn::parse_str(d).ok()?))).collect();
     let checks = divisions.iter().zip(&parsed).map(|((n_text, d_text), (n, d))| {
-        let model = name.to_string();
+        let (model, n, d) = (name.to_string(), checked_dimension(n), checked_dimension(d));
         quote!(ivon::divides(#model, #n_text, #n, #d_text, #d)?;)
     });
     let const_checks = divisions.iter().zip(&parsed).map(|((n_text, d_text), (n, d))| {
@@ -63,7 +63,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
     let visit_settings = model.fields.iter().map(visit_settings_of);
     let generics = &item.generics;
     let face = &item.self_ty;
-    let text = name.to_string();
+    let text = names::plain(name);
     let docs = match names.len() {
         0 => format!(" A whole `{name}`."),
         _ => format!(
@@ -88,7 +88,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         }
     };
     quote! {
-        #[allow(non_snake_case, non_upper_case_globals, dead_code, unused_variables, unused_braces, unused_parens, missing_docs, clippy::all)]
+        #(#lints)*
         impl #impl_generics #ty {
             #constants
             #own_parameters
@@ -110,7 +110,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         }
         #(#concrete)*
         #(#outer_parts)*
-        #[allow(dead_code, missing_docs, clippy::new_without_default)]
+        #(#lints)*
         impl #generics #face {
             #new_attributes
             pub fn new() -> #ty {
@@ -121,14 +121,15 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
                 }
             }
         }
+        #(#lints)*
         impl #impl_generics ivon::Model for #ty {
             const NAME: &'static str = #text;
-            fn visit_parameters<'a>(&'a self, visit: &mut dyn FnMut(&'a ivon::Parameter)) {
+            fn visit_parameters<'a>(&'a self, visit: &mut dyn ::core::ops::FnMut(&'a ivon::Parameter)) {
                 #(#visits)*
             }
             #graph
             #visit_buffers
-            fn visit_settings(&self, visit: &mut dyn FnMut(u64)) {
+            fn visit_settings(&self, visit: &mut dyn ::core::ops::FnMut(u64)) {
                 self.__dims.iter().for_each(|dim| visit(*dim as u64));
                 #(#visit_settings)*
             }
@@ -163,11 +164,11 @@ pub(super) fn layer_arguments(layer: &LayerType, dimension: fn(&Expr) -> TokenSt
 }
 
 fn is_number(argument: &Expr) -> bool {
-    matches!(argument, Expr::Lit(_))
+    matches!(parse::bare(argument), Expr::Lit(_))
 }
 
 fn build_field(field: &Field) -> TokenStream {
-    let (name, text) = (&field.name, field.name.to_string());
+    let (name, text) = (&field.name, names::plain(&field.name));
     let options = options(field);
     match &field.kind {
         FieldKind::Parameter { dims, when, .. } => {
@@ -205,7 +206,7 @@ fn options(field: &Field) -> TokenStream {
         return all;
     }
     let of = field.options.of.iter().map(|(name, options)| {
-        let (name, options) = (name.to_string(), plain_options(options));
+        let (name, options) = (names::plain(name), plain_options(options));
         quote!((#name, #options))
     });
     quote!(ivon::LayerOptions { all: #all, of: &[#(#of),*] })
@@ -228,7 +229,7 @@ fn plain_options(options: &parse::Options) -> TokenStream {
 
 /// The names of a model's own parameters, which `#[parameter(gain.init = zeros)]` on a field of its type may speak of.
 pub(super) fn own_parameters(model: &Model) -> TokenStream {
-    let names = model.fields.iter().filter(|f| matches!(f.kind, FieldKind::Parameter { .. })).map(|f| f.name.to_string());
+    let names = model.fields.iter().filter(|f| matches!(f.kind, FieldKind::Parameter { .. })).map(|f| names::plain(&f.name));
     quote!(#[doc(hidden)] pub const __PARAMETERS: &'static [&'static str] = &[#(#names),*];)
 }
 
@@ -241,7 +242,7 @@ fn parts(field: &Field, inside: bool) -> Vec<TokenStream> {
     }
     let ty = &layer.ty;
     let one = |(part, _): &(Ident, parse::Options)| {
-        let (name, text) = (part.to_string(), format!("`{}` has no parameter `{part}` of its own", layer.text()));
+        let (name, text) = (names::plain(part), format!("`{}` has no parameter `{part}` of its own", layer.text()));
         let check = quote_spanned!(part.span()=> ::core::assert!(ivon::contains(<#ty>::__PARAMETERS, #name), #text));
         if inside { quote!(#check;) } else { quote_spanned!(part.span()=> const _: () = #check;) }
     };
@@ -276,7 +277,7 @@ fn visit_buffers(model: &Model) -> TokenStream {
     let visits: Vec<TokenStream> = model.fields.iter().filter_map(visit_buffers_of).collect();
     match visits.is_empty() {
         true => quote!(),
-        false => quote!(fn visit_buffers<'a>(&'a self, visit: &mut dyn FnMut(&'a ivon::Buffer)) { #(#visits)* }),
+        false => quote!(fn visit_buffers<'a>(&'a self, visit: &mut dyn ::core::ops::FnMut(&'a ivon::Buffer)) { #(#visits)* }),
     }
 }
 

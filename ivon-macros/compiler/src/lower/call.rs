@@ -42,9 +42,10 @@ impl Lower<'_> {
         e: &Expression,
     ) -> Option<Operand> {
         let list = self.arguments(arguments);
-        match self.scope.get(&variable.to_string()).cloned() {
-            Some(Binding::Element(field)) => {
-                self.layer_call(Target::Element { variable: variable.clone(), field }, method, list?, &variable.to_string(), e)
+        match self.binding(variable).cloned() {
+            Some(Binding::Element(field, variable)) => {
+                let hint = variable.to_string();
+                self.layer_call(Target::Element { variable, field }, method, list?, &hint, e)
             }
             Some(Binding::Value { .. }) => {
                 let hint = method_meant(method);
@@ -109,19 +110,21 @@ impl Lower<'_> {
     }
 
     pub(super) fn call(&mut self, path: &syn::Path, dims: &[syn::Expr], list: &[Expression], e: &Expression) -> Option<Operand> {
-        match path.get_ident().and_then(|name| self.scope.get(&name.to_string())) {
+        let known = self.dimensions(dims);
+        match path.get_ident().and_then(|name| self.scope.get(name)) {
             Some(Binding::Unknown) => return None,
             Some(Binding::Value { .. } | Binding::Number(_) | Binding::Flag(_)) => {
                 self.errors.at(self.place(e.place), format!("`{}` is a value, not an op or a function", path_text(path)));
                 return None;
             }
-            Some(Binding::Element(_)) => {
+            Some(Binding::Element(..)) => {
                 let name = path_text(path);
                 self.errors.at(self.place(e.place), format!("`{name}` is a layer: call its method, `{name}.forward(x)`"));
                 return None;
             }
             None => {}
         }
+        known?;
         if let Some(function) = self.callees.pointwise(path) {
             return self.inline(function, path, list, e);
         }
@@ -145,10 +148,13 @@ impl Lower<'_> {
             self.errors.at(place, wrong_count(&name, function, arguments.len()));
             return None;
         }
-        let mut scope = BTreeMap::new();
+        let mut scope = Scope::default();
         for (input, argument) in function.inputs.iter().zip(arguments) {
             let binding = match (&input.kind, argument) {
-                (InputKind::Number(ty), Operand::Number(n)) if ty != "bool" => Binding::Number(n),
+                (InputKind::Number(ty), Operand::Number(n)) if ty == "usize" => {
+                    Binding::Number(self.counted(n, &name, input, place)?)
+                }
+                (InputKind::Number(ty), Operand::Number(n)) if ty == "f64" => Binding::Number(Number::float(n.tokens)),
                 (InputKind::Number(ty), Operand::Flag(f)) if ty == "bool" => Binding::Flag(f),
                 (InputKind::Number(ty), Operand::Number(_) | Operand::Flag(_)) => {
                     self.errors.at(place, not_of_type(&input.name, &name, ty));
@@ -178,14 +184,15 @@ impl Lower<'_> {
                     return None;
                 }
             };
-            scope.insert(input.name.to_string(), binding);
+            scope.declare(&input.name, binding);
         }
         let (outer, home) = (std::mem::replace(&mut self.scope, scope), self.home.replace(place));
+        let dims = std::mem::take(&mut self.dims);
         self.depth += 1;
         self.statements(&function.body);
         let result = function.result.as_ref().and_then(|r| self.expression(r));
         self.depth -= 1;
-        self.scope = outer;
+        (self.scope, self.dims) = (outer, dims);
         self.home = home;
         if let Some(Operand::Value(v)) = result {
             // The result goes by the function's name and reads as the call.

@@ -24,7 +24,7 @@ impl Lower<'_> {
             .iter()
             .map(|e| match self.expression(e)? {
                 Operand::Value(v) => Some(Argument::Value(v)),
-                Operand::Number(n) => Some(Argument::Number(n)),
+                Operand::Number(n) => Some(Argument::Number(n.tokens)),
                 Operand::Flag(f) => Some(Argument::Flag(f)),
                 Operand::Absent => Some(Argument::Absent),
                 Operand::Tuple(_) => {
@@ -43,7 +43,18 @@ impl Lower<'_> {
         match &e.kind {
             ExpressionKind::Wrong => None,
             ExpressionKind::Flag(value) => Some(Operand::Flag(quote!(#value))),
-            ExpressionKind::Number(tokens) => Some(Operand::Number(tokens.clone())),
+            ExpressionKind::Number(tokens, true) => Some(Operand::Number(Number::literal(tokens.clone()))),
+            ExpressionKind::Number(tokens, false) => Some(Operand::Number(Number::float(tokens.clone()))),
+            ExpressionKind::Constant(path) => Some(Operand::Number(Number::constant(path))),
+            ExpressionKind::Cast(inner) => match self.expression(inner)? {
+                Operand::Number(n) => Some(Operand::Number(Number::float(n.tokens))),
+                Operand::Flag(_) => self.no_flag(inner),
+                Operand::Value(_) | Operand::Tuple(_) | Operand::Absent => {
+                    self.errors
+                        .at(self.place(e.place), "a cast is for numbers: a tensor has the type that the model computes in");
+                    None
+                }
+            },
             ExpressionKind::Name(name) if name == "None" => Some(Operand::Absent),
             ExpressionKind::Name(name) => self.name(name),
             ExpressionKind::Field(name) => self.read_field(name, e),
@@ -52,12 +63,17 @@ impl Lower<'_> {
                 Some(Operand::Tuple(parts.into_iter().collect::<Option<_>>()?))
             }
             ExpressionKind::Negate(inner) => match self.expression(inner)? {
-                Operand::Number(n) => Some(Operand::Number(quote!((-#n)))),
+                Operand::Number(n) => Some(Operand::Number(n.negated())),
                 Operand::Value(v) => self.one(Op::Pointwise(Primitive::Negate), vec![Argument::Value(v)], "negated", e),
                 Operand::Flag(_) => self.no_flag(inner),
                 Operand::Tuple(_) | Operand::Absent => self.no_arithmetic(e),
             },
             ExpressionKind::Binary(operator, left, right) => self.binary(*operator, left, right, e),
+            ExpressionKind::Either { own, built_in } => {
+                let reading = if self.is_own(&own.expression) { own } else { built_in };
+                self.errors.extend(&reading.mistakes);
+                self.expression(&reading.expression)
+            }
             ExpressionKind::Intrinsic(intrinsic, list) => self.intrinsic(*intrinsic, list, e),
             ExpressionKind::Layer { field, method, arguments } => self.field_call(field, method, arguments, e),
             ExpressionKind::Element { variable, method, arguments } => self.element_call(variable, method, arguments, e),
@@ -67,7 +83,8 @@ impl Lower<'_> {
             }
             ExpressionKind::Call { path, dims, arguments } => self.call(path, dims, arguments, e),
             ExpressionKind::Reshape(of, dims) => {
-                let of = self.tensor(of)?;
+                let (known, of) = (self.dimensions(dims), self.tensor(of)?);
+                known?;
                 self.one(Op::Reshape(dims.clone()), vec![Argument::Value(of)], "reshaped", e)
             }
             ExpressionKind::Transpose(of, a, b) => {
@@ -75,7 +92,8 @@ impl Lower<'_> {
                 self.one(Op::Transpose(a.clone(), b.clone()), vec![Argument::Value(of)], "transposed", e)
             }
             ExpressionKind::Slice(of, axis, range) => {
-                let of = self.tensor(of)?;
+                let (known, of) = (self.dimensions([&range.0, &range.1]), self.tensor(of)?);
+                known?;
                 self.one(Op::Slice(axis.clone(), range.0.clone(), range.1.clone()), vec![Argument::Value(of)], "slice", e)
             }
             ExpressionKind::Concat(list, axis) => {
@@ -95,19 +113,67 @@ impl Lower<'_> {
         }
     }
 
+    /// Whether a name that the language has, too, is one of the user's own here.
+    fn is_own(&mut self, own: &Expression) -> bool {
+        match &own.kind {
+            ExpressionKind::Layer { field, .. } => {
+                let field = self.model.fields.iter().find(|f| f.name == *field);
+                field.is_some_and(|f| matches!(f.kind, FieldKind::Layer(_) | FieldKind::Array { .. }))
+            }
+            ExpressionKind::Element { variable, .. } => matches!(self.binding(variable), Some(Binding::Element(..))),
+            // The body of a pointwise function was read where it was written.
+            ExpressionKind::Call { .. } if self.depth > 0 => false,
+            ExpressionKind::Call { path, .. } => {
+                let Some(name) = path.get_ident() else { return true };
+                let own = self.scope.get(name).is_some() || !self.callees.is_missing(path);
+                let list = if own { &mut self.own } else { &mut self.built_in };
+                list.push(name.clone());
+                own
+            }
+            _ => false,
+        }
+    }
+
+    /// What a name stands for: a variable, or a generic or dimension that none hides.
+    pub(super) fn binding(&self, name: &Ident) -> Option<&Binding> {
+        self.scope.get(name).or_else(|| self.dims.get(&name.to_string()))
+    }
+
+    /// Dimensions are read where no variable has their name; `None` where one has, which is reported.
+    pub(super) fn dimensions<'e>(&self, list: impl IntoIterator<Item = &'e syn::Expr>) -> Option<()> {
+        let mut known = Some(());
+        for dim in list {
+            let mut names = vec![];
+            crate::names::each_ident(&quote!(#dim), &mut |name| names.push(name.clone()));
+            for name in names.iter().filter(|name| self.scope.get(name).is_some()) {
+                let text = match self.dims.contains_key(&name.to_string()) {
+                    true => {
+                        format!("`{name}` is a variable here, which hides the dimension `{name}`: give the variable another name")
+                    }
+                    false => format!(
+                        "`{name}` is a variable, not a dimension: dimensions are numbers, const generics, constants and the names in `fn f<B, T>`"
+                    ),
+                };
+                self.errors.at(name, text);
+                known = None;
+            }
+        }
+        known
+    }
+
     fn name(&mut self, name: &Ident) -> Option<Operand> {
-        match self.scope.get(&name.to_string()) {
+        match self.binding(name) {
             Some(Binding::Value { value, .. }) => Some(Operand::Value(*value)),
             Some(Binding::Number(tokens)) => Some(Operand::Number(tokens.clone())),
             Some(Binding::Flag(tokens)) => Some(Operand::Flag(tokens.clone())),
             Some(Binding::Unknown) => None,
-            Some(Binding::Element(_)) => {
+            Some(Binding::Element(..)) => {
                 self.errors.at(name, format!("`{name}` is a layer: call it, `{name}.forward(x)`"));
                 None
             }
             // A constant of the module.
             None if name.to_string().chars().all(|c| c.is_uppercase() || c == '_' || c.is_numeric()) => {
-                Some(Operand::Number(quote!((#name as f64))))
+                Some(Operand::Number(Number::constant(name)))
             }
             None => {
                 self.unknown_name(name);
@@ -128,10 +194,7 @@ impl Lower<'_> {
         match (left?, right?) {
             (Operand::Flag(_), _) => self.no_flag(places.0),
             (_, Operand::Flag(_)) => self.no_flag(places.1),
-            (Operand::Number(l), Operand::Number(r)) => {
-                let operator = proc_macro2::Punct::new(operator, proc_macro2::Spacing::Alone);
-                Some(Operand::Number(quote!((#l #operator #r))))
-            }
+            (Operand::Number(l), Operand::Number(r)) => self.number(operator, l, r, e),
             (Operand::Tuple(_) | Operand::Absent, _) | (_, Operand::Tuple(_) | Operand::Absent) => self.no_arithmetic(e),
             (left, right) => {
                 let arguments = [left, right].into_iter().filter_map(argument).collect();
@@ -141,21 +204,24 @@ impl Lower<'_> {
     }
 
     fn intrinsic(&mut self, intrinsic: parse::Intrinsic, list: &[Expression], e: &Expression) -> Option<Operand> {
-        let arguments = self.arguments(list)?;
-        if let Some(flag) = arguments.iter().position(|a| matches!(a, Argument::Flag(_))) {
+        let operands: Vec<_> = list.iter().map(|x| self.expression(x)).collect();
+        let operands: Vec<Operand> = operands.into_iter().collect::<Option<_>>()?;
+        if let Some(flag) = operands.iter().position(|o| matches!(o, Operand::Flag(_))) {
             return self.no_flag(&list[flag]);
         }
-        let name = parse::INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("value", |(_, n, _)| n);
-        if arguments.iter().all(|a| a.value().is_none()) {
-            let numbers: Vec<_> =
-                arguments.iter().filter_map(|a| if let Argument::Number(n) = a { Some(n) } else { None }).collect();
-            let method = Ident::new(name, e.place.first());
-            return match numbers.as_slice() {
-                [x] => Some(Operand::Number(quote!(ivon::Real::#method(#x)))),
-                [x, y] => Some(Operand::Number(quote!(ivon::Real::#method(#x, #y)))),
-                _ => None,
-            };
+        if operands.iter().any(|o| matches!(o, Operand::Tuple(_) | Operand::Absent)) {
+            return self.no_arithmetic(e);
         }
+        let name = parse::INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("value", |(_, n, _)| n);
+        let numbers: Vec<&Number> =
+            operands.iter().filter_map(|o| if let Operand::Number(n) = o { Some(n) } else { None }).collect();
+        if numbers.len() == operands.len() {
+            let method = Ident::new(name, e.place.first());
+            let whole = Whole::of_call(intrinsic, numbers.iter().map(|n| n.whole.clone()));
+            let numbers = numbers.iter().map(|n| &n.tokens);
+            return Some(Operand::Number(Number { tokens: quote!(ivon::Real::#method(#(#numbers),*)), whole }));
+        }
+        let arguments: Vec<Argument> = operands.into_iter().filter_map(argument).collect();
         if intrinsic == parse::Intrinsic::Powf && arguments.get(1).is_some_and(|a| a.value().is_some()) {
             self.errors.at(self.place(e.place), "the exponent of `powf` is a number: for a tensor write `exp(y * ln(x))`");
             return None;
@@ -179,14 +245,15 @@ impl Lower<'_> {
         let index = self.field(name)?;
         match &self.model.fields[index].kind {
             FieldKind::Setting { ty, .. } if ty == "bool" => Some(Operand::Flag(quote!(self.#name))),
-            FieldKind::Setting { .. } => Some(Operand::Number(quote!((self.#name as f64)))),
+            FieldKind::Setting { ty, .. } if ty == "usize" => Some(Operand::Number(Number::unsigned(quote!(self.#name)))),
+            FieldKind::Setting { .. } => Some(Operand::Number(Number::float(quote!(self.#name)))),
             FieldKind::Parameter { shape, when, .. } => {
                 if let Some(value) = self.parameters.get(&index) {
                     return Some(Operand::Value(*value));
                 }
                 let role = Role::Parameter { field: index, optional: when.is_some() };
                 let shape = Some(shape.clone());
-                let value = self.value(Value { name: name.to_string(), kind: Kind::Float, role, shape, place: e.place });
+                let value = self.value(Value { name: crate::names::plain(name), kind: Kind::Float, role, shape, place: e.place });
                 self.parameters.insert(index, value);
                 Some(Operand::Value(value))
             }
@@ -195,7 +262,8 @@ impl Lower<'_> {
                     return Some(Operand::Value(*value));
                 }
                 let (role, shape) = (Role::Buffer { field: index }, Some(shape.clone()));
-                let value = self.value(Value { name: name.to_string(), kind: Kind::Buffer, role, shape, place: e.place });
+                let value =
+                    self.value(Value { name: crate::names::plain(name), kind: Kind::Buffer, role, shape, place: e.place });
                 self.parameters.insert(index, value);
                 Some(Operand::Value(value))
             }
@@ -214,7 +282,7 @@ impl Lower<'_> {
 fn argument(operand: Operand) -> Option<Argument> {
     match operand {
         Operand::Value(v) => Some(Argument::Value(v)),
-        Operand::Number(n) => Some(Argument::Number(n)),
+        Operand::Number(n) => Some(Argument::Number(n.tokens)),
         Operand::Flag(f) => Some(Argument::Flag(f)),
         Operand::Tuple(_) | Operand::Absent => None,
     }

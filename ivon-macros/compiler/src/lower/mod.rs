@@ -2,16 +2,21 @@
 
 mod call;
 mod expression;
+mod number;
+mod scope;
 mod statement;
 
 pub use call::{buffer_misuse, not_of_type, wrong_count};
+pub use number::{is_no_count, no_count};
 
 use crate::callee::Callees;
 use crate::errors::{Errors, Place, did_you_mean, nearest};
 use crate::ir::*;
 use crate::parse::{self, Expression, ExpressionKind, FieldKind, InputKind, Model, Pattern, Statement, path_text};
+use number::{Number, Whole};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
+use scope::Scope;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,11 +27,11 @@ enum Binding {
         value: ValueId,
         mutable: bool,
     },
-    Number(TokenStream),
+    Number(Number),
     /// A bool: a flag of the model, a setting or an argument.
     Flag(TokenStream),
-    /// The element of a loop over this field.
-    Element(usize),
+    /// The element of a loop over this field, and its variable in generated code.
+    Element(usize, Ident),
     /// Bound by an expression with a mistake: silent from here on.
     Unknown,
 }
@@ -34,7 +39,7 @@ enum Binding {
 /// What an expression becomes.
 enum Operand {
     Value(ValueId),
-    Number(TokenStream),
+    Number(Number),
     Flag(TokenStream),
     Tuple(Vec<Operand>),
     /// `None`
@@ -49,11 +54,18 @@ struct Lower<'a> {
     given: BTreeSet<ValueId>,
     values: Vec<Value>,
     body: Vec<Instruction>,
-    scope: BTreeMap<String, Binding>,
+    scope: Scope,
+    /// Generics and dimensions, which a variable of the same name hides. They have no hygiene.
+    dims: BTreeMap<String, Binding>,
     /// Parameters and buffers that were read, by field.
     parameters: BTreeMap<usize, ValueId>,
     /// Fields that are named, misspelt ones included.
     mentioned: &'a RefCell<BTreeSet<usize>>,
+    /// Functions that the language has, too, where they are called: the user's own, and those of the language.
+    own: Vec<Ident>,
+    built_in: Vec<Ident>,
+    /// The variables of the loops around, in generated code.
+    loops: Vec<Ident>,
     /// How deep pointwise functions are inlined into each other.
     depth: usize,
     /// Where inlined code was called.
@@ -75,20 +87,24 @@ pub fn lower(
         given: BTreeSet::new(),
         values: vec![],
         body: vec![],
-        scope: BTreeMap::new(),
+        scope: Scope::default(),
+        dims: BTreeMap::new(),
         parameters: BTreeMap::new(),
         mentioned,
+        own: vec![],
+        built_in: vec![],
+        loops: vec![],
         depth: 0,
         home: None,
     };
     for generic in model.generics.iter().chain(&function.consts) {
         let name = &generic.name;
-        let binding = if generic.flag { Binding::Flag(quote!(#name)) } else { Binding::Number(quote!((#name as f64))) };
-        lower.scope.insert(name.to_string(), binding);
+        let binding = if generic.flag { Binding::Flag(quote!(#name)) } else { Binding::Number(Number::unsigned(quote!(#name))) };
+        lower.dims.insert(name.to_string(), binding);
     }
     for variable in function.variables.iter().filter(|v| !v.pack) {
         let name = &variable.name;
-        lower.scope.insert(name.to_string(), Binding::Number(quote!((#name as f64))));
+        lower.dims.insert(name.to_string(), Binding::Number(Number::unsigned(quote!(#name))));
     }
     let mut inputs = vec![];
     for input in &function.inputs {
@@ -100,21 +116,21 @@ pub fn lower(
             InputKind::Number(ty) => {
                 let name = &input.name;
                 let binding = match ty.to_string().as_str() {
-                    "usize" => Binding::Number(quote!((#name as f64))),
+                    "usize" => Binding::Number(Number::unsigned(quote!(#name))),
                     "bool" => Binding::Flag(quote!(#name)),
-                    _ => Binding::Number(quote!(#name)),
+                    _ => Binding::Number(Number::float(quote!(#name))),
                 };
-                lower.scope.insert(name.to_string(), binding);
+                lower.scope.declare(name, binding);
                 inputs.push(None);
                 continue;
             }
         };
         let value =
             lower.value(Value { name: input.name.to_string(), kind, role: Role::Input, shape: Some(shape), place: input.place });
-        lower.bind(&input.name, Binding::Value { value, mutable: false });
+        lower.scope.declare(&input.name, Binding::Value { value, mutable: input.mutable });
         inputs.push(Some(value));
     }
-    function.wrong.iter().for_each(|name| lower.bind(name, Binding::Unknown));
+    function.wrong.iter().for_each(|name| lower.scope.declare(name, Binding::Unknown));
     lower.statements(&function.body);
     let Some(result) = &function.result else {
         // A mistake in the result expression was reported when it was parsed; an absent one was not.
@@ -146,17 +162,14 @@ pub fn lower(
         errors.at(result.place, format!("`{}` computes nothing: its result is an argument", function.name));
         return None;
     }
-    Some(Program { values: lower.values, inputs, body: lower.body, outputs, result: result.place })
+    let Lower { values, body, own, built_in, .. } = lower;
+    Some(Program { values, inputs, body, outputs, result: result.place, own, built_in })
 }
 
 impl Lower<'_> {
     fn value(&mut self, value: Value) -> ValueId {
         self.values.push(value);
         self.values.len() - 1
-    }
-
-    fn bind(&mut self, name: &Ident, binding: Binding) {
-        self.scope.insert(name.to_string(), binding);
     }
 
     fn place(&self, place: Place) -> Place {
@@ -176,7 +189,15 @@ impl Lower<'_> {
     }
 
     fn unknown_name(&mut self, name: &Ident) {
-        let hint = did_you_mean(&name.to_string(), self.scope.keys().map(String::as_str));
+        if self.scope.names().any(|known| name == known) {
+            let text = format!(
+                "the `{name}` that is bound here comes from another macro expansion, so it is another variable: give the name to the macro, \
+                 `$x:ident`"
+            );
+            return self.errors.at(name, text);
+        }
+        let known = self.scope.names().chain(self.dims.keys().map(String::as_str));
+        let hint = did_you_mean(&name.to_string(), known);
         let field = self.model.fields.iter().position(|f| f.name == *name);
         self.mentioned.borrow_mut().extend(field);
         let hint = if field.is_some() { format!(": a field is read as `self.{name}`") } else { hint };

@@ -1,8 +1,9 @@
 //! Statements and expressions.
 
-use super::{Expression, ExpressionKind, INTRINSICS, Pattern, SHAPE_METHODS, Statement, expr_text};
+use super::{Expression, ExpressionKind, INTRINSICS, Input, Pattern, Reading, SHAPE_METHODS, Statement, expr_text};
 use crate::dims::argument_expr;
 use crate::errors::{Errors, Place, did_you_mean};
+use crate::hygiene::Variable;
 use proc_macro2::Ident;
 use quote::{ToTokens, quote};
 use syn::{BinOp, Block, Expr, ExprCall, ExprMethodCall, Lit, Local, Member, Pat, RangeLimits, Stmt, UnOp};
@@ -19,7 +20,7 @@ pub fn block(block: &Block, errors: &Errors) -> (Vec<Statement>, Option<Expressi
         match stmt {
             Stmt::Local(local) => statements.extend(binding(local, errors)),
             Stmt::Expr(Expr::ForLoop(f), _) => statements.extend(for_loop(f, errors)),
-            Stmt::Expr(Expr::Assign(a), _) => match simple_name(&a.left) {
+            Stmt::Expr(Expr::Assign(a), _) => match simple_name(bare(&a.left)) {
                 Some(name) => statements.push(Statement::Assign { name, value: expression(&a.right, errors) }),
                 None => errors.at(a, "only a value can be rebound: `x = block.forward(x);`"),
             },
@@ -66,13 +67,14 @@ fn binding(local: &Local, errors: &Errors) -> Option<Statement> {
 
 fn pattern(pat: &Pat, errors: &Errors) -> Option<Pattern> {
     match pat {
-        Pat::Ident(p) if p.subpat.is_none() && p.by_ref.is_none() => Some(Pattern::Name(p.ident.clone(), p.mutability.is_some())),
+        Pat::Paren(p) => pattern(&p.pat, errors),
+        Pat::Ident(p) if is_name(p) => Some(Pattern::Name(p.ident.clone(), p.mutability.is_some())),
         Pat::Wild(_) => Some(Pattern::Ignored),
         Pat::Tuple(tuple) => {
             let mut names = vec![];
             for element in &tuple.elems {
                 match element {
-                    Pat::Ident(p) if p.subpat.is_none() => names.push(Some(p.ident.clone())),
+                    Pat::Ident(p) if is_name(p) => names.push(Some((p.ident.clone(), p.mutability.is_some()))),
                     Pat::Wild(_) => names.push(None),
                     other => {
                         errors.at(other, "a pattern is a name, `_`, or a tuple of them");
@@ -89,14 +91,26 @@ fn pattern(pat: &Pat, errors: &Errors) -> Option<Pattern> {
     }
 }
 
+/// `x` or `mut x`, without `ref` and `@`.
+fn is_name(p: &syn::PatIdent) -> bool {
+    p.subpat.is_none() && p.by_ref.is_none()
+}
+
 fn for_loop(f: &syn::ExprForLoop, errors: &Errors) -> Option<Statement> {
     let wanted = "a loop goes over an array of layers: `for block in &self.blocks { .. }`";
+    if let Some(label) = &f.label {
+        errors.at(label, "a loop has no label here: there is no `break` and no `continue` in a forward pass");
+    }
     let Pat::Ident(variable) = &*f.pat else {
         errors.at(&f.pat, wanted);
         return None;
     };
-    let mut over = &*f.expr;
+    if !is_name(variable) || variable.mutability.is_some() {
+        errors.at(&f.pat, wanted);
+    }
+    let mut over = bare(&f.expr);
     if let Expr::Reference(r) = over {
+        unchanged(r, errors);
         over = &r.expr;
     }
     let Some(field) = self_field(over) else {
@@ -123,6 +137,22 @@ fn self_field(e: &Expr) -> Option<Ident> {
     }
 }
 
+/// An expression without the parentheses around it.
+pub fn bare(e: &Expr) -> &Expr {
+    match e {
+        Expr::Paren(p) => bare(&p.expr),
+        Expr::Group(g) => bare(&g.expr),
+        _ => e,
+    }
+}
+
+/// `&x` is `x` here, `&mut x` is not.
+fn unchanged(r: &syn::ExprReference, errors: &Errors) {
+    if let Some(mutability) = &r.mutability {
+        errors.at(mutability, "a forward pass changes nothing in place: rebind a value, `x = block.forward(x);`");
+    }
+}
+
 fn simple_name(e: &Expr) -> Option<Ident> {
     match e {
         Expr::Path(p) if p.qself.is_none() => p.path.get_ident().cloned(),
@@ -132,8 +162,17 @@ fn simple_name(e: &Expr) -> Option<Ident> {
 
 /// Reads an expression. One that is not of the language stands as [`ExpressionKind::Wrong`], so that what is around it is still checked.
 pub fn expression(e: &Expr, errors: &Errors) -> Expression {
-    let wrong = || Expression { kind: ExpressionKind::Wrong, place: Place::of(e), text: expr_text(e) };
-    read(e, errors).unwrap_or_else(wrong)
+    expression_of(read(e, errors), e)
+}
+
+fn reading(e: &Expr, read: impl FnOnce(&Errors) -> Option<Expression>) -> Reading {
+    let mistakes = Errors::new();
+    let expression = Box::new(expression_of(read(&mistakes), e));
+    Reading { expression, mistakes }
+}
+
+fn expression_of(read: Option<Expression>, e: &Expr) -> Expression {
+    read.unwrap_or_else(|| Expression { kind: ExpressionKind::Wrong, place: Place::of(e), text: expr_text(e) })
 }
 
 /// `None` where an expression is not of the language, and the error is noted.
@@ -142,10 +181,19 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
     match e {
         Expr::Paren(p) => read(&p.expr, errors),
         Expr::Group(g) => read(&g.expr, errors),
-        Expr::Reference(r) => read(&r.expr, errors),
+        Expr::Reference(r) => {
+            unchanged(r, errors);
+            read(&r.expr, errors)
+        }
         Expr::Lit(l) => match &l.lit {
-            Lit::Int(n) => make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?)),
-            Lit::Float(n) => make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?)),
+            Lit::Int(n) => {
+                let whole = suffix(n.suffix(), &["", "usize", "f64"], n.base10_digits(), n.span(), errors)? != "f64";
+                make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?, whole))
+            }
+            Lit::Float(n) => {
+                suffix(n.suffix(), &["", "f64"], n.base10_digits(), n.span(), errors)?;
+                make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?, false))
+            }
             Lit::Bool(b) => make(ExpressionKind::Flag(b.value)),
             other => {
                 errors.at(other, "a forward pass computes with numbers, and this is none");
@@ -154,7 +202,7 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
         },
         Expr::Path(p) => match p.path.get_ident() {
             Some(name) => make(ExpressionKind::Name(name.clone())),
-            None if p.qself.is_none() => make(ExpressionKind::Number(quote!((#p as f64)))),
+            None if p.qself.is_none() => make(ExpressionKind::Constant(p.path.clone())),
             None => wrong(e, errors),
         },
         Expr::Field(_) => match self_field(e) {
@@ -170,13 +218,11 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
             _ => wrong(e, errors),
         },
         Expr::Cast(c) => {
-            // Numbers are f64 throughout, so a cast between floats says nothing new.
-            let to = c.ty.to_token_stream().to_string();
-            if !["f64", "f32"].contains(&to.as_str()) {
+            if c.ty.to_token_stream().to_string() != "f64" {
                 errors.at(&c.ty, "numbers in a forward pass are f64: cast with `as f64`, or leave the cast out");
                 return None;
             }
-            read(&c.expr, errors)
+            make(ExpressionKind::Cast(Box::new(expression(&c.expr, errors))))
         }
         Expr::Binary(b) => {
             let operator = match b.op {
@@ -261,41 +307,67 @@ fn float(digits: &str, span: proc_macro2::Span, errors: &Errors) -> Option<proc_
     Some(quote!(#literal))
 }
 
+/// The suffix of a literal, if it is one of these.
+fn suffix<'s>(suffix: &'s str, known: &[&str], digits: &str, span: proc_macro2::Span, errors: &Errors) -> Option<&'s str> {
+    if known.contains(&suffix) {
+        return Some(suffix);
+    }
+    errors.at(span, format!("numbers in a forward pass are f64, and counts are usize: write `{digits}`, without `{suffix}`"));
+    None
+}
+
 fn arguments<'a>(list: impl IntoIterator<Item = &'a Expr>, errors: &Errors) -> Vec<Expression> {
     list.into_iter().map(|e| expression(e, errors)).collect()
 }
 
 fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Expression> {
     let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
-    let Expr::Path(function) = &*call.func else {
+    let Expr::Path(function) = bare(&call.func) else {
         errors.at(&call.func, "only ops and functions with `#[variational]` can be called");
         return None;
     };
-    if let Some(name) = function.path.get_ident() {
-        let text = name.to_string();
-        if let Some((intrinsic, _, arity)) = INTRINSICS.iter().find(|(_, n, _)| *n == text) {
-            let arguments = arguments(&call.args, errors);
-            if arguments.len() != *arity {
-                errors.at(
-                    e,
-                    format!("`{text}` takes {arity} argument{}, not {}", if *arity == 1 { "" } else { "s" }, arguments.len()),
-                );
-                return None;
-            }
-            return make(ExpressionKind::Intrinsic(*intrinsic, arguments));
+    if function.qself.is_some() {
+        errors.at(&call.func, "a function is called by its path, `gelu(x)` or `ops::gelu(x)`, without a type in angle brackets");
+        return None;
+    }
+    if function.path.get_ident().is_some_and(is_built_in) {
+        let own = reading(e, |errors| op_call(call, function, e, errors));
+        let built_in = reading(e, |errors| built_in(call, e, errors));
+        return make(ExpressionKind::Either { own, built_in });
+    }
+    op_call(call, function, e, errors)
+}
+
+/// Whether the language has a function of this name.
+pub fn is_built_in(name: &Ident) -> bool {
+    name == "concat" || INTRINSICS.iter().any(|(_, known, _)| name == known)
+}
+
+/// `relu(x)`, `max(x, y)`, `concat([x, y], 1)`
+fn built_in(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Expression> {
+    let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
+    let name = simple_name(bare(&call.func))?.to_string();
+    if let Some((intrinsic, _, arity)) = INTRINSICS.iter().find(|(_, n, _)| *n == name) {
+        let arguments = arguments(&call.args, errors);
+        if arguments.len() != *arity {
+            errors
+                .at(e, format!("`{name}` takes {arity} argument{}, not {}", if *arity == 1 { "" } else { "s" }, arguments.len()));
+            return None;
         }
-        if text == "concat" {
-            return match (call.args.first(), call.args.get(1), call.args.len()) {
-                (Some(Expr::Array(list)), Some(axis), 2) => {
-                    make(ExpressionKind::Concat(arguments(&list.elems, errors), axis.clone()))
-                }
-                _ => {
-                    errors.at(e, "`concat` takes a list and an axis: `concat([a, b], 2)`");
-                    None
-                }
-            };
+        return make(ExpressionKind::Intrinsic(*intrinsic, arguments));
+    }
+    match (call.args.first().map(bare), call.args.get(1), call.args.len()) {
+        (Some(Expr::Array(list)), Some(axis), 2) => make(ExpressionKind::Concat(arguments(&list.elems, errors), axis.clone())),
+        _ => {
+            errors.at(e, "`concat` takes a list and an axis: `concat([a, b], 2)`");
+            None
         }
     }
+}
+
+/// A call of an op or a function with `#[variational]`.
+fn op_call(call: &ExprCall, function: &syn::ExprPath, e: &Expr, errors: &Errors) -> Option<Expression> {
+    let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
     let mut path = function.path.clone();
     let mut dims = vec![];
     for segment in &mut path.segments {
@@ -311,10 +383,46 @@ fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Express
 fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Expression> {
     let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
     let method = call.method.clone();
-    let name = method.to_string();
-    if simple_name(&call.receiver).is_some_and(|n| n == "self") {
+    if let Some(turbofish) = &call.turbofish {
+        errors.at(
+            turbofish,
+            "a method takes no dimensions in angle brackets here: they come from its arguments and from the model",
+        );
+        return None;
+    }
+    let receiver = bare(&call.receiver);
+    let (field, variable) = (self_field(receiver), simple_name(receiver));
+    if variable.as_ref().is_some_and(|n| n == "self") {
         return make(ExpressionKind::Own { method, arguments: arguments(&call.args, errors) });
     }
+    let known = || INTRINSICS.iter().map(|(_, n, _)| *n).chain(SHAPE_METHODS.iter().copied());
+    let is_call = field.is_some() || variable.is_some();
+    let own = |errors: &Errors| match (field, variable) {
+        (Some(field), _) => Some(ExpressionKind::Layer { field, method, arguments: arguments(&call.args, errors) }),
+        (_, Some(variable)) => Some(ExpressionKind::Element { variable, method, arguments: arguments(&call.args, errors) }),
+        _ => None,
+    };
+    if !known().any(|n| call.method == n) {
+        if let Some(own) = own(errors) {
+            return make(own);
+        }
+        expression(&call.receiver, errors);
+        let name = call.method.to_string();
+        errors.at(&call.method, format!("a tensor has no method `{name}`{}", did_you_mean(&name, known())));
+        return None;
+    }
+    if !is_call {
+        return tensor_method(call, e, errors);
+    }
+    let own = reading(e, |errors| own(errors).and_then(make));
+    let built_in = reading(e, |errors| tensor_method(call, e, errors));
+    make(ExpressionKind::Either { own, built_in })
+}
+
+/// `x.relu()`, `x.reshape([B, 4])`
+fn tensor_method(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Expression> {
+    let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
+    let name = call.method.to_string();
     if let Some((intrinsic, _, arity)) = INTRINSICS.iter().find(|(_, n, _)| *n == name) {
         let arguments = arguments(std::iter::once(&*call.receiver).chain(&call.args), errors);
         if arguments.len() != *arity {
@@ -331,56 +439,61 @@ fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option
         }
         return make(ExpressionKind::Intrinsic(*intrinsic, arguments));
     }
-    if SHAPE_METHODS.contains(&name.as_str()) {
-        let of = Box::new(expression(&call.receiver, errors));
-        let kind = match (name.as_str(), call.args.iter().collect::<Vec<_>>().as_slice()) {
-            ("reshape", [Expr::Array(dims)]) => ExpressionKind::Reshape(of, dims.elems.iter().cloned().collect()),
-            ("transpose", [a, b]) => ExpressionKind::Transpose(of, (*a).clone(), (*b).clone()),
-            ("slice", [axis, Expr::Range(r)])
-                if matches!(r.limits, RangeLimits::HalfOpen(_)) && r.start.is_some() && r.end.is_some() =>
-            {
-                let (Some(start), Some(end)) = (&r.start, &r.end) else { return None };
-                ExpressionKind::Slice(of, (*axis).clone(), Box::new(((**start).clone(), (**end).clone())))
-            }
-            ("sum" | "mean", []) => ExpressionKind::Reduce { mean: name == "mean", of, axis: None },
-            ("sum" | "mean", [axis]) => ExpressionKind::Reduce { mean: name == "mean", of, axis: Some((*axis).clone()) },
-            _ => {
-                let example = match name.as_str() {
-                    "reshape" => "x.reshape([B, T, HEADS, WIDTH / HEADS])",
-                    "transpose" => "x.transpose(1, 2)",
-                    "slice" => "x.slice(0, 0..T)",
-                    "sum" => "x.sum(2)` or `x.sum()",
-                    _ => "x.mean(2)` or `x.mean()",
-                };
-                errors.at(e, format!("`{name}` is written `{example}`"));
-                return None;
-            }
-        };
-        return make(kind);
-    }
-    if let Some(field) = self_field(&call.receiver) {
-        return make(ExpressionKind::Layer { field, method, arguments: arguments(&call.args, errors) });
-    }
-    if let Some(variable) = simple_name(&call.receiver) {
-        return make(ExpressionKind::Element { variable, method, arguments: arguments(&call.args, errors) });
-    }
-    expression(&call.receiver, errors);
-    let known = INTRINSICS.iter().map(|(_, n, _)| *n).chain(SHAPE_METHODS.iter().copied());
-    errors.at(&call.method, format!("a tensor has no method `{name}`{}", did_you_mean(&name, known)));
-    None
+    let of = Box::new(expression(&call.receiver, errors));
+    let kind = match (name.as_str(), call.args.iter().map(bare).collect::<Vec<_>>().as_slice()) {
+        ("reshape", [Expr::Array(dims)]) => ExpressionKind::Reshape(of, dims.elems.iter().cloned().collect()),
+        ("transpose", [a, b]) => ExpressionKind::Transpose(of, (*a).clone(), (*b).clone()),
+        ("slice", [axis, Expr::Range(r)])
+            if matches!(r.limits, RangeLimits::HalfOpen(_)) && r.start.is_some() && r.end.is_some() =>
+        {
+            let (Some(start), Some(end)) = (&r.start, &r.end) else { return None };
+            ExpressionKind::Slice(of, (*axis).clone(), Box::new(((**start).clone(), (**end).clone())))
+        }
+        ("sum" | "mean", []) => ExpressionKind::Reduce { mean: name == "mean", of, axis: None },
+        ("sum" | "mean", [axis]) => ExpressionKind::Reduce { mean: name == "mean", of, axis: Some((*axis).clone()) },
+        _ => {
+            let example = match name.as_str() {
+                "reshape" => "x.reshape([B, T, HEADS, WIDTH / HEADS])",
+                "transpose" => "x.transpose(1, 2)",
+                "slice" => "x.slice(0, 0..T)",
+                "sum" => "x.sum(2)` or `x.sum()",
+                _ => "x.mean(2)` or `x.mean()",
+            };
+            errors.at(e, format!("`{name}` is written `{example}`"));
+            return None;
+        }
+    };
+    make(kind)
 }
 
-/// Whether a body is arithmetic and intrinsics alone.
-pub fn is_pointwise(statements: &[Statement], result: Option<&Expression>) -> bool {
-    fn pure(e: &Expression) -> bool {
+/// Whether a body is arithmetic and functions of the language alone, of its own arguments: it may stand anywhere.
+pub fn is_pointwise(inputs: &[Input], statements: &[Statement], result: Option<&Expression>) -> bool {
+    fn pure(e: &Expression, known: &[Variable]) -> bool {
         match &e.kind {
-            ExpressionKind::Name(_) | ExpressionKind::Number(_) => true,
-            ExpressionKind::Negate(e) => pure(e),
-            ExpressionKind::Binary(_, l, r) => pure(l) && pure(r),
-            ExpressionKind::Intrinsic(_, arguments) => arguments.iter().all(pure),
+            // Another name is a constant of the function's own module.
+            ExpressionKind::Name(name) => known.contains(&Variable::of(name)),
+            ExpressionKind::Constant(path) => is_standard(path),
+            ExpressionKind::Number(..) => true,
+            ExpressionKind::Negate(e) | ExpressionKind::Cast(e) => pure(e, known),
+            ExpressionKind::Binary(_, l, r) => pure(l, known) && pure(r, known),
+            ExpressionKind::Intrinsic(_, arguments) => arguments.iter().all(|e| pure(e, known)),
+            ExpressionKind::Either { built_in, .. } => pure(&built_in.expression, known),
             _ => false,
         }
     }
-    statements.iter().all(|s| matches!(s, Statement::Let { pattern: Pattern::Name(_, false), value } if pure(value)))
-        && result.is_some_and(pure)
+    let mut known: Vec<Variable> = inputs.iter().map(|i| Variable::of(&i.name)).collect();
+    for statement in statements {
+        match statement {
+            Statement::Let { pattern: Pattern::Name(name, false), value } if pure(value, &known) => {
+                known.push(Variable::of(name))
+            }
+            _ => return false,
+        }
+    }
+    result.is_some_and(|result| pure(result, &known))
+}
+
+/// `std::f64::consts::PI` is the same everywhere.
+fn is_standard(path: &syn::Path) -> bool {
+    path.segments.len() > 2 && path.segments.first().is_some_and(|s| s.ident == "std" || s.ident == "core")
 }

@@ -1,5 +1,6 @@
 //! A method of a model, a free function, or the signature of an op.
 
+use super::attributes::kept;
 use super::replaces::replaces;
 use super::{Function, Input, InputKind, Variable, body, const_generics, expr_text, last};
 use crate::dims::{Dim, Division, Shape, argument_expr};
@@ -35,6 +36,9 @@ pub fn function(
             GenericParam::Lifetime(l) => errors.at(l, "a forward pass has no lifetimes: tensors are passed by value"),
         }
     }
+    if let Some(variadic) = &sig.variadic {
+        errors.at(variadic, "a forward pass has a fixed number of arguments");
+    }
     if let Some(clause) = &sig.generics.where_clause {
         errors.at(clause, "a forward pass has no `where` clause: dimensions are checked from the body");
     }
@@ -51,7 +55,12 @@ pub fn function(
             FnArg::Typed(typed) => match &*typed.pat {
                 Pat::Ident(p) if p.subpat.is_none() && p.by_ref.is_none() => {
                     match input_kind(&typed.ty, block.is_none(), errors, &mut divisions) {
-                        Some(kind) => inputs.push(Input { name: p.ident.clone(), kind, place: Place::of(&typed.ty) }),
+                        Some(kind) => inputs.push(Input {
+                            name: p.ident.clone(),
+                            mutable: p.mutability.is_some(),
+                            kind,
+                            place: Place::of(&typed.ty),
+                        }),
                         None => wrong.push(p.ident.clone()),
                     }
                 }
@@ -67,13 +76,14 @@ pub fn function(
     Function {
         vis: vis.clone(),
         name: sig.ident.clone(),
-        docs: attributes.iter().filter(|a| a.path().is_ident("doc")).cloned().collect(),
+        attributes: kept(attributes, sig, block, errors),
         replaces: replaces(attributes, &inputs, errors),
         adjoint: attributes.iter().any(|a| a.path().is_ident("adjoint")),
         variables,
         consts: const_generics(&sig.generics, errors),
         inputs,
         wrong,
+        tensor: tensor(sig),
         outputs,
         returns_tuple,
         body: statements,
@@ -81,6 +91,21 @@ pub fn function(
         place: Place::of(&sig.ident),
         divisions,
     }
+}
+
+/// The first type of the signature that is called `Tensor`, without a path.
+fn tensor(sig: &Signature) -> Option<syn::Ident> {
+    struct Found(Option<syn::Ident>);
+    impl<'ast> syn::visit::Visit<'ast> for Found {
+        fn visit_type_path(&mut self, ty: &'ast syn::TypePath) {
+            let alone = ty.path.segments.first().filter(|s| ty.path.segments.len() == 1 && s.ident == "Tensor");
+            self.0 = self.0.take().or_else(|| alone.map(|s| s.ident.clone()));
+            syn::visit::visit_type_path(self, ty);
+        }
+    }
+    let mut found = Found(None);
+    syn::visit::Visit::visit_signature(&mut found, sig);
+    found.0
 }
 
 fn qualifiers(sig: &Signature, errors: &Errors) {
@@ -200,5 +225,5 @@ pub fn pointwise_body(function: &Function) -> bool {
         && function.consts.is_empty()
         && function.outputs == [rest]
         && !function.returns_tuple
-        && body::is_pointwise(&function.body, function.result.as_ref())
+        && body::is_pointwise(&function.inputs, &function.body, function.result.as_ref())
 }

@@ -17,11 +17,11 @@
 //! input      = Tensor<dims> | Ids<dims> | f64 | usize | bool
 //! output     = Tensor<dims> | (Tensor<dims>, ..)
 //! dim        = number | NAME | dim (+ - * /) dim | floor(dim / dim)        `{ .. }` around arithmetic
-//! statement  = let (mut)? pattern = expression;
-//!            | name = expression;               only of a `mut` value, in a loop over layers
+//! statement  = let pattern = expression;
+//!            | name = expression;               only of a `mut` value
 //!            | for name in &self.field { statement* }
-//! pattern    = name | (name, ..) | _
-//! expression = name | number | self.field | (expression, ..)
+//! pattern    = (mut)? name | ((mut)? name, ..) | _
+//! expression = name | number | number as f64 | self.field | (expression, ..)
 //!            | - expression | expression (+ - * /) expression              broadcasting over leading dimensions
 //!            | self.layer.method(args) | name.method(args) | self.method(args)
 //!            | op(args) | op::<dims>(args)                             a buffer, `self.field`, is an argument of ops alone
@@ -30,6 +30,7 @@
 //!            | x.sum() | x.sum(axis) | x.mean() | x.mean(axis)
 //! ```
 
+mod attributes;
 mod body;
 mod function;
 mod interface;
@@ -42,6 +43,8 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Expr, Path, Visibility};
 
+pub use attributes::{Kept, conditional, silenced, silenced_of};
+pub use body::bare;
 pub use function::{function, pointwise_body};
 pub use interface::{Conformance, Interface, conformance, interface};
 pub use replaces::{Replaces, travels};
@@ -58,6 +61,8 @@ pub struct Model {
     pub divisions: Vec<Division>,
     /// Fields with a mistake, which was reported: what reads them is silent.
     pub wrong: Vec<Ident>,
+    /// Attributes of the struct and the impl that silence lints.
+    pub lints: Vec<syn::Attribute>,
 }
 
 impl Model {
@@ -171,7 +176,8 @@ pub struct Options {
 pub struct Function {
     pub vis: Visibility,
     pub name: Ident,
-    pub docs: Vec<syn::Attribute>,
+    /// Attributes that generated functions have.
+    pub attributes: Kept,
     /// What a call of it takes the place of.
     pub replaces: Option<Replaces>,
     /// Whether it makes the adjoint of its result itself: `#[adjoint]`.
@@ -182,6 +188,8 @@ pub struct Function {
     pub inputs: Vec<Input>,
     /// Arguments with a mistake, which was reported: what reads them is silent.
     pub wrong: Vec<Ident>,
+    /// `Tensor`, where the signature says it by its name alone.
+    pub tensor: Option<Ident>,
     pub outputs: Vec<Shape>,
     pub returns_tuple: bool,
     pub body: Vec<Statement>,
@@ -198,6 +206,7 @@ pub struct Variable {
 
 pub struct Input {
     pub name: Ident,
+    pub mutable: bool,
     pub kind: InputKind,
     pub place: Place,
 }
@@ -234,7 +243,8 @@ pub enum Statement {
 
 pub enum Pattern {
     Name(Ident, bool),
-    Tuple(Vec<Option<Ident>>, Place),
+    /// Names and whether each is `mut`; `None` for `_`.
+    Tuple(Vec<Option<(Ident, bool)>>, Place),
     Ignored,
 }
 
@@ -252,8 +262,12 @@ pub enum ExpressionKind {
     Name(Ident),
     /// `self.name`
     Field(Ident),
-    /// A number that is known when the model runs: a literal, a dimension, arithmetic of them.
-    Number(TokenStream),
+    /// A literal as f64, and whether it is whole.
+    Number(TokenStream, bool),
+    /// `limits::LARGEST`: a constant of another module.
+    Constant(Path),
+    /// `x as f64`
+    Cast(Box<Expression>),
     /// `true`, `false`
     Flag(bool),
     Tuple(Vec<Expression>),
@@ -284,6 +298,12 @@ pub enum ExpressionKind {
         dims: Vec<Expr>,
         arguments: Vec<Expression>,
     },
+    /// `relu(x)`, `x.relu()`: a name of the language, unless it is one of the user's own: a function with `#[variational]` in scope, or a method
+    /// of a layer. Lowering knows.
+    Either {
+        own: Reading,
+        built_in: Reading,
+    },
     Reshape(Box<Expression>, Vec<Expr>),
     Transpose(Box<Expression>, Expr, Expr),
     Slice(Box<Expression>, Expr, Box<(Expr, Expr)>),
@@ -295,6 +315,12 @@ pub enum ExpressionKind {
     },
 }
 
+/// One way to read an expression, and what is wrong with it if it is this one.
+pub struct Reading {
+    pub expression: Box<Expression>,
+    pub mistakes: Errors,
+}
+
 impl Expression {
     /// The arguments of a call.
     pub fn arguments(&self) -> &[Expression] {
@@ -303,6 +329,7 @@ impl Expression {
             | ExpressionKind::Element { arguments, .. }
             | ExpressionKind::Own { arguments, .. }
             | ExpressionKind::Call { arguments, .. } => arguments,
+            ExpressionKind::Either { own, .. } => own.expression.arguments(),
             _ => &[],
         }
     }

@@ -1,8 +1,8 @@
 //! The struct of a model: its fields, and what their attributes say.
 
 use super::{
-    Field, FieldKind, Generic, LayerParameter, LayerType, Options, const_generics, expr_text, is_layer_argument, last,
-    layer_parameters,
+    Field, FieldKind, Generic, LayerParameter, LayerType, Options, bare, conditional, const_generics, expr_text,
+    is_layer_argument, last, layer_parameters,
 };
 use crate::dims::{Dim, Division, MAX_RANK, Shape, argument_expr};
 use crate::errors::{Errors, Place, did_you_mean_or};
@@ -10,6 +10,9 @@ use quote::{ToTokens, quote};
 use syn::parse::Parse;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, Fields, Ident, ItemStruct, Meta, Path, PathArguments, Token, Type};
+
+/// More layers than any network has in an array: a number above is a mistake, and to build them would take all memory.
+const MOST_LAYERS: i64 = 1 << 20;
 
 /// The generics of a model, and the layers among them.
 pub type Own<'a> = (&'a syn::Generics, &'a [LayerParameter]);
@@ -69,10 +72,7 @@ fn field(field: &syn::Field, own: Own, errors: &Errors, divisions: &mut Vec<Divi
                 at_buffer = Some(Place::of(attribute));
                 start = buffer_attribute(attribute, errors);
             }
-            Some("cfg") => {
-                errors.at(attribute, "`#[cfg]` on a field of a model: the attribute cannot see whether it holds; use two models")
-            }
-            _ => {}
+            _ => conditional(attribute, errors),
         }
     }
     let place = Place::of(field);
@@ -148,7 +148,9 @@ fn kind(ty: &Type, own: Own, errors: &Errors, divisions: &mut Vec<Division>) -> 
         Type::Paren(p) => kind(&p.elem, own, errors, divisions),
         Type::Array(array) => match kind(&array.elem, own, errors, divisions)? {
             Kind::Layer(layer) => {
-                errors.take(Dim::parse(&array.len, divisions));
+                if errors.take(Dim::parse(&array.len, divisions)).and_then(|n| n.as_number()).is_some_and(|n| n > MOST_LAYERS) {
+                    errors.at(&array.len, format!("an array has at most {MOST_LAYERS} layers"));
+                }
                 Some(Kind::Array(layer, array.len.clone()))
             }
             _ => {
@@ -205,7 +207,7 @@ pub fn layer_type(path: &Path, own: Own, errors: &Errors, divisions: &mut Vec<Di
     let arguments = arguments(&dims, errors)?;
     for argument in &arguments {
         // `true` and `false` are flags, not dimensions.
-        if !matches!(argument, Expr::Lit(l) if matches!(l.lit, syn::Lit::Bool(_))) {
+        if !matches!(bare(argument), Expr::Lit(l) if matches!(l.lit, syn::Lit::Bool(_))) {
             errors.take(Dim::parse(argument, divisions))?;
         }
     }

@@ -1,22 +1,26 @@
 //! Macros that carry signatures, and the chain of calls that collects them.
 
+use crate::names;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use syn::spanned::Spanned;
 use syn::{Path, Visibility};
 
 /// A macro that hands `payload` to a callback and travels under `alias` with visibility `vis`.
 /// `{ seen.. } next, rest..` becomes `next! { { seen.. payload } rest.. }`: one arm, so macros chain without us.
 pub fn travelling_macro(alias: &Ident, vis: &Visibility, payload: TokenStream) -> TokenStream {
-    let name = format_ident!("__variational_{}_{}", alias, position(alias.span()), span = Span::call_site());
+    let name = unique(&format!("__variational_{}_{}", names::plain(alias), position(alias.span())));
+    let name = Ident::new(&name, Span::call_site());
     let export = matches!(vis, Visibility::Public(_)).then(|| quote!(#[macro_export]));
-    let alias = Ident::new(&alias.to_string(), alias.span());
+    let alias = names::ours(alias);
     quote! {
-        #[doc(hidden)] #export #[allow(unused_macros, non_local_definitions)]
+        #[doc(hidden)] #export
         macro_rules! #name {
             ({ $($seen:tt)* } $callback:path, $($rest:tt)*) => { $callback! { { $($seen)* #payload } $($rest)* } };
         }
-        #[doc(hidden)] #[allow(unused_imports)] #vis use #name as #alias;
+        #[doc(hidden)] #vis use #name as #alias;
     }
 }
 
@@ -25,6 +29,15 @@ fn position(span: Span) -> String {
     let text = format!("{}:{}:{}", span.file(), span.start().line, span.start().column);
     let hash = text.bytes().fold(0xcbf29ce484222325u64, |h, b| (h ^ b as u64).wrapping_mul(0x100000001b3));
     format!("{:08x}", hash as u32)
+}
+
+/// Distinguishes what one place of the source becomes several times: a file that is two modules, a `macro_rules!` that makes two models.
+pub fn unique(name: &str) -> String {
+    static SEEN: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = seen.entry(name.to_string()).or_default();
+    *count += 1;
+    if *count == 1 { name.to_string() } else { format!("{name}_{count}") }
 }
 
 /// Asks each path's macro for its payload and hands them all, in order, to the callback at the head of `then`.
@@ -39,26 +52,39 @@ pub fn look_up(paths: &[Path], then: &TokenStream) -> TokenStream {
         let comma = |t: &TokenTree| matches!(t, TokenTree::Punct(p) if p.as_char() == ',');
         let callback: TokenStream = tokens.by_ref().take_while(|t| !comma(t)).collect();
         let rest: TokenStream = tokens.collect();
-        return quote!(const _: () = { #callback! { {} #rest } };);
+        let quiet = names::quiet();
+        return quote!(#quiet const _: () = { #callback! { {} #rest } };);
     };
-    let names: Vec<_> = paths.iter().enumerate().map(|(i, path)| format_ident!("__callee_{i}", span = path.span())).collect();
-    let imports =
-        paths.iter().zip(&names).map(|(path, name)| quote_spanned!(path.span()=> #[allow(unused_imports)] use #path as #name;));
-    let exists = paths.iter().filter_map(|path| {
-        let name = path.get_ident()?;
-        Some(quote!(#[allow(non_snake_case, dead_code)] fn #name() {}))
+    let names: Vec<_> = paths.iter().enumerate().map(|(i, path)| format_ident!("__callee_{i}", span = ours(path))).collect();
+    let imports = paths.iter().zip(&names).map(|(path, name)| match path.get_ident().map(names::ours) {
+        Some(path) => quote!(use #path as #name;),
+        // Not as generated code: what rustc says of a path that leads nowhere is said of the user's.
+        None => {
+            let name = Ident::new(&name.to_string(), path.span());
+            quote_spanned!(path.span()=> use #path as #name;)
+        }
     });
-    let first = format_ident!("__callee_0", span = first_path.span());
+    let exists = paths.iter().filter_map(|path| {
+        let name = names::ours(path.get_ident()?);
+        Some(quote!(fn #name() {}))
+    });
+    let first = format_ident!("__callee_0", span = ours(first_path));
     let more = &names[1..];
+    let quiet = names::quiet();
     quote! {
+        #quiet
         const _: () = {
-            #[allow(unused_macros)]
             macro_rules! __missing {
                 ({ $($seen:tt)* } $callback:path, $($rest:tt)*) => { $callback! { { $($seen)* const MISSING: () = (); } $($rest)* } };
             }
-            #(#[allow(unused_imports)] use __missing as #names;)*
+            #(use __missing as #names;)*
             #(#exists)*
             { #(#imports)* { #first! { {} #(#more,)* #then } } }
         };
     }
+}
+
+/// The place of a path, in generated code.
+fn ours(path: &Path) -> Span {
+    Span::call_site().located_at(path.span())
 }

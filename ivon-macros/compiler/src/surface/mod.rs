@@ -12,6 +12,7 @@
 //! Signatures travel as `macro_rules!` under the model's own name, so `use crate::layers::Block` brings type and definition together.
 
 mod depth;
+mod entry;
 mod lookup;
 mod respan;
 
@@ -21,7 +22,7 @@ pub use depth::bounded;
 use lookup::{look_up, travelling_macro};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
-pub use respan::with_names_of;
+pub use respan::{ours, with_names_of};
 use syn::parse::{Parse, ParseStream};
 use syn::visit::{self, Visit};
 use syn::{
@@ -48,7 +49,11 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
             }
         },
     };
-    match parse2::<Item>(item.clone()) {
+    let item = entry::canonical(item);
+    if entry::has_conditions(&item) {
+        return entry::evaluate(&runtime, &arguments, &item);
+    }
+    match parse2::<Item>(item.clone()).map(entry::with_parentheses) {
         Ok(Item::Struct(item)) => structure(item),
         Ok(Item::Impl(item)) => implementation(&runtime, item),
         Ok(Item::Fn(item)) => function(&runtime, item),
@@ -67,6 +72,15 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
+/// An item whose conditions rustc has evaluated.
+pub fn configured(input: TokenStream) -> TokenStream {
+    match entry::evaluated(input) {
+        Ok((arguments, Some(item))) => variational(arguments, item.into_token_stream()),
+        Ok((_, None)) => TokenStream::new(),
+        Err(error) => error.to_compile_error(),
+    }
+}
+
 fn with_error(error: Error, item: TokenStream) -> TokenStream {
     let error = error.to_compile_error();
     // The item stays, so that the editor keeps working, unless it is what does not parse.
@@ -79,12 +93,12 @@ fn with_error(error: Error, item: TokenStream) -> TokenStream {
 /// The struct's fields travel under a name of their own. With a path (`impl super::Block`) rustc prints the name when the struct is
 /// not annotated: so the name is the message.
 fn fields_macro(name: &Ident) -> Ident {
-    Ident::new(&format!("struct_{name}_lacks_variational"), name.span())
+    Ident::new(&format!("struct_{}_lacks_variational", crate::names::plain(name)), name.span())
 }
 
 fn structure(item: ItemStruct) -> TokenStream {
     let mut bare = item.clone();
-    bare.attrs.clear();
+    bare.attrs = parse::silenced(&item.attrs);
     let definition = travelling_macro(&fields_macro(&item.ident), &Visibility::Inherited, bare.to_token_stream());
     // What is wrong with the struct is said once the impl has seen it; tuple structs are said here, because they cannot be erased.
     if let syn::Fields::Unnamed(fields) = &item.fields {
@@ -212,10 +226,10 @@ fn function(runtime: &Path, item: ItemFn) -> TokenStream {
     };
     let travelling = travelling_macro(name, vis, payload);
     let attributes = item.attrs.iter().filter(|a| !a.path().is_ident("inline"));
+    let type_name = crate::names::ours(name);
     let ty = quote! {
         #(#attributes)*
-        #[allow(non_camel_case_types)]
-        #vis struct #name {}
+        #vis struct #type_name {}
     };
     let callees = Callees::of_function(&item);
     let call = look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #item));
@@ -224,6 +238,7 @@ fn function(runtime: &Path, item: ItemFn) -> TokenStream {
 
 /// `signature! { pub fn linear<..>(..) -> ..; }`
 pub fn signature(input: TokenStream) -> TokenStream {
+    let input = entry::canonical(input);
     if let Err(error) = bounded(&input) {
         return error.to_compile_error();
     }
@@ -296,16 +311,12 @@ impl Callees {
 
 impl<'ast> Visit<'ast> for Callees {
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        if let Expr::Path(f) = &*call.func
+        if let Expr::Path(f) = parse::bare(&call.func)
             && f.qself.is_none()
+            // The standard library has a macro of that name; see `built_in` in `emit`.
+            && !f.path.is_ident("concat")
         {
-            let built_in = f
-                .path
-                .get_ident()
-                .is_some_and(|name| *name == "concat" || *name == "floor" || parse::INTRINSICS.iter().any(|(_, n, _)| name == n));
-            if !built_in {
-                self.push(&f.path);
-            }
+            self.push(&f.path);
         }
         visit::visit_expr_call(self, call);
     }
@@ -420,7 +431,7 @@ pub fn finish(input: TokenStream) -> TokenStream {
     let tokens = crate::emit::text::without_comments(compiled.tokens);
     let elsewhere = elsewhere(&finish.subject);
     // Naming the variable tells cargo to build again when it changes.
-    quote!(#elsewhere #tokens #written const _: ::core::option::Option<&str> = ::core::option_env!("IVON_EXPAND_DIR");)
+    quote!(#elsewhere #tokens #written const _: ::core::option::Option<&::core::primitive::str> = ::core::option_env!("IVON_EXPAND_DIR");)
 }
 
 /// `impl super::Block`: generated code says `Block`, which must mean the same.
@@ -432,7 +443,7 @@ fn elsewhere(subject: &Subject) -> TokenStream {
     }
     let mut path = path.clone();
     path.segments.iter_mut().for_each(|s| s.arguments = PathArguments::None);
-    quote!(#[allow(unused_imports)] use #path;)
+    quote!(use #path;)
 }
 
 /// Writes the generated code where `IVON_EXPAND_DIR` says, as `CRATE/FILE.Model.rs`; an error where that cannot be done.
@@ -445,6 +456,7 @@ fn write_expansion(compiled: &crate::Compiled) -> TokenStream {
         return Error::new(place.first(), text).to_compile_error();
     }
     let path = std::path::Path::new(&dir).join(expansion_file(&place.first().file(), &compiled.name));
+    let path = std::path::PathBuf::from(format!("{}.rs", lookup::unique(&path.to_string_lossy())));
     let text = crate::emit::text::format(compiled.tokens.clone());
     let folder = path.parent().unwrap_or(std::path::Path::new(&dir));
     match std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)) {
@@ -456,7 +468,7 @@ fn write_expansion(compiled: &crate::Compiled) -> TokenStream {
     }
 }
 
-/// `models/gpt2.Block.rs` for the `Block` of `src/gpt2/mod.rs` in the crate `models`: two models of one name do not meet.
+/// `models/gpt2.Block` for the `Block` of `src/gpt2/mod.rs` in the crate `models`. A second one of this name in the crate gets a number.
 fn expansion_file(source: &str, model: &Ident) -> std::path::PathBuf {
     let source = std::path::Path::new(source);
     let stem = |p: &std::path::Path| p.file_stem().map(|s| s.to_string_lossy().into_owned());
@@ -467,6 +479,7 @@ fn expansion_file(source: &str, model: &Ident) -> std::path::PathBuf {
     let package = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
     // Outside a macro the source has no name.
     let file = file.filter(|f| f.chars().all(|c| c.is_alphanumeric() || "_-".contains(c)));
-    let name = file.map_or(format!("{model}.rs"), |f| format!("{f}.{model}.rs"));
+    let model = crate::names::plain(model);
+    let name = file.map_or(model.clone(), |f| format!("{f}.{model}"));
     std::path::Path::new(&package).join(name)
 }

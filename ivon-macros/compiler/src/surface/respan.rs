@@ -3,7 +3,7 @@
 use crate::parse;
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use syn::{Error, GenericArgument, GenericParam, ItemImpl, ItemStruct, PathArguments, Result, Type, parse2};
 
 /// What came out of a `macro_rules!` body carries the mark of its expansion, and rustc would add "in this macro expansion" to each
@@ -93,6 +93,20 @@ pub fn at(place: Span, tokens: TokenStream) -> TokenStream {
         }
         token.set_span(place);
         token
+    };
+    tokens.into_iter().map(one).collect()
+}
+
+/// Gives identifiers of these names the hygiene of generated code: they are its variables, and no lint looks at what they are called.
+pub fn ours(names: &BTreeSet<String>, tokens: TokenStream) -> TokenStream {
+    let one = |token| match token {
+        TokenTree::Group(g) => {
+            let mut inner = Group::new(g.delimiter(), ours(names, g.stream()));
+            inner.set_span(g.span());
+            inner.into()
+        }
+        TokenTree::Ident(i) if names.contains(&i.to_string()) => crate::names::ours(&i).into(),
+        other => other,
     };
     tokens.into_iter().map(one).collect()
 }

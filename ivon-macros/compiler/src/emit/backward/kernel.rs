@@ -80,7 +80,8 @@ impl Backward<'_> {
             let name = method.adjoint(*v);
             let local = matches!(method.value(*v).role, Role::Local | Role::Carried);
             lines.extend(match self.states.get(v) {
-                None if local && method.derivative.learned[*v] => {
+                // Within the condition of `guarded` it would be gone after it.
+                None if local && method.derivative.learned[*v] && !guarded => {
                     self.states.insert(*v, State::Adjoint);
                     quote!(let mut #name = ivon::Adjoint::of(#contribution);)
                 }

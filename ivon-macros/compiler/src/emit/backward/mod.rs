@@ -42,7 +42,7 @@ pub(super) fn outputs(method: &Method) -> (Vec<Ident>, TokenStream) {
             _ => quote! {
                 let mut #d_value = ivon::Adjoint::of(#d_value);
                 #d_value.add(cx, #argument)?;
-                let #d_value = #d_value.into_sum(stringify!(#d_value))?;
+                let #d_value = #d_value.into_sum(::core::stringify!(#d_value))?;
             },
         });
         arguments.push(argument);
@@ -118,7 +118,7 @@ impl<'a> Backward<'a> {
                 let called = names::backward(called);
                 let place = match &instruction.op {
                     Op::Layer { target: Target::Field(f) | Target::Element { field: f, .. }, .. } => {
-                        method.model.fields[*f].name.to_string()
+                        names::plain(&method.model.fields[*f].name)
                     }
                     _ => called.to_string(),
                 };
