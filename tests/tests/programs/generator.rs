@@ -1,0 +1,169 @@
+//! Writes the programs of `seeded.rs`: random forward passes that rustc and the compiler both accept. Names are few, so that most hide others.
+
+use std::fmt::Write;
+
+const PROGRAMS: usize = 32;
+const NAMES: [&str; 4] = ["x", "y", "a", "block"];
+
+/// Splitmix64 (Steele, Lea and Flood 2014).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % n as u64) as usize
+    }
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Tensor { mutable: bool },
+    Whole,
+    Layer,
+    Pair,
+}
+
+struct Program {
+    random: Random,
+    /// Innermost last; the last one of a name counts.
+    scope: Vec<(&'static str, Kind)>,
+    text: String,
+}
+
+impl Program {
+    fn visible(&self, wanted: impl Fn(Kind) -> bool) -> Vec<&'static str> {
+        let counts = |(i, (name, _)): (usize, &(&'static str, Kind))| !self.scope[i + 1..].iter().any(|(later, _)| later == name);
+        let all = self.scope.iter().enumerate().filter(|(i, v)| counts((*i, v)));
+        all.filter(|(_, (_, kind))| wanted(*kind)).map(|(_, (name, _))| *name).collect()
+    }
+
+    fn pick(&mut self, wanted: impl Fn(Kind) -> bool) -> Option<&'static str> {
+        let names = self.visible(wanted);
+        (!names.is_empty()).then(|| names[self.random.below(names.len())])
+    }
+
+    /// A tensor; its elements stay near 1.
+    fn tensor(&mut self, depth: usize) -> String {
+        let name = self.pick(|k| matches!(k, Kind::Tensor { .. }));
+        if depth == 0 {
+            return name.map_or("input".into(), str::to_string);
+        }
+        match self.random.below(8) {
+            0 => format!("tanh({})", self.tensor(depth - 1)),
+            1 => format!("sin({} + {})", self.tensor(depth - 1), self.tensor(0)),
+            2 => format!("{}.tanh()", self.tensor(0)),
+            3 => format!("(-{} * sigmoid({}))", self.tensor(0), self.tensor(depth - 1)),
+            4 => format!("(0.05 * {} * {} - {})", self.tensor(0), self.number(1), self.tensor(depth - 1)),
+            5 => format!("({} * {} * 0.05)", self.number(1), self.tensor(depth - 1)),
+            6 => format!("self.up.forward({})", self.tensor(depth - 1)),
+            _ => match self.pick(|k| k == Kind::Layer) {
+                Some(layer) => format!("{layer}.forward({})", self.tensor(depth - 1)),
+                None => format!("({} + tanh({}))", self.tensor(0), self.tensor(depth - 1)),
+            },
+        }
+    }
+
+    /// A whole number.
+    fn number(&mut self, depth: usize) -> String {
+        let name = self.pick(|k| k == Kind::Whole);
+        match (self.random.below(5), name) {
+            (0 | 1, Some(name)) => name.to_string(),
+            (2 | 3, _) if depth > 0 => {
+                let operator = self.random.one(&["+", "-", "*"]);
+                format!("({} {operator} {} / {})", self.number(0), self.number(depth - 1), 2 + self.random.below(4))
+            }
+            _ => (1 + self.random.below(9)).to_string(),
+        }
+    }
+
+    fn line(&mut self, indent: usize, line: &str) {
+        writeln!(self.text, "{}{line}", "    ".repeat(indent)).expect("a string takes everything");
+    }
+
+    fn statement(&mut self, indent: usize, loops: usize) {
+        let name = self.random.one(&NAMES);
+        match self.random.below(9) {
+            0 | 1 => {
+                let (value, mutable) = (self.tensor(2), self.random.below(2) == 0);
+                self.line(indent, &format!("let {}{name} = {value};", if mutable { "mut " } else { "" }));
+                self.scope.push((name, Kind::Tensor { mutable }));
+            }
+            2 => {
+                let value = self.number(2);
+                self.line(indent, &format!("let {name} = {value};"));
+                self.scope.push((name, Kind::Whole));
+            }
+            3 => {
+                let (first, second) = (self.tensor(1), self.tensor(1));
+                let other = NAMES.into_iter().find(|n| *n != name).unwrap_or("b");
+                let from = match self.pick(|k| k == Kind::Pair) {
+                    Some(pair) => format!("{pair}.forward({first})"),
+                    None => format!("({first}, {second})"),
+                };
+                self.line(indent, &format!("let (mut {name}, {other}) = {from};"));
+                self.scope.push((name, Kind::Tensor { mutable: true }));
+                self.scope.push((other, Kind::Tensor { mutable: false }));
+            }
+            4 if loops > 0 => self.repeat(indent, loops - 1),
+            _ => self.assign(indent),
+        }
+    }
+
+    fn assign(&mut self, indent: usize) {
+        if let Some(name) = self.pick(|k| k == Kind::Tensor { mutable: true }) {
+            let value = self.tensor(2);
+            self.line(indent, &format!("{name} = {value};"));
+        }
+    }
+
+    /// A loop rebinds something from outside.
+    fn repeat(&mut self, indent: usize, loops: usize) {
+        let Some(rebound) = self.pick(|k| k == Kind::Tensor { mutable: true }) else { return };
+        let layer = NAMES.into_iter().filter(|n| *n != rebound).nth(self.random.below(3)).unwrap_or("block");
+        let (field, kind) = [("blocks", Kind::Layer), ("inner", Kind::Layer), ("pairs", Kind::Pair)][self.random.below(3)];
+        let outside = self.scope.len();
+        self.line(indent, &format!("for {layer} in &self.{field} {{"));
+        self.scope.push((layer, kind));
+        let value = self.tensor(2);
+        self.line(indent + 1, &format!("{rebound} = {value};"));
+        for _ in 0..1 + self.random.below(4) {
+            self.statement(indent + 1, loops);
+        }
+        self.line(indent, "}");
+        self.scope.truncate(outside);
+    }
+}
+
+/// The text of `seeded.rs`.
+pub fn programs() -> String {
+    let mut text = String::from(
+        "// Written by `generator.rs`: `WRITE_PROGRAMS=1 cargo test -p ivon-tests --test programs`.\nboth! {\nimpl Net {\n",
+    );
+    for i in 0..PROGRAMS {
+        let scope = vec![("input", Kind::Tensor { mutable: false }), ("x", Kind::Tensor { mutable: true })];
+        let mut program = Program { random: Random(i as u64), scope, text: String::new() };
+        program.line(2, "let mut x = tanh(input);");
+        for _ in 0..3 + program.random.below(5) {
+            program.statement(2, 2);
+        }
+        program.repeat(2, 1);
+        let result = program.tensor(2);
+        program.line(2, &format!("tanh({result}) + input * 0.5"));
+        write!(text, "    pub fn program_{i}<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {{\n{}    }}\n", program.text)
+            .expect("a string takes everything");
+    }
+    text += "    pub fn all<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {\n        let (mut y, _) = (self.up.forward(input), input);\n";
+    text += "        for block in &self.blocks {\n            y = block.forward(y);\n        }\n        for block in &self.inner {\n            y = block.forward(y);\n        }\n";
+    text += "        for pair in &self.pairs {\n            let (a, b) = pair.forward(y);\n            y = a + b;\n        }\n        y\n    }\n";
+    text += "}\n}\n\nprograms! {\n";
+    for i in 0..PROGRAMS {
+        writeln!(text, "    program_{i} program_{i}_saving program_{i}_backward").expect("a string takes everything");
+    }
+    text + "}\n"
+}
