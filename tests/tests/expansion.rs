@@ -17,6 +17,9 @@ fn compile_one_model() {
             pub fn forward<B>(&self, x: Tensor<B, WIDTH>) -> Tensor<B, WIDTH> { self.down.forward(relu(self.up.forward(x))) }
         }";
     println!("{}", ivon_compiler::finish(round.parse().unwrap()));
+    if std::env::var_os("AGAIN").is_some() {
+        println!("{}", ivon_compiler::finish(round.parse().unwrap()));
+    }
 }
 
 fn run(dir: &std::path::Path) -> String {
@@ -40,6 +43,21 @@ fn generated_code_is_written_formatted_and_with_comments() {
     // rustc gets no comments, and the variable is tracked: setting it builds again.
     assert!(!emitted.contains("__comment"));
     assert!(emitted.contains("option_env"));
+}
+
+/// A file that is two modules has two models of one name at one place.
+#[test]
+fn two_models_of_one_name_are_two_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["compile_one_model", "--ignored", "--exact"])
+        .envs([(DIR, dir.path().as_os_str()), ("AGAIN", "1".as_ref())])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let files = dir.path().join(env!("CARGO_PKG_NAME"));
+    let text = |name: &str| std::fs::read_to_string(files.join(name)).unwrap();
+    assert_eq!(text("Mlp.rs"), text("Mlp_2.rs"));
 }
 
 #[test]
