@@ -2,6 +2,7 @@
 
 #[path = "../ui/pass/conditions.rs"]
 mod conditions;
+#[allow(dead_code)] // an op has all its functions
 #[path = "../ui/pass/crates.rs"]
 mod crates;
 #[path = "../ui/pass/hygiene.rs"]
@@ -20,7 +21,7 @@ mod raw_names;
 mod scopes;
 #[path = "../ui/pass/shadowing.rs"]
 mod shadowing;
-#[allow(clippy::duplicate_mod)] // that is what it is about
+#[allow(clippy::duplicate_mod, dead_code)] // that is what it is about
 #[path = "../ui/pass/twice.rs"]
 mod twice;
 #[path = "../ui/pass/values.rs"]
