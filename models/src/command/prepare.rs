@@ -1,6 +1,6 @@
 //! `ivon prepare`: text of any size into a token file that `ivon train`, nanoGPT and llm.c read.
 
-use crate::data::{TokenFormat, Tokenizer, files, prepare};
+use crate::data::{Encoding, Marks, TokenFormat, Tokenizer, files, prepare};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ivon_runtime::{Result, disk};
@@ -23,6 +23,10 @@ pub struct Prepare {
     #[arg(long, value_enum, default_value = "gpt2")]
     tokenizer: Tokenizer,
 
+    /// How special tokens that are written out in text, <|endoftext|>, are encoded with GPT-2's tokenizer
+    #[arg(long, value_enum, default_value = "text")]
+    special_tokens: Marks,
+
     /// How tokens are written
     #[arg(long, value_enum, default_value = "llm.c")]
     format: TokenFormat,
@@ -44,9 +48,11 @@ impl Prepare {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left");
         let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let prepared = prepare(&files, self.tokenizer, self.format, &self.out, |bytes| bar.set_position(bytes));
+        let encoding = Encoding { tokenizer: self.tokenizer, marks: self.special_tokens, format: self.format };
+        let prepared = prepare(&files, encoding, &self.out, |bytes| bar.set_position(bytes));
         bar.finish_and_clear();
         let prepared = prepared?;
+        prepared.notes.iter().for_each(|note| tell!("note: {note}"));
         match self.json {
             true => {
                 say!("{}", json!({"bytes": prepared.bytes, "tokens": prepared.tokens, "files": files.len(), "out": self.out}))?

@@ -1,6 +1,8 @@
-//! What to train on: text, encoded here, and token files; split 90 / 10 in order, and cut into windows.
+//! Text to train on, encoded here, and token files; split 90 / 10 in order, and cut into windows.
 
 pub mod images;
+pub mod kind;
+mod overlap;
 mod packed;
 mod prepare;
 mod text;
@@ -9,14 +11,16 @@ mod tokenizer;
 mod tokens;
 mod windows;
 
-pub use prepare::{Prepared, prepare};
-pub use text::{Document, Input, embedded, files, read};
+pub use overlap::check as check_overlap;
+pub use prepare::{Encoding, Prepared, prepare};
+pub use text::{Document, Input, check_text, embedded, files, read, without_mark};
 pub use token_file::{TokenFile, TokenFormat, TokenWriter};
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Marks, Tokenizer};
 pub use tokens::Tokens;
 pub use windows::{Batch, training_batch, validation_batches};
 
 use ivon_runtime::{Error, Result};
+use tokenizer::END_OF_TEXT_MARK;
 
 /// The part of a text that is trained on; the rest, its end, is for validation.
 const TRAINING_SHARE: f64 = 0.9;
@@ -28,23 +32,27 @@ pub struct Corpus {
     pub tokenizer: Tokenizer,
     /// What to learn.
     pub training: Tokens,
-    /// What to be tested with.
+    /// Text to validate with.
     pub validation: Tokens,
+    /// Remarks for the user on how it was read.
+    pub notes: Vec<String>,
 }
 
 impl Corpus {
     /// Encodes inputs, one after the other. Without inputs for validation, the last tenth of the whole is taken for it.
     ///
     /// # Errors
-    /// If an input does not fit the tokenizer or the model's vocabulary, or there is nothing in it at all.
-    pub fn new(training: Vec<Input>, validation: Vec<Input>, tokenizer: Tokenizer, vocab: usize) -> Result<Corpus> {
+    /// If an input does not fit the tokenizer or the model's vocabulary, or all are empty.
+    pub fn new(training: Vec<Input>, validation: Vec<Input>, tokenizer: Tokenizer, vocab: usize, marks: Marks) -> Result<Corpus> {
         let split = validation.is_empty();
-        let mut training = encode(training, "train on", tokenizer, vocab)?;
+        let mut encoder = Encoder { tokenizer, marks, vocab, notes: vec![], written_out: 0 };
+        let mut training = encoder.encode(training, "train on")?;
         let validation = match split {
             true => training.split_off((training.len() as f64 * TRAINING_SHARE) as usize),
-            false => encode(validation, "validate with", tokenizer, vocab)?,
+            false => encoder.encode(validation, "validate with")?,
         };
-        Ok(Corpus { tokenizer, training, validation })
+        encoder.notes.extend(note_of_marks(encoder.written_out, marks));
+        Ok(Corpus { tokenizer, training, validation, notes: encoder.notes })
     }
 
     /// A number that tells texts apart: of their lengths and of tokens spread over them.
@@ -87,25 +95,65 @@ impl Corpus {
     }
 }
 
-fn encode(inputs: Vec<Input>, purpose: &str, tokenizer: Tokenizer, vocab: usize) -> Result<Tokens> {
-    let mut tokens = Tokens::default();
-    let mut origins = vec![];
-    for input in inputs {
-        match input {
-            Input::Tokens(file) => tokens.push_file(file),
-            Input::Text(document) => {
-                let separator = tokenizer.separator().filter(|_| !tokens.is_empty());
-                let ids = tokenizer.encode(&document.bytes, &document.origin)?;
-                tokens.push(separator.into_iter().chain(ids).collect());
-                origins.push(document.origin);
+/// Encodes inputs and remembers what to say of them.
+struct Encoder {
+    tokenizer: Tokenizer,
+    marks: Marks,
+    vocab: usize,
+    notes: Vec<String>,
+    /// Special tokens that are written out in the text so far.
+    written_out: usize,
+}
+
+impl Encoder {
+    fn encode(&mut self, inputs: Vec<Input>, purpose: &str) -> Result<Tokens> {
+        let mut tokens = Tokens::default();
+        let mut origins = vec![];
+        for input in inputs {
+            match input {
+                Input::Tokens(file) => tokens.push_file(file),
+                Input::Text(document) => {
+                    let separator = self.tokenizer.separator().filter(|_| !tokens.is_empty());
+                    let Document { origin, bytes, offset } = document;
+                    let ids = self.tokenizer.encode_at(&bytes, &origin, offset, self.marks)?;
+                    self.written_out += self.tokenizer.marks(&bytes);
+                    self.notes.extend((offset > 0).then(|| note_of_mark(&origin)));
+                    self.notes.extend(note_of_bytes(self.tokenizer, &bytes, &origin, offset));
+                    tokens.push(separator.into_iter().chain(ids).collect());
+                    origins.push(origin);
+                }
             }
         }
+        if tokens.is_empty() {
+            return Err(Error::config(format!("there is no text to {purpose}: {} is empty", origins.join(", "))));
+        }
+        self.notes.extend(tokens.check(self.tokenizer, self.vocab)?);
+        Ok(tokens)
     }
-    if tokens.is_empty() {
-        return Err(Error::config(format!("there is no text to {purpose}: {} is empty", origins.join(", "))));
-    }
-    tokens.check(tokenizer, vocab)?;
-    Ok(tokens)
+}
+
+/// The remark on special tokens that are written out in text.
+fn note_of_marks(count: usize, marks: Marks) -> Option<String> {
+    let how = match marks {
+        Marks::Text => {
+            "encoded as the letters that it is written with; `--special-tokens token` makes it the token between documents"
+        }
+        Marks::Token => "encoded as the token between documents",
+    };
+    (count > 0).then(|| format!("{END_OF_TEXT_MARK} is written out {count} times in the text, and {how}"))
+}
+
+fn note_of_mark(origin: &str) -> String {
+    format!("{origin} begins with the mark of UTF-8 (U+FEFF), which is left out")
+}
+
+/// Bytes that are learnt as they are, although they are no text in UTF-8.
+fn note_of_bytes(tokenizer: Tokenizer, bytes: &[u8], origin: &str, offset: u64) -> Option<String> {
+    let error = std::str::from_utf8(bytes).err().filter(|_| tokenizer == Tokenizer::Bytes)?;
+    let at = offset + error.valid_up_to() as u64;
+    Some(format!(
+        "{origin} is not UTF-8 (byte {at} is not), and is learnt byte by byte; text of the model's own may not be readable"
+    ))
 }
 
 #[cfg(test)]
@@ -113,8 +161,8 @@ mod tests {
     use super::*;
 
     fn corpus(documents: &[&str], tokenizer: Tokenizer) -> Result<Corpus> {
-        let text = |t: &&str| Input::Text(Document { origin: "test".into(), bytes: t.bytes().collect() });
-        Corpus::new(documents.iter().map(text).collect(), vec![], tokenizer, tokenizer.vocab())
+        let text = |t: &&str| Input::Text(Document::new("test", t.bytes().collect()));
+        Corpus::new(documents.iter().map(text).collect(), vec![], tokenizer, tokenizer.vocab(), Marks::Text)
     }
 
     fn text(tokenizer: Tokenizer, tokens: &Tokens) -> String {
@@ -142,5 +190,26 @@ mod tests {
         corpus.check_seq(9).unwrap();
         let error = corpus.check_seq(10).unwrap_err().to_string();
         assert!(error.contains("90 are to train on and 10 for validation") && error.contains("`--seq 9` at most"), "{error}");
+    }
+
+    #[test]
+    fn special_tokens_are_said_and_encoded_as_asked() {
+        let marked = |marks| {
+            let text = Input::Text(Document::new("test", b"one<|endoftext|>two<|endoftext|>three four five six".into()));
+            let corpus = Corpus::new(vec![text], vec![], Tokenizer::Gpt2, 50257, marks).unwrap();
+            let ids = corpus.training.read(0..corpus.training.len());
+            (ids.iter().filter(|id| **id == 50256).count(), corpus.notes.join("\n"))
+        };
+        let (count, note) = marked(Marks::Text);
+        assert!(count == 0 && note.contains("written out 2 times") && note.contains("--special-tokens token"), "{note}");
+        let (count, note) = marked(Marks::Token);
+        assert!(count == 2 && note.contains("written out 2 times"), "{note}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_said() {
+        let text = Input::Text(Document::new("notes.txt", b"caf\xe9 and more of it".into()));
+        let corpus = Corpus::new(vec![text], vec![], Tokenizer::Bytes, 256, Marks::Text).unwrap();
+        assert!(corpus.notes[0].contains("notes.txt is not UTF-8 (byte 3 is not)"), "{:?}", corpus.notes);
     }
 }

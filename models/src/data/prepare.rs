@@ -1,54 +1,68 @@
 //! Text of any size into a token file, with bounded memory.
 
-use super::{TokenFile, TokenFormat, TokenWriter, Tokenizer};
+use super::tokenizer::LONGEST_WORD;
+use super::{
+    Marks, TokenFile, TokenFormat, TokenWriter, Tokenizer, check_text, kind, note_of_bytes, note_of_mark, note_of_marks,
+    without_mark,
+};
 use ivon_runtime::{
     Error, Result,
     disk::{self, unreadable},
 };
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
-/// The longest stretch without whitespace that is encoded: all of it has to be looked at together.
-const LONGEST_WORD: usize = 16 << 20;
 
-/// What was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The result.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prepared {
     /// Bytes of text.
     pub bytes: u64,
     /// Tokens.
     pub tokens: usize,
+    /// Remarks for the user on how the text was read.
+    pub notes: Vec<String>,
+}
+
+/// How text is encoded and written.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoding {
+    /// How text becomes tokens.
+    pub tokenizer: Tokenizer,
+    /// How special tokens that are written out become tokens.
+    pub marks: Marks,
+    /// How tokens are written.
+    pub format: TokenFormat,
 }
 
 /// Encodes text files, one after the other, into the token file `out`. The tokens are those that encoding each file as a whole would give.
-/// `progress` is told how many bytes have been read in all.
+/// `progress` is called with the number of bytes read in all.
 ///
 /// # Errors
 /// If a file cannot be read or is not for the tokenizer (which, at which byte), there is no text, or `out` cannot be written.
-pub fn prepare(
-    files: &[PathBuf],
-    tokenizer: Tokenizer,
-    format: TokenFormat,
-    out: &Path,
-    mut progress: impl FnMut(u64),
-) -> Result<Prepared> {
-    let mut prepared = Prepared { bytes: 0, tokens: 0 };
+pub fn prepare(files: &[PathBuf], encoding: Encoding, out: &Path, mut progress: impl FnMut(u64)) -> Result<Prepared> {
+    let Encoding { tokenizer, marks, format } = encoding;
+    let mut prepared = Prepared::default();
     disk::write(out, |file| {
         let mut writer = TokenWriter::new(out, file, format, tokenizer.vocab())?;
-        let mut before = false;
+        let (mut before, mut written_out) = (false, 0);
         for path in files {
             if TokenFile::recognise(path)?.is_some() {
                 return Err(Error::file(path, "holds tokens already; give `--data` of `ivon train` this file itself"));
             }
             let separator = tokenizer.separator().filter(|_| before);
             writer.add(separator.as_slice())?;
-            let bytes = encode(path, tokenizer, CHUNK, &mut writer, |n| progress(prepared.bytes + n))?;
+            let mut text = Text { path, tokenizer, marks, chunk: CHUNK, notes: vec![], written_out: 0 };
+            let bytes = text.encode(&mut writer, |n| progress(prepared.bytes + n))?;
+            prepared.notes.append(&mut text.notes);
+            written_out += text.written_out;
             before |= bytes > 0;
             prepared.bytes += bytes;
         }
+        prepared.notes.extend(note_of_marks(written_out, marks));
         prepared.tokens = writer.finish()?;
         if prepared.tokens == 0 {
             let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
@@ -59,34 +73,56 @@ pub fn prepare(
     Ok(prepared)
 }
 
-fn encode<W: Write + Seek>(
-    path: &Path,
+/// A text file that is read piece by piece.
+struct Text<'a> {
+    path: &'a Path,
     tokenizer: Tokenizer,
+    marks: Marks,
+    /// Bytes that are read at a time.
     chunk: usize,
-    writer: &mut TokenWriter<W>,
-    mut progress: impl FnMut(u64),
-) -> Result<u64> {
-    let failed = |e: std::io::Error| unreadable(path, &e);
-    let mut file = File::open(path).map_err(failed)?;
-    let (mut waiting, mut done) = (Vec::<u8>::new(), 0u64);
-    loop {
-        let read = (&mut file).take(chunk as u64).read_to_end(&mut waiting).map_err(failed)?;
-        let whole = if read == 0 { waiting.len() } else { tokenizer.boundary(&waiting) };
-        if whole > 0 {
-            writer.add(&tokenizer.encode_at(&waiting[..whole], &path.display().to_string(), done)?)?;
-            waiting.drain(..whole);
-            done += whole as u64;
-            progress(done);
-        }
-        if read == 0 {
-            return Ok(done);
-        }
-        if waiting.len() > LONGEST_WORD {
-            let message = format!(
-                "from byte {done} on there is no whitespace for more than {} MiB; is it text? Break it into lines, or use `--tokenizer bytes`",
-                LONGEST_WORD >> 20
-            );
-            return Err(Error::file(path, message));
+    /// Remarks for the user on it.
+    notes: Vec<String>,
+    /// Special tokens that are written out in it.
+    written_out: usize,
+}
+
+impl Text<'_> {
+    /// Encodes the file. Returns its length.
+    fn encode<W: Write + Seek>(&mut self, writer: &mut TokenWriter<W>, mut progress: impl FnMut(u64)) -> Result<u64> {
+        let (path, origin) = (self.path, self.path.display().to_string());
+        let failed = |e: std::io::Error| unreadable(path, &e);
+        let mut file = File::open(path).map_err(failed)?;
+        let mut start = Vec::with_capacity(kind::LOOK);
+        (&mut file).take(kind::LOOK as u64).read_to_end(&mut start).map_err(failed)?;
+        check_text(path, &start)?;
+        let mut done = (start.len() - without_mark(&start).len()) as u64;
+        file.seek(SeekFrom::Start(done)).map_err(failed)?;
+        self.notes.extend((done > 0).then(|| note_of_mark(&origin)));
+        let (mut waiting, mut readable) = (vec![], true);
+        loop {
+            // Twice as much where no word ends, so that a long one is not looked through at every piece of it.
+            let more = self.chunk.max(waiting.len());
+            let read = (&mut file).take(more as u64).read_to_end(&mut waiting).map_err(failed)?;
+            let whole = if read == 0 { waiting.len() } else { self.tokenizer.boundary(&waiting) };
+            if whole > 0 {
+                let part = &waiting[..whole];
+                writer.add(&self.tokenizer.encode_at(part, &origin, done, self.marks)?)?;
+                self.written_out += self.tokenizer.marks(part);
+                if readable {
+                    let note = note_of_bytes(self.tokenizer, part, &origin, done);
+                    readable = note.is_none();
+                    self.notes.extend(note);
+                }
+                waiting.drain(..whole);
+                done += whole as u64;
+                progress(done);
+            } else if waiting.len() > LONGEST_WORD {
+                // Says what is wrong.
+                self.tokenizer.encode_at(&waiting, &origin, done, self.marks)?;
+            }
+            if read == 0 {
+                return Ok(done);
+            }
         }
     }
 }
@@ -104,7 +140,7 @@ mod tests {
         };
         let files: Vec<PathBuf> = texts.iter().enumerate().map(write).collect();
         let out = folder.join("out.bin");
-        prepare(&files, tokenizer, TokenFormat::Llmc, &out, |_| ())?;
+        prepare(&files, Encoding { tokenizer, marks: Marks::Text, format: TokenFormat::Llmc }, &out, |_| ())?;
         let file = TokenFile::recognise(&out).unwrap().unwrap();
         Ok(file.tokens(0..file.len()).collect())
     }
@@ -129,7 +165,8 @@ mod tests {
                 let out = folder.path().join("x.bin");
                 let mut file = File::create(&out).unwrap();
                 let mut writer = TokenWriter::new(&out, &mut file, TokenFormat::NanoGpt, tokenizer.vocab()).unwrap();
-                encode(&path, tokenizer, chunk, &mut writer, |_| ()).unwrap();
+                let mut text = Text { path: &path, tokenizer, marks: Marks::Text, chunk, notes: vec![], written_out: 0 };
+                text.encode(&mut writer, |_| ()).unwrap();
                 writer.finish().unwrap();
                 let read = TokenFile::recognise(&out).unwrap().unwrap();
                 assert_eq!(read.tokens(0..read.len()).collect::<Vec<_>>(), whole, "{chunk} bytes at a time");
@@ -152,7 +189,8 @@ mod tests {
         let tokens = folder.path().join("tokens.bin");
         fs::write(&tokens, [1, 0]).unwrap();
         let out = folder.path().join("out.bin");
-        let error = prepare(&[tokens], Tokenizer::Bytes, TokenFormat::Llmc, &out, |_| ()).unwrap_err().to_string();
+        let encoding = Encoding { tokenizer: Tokenizer::Bytes, marks: Marks::Text, format: TokenFormat::Llmc };
+        let error = prepare(&[tokens], encoding, &out, |_| ()).unwrap_err().to_string();
         assert!(error.contains("holds tokens already"), "{error}");
         let error = prepared(folder.path(), &[b""], Tokenizer::Bytes).unwrap_err().to_string();
         assert!(error.contains("0.txt is empty"), "{error}");

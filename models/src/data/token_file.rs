@@ -7,7 +7,7 @@
 //!
 //! Ours are llm.c's, with the number of ids of the tokenizer in the fourth place of the header, which llm.c leaves 0.
 
-use super::Tokenizer;
+use super::{Tokenizer, kind};
 use crate::mapped::map;
 use ivon_runtime::{Error, Result, disk::unwritable};
 use memmap2::Mmap;
@@ -66,7 +66,13 @@ impl TokenFile {
             Some(MAGIC_OF_WIDE) => {
                 Err(Error::file(path, "holds uint32 tokens (llm.c's format for Llama 3); expected uint16 tokens, magic 20240520"))
             }
-            _ if named => Self::plain(path, map).map(Some),
+            _ if named => {
+                if let Some(kind) = kind::by_signature(&map) {
+                    let message = format!("is {}, not a file of uint16 tokens: {}", kind.name, kind.advice);
+                    return Err(Error::file(path, message));
+                }
+                Self::plain(path, map).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -108,6 +114,21 @@ impl TokenFile {
         Ok(TokenFile { path: path.into(), map, header: 0, vocab: None })
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The tokenizer that its header says, if it is one of ours.
+    pub fn tokenizer(&self) -> Option<Tokenizer> {
+        Tokenizer::ALL.into_iter().find(|tokenizer| Some(tokenizer.vocab()) == self.vocab)
+    }
+
+    /// All of the file.
+    pub fn content(&self) -> &[u8] {
+        &self.map
+    }
+
     /// The number of tokens.
     pub fn len(&self) -> usize {
         (self.map.len() - self.header) / 2
@@ -127,14 +148,13 @@ impl TokenFile {
         bytes.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b))
     }
 
-    /// Looks at every token once.
+    /// Looks at every token once. Returns what makes it doubtful that the tokenizer is the one that the file was written with.
     ///
     /// # Errors
     /// If one is not below `vocab`: which, at which place and byte. If the file was written by another tokenizer.
-    pub fn check(&self, tokenizer: Tokenizer, vocab: usize) -> Result<()> {
+    pub fn check(&self, tokenizer: Tokenizer, vocab: usize) -> Result<Vec<String>> {
         if let Some(theirs) = self.vocab.filter(|theirs| *theirs != tokenizer.vocab()) {
-            let known = [Tokenizer::Bytes, Tokenizer::Gpt2].into_iter().find(|t| t.vocab() == theirs);
-            let advice = match known {
+            let advice = match self.tokenizer() {
                 Some(t) => format!("use `--tokenizer {}`, with `--vocab {theirs}` at least", t.name()),
                 None => "prepare it again with `ivon prepare`".into(),
             };
@@ -146,22 +166,53 @@ impl TokenFile {
             return Err(Error::file(&self.path, message));
         }
         const CHUNK: usize = 1 << 16;
+        let mut largest = 0;
         for start in (0..self.len()).step_by(CHUNK) {
             let chunk = start..self.len().min(start + CHUNK);
             // The largest of a chunk first: that is as fast as memory.
-            if self.tokens(chunk.clone()).fold(0, u16::max) as usize >= vocab
+            let most = self.tokens(chunk.clone()).fold(0, u16::max);
+            largest = largest.max(most);
+            if usize::from(most) >= vocab
                 && let Some((at, id)) = chunk.clone().zip(self.tokens(chunk)).find(|(_, id)| usize::from(*id) >= vocab)
             {
                 let message = format!(
-                    "token {at} (byte {}) is {id}, but the model's vocabulary is {vocab}, 0 to {}: use a larger --vocab, or prepare the \
-                     text with this model's tokenizer",
+                    "token {at} (byte {}) is {id}, but the model's vocabulary is {vocab}, 0 to {}: for GPT-2's tokens use `--tokenizer gpt2` \
+                     with `--vocab 50257`, else a larger --vocab, or prepare the text with this model's tokenizer",
                     self.header + 2 * at,
                     vocab - 1
                 );
                 return Err(Error::file(&self.path, message));
             }
         }
-        Ok(())
+        Ok(self.doubts(tokenizer, largest))
+    }
+
+    /// Evidence against a tokenizer, where the file does not say which it was: the largest id, and the files beside it.
+    fn doubts(&self, tokenizer: Tokenizer, largest: u16) -> Vec<String> {
+        let (path, name, ids) = (self.path.display(), tokenizer.name(), tokenizer.vocab());
+        let shown = "text that the model writes is decoded wrongly, and text for it encoded wrongly";
+        let meta = self.path.with_file_name("meta.pkl");
+        if self.vocab.is_none() && meta.exists() {
+            let meta = meta.display();
+            return vec![format!(
+                "{path} has the vocabulary of {meta}, which is not read: it is taken for that of `{name}`, so {shown}"
+            )];
+        }
+        if usize::from(largest) >= ids {
+            return vec![format!("{path} holds id {largest}, but the tokenizer `{name}` has {ids}: {shown}")];
+        }
+        // Text has lower-case letters, 97 to 122, and English text in GPT-2's tokens ids of thousands.
+        let least = match tokenizer {
+            Tokenizer::Bytes => b'a'.into(),
+            Tokenizer::Gpt2 => 256,
+        };
+        match self.vocab {
+            None if largest < least => {
+                let known = format!("{path} holds no id above {largest}, which is unlikely for tokens of `{name}`");
+                vec![format!("{known}: if another tokenizer wrote it, {shown}")]
+            }
+            _ => vec![],
+        }
     }
 }
 
@@ -272,7 +323,7 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().len(), bytes);
             let read = TokenFile::recognise(&path).unwrap().unwrap();
             assert_eq!(read.tokens(1..3).collect::<Vec<_>>(), [2, 255]);
-            read.check(Tokenizer::Bytes, 256).unwrap();
+            assert_eq!(read.check(Tokenizer::Bytes, 256).unwrap(), Vec::<String>::new());
         }
     }
 
@@ -315,5 +366,23 @@ mod tests {
         let path = written(folder.path(), "x.bin", &llmc([20240520, 1, 2, 50257], &[1, 2]));
         let message = TokenFile::recognise(&path).unwrap().unwrap().check(Tokenizer::Bytes, 256).unwrap_err().to_string();
         assert!(message.contains("50257 ids, but `bytes` has 256: use `--tokenizer gpt2`"), "{message}");
+    }
+
+    #[test]
+    fn doubtful_vocabularies_are_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let doubts = |ids: &[u16], tokenizer: Tokenizer| {
+            let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+            let path = written(folder.path(), "x.bin", &bytes);
+            TokenFile::recognise(&path).unwrap().unwrap().check(tokenizer, 50304).unwrap().join("")
+        };
+        assert_eq!(doubts(&[104, 105], Tokenizer::Bytes), "");
+        assert!(doubts(&[1, 64], Tokenizer::Bytes).contains("no id above 64"));
+        assert!(doubts(&[104, 300], Tokenizer::Bytes).contains("id 300, but the tokenizer `bytes` has 256"));
+        assert!(doubts(&[104, 105], Tokenizer::Gpt2).contains("no id above 105"));
+        assert_eq!(doubts(&[464, 6342], Tokenizer::Gpt2), "");
+        // nanoGPT's characters: the vocabulary lies beside the tokens.
+        written(folder.path(), "meta.pkl", b"\x80\x04\x95");
+        assert!(doubts(&[104, 105], Tokenizer::Bytes).contains("meta.pkl, which is not read"));
     }
 }

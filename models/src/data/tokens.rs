@@ -98,15 +98,19 @@ impl Tokens {
         ids.into_iter().map(|id| id as u16).collect()
     }
 
-    /// Looks at every id of every file.
+    /// Looks at every id of every file. Returns what is doubtful about them.
     ///
     /// # Errors
     /// Those of [`TokenFile::check`].
-    pub fn check(&self, tokenizer: Tokenizer, vocab: usize) -> Result<()> {
-        self.parts.iter().try_for_each(|part| match &part.source {
-            Source::Memory(_) => Ok(()), // by the tokenizer, which was checked against the vocabulary
-            Source::File(file) => file.check(tokenizer, vocab),
-        })
+    pub fn check(&self, tokenizer: Tokenizer, vocab: usize) -> Result<Vec<String>> {
+        let mut doubts = vec![];
+        for part in &self.parts {
+            match &part.source {
+                Source::Memory(_) => {} // by the tokenizer, which was checked against the vocabulary
+                Source::File(file) => doubts.extend(file.check(tokenizer, vocab)?),
+            }
+        }
+        Ok(doubts)
     }
 }
 

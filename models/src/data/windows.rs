@@ -65,12 +65,12 @@ pub fn validation_batches(corpus: &Corpus, tokens: usize, batch: usize, seq: usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Document, Input, Tokenizer};
+    use crate::data::{Document, Input, Marks, Tokenizer};
 
     fn corpus(length: usize) -> Corpus {
         let bytes = (0..length).map(|i| (i % 251) as u8).collect();
-        let text = Input::Text(Document { origin: "test".into(), bytes });
-        Corpus::new(vec![text], vec![], Tokenizer::Bytes, 256).unwrap()
+        let text = Input::Text(Document::new("test", bytes));
+        Corpus::new(vec![text], vec![], Tokenizer::Bytes, 256, Marks::Text).unwrap()
     }
 
     fn ids(tensor: &Tensor) -> Vec<u32> {

@@ -2,11 +2,11 @@
 
 use super::Evaluate;
 use crate::command::flags::{DataFlags, Opened, refuse};
-use crate::data::validation_batches;
+use crate::data::{Marks, validation_batches};
 use crate::gpt2::Stored;
 use ivon_runtime::uncertainty::Ensemble;
 use ivon_runtime::{Error, LogAverage, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Where neither flags nor the run say something.
 const SAMPLES: usize = 16;
@@ -38,9 +38,9 @@ impl Evaluate {
         let rows = told("batch").map(|b| b / told("micro-batches").unwrap_or(1).max(1));
         let batch = self.batch.or(rows).unwrap_or(BATCH);
         let tokens = self.eval_tokens.or(told("eval-tokens")).unwrap_or(TOKENS);
-        let data = match self.data.is_empty() {
-            true => DataFlags { data: runs[0].paths("data"), validation_data: runs[0].paths("validation-data") },
-            false => DataFlags { data: self.data.clone(), validation_data: self.validation_data.clone() },
+        let special_tokens = match runs[0].told.get("special-tokens").and_then(Value::as_str) {
+            Some("token") => Marks::Token,
+            _ => Marks::Text,
         };
         if self.data.is_empty() && runs[0].told.is_empty() {
             let path = self.runs[0].display();
@@ -48,7 +48,11 @@ impl Evaluate {
                 "note: nothing says what {path} was trained on: it is evaluated on the text of this program's repository, others with --data"
             );
         }
-        let corpus = data.load(tokenizer, dimensions.vocab)?;
+        let (data, validation_data) = match self.data.is_empty() {
+            true => (runs[0].paths("data"), runs[0].paths("validation-data")),
+            false => (self.data.clone(), self.validation_data.clone()),
+        };
+        let corpus = DataFlags { data, validation_data, special_tokens }.load_to_evaluate(tokenizer, dimensions.vocab)?;
         let checksum = |run: &Opened<Stored>| Some(run.told.get("text")?.get("checksum")?.as_str()?.to_string());
         let others = runs.iter().zip(&self.runs).filter(|_| self.data.is_empty());
         for (_, path) in others.filter(|(run, _)| checksum(run).is_some_and(|checksum| checksum != corpus.checksum())) {

@@ -1,7 +1,8 @@
 //! What a step sees.
 
 use super::values::count;
-use crate::data::{Corpus, Input, Tokenizer, embedded, files, read};
+use crate::command::memory;
+use crate::data::{Corpus, Input, Marks, TokenFile, Tokenizer, check_overlap, embedded, files, read};
 use clap::Args;
 use ivon_runtime::{Error, Result};
 use std::path::PathBuf;
@@ -18,6 +19,10 @@ pub struct DataFlags {
     /// What to validate with, in the same forms [default: the last tenth of --data]
     #[arg(long, value_name = "PATH", num_args = 1.., requires = "data")]
     pub validation_data: Vec<PathBuf>,
+
+    /// How special tokens that are written out in text, <|endoftext|>, are encoded with GPT-2's tokenizer
+    #[arg(long, value_enum, default_value = "text")]
+    pub special_tokens: Marks,
 }
 
 impl DataFlags {
@@ -29,13 +34,62 @@ impl DataFlags {
         Ok([files(&self.data)?, files(&self.validation_data)?].concat())
     }
 
-    /// Reads, encodes and splits the text, for a model with this vocabulary.
+    /// The tokenizer that wrote the token files among --data, where they say so and it is one.
     ///
     /// # Errors
-    /// If it cannot be read, does not fit tokenizer or vocabulary, or is empty.
+    /// As [`DataFlags::files`], and if a token file is damaged.
+    pub fn tokenizer(&self) -> Result<Option<Tokenizer>> {
+        let opened = files(&self.data)?.iter().map(|file| TokenFile::recognise(file)).collect::<Result<Vec<_>>>()?;
+        let mut said = opened.iter().flatten().filter_map(TokenFile::tokenizer);
+        let first = said.next();
+        Ok(first.filter(|first| said.all(|other| other == *first)))
+    }
+
+    /// Opens, encodes and splits the text to train on, for a model with this vocabulary, and says what is noteworthy about it.
+    ///
+    /// # Errors
+    /// If it cannot be read, does not fit tokenizer or vocabulary, or is empty; if it is both trained on and validated with.
     pub fn load(&self, tokenizer: Tokenizer, vocab: usize) -> Result<Corpus> {
+        let (training, validation) = self.inputs()?;
+        let twice = check_overlap(&training, &validation)?;
+        self.corpus(training, validation, tokenizer, vocab, twice)
+    }
+
+    /// [`DataFlags::load`], for a model that is not trained: it may be validated with what it was trained on.
+    ///
+    /// # Errors
+    /// As there, but for text that is in both parts.
+    pub fn load_to_evaluate(&self, tokenizer: Tokenizer, vocab: usize) -> Result<Corpus> {
+        let (training, validation) = self.inputs()?;
+        self.corpus(training, validation, tokenizer, vocab, vec![])
+    }
+
+    fn inputs(&self) -> Result<(Vec<Input>, Vec<Input>)> {
         let training = if self.data.is_empty() { vec![Input::Text(embedded())] } else { read(&self.data)? };
-        Corpus::new(training, read(&self.validation_data)?, tokenizer, vocab)
+        Ok((training, read(&self.validation_data)?))
+    }
+
+    fn corpus(
+        &self,
+        training: Vec<Input>,
+        validation: Vec<Input>,
+        tokenizer: Tokenizer,
+        vocab: usize,
+        notes: Vec<String>,
+    ) -> Result<Corpus> {
+        let length = |input: &Input| match input {
+            Input::Text(document) => document.bytes.len(),
+            Input::Tokens(_) => 0, // stays on the disk
+        };
+        let bytes: usize = training.iter().chain(&validation).map(length).sum();
+        memory::check(
+            (bytes, "bytes of text"),
+            2,
+            "make a token file with `ivon prepare`, which takes little memory, and train on that",
+        )?;
+        let corpus = Corpus::new(training, validation, tokenizer, vocab, self.special_tokens)?;
+        notes.iter().chain(&corpus.notes).for_each(|note| tell!("note: {note}"));
+        Ok(corpus)
     }
 }
 
