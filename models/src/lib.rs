@@ -4,6 +4,7 @@ pub mod classifier;
 pub mod command;
 pub mod data;
 pub mod gpt2;
+mod json;
 pub mod lenet;
 mod mapped;
 pub mod resnet;

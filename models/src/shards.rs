@@ -1,13 +1,16 @@
 //! Weights in several files, as Hugging Face's library saves large models: `model.safetensors.index.json` says which tensor is in which.
 
-use crate::weights::{self, Number, Table};
-use ivon_runtime::{Error, Result, disk};
+use crate::weights::{self, Number, Table, Types};
+use crate::{json, mapped};
+use ivon_runtime::{Error, Result};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// How the names of such files end.
 const ENDING: &str = ".index.json";
+/// Bytes of the largest index that is read: one of some hundred thousand tensors.
+const LARGEST: u64 = 64 << 20;
 
 /// The index's content, as far as it matters here.
 #[derive(Deserialize)]
@@ -22,9 +25,10 @@ pub fn is_index(path: &Path) -> bool {
 }
 
 fn index(path: &Path) -> Result<Index> {
-    let text = std::fs::read(path).map_err(|e| disk::unreadable(path, &e))?;
-    let expected = "expected {\"weight_map\": {name: file, ..}}";
-    serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("is no index of weights: {e}; {expected}")))
+    let text = mapped::read(path, LARGEST)?;
+    let none =
+        |e: String| Error::file(path, format!("is no index of weights: {e}; expected {{\"weight_map\": {{name: file, ..}}}}"));
+    serde_json::from_value(json::parse(&text).map_err(none)?).map_err(|e| none(e.to_string()))
 }
 
 /// The names of the tensors that an index knows.
@@ -35,12 +39,12 @@ pub fn names(path: &Path) -> Result<Vec<String>> {
     Ok(index(path)?.weight_map.into_keys().collect())
 }
 
-/// Reads every tensor of every file that an index names.
+/// Reads every tensor, of these types, of every file that an index names.
 ///
 /// # Errors
 /// If the index is none, names a file of another folder or one that cannot be read, or the files do not hold what it says: all tensors
 /// that are missing or that it does not know.
-pub fn read<E: Number>(path: &Path) -> Result<Table<E>> {
+pub fn read<E: Number>(path: &Path, types: Types) -> Result<Table<E>> {
     let index = index(path)?;
     let files: BTreeSet<&String> = index.weight_map.values().collect();
     let (mut table, mut wrong) = (Table::new(), vec![]);
@@ -48,7 +52,11 @@ pub fn read<E: Number>(path: &Path) -> Result<Table<E>> {
         if Path::new(file).file_name().is_none_or(|name| name != file.as_str()) {
             return Err(Error::file(path, format!("names the file {file:?}; expected one in the same folder")));
         }
-        let shard = weights::read(&path.with_file_name(file)).map_err(|e| Error::file(path, format!("names a file: {e}")))?;
+        if is_index(Path::new(file)) {
+            return Err(Error::file(path, format!("names the index {file:?}; expected files of weights")));
+        }
+        let (shard, _) = weights::read_types(&path.with_file_name(file), types)
+            .map_err(|e| Error::file(path, format!("names a file: {e}")))?;
         for (name, values) in shard {
             match index.weight_map.get(&name) {
                 Some(known) if known == file => {
@@ -105,11 +113,13 @@ mod tests {
             (r#"{"a": "3.safetensors"}"#, vec!["3.safetensors", "does not exist"]),
             (r#"{"a": "../1.safetensors"}"#, vec!["\"../1.safetensors\"", "same folder"]),
             (r#"{"a": ".."}"#, vec!["same folder"]),
+            (r#"{"a": "1.safetensors", "a": "2.safetensors"}"#, vec!["`a` is there twice"]),
+            (r#"{"a": "model.safetensors.index.json"}"#, vec!["names the index"]),
             (r#"{"a": 3}"#, vec!["no index of weights", "expected"]),
             ("3", vec!["no index of weights"]),
         ] {
             let (_folder, index) = shards(map);
-            let error = read::<f32>(&index).unwrap_err().to_string();
+            let error = read::<f32>(&index, Types::Weights).unwrap_err().to_string();
             assert!(wanted.iter().all(|w| error.contains(w)), "{error}");
         }
     }

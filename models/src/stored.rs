@@ -93,9 +93,9 @@ pub fn posterior<M: Model>(
         return Ok(Posterior::point(&layout, &mean)?.with_running_statistics(&statistics).into_owned());
     };
     for (entry, values) in layout.entries().iter().zip(sigma) {
-        if let Some(x) = values.iter().find(|x| !(**x >= 0.0 && x.is_finite())) {
+        if let Some((i, x)) = values.iter().enumerate().find(|(_, x)| !(**x >= 0.0 && x.is_finite())) {
             return Err(Error::config(format!(
-                "sigma of `{}` holds {x}, which is no standard deviation",
+                "sigma of `{}` holds {x} at element {i}, which is no standard deviation; expected finite numbers, 0 or above",
                 entry.parameter.name()
             )));
         }
@@ -105,6 +105,22 @@ pub fn posterior<M: Model>(
     let decays = vec![0.0; layout.entries().len()];
     let posterior = Posterior::gaussian(&layout, &mean, &precision, 1.0, &decays)?;
     Ok(posterior.with_running_statistics(&statistics).into_owned())
+}
+
+/// Refuses a mean, and running statistics, that hold what no weight can be.
+///
+/// # Errors
+/// Names the first one of every parameter and buffer.
+pub fn check(posterior: &Posterior) -> Result<()> {
+    let mut wrong = vec![];
+    for parameter in posterior.layout().entries().iter().map(|e| &e.parameter) {
+        let (name, shape) = (parameter.name(), parameter.shape().to_vec());
+        let values = Values { shape, data: posterior.mean(name)?.to_vec() };
+        wrong.extend(weights::unusable(name, &values).map(|what| format!("{name} {what}")));
+    }
+    let running = running(posterior);
+    wrong.extend(running.iter().filter_map(|(name, values)| Some(format!("{name} {}", weights::unusable(name, values)?))));
+    weights::check_fit(&wrong)
 }
 
 /// The buffers of a posterior's model, with their names.

@@ -65,6 +65,7 @@ impl StoredClassifier {
         let norm: Norm = parsed(&config["norm"]).unwrap_or_default();
         let design = Design { architecture, norm, channels: transform.channels(), size: transform.size, classes: classes.len() };
         let posterior = design.build(Restore(checkpoint))?;
+        stored::check(&posterior).map_err(|e| Error::file(checkpoint.path(), e))?;
         Ok(StoredClassifier { design, classes: Some(classes), transform: Some(transform), posterior, step: Some(manifest.step) })
     }
 

@@ -232,3 +232,36 @@ fn a_weights_file_of_ours_keeps_everything() {
     let running = |stored: &StoredClassifier| crate::stored::running(&stored.posterior);
     assert!(running(&again) == running(&stored) && !running(&stored).is_empty());
 }
+
+#[test]
+fn values_that_no_network_can_have_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let design = design(Architecture::Resnet20);
+    let stored =
+        StoredClassifier { design, classes: None, transform: None, posterior: design.build(Spread).unwrap(), step: None };
+    stored.write(&path).unwrap();
+    let (table, notes) = weights::read_with_notes::<f32>(&path).unwrap();
+    let running = |end: &str| table.keys().find(|name| name.ends_with(end)).unwrap().clone();
+    let (mean, variance) = (running("running_mean"), running("running_variance"));
+    for (name, x) in [
+        (mean.as_str(), f32::NAN),
+        (&variance, f32::NAN),
+        (&variance, -1.0),
+        ("mean/stem.weight", f32::NAN),
+        ("mean/stem.weight", f32::INFINITY),
+        ("mean/head.bias", f32::NAN),
+        ("sigma/head.bias", f32::NAN),
+        ("sigma/head.bias", -1.0),
+    ] {
+        let mut changed = table.clone();
+        changed.get_mut(name).unwrap().data[0] = x;
+        let error = StoredClassifier::of_table(changed, &notes).err().map(|e| e.to_string()).unwrap_or_default();
+        let parameter = name.rsplit('/').next().unwrap();
+        assert!(error.contains(parameter) && error.contains(&x.to_string()), "{name} {x}: {error}");
+    }
+    // A channel that has died has a variance of 0, which batch norm knows how to divide by.
+    let mut changed = table.clone();
+    changed.get_mut(&variance).unwrap().data[0] = 0.0;
+    assert!(StoredClassifier::of_table(changed, &notes).is_ok());
+}

@@ -1,13 +1,15 @@
 //! `ivon generate`: text of a stored model's own, averaged over its posterior, with what it is unsure of.
 
 use super::flags::{DeviceFlags, values};
-use super::{memory, output};
-use crate::gpt2::{Drawn, Reader, Sampling, Stored, next};
+use super::{memory, output, transfer};
+use crate::data::{check_text, without_mark};
+use crate::gpt2::{Dimensions, Drawn, Reader, Sampling, Stored, next, next_of};
 use clap::{Args, ValueEnum};
-use ivon_runtime::{Context, Error, Flat, Result, disk};
+use ivon_runtime::{Context, DType, Device, Error, Flat, Result, disk};
 use serde_json::{Value, json};
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Continue a text with a trained model
@@ -50,7 +52,7 @@ pub struct Generate {
     #[arg(long, value_name = "N", value_parser = values::count)]
     samples: Option<usize>,
 
-    /// Colour every token by how much the samples disagree about it
+    /// Colour every token by how much the samples disagree about it; where there are no colours, list it for every token
     #[arg(long)]
     uncertainty: bool,
 
@@ -81,6 +83,28 @@ enum Color {
 
 /// Samples where uncertainty is asked for and their number is not.
 const SAMPLES: usize = 8;
+/// With more, a token takes hours.
+const MOST_SAMPLES: usize = 1_000_000;
+/// Bytes of the longest prompt: models see thousands of tokens at most.
+const LONGEST_PROMPT: u64 = 16 << 20;
+
+/// Bytes that a set of weights takes with what is kept of the text, in f32.
+fn bytes_of_reader(dimensions: &Dimensions) -> u64 {
+    const FIXED: usize = 1 << 20; // a context with its memory for one position
+    let Dimensions { layers, width, context, vocab, .. } = *dimensions;
+    (4 * (dimensions.parameters() + 2 * layers * context * width + 4 * vocab) + FIXED) as u64
+}
+
+/// A prompt may come through a pipe, as `--prompt-file <(..)` does, and so may never end.
+fn read_prompt(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = vec![];
+    let failed = |e| disk::unreadable(path, &e);
+    File::open(path).map_err(failed)?.take(LONGEST_PROMPT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    match bytes.len() as u64 > LONGEST_PROMPT {
+        true => Err(Error::file(path, format!("has more than {LONGEST_PROMPT} bytes; give a shorter prompt"))),
+        false => Ok(bytes),
+    }
+}
 
 /// Background colours of the 256 of terminals, and the mutual information (nats) up to which each stands.
 const SCALE: [(f64, u8); 5] = [(0.01, 0), (0.03, 22), (0.1, 58), (0.3, 94), (f64::INFINITY, 88)];
@@ -91,9 +115,14 @@ impl Generate {
     /// # Errors
     /// If there is no such model, or prompt and flags do not fit it.
     pub fn run(&self) -> Result<()> {
-        let sampling = Sampling { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed };
-        sampling.check()?;
         let stored = Stored::open(&self.from, self.heads)?;
+        transfer::say_doubt(&self.from, &stored);
+        let ids = stored.tokenizer.vocab();
+        let sampling = Sampling { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed, ids };
+        sampling.check()?;
+        if stored.dimensions.vocab > ids {
+            tell!("note: the model has {} ids and its tokenizer {ids}: the others are never drawn", stored.dimensions.vocab);
+        }
         let samples = self.samples.unwrap_or(if self.uncertainty { SAMPLES } else { 0 });
         if stored.posterior.is_point() && samples > 0 {
             let flags = if self.uncertainty { "--uncertainty" } else { "--samples" };
@@ -102,55 +131,114 @@ impl Generate {
         if self.uncertainty && samples < 2 {
             return Err(Error::config("--uncertainty compares samples: use --samples 2 or more"));
         }
-        let parameters = (stored.dimensions.parameters(), "parameters");
-        let advice = if samples > 1 { "use fewer --samples" } else { "use a smaller model" };
-        memory::check(parameters, 4 * (samples.max(1) as u64).saturating_add(2), advice)?;
-        let (device, dtype) = (self.device.start()?, self.device.training_dtype()?);
-
-        // One context for each set of weights: the mean, or every sample.
-        let of = |sample: Option<u32>| {
-            let cx = Context::new(device, dtype)?;
-            let mut weights = Flat::zeros(stored.posterior.layout(), dtype)?;
-            stored.posterior.write(sample.map(|k| (self.seed, k)), &mut weights)?;
-            cx.set_weights(&weights);
-            Ok(cx)
-        };
-        let contexts = match samples {
-            0 => vec![of(None)?],
-            n => (0..n).map(|k| of(Some(k as u32))).collect::<Result<Vec<_>>>()?,
-        };
-        let mut readers: Vec<Reader> = contexts.iter().map(|cx| Reader::new(cx, stored.dimensions.context)).collect();
-
+        if samples > MOST_SAMPLES {
+            return Err(Error::config(format!(
+                "--samples {samples} is more than {MOST_SAMPLES}, and each costs a pass over every token: use fewer --samples"
+            )));
+        }
+        memory::check((stored.dimensions.parameters(), "parameters"), 4 * 3, "use a smaller model")?;
         let prompt = self.prompt(&stored)?;
-        let mut text = prompt.clone();
+        let (device, dtype) = (self.device.start()?, self.device.training_dtype()?);
         let mut writer = Writer { colors: self.uncertainty && self.colors(), quiet: self.json, waiting: vec![] };
         // A text that begins out of nothing shows only what was generated.
         if !self.prompt.is_empty() || self.prompt_file.is_some() {
             writer.write(&stored.tokenizer.bytes(&prompt)?, None)?;
         }
-        let (mut drawn, start) = (vec![], Instant::now());
-        for number in 0..self.tokens {
-            let token = next(&mut readers, &stored.model, &text, &sampling, number)?;
-            text.push(token.id);
-            writer.write(&stored.tokenizer.bytes(&[token.id])?, Some(token.epistemic))?;
-            drawn.push(token);
-        }
+        let start = Instant::now();
+        let show = |token: &Drawn| writer.write(&stored.tokenizer.bytes(&[token.id])?, Some(token.epistemic));
+        let drawn = self.draw(&stored, samples, &prompt, &sampling, (device, dtype), show)?;
         let seconds = start.elapsed().as_secs_f64();
         writer.end()?;
         if self.json {
             say!("{}", self.result(&stored, samples, &prompt, &drawn, seconds)?)?;
+        } else if self.uncertainty && !writer.colors {
+            // The colours' place, where there are none.
+            say!("\nmutual information of token and weights, nats:")?;
+            for token in &drawn {
+                say!("{:8.4}  {:?}", token.epistemic, stored.tokenizer.decode(&[token.id])?)?;
+            }
         }
         Ok(())
+    }
+
+    /// Draws the tokens, and shows each one.
+    fn draw(
+        &self,
+        stored: &Stored,
+        samples: usize,
+        prompt: &[u16],
+        sampling: &Sampling,
+        (device, dtype): (Device, DType),
+        mut show: impl FnMut(&Drawn) -> Result<()>,
+    ) -> Result<Vec<Drawn>> {
+        let positions = stored.dimensions.context;
+        let context = || Context::new(device, dtype);
+        let write = |cx: &Context, weights: &mut Flat, sample: Option<usize>| {
+            stored.posterior.write(sample.map(|k| (self.seed, k as u32)), weights)?;
+            cx.set_weights(weights);
+            Ok(())
+        };
+        let zeros = || Flat::zeros(stored.posterior.layout(), dtype);
+        let (mut text, mut drawn) = (prompt.to_vec(), vec![]);
+        let mut add = |text: &mut Vec<u16>, token: Drawn| {
+            text.push(token.id);
+            show(&token)?;
+            drawn.push(token);
+            Ok(())
+        };
+        let needed = bytes_of_reader(&stored.dimensions).saturating_mul(samples as u64);
+        if memory::available().is_some_and(|available| needed > available / 2) {
+            tell!(
+                "note: {samples} samples do not fit in memory at once; each is drawn anew, and reads the text anew, for every token"
+            );
+            let (cx, mut weights) = (context()?, zeros()?);
+            let mut reader = Reader::new(&cx, positions);
+            for number in 0..self.tokens {
+                let mut each = (0..samples).map(|k| {
+                    write(&cx, &mut weights, Some(k))?;
+                    reader.forget();
+                    reader.log_probabilities(&stored.model, &text)
+                });
+                let token = next_of(&mut each, sampling, number)?;
+                add(&mut text, token)?;
+            }
+            return Ok(drawn);
+        }
+        // One context for each set of weights: the mean, or every sample.
+        let of = |sample: Option<usize>| {
+            let (cx, mut weights) = (context()?, zeros()?);
+            write(&cx, &mut weights, sample)?;
+            Ok(cx)
+        };
+        let contexts = match samples {
+            0 => vec![of(None)?],
+            n => (0..n).map(|k| of(Some(k))).collect::<Result<Vec<_>>>()?,
+        };
+        let mut readers: Vec<Reader> = contexts.iter().map(|cx| Reader::new(cx, positions)).collect();
+        for number in 0..self.tokens {
+            let token = next(&mut readers, &stored.model, &text, sampling, number)?;
+            add(&mut text, token)?;
+        }
+        Ok(drawn)
     }
 
     /// The tokens to continue.
     fn prompt(&self, stored: &Stored) -> Result<Vec<u16>> {
         let tokenizer = stored.tokenizer;
         let (bytes, origin) = match &self.prompt_file {
-            Some(path) => (std::fs::read(path).map_err(|e| disk::unreadable(path, &e))?, path.display().to_string()),
+            Some(path) => {
+                let bytes = read_prompt(path)?;
+                check_text(path, &bytes)?;
+                (without_mark(&bytes).to_vec(), path.display().to_string())
+            }
             None => (self.prompt.clone().into_bytes(), "--prompt".into()),
         };
         let ids = tokenizer.encode(&bytes, &origin)?;
+        if tokenizer.marks(&bytes) > 0 {
+            tell!(
+                "note: {origin}: <|endoftext|> is encoded as the letters that it is written with; an empty prompt begins a new text"
+            );
+        }
         let vocab = stored.dimensions.vocab;
         if let Some(id) = ids.iter().find(|id| usize::from(**id) >= vocab) {
             return Err(Error::config(format!(

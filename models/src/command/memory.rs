@@ -14,6 +14,19 @@ fn total() -> Option<u64> {
     line("/proc/meminfo", "MemTotal:")
 }
 
+/// Bytes of memory that this process can still take; `None` where the system does not tell.
+pub fn available() -> Option<u64> {
+    let free = line("/proc/meminfo", "MemAvailable:")?;
+    let number = |file: &str| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
+    // The limits of a container and of a shell (`ulimit -v`).
+    let of_group = number("/sys/fs/cgroup/memory.max").zip(number("/sys/fs/cgroup/memory.current"));
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let space = limits.lines().find_map(|line| line.strip_prefix("Max address space")?.split_whitespace().next()?.parse().ok());
+    let of_process = space.zip(line("/proc/self/status", "VmSize:"));
+    let left = [of_group, of_process].into_iter().flatten().map(|(most, used): (u64, u64)| most.saturating_sub(used));
+    Some(left.fold(free, u64::min))
+}
+
 /// The value of a line such as `VmHWM:   1234 kB`, in bytes.
 fn line(file: &str, key: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;

@@ -75,7 +75,9 @@ impl Model {
             }
             return Ok(Model::Pictures(Box::new(stored)));
         }
-        Ok(Model::Text(Box::new(Stored::open(path, heads)?)))
+        let stored = Stored::open(path, heads)?;
+        say_doubt(path, &stored);
+        Ok(Model::Text(Box::new(stored)))
     }
 
     fn summary(&self) -> String {
@@ -106,6 +108,14 @@ pub fn sources(path: &Path) -> Vec<PathBuf> {
     };
     let files = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).filter(of_model);
     files.chain([path.to_path_buf()]).collect()
+}
+
+/// Says that text may not be encoded as a model learnt it, where something speaks for that.
+pub fn say_doubt(path: &Path, stored: &Stored) {
+    if let Some(doubt) = &stored.doubt {
+        let (path, name) = (path.display(), stored.tokenizer.name());
+        tell!("note: {path}: {doubt}; text is encoded and decoded with `{name}`, which may not be how the model learnt it");
+    }
 }
 
 impl Import {

@@ -15,6 +15,8 @@ pub struct Sampling {
     pub top_p: f64,
     /// Key of the stream of random numbers.
     pub seed: u64,
+    /// Only ids below this: those of the tokenizer, where the model has more rows.
+    pub ids: usize,
 }
 
 impl Sampling {
@@ -75,6 +77,12 @@ impl<'a> Reader<'a> {
         Reader { cx, cache: Cache::new(positions), start: 0 }
     }
 
+    /// Forgets the text, so that the next one is read from its beginning: after a change of the weights.
+    pub fn forget(&mut self) {
+        self.cache.clear();
+        self.start = 0;
+    }
+
     /// Log-probabilities of the token after `text`, which must begin as the one before did. A text longer than the model's positions is read from
     /// later on; then half of the positions are left free, so that this is seldom done.
     ///
@@ -124,10 +132,24 @@ pub struct Drawn {
 /// # Errors
 /// As [`Reader::log_probabilities`].
 pub fn next(readers: &mut [Reader], model: &Gpt2, text: &[u16], sampling: &Sampling, number: usize) -> Result<Drawn> {
-    let n = readers.len() as f64;
+    let mut each = readers.iter_mut().map(|reader| reader.log_probabilities(model, text));
+    next_of(&mut each, sampling, number)
+}
+
+/// [`next`], from the log-probabilities of each reader, one after the other.
+///
+/// # Errors
+/// Those of `each`, and if probabilities are not finite.
+pub fn next_of(each: &mut dyn ExactSizeIterator<Item = Result<Vec<f64>>>, sampling: &Sampling, number: usize) -> Result<Drawn> {
+    let n = each.len() as f64;
     let (mut average, mut entropies) = (vec![], 0.0);
-    for reader in readers.iter_mut() {
-        let log = reader.log_probabilities(model, text)?;
+    for log in each {
+        let mut log = log?;
+        if log.len() > sampling.ids {
+            log.truncate(sampling.ids);
+            let total = log_sum_exp(&log);
+            log.iter_mut().for_each(|x| *x -= total);
+        }
         let probabilities = log.iter().map(|x| x.exp());
         entropies += entropy(log.iter().map(|x| x.exp())) / n;
         average.resize(log.len(), 0.0);
@@ -182,7 +204,7 @@ fn log_sum_exp(row: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 1 };
+    const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 1, ids: usize::MAX };
 
     #[test]
     fn draws_follow_the_probabilities_from_the_likeliest_on() {
@@ -208,5 +230,15 @@ mod tests {
             Sampling { top_k: Some(0), ..PLAIN },
         ];
         assert!(wrong.iter().all(|s| s.check().is_err()));
+    }
+
+    #[test]
+    fn ids_beyond_the_tokenizer_are_never_drawn() {
+        let log = || vec![0.1f64.ln(), 0.3f64.ln(), 0.6f64.ln()];
+        let draw = |ids| next_of(&mut [Ok(log())].into_iter(), &Sampling { temperature: 0.0, ids, ..PLAIN }, 0).unwrap();
+        assert_eq!(draw(3).id, 2);
+        let drawn = draw(2);
+        assert_eq!(drawn.id, 1);
+        assert!((drawn.probability - 0.75).abs() < 1e-12, "{drawn:?}");
     }
 }

@@ -4,6 +4,7 @@
 //! `BIAS = false` leaves every bias out, of the linear layers and of the norms, as nanoGPT trains it. Dropout acts where GPT-2 has
 //! it on embeddings and on residual branches; attention probabilities are not dropped.
 
+mod beside;
 mod evaluate;
 mod generate;
 mod names;
@@ -12,7 +13,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub use generate::{Drawn, Reader, Sampling, next};
+pub use generate::{Drawn, Reader, Sampling, next, next_of};
 pub use names::{Convention, export, import};
 pub use preset::{Dimensions, PRESETS, Preset};
 pub use stored::Stored;

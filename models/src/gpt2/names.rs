@@ -4,7 +4,7 @@
 //! layout. Queries, keys and values are one tensor there and here, three in some files. The head is tied to the token embedding, so
 //! `lm_head.weight` is accepted where it is the same tensor, and written only where its reader wants it.
 
-use crate::weights::{Number, Table, Values, check_fit, take};
+use crate::weights::{self, Number, Table, Values, check_fit, take};
 use ivon_runtime::{Error, Parameter, Result};
 
 /// How another program keeps the tensors.
@@ -21,6 +21,7 @@ pub enum Convention {
 
 const PREFIX: &str = "transformer.";
 const HEAD: &str = "lm_head.weight";
+const TOKENS: &str = "wte.weight";
 const FUSED: &str = "attn.c_attn.";
 const APART: [&str; 3] = ["attn.q_proj.", "attn.k_proj.", "attn.v_proj."];
 
@@ -36,7 +37,7 @@ struct Peer {
 fn peer(ours: &str) -> Option<Peer> {
     let plain = |name: &str| Some(Peer { name: name.into(), linear: false });
     match ours {
-        "tokens.weight" => return plain("wte.weight"),
+        "tokens.weight" => return plain(TOKENS),
         "positions" => return plain("wpe.weight"),
         "norm.gain" => return plain("ln_f.weight"),
         "norm.bias" => return plain("ln_f.bias"),
@@ -68,19 +69,29 @@ fn is_mask(name: &str) -> bool {
     name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")
 }
 
-/// The tensors without the prefixes that wrappers put before their names, and without masks.
-pub fn bare<E>(table: Table<E>) -> Table<E> {
-    let strip = |name: String| {
-        let name = ["_orig_mod.", "module.", PREFIX].iter().fold(name.as_str(), |name, p| name.strip_prefix(p).unwrap_or(name));
-        name.to_string()
-    };
-    table.into_iter().filter(|(name, _)| !is_mask(name)).map(|(name, v)| (strip(name), v)).collect()
+/// Parts that models of other programs put before the names.
+const LEADING: [&str; 2] = ["model", "transformer"];
+
+/// The tensors without masks, and without the parts that wrappers of a model put into their names. A tied head that is there alone, as
+/// safetensors' `save_model` writes it, becomes the token embedding.
+///
+/// # Errors
+/// If two names are one without these parts.
+pub fn bare<E>(table: Table<E>) -> Result<Table<E>> {
+    let mut table = weights::bare_table(table, &LEADING)?;
+    table.retain(|name, _| !is_mask(name));
+    if !table.contains_key(TOKENS)
+        && let Some(head) = table.remove(HEAD)
+    {
+        table.insert(TOKENS.into(), head);
+    }
+    Ok(table)
 }
 
 /// Whether a bare table keeps weights as `[out, in]`: its first layer that is not square shows it.
 fn keeps_rows_of_outputs<E>(table: &Table<E>) -> bool {
     let width = |name: &str| table.get(name).and_then(|v| v.shape.last().copied());
-    match (width("wte.weight"), table.get("h.0.mlp.c_fc.weight").map(|v| &v.shape[..])) {
+    match (width(TOKENS), table.get("h.0.mlp.c_fc.weight").map(|v| &v.shape[..])) {
         (Some(width), Some([out, from])) => *from == width && *out != width,
         _ => false,
     }
@@ -91,7 +102,7 @@ fn keeps_rows_of_outputs<E>(table: &Table<E>) -> bool {
 /// # Errors
 /// Names every tensor that is missing, unexpected or has another shape, all at once.
 pub fn import<E: Number>(parameters: &[&Parameter], table: Table<E>) -> Result<Vec<Vec<E>>> {
-    let mut theirs = bare(table);
+    let mut theirs = bare(table)?;
     let head = theirs.remove(HEAD);
     let as_ours = keeps_rows_of_outputs(&theirs);
     let (mut found, mut wrong) = (vec![], vec![]);
@@ -115,7 +126,7 @@ pub fn import<E: Number>(parameters: &[&Parameter], table: Table<E>) -> Result<V
             shape.reverse();
         }
         let Some(values) = take(&mut theirs, &[(name.clone(), shape)], PREFIX, &mut wrong).pop() else { continue };
-        if head.as_ref().is_some_and(|head| name == "wte.weight" && *head != values) {
+        if head.as_ref().is_some_and(|head| name == TOKENS && *head != values) {
             wrong.push(format!("{HEAD} differs from {PREFIX}wte.weight, but the head of this model is tied to it"));
         }
         found.push(if turned { transposed(values).data } else { values.data });

@@ -3,16 +3,16 @@
 //! The notes of a weights file of ours are `dimensions` and `tokenizer`.
 
 use super::names::{self, Convention};
-use super::{Dimensions, Gpt2, PRESETS};
+use super::{Dimensions, Gpt2, PRESETS, beside};
 use crate::data::Tokenizer;
-use crate::stored;
 use crate::weights::{self, Notes, Number, Precision, Table, Values};
+use crate::{json, mapped, stored};
 use ivon_runtime::checkpoint::{Checkpoint, Which};
 use ivon_runtime::optimizers::Optimizer;
 use ivon_runtime::run;
 use ivon_runtime::{Error, Model, Posterior, Result, disk};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file of Hugging Face's that says what a model is.
 const CONFIG: &str = "config.json";
@@ -20,6 +20,13 @@ const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 /// In its place, where the weights are in several files: which is in which.
 const INDEX: &str = "model.safetensors.index.json";
+/// Bytes of the largest configuration that is read.
+const LARGEST: u64 = 16 << 20;
+/// PyTorch's own file of weights, which is not read.
+const PICKLE: &str = "pytorch_model.bin";
+/// The notes of a file of weights that say how its text is encoded, and what speaks against it.
+const TOKENIZER: &str = "tokenizer";
+const DOUBT: &str = "tokenizer_doubt";
 /// Where we put sigma beside them.
 const SIGMA: &str = "sigma.safetensors";
 
@@ -29,6 +36,8 @@ pub struct Stored {
     pub dimensions: Dimensions,
     /// How its text is encoded.
     pub tokenizer: Tokenizer,
+    /// The reason to doubt that the model learnt it so.
+    pub doubt: Option<String>,
     /// The model.
     pub model: Gpt2,
     /// Its weights: a Gaussian, or a point.
@@ -56,28 +65,29 @@ impl Stored {
         if stored::is_ours(&notes) {
             return Self::ours(table, &notes, heads).map_err(at);
         }
-        let config = path.with_file_name(CONFIG);
-        let config = if config.is_file() { Some(read_config(&config)?) } else { None };
-        Self::theirs(table, config.as_ref(), heads).map_err(at)
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::theirs(table, &notes, directory, heads).map_err(at)
     }
 
     fn open_folder(path: &Path, heads: Option<usize>) -> Result<Stored> {
-        let config = path.join(CONFIG);
         let Some(weights) = [WEIGHTS, INDEX].map(|name| path.join(name)).into_iter().find(|file| file.is_file()) else {
+            if path.join(PICKLE).exists() {
+                return Err(Error::file(path, format!("holds {PICKLE}, which is not read; {}", weights::FROM_PYTORCH)));
+            }
             let message = format!(
-                "holds no {WEIGHTS}; give the folder of a run, a weights file (.safetensors), or a folder that Hugging Face's library saved"
+                "holds no {WEIGHTS}; give the directory of a run, a weights file (.safetensors), or a directory that Hugging Face's library saved"
             );
             return Err(Error::file(path, message));
         };
-        let config = if config.is_file() { Some(read_config(&config)?) } else { None };
         let (table, notes) = weights::read_with_notes(&weights)?;
         if stored::is_ours(&notes) {
             return Self::ours(table, &notes, heads).map_err(|e| Error::file(&weights, e));
         }
-        let mut stored = Self::theirs(table, config.as_ref(), heads).map_err(|e| Error::file(&weights, e))?;
+        let mut stored = Self::theirs(table, &notes, path, heads).map_err(|e| Error::file(&weights, e))?;
         let sigma = path.join(SIGMA);
         if sigma.is_file() {
-            let values = names::import(&stored.model.parameters(), weights::read(&sigma)?).map_err(|e| Error::file(&sigma, e))?;
+            let values = names::import(&stored.model.parameters(), weights::read_with_notes(&sigma)?.0)
+                .map_err(|e| Error::file(&sigma, e))?;
             let means = stored.means();
             stored.posterior =
                 stored::posterior(&stored.model, &means, Some(&values), &[]).map_err(|e| Error::file(&sigma, e))?;
@@ -115,8 +125,9 @@ impl Stored {
         let model = Gpt2::of(&dimensions)?;
         let tokenizer = config.get("tokenizer").and_then(|t| serde_json::from_value(t.clone()).ok());
         let posterior = checkpoint.posterior(&model)?;
+        stored::check(&posterior).map_err(|e| Error::file(checkpoint.path(), e))?;
         let tokenizer = tokenizer.unwrap_or(Tokenizer::fitting(*vocab));
-        Ok(Stored { dimensions, tokenizer, model, posterior, step: Some(manifest.step) })
+        Ok(Stored { dimensions, tokenizer, doubt: None, model, posterior, step: Some(manifest.step) })
     }
 
     fn ours(table: Table<f32>, notes: &Notes, heads: Option<usize>) -> Result<Stored> {
@@ -124,19 +135,27 @@ impl Stored {
         let broken = |what: &str, e: serde_json::Error| Error::config(format!("its note `{what}` cannot be read: {e}"));
         let dimensions: Dimensions = serde_json::from_str(note("dimensions")).map_err(|e| broken("dimensions", e))?;
         stated_heads(Some(dimensions.heads), heads)?;
-        let tokenizer = serde_json::from_value(note("tokenizer").into()).map_err(|e| broken("tokenizer", e))?;
+        let tokenizer = serde_json::from_value(note(TOKENIZER).into()).map_err(|e| broken(TOKENIZER, e))?;
         let model = Gpt2::of(&dimensions)?;
         let posterior = stored::read(&model, table, notes)?;
-        Ok(Stored { dimensions, tokenizer, model, posterior, step: None })
+        Ok(Stored { dimensions, tokenizer, doubt: notes.get(DOUBT).cloned(), model, posterior, step: None })
     }
 
-    fn theirs(table: Table<f32>, config: Option<&Value>, heads: Option<usize>) -> Result<Stored> {
-        let table = names::bare(table);
-        let dimensions = dimensions(&table, config, heads)?;
+    /// Weights of another program, with what lies beside them in a directory.
+    fn theirs(table: Table<f32>, notes: &Notes, directory: &Path, heads: Option<usize>) -> Result<Stored> {
+        let config = Config::beside(directory)?;
+        let table = names::bare(table)?;
+        let dimensions = dimensions(&table, config.as_ref(), heads)?;
         let model = Gpt2::of(&dimensions)?;
         let mean = names::import(&model.parameters(), table)?;
         let posterior = stored::posterior(&model, &mean, None, &[])?;
-        Ok(Stored { dimensions, tokenizer: Tokenizer::fitting(dimensions.vocab), model, posterior, step: None })
+        let said = notes.get(TOKENIZER).and_then(|name| serde_json::from_value(name.as_str().into()).ok());
+        let tokenizer = said.unwrap_or(Tokenizer::fitting(dimensions.vocab));
+        let doubt = match beside::foreign(directory, tokenizer == Tokenizer::Gpt2)? {
+            None if said.is_none() => doubt_of_size(dimensions.vocab),
+            found => found,
+        };
+        Ok(Stored { dimensions, tokenizer, doubt, model, posterior, step: None })
     }
 
     fn means(&self) -> Vec<Vec<f32>> {
@@ -153,7 +172,9 @@ impl Stored {
     /// If it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let dimensions = serde_json::to_string(&self.dimensions).map_err(|e| Error::file(path, e))?;
-        stored::write(path, &self.posterior, &[("dimensions", dimensions), ("tokenizer", self.tokenizer.name().into())])
+        let mut about = vec![("dimensions", dimensions), (TOKENIZER, self.tokenizer.name().into())];
+        about.extend(self.doubt.iter().map(|doubt| (DOUBT, doubt.clone())));
+        stored::write(path, &self.posterior, &about)
     }
 
     /// Writes a folder that other programs open: `model.safetensors` with the mean, `sigma.safetensors` with sigma under the same names where
@@ -173,8 +194,8 @@ impl Stored {
             if !self.dimensions.bias && convention == Convention::HuggingFace {
                 add_biases(&mut table);
             }
-            // What transformers looks for before it opens a file.
-            let notes = Notes::from([("format".into(), "pt".into())]);
+            // The first is looked for by transformers before it opens a file, the second by us.
+            let notes = Notes::from([("format".into(), "pt".into()), (TOKENIZER.into(), self.tokenizer.name().into())]);
             weights::write(&folder.join(name), &table, Precision::F32, Some(notes))
         };
         write(WEIGHTS, self.means())?;
@@ -220,27 +241,87 @@ fn add_biases<E: Number>(table: &mut Table<E>) {
     table.extend(biases);
 }
 
-fn read_config(path: &Path) -> Result<Value> {
-    let text = std::fs::read(path).map_err(|e| disk::unreadable(path, &e))?;
-    let config: Value = serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("is no JSON: {e}")))?;
-    // What changes the function that the weights stand for.
-    let expected = [
-        ("model_type", json!("gpt2")),
-        ("activation_function", json!("gelu_new")),
-        ("layer_norm_epsilon", json!(1e-5)),
-        ("scale_attn_weights", json!(true)),
-        ("scale_attn_by_inverse_layer_idx", json!(false)),
-        ("add_cross_attention", json!(false)),
-        ("n_inner", Value::Null),
-    ];
-    for (key, value) in expected {
-        let found = config.get(key).unwrap_or(&value);
-        let inner = key == "n_inner" && found.as_u64() == config.get("n_embd").and_then(Value::as_u64).map(|n| 4 * n);
-        if *found != value && !inner {
-            return Err(Error::file(path, format!("says `{key}`: {found}, but this GPT-2 computes with {value}")));
+/// The reason to doubt the tokenizer that the number of ids alone gives.
+fn doubt_of_size(vocab: usize) -> Option<String> {
+    let [bytes, gpt2] = Tokenizer::ALL.map(Tokenizer::vocab);
+    (vocab != bytes && vocab < gpt2)
+        .then(|| format!("its vocabulary of {vocab} ids is neither GPT-2's ({gpt2}) nor that of bytes ({bytes})"))
+}
+
+/// Hugging Face's configuration.
+struct Config {
+    path: PathBuf,
+    value: Value,
+}
+
+impl Config {
+    /// The one in a directory, if there is one.
+    fn beside(directory: &Path) -> Result<Option<Config>> {
+        let path = directory.join(CONFIG);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let value = json::parse(&mapped::read(&path, LARGEST)?).map_err(|e| Error::file(&path, format!("is no JSON: {e}")))?;
+        let config = Config { path, value };
+        config.check_function()?;
+        Ok(Some(config))
+    }
+
+    /// Refuses a model that computes another function of the weights.
+    fn check_function(&self) -> Result<()> {
+        let expected = [
+            ("model_type", json!("gpt2")),
+            ("activation_function", json!("gelu_new")),
+            ("layer_norm_epsilon", json!(1e-5)),
+            ("scale_attn_weights", json!(true)),
+            ("scale_attn_by_inverse_layer_idx", json!(false)),
+            ("add_cross_attention", json!(false)),
+            ("n_inner", Value::Null),
+        ];
+        for (key, value) in expected {
+            let found = self.value.get(key).unwrap_or(&value);
+            let inner = key == "n_inner" && found.as_u64() == self.value.get("n_embd").and_then(Value::as_u64).map(|n| 4 * n);
+            let same = match (found.as_f64(), value.as_f64()) {
+                (Some(found), Some(value)) => found == value,
+                _ => *found == value,
+            };
+            // `gelu_pytorch_tanh` is the same function.
+            let tanh = key == "activation_function" && found == "gelu_pytorch_tanh";
+            if !same && !inner && !tanh {
+                return Err(self.wrong(format!("says `{key}`: {found}, but this GPT-2 computes with {value}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// A number that it says.
+    fn number(&self, key: &str) -> Result<Option<usize>> {
+        match self.value.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(found) => match found.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0) {
+                Some(n) => Ok(Some(n)),
+                None => Err(self.wrong(format!("says `{key}`: {found}; expected a whole number of at least 1"))),
+            },
         }
     }
-    Ok(config)
+
+    /// Refuses a configuration of a model of other dimensions than the tensors have.
+    fn check_dimensions(&self, found: &Dimensions) -> Result<()> {
+        let Dimensions { layers, width, context, vocab, .. } = *found;
+        let pairs = [("n_layer", layers), ("n_embd", width), ("n_positions", context), ("n_ctx", context), ("vocab_size", vocab)];
+        for (key, found) in pairs {
+            if let Some(said) = self.number(key)?.filter(|said| *said != found) {
+                return Err(self.wrong(format!(
+                    "says `{key}`: {said}, but the weights beside it have {found}: it is the configuration of another model"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, message: String) -> Error {
+        Error::file(&self.path, message)
+    }
 }
 
 /// How many attention heads there are: no shape shows it, so what is stated beside the weights holds, and what was `given` where nothing is.
@@ -258,10 +339,10 @@ fn stated_heads(stated: Option<usize>, given: Option<usize>) -> Result<Option<us
 }
 
 /// What the tensors of a bare table, and the configuration beside them, say of the model.
-fn dimensions(table: &Table<f32>, config: Option<&Value>, heads: Option<usize>) -> Result<Dimensions> {
+fn dimensions(table: &Table<f32>, config: Option<&Config>, heads: Option<usize>) -> Result<Dimensions> {
     let matrix = |name: &str| match table.get(name).map(|v| &v.shape[..]) {
-        Some([rows, columns]) => Ok((*rows, *columns)),
-        Some(other) => Err(Error::config(format!("`{name}` is {other:?}; expected two dimensions"))),
+        Some([rows, columns]) if *rows > 0 && *columns > 0 => Ok((*rows, *columns)),
+        Some(other) => Err(Error::config(format!("`{name}` is {other:?}; expected two dimensions of at least 1"))),
         None => {
             let some: Vec<&str> = table.keys().take(5).map(String::as_str).collect();
             Err(Error::config(format!(
@@ -277,7 +358,7 @@ fn dimensions(table: &Table<f32>, config: Option<&Value>, heads: Option<usize>) 
     if layers > table.len() {
         return Err(Error::config(format!("has a block {} but only {} tensors: blocks are missing", layers - 1, table.len())));
     }
-    let configured = config.and_then(|c| c.get("n_head")).and_then(Value::as_u64).map(|n| n as usize);
+    let configured = config.map_or(Ok(None), |config| config.number("n_head"))?;
     let published = PRESETS.iter().map(|p| p.dimensions).find(|d| (d.layers, d.width, d.vocab) == (layers, width, vocab));
     let Some(heads) = stated_heads(configured, heads)?.or(published.map(|d| d.heads)) else {
         let message = format!(
@@ -287,6 +368,7 @@ fn dimensions(table: &Table<f32>, config: Option<&Value>, heads: Option<usize>) 
         return Err(Error::config(message));
     };
     let dimensions = Dimensions { layers, width, heads, context, vocab, bias: table.contains_key("ln_f.bias") };
+    config.map_or(Ok(()), |config| config.check_dimensions(&dimensions))?;
     dimensions.check()?;
     Ok(dimensions)
 }

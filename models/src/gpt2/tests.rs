@@ -107,7 +107,7 @@ fn what_samples_disagree_about_is_epistemic() {
             cx
         })
         .into();
-    let sampling = Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 3 };
+    let sampling = Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 3, ids: 11 };
     let draw = |which: &[usize]| {
         let mut readers: Vec<Reader> = which.iter().map(|k| Reader::new(&contexts[*k], 6)).collect();
         next(&mut readers, &stored.model, &[1, 2], &sampling, 0).unwrap()
@@ -116,6 +116,16 @@ fn what_samples_disagree_about_is_epistemic() {
     assert!(one.epistemic.abs() < 1e-12 && same.epistemic.abs() < 1e-12);
     assert_eq!((one.id, one.entropy), (same.id, same.entropy));
     assert!(two.epistemic > 1e-9 && two.epistemic < 2f64.ln() && two.epistemic < two.entropy, "{two:?}");
+    // One sample after the other in the same context, as where memory is short.
+    let cx = Context::new(Device::Cpu, DType::F32).unwrap();
+    let (mut weights, mut reader) = (Flat::zeros(stored.posterior.layout(), DType::F32).unwrap(), Reader::new(&cx, 6));
+    let mut each = (0..2).map(|k| {
+        stored.posterior.write(Some((1, k)), &mut weights)?;
+        cx.set_weights(&weights);
+        reader.forget();
+        reader.log_probabilities(&stored.model, &[1, 2])
+    });
+    assert_eq!(next_of(&mut each, &sampling, 0).unwrap(), two);
     // H(average) - average H, from the distributions themselves.
     let p = |k: usize| Reader::new(&contexts[k], 6).log_probabilities(&stored.model, &[1, 2]).unwrap();
     let entropy = |p: Vec<f64>| -p.iter().map(|p| p * p.ln()).sum::<f64>();
@@ -225,7 +235,7 @@ fn stored(dimensions: Dimensions, tokenizer: Tokenizer) -> Stored {
     let (mean, hessian): (Vec<_>, Vec<_>) = (values(0.3).map(|x| x - 0.15).collect(), values(1.0).collect());
     let decays = vec![1e-3; layout.entries().len()];
     let posterior = Posterior::gaussian(&layout, &mean, &hessian, 1e4, &decays).unwrap().into_owned();
-    Stored { dimensions, tokenizer, model, posterior, step: None }
+    Stored { dimensions, tokenizer, doubt: None, model, posterior, step: None }
 }
 
 #[test]
@@ -300,4 +310,129 @@ fn a_file_that_does_not_say_what_it_is_needs_help() {
     assert!(error(None).contains("is no JSON"));
     let nothing = Stored::open(&folder.path().join("no"), None).err().unwrap().to_string();
     assert!(nothing.contains("does not exist"), "{nothing}");
+}
+
+/// Weights of another program in a directory, with a configuration beside them.
+fn exported(folder: &std::path::Path, change: impl FnOnce(&mut Table<f32>)) -> std::path::PathBuf {
+    stored(SMALLEST, Tokenizer::Bytes).export(folder, Convention::HuggingFace).unwrap();
+    let path = folder.join("model.safetensors");
+    let mut table = crate::weights::read(&path).unwrap();
+    change(&mut table);
+    crate::weights::write(&path, &table, crate::weights::Precision::F32, None).unwrap();
+    path
+}
+
+fn refusal(path: &std::path::Path) -> String {
+    Stored::open(path, None).err().map(|e| e.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn wrappers_put_anything_before_names() {
+    let before = stored(SMALLEST, Tokenizer::Bytes);
+    let all = ["module.", "_orig_mod.", "_forward_module.", "model.", "module._orig_mod.", "_orig_mod.module.model."];
+    for prefix in all {
+        let folder = tempfile::tempdir().unwrap();
+        let path = exported(folder.path(), |table| {
+            *table = std::mem::take(table).into_iter().map(|(name, v)| (format!("{prefix}{name}"), v)).collect();
+        });
+        let after = Stored::open(&path, None).unwrap();
+        assert_eq!(after.posterior.mean("positions").unwrap(), before.posterior.mean("positions").unwrap(), "{prefix}");
+    }
+}
+
+#[test]
+fn two_names_of_one_tensor_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = exported(folder.path(), |table| {
+        let other = table["transformer.wte.weight"].clone();
+        table.insert("module.wte.weight".into(), other);
+    });
+    let error = refusal(&path);
+    assert!(error.contains("`module.wte.weight` and `transformer.wte.weight`, two names"), "{error}");
+}
+
+#[test]
+fn a_tied_head_that_is_there_alone_is_the_embedding() {
+    let before = stored(SMALLEST, Tokenizer::Bytes);
+    let folder = tempfile::tempdir().unwrap();
+    let path = exported(folder.path(), |table| {
+        let tokens = table.remove("transformer.wte.weight").unwrap();
+        table.insert("lm_head.weight".into(), tokens);
+    });
+    let after = Stored::open(&path, None).unwrap();
+    assert_eq!(after.posterior.mean("tokens.weight").unwrap(), before.posterior.mean("tokens.weight").unwrap());
+}
+
+#[test]
+fn values_that_no_weight_can_have_are_refused_by_name() {
+    for x in [f32::NAN, f32::INFINITY] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = exported(folder.path(), |table| {
+            table.get_mut("transformer.h.1.mlp.c_fc.weight").unwrap().data[33] = x;
+        });
+        let error = refusal(&path);
+        assert!(error.contains(&format!("transformer.h.1.mlp.c_fc.weight holds {x} at [1, 1]")), "{error}");
+    }
+    // Ours, too.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ours.safetensors");
+    stored(SMALLEST, Tokenizer::Bytes).write(&path).unwrap();
+    let (mut table, notes) = crate::weights::read_with_notes::<f32>(&path).unwrap();
+    table.get_mut("sigma/norm.gain").unwrap().data[2] = f32::NAN;
+    crate::weights::write(&path, &table, crate::weights::Precision::F32, Some(notes)).unwrap();
+    let error = refusal(&path);
+    assert!(error.contains("sigma/norm.gain holds NaN at [2]"), "{error}");
+}
+
+#[test]
+fn a_configuration_of_another_model_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    exported(folder.path(), |_| {});
+    let config = folder.path().join("config.json");
+    let whole: serde_json::Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    for (key, value, wanted) in [
+        ("n_layer", 3.into(), "`n_layer`: 3, but the weights beside it have 2"),
+        ("n_embd", 16.into(), "`n_embd`: 16, but the weights beside it have 8"),
+        ("n_ctx", 1024.into(), "`n_ctx`: 1024, but the weights beside it have 6"),
+        ("vocab_size", 50257.into(), "`vocab_size`: 50257, but the weights beside it have 11"),
+        ("n_head", 3.into(), "3 heads do not divide width 8"),
+        ("n_head", 0.into(), "`n_head`: 0; expected a whole number of at least 1"),
+        ("n_head", "two".into(), "`n_head`: \"two\"; expected"),
+        ("model_type", "llama".into(), "`model_type`: \"llama\""),
+    ] {
+        let mut changed = whole.clone();
+        changed[key] = value;
+        std::fs::write(&config, changed.to_string()).unwrap();
+        assert!(refusal(folder.path()).contains(wanted), "{key}: {}", refusal(folder.path()));
+    }
+    std::fs::write(&config, r#"{"n_head": 2, "n_head": 4}"#).unwrap();
+    assert!(refusal(folder.path()).contains("`n_head` is there twice"), "{}", refusal(folder.path()));
+    std::fs::write(&config, whole.to_string()).unwrap();
+    assert!(Stored::open(folder.path(), None).is_ok());
+}
+
+#[test]
+fn a_tokenizer_that_is_not_ours_is_doubted() {
+    let folder = tempfile::tempdir().unwrap();
+    stored(SMALLEST, Tokenizer::Bytes).export(folder.path(), Convention::HuggingFace).unwrap();
+    // Our export says which tokenizer it is.
+    assert_eq!(Stored::open(folder.path(), None).unwrap().doubt, None);
+    std::fs::write(folder.path().join("spiece.model"), "x").unwrap();
+    let opened = Stored::open(folder.path(), None).unwrap();
+    assert!(opened.doubt.as_ref().is_some_and(|doubt| doubt.contains("spiece.model")), "{:?}", opened.doubt);
+    // The doubt survives in a file of ours.
+    let file = folder.path().join("ours.safetensors");
+    opened.write(&file).unwrap();
+    assert_eq!(Stored::open(&file, None).unwrap().doubt, opened.doubt);
+    let folder = tempfile::tempdir().unwrap();
+    let path = exported(folder.path(), |_| {}); // written without notes
+    let doubt = Stored::open(&path, None).unwrap().doubt.unwrap_or_default();
+    assert!(doubt.contains("vocabulary of 11 ids"), "{doubt}");
+}
+
+#[test]
+fn a_directory_with_pytorchs_own_file_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("pytorch_model.bin"), "PK").unwrap();
+    assert!(refusal(folder.path()).contains("holds pytorch_model.bin, which is not read; make a safetensors file"));
 }

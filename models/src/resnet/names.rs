@@ -2,7 +2,7 @@
 //!
 //! It keeps convolutions as `[out, in, height, width]`, ours are `[out, height, width, in]`; everything else has one layout.
 
-use crate::weights::{Number, Table, Values, check_fit, take};
+use crate::weights::{self, Number, Table, Values, check_fit, take};
 use ivon_runtime::{Error, Model, Result, Shape};
 
 /// Counts of batches that PyTorch keeps beside running statistics: they enter no result.
@@ -67,9 +67,12 @@ fn theirs(ours: &str) -> Result<String> {
     Ok(format!("{layer}.{kind}"))
 }
 
-/// A tensor's name without what PyTorch's wrappers of a model put before it.
-pub fn bare(name: &str) -> &str {
-    ["_orig_mod.", "module."].iter().fold(name, |name, prefix| name.strip_prefix(prefix).unwrap_or(name))
+/// Parts that models of other programs put before the names.
+const LEADING: [&str; 1] = ["model"];
+
+/// A tensor's name without what wrappers of a model put into it.
+pub fn bare(name: &str) -> String {
+    weights::bare(name, &LEADING)
 }
 
 /// The values of a model's tensors out of a table with torchvision's names.
@@ -91,8 +94,8 @@ pub fn import_parameters<M: Model, E: Number>(model: &M, table: Table<E>) -> Res
 }
 
 fn taken<E: Number>(places: Places, table: Table<E>) -> Result<Vec<Vec<E>>> {
-    let own = table.into_iter().map(|(name, v)| (bare(&name).to_string(), v));
-    let mut table: Table<E> = own.filter(|(name, _)| !name.ends_with(COUNT)).collect();
+    let mut table = weights::bare_table(table, &LEADING)?;
+    table.retain(|name, _| !name.ends_with(COUNT));
     let (mut found, mut wrong) = (vec![], vec![]);
     for (name, shape) in places {
         let name = theirs(&name)?;

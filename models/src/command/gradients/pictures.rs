@@ -42,7 +42,7 @@ impl Pictures {
             return Err(Error::config(format!("torchvision has no {name} to compare with: use resnet18, resnet34 or resnet50")));
         }
         disk::apart(&self.out, [self.weights.as_path(), &self.batch])?;
-        let weights = weights::read(&self.weights)?;
+        let weights = weights::read_with_notes(&self.weights)?.0;
         let (images, labels) = self.read_batch()?;
         let classes = weights.get("fc.bias").map_or(1000, |v| v.shape.iter().product());
         let (size, channels) = (images.shape[1], images.shape[3]);

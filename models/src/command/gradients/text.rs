@@ -45,8 +45,8 @@ impl Text {
         let model = Gpt2::of(&dimensions)?;
         let layout = Layout::of(&model);
 
-        let values =
-            gpt2::import(&model.parameters(), weights::read(&self.weights)?).map_err(|e| Error::file(&self.weights, e))?;
+        let values = gpt2::import(&model.parameters(), weights::read_with_notes(&self.weights)?.0)
+            .map_err(|e| Error::file(&self.weights, e))?;
         let mean = Flat::zeros(&layout, dtype)?;
         for (entry, values) in layout.entries().iter().zip(&values) {
             weights::fill(&mut mean.tensor(&entry.parameter), values);
