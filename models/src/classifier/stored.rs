@@ -96,7 +96,7 @@ impl StoredClassifier {
     /// # Errors
     /// If `path` has other tensors than the parameters of the network, or one that is not a standard deviation.
     pub fn with_sigma(self, path: &Path) -> Result<StoredClassifier> {
-        let sigma = weights::read(path)?;
+        let sigma = weights::read_with_notes(path)?.0;
         let posterior = self.design.build(WithSigma { posterior: &self.posterior, sigma }).map_err(|e| Error::file(path, e))?;
         Ok(StoredClassifier { posterior, ..self })
     }

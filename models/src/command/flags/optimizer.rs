@@ -57,7 +57,8 @@ pub struct OptimizerFlags {
     #[arg(long, value_enum, default_value = "ivon")]
     pub optimizer: OptimizerName,
 
-    /// Learning rate after warm-up; IVON's is multiplied by hess-init + weight-decay [default: on text ivon 10, adamw 0.001, sgd 0.1; on pictures
+    /// Learning rate after warm-up; IVON's is multiplied by hess-init + weight-decay [default: on text ivon 10, adamw 0.001, sgd 0.1, with --init
+    /// ivon 0.03 / hess-init, adamw 0.0001, sgd 0.01; on pictures
     /// ivon 0.5 (lenet 0.2, resnet18 to resnet50 2.5), adamw 0.001, sgd 0.1]
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub lr: Option<f64>,
@@ -176,6 +177,14 @@ impl Defaults {
             sgd: SgdConfig { momentum: 0.9, weight_decay: 1e-4, ..SgdConfig::default() },
             grad_clip: Some(1.0),
         }
+    }
+
+    /// For training that starts from weights that have learnt already, with shorter steps. While the Hessian is near its start, a step of
+    /// ivon is lr · hess-init · (gradient / h), cut at lr · hess-init · clip-radius: the learning rate that keeps its length falls with hess-init.
+    pub fn fine_tuning(self, hess_init: Option<f64>) -> Defaults {
+        let [ivon, adamw, sgd] = self.lr;
+        let same = self.ivon.hess_init / hess_init.unwrap_or(self.ivon.hess_init);
+        Defaults { lr: [0.03 * ivon * same, 0.1 * adamw, 0.1 * sgd], ..self }
     }
 
     /// For a classifier of pictures, with so many to train on in so many steps: IVON's are those of the published runs on CIFAR and on ImageNet. There the
@@ -349,4 +358,18 @@ fn groups(layout: &Layout, decays: &[f64]) -> Value {
         }
     }
     groups.into_iter().map(|(start, end, decay)| json!({"start": start, "end": end, "weight_decay": decay})).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fine_tuning_keeps_the_length_of_steps_for_every_hess_init() {
+        let lr = |hess_init| Defaults::text().fine_tuning(hess_init).lr;
+        assert_eq!(lr(None), lr(Some(0.1)));
+        for h in [0.01, 0.1, 0.5, 10.0] {
+            assert!((lr(Some(h))[0] * h - 0.03).abs() < 1e-12, "{h}");
+        }
+    }
 }

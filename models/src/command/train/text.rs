@@ -5,7 +5,8 @@ use super::session::{Common, Session, Task};
 use crate::command::flags::{BatchFlags, DataFlags, Defaults, DropoutFlags, Shape, SizeFlags, TokenizerFlags, values};
 use crate::command::memory;
 use crate::command::progress::{Busy, Pass};
-use crate::data::{Batch, Corpus, training_batch, validation_batches};
+use crate::command::transfer::say_doubt;
+use crate::data::{Batch, Corpus, Tokenizer, training_batch, validation_batches};
 use crate::gpt2::{Dimensions, Gpt2, Sampling, Stored};
 use clap::Args;
 use ivon_runtime::optimizers::{Optimizer, Weights};
@@ -60,14 +61,20 @@ impl Text {
         // A run that goes on has its weights in its checkpoint, and its dimensions in its configuration.
         let start = common.run.init.as_deref().filter(|_| common.run.resume.is_none());
         let start = start.map(|path| Stored::open(path, self.size.heads)).transpose()?;
+        if let (Some(start), Some(path)) = (&start, &common.run.init) {
+            say_doubt(path, start);
+        }
         let dimensions = match &start {
             Some(start) => self.size.dimensions_of(&start.dimensions)?,
-            None => self.size.dimensions(self.tokenizer.tokenizer)?,
+            None => self.size.dimensions(self.tokenizer_of_data()?)?,
         };
         let tokenizer = self.tokenizer.fitting(dimensions.vocab)?;
         let (seq, rows) = (self.batch.seq(dimensions.context)?, self.batch.rows()?);
         common.check(|| self.data.files())?;
-        let defaults = Defaults::text();
+        let defaults = match common.run.init {
+            Some(_) => Defaults::text().fine_tuning(common.optimizer.hess_init),
+            None => Defaults::text(),
+        };
         let lr = common.optimizer.lr(&defaults);
         let shape = Shape { warmup: (self.steps / 10).min(100), min_lr: lr / 10.0 };
         let schedule = common.schedule.build(lr, self.steps, shape)?;
@@ -94,6 +101,17 @@ impl Text {
         let task =
             TextTask { preset, dimensions, model, corpus, validation, seed: common.run.seed, seq, rows, batch: self.batch.batch };
         session.run(&task, |optimizer| start.map_or(Ok(()), |start| start.start(optimizer)))
+    }
+}
+
+impl Text {
+    /// The tokenizer that is asked for or, where neither it nor a size says which ids there are, the one that wrote the token files.
+    fn tokenizer_of_data(&self) -> Result<Option<Tokenizer>> {
+        let open = self.size.preset.is_none() && self.size.vocab.is_none();
+        match self.tokenizer.tokenizer {
+            None if open => self.data.tokenizer(),
+            tokenizer => Ok(tokenizer),
+        }
     }
 }
 
@@ -179,7 +197,8 @@ impl TextTask<'_> {
     fn sample(&self, optimizer: &mut dyn Optimizer) -> Result<String> {
         let (corpus, dimensions) = (&self.corpus, &self.dimensions);
         let prompt = corpus.validation.read(0..corpus.validation.len().min(dimensions.context / 4).max(1));
-        let sampling = Sampling { temperature: TEMPERATURE, top_k: None, top_p: 1.0, seed: self.seed };
+        let ids = corpus.tokenizer.vocab();
+        let sampling = Sampling { temperature: TEMPERATURE, top_k: None, top_p: 1.0, seed: self.seed, ids };
         let mut text = vec![];
         let _busy = Busy::with(&format!("writing {SHOWN} tokens of text"));
         optimizer.evaluate(Weights::Mean, &mut |cx| {
