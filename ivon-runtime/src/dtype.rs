@@ -98,12 +98,47 @@ pub trait Real:
     fn cos(self) -> Self;
     /// Absolute value.
     fn abs(self) -> Self;
-    /// The larger of two; the second where they compare equal or the first is not a number.
-    fn max(self, other: Self) -> Self;
-    /// The smaller of two; the second where they compare equal or the first is not a number.
-    fn min(self, other: Self) -> Self;
-    /// 1 where `self > other`, else 0: the derivative of a comparison.
-    fn greater(self, other: Self) -> Self;
+    /// The larger of two; the second where they compare equal, NaN where either is NaN.
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // The comparison takes `other` where either is NaN.
+        let larger = if self > other { self } else { other };
+        if self.is_nan() { self } else { larger }
+    }
+    /// The smaller of two; the second where they compare equal, NaN where either is NaN.
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        let smaller = if self < other { self } else { other };
+        if self.is_nan() { self } else { smaller }
+    }
+    /// max(x, 0); NaN where x is NaN.
+    #[inline(always)]
+    fn relu(self) -> Self {
+        if self <= Self::default() { Self::default() } else { self }
+    }
+    /// True for NaN.
+    #[inline(always)]
+    #[allow(clippy::eq_op)]
+    fn is_nan(self) -> bool {
+        self != self
+    }
+    /// 1 where `self > other`, else 0.
+    #[inline(always)]
+    fn greater(self, other: Self) -> Self {
+        if self > other { Self::of(1.0) } else { Self::default() }
+    }
+    /// The gradient of [`Real::relu`], of its argument or its result and the gradient `d` of the result: 0 where `self <= 0`, else `d`, as PyTorch.
+    #[inline(always)]
+    fn gate(self, d: Self) -> Self {
+        if self <= Self::default() { Self::default() } else { d }
+    }
+    /// The part of the gradient `d` of `max(self, other)` that `self` gets: `d` where it is larger, `d / 2` where both are equal, 0 where it is smaller. Where
+    /// one is NaN both get `d`, as PyTorch has it. The part of `min(self, other)` is `other.share(self, d)`.
+    #[inline(always)]
+    fn share(self, other: Self, d: Self) -> Self {
+        let unequal = if self < other { Self::default() } else { d };
+        if self == other { d * Self::of(0.5) } else { unequal }
+    }
     /// x^p for a constant exponent.
     fn powf(self, p: f64) -> Self;
     /// `self · a + b`, rounded once. Slow where the processor has no instruction for it.

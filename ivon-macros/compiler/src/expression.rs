@@ -32,6 +32,10 @@ pub enum Node {
     Min(NodeId, NodeId),
     /// x^p for a number p.
     Power(NodeId, NodeId),
+    /// The gradient of relu(x), of x (or of its result) and of the gradient of the result: 0 where x <= 0, else that.
+    Gate(NodeId, NodeId),
+    /// The part of the third that goes to the larger of the first two, if that is the first: all where it is larger, half where they are equal, else 0.
+    Share(NodeId, NodeId, NodeId),
 }
 
 use Node::*;
@@ -67,7 +71,7 @@ impl Graph {
         }
     }
 
-    // Constructors that leave out what has no effect: x + 0, x * 1, x * 0, --x.
+    // Constructors that leave out what has no effect: x + 0, x * 1, --x. x * 0 stays: it is not 0 where x is infinite or not a number.
 
     pub fn negate(&mut self, x: NodeId) -> NodeId {
         match self.nodes[x] {
@@ -100,7 +104,6 @@ impl Graph {
     pub fn times(&mut self, x: NodeId, y: NodeId) -> NodeId {
         match (self.value(x), self.value(y)) {
             (Some(a), Some(b)) => self.constant(a * b),
-            (Some(0.0), _) | (_, Some(0.0)) => self.constant(0.0),
             (Some(1.0), _) => y,
             (_, Some(1.0)) => x,
             (Some(-1.0), _) => self.negate(y),
@@ -113,7 +116,6 @@ impl Graph {
     pub fn over(&mut self, x: NodeId, y: NodeId) -> NodeId {
         match (self.value(x), self.value(y)) {
             (Some(a), Some(b)) if b != 0.0 => self.constant(a / b),
-            (Some(0.0), _) => x,
             (_, Some(1.0)) => x,
             _ => self.add(Divide(x, y)),
         }
@@ -121,9 +123,9 @@ impl Graph {
 
     pub fn call(&mut self, intrinsic: Intrinsic, x: NodeId) -> NodeId {
         match intrinsic {
-            Intrinsic::Relu => {
+            Intrinsic::IsPositive => {
                 let zero = self.constant(0.0);
-                self.add(Max(x, zero))
+                self.add(Greater(x, zero))
             }
             _ => self.add(Call(intrinsic, x)),
         }
@@ -140,21 +142,28 @@ impl Graph {
         match self.nodes[id] {
             Input(_) | Number(_) | Constant(_) => vec![],
             Negate(x) | Call(_, x) => vec![x],
-            Add(x, y) | Subtract(x, y) | Multiply(x, y) | Divide(x, y) | Greater(x, y) | Max(x, y) | Min(x, y) | Power(x, y) => {
-                vec![x, y]
-            }
+            Add(x, y)
+            | Subtract(x, y)
+            | Multiply(x, y)
+            | Divide(x, y)
+            | Greater(x, y)
+            | Max(x, y)
+            | Min(x, y)
+            | Power(x, y)
+            | Gate(x, y) => vec![x, y],
+            Share(x, y, d) => vec![x, y, d],
         }
     }
 
-    /// Makes the result `y` an input of its own, for what comes after it. With y = max(x, c), x > c where y > c; with y = min(x, c), x < c where y < c.
+    /// Makes the result `y` an input of its own, for the nodes after it. With y = relu(x), x <= 0 where y <= 0.
     pub fn read_result(&mut self, y: NodeId, slot: usize) {
-        let of_y = match self.nodes[y] {
-            Max(x, c) if self.value(c).is_some() => Some((Greater(x, c), Greater(y, c))),
-            Min(x, c) if self.value(c).is_some() => Some((Greater(c, x), Greater(c, y))),
-            _ => None,
-        };
-        if let Some((of_x, of_y)) = of_y {
-            self.nodes[y + 1..].iter_mut().filter(|n| **n == of_x).for_each(|n| *n = of_y);
+        if let Call(Intrinsic::Relu, x) = self.nodes[y] {
+            for node in &mut self.nodes[y + 1..] {
+                match *node {
+                    Gate(of, d) if of == x => *node = Gate(y, d),
+                    _ => {}
+                }
+            }
         }
         self.nodes[y] = Input(slot);
     }
@@ -192,6 +201,8 @@ impl Graph {
                 Max(x, y) => Max(at(x), at(y)),
                 Min(x, y) => Min(at(x), at(y)),
                 Power(x, y) => Power(at(x), at(y)),
+                Gate(x, d) => Gate(at(x), at(d)),
+                Share(x, y, d) => Share(at(x), at(y), at(d)),
             };
             let new = graph.add(node);
             map.insert(id, new);
@@ -292,6 +303,14 @@ impl Graph {
                 };
                 (3, quote!(#x.powf(#y)))
             }
+            Gate(x, d) => {
+                let (x, d) = (at(x, 3), at(d, 0));
+                (3, quote!(#x.gate(#d)))
+            }
+            Share(x, y, d) => {
+                let (x, y, d) = (at(x, 3), at(y, 0), at(d, 0));
+                (3, quote!(#x.share(#y, #d)))
+            }
         };
         if own < level { quote!((#tokens)) } else { tokens }
     }
@@ -331,6 +350,7 @@ impl Graph {
                 let name = match f {
                     Intrinsic::Ln => "logf".to_string(),
                     Intrinsic::Abs => "fabsf".to_string(),
+                    Intrinsic::Relu => "relu".to_string(),
                     other => format!("{}f", name_of(other)),
                 };
                 (3, format!("{name}({})", at(x, 0)))
@@ -339,6 +359,8 @@ impl Graph {
             Max(x, y) => (3, format!("larger({}, {})", at(x, 0), at(y, 0))),
             Min(x, y) => (3, format!("smaller({}, {})", at(x, 0), at(y, 0))),
             Power(x, y) => (3, format!("powf({}, {})", at(x, 0), at(y, 0))),
+            Gate(x, d) => (3, format!("gate({}, {})", at(x, 0), at(d, 0))),
+            Share(x, y, d) => (3, format!("share({}, {}, {})", at(x, 0), at(y, 0), at(d, 0))),
         };
         if own < level { format!("({text})") } else { text }
     }
@@ -369,6 +391,8 @@ impl Graph {
             Max(x, y) => (3, format!("max({}, {})", at(x, 0), at(y, 0))),
             Min(x, y) => (3, format!("min({}, {})", at(x, 0), at(y, 0))),
             Power(x, y) => (3, format!("powf({}, {})", at(x, 0), at(y, 0))),
+            Gate(x, d) => (3, format!("gate({}, {})", at(x, 0), at(d, 0))),
+            Share(x, y, d) => (3, format!("share({}, {}, {})", at(x, 0), at(y, 0), at(d, 0))),
         };
         if own < level { format!("({text})") } else { text }
     }

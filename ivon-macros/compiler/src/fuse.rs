@@ -25,14 +25,6 @@ pub struct Kernel {
     pub root: NodeId,
 }
 
-impl Kernel {
-    /// The inputs that the result depends on: not `x` of `0.0 * x`.
-    pub fn effective(&self) -> Vec<ValueId> {
-        let (_, _, inputs, _) = self.graph.extract(&[self.root]);
-        inputs.into_iter().map(|slot| self.inputs[slot]).collect()
-    }
-}
-
 /// Turns the elementwise steps of a program into kernels.
 pub fn fuse(program: &mut Program) {
     let Program { values, body, outputs, .. } = program;

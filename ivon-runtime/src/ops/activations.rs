@@ -5,7 +5,7 @@ use crate::variational;
 /// max(x, 0). The derivative at 0 is 0.
 #[variational]
 pub fn relu<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
-    max(x, 0.0)
+    x.relu()
 }
 
 /// x Φ(x), with the normal distribution function by erf (Hendrycks and Gimpel 2016); PyTorch's `gelu`.
@@ -27,14 +27,15 @@ pub fn silu<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
     x * sigmoid(x)
 }
 
-/// ln(1 + e^x), without overflow.
+/// ln(1 + e^x), without overflow. The derivative at 0 is ½: half of that of max(x, 0), where |x| has none.
 #[variational]
 pub fn softplus<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
     max(x, 0.0) + ln(1.0 + exp(-abs(x)))
 }
 
-/// x where positive, else slope · x.
+/// x where positive, else slope · x. The derivative at 0 is the slope.
 #[variational]
 pub fn leaky_relu<Rest: Dims>(x: Tensor<Rest>, slope: f64) -> Tensor<Rest> {
-    max(x, 0.0) + slope * min(x, 0.0)
+    let positive = is_positive(x);
+    x * (positive + slope * (1.0 - positive))
 }

@@ -44,18 +44,6 @@ impl Real for f64 {
         f64::abs(self)
     }
     #[inline(always)]
-    fn max(self, other: f64) -> f64 {
-        if self > other { self } else { other }
-    }
-    #[inline(always)]
-    fn min(self, other: f64) -> f64 {
-        if self < other { self } else { other }
-    }
-    #[inline(always)]
-    fn greater(self, other: f64) -> f64 {
-        if self > other { 1.0 } else { 0.0 }
-    }
-    #[inline(always)]
     fn mul_add(self, a: f64, b: f64) -> f64 {
         f64::mul_add(self, a, b)
     }

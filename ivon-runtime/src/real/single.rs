@@ -50,18 +50,6 @@ impl Real for f32 {
         f32::abs(self)
     }
     #[inline(always)]
-    fn max(self, other: f32) -> f32 {
-        if self > other { self } else { other }
-    }
-    #[inline(always)]
-    fn min(self, other: f32) -> f32 {
-        if self < other { self } else { other }
-    }
-    #[inline(always)]
-    fn greater(self, other: f32) -> f32 {
-        if self > other { 1.0 } else { 0.0 }
-    }
-    #[inline(always)]
     fn sigmoid_beside_products<Set: Instructions>(self) -> f32 {
         sigmoid_beside_products::<Set>(self)
     }
@@ -279,5 +267,6 @@ fn power(x: f32, p: f64) -> f32 {
         magnitude
     };
     let y = if x.is_sign_negative() { negative } else { magnitude };
+    let y = if p.is_nan() { f32::NAN } else { y };
     if x.is_nan() { x } else { y }
 }

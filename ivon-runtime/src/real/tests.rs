@@ -102,9 +102,28 @@ fn edges_are_those_of_the_standard_library() {
 }
 
 #[test]
-fn comparisons_take_the_second_where_the_first_is_not_a_number() {
-    assert_eq!(Real::max(f32::NAN, 1.0), 1.0);
-    assert!(Real::max(1.0f32, f32::NAN).is_nan());
-    assert_eq!((Real::max(2.0f32, 1.0), Real::min(2.0f64, 1.0)), (2.0, 1.0));
-    assert_eq!((2.0f32.greater(1.0), 1.0f32.greater(1.0)), (1.0, 0.0));
+fn bounds_keep_nan() {
+    fn check<E: Real>() {
+        let [nan, one, two] = [f64::NAN, 1.0, 2.0].map(E::of);
+        assert!([nan.max(one), one.max(nan), nan.min(one), one.min(nan), nan.relu()].iter().all(|x| x.is_nan()));
+        assert_eq!([two.max(one), one.max(two), two.min(one), one.min(two)], [two, two, one, one]);
+        assert_eq!([two.greater(one), one.greater(one), nan.greater(one)], [1.0, 0.0, 0.0].map(E::of));
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+/// PyTorch's `threshold_backward`, and the gradients of its `maximum`.
+#[test]
+fn gradients_of_bounds() {
+    fn check<E: Real>() {
+        let [nan, zero, half, one, two] = [f64::NAN, 0.0, 0.5, 1.0, 2.0].map(E::of);
+        assert_eq!([nan, zero, -zero, one, -one].map(|x| x.gate(two)), [two, zero, zero, two, zero]);
+        assert_eq!(
+            [(two, one), (one, one), (one, two), (nan, one), (one, nan)].map(|(a, b)| a.share(b, one)),
+            [one, half, zero, one, one]
+        );
+    }
+    check::<f32>();
+    check::<f64>();
 }

@@ -113,7 +113,7 @@ pub fn differentiable(instruction: &Instruction, callees: &Callees) -> Vec<Value
                 .collect(),
             _ => vec![],
         },
-        Op::Kernel(kernel) => kernel.effective(),
+        Op::Kernel(kernel) => kernel.inputs.clone(),
         _ => instruction.reads(),
     }
 }
@@ -187,8 +187,8 @@ fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], calle
     }
 }
 
-/// The backward kernels. One that can be told from the output, as that of `relu` and `tanh`, reads it where that spares an input: an output is mostly kept by
-/// what reads it.
+/// The backward kernels. A gradient that can be computed from the output, as that of `relu` and `tanh`, reads the output where that spares an input: the next op
+/// mostly keeps the output anyway.
 fn collect(body: &[Instruction], values: &[Value], active: &[bool], kernels: &mut BTreeMap<ValueId, BackwardKernel>) {
     for instruction in body {
         match &instruction.op {

@@ -7,7 +7,9 @@ use crate::parse::Intrinsic;
 /// What a step `y` adds to the adjoints of what it reads, given its own adjoint `d`.
 pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId)> {
     match g.node(y) {
-        Input(_) | Number(_) | Constant(_) | Greater(_, _) => vec![],
+        Input(_) | Number(_) | Constant(_) | Gate(..) | Share(..) => vec![],
+        // y = [a > b] is a constant almost everywhere.
+        Greater(a, b) => [a, b].into_iter().map(|x| (x, g.constant(0.0))).collect(),
         // y = -x: d_x = -d
         Negate(x) => vec![(x, g.negate(d))],
         // y = a + b: d_a = d, d_b = d
@@ -22,10 +24,10 @@ pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId
             let product = g.times(d_a, y);
             vec![(a, d_a), (b, g.negate(product))]
         }
-        // y = max(a, b): d_a = d [a > b], d_b = d (1 - [a > b])
-        Max(a, b) => choice(g, d, a, b, a, b),
-        // y = min(a, b): d_a = d [b > a], d_b = d (1 - [b > a])
-        Min(a, b) => choice(g, d, b, a, a, b),
+        // y = max(a, b): d_a = d where a > b, d / 2 where a = b
+        Max(a, b) => vec![(a, g.add(Share(a, b, d))), (b, g.add(Share(b, a, d)))],
+        // y = min(a, b): d_a = d where b > a, d / 2 where a = b
+        Min(a, b) => vec![(a, g.add(Share(b, a, d))), (b, g.add(Share(a, b, d)))],
         // y = x^p: d_x = d p x^(p - 1), and 0 for p = 0 at x = 0 too, where x^(-1) would be infinite: the exponent is p - [|p| > 0]
         Power(x, p) => {
             let less = match g.node(p) {
@@ -92,18 +94,12 @@ pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId
                     let sign = g.minus(up, down);
                     g.times(d, sign)
                 }
+                // relu x: d where x > 0
+                Intrinsic::Relu => g.add(Gate(x, d)),
                 // These are other nodes: see `Graph::call` and `fuse`.
-                Intrinsic::Relu | Intrinsic::Max | Intrinsic::Min | Intrinsic::Powf => return vec![],
+                Intrinsic::IsPositive | Intrinsic::Max | Intrinsic::Min | Intrinsic::Powf => return vec![],
             };
             vec![(x, d_x)]
         }
     }
-}
-
-/// `first` gets the adjoint where `left > right`, `second` where not.
-fn choice(g: &mut Graph, d: NodeId, left: NodeId, right: NodeId, first: NodeId, second: NodeId) -> Vec<(NodeId, NodeId)> {
-    let one = g.constant(1.0);
-    let chosen = g.add(Greater(left, right));
-    let other = g.minus(one, chosen);
-    vec![(first, g.times(d, chosen)), (second, g.times(d, other))]
 }

@@ -25,7 +25,7 @@
 //!            | - expression | expression (+ - * /) expression              broadcasting over leading dimensions
 //!            | self.layer.method(args) | name.method(args) | self.method(args)
 //!            | op(args) | op::<dims>(args)                             a buffer, `self.field`, is an argument of ops alone
-//!            | exp ln sqrt tanh sigmoid erf sin cos abs relu (x), max min (x, y), powf(x, number)   or as methods, x.exp()
+//!            | exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive (x), max min (x, y), powf(x, number)   or as methods, x.exp()
 //!            | x.reshape([dims]) | x.transpose(axis, axis) | x.slice(axis, dim..dim) | concat([x, ..], axis)
 //!            | x.sum() | x.sum(axis) | x.mean() | x.mean(axis)
 //! ```
@@ -348,6 +348,7 @@ pub enum Intrinsic {
     Cos,
     Abs,
     Relu,
+    IsPositive,
     Max,
     Min,
     Powf,
@@ -365,6 +366,7 @@ pub const INTRINSICS: &[(Intrinsic, &str, usize)] = &[
     (Intrinsic::Cos, "cos", 1),
     (Intrinsic::Abs, "abs", 1),
     (Intrinsic::Relu, "relu", 1),
+    (Intrinsic::IsPositive, "is_positive", 1),
     (Intrinsic::Max, "max", 2),
     (Intrinsic::Min, "min", 2),
     (Intrinsic::Powf, "powf", 2),

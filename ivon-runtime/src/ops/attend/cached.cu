@@ -34,7 +34,7 @@ extern "C" __global__ void __launch_bounds__(256) cached_forward(
     for (int c = 0; c < MOST; ++c)
       if (c * WARP + lane < size) s += query[c] * to_float(k[c * WARP + lane]);
     s = warp_sum(s);
-    float top = fmaxf(max, s), shrink = expf(max - top), p = expf(s - top);
+    float top = larger(max, s), shrink = expf(max - top), p = expf(s - top);
     total = total * shrink + p;
     max = top;
 #pragma unroll
@@ -48,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(256) cached_forward(
   __syncthreads();
   // Every query sees itself; warps that saw no key have a maximum of -INFINITY, and a share of 0.
   float top = maxima[0];
-  for (int w = 1; w < WARPS; ++w) top = fmaxf(top, maxima[w]);
+  for (int w = 1; w < WARPS; ++w) top = larger(top, maxima[w]);
   if (threadIdx.x >= size) return;
   float sum = 0.0f, all = 0.0f;
   for (int w = 0; w < WARPS; ++w) {

@@ -76,7 +76,7 @@ extern "C" __global__ void __launch_bounds__(256) attend_forward(
       uint64_t query = warp * ROWS + r, key = first_key + lane;
       bool visible = key < length && (!causal || key <= first + query);
       float s = visible ? dot(queries + query * (size + 1), keys + lane * (size + 1), size) : -INFINITY;
-      float top = fmaxf(max[r], warp_max(s));
+      float top = larger(max[r], warp_max(s));
       // Nothing was seen yet, and nothing is seen now: rows beyond the last.
       if (top == -INFINITY) continue;
       float p = expf(s - top), shrink = expf(max[r] - top);

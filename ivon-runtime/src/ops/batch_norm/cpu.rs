@@ -183,7 +183,7 @@ versions! {
         for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
             for c in 0..channels {
                 let value = (x[c] - mean[c]) * factor[c] + shift[c];
-                y[c] = if RELU { value.max(E::default()) } else { value };
+                y[c] = if RELU { value.relu() } else { value };
             }
         }
     }
@@ -195,14 +195,14 @@ versions! {
         let (channels, [mean, factor, shift]) = split(line);
         for ((x, residual), y) in x.chunks_exact(channels).zip(residual.chunks_exact(channels)).zip(y.chunks_exact_mut(channels)) {
             for c in 0..channels {
-                y[c] = ((x[c] - mean[c]) * factor[c] + shift[c] + residual[c]).max(E::default());
+                y[c] = ((x[c] - mean[c]) * factor[c] + shift[c] + residual[c]).relu();
             }
         }
     }
 }
 
-/// Of every group, the sums of d_y and of d_y · x̂ over its rows. With the forward pass's line in `relu`, d_y counts where that gave y > 0: the same
-/// operations give the same bits here.
+/// Of every group, the sums of d_y and of d_y · x̂ over its rows. With the forward pass's line in `relu`, d_y counts where ReLU let it through: the
+/// same operations give the same bits here.
 pub(super) fn sum_gradients<E: Real>((x, d_y): (&[E], &[E]), relu: Option<&[E]>, statistics: &[E], partial: &mut [E]) {
     let channels = statistics.len() / 2;
     let group = rows(channels) * channels;
@@ -216,7 +216,7 @@ pub(super) fn sum_gradients<E: Real>((x, d_y): (&[E], &[E]), relu: Option<&[E]>,
     });
 }
 
-/// [`sum_gradients`] after d_y was made zero where y is, group by group.
+/// [`sum_gradients`] after d_y was made zero where y <= 0, group by group.
 pub(super) fn mask_and_sum_gradients<E: Real>((x, y): (&[E], &[E]), d_y: &mut [E], statistics: &[E], partial: &mut [E]) {
     let channels = (statistics.len() / 2).max(1);
     let group = rows(channels) * channels;
@@ -230,7 +230,7 @@ pub(super) fn mask_and_sum_gradients<E: Real>((x, y): (&[E], &[E]), d_y: &mut [E
 versions! {
     fn mask<{E: Real} {E}>(y: &[E], d_y: &mut [E]) {
         for (y, d_y) in y.iter().zip(d_y) {
-            *d_y = if *y > E::default() { *d_y } else { E::default() };
+            *d_y = y.gate(*d_y);
         }
     }
 }
@@ -270,8 +270,7 @@ fn sum_gradients_of_columns<E: Real, const N: usize, const RELU: bool>(
         let (Some(x), Some(d_y)) = (x[first..].first_chunk::<N>(), d_y[first..].first_chunk::<N>()) else { continue };
         for c in 0..N {
             let apart = x[c] - mean[c];
-            let is_through = !RELU || apart * factor[c] + shift[c] > E::default();
-            let d_y = if is_through { d_y[c] } else { E::default() };
+            let d_y = if RELU { (apart * factor[c] + shift[c]).gate(d_y[c]) } else { d_y[c] };
             sum[c] += d_y;
             product[c] += d_y * apart;
         }
@@ -354,8 +353,7 @@ versions! {
         for ((x, d_y), d_x) in x.chunks_exact(channels).zip(d_y.chunks_exact(channels)).zip(d_x.chunks_exact_mut(channels)) {
             for c in 0..channels {
                 let apart = x[c] - mean[c];
-                let is_through = !RELU || apart * factor[c] + shift[c] > E::default();
-                let d_y = if is_through { d_y[c] } else { E::default() };
+                let d_y = if RELU { (apart * factor[c] + shift[c]).gate(d_y[c]) } else { d_y[c] };
                 let value = of_d_y[c] * d_y + of_x[c] * apart + constant[c];
                 d_x[c] = if add { d_x[c] + value } else { value };
             }
@@ -369,8 +367,7 @@ versions! {
         for (x, d_y) in x.chunks_exact(channels).zip(d_y.chunks_exact_mut(channels)) {
             for c in 0..channels {
                 let apart = x[c] - mean[c];
-                let is_through = !RELU || apart * factor[c] + shift[c] > E::default();
-                let through = if is_through { d_y[c] } else { E::default() };
+                let through = if RELU { (apart * factor[c] + shift[c]).gate(d_y[c]) } else { d_y[c] };
                 d_y[c] = of_d_y[c] * through + of_x[c] * apart + constant[c];
             }
         }

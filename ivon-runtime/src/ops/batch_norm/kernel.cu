@@ -140,7 +140,7 @@ __device__ __forceinline__ void normalize(
 #pragma unroll
     for (int i = 0; i < N; ++i) {
       value[i] = line(i, value[i]) + more[i];
-      if (relu) value[i] = larger(value[i], 0.0f);
+      if (relu) value[i] = ::relu(value[i]);
     }
     store<N>(y + at, value);
   });
@@ -173,12 +173,12 @@ __device__ __forceinline__ void gradients(
       load<N>(y + at, seen);
 #pragma unroll
       for (int i = 0; i < N; ++i)
-        if (!(seen[i] > 0.0f)) d[i] = 0.0f;
+        d[i] = gate(seen[i], d[i]);
       store<N>(d_y + at, d);
     }
 #pragma unroll
     for (int i = 0; i < N; ++i) {
-      if (relu && !(line(i, one[i]) > 0.0f)) d[i] = 0.0f;
+      if (relu) d[i] = gate(line(i, one[i]), d[i]);
       sum[i] += d[i];
       product[i] += d[i] * (one[i] - line.mean[i]);
     }
@@ -188,7 +188,7 @@ __device__ __forceinline__ void gradients(
 }
 
 // The sums of d_z and of d_z x̂ over groups of rows, [groups, 2, channels]. d_z is d_y, or, with a ReLU of the norm, what of it comes through
-// that; with `y` what comes through where y > 0: then `through` is d_y, whose place that takes, and `read` is null.
+// that; with `y` what comes through where y > 0 or NaN: then `through` is d_y, whose place that takes, and `read` is null.
 extern "C" __global__ void __launch_bounds__(256) batch_gradients(
     const real* __restrict__ x, const real* __restrict__ read, real* __restrict__ through, uint32_t relu, const real* __restrict__ y,
     const float* __restrict__ statistics, const real* __restrict__ gain, const real* __restrict__ bias, float* __restrict__ partial, uint64_t rows, uint64_t channels,
@@ -235,7 +235,7 @@ __device__ __forceinline__ void input(
     if (add) load<N>(d_x + at, old);
 #pragma unroll
     for (int i = 0; i < N; ++i) {
-      if (relu && !(line(i, one[i]) > 0.0f)) d[i] = 0.0f;
+      if (relu) d[i] = gate(line(i, one[i]), d[i]);
       d[i] = old[i] + line.slope[i] * (d[i] - shift[i] - (one[i] - line.mean[i]) * tilt[i]);
     }
     store<N>(d_x + at, d);

@@ -48,7 +48,7 @@ pub fn forward_saving(
     normalize(cx, Arguments { at, x, residual, relu: true, gain, bias, running_mean, running_variance, momentum, eps })
 }
 
-/// With d_z = d_y where y > 0, else 0: `d_residual += d_z`, and the rest as [`batch_norm`](mod@super::batch_norm) has it with d_z for its d_y.
+/// With d_z = 0 where y <= 0, else d_y: `d_residual += d_z`, and the rest as [`batch_norm`](mod@super::batch_norm) has it with d_z for its d_y.
 ///
 /// # Errors
 /// As [`Adjoint::target`].

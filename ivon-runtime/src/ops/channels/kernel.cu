@@ -177,17 +177,17 @@ __device__ __forceinline__ void differentiate_response(
   its.line(rs + image * channels, r);
   its.line(gain, a);
   its.line(bias, b);
-  its.line(threshold, t, -INFINITY);
+  its.line(threshold, t);
   its.each([&](uint64_t i, uint64_t) {
     float one[N], d[N];
     load<N>(x + start + i, one);
     load<N>(d_y + start + i, d);
 #pragma unroll
     for (int k = 0; k < N; ++k) {
-      float d_z = one[k] * r[k] * a[k] + b[k] > t[k] ? d[k] : 0.0f;
+      float z = one[k] * r[k] * a[k] + b[k], d_z = threshold ? share(z, t[k], d[k]) : d[k];
       of_gain[k] += d_z * (one[k] * r[k]);
       of_bias[k] += d_z;
-      of_threshold[k] += d[k] - d_z;
+      of_threshold[k] += threshold ? share(t[k], z, d[k]) : 0.0f;
     }
   });
   its.sum(of_gain, shared, [&](uint64_t c, float sum) { sums[c] = sum; });
@@ -205,14 +205,14 @@ __device__ __forceinline__ void differentiate_response(
     load<N>(d_y + start + i, d);
 #pragma unroll
     for (int k = 0; k < N; ++k) {
-      float d_z = one[k] * r[k] * a[k] + b[k] > t[k] ? d[k] : 0.0f;
+      float d_z = threshold ? share(one[k] * r[k] * a[k] + b[k], t[k], d[k]) : d[k];
       d[k] = a[k] * r[k] * (d_z - one[k] * r[k] * mean[k]);
     }
     put_all(d_x + start + i, d, add);
   });
 }
 
-// Sums over places of d_z x̂, d_z and d_y - d_z, [images, 3, channels], with d_z = d_y where z is above the threshold; and
+// Sums over places of d_z x̂, d_z and d_threshold, [images, 3, channels]: max(z, threshold) shares d_y between d_z and d_threshold; and
 // d_x = gain r (d_z - x̂ mean(d_z x̂)), or += it, where wanted.
 extern "C" __global__ void __launch_bounds__(256) response_backward(
     const real* __restrict__ x, const real* d_y, const float* __restrict__ rs, const real* __restrict__ gain,

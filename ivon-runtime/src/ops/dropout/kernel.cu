@@ -9,6 +9,8 @@ extern "C" __global__ void __launch_bounds__(256) dropout(
 #pragma unroll
   for (int w = 0; w < 4; ++w) {
     uint64_t i = element_of(block, w);
-    if (i < elements) put(&y[i], words.at[w] >= threshold ? to_float(x[i]) * scale : 0.0f, add);
+    if (i >= elements) break;
+    float one = to_float(x[i]);
+    put(&y[i], words.at[w] >= threshold ? one * scale : one - one, add);
   }
 }

@@ -93,7 +93,9 @@ versions! {
         for (group, (x, y)) in x.chunks(GROUP).zip(y.chunks_mut(GROUP)).enumerate() {
             let words = mask.noise.words((first_group + group) as u64);
             for ((word, x), y) in words.iter().zip(x).zip(y) {
-                let value = if *word >= mask.threshold { *x * scale } else { E::default() };
+                // x - x is 0 but for NaN and infinity, which a mask of 0 does not hide.
+                #[allow(clippy::eq_op)]
+                let value = if *word >= mask.threshold { *x * scale } else { *x - *x };
                 *y = if add { *y + value } else { value };
             }
         }

@@ -64,9 +64,9 @@ pub fn forward_saving(
     Ok((y, saved))
 }
 
-/// With x̂ = x r, r = 1 / sqrt(nu² + eps), z = gain x̂ + bias, and d_z = d_y where z > threshold, else 0:
-/// `d_x += gain r (d_z - x̂ mean(d_z x̂))`, the mean over places; `d_gain +=` the sum of `d_z x̂` over images and places, `d_bias +=` that of `d_z`,
-/// `d_threshold +=` that of `d_y - d_z`.
+/// With x̂ = x r, r = 1 / sqrt(nu² + eps), z = gain x̂ + bias: d_y goes to z where z > threshold, to the threshold where z < threshold, half to each where
+/// both are equal. With d_z the part of z: `d_x += gain r (d_z - x̂ mean(d_z x̂))`, the mean over places; `d_gain +=` the sum of `d_z x̂` over images and
+/// places, `d_bias +=` that of `d_z`, `d_threshold +=` that of the threshold's part.
 ///
 /// # Errors
 /// As [`Adjoint::target`].
@@ -82,7 +82,7 @@ pub fn backward(
     let Saved { x, gain, bias, threshold, r } = saved;
     let Images { images, channels, elements } = Images::of(x.shape());
     let _op = cx.op("filter_response_norm", || Cost::each(&d_y, 20).reads([&x, &d_y]).writes(&x, !d_x.is_empty()));
-    // Sums over places of d_z x̂, d_z and d_y - d_z.
+    // Sums over places of d_z x̂, d_z and the threshold's part.
     let mut sums = cx.empty_of(cx.dtype().sums(), [images, 3, channels])?;
     if cx.cuda().is_some() {
         let target = d_x.target(cx, *x.shape())?;
@@ -135,10 +135,15 @@ impl<'a, E: Real> Channels<'a, E> {
         Channels { gain: &gain[..count], bias: &bias[..count], threshold: &threshold.unwrap_or(gain)[..count] }
     }
 
-    /// 1 where the unit lets z = gain · x̂ + bias through, else 0; always 1 without it. Computed as in the forward pass, so that both decide alike.
+    /// The parts of d_y that z = gain · x̂ + bias and the threshold get; all goes to z without the unit. z is computed as in the forward pass, so that both
+    /// decide alike.
     #[inline(always)]
-    fn passes<const UNIT: bool>(&self, x: E, r: E, c: usize) -> E {
-        if UNIT { (x * r * self.gain[c] + self.bias[c]).greater(self.threshold[c]) } else { E::of(1.0) }
+    fn parts<const UNIT: bool>(&self, x: E, r: E, c: usize, d_y: E) -> [E; 2] {
+        if !UNIT {
+            return [d_y, E::default()];
+        }
+        let (z, threshold) = (x * r * self.gain[c] + self.bias[c], self.threshold[c]);
+        [z.share(threshold, d_y), threshold.share(z, d_y)]
     }
 }
 
@@ -163,7 +168,7 @@ versions! {
     }
 }
 
-/// Of one image, the sums over places of d_z x̂, d_z and d_y - d_z.
+/// Of one image, the sums over places of d_z x̂, d_z and the threshold's part.
 fn sum<E: Real>(rows: (&[E], &[E]), r: &[E], weights: [&[E]; 2], threshold: Option<&[E]>, sums: &mut [E]) {
     match threshold {
         Some(_) => sum_of_image::<E, true>(rows, r, weights, threshold, sums),
@@ -181,10 +186,10 @@ versions! {
         let d_threshold = &mut rest[..channels];
         for (x, d_y) in rows.0.chunks_exact(channels).zip(rows.1.chunks_exact(channels)) {
             for c in 0..channels {
-                let d_z = of.passes::<UNIT>(x[c], r[c], c) * d_y[c];
+                let [d_z, of_threshold] = of.parts::<UNIT>(x[c], r[c], c, d_y[c]);
                 d_gain[c] += d_z * (x[c] * r[c]);
                 d_bias[c] += d_z;
-                d_threshold[c] += d_y[c] - d_z;
+                d_threshold[c] += of_threshold;
             }
         }
     }
@@ -221,7 +226,7 @@ versions! {
         let rows = x.chunks_exact(channels).zip(d_y.chunks_exact(channels));
         for ((x, d_y), d_x) in rows.zip(d_x.chunks_exact_mut(channels)) {
             for c in 0..channels {
-                let d_z = of.passes::<UNIT>(x[c], r[c], c) * d_y[c];
+                let [d_z, _] = of.parts::<UNIT>(x[c], r[c], c, d_y[c]);
                 let value = of.gain[c] * r[c] * (d_z - x[c] * r[c] * (sum[c] / places));
                 d_x[c] = if add { d_x[c] + value } else { value };
             }

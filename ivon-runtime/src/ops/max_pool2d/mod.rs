@@ -72,17 +72,19 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> R
     Ok(())
 }
 
+/// No tap yet.
+const NONE: u32 = u32::MAX;
+
 versions! {
     /// The largest elements and their taps, for the output pixels from `first` on.
     fn largest<{E: Real} {E}>(s: &Sliding, first: usize, channels: usize, x: &[E], y: &mut [E], taps: &mut [u32]) {
         for (j, (y, taps)) in y.chunks_exact_mut(channels).zip(taps.chunks_exact_mut(channels)).enumerate() {
             y.fill(E::of(f64::NEG_INFINITY));
-            taps.fill(0);
+            taps.fill(NONE);
             pool::seen(s, first + j, |pixel, tap| {
                 for ((y, t), x) in y.iter_mut().zip(&mut *taps).zip(&x[pixel * channels..][..channels]) {
-                    // What is not a number is the largest, as in PyTorch. (It is not equal to itself.)
-                    #[allow(clippy::eq_op)]
-                    let larger = *x > *y || *x != *x;
+                    // NaN is the largest, as in PyTorch; of elements that are all -infinity the first is taken.
+                    let larger = *x > *y || x.is_nan() || *t == NONE;
                     *y = if larger { *x } else { *y };
                     *t = if larger { tap as u32 } else { *t };
                 }

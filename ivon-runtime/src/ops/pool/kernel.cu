@@ -54,18 +54,20 @@ template <int N, class F> __device__ __forceinline__ void seen_by(const Sliding&
 
 // ---- max ----------------------------------------------------------------------------------------------------------------
 
+constexpr uint32_t NO_TAP = 0xffffffffu;
+
 template <int N> __device__ __forceinline__ void max_of(const Sliding& s, const real* x, real* y, uint32_t* taps, uint64_t piece) {
   Pixel<N> to(piece, s.out_height, s.out_width, s.channels);
   float largest[N];
-  Vector<uint32_t, N> taken = {};
+  Vector<uint32_t, N> taken;
 #pragma unroll
-  for (int i = 0; i < N; ++i) largest[i] = -INFINITY;
+  for (int i = 0; i < N; ++i) largest[i] = -INFINITY, taken.at[i] = NO_TAP;
   window(s, to, [&](uint64_t at, uint32_t tap) {
     float one[N];
     load<N>(x + at, one);
 #pragma unroll
     for (int i = 0; i < N; ++i)
-      if (one[i] > largest[i] || one[i] != one[i]) largest[i] = one[i], taken.at[i] = tap;
+      if (one[i] > largest[i] || one[i] != one[i] || taken.at[i] == NO_TAP) largest[i] = one[i], taken.at[i] = tap;
   });
   store<N>(y + to.at, largest);
   *reinterpret_cast<Vector<uint32_t, N>*>(taps + to.at) = taken;

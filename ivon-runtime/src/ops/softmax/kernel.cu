@@ -5,7 +5,7 @@ struct Sum {
 };
 
 __device__ __forceinline__ void include(Sum& s, float x) {
-  if (x > s.max) {
+  if (!(x <= s.max)) {  // NaN too, which makes the sum NaN
     s.sum = s.sum * expf(s.max - x) + 1.0f;
     s.max = x;
   } else if (s.max > -INFINITY) {
@@ -19,7 +19,7 @@ template <int ROW> __device__ __forceinline__ Sum sum_of_row(const real* x, uint
     for (float one : x) include(own, one);
   });
   float max = row_max<ROW>(own.max, shared);
-  return {max, row_sum<ROW>(own.max > -INFINITY ? own.sum * expf(own.max - max) : 0.0f, shared)};
+  return {max, row_sum<ROW>(own.max != -INFINITY ? own.sum * expf(own.max - max) : 0.0f, shared)};
 }
 
 template <int ROW>

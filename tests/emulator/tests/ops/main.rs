@@ -7,6 +7,7 @@ mod compare;
 mod mutations;
 
 mod attention;
+mod edges;
 mod losses;
 mod moves;
 mod pictures;
@@ -73,6 +74,9 @@ compare::watched!(
     pictures::pooling,
     pictures::batch_norms,
     attention::attention,
+    edges::nan_in_rows,
+    edges::nan_and_ties_of_pictures,
+    edges::elementwise_functions,
     attention::attention_whose_scores_grow_along_the_keys,
     attention::attention_whose_scores_are_far_below_zero,
     attention::attention_sums_in_a_fixed_order_of_blocks,

@@ -234,9 +234,14 @@ template <int N, class T> __device__ __forceinline__ void put_all(T* to, float (
   store<N>(to, x);
 }
 
-// As Rust's kernels have it: the second where they compare equal or the first is not a number.
-__device__ __forceinline__ float larger(float x, float y) { return x > y ? x : y; }
-__device__ __forceinline__ float smaller(float x, float y) { return x < y ? x : y; }
+// As `Real::max` and its neighbours in Rust: NaN where either is NaN, which fmaxf and fminf would drop; of two that compare equal the second.
+__device__ __forceinline__ float larger(float x, float y) { return x > y || x != x ? x : y; }
+__device__ __forceinline__ float smaller(float x, float y) { return x < y || x != x ? x : y; }
+__device__ __forceinline__ float relu(float x) { return x <= 0.0f ? 0.0f : x; }
+// The gradient of relu(x), of x or the result and of the result's gradient.
+__device__ __forceinline__ float gate(float x, float d) { return x <= 0.0f ? 0.0f : d; }
+// The part of the gradient d of larger(x, y) that x gets.
+__device__ __forceinline__ float share(float x, float y, float d) { return x == y ? 0.5f * d : x < y ? 0.0f : d; }
 
 // ---- sums ---------------------------------------------------------------------------------------------------------------
 
@@ -251,7 +256,7 @@ __device__ __forceinline__ float warp_sum(float x) {
 
 __device__ __forceinline__ float warp_max(float x) {
 #pragma unroll
-  for (int lanes = WARP / 2; lanes > 0; lanes /= 2) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, lanes));
+  for (int lanes = WARP / 2; lanes > 0; lanes /= 2) x = larger(x, __shfl_xor_sync(ALL_LANES, x, lanes));
   return x;
 }
 
