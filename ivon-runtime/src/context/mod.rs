@@ -1,5 +1,6 @@
 //! What a forward or backward pass runs in: the device, the memory plan, the weights in use and the gradient buffer.
 
+mod counts;
 mod key;
 mod memory;
 mod pass;
@@ -22,8 +23,10 @@ use crate::ops;
 use crate::profile::Observer;
 use crate::tensor::Tensor;
 use crate::threads;
+use counts::Counts;
 use memory::{Memory, Planned};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// What a forward or backward pass runs in.
@@ -33,6 +36,9 @@ pub struct Context {
     precision: Precision,
     training: Cell<bool>,
     loss_scale: Cell<f64>,
+    counts: RefCell<Counts>,
+    /// The parameters whose gradient a backward pass has asked for.
+    reached: RefCell<BTreeSet<usize>>,
     pass: Cell<Pass>,
     streams: Cell<u32>,
     weights: RefCell<Option<Flat>>,
@@ -82,6 +88,8 @@ impl Context {
             precision: if dtype == DType::Bf16 { Precision::Bf16 } else { Precision::F32 },
             training: Cell::new(false),
             loss_scale: Cell::new(1.0),
+            counts: RefCell::default(),
+            reached: RefCell::default(),
             pass: Cell::default(),
             streams: Cell::new(0),
             weights: RefCell::new(None),

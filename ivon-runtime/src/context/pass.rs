@@ -3,10 +3,15 @@
 use super::Context;
 use crate::cache::Cache;
 use crate::device::cuda::{Arg, Pointer};
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::memory::Block;
+use crate::tensor::Tensor;
 use std::cell::RefMut;
 use std::rc::Rc;
+
+/// Bytes that kernels read of a pass: step and pass, then what [`Context::upload_weight`] brings.
+const COUNTERS: usize = 24;
 
 /// The randomness of one forward pass, for dropout: which seed, which step, which pass of the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -39,12 +44,13 @@ impl Context {
         self.training.set(training);
     }
 
-    /// What the gradient of the loss with respect to itself is: 1, or 1 / micro-batches.
+    /// The gradient of the loss with respect to itself: 1, or 1 / micro-batches, times the weight of the targets that the forward pass counted
+    /// ([`Context::counted`]). Ask for it after the forward pass.
     pub fn loss_scale(&self) -> f64 {
-        self.loss_scale.get()
+        self.loss_scale.get() * self.weight_of_pass()
     }
 
-    /// Sets [`Context::loss_scale`].
+    /// Sets [`Context::loss_scale`], but for the weight of the targets.
     pub fn set_loss_scale(&self, scale: f64) {
         self.loss_scale.set(scale);
     }
@@ -90,17 +96,57 @@ impl Context {
         let block = match self.counters.get() {
             Some(block) => block,
             None => {
-                let fresh = Rc::new(Block::zeroed(Some(cuda), 8)?);
+                let fresh = Rc::new(Block::zeroed(Some(cuda), COUNTERS)?);
                 self.counters.get_or_init(|| fresh)
             }
         };
         let Pass { step, pass, .. } = self.pass.get();
         let bytes = [step.to_le_bytes(), pass.to_le_bytes()].concat();
         let address = block.on_card().map_or(0, |(_, address)| address);
-        // SAFETY: eight bytes lie at the address; kernels read them in the order of the stream.
+        // SAFETY: more than eight bytes lie at the address; kernels read them in the order of the stream.
         unsafe { cuda.upload(&bytes, address)? };
         self.counted.set(true);
         Ok(())
+    }
+
+    /// The gradient of the loss with respect to itself, as a tensor. With micro-batches on a card it is read from memory, because a captured step is replayed
+    /// where another number of targets counts: [`Context::upload_weight`] brings it there.
+    pub(crate) fn d_loss(&self) -> Result<Tensor> {
+        let Some(cuda) = self.cuda.as_ref().filter(|_| self.in_micro_batches()) else {
+            return self.filled([], self.loss_scale());
+        };
+        let mut d_loss = self.empty([])?;
+        if self.planning() {
+            self.launched(|trail| {
+                trail.text("weight of the loss");
+                d_loss.leave(trail);
+            });
+            d_loss.is_launched();
+            return Ok(d_loss);
+        }
+        let (offset, bytes) = if self.dtype == DType::Bf16 { (12, 2) } else { (8, 4) };
+        let from = self.counters.get().and_then(|block| block.on_card()).map_or(0, |(_, address)| address) + offset;
+        // SAFETY: the block of the counters has these bytes, and so has the tensor, whose only handle this is.
+        unsafe { cuda.copy(from, d_loss.address_mut(self)?, bytes)? };
+        Ok(d_loss)
+    }
+
+    /// Brings the gradient of the loss with respect to itself, and what corrects the sum of all gradients, to the card.
+    ///
+    /// # Errors
+    /// If no micro-batch counts any target, or the card is lost.
+    pub(crate) fn upload_weight(&self) -> Result<()> {
+        if !self.in_micro_batches() {
+            return Ok(());
+        }
+        self.upload_counters()?;
+        let (Some(cuda), Some(block)) = (&self.cuda, self.counters.get()) else { return Ok(()) };
+        let scale = self.loss_scale() as f32;
+        let half = u32::from(half::bf16::from_f32(scale).to_bits());
+        let bytes = [scale.to_bits(), half, (self.correction()? as f32).to_bits()].map(u32::to_le_bytes).concat();
+        let address = block.on_card().map_or(0, |(_, address)| address);
+        // SAFETY: the block has twelve bytes behind step and pass, which kernels read in the order of the stream.
+        unsafe { cuda.upload(&bytes, address + 8) }
     }
 
     /// Has so many more streams been asked for; how many there were before.

@@ -47,7 +47,7 @@ impl Context {
             let (value, saved) = forward(cx)?;
             drop(phase);
             let _phase = cx.phase(Phase::Backward);
-            let d_value = cx.filled([], cx.loss_scale())?;
+            let d_value = cx.d_loss()?;
             backward(cx, saved, d_value)?;
             value.item()
         })
@@ -92,7 +92,8 @@ impl Context {
         let mut trail = Digester::new("a step on a GPU");
         trail.digest(key.digest()).number(inputs.len() as u64);
         inputs.iter().for_each(|input| input.leave(&mut trail));
-        trail.number(self.dtype as u64).number(self.training() as u64).number(self.loss_scale().to_bits());
+        trail.number(self.dtype as u64).number(self.training() as u64).number(self.loss_scale.get().to_bits());
+        trail.number(self.in_micro_batches() as u64);
         trail.number(self.arena.address());
         // The running statistics are written in a real pass alone, so no launch of the dry run names them.
         for flat in [&self.weights, &self.gradient, &self.running] {

@@ -60,10 +60,16 @@ impl Context {
             (Some(gradient), Some(parameter)) if !parameter.frozen() => {
                 Self::check(gradient, parameter)?;
                 let place = gradient.only(parameter).map_err(|e| e.within("gradient"))?;
+                self.reached.borrow_mut().insert(parameter.index());
                 Ok(Adjoint::of_parameter(place, parameter))
             }
             _ => Ok(Adjoint::skip()),
         }
+    }
+
+    /// True where a backward pass has asked for the gradient of the parameter of this index.
+    pub(crate) fn has_reached(&self, parameter: usize) -> bool {
+        self.reached.borrow().contains(&parameter)
     }
 
     fn check(flat: &Flat, parameter: &Parameter) -> Result<()> {

@@ -245,6 +245,17 @@ impl Card {
         self.buffers.get(i).map_or(Arg::Null, pointer)
     }
 
+    /// Multiplies the gradient with the correction of the micro-batches' weights.
+    pub fn correct(&self, cx: &Context, gradient: &Flat) -> Result<()> {
+        let elements = gradient.layout().padded();
+        KERNELS.launch(
+            cx,
+            "correct",
+            Grid::over(elements).at_most(4096),
+            &mut [pointer(gradient), cx.counters()?, Arg::from(elements)],
+        )
+    }
+
     /// Computes what the gradient has to be multiplied with to be no longer than `largest`.
     pub fn clip(&self, cx: &Context, gradient: &Flat, largest: f64) -> Result<()> {
         let elements = gradient.layout().padded();

@@ -5,6 +5,7 @@ use super::pass::{self, Compute};
 use super::{Gradient, Tracer};
 use crate::context::{Context, Finishing, Pass};
 use crate::device::Device;
+use crate::device::cuda::notice;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
@@ -26,7 +27,8 @@ pub struct Settings {
     pub device: Device,
     /// What to compute in: f32, or f64 for the reference. The state is f32 in both.
     pub dtype: DType,
-    /// Parts that a batch is worked through in, to save memory; the result is the same up to rounding. 1 by default.
+    /// Parts that a batch is worked through in, to save memory; the result is the same up to rounding, also where targets are ignored: losses such as
+    /// cross-entropy weigh a part by its targets that count. 1 by default.
     pub micro_batches: usize,
     /// The largest global norm of a gradient; a longer one is scaled down to it. Per sample, before it enters any average.
     pub grad_clip: Option<f64>,
@@ -54,6 +56,10 @@ pub(super) struct Driver {
     /// Whether the update was a part of the last gradient.
     finished: bool,
     partial: Vec<f64>,
+    /// Steps that this optimizer has taken.
+    taken: u32,
+    /// The factor of the last sum of gradients: see [`Context::correction`].
+    correction: f64,
 }
 
 impl Driver {
@@ -74,7 +80,19 @@ impl Driver {
         }
         let partial = vec![0.0; state.layout().padded().div_ceil(pass::CHUNK)];
         cx.set_running_statistics(Some(state.running_at_work()));
-        Ok(Driver { cx, state, settings, tracer: None, ready: false, before: vec![], begun: false, finished: false, partial })
+        Ok(Driver {
+            cx,
+            state,
+            settings,
+            tracer: None,
+            ready: false,
+            before: vec![],
+            begun: false,
+            finished: false,
+            partial,
+            taken: 0,
+            correction: 1.0,
+        })
     }
 
     /// Hyper-parameters and settings by name. The seed is the state's.
@@ -113,7 +131,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`; the mean loss. On a card, what `finish` asks for
+    /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`; the loss of the whole batch, in which each counts by its
+    /// targets. On a card, what `finish` asks for
     /// may be a part of the last one: [`Driver::finish_on_card`] sees to what was not.
     pub fn gradient(
         &mut self,
@@ -128,6 +147,7 @@ impl Driver {
         self.cx.set_gradient(Some(&self.state.gradient));
         self.cx.set_training(true);
         self.cx.set_loss_scale(1.0 / parts as f64);
+        self.cx.begin_batch(parts);
         let _rest = Rest(&self.cx);
         let mut sum = 0.0;
         for part in 0..parts {
@@ -142,10 +162,18 @@ impl Driver {
                 let message = format!("the loss is {loss} in pass {pass}{}: {ADVICE}", self.largest_weight());
                 return Err(Error::value(format!("step {step}"), message));
             }
-            sum += loss;
+            sum += loss * self.cx.end_micro_batch()?;
         }
         self.finished = matches!(self.cx.finishing(), Finishing::Done);
-        Ok(sum / parts as f64)
+        let correction = self.cx.correction()?;
+        match &self.state.card {
+            // A part of what finishes the step.
+            Some(_) if !self.finished => self.cx.upload_weight()?,
+            None if correction != 1.0 => pass::multiply(&mut self.state.gradient, correction)?,
+            _ => {}
+        }
+        self.correction = correction;
+        Ok(sum / parts as f64 * correction)
     }
 
     /// Clipping and update on a card, where they were not a part of the last gradient: asked for, not waited for.
@@ -159,9 +187,10 @@ impl Driver {
         let Some(clip) = self.settings.grad_clip else { return Ok(1.0) };
         let gradient = &self.state.gradient;
         let _op = self.cx.op("norm of the gradient", || Cost::flops(2 * gradient.layout().elements()).moves(gradient.bytes()));
+        let (gradient, partial) = (&self.state.gradient, &mut self.partial);
         let square = match self.settings.dtype {
-            DType::F64 => pass::sum_of_squares::<f64>(&self.state.gradient, &mut self.partial),
-            _ => pass::sum_of_squares::<f32>(&self.state.gradient, &mut self.partial),
+            DType::F64 => pass::sum_of_squares::<f64>(gradient, partial),
+            _ => pass::sum_of_squares::<f32>(gradient, partial),
         };
         let norm = square.sqrt();
         if norm.is_finite() {
@@ -241,7 +270,9 @@ impl Driver {
             Some(_) => {
                 let copy = Flat::zeros(state.layout(), state.gradient.dtype())?;
                 state.gradient.download_to(&copy)?;
-                unpadded(&copy)
+                let mut gradient = unpadded(&copy);
+                gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * self.correction) as f32);
+                gradient
             }
         };
         let scale = match (scale, self.settings.grad_clip) {
@@ -262,10 +293,38 @@ impl Driver {
         self.state.set_step(step);
         (self.ready, self.begun) = (true, false);
         self.cx.set_weights(&self.state.weights);
+        self.tell_of_unused();
         match &mut self.tracer {
             Some(tracer) => tracer.update(step, lr, &self.state),
             None => Ok(()),
         }
+    }
+
+    /// Says once which parameters no step has used, when the third step has ended: a loss may use some in turn.
+    fn tell_of_unused(&mut self) {
+        const STEPS: u32 = 3;
+        self.taken = self.taken.saturating_add(1);
+        if self.taken != STEPS {
+            return;
+        }
+        let unused = self.unused();
+        if unused.is_empty() {
+            return;
+        }
+        let names: Vec<String> = unused.iter().map(|name| format!("`{name}`")).collect();
+        let names = names.join(", ");
+        let message = format!(
+            "no gradient reached {names} in {STEPS} steps: the loss does not use {}. IVON's sigma of such a parameter grows in every step, because its \
+             Hessian only decays. Use it in the loss, leave it out of the model, or freeze it (`#[parameter(frozen)]`)",
+            if unused.len() == 1 { "it" } else { "them" }
+        );
+        notice::once(&format!("unused {names}"), &message);
+    }
+
+    /// The parameters that are trained and whose gradient no backward pass has asked for.
+    fn unused(&self) -> Vec<&str> {
+        let free = self.state.layout().entries().iter().map(|e| &e.parameter).filter(|p| !p.frozen());
+        free.filter(|p| !self.cx.has_reached(p.index())).map(|p| p.name()).collect()
     }
 
     /// An error that names the first element of the state that `bad` describes.
@@ -308,6 +367,7 @@ impl Drop for Rest<'_> {
         self.0.set_finish(None);
         self.0.set_training(false);
         self.0.set_loss_scale(1.0);
+        self.0.begin_batch(0);
     }
 }
 

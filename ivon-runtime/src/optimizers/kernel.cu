@@ -85,10 +85,30 @@ extern "C" __global__ void look(const void* __restrict__ loss, uint32_t half, St
 
 // ---- clipping -----------------------------------------------------------------------------------------------------------
 
-// partial[b] = the sum of squares of every gridDim.x-th piece of 256 times 16 bytes, from piece b on: the order depends on sizes alone. A flat buffer
-// is whole pieces of 16 bytes.
+// gradient *= correction, which is the fifth word of the counters. Micro-batches that count unequal numbers of targets ask for it.
+extern "C" __global__ void __launch_bounds__(256) correct(real* gradient, const float* __restrict__ counters, uint64_t elements) {
+  float correction = counters[4];
+  if (correction == 1.0f) return;
+  uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
+  for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < elements; i += stride)
+    gradient[i] = from_float<real>(to_float(gradient[i]) * correction);
+}
+
+// The sum of a number of each thread of a block, for thread 0.
+__device__ __forceinline__ double sum_of_block(double x, double* shared) {
+  shared[threadIdx.x] = x;
+  for (int half = BLOCK / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+  }
+  return shared[0];
+}
+
+// partial[2 b] = the sum of squares of every gridDim.x-th piece of 256 times 16 bytes, from piece b on: the order depends on sizes alone. A flat buffer
+// is whole pieces of 16 bytes. Where that overflows, partial[2 b + 1] is its root by 2^32, from a sum of doubles.
 extern "C" __global__ void __launch_bounds__(256) squares(const real* __restrict__ gradient, float* __restrict__ partial, uint64_t elements) {
   __shared__ float shared[8];
+  __shared__ double wide[BLOCK];
   float sum = 0.0f;
   constexpr int N = Wide<real>::N;
 #pragma unroll 4
@@ -99,20 +119,46 @@ extern "C" __global__ void __launch_bounds__(256) squares(const real* __restrict
     for (float one : g) sum += one * one;
   }
   sum = block_sum<256>(sum, shared);
-  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+  if (finite(sum)) {
+    if (threadIdx.x == 0) partial[2 * blockIdx.x] = sum;
+    return;
+  }
+  double exact = 0.0;
+  for (uint64_t i = (uint64_t)blockIdx.x * 256 + threadIdx.x; i < elements / N; i += (uint64_t)gridDim.x * 256) {
+    float g[N];
+    load<N>(gradient + i * N, g);
+    for (float one : g) exact += (double)one * one;
+  }
+  exact = sum_of_block(exact, wide);
+  if (threadIdx.x == 0) partial[2 * blockIdx.x] = sum, partial[2 * blockIdx.x + 1] = (float)(sqrt(exact) * (1.0 / 4294967296.0));
 }
 
 // scale = min(1, clip / (norm + 1e-6)). One block.
 extern "C" __global__ void __launch_bounds__(256) clip(const float* __restrict__ partial, uint64_t count, float largest, Status* status) {
   __shared__ float shared[8];
+  __shared__ double wide[BLOCK];
   float sum = 0.0f;
-  for (uint64_t i = threadIdx.x; i < count; i += 256) sum += partial[i];
+  double exact = 0.0;
+  for (uint64_t i = threadIdx.x; i < count; i += 256) {
+    float of_block = partial[2 * i];
+    sum += of_block;
+    double root = finite(of_block) ? 0.0 : (double)partial[2 * i + 1] * 4294967296.0;
+    exact += finite(of_block) ? (double)of_block : root * root;
+  }
   sum = block_sum<256>(sum, shared);
+  exact = sum_of_block(exact, wide);
   if (threadIdx.x == 0) {
-    float norm = sqrtf(sum);
-    status->norm = norm;
-    if (!finite(norm)) status->bad |= 1;
-    status->scale = fminf(1.0f, largest / (norm + 1e-6f));
+    if (finite(sum)) {
+      float norm = sqrtf(sum);
+      status->norm = norm;
+      status->scale = smaller(1.0f, largest / (norm + 1e-6f));
+    } else {
+      double norm = sqrt(exact);
+      status->norm = (float)norm;
+      // Infinity minus itself is not 0.
+      if (norm - norm != 0.0) status->bad |= 1;
+      status->scale = smaller(1.0f, (float)(largest / norm));
+    }
   }
 }
 
@@ -161,7 +207,7 @@ extern "C" __global__ void __launch_bounds__(256) ivon_statistics(
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
       if (!it.there[w]) continue;
-      least = fmaxf(least, -h[w]), most = fmaxf(most, h[w]);
+      least = larger(least, -h[w]), most = larger(most, h[w]);
       sum += deviation(h[w], it.part.decay, temperature);
     }
   }
@@ -225,7 +271,7 @@ extern "C" __global__ void __launch_bounds__(256) ivon_update(
       h[w] += gain * (d + correction * (d * d) * reciprocal(h[w] + delta));
       v[w] = keep * v[w] + take_share * g[w];
       float step = (v[w] * debias + delta * m[w]) * reciprocal(h[w] + delta);
-      step = fminf(fmaxf(step, -radius), radius);
+      step = smaller(larger(step, -radius), radius);
       m[w] -= rate * step;
       float precision = ess * (h[w] + delta);
       good = good && (!it.there[w] || (precision > 0.0f && precision < 1e30f));

@@ -1,7 +1,8 @@
 //! One pass over flat buffers: chunks of a fixed size, so that the bits do not depend on the number of threads, each cut into
 //! the parameters it holds.
 
-use crate::dtype::Element;
+use crate::dtype::{DType, Element};
+use crate::error::Result;
 use crate::flat::{Flat, Layout};
 use crate::threads::each;
 use crate::versions;
@@ -152,9 +153,29 @@ pub(crate) fn convert<E: Compute>(mean: &[f32], weights: &mut Flat) {
     each(chunks, |(weights, mean)| weights.iter_mut().zip(mean).for_each(|(w, m)| *w = E::of(*m)));
 }
 
-/// The sum of squares of a flat buffer. `partial` has one place for each chunk, so that the order of summation is fixed.
+/// Multiplies every element of a gradient.
+///
+/// # Errors
+/// If a tensor on it is still held.
+pub(crate) fn multiply(gradient: &mut Flat, factor: f64) -> Result<()> {
+    match gradient.dtype() {
+        DType::F64 => each(gradient.values_mut::<f64>()?.chunks_mut(CHUNK), |chunk| chunk.iter_mut().for_each(|g| *g *= factor)),
+        _ => each(gradient.values_mut::<f32>()?.chunks_mut(CHUNK), |chunk| {
+            chunk.iter_mut().for_each(|g| *g = (*g as f64 * factor) as f32);
+        }),
+    }
+    Ok(())
+}
+
+/// The sum of squares of a flat buffer. `partial` has one place for each chunk, so that the order of summation is fixed. It is finite where all elements are.
 pub(crate) fn sum_of_squares<E: Compute>(flat: &Flat, partial: &mut [f64]) -> f64 {
-    each(partial.iter_mut().zip(flat.as_slice::<E>().chunks(CHUNK)), |(sum, chunk)| *sum = squares(chunk));
+    each(partial.iter_mut().zip(flat.as_slice::<E>().chunks(CHUNK)), |(sum, chunk)| {
+        *sum = squares(chunk);
+        // The lanes are f32, in which squares from 1.8e19 on are infinite.
+        if !sum.is_finite() {
+            *sum = chunk.iter().map(|x| f64::from(x.f32()).powi(2)).sum();
+        }
+    });
     partial.iter().sum()
 }
 

@@ -133,8 +133,11 @@ impl<R: Rule> Point<R> {
         card.set_moving(Moving { lr: lr as f32, rate, debias, ..Moving::default() })?;
         let (kernel, numbers) = self.rule.on_card();
         let (weights, gradient) = (state.own_weights.then(|| state.weights.share()), state.gradient.share());
-        let largest = self.driver.settings.grad_clip;
+        let (largest, several) = (self.driver.settings.grad_clip, self.driver.settings.micro_batches > 1);
         Ok(Rc::new(Finish::new(card, move |card, cx| {
+            if several {
+                card.correct(cx, &gradient)?;
+            }
             if let Some(largest) = largest {
                 card.clip(cx, &gradient, largest)?;
             }

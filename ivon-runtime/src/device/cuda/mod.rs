@@ -38,7 +38,7 @@ mod launch;
 pub mod libraries;
 mod memory;
 mod moment;
-mod notice;
+pub(crate) mod notice;
 mod pinned;
 mod replay;
 mod signature;

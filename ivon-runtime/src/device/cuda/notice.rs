@@ -7,7 +7,7 @@ use std::sync::Mutex;
 static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Says something on stderr, the first time in a process that something is said about this.
-pub(super) fn once(about: &str, message: &str) {
+pub(crate) fn once(about: &str, message: &str) {
     if SAID.lock().is_ok_and(|mut said| said.insert(about.to_string())) {
         // A run goes on where nobody reads stderr; `eprintln!` would panic.
         let _ = writeln!(std::io::stderr(), "note: {message}");
@@ -15,6 +15,6 @@ pub(super) fn once(about: &str, message: &str) {
 }
 
 /// What something was said about so far.
-pub(super) fn said() -> Vec<String> {
+pub(crate) fn said() -> Vec<String> {
     SAID.lock().map_or(vec![], |said| said.iter().cloned().collect())
 }

@@ -97,9 +97,14 @@ impl Replays {
             }
         };
         cx.upload_counters()?;
+        let losses = cx.losses();
+        let forward = |cx: &Context| {
+            cx.recount(losses);
+            forward(cx)
+        };
         // All that follows the forward pass.
         let rest = |cx: &Context, value: &Tensor, saved: S| {
-            let d_value = cx.filled([], cx.loss_scale())?;
+            let d_value = cx.d_loss()?;
             backward(cx, saved, d_value)?;
             finish.as_ref().map_or(Ok(()), |finish| finish.run_if_finite(cx, value))
         };
@@ -119,6 +124,7 @@ impl Replays {
                 let loss = self.fetch(cuda, (value.address(cx)?, value.dtype()))?;
                 drop(phase);
                 let _phase = cx.phase(Phase::Backward);
+                cx.upload_weight()?;
                 rest(cx, &value, saved)?;
                 loss.wait()
             })
@@ -135,6 +141,7 @@ impl Replays {
             cx.check_arena(key.name())?;
             let replay = || {
                 cx.skip_streams(streams);
+                cx.upload_weight()?;
                 self.launch(cuda, step)
             };
             if checking { check::compared(cx, key.name(), replay, eager) } else { replay() }

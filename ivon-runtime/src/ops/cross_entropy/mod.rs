@@ -14,7 +14,7 @@ pub use super::entropy::IGNORE;
 pub struct Saved(entropy::Saved);
 
 /// The mean over rows of ln(sum of e^z) - z_t, for the logits z \[.., CLASSES\] and the target t of each row: the negative
-/// log-likelihood in nats. Rows whose target is [`IGNORE`] do not count.
+/// log-likelihood in nats. Rows whose target is [`IGNORE`] do not count. Micro-batches weigh by the rows that count ([`Context::counted`]).
 ///
 /// # Errors
 /// [`crate::Error::Id`] if a target is not below CLASSES; if shapes do not fit or no target counts.

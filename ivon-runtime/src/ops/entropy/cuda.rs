@@ -23,7 +23,8 @@ pub(super) fn forward(
 ) -> Result<()> {
     let (count, ids) = (losses.shape().elements(), targets.ids);
     rows(cx, logits, targets, [lse, &mut *losses])?;
-    KERNELS.launch(cx, "entropy_mean", Grid::new(1), &mut args![&*losses, ids, loss, counted, count])
+    let of_none = if cx.in_micro_batches() { 0.0 } else { f32::NAN };
+    KERNELS.launch(cx, "entropy_mean", Grid::new(1), &mut args![&*losses, ids, loss, counted, count, of_none])
 }
 
 /// The losses alone, and `lse`.

@@ -22,10 +22,10 @@ extern "C" __global__ void __launch_bounds__(256) entropy_forward(
     float top = max;
 #pragma unroll
     for (int i = 0; i < N; ++i) {
-      top = fmaxf(top, z[i]);
+      top = larger(top, z[i]);
       total += z[i];
     }
-    if (top > -INFINITY) {
+    if (top != -INFINITY) {
       sum *= expf(max - top);
 #pragma unroll
       for (int i = 0; i < N; ++i) sum += expf(z[i] - top);
@@ -33,7 +33,7 @@ extern "C" __global__ void __launch_bounds__(256) entropy_forward(
     max = top;
   });
   float top = block_max<BLOCK>(max, shared);
-  sum = block_sum<BLOCK>(max > -INFINITY ? sum * expf(max - top) : 0.0f, shared);
+  sum = block_sum<BLOCK>(max != -INFINITY ? sum * expf(max - top) : 0.0f, shared);
   if (smoothing > 0.0f) total = block_sum<BLOCK>(total, shared);
   if (threadIdx.x) return;
   float log = top + logf(sum), at_target = to_float(z[target]);
@@ -41,10 +41,10 @@ extern "C" __global__ void __launch_bounds__(256) entropy_forward(
   losses[row] = smoothing > 0.0f ? log - (1.0f - smoothing) * at_target - smoothing * (total / (float)classes) : log - at_target;
 }
 
-// The mean of the rows' losses over those that count, and their number. One block, in a fixed order.
+// The mean of the rows' losses over those that count, `of_none` where none does, and their number. One block, in a fixed order.
 extern "C" __global__ void __launch_bounds__(256) entropy_mean(
     const float* __restrict__ losses, const uint32_t* __restrict__ targets, float* __restrict__ loss, float* __restrict__ counted,
-    uint64_t rows) {
+    uint64_t rows, float of_none) {
   __shared__ double sums[BLOCK];
   __shared__ uint32_t counts[BLOCK];
   double sum = 0.0;
@@ -63,7 +63,7 @@ extern "C" __global__ void __launch_bounds__(256) entropy_mean(
     }
   }
   if (threadIdx.x) return;
-  *loss = (float)(sums[0] / counts[0]);
+  *loss = counts[0] ? (float)(sums[0] / counts[0]) : of_none;
   *counted = (float)counts[0];
 }
 

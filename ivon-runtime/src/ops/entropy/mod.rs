@@ -77,6 +77,16 @@ pub(super) fn forward_of_first(
     // The largest, and the sum of e^(z - largest).
     let _op = cx.op("cross_entropy", || Cost::each(logits, 4).reads([logits]));
     if cx.cuda().is_some() {
+        // A step that is replayed as a graph is seen by its dry run alone.
+        match targets.on_host::<u32>() {
+            Some(ids) => cx.counted(at, counted(ids))?,
+            None if cx.in_micro_batches() => {
+                let message = "`targets` lies on the GPU, where the targets that count cannot be counted in time: with micro-batches give it in the \
+                               memory of the CPU";
+                return Err(Error::value(at, message));
+            }
+            None => {}
+        }
         let mut counted = cx.empty_of(cx.dtype().sums(), [])?;
         let targets_of_rows = cuda::Targets { classes, ids: targets, smoothing };
         cuda::forward(cx, logits, targets_of_rows, [&mut loss, &mut lse, &mut losses, &mut counted])?;
@@ -87,15 +97,13 @@ pub(super) fn forward_of_first(
     if !cx.planning() {
         let ids = targets.as_slice::<u32>();
         let counted = counted(ids);
-        if counted == 0 {
-            return Err(Error::value(at, "no target counts: the mean of no losses is not a number"));
-        }
+        cx.counted(at, counted)?;
         with_real!(cx.dtype(), E => {
             let (lse, losses) = (lse.as_mut_slice::<E>(), losses.as_mut_slice::<E>());
             lose_all(logits.as_slice::<E>(), ids, lse, losses, smoothing);
             // In f64: the sum of many losses.
             let sum: f64 = losses.iter().map(|loss| loss.to_f64()).sum();
-            loss.as_mut_slice::<E>()[0] = E::of(sum / counted as f64);
+            loss.as_mut_slice::<E>()[0] = E::of(if counted == 0 { 0.0 } else { sum / counted as f64 });
         });
     }
     Ok((loss, Saved { logits: logits.clone(), classes, targets: targets.clone(), lse, smoothing, counted: None }))

@@ -58,7 +58,8 @@ pub enum SamplePer {
     /// `samples` times an update; each sample sees the whole batch.
     #[default]
     Update,
-    /// For every micro-batch: an update averages over as many samples as there are micro-batches. What the published GPT-2 runs do.
+    /// For every micro-batch: an update averages over as many samples as there are micro-batches, each with the same weight, however many of its targets
+    /// count. What the published GPT-2 runs do.
     MicroBatch,
 }
 
@@ -268,8 +269,12 @@ impl Ivon {
         let pass = IvonPass { key: now.key, last, gradsq: self.config.estimate == HessianEstimate::GradSq, numbers };
         let sums = self.sums.as_ref().map(|(g, p)| (g.share(), p.share()));
         let (weights, gradient) = (self.driver.state.weights.share(), self.driver.state.gradient.share());
-        let largest = self.driver.settings.grad_clip;
+        let Settings { grad_clip: largest, micro_batches, .. } = self.driver.settings;
+        let several = micro_batches > 1 && self.config.sample_per == SamplePer::Update;
         Ok(Rc::new(Finish::new(card, move |card, cx| {
+            if several {
+                card.correct(cx, &gradient)?;
+            }
             if let Some(largest) = largest {
                 card.clip(cx, &gradient, largest)?;
             }

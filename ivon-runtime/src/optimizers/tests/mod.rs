@@ -1,5 +1,6 @@
 //! A model whose gradients are known, and what the tests of all optimizers share.
 
+mod counts;
 mod formulas;
 mod order;
 mod point;

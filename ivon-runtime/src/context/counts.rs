@@ -1,0 +1,130 @@
+//! Micro-batches whose losses are means over different numbers of targets weigh as they do in one batch.
+//!
+//! A loss that is a mean over n counted targets says so ([`Context::counted`]). Of the micro-batches of a batch, the gradient of each is scaled by
+//! n over the n of the first one that counts something, and the sum of all by `parts · n_first / Σ n` ([`Context::correction`]). Both are exactly 1 where
+//! all counts are equal.
+
+use super::Context;
+use crate::error::{Error, Result};
+
+/// What the losses of the micro-batches of a batch counted.
+#[derive(Default)]
+pub(super) struct Counts {
+    /// Micro-batches of the batch; 0 outside of a batch.
+    parts: usize,
+    /// The counts of the losses of the first micro-batch that counts something, in the order of their calls.
+    first: Option<Vec<usize>>,
+    /// Those of the micro-batch that runs now.
+    now: Vec<usize>,
+    /// Micro-batches that have ended, and Σ n / n_first over them.
+    ended: usize,
+    total: f64,
+}
+
+impl Counts {
+    /// n / n_first of this pass: the weight of its loss.
+    fn weight(&self) -> f64 {
+        match (&self.first, self.now.first()) {
+            (_, Some(0)) => 0.0,
+            (Some(first), Some(now)) => *now as f64 / *first.first().unwrap_or(now) as f64,
+            _ => 1.0,
+        }
+    }
+
+    /// Refuses losses of one pass whose counts ask for different weights.
+    fn check(&self) -> Result<()> {
+        let Counts { first, now, .. } = self;
+        let first = first.as_ref().unwrap_or(now);
+        // now[i] / first[i] is the same for all i, and no loss counts something where the first one counts nothing.
+        let same =
+            |i: usize| now[i] as u128 * first[0] as u128 == now[0] as u128 * first[i] as u128 && (now[0] > 0 || now[i] == 0);
+        if now.len() == first.len() && (0..now.len()).all(same) {
+            return Ok(());
+        }
+        Err(Error::value(
+            "micro-batches",
+            format!(
+                "the losses of a micro-batch count {now:?} targets where those of another one count {first:?}: no weight of the micro-batch fits all of \
+                 them. Take the whole batch at once (micro_batches = 1), or let all losses of a model count the same targets"
+            ),
+        ))
+    }
+}
+
+impl Context {
+    /// Called by a loss that is a mean over `n` targets, for each forward pass. Where a batch is worked through in micro-batches, each weighs by its n.
+    ///
+    /// # Errors
+    /// If nothing counts, unless other micro-batches of the batch may: the mean of no losses is not a number.
+    pub fn counted(&self, at: &str, n: usize) -> Result<()> {
+        let mut counts = self.counts.borrow_mut();
+        if counts.parts <= 1 {
+            return if n == 0 {
+                Err(Error::value(at, "no target counts: the mean of no losses is not a number"))
+            } else {
+                Ok(())
+            };
+        }
+        counts.now.push(n);
+        Ok(())
+    }
+
+    /// True where a batch is worked through in several micro-batches, so that one of them may count no target.
+    pub fn in_micro_batches(&self) -> bool {
+        self.counts.borrow().parts > 1
+    }
+
+    /// Begins a batch of so many micro-batches; 0 ends it.
+    pub(crate) fn begin_batch(&self, parts: usize) {
+        *self.counts.borrow_mut() = Counts { parts, ..Counts::default() };
+    }
+
+    /// How many losses of the micro-batch have counted so far.
+    pub(crate) fn losses(&self) -> usize {
+        self.counts.borrow().now.len()
+    }
+
+    /// Forgets all but the first `losses`: the forward pass that counted the others runs again.
+    pub(crate) fn recount(&self, losses: usize) {
+        self.counts.borrow_mut().now.truncate(losses);
+    }
+
+    /// The weight of the pass that has run, relative to the first micro-batch that counts something.
+    pub(crate) fn weight_of_pass(&self) -> f64 {
+        self.counts.borrow().weight()
+    }
+
+    /// Ends a micro-batch; its weight.
+    ///
+    /// # Errors
+    /// If its losses count targets in different proportions than those of other micro-batches.
+    pub(crate) fn end_micro_batch(&self) -> Result<f64> {
+        let mut counts = self.counts.borrow_mut();
+        counts.check()?;
+        let weight = counts.weight();
+        counts.total += weight;
+        counts.ended += 1;
+        if weight > 0.0 && counts.first.is_none() {
+            counts.first = Some(std::mem::take(&mut counts.now));
+        }
+        counts.now.clear();
+        Ok(weight)
+    }
+
+    /// The factor of the sum of the weighted gradients, once the last forward pass has run; 1 before.
+    ///
+    /// # Errors
+    /// If nothing counts.
+    pub(crate) fn correction(&self) -> Result<f64> {
+        let counts = self.counts.borrow();
+        let left = counts.parts.saturating_sub(counts.ended);
+        if left > 1 {
+            return Ok(1.0);
+        }
+        let total = counts.total + if left == 1 { counts.weight() } else { 0.0 };
+        if total > 0.0 {
+            return Ok(counts.parts as f64 / total);
+        }
+        Err(Error::value("micro-batches", "no target counts in any micro-batch: the mean of no losses is not a number"))
+    }
+}

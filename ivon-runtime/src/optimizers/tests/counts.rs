@@ -1,0 +1,226 @@
+//! Micro-batches whose losses count unequal numbers of targets, gradients at the ends of f32, and parameters that no loss uses.
+
+use super::super::driver::Driver;
+use crate::DType;
+use crate::ops::{cross_entropy, cross_entropy::IGNORE};
+use crate::optimizers::HessianEstimate;
+use crate::prelude::*;
+
+/// Cross-entropy of three classes: the inputs are the logits but for a shift.
+#[variational]
+struct Shift {
+    #[parameter(init = zeros)]
+    w: Parameter<3>,
+}
+
+#[variational]
+impl Shift {
+    fn loss<B>(&self, x: Tensor<B, 3>, y: Ids<B>) -> Tensor {
+        cross_entropy(x + self.w, y)
+    }
+    fn two<B>(&self, x: Tensor<B, 3>, y: Ids<B>, z: Ids<B>) -> Tensor {
+        cross_entropy(x + self.w, y) + cross_entropy(x, z)
+    }
+}
+
+/// Rows of inputs and their targets, of which `counts[p]` of the `rows` of part p count.
+struct Data {
+    rows: usize,
+    x: Vec<f64>,
+    targets: Vec<u32>,
+}
+
+impl Data {
+    fn new(rows: usize, counts: &[usize]) -> Data {
+        let all = rows * counts.len();
+        let x = (0..3 * all).map(|i| ((i * i) as f64 * 0.37).sin() * 2.0).collect();
+        let target = |i: usize| if i % rows < counts[i / rows] { (i * 7 % 3) as u32 } else { IGNORE };
+        Data { rows, x, targets: (0..all).map(target).collect() }
+    }
+
+    /// Part `part` of `parts`.
+    fn part(&self, dtype: DType, part: usize, parts: usize) -> (Tensor, Tensor) {
+        let n = self.targets.len() / parts;
+        let x = &self.x[part * n * 3..(part + 1) * n * 3];
+        let x = match dtype {
+            DType::F64 => Tensor::from_slice(x, [n, 3]),
+            _ => Tensor::from_slice(&x.iter().map(|x| *x as f32).collect::<Vec<_>>(), [n, 3]),
+        };
+        (x.unwrap(), Tensor::from_slice(&self.targets[part * n..(part + 1) * n], [n]).unwrap())
+    }
+
+    fn parts(&self) -> usize {
+        self.targets.len() / self.rows
+    }
+}
+
+/// The loss and the gradient in f64, at weights of 0.
+fn gradient(data: &Data, parts: usize) -> Result<(f64, Vec<f64>)> {
+    let model = Shift::new();
+    let settings = Settings { dtype: DType::F64, micro_batches: parts, ..Settings::default() };
+    let mut driver = Driver::new(&model, settings, &[], false)?;
+    driver.zero_gradient()?;
+    let loss = driver.gradient(0, 0, parts, &None, &mut |cx, part| {
+        let (x, y) = data.part(DType::F64, part, parts);
+        model.loss_gradient(cx, &x, &y)
+    })?;
+    let gradient = &driver.state.gradient;
+    let range = gradient.layout().entries()[0].range();
+    Ok((loss, gradient.as_slice::<f64>()[range].to_vec()))
+}
+
+#[test]
+fn micro_batches_weigh_by_the_targets_that_count() {
+    for counts in [&[0, 1, 5, 9][..], &[9, 5, 1, 0], &[3, 0, 0, 8], &[1, 4], &[2, 2, 2]] {
+        let data = Data::new(10, counts);
+        let (loss, whole) = gradient(&data, 1).unwrap();
+        let (in_parts, sum) = gradient(&data, data.parts()).unwrap();
+        assert!((loss - in_parts).abs() <= 1e-12, "{counts:?}: loss {in_parts}, in one batch {loss}");
+        for (a, b) in sum.iter().zip(&whole) {
+            assert!((a - b).abs() <= 1e-12, "{counts:?}: {sum:?}, in one batch {whole:?}");
+        }
+    }
+}
+
+/// PyTorch's gradients of eight rows in one batch.
+#[test]
+fn gradients_of_half_batches() {
+    #[rustfmt::skip]
+    let x = vec![
+        0.1, 0.2, 0.3, 1.0, -1.0, 0.5, 0.3, 0.3, -0.2, 0.0, 2.0, 1.0, 0.7, -0.1, 0.4, 1.5, 0.2, -0.6, -0.3, 0.8, 0.9, 0.25, 0.5, -1.25,
+    ];
+    let i = IGNORE;
+    for (targets, expected) in [
+        (vec![1, i, i, i, 2, 0, 1, 1], [0.20189, -0.26899, 0.06710]),
+        (vec![i, i, i, i, 2, 0, 1, 1], [0.17721, -0.16929, -0.00792]),
+    ] {
+        let data = Data { rows: 4, x: x.clone(), targets };
+        for parts in [1, 2] {
+            let (_, found) = gradient(&data, parts).unwrap();
+            assert!(
+                found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5),
+                "{parts} parts: {found:?}, expected {expected:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_batch_in_which_nothing_counts_is_refused() {
+    for parts in [1, 4] {
+        let error = gradient(&Data::new(3, &[0; 4]), parts).unwrap_err().to_string();
+        assert!(error.contains("no target counts"), "{error}");
+    }
+}
+
+#[test]
+fn losses_that_ask_for_different_weights_are_refused() {
+    let (model, data) = (Shift::new(), Data::new(10, &[3, 6]));
+    let other = |counts: [usize; 2]| Data::new(10, &counts);
+    let step = |others: Data| {
+        let settings = Settings { micro_batches: 2, ..Settings::default() };
+        let mut sgd = Sgd::new(&model, SgdConfig::default(), settings).unwrap();
+        sgd.step_in_parts(0.1, &mut |cx, part| {
+            let ((x, y), (_, z)) = (data.part(DType::F32, part, 2), others.part(DType::F32, part, 2));
+            model.two_gradient(cx, &x, &y, &z)
+        })
+    };
+    step(other([1, 2])).unwrap();
+    for counts in [[2, 2], [0, 4]] {
+        let error = step(other(counts)).unwrap_err().to_string();
+        assert!(error.contains("no weight of the micro-batch fits"), "{error}");
+    }
+}
+
+/// Every optimizer and estimate: mean, Hessian and momentum after some steps are those of one batch.
+#[test]
+fn updates_are_those_of_one_batch() {
+    let (model, data) = (Shift::new(), Data::new(10, &[0, 1, 5, 9]));
+    let run = |parts: usize, estimate: HessianEstimate, samples: usize| {
+        let settings = Settings { micro_batches: parts, grad_clip: Some(0.1), seed: 3, ..Settings::default() };
+        let config = IvonConfig { ess: 100.0, hess_init: 0.1, beta2: 0.9, estimate, samples, ..IvonConfig::default() };
+        let mut ivon = Ivon::new(&model, config, settings).unwrap();
+        for _ in 0..3 {
+            let gradient = &mut |cx: &Context, part: usize| {
+                let (x, y) = data.part(DType::F32, part, parts);
+                model.loss_gradient(cx, &x, &y)
+            };
+            ivon.step_in_parts(0.1, gradient).unwrap();
+        }
+        ["mean", "hessian", "momentum"].map(|name| ivon.state().unpadded(name)).concat()
+    };
+    for estimate in [HessianEstimate::Price, HessianEstimate::GradSq] {
+        for samples in [1, 3] {
+            let (whole, parts) = (run(1, estimate, samples), run(4, estimate, samples));
+            let near = whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() <= 1e-5 * (a.abs() + 1e-2));
+            assert!(near, "{estimate:?}, {samples} samples: {parts:?}, in one batch {whole:?}");
+        }
+    }
+}
+
+/// The step that an SGD of learning rate 1 makes with this gradient, clipped to 1.
+fn clipped(dtype: DType, g: f32) -> Vec<f32> {
+    let model = Shift::new();
+    let settings = Settings { dtype, grad_clip: Some(1.0), ..Settings::default() };
+    let mut sgd = Sgd::new(&model, SgdConfig { momentum: 0.0, weight_decay: 0.0, ..SgdConfig::default() }, settings).unwrap();
+    let step = sgd.step(1.0, |cx| {
+        let mut adjoint = cx.gradient(&model.w)?;
+        let target = adjoint.target(cx, [3])?.unwrap().0;
+        match target.dtype() {
+            DType::F64 => target.as_mut_slice::<f64>().copy_from_slice(&[0.0, f64::from(g), 0.0]),
+            _ => target.as_mut_slice::<f32>().copy_from_slice(&[0.0, g, 0.0]),
+        }
+        Ok(1.0)
+    });
+    step.unwrap();
+    sgd.posterior().mean("w").unwrap().iter().map(|w| -w).collect()
+}
+
+#[test]
+fn every_finite_gradient_is_clipped() {
+    for dtype in [DType::F32, DType::F64, DType::Bf16] {
+        for g in [1e20f32, -1e20, 3e38, 2e19] {
+            let step = clipped(dtype, g);
+            assert!((step[1] - g.signum()).abs() < 1e-5 && step[0] == 0.0, "{dtype:?}, {g:e}: {step:?}");
+        }
+        for g in [1e-30f32, -1e-30, 0.5] {
+            let step = clipped(dtype, g);
+            assert!((step[1] - g).abs() <= 1e-6 * g.abs(), "{dtype:?}, {g:e}: {step:?}");
+        }
+    }
+}
+
+/// Another method may use what the loss does not.
+#[variational]
+struct Spare {
+    w: Parameter<3>,
+    spare: Parameter<3>,
+}
+
+#[variational]
+impl Spare {
+    fn loss<B>(&self, x: Tensor<B, 3>, y: Ids<B>) -> Tensor {
+        cross_entropy(x + self.w, y)
+    }
+    fn other(&self) -> Tensor {
+        (self.spare * self.spare).sum()
+    }
+}
+
+#[test]
+fn a_parameter_that_no_loss_uses_is_named() {
+    let (model, data) = (Spare::new(), Data::new(4, &[3]));
+    let (x, y) = data.part(DType::F32, 0, 1);
+    // Notices are those of the process, and no other test tells of these.
+    let told = || crate::device::cuda::notices().iter().any(|about| about == "unused `spare`");
+    let mut used = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+    for step in 0..5 {
+        used.step(0.1, |cx| if step == 1 { model.other_gradient(cx) } else { model.loss_gradient(cx, &x, &y) }).unwrap();
+    }
+    assert!(!told());
+    let mut ivon = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+    for step in 0..5 {
+        assert_eq!(told(), step >= 3);
+        ivon.step(0.1, |cx| model.loss_gradient(cx, &x, &y)).unwrap();
+    }
+}
