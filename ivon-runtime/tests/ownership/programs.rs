@@ -332,6 +332,7 @@ fn optimizers(model: &impl Model, settings: Settings) -> Vec<Box<dyn Optimizer>>
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "products run on rayon's pool, whose pointers Miri cannot follow")]
 fn a_gradient_that_would_be_lost_is_an_error_that_names_its_parameter() {
     let model = Line::new();
     let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2]).unwrap();
