@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs Miri, which finds undefined behaviour, over the tests of tensors, buffers, memory and context: `scripts/miri.sh`.
+# Runs Miri, which finds undefined behaviour, over the tests of who owns memory (tensors, buffers, pools, plans, contexts): `scripts/miri.sh`.
 #
 # Miri is a component of some nightly toolchains (`rustup component add --toolchain nightly miri`). Where no toolchain has it, the script says so
 # and succeeds; the same tests run without it in `cargo test`.
@@ -24,5 +24,4 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
 export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-strict-provenance ${MIRIFLAGS:-}"
 miri() { cargo ${toolchain:+"$toolchain"} miri "$@"; }
 miri setup > /dev/null
-miri test --locked -p ivon-runtime --lib -- memory:: flat:: tensor::
 miri test --locked -p ivon-runtime --test ownership

@@ -398,6 +398,7 @@ impl Model for Huge {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri ends where memory does")]
 fn memory_that_is_not_there_is_an_error() {
     const REFUSED: &str = "more than this machine can give";
     // 4 PB; sizes that overflow in bytes, with padding, and in elements.
