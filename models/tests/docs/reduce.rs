@@ -84,7 +84,14 @@ const SCALES: &[Scale] = &[
     },
     Scale {
         words: &["train", "*"],
-        set: &[("--steps", "2"), ("--train-examples", "8"), ("--eval-examples", "4"), ("--eval-samples", "1"), ("--size", "32")],
+        set: &[
+            ("--steps", "2"),
+            ("--train-examples", "8"),
+            ("--eval-examples", "4"),
+            ("--eval-samples", "1"),
+            ("--size", "32"),
+            ("--lr", "0.0001"),
+        ],
         lower: &[("--batch", "8"), ("--micro-batches", "4")],
         drop: &["--epochs"],
     },
