@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 /// Tables in which runs keep what was found of their data. They are not read.
 const FOUND: [&str; 2] = ["text", "pictures"];
 /// Keys of those tables that some runs leave out.
-const SOMETIMES: [&[&str]; 1] = [&["pictures", "transform", "exif"]];
+const SOMETIMES: [&[&str]; 2] = [&["pictures", "transform", "exif"], &["pictures", "transform", "fit"]];
 /// Names are similar from here on; 1 for the same (Jaro and Winkler).
 const SIMILAR: f64 = 0.8;
 
@@ -305,7 +305,10 @@ mod tests {
     fn a_key_below_the_table_of_the_data_is_refused() {
         let data = json!({"checksum": "x", "transform": {"size": 32}});
         let check = |text: &str| file(text).unwrap().found().iter().try_for_each(|found| found.check("pictures", &data));
-        assert_eq!(check("lr = 1\n[pictures]\nchecksum = 'y'\n[pictures.transform]\nsize = 28\nexif = 'apply'"), Ok(()));
+        assert_eq!(
+            check("lr = 1\n[pictures]\nchecksum = 'y'\n[pictures.transform]\nsize = 28\nexif = 'apply'\nfit = 'x'"),
+            Ok(())
+        );
         let message = check("[pictures]\nchecksum = 'y'\n[pictures.transform]\nsize = 28\nlr = 3").unwrap_err().to_string();
         assert!(message.contains("line 5: `lr` stands in the table [pictures.transform]"), "{message}");
         assert!(check("[text]\nchecksum = 'y'").is_err());
