@@ -78,7 +78,11 @@ impl Context {
         let handle = match &*memory {
             _ if bytes > MOST_BYTES => Err(Block::too_large(bytes)),
             Memory::Pooled => self.pool.handle(bytes),
-            Memory::Recording(recorder) => recorder.failure.check().map(|()| Handle::of(Block::ghost(bytes, recorder))),
+            Memory::Recording(recorder) => match recorder.failure.check() {
+                // Not in a closure, which would be the caller that the block notes.
+                Ok(()) => Ok(Handle::of(Block::ghost(bytes, recorder))),
+                Err(error) => Err(error),
+            },
             Memory::Replaying(run) => run.handle(bytes),
         };
         Ok(Tensor::on(handle.inspect_err(|error| memory.failed(error))?, shape, dtype))

@@ -183,19 +183,33 @@ impl Setup {
     const FIRST: Setup =
         Setup { loss: 0, rows: 2, factor: 1.0, rate: 0.3, momentum: 0.1, scale: 1.0, training: true, flats: [0; 3] };
 
-    /// The same with something else in it.
-    fn changed(mut self, dice: &mut Dice) -> Setup {
-        match dice.below(10) {
-            0..=2 => self.loss = dice.below(LOSSES),
-            3 => self.rows = 1 + dice.below(3),
-            4 => self.factor = [1.0, 2.0, -0.5][dice.below(3)],
-            5 => self.rate = [0.3, 0.5][dice.below(2)],
-            6 => self.momentum = [0.1, 0.4][dice.below(2)],
-            7 => self.scale = [1.0, 0.25][dice.below(2)],
-            8 => self.training = !self.training,
-            _ => self.flats[dice.below(3)] ^= 1,
+    /// The number of ways to change it in one thing.
+    const CHANGES: usize = 9;
+
+    /// The same with one thing changed.
+    fn changed(mut self, change: usize, dice: &mut Dice) -> Setup {
+        match change {
+            0 => self.loss = (self.loss + 1 + dice.below(LOSSES - 1)) % LOSSES,
+            1 => self.rows = 1 + self.rows % 3,
+            2 => self.factor = if self.factor == 1.0 { 2.0 } else { 1.0 },
+            3 => self.rate = if self.rate == 0.3 { 0.5 } else { 0.3 },
+            4 => self.momentum = if self.momentum == 0.1 { 0.4 } else { 0.1 },
+            5 => self.scale = if self.scale == 1.0 { 0.25 } else { 1.0 },
+            6 => self.training = !self.training,
+            7 => self.flats[dice.below(2)] ^= 1,
+            _ => self.flats[2] ^= 1,
         }
         self
+    }
+
+    /// Something else in everything but the loss.
+    fn random(loss: usize, dice: &mut Dice) -> Setup {
+        let first = Setup { loss, ..Setup::FIRST };
+        (1..Setup::CHANGES)
+            .filter(|change| *change != 6 && dice.below(2) == 0)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .fold(first, |setup, change| setup.changed(change, dice))
     }
 
     fn run(self, model: &mut Losses, bench: &Bench, number: u32) -> Result<f64> {
@@ -209,38 +223,42 @@ impl Setup {
     }
 }
 
-/// Random sequences of steps, each as a graph where the runtime takes one, are those of steps kernel by kernel, to the bit. Setups come
-/// back, so that graphs of all of them are there to be mistaken for each other.
+/// Random sequences of steps, each as a graph where the runtime takes one, are those of steps kernel by kernel, to the bit. A setup is
+/// taken until it is replayed, then one that differs in one thing, then the first again: every loss with every change.
 #[test]
 fn any_sequence_of_steps_is_the_same_replayed_and_eager() {
     if !look_for_the_emulator() {
         return;
     }
-    for (seed, dtype) in [(1, DType::F32), (2, DType::Bf16), (3, DType::F32)] {
+    for (seed, dtype, share) in [(1, DType::F32, 1), (2, DType::Bf16, 4)] {
         let (mut dice, mut model) = (Dice(seed), model());
         let [replayed, eager] = [true, false].map(|graphs| {
             let bench = Bench::new(&model, Device::Cuda(0), dtype);
             bench.cx.set_graphs(graphs);
             bench
         });
-        let mut known = vec![Setup::FIRST];
         let mut number = 0;
-        for _ in 0..60 {
-            let setup = match dice.below(3) {
-                0 => known[dice.below(known.len())],
-                _ => known[known.len() - 1].changed(&mut dice),
-            };
-            known.push(setup);
-            // The places of batches take turns, so that the fifth step is a replay.
-            for _ in 0..1 + dice.below(6) {
-                number += 1;
-                let [found, expected] = [&replayed, &eager].map(|bench| setup.run(&mut model, bench, number).unwrap());
-                assert_eq!(found.to_bits(), expected.to_bits(), "seed {seed}, step {number}: the losses of {setup:?}");
-                let [found, expected] = [&replayed, &eager].map(|bench| bits(&bench.written()));
-                assert!(found == expected, "seed {seed}, step {number}: the gradients of {setup:?}");
+        let mut captured = 0;
+        for pair in 0..LOSSES * Setup::CHANGES {
+            let (loss, change) = (pair % LOSSES, pair / LOSSES);
+            if dice.below(share) > 0 {
+                continue;
             }
+            let setup = Setup::random(loss, &mut dice);
+            let other = setup.changed(change, &mut dice);
+            // The places of batches take turns, so that the fifth step is a replay.
+            for (setup, times) in [(setup, 5), (other, 2), (setup, 1)] {
+                for _ in 0..times {
+                    number += 1;
+                    let [found, expected] = [&replayed, &eager].map(|bench| setup.run(&mut model, bench, number).unwrap());
+                    assert_eq!(found.to_bits(), expected.to_bits(), "seed {seed}, step {number}: the losses of {setup:?}");
+                    let [found, expected] = [&replayed, &eager].map(|bench| bits(&bench.written()));
+                    assert!(found == expected, "seed {seed}, step {number}: the gradients of {setup:?}");
+                }
+            }
+            captured = captured.max(replayed.cx.graphs());
         }
-        assert!(replayed.cx.graphs() > 3, "too few steps were captured: {}", replayed.cx.graphs());
+        assert!(captured > 3, "too few steps were captured: {captured}");
         assert_eq!(eager.cx.graphs(), 0);
     }
 }
