@@ -105,7 +105,7 @@ mod tests {
         let expected = [
             "a was x, y and is x now",
             "b was cosine and is step (every 3, factor 0.1) now",
-            "c was 1e-5 and is 0.0 now",
+            "c was 0.00001 and is 0.0 now",
             "d was true and is not set now",
             "e was 1.5 and is empty now",
         ];
