@@ -341,6 +341,43 @@ fn a_hessian_that_never_leaves_its_start_is_told() {
     assert!(!text(0.5, 0.99).contains("warning"));
 }
 
+/// A line, and a parameter that only another method uses.
+#[variational]
+struct Spare {
+    line: Linear<1, 1>,
+    spare: Parameter<3>,
+}
+
+#[variational]
+impl Spare {
+    fn loss<B>(&self, x: Tensor<B, 1>, y: Tensor<B, 1>) -> Tensor {
+        mse(self.line.forward(x), y)
+    }
+    fn other(&self) -> Tensor {
+        (self.spare * self.spare).sum()
+    }
+}
+
+#[test]
+fn a_parameter_that_the_loss_does_not_use_is_told_and_kept() {
+    let model = Spare::new();
+    let x = Tensor::from_slice(&[1.0f32, 2.0], [2, 1]).unwrap();
+    for (uses_it, expected) in [(false, 1), (true, 0)] {
+        let (root, mut text) = (tempfile::tempdir().unwrap(), vec![]);
+        let gradient = |cx: &Context, at: At| {
+            if uses_it && at.step == 2 { model.other_gradient(cx) } else { model.loss_gradient(cx, &x, &x) }
+        };
+        let mut progress = (every(1000, Run::create(root.path()).unwrap()), Lines::every(1000, &mut text));
+        let trainer = Trainer::new(Schedule::cosine(0.01, 0.0, 0, 6));
+        let mut ivon = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+        trainer.run(&mut ivon, gradient, |_| Ok(vec![]), &mut progress).unwrap();
+        let warning = "no gradient reached `spare` in 3 steps";
+        assert_eq!(String::from_utf8(text).unwrap().matches(&format!("step 3  warning: {warning}")).count(), expected);
+        let told = |line: &&serde_json::Value| line["warning"].as_str().is_some_and(|told| told.contains(warning));
+        assert_eq!(metrics(root.path()).iter().filter(told).count(), expected);
+    }
+}
+
 /// Needs a Python with the packages tensorboard and safetensors:
 /// `IVON_PYTHON=python3 cargo test -p ivon-runtime --test run -- --ignored`
 #[test]

@@ -3,32 +3,49 @@
 //! A loss that is a mean over n counted targets says so ([`Context::counted`]). Of the micro-batches of a batch, the gradient of each is scaled by
 //! n over the n of the first one that counts something, and the sum of all by `parts · n_first / Σ n` ([`Context::correction`]). Both are exactly 1 where
 //! all counts are equal.
+//!
+//! Where each micro-batch has a posterior sample of its own, the gradient of a micro-batch is that of its own mean, and the optimizer applies both factors to
+//! its averages over samples.
 
 use super::Context;
 use crate::error::{Error, Result};
 
-/// What the losses of the micro-batches of a batch counted.
+/// The targets that the losses of the micro-batches of a batch counted.
 #[derive(Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Micro-batches of the batch; 0 outside of a batch.
     parts: usize,
+    /// Each micro-batch has a posterior sample of its own.
+    sampled: bool,
     /// The counts of the losses of the first micro-batch that counts something, in the order of their calls.
     first: Option<Vec<usize>>,
-    /// Those of the micro-batch that runs now.
+    /// Those of the last micro-batch that began.
     now: Vec<usize>,
-    /// Micro-batches that have ended, and Σ n / n_first over them.
-    ended: usize,
+    /// Micro-batches that began, and Σ n / n_first over them without the last one.
+    begun: usize,
     total: f64,
 }
 
 impl Counts {
-    /// n / n_first of this pass: the weight of its loss.
+    /// A batch of so many micro-batches, none of which has begun.
+    pub fn new(parts: usize, sampled: bool) -> Counts {
+        Counts { parts, sampled, ..Counts::default() }
+    }
+
+    /// n / n_first of the last micro-batch that began.
     fn weight(&self) -> f64 {
         match (&self.first, self.now.first()) {
             (_, Some(0)) => 0.0,
             (Some(first), Some(now)) => *now as f64 / *first.first().unwrap_or(now) as f64,
             _ => 1.0,
         }
+    }
+
+    /// The factor of the gradient of the last micro-batch that began.
+    fn scale(&self) -> f64 {
+        let weight = self.weight();
+        // The gradient of its own mean; where nothing counts, 0.
+        if self.sampled && weight > 0.0 { 1.0 } else { weight }
     }
 
     /// Refuses losses of one pass whose counts ask for different weights.
@@ -74,9 +91,23 @@ impl Context {
         self.counts.borrow().parts > 1
     }
 
-    /// Begins a batch of so many micro-batches; 0 ends it.
-    pub(crate) fn begin_batch(&self, parts: usize) {
-        *self.counts.borrow_mut() = Counts { parts, ..Counts::default() };
+    /// Begins a batch, or goes on with it; the default is no batch. Returns the batch that the context was in.
+    pub(crate) fn set_batch(&self, counts: Counts) -> Counts {
+        self.counts.replace(counts)
+    }
+
+    /// Begins the next micro-batch.
+    pub(crate) fn begin_micro_batch(&self) {
+        let counts = &mut *self.counts.borrow_mut();
+        if counts.begun > 0 {
+            let weight = counts.weight();
+            counts.total += weight;
+            if weight > 0.0 && counts.first.is_none() {
+                counts.first = Some(std::mem::take(&mut counts.now));
+            }
+        }
+        counts.now.clear();
+        counts.begun += 1;
     }
 
     /// How many losses of the micro-batch have counted so far.
@@ -89,26 +120,19 @@ impl Context {
         self.counts.borrow_mut().now.truncate(losses);
     }
 
-    /// The weight of the pass that has run, relative to the first micro-batch that counts something.
-    pub(crate) fn weight_of_pass(&self) -> f64 {
-        self.counts.borrow().weight()
+    /// The factor of the gradient of the pass that has run.
+    pub(crate) fn scale_of_pass(&self) -> f64 {
+        self.counts.borrow().scale()
     }
 
-    /// Ends a micro-batch; its weight.
+    /// The weight of the micro-batch that has run, relative to the first one that counts something.
     ///
     /// # Errors
     /// If its losses count targets in different proportions than those of other micro-batches.
-    pub(crate) fn end_micro_batch(&self) -> Result<f64> {
-        let mut counts = self.counts.borrow_mut();
+    pub(crate) fn weight_of_pass(&self) -> Result<f64> {
+        let counts = self.counts.borrow();
         counts.check()?;
-        let weight = counts.weight();
-        counts.total += weight;
-        counts.ended += 1;
-        if weight > 0.0 && counts.first.is_none() {
-            counts.first = Some(std::mem::take(&mut counts.now));
-        }
-        counts.now.clear();
-        Ok(weight)
+        Ok(counts.weight())
     }
 
     /// The factor of the sum of the weighted gradients, once the last forward pass has run; 1 before.
@@ -117,11 +141,10 @@ impl Context {
     /// If nothing counts.
     pub(crate) fn correction(&self) -> Result<f64> {
         let counts = self.counts.borrow();
-        let left = counts.parts.saturating_sub(counts.ended);
-        if left > 1 {
+        if counts.begun < counts.parts {
             return Ok(1.0);
         }
-        let total = counts.total + if left == 1 { counts.weight() } else { 0.0 };
+        let total = counts.total + counts.weight();
         if total > 0.0 {
             return Ok(counts.parts as f64 / total);
         }

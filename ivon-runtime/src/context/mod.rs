@@ -7,6 +7,7 @@ mod pass;
 mod step;
 mod weights;
 
+pub(crate) use counts::Counts;
 pub use pass::{Pass, Stream};
 pub(crate) use step::Finishing;
 
@@ -23,7 +24,6 @@ use crate::ops;
 use crate::profile::Observer;
 use crate::tensor::Tensor;
 use crate::threads;
-use counts::Counts;
 use memory::{Memory, Planned};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;

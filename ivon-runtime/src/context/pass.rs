@@ -47,7 +47,7 @@ impl Context {
     /// The gradient of the loss with respect to itself: 1, or 1 / micro-batches, times the weight of the targets that the forward pass counted
     /// ([`Context::counted`]). Ask for it after the forward pass.
     pub fn loss_scale(&self) -> f64 {
-        self.loss_scale.get() * self.weight_of_pass()
+        self.loss_scale.get() * self.scale_of_pass()
     }
 
     /// Sets [`Context::loss_scale`], but for the weight of the targets.
@@ -131,10 +131,11 @@ impl Context {
         Ok(d_loss)
     }
 
-    /// Brings the gradient of the loss with respect to itself, and what corrects the sum of all gradients, to the card.
+    /// Copies the weights of the micro-batch that has run to the GPU: the gradient of the loss with respect to itself as f32 and as bf16, the factor of the
+    /// sum of all gradients, and the weight of the micro-batch among samples.
     ///
     /// # Errors
-    /// If no micro-batch counts any target, or the card is lost.
+    /// If no micro-batch counts any target, losses count in different proportions, or the GPU is lost.
     pub(crate) fn upload_weight(&self) -> Result<()> {
         if !self.in_micro_batches() {
             return Ok(());
@@ -143,9 +144,10 @@ impl Context {
         let (Some(cuda), Some(block)) = (&self.cuda, self.counters.get()) else { return Ok(()) };
         let scale = self.loss_scale() as f32;
         let half = u32::from(half::bf16::from_f32(scale).to_bits());
-        let bytes = [scale.to_bits(), half, (self.correction()? as f32).to_bits()].map(u32::to_le_bytes).concat();
+        let [correction, weight] = [self.correction()?, self.weight_of_pass()?].map(|factor| (factor as f32).to_bits());
+        let bytes = [scale.to_bits(), half, correction, weight].map(u32::to_le_bytes).concat();
         let address = block.on_card().map_or(0, |(_, address)| address);
-        // SAFETY: the block has twelve bytes behind step and pass, which kernels read in the order of the stream.
+        // SAFETY: the block has sixteen bytes behind step and pass, which kernels read in the order of the stream.
         unsafe { cuda.upload(&bytes, address + 8) }
     }
 

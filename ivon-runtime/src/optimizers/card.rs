@@ -302,12 +302,14 @@ impl Card {
         sums: Option<(&Flat, &Flat)>,
         pass: &IvonPass,
     ) -> Result<()> {
-        let IvonPass { key, last, gradsq, numbers } = pass;
+        let IvonPass { key, last, gradsq, weighed, numbers } = pass;
+        let weights_of_samples = if *weighed { cx.counters()? } else { Arg::Null };
         let sums = [sums.map(|s| s.0), sums.map(|s| s.1)].map(|flat| flat.map_or(Arg::Null, pointer));
         let buffers = [self.buffer(0), self.buffer(1), self.buffer(2), pointer(weights), pointer(gradient)];
         let words = [key[0], key[1], *last as u32, *gradsq as u32];
         let args = buffers.into_iter().chain(sums).chain(self.table()).chain(self.status_and_moving());
-        self.launch(cx, "ivon_update", args.chain(words.map(Arg::U32)).chain(numbers.map(Arg::F32)))
+        let args = args.chain([weights_of_samples]).chain(words.map(Arg::U32)).chain(numbers.map(Arg::F32));
+        self.launch(cx, "ivon_update", args)
     }
 
     /// One pass of an optimizer without a posterior.
@@ -333,6 +335,8 @@ pub(crate) struct IvonPass {
     /// Whether it is the last sample of the update.
     pub last: bool,
     pub gradsq: bool,
+    /// Whether the samples weigh by the targets that their micro-batches count.
+    pub weighed: bool,
     /// ess, 1 / ess, beta1, 1 − beta2, ½ (1 − beta2), clip radius, 1 / samples, 1 − beta1.
     pub numbers: [f32; 8],
 }

@@ -3,7 +3,7 @@
 use super::card::{Bad, Finish};
 use super::pass::{self, Compute};
 use super::{Gradient, Tracer};
-use crate::context::{Context, Finishing, Pass};
+use crate::context::{Context, Counts, Finishing, Pass};
 use crate::device::Device;
 use crate::device::cuda::notice;
 use crate::dtype::DType;
@@ -58,8 +58,28 @@ pub(super) struct Driver {
     partial: Vec<f64>,
     /// Steps that this optimizer has taken.
     taken: u32,
-    /// The factor of the last sum of gradients: see [`Context::correction`].
+    /// The counts of the batch so far, where each micro-batch has a posterior sample of its own.
+    counts: Counts,
+    /// The factor of the gradient that a card holds: see [`Context::correction`].
     correction: f64,
+    /// The weight of the last gradient among the samples of the update, and the factor of their sum. Both are 1 unless each micro-batch has a posterior
+    /// sample of its own.
+    pub among_samples: Weighting,
+    /// A warning that its user has not taken yet.
+    warning: Option<String>,
+}
+
+/// The factors of a sample and of the sum over samples.
+#[derive(Clone, Copy)]
+pub(super) struct Weighting {
+    pub weight: f64,
+    pub correction: f64,
+}
+
+impl Default for Weighting {
+    fn default() -> Self {
+        Weighting { weight: 1.0, correction: 1.0 }
+    }
 }
 
 impl Driver {
@@ -91,7 +111,10 @@ impl Driver {
             finished: false,
             partial,
             taken: 0,
+            counts: Counts::default(),
             correction: 1.0,
+            among_samples: Weighting::default(),
+            warning: None,
         })
     }
 
@@ -111,6 +134,9 @@ impl Driver {
 
     /// Begins a step: until [`Driver::finish`] nothing is ready.
     pub fn begin(&mut self) -> Result<()> {
+        if let Some(warning) = self.take_warning() {
+            notice::once(&warning, &warning);
+        }
         (self.ready, self.begun) = (false, true);
         if let Some(card) = &self.state.card {
             return card.begin();
@@ -131,9 +157,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`; the loss of the whole batch, in which each counts by its
-    /// targets. On a card, what `finish` asks for
-    /// may be a part of the last one: [`Driver::finish_on_card`] sees to what was not.
+    /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`. Returns the mean of their losses, weighted by the targets that
+    /// they count. If they are only a part of the batch, each has a sample of its own: the loss is then multiplied with its weight, and the caller applies
+    /// [`Driver::among_samples`] to its averages. On a GPU, `finish` may run within the last micro-batch; otherwise [`Driver::finish_on_card`] runs it.
     pub fn gradient(
         &mut self,
         sample: usize,
@@ -147,12 +173,15 @@ impl Driver {
         self.cx.set_gradient(Some(&self.state.gradient));
         self.cx.set_training(true);
         self.cx.set_loss_scale(1.0 / parts as f64);
-        self.cx.begin_batch(parts);
+        let (all, sampled) = (self.settings.micro_batches, parts < self.settings.micro_batches);
+        let counts = if first == 0 { Counts::new(all, sampled) } else { std::mem::take(&mut self.counts) };
+        self.cx.set_batch(counts);
         let _rest = Rest(&self.cx);
         let mut sum = 0.0;
         for part in 0..parts {
             let pass = (sample * parts + part) as u32;
             self.cx.set_pass(Pass { seed: self.state.seed(), step, pass });
+            self.cx.begin_micro_batch();
             // A tracer looks at the gradient before the update takes it in.
             if part + 1 == parts && self.tracer.is_none() {
                 self.cx.set_finish(finish.clone());
@@ -162,15 +191,22 @@ impl Driver {
                 let message = format!("the loss is {loss} in pass {pass}{}: {ADVICE}", self.largest_weight());
                 return Err(Error::value(format!("step {step}"), message));
             }
-            sum += loss * self.cx.end_micro_batch()?;
+            sum += loss * self.cx.weight_of_pass()?;
         }
         self.finished = matches!(self.cx.finishing(), Finishing::Done);
-        let correction = self.cx.correction()?;
-        match &self.state.card {
-            // A part of what finishes the step.
-            Some(_) if !self.finished => self.cx.upload_weight()?,
-            None if correction != 1.0 => pass::multiply(&mut self.state.gradient, correction)?,
-            _ => {}
+        let (weight, mut correction) = (self.cx.weight_of_pass()?, self.cx.correction()?);
+        if self.state.card.is_some() && !self.finished {
+            // The update reads both.
+            self.cx.upload_weight()?;
+        }
+        self.among_samples = Weighting::default();
+        if sampled {
+            self.counts = self.cx.set_batch(Counts::default());
+            self.among_samples = Weighting { weight, correction };
+            correction = 1.0;
+        }
+        if self.state.card.is_none() && correction != 1.0 {
+            pass::multiply(&mut self.state.gradient, correction)?;
         }
         self.correction = correction;
         Ok(sum / parts as f64 * correction)
@@ -293,15 +329,20 @@ impl Driver {
         self.state.set_step(step);
         (self.ready, self.begun) = (true, false);
         self.cx.set_weights(&self.state.weights);
-        self.tell_of_unused();
+        self.look_for_unused();
         match &mut self.tracer {
             Some(tracer) => tracer.update(step, lr, &self.state),
             None => Ok(()),
         }
     }
 
-    /// Says once which parameters no step has used, when the third step has ended: a loss may use some in turn.
-    fn tell_of_unused(&mut self) {
+    /// The warning that the last step has left. The next step prints one that its user has not taken.
+    pub fn take_warning(&mut self) -> Option<String> {
+        self.warning.take()
+    }
+
+    /// Leaves a warning that names the parameters that no step has used, when the third step has ended: a loss may use some in turn.
+    fn look_for_unused(&mut self) {
         const STEPS: u32 = 3;
         self.taken = self.taken.saturating_add(1);
         if self.taken != STEPS {
@@ -313,12 +354,11 @@ impl Driver {
         }
         let names: Vec<String> = unused.iter().map(|name| format!("`{name}`")).collect();
         let names = names.join(", ");
-        let message = format!(
+        self.warning = Some(format!(
             "no gradient reached {names} in {STEPS} steps: the loss does not use {}. IVON's sigma of such a parameter grows in every step, because its \
              Hessian only decays. Use it in the loss, leave it out of the model, or freeze it (`#[parameter(frozen)]`)",
             if unused.len() == 1 { "it" } else { "them" }
-        );
-        notice::once(&format!("unused {names}"), &message);
+        ));
     }
 
     /// The parameters that are trained and whose gradient no backward pass has asked for.
@@ -367,7 +407,7 @@ impl Drop for Rest<'_> {
         self.0.set_finish(None);
         self.0.set_training(false);
         self.0.set_loss_scale(1.0);
-        self.0.begin_batch(0);
+        self.0.set_batch(Counts::default());
     }
 }
 

@@ -219,16 +219,19 @@ extern "C" __global__ void __launch_bounds__(256) ivon_statistics(
 }
 
 // Takes the gradient of one sample in, zeroes it, and draws the next sample. With `last` it moves the state first, else it only adds to the
-// sums, which are there where an update has several samples.
+// sums, which are there where an update has several samples. Samples whose micro-batches count unequal numbers of targets have the weights that the fifth
+// and sixth word of the counters hold: of the whole sum, and of this sample.
 extern "C" __global__ void __launch_bounds__(256) ivon_update(
     float* __restrict__ mean, float* __restrict__ hessian, float* __restrict__ momentum, real* __restrict__ weights,
     real* __restrict__ gradient, float* __restrict__ sum_gradient, float* __restrict__ sum_product, const Part* __restrict__ parts,
-    const uint32_t* __restrict__ owners, uint64_t groups, Status* status, const Moving* __restrict__ moving, uint32_t key_low, uint32_t key_high,
-    uint32_t last, uint32_t gradsq, float ess, float temperature, float keep, float gain, float correction, float radius, float share,
+    const uint32_t* __restrict__ owners, uint64_t groups, Status* status, const Moving* __restrict__ moving, const float* __restrict__ counters, uint32_t key_low,
+    uint32_t key_high, uint32_t last, uint32_t gradsq, float ess, float temperature, float keep, float gain, float correction, float radius, float share,
     float take_share) {
   Mine it = mine(parts, owners, groups);
   if (!it.any || status->stopped()) return;
   float scale = status->scale, delta = it.part.decay, rate = moving->lr * it.part.factor, debias = moving->debias;
+  float weighted = counters ? scale * counters[5] : scale;
+  if (counters) share *= counters[4];
   float m[4], h[4], g[4], product[4], now[4] = {0.0f, 0.0f, 0.0f, 0.0f}, next[4];
   take(gradient, it, 0.0f, g);
   take(mean, it, 0.0f, m);
@@ -237,8 +240,9 @@ extern "C" __global__ void __launch_bounds__(256) ivon_update(
   noise(key_low, key_high, it, moving->next_step, moving->next_sample, next);
 #pragma unroll
   for (int w = 0; w < 4; ++w) {
-    g[w] *= scale;
-    product[w] = g[w] * (gradsq ? g[w] : now[w]);
+    float clipped = g[w] * scale;
+    g[w] *= weighted;
+    product[w] = g[w] * (gradsq ? clipped : now[w]);
   }
   clear(gradient, it);
   if (sum_gradient) {

@@ -98,6 +98,12 @@ pub trait Optimizer {
         None
     }
 
+    /// Takes the warning that the last step has left, if there is one; the trainer shows it to its progress. A warning that is not taken is printed to
+    /// stderr when the next step begins.
+    fn take_warning(&mut self) -> Option<String> {
+        None
+    }
+
     /// Shows every further update to `tracer`.
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>);
 
@@ -188,6 +194,9 @@ impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
     }
     fn statistics(&self) -> Option<Statistics> {
         (**self).statistics()
+    }
+    fn take_warning(&mut self) -> Option<String> {
+        (**self).take_warning()
     }
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {
         (**self).trace(tracer)

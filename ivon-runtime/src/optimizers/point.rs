@@ -244,6 +244,10 @@ impl<R: Rule> Optimizer for Point<R> {
         Posterior::of_state(state.layout(), state.mean(), None).with_running_statistics(state.running_copy())
     }
 
+    fn take_warning(&mut self) -> Option<String> {
+        self.driver.take_warning()
+    }
+
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {
         self.driver.tracer = tracer;
     }

@@ -139,6 +139,7 @@ impl Trainer {
             if done == self.first_look() || done == last {
                 stuck(optimizer).map_or(Ok(()), |warning| progress.warning(done, &warning))?;
             }
+            optimizer.take_warning().map_or(Ok(()), |warning| progress.warning(done, &warning))?;
             if progress.step(&report, optimizer)? == ControlFlow::Break(()) {
                 stopped = done < last;
                 break;

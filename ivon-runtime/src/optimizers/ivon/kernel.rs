@@ -27,7 +27,9 @@ pub struct Constants {
     pub radius: f32,
     /// What clipping multiplies the gradient with.
     pub scale: f32,
-    /// 1 / S
+    /// `scale` times the weight of the sample in the averages.
+    pub weighted: f32,
+    /// 1 / the sum of the weights of the S samples
     pub share: f32,
     /// The noise of the sample that the gradient was taken at.
     pub now: Noise,
@@ -192,7 +194,7 @@ versions! {
             let next = c.next.two::<Set>(group, &c.next, group + 1);
             for i in 0..gradient.len() {
                 let factor = factor::<E, GRADSQ>(&now[i], &mean[i], &weights[i]);
-                add::<E::Gradient, GRADSQ>(c.scale, &factor, &mut gradient[i], &mut g_sum[i], &mut p_sum[i]);
+                add::<E::Gradient, GRADSQ>(c, &factor, &mut gradient[i], &mut g_sum[i], &mut p_sum[i]);
                 sample(&next[i], c.temperature, c.delta, &mean[i], &hessian[i], &mut weights[i]);
                 good &= weights[i].iter().fold(true, |good, theta| good & (theta.f32().abs() <= f32::MAX));
             }
@@ -222,16 +224,17 @@ fn factor<E: Compute, const GRADSQ: bool>(now: &Group<f32>, mean: &Group<f32>, w
 
 #[inline(always)]
 fn add<G: Compute, const GRADSQ: bool>(
-    scale: f32,
+    c: &Constants,
     factor: &Group<f32>,
     gradient: &mut Group<G>,
     g_sum: &mut Group<f32>,
     p_sum: &mut Group<f32>,
 ) {
     for i in 0..GROUP {
-        let g = gradient[i].f32() * scale;
-        g_sum[i] += g;
-        p_sum[i] += if GRADSQ { g * g } else { g * factor[i] };
+        let g = gradient[i].f32();
+        let weighted = g * c.weighted;
+        g_sum[i] += weighted;
+        p_sum[i] += weighted * if GRADSQ { g * c.scale } else { factor[i] };
         gradient[i] = G::of(0.0);
     }
 }
@@ -259,13 +262,13 @@ versions! {
                 let (mut g, mut product) = ([0.0; GROUP], [0.0; GROUP]);
                 if SUMS {
                     let (g_sum, p_sum) = (&mut g_sums[2 * pair + i], &mut p_sums[2 * pair + i]);
-                    add::<E::Gradient, GRADSQ>(c.scale, &factor, &mut gradient[i], g_sum, p_sum);
+                    add::<E::Gradient, GRADSQ>(c, &factor, &mut gradient[i], g_sum, p_sum);
                     for l in 0..GROUP {
                         (g[l], product[l]) = (g_sum[l] * c.share, p_sum[l] * c.share);
                         (g_sum[l], p_sum[l]) = (0.0, 0.0);
                     }
                 } else {
-                    add::<E::Gradient, GRADSQ>(c.scale, &factor, &mut gradient[i], &mut g, &mut product);
+                    add::<E::Gradient, GRADSQ>(c, &factor, &mut gradient[i], &mut g, &mut product);
                 }
                 move_group::<E, GRADSQ>(c, &g, &product, &next[i], [&mut mean[i], &mut hessian[i], &mut momentum[i]], &mut weights[i]);
                 good &= check(c, &hessian[i], &weights[i]);

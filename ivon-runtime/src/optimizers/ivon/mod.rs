@@ -23,7 +23,7 @@ mod suggest;
 pub use suggest::Suggestion;
 
 use super::card::{Card, Finish, IvonPass, Moving};
-use super::driver::{Driver, Settings, check_lr, require};
+use super::driver::{Driver, Settings, Weighting, check_lr, require};
 use super::{Gradient, Optimizer, Tracer, Weights};
 use crate::context::Context;
 use crate::dtype::DType;
@@ -58,8 +58,8 @@ pub enum SamplePer {
     /// `samples` times an update; each sample sees the whole batch.
     #[default]
     Update,
-    /// For every micro-batch: an update averages over as many samples as there are micro-batches, each with the same weight, however many of its targets
-    /// count. What the published GPT-2 runs do.
+    /// For every micro-batch, as in the published GPT-2 runs: an update averages over as many samples as there are micro-batches, weighted by the targets
+    /// that each counts.
     MicroBatch,
 }
 
@@ -205,6 +205,7 @@ impl Ivon {
     /// The constants of one pass, but for what depends on a parameter's weight decay.
     fn constants(&self, scale: f32, now: Noise, next: Noise) -> Constants {
         let (c, step) = (&self.config, self.driver.state.step() + 1);
+        let Weighting { weight, correction } = self.driver.among_samples;
         let debias = if c.debias { 1.0 / (1.0 - c.beta1.powf(step as f64)) } else { 1.0 };
         Constants {
             ess: c.ess as f32,
@@ -219,7 +220,8 @@ impl Ivon {
             rate: 0.0,
             radius: c.clip_radius.map_or(f32::INFINITY, |r| r as f32),
             scale,
-            share: (1.0 / self.samples as f64) as f32,
+            weighted: scale * weight as f32,
+            share: (correction / self.samples as f64) as f32,
             now,
             next,
         }
@@ -264,15 +266,18 @@ impl Ivon {
         let now = self.noise(step, sample as u32);
         let next = if last { self.noise(step + 1, 0) } else { self.noise(step, sample as u32 + 1) };
         let c = self.constants(1.0, now, next);
+        let share = (1.0 / self.samples as f64) as f32;
         card.set_moving(Moving { lr: lr as f32, debias: c.debias, now: now.upper, next: next.upper, ..Moving::default() })?;
-        let numbers = [c.ess, c.temperature, c.keep, c.gain, c.correction, c.radius, c.share, c.take];
-        let pass = IvonPass { key: now.key, last, gradsq: self.config.estimate == HessianEstimate::GradSq, numbers };
+        let numbers = [c.ess, c.temperature, c.keep, c.gain, c.correction, c.radius, share, c.take];
+        let several = self.driver.settings.micro_batches > 1;
+        let (gradsq, sampled) =
+            (self.config.estimate == HessianEstimate::GradSq, self.config.sample_per == SamplePer::MicroBatch);
+        let pass = IvonPass { key: now.key, last, gradsq, weighed: several && sampled, numbers };
         let sums = self.sums.as_ref().map(|(g, p)| (g.share(), p.share()));
         let (weights, gradient) = (self.driver.state.weights.share(), self.driver.state.gradient.share());
-        let Settings { grad_clip: largest, micro_batches, .. } = self.driver.settings;
-        let several = micro_batches > 1 && self.config.sample_per == SamplePer::Update;
+        let largest = self.driver.settings.grad_clip;
         Ok(Rc::new(Finish::new(card, move |card, cx| {
-            if several {
+            if several && !sampled {
                 card.correct(cx, &gradient)?;
             }
             if let Some(largest) = largest {
@@ -415,7 +420,7 @@ impl Optimizer for Ivon {
             card.watch_status()?;
         }
         self.driver.finish(lr)?;
-        Ok(sum / self.samples as f64)
+        Ok(sum / self.samples as f64 * self.driver.among_samples.correction)
     }
 
     fn evaluate(&mut self, at: Weights, pass: &mut dyn FnMut(&Context) -> Result<()>) -> Result<()> {
@@ -460,6 +465,10 @@ impl Optimizer for Ivon {
             hessian_decayed: hess_init * beta2.powi(state.step() as i32),
             sigma_mean: sum / count as f64,
         })
+    }
+
+    fn take_warning(&mut self) -> Option<String> {
+        self.driver.take_warning()
     }
 
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {
