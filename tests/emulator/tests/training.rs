@@ -9,6 +9,7 @@ use compare::{look_for_the_emulator as card, real_card};
 use ivon_emulator::{Pace, load};
 use ivon_runtime::State;
 use ivon_runtime::checkpoint::{Checkpoints, Notes};
+use ivon_runtime::ops::cross_entropy::IGNORE;
 use ivon_runtime::optimizers::{HessianEstimate, SamplePer, Tracer};
 use ivon_runtime::prelude::*;
 use language::{Language, Line, batch, model, set_rate};
@@ -29,6 +30,13 @@ fn ivon(model: &Language, config: IvonConfig, settings: Settings) -> Ivon {
 
 /// Takes steps up to this one; the losses.
 fn train(model: &Language, optimizer: &mut dyn Optimizer, to: usize) -> Vec<f64> {
+    train_on(batch, model, optimizer, to)
+}
+
+/// The ids and targets of micro-batch `number`.
+type Batch = fn(usize) -> (Tensor, Tensor);
+
+fn train_on(batch: Batch, model: &Language, optimizer: &mut dyn Optimizer, to: usize) -> Vec<f64> {
     let first = optimizer.state().step() as usize;
     let step = |step: usize| {
         let gradient = &mut |cx: &Context, part: usize| {
@@ -59,16 +67,21 @@ fn bits(optimizer: &dyn Optimizer) -> Vec<u32> {
     optimizer.state().buffers().flat_map(|(_, values)| values.to_vec()).map(f32::to_bits).collect()
 }
 
-/// Trains on processor and card and compares losses and state.
+/// Trains on CPU and GPU and compares losses and state.
 #[track_caller]
 fn agree<O: Optimizer>(steps: usize, tolerance: f64, make: impl Fn(&Language, Device) -> O) {
+    agree_on(batch, steps, tolerance, make);
+}
+
+#[track_caller]
+fn agree_on<O: Optimizer>(batch: Batch, steps: usize, tolerance: f64, make: impl Fn(&Language, Device) -> O) {
     if !card() {
         return;
     }
     let tolerance = if real_card() { 10.0 * tolerance } else { tolerance };
     let model = model(0.2);
     let (mut cpu, mut card) = (make(&model, Device::Cpu), make(&model, Device::Cuda(0)));
-    let (expected, found) = (train(&model, &mut cpu, steps), train(&model, &mut card, steps));
+    let (expected, found) = (train_on(batch, &model, &mut cpu, steps), train_on(batch, &model, &mut card, steps));
     for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
         assert!(
             (found - expected).abs() <= tolerance * expected,
@@ -95,6 +108,49 @@ fn several_samples_and_micro_batches() {
         let config = IvonConfig { sample_per: SamplePer::MicroBatch, debias: false, rescale_lr: false, ..ivon_config() };
         ivon(model, config, Settings { micro_batches: 3, ..settings(device) })
     });
+}
+
+/// [`batch`], of whose targets another number counts in each micro-batch of a step, in turn none.
+fn uneven(number: usize) -> (Tensor, Tensor) {
+    let (ids, targets) = batch(number);
+    let counted = [0, 3, 32, 7][(number / 10 + number % 10) % 4];
+    let targets: Vec<u32> =
+        targets.as_slice::<u32>().iter().enumerate().map(|(i, id)| if i < counted { *id } else { IGNORE }).collect();
+    (ids, Tensor::from_slice(&targets, [2, 16]).unwrap())
+}
+
+#[test]
+fn micro_batches_that_count_unequal_numbers_of_targets() {
+    let clipped = |device| Settings { micro_batches: 4, grad_clip: Some(0.5), ..settings(device) };
+    agree_on(uneven, 6, 1e-5, |model, device| ivon(model, IvonConfig { samples: 2, ..ivon_config() }, clipped(device)));
+    for estimate in [HessianEstimate::Price, HessianEstimate::GradSq] {
+        for in_graph in [false, true] {
+            agree_on(uneven, 6, 1e-5, |model, device| {
+                let config = IvonConfig { sample_per: SamplePer::MicroBatch, estimate, ..ivon_config() };
+                let ivon = ivon(model, config, clipped(device));
+                ivon.context().set_update_in_graph(in_graph);
+                ivon
+            });
+        }
+    }
+}
+
+#[test]
+fn a_gradient_whose_square_overflows_is_clipped() {
+    if !card() {
+        return;
+    }
+    let model = Line::build(4).unwrap();
+    let run = |device| {
+        let mut sgd = Sgd::new(&model, SgdConfig::default(), Settings { grad_clip: Some(1.0), ..settings(device) }).unwrap();
+        let x: Vec<f32> = (1..13).map(|i| 1e11 * i as f32).collect();
+        let (x, y) = (Tensor::from_slice(&x, [3, 4]).unwrap(), Tensor::from_slice(&[1e12f32, 0.0, -1e12], [3, 1]).unwrap());
+        (0..4).for_each(|_| assert!(sgd.step(0.1, |cx| model.loss_gradient(cx, &x, &y)).unwrap() > 1e20));
+        sgd
+    };
+    let (cpu, card) = (run(Device::Cpu), run(Device::Cuda(0)));
+    let distance = distance(&cpu, &card);
+    assert!(distance < 1e-4, "the states differ by {distance}");
 }
 
 /// All that a tracer is shown, one list a call.
