@@ -29,7 +29,7 @@ pub struct Generate {
     prompt_file: Option<PathBuf>,
 
     /// Tokens to add
-    #[arg(long, value_name = "N", default_value = "200", value_parser = values::count)]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = values::repetitions)]
     tokens: usize,
 
     /// Above 1 more daring, below 1 more certain, 0 always the likeliest token
@@ -49,7 +49,7 @@ pub struct Generate {
     seed: u64,
 
     /// Average the probabilities of every token over this many samples of the posterior [default: 8 with --uncertainty, else the mean alone]
-    #[arg(long, value_name = "N", value_parser = values::count)]
+    #[arg(long, value_name = "N", value_parser = values::samples)]
     samples: Option<usize>,
 
     /// Colour every token by how much the samples disagree about it; where there are no colours, list it for every token

@@ -30,7 +30,7 @@ pub struct Predict {
     best: bool,
 
     /// Posterior samples to average over; 0 for the mean alone
-    #[arg(long, value_name = "N", default_value = "64", value_parser = values::whole::<usize>, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = values::samples_or_none, allow_negative_numbers = true)]
     samples: usize,
 
     /// Temperature of the posterior: its covariance is multiplied by it

@@ -108,7 +108,7 @@ impl Dimensions {
         }
         if !self.width.is_multiple_of(self.heads) {
             let (width, heads) = (self.width, self.heads);
-            let near = (1..=heads).rev().find(|h| width.is_multiple_of(*h)).unwrap_or(1);
+            let near = (1..=heads.min(width)).rev().find(|h| width.is_multiple_of(*h)).unwrap_or(1);
             return Err(Error::config(format!("{heads} heads do not divide width {width} evenly; {near} would")));
         }
         let [layers, width, tables] = [self.layers, self.width, self.vocab.saturating_add(self.context)].map(|n| n as f64);

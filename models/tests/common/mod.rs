@@ -12,6 +12,20 @@ pub fn ivon(folder: &Path, arguments: &str) -> Command {
     command
 }
 
+/// IDX files of `training` and `validation` grey images of 28 × 28 pixels, of ten classes in turn.
+pub fn idx(folder: &Path, training: u32, validation: u32) {
+    std::fs::create_dir_all(folder).unwrap();
+    for (part, count) in [("train", training), ("t10k", validation)] {
+        let be = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
+        let mut images = be(&[0x803, count, 28, 28]);
+        images.extend((0..count * 784).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8));
+        let mut labels = be(&[0x801, count]);
+        labels.extend((0..count).map(|i| (i % 10) as u8));
+        std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        std::fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+}
+
 /// All that it wrote.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))

@@ -60,15 +60,7 @@ impl World {
             }
         }
         for set in ["mnist", "digits"] {
-            for (part, count) in [("train", 20u32), ("t10k", 8)] {
-                let be = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
-                let mut images = be(&[0x803, count, 28, 28]);
-                images.extend((0..count * 784).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8));
-                let mut labels = be(&[0x801, count]);
-                labels.extend((0..count).map(|i| (i % 10) as u8));
-                std::fs::write(self.path(&format!("{set}/{part}-images-idx3-ubyte")), images).unwrap();
-                std::fs::write(self.path(&format!("{set}/{part}-labels-idx1-ubyte")), labels).unwrap();
-            }
+            common::idx(&self.path(set), 20, 8);
         }
         let jpeg = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/images/fixtures/444.jpg");
         for name in ["cat.jpg", "photo.jpg"] {

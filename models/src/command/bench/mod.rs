@@ -41,11 +41,11 @@ impl Bench {
 #[derive(Args, Debug)]
 struct Measurement {
     /// Steps that are timed
-    #[arg(long, value_name = "N", default_value = "10", value_parser = values::count)]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = values::repetitions)]
     steps: usize,
 
     /// Steps before them
-    #[arg(long, value_name = "N", default_value = "3", value_parser = values::whole::<usize>)]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = values::repetitions_or_none)]
     warmup: usize,
 
     #[command(flatten)]

@@ -21,7 +21,7 @@ pub struct Evaluate {
     best: bool,
 
     /// Posterior samples of each run to average over; smaller numbers are shown on the way [default: 16 on text, 64 on pictures]
-    #[arg(long, value_name = "N", value_parser = values::whole::<usize>, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = values::samples_or_none, allow_negative_numbers = true)]
     samples: Option<usize>,
 
     /// Temperature of the posterior: its covariance is multiplied by it

@@ -1,6 +1,6 @@
 //! Which optimizer, and all its numbers.
 
-use super::values::{Bound, bound, count, fraction, non_negative, positive};
+use super::values::{Bound, bound, fraction, non_negative, positive, samples};
 use crate::classifier::Architecture;
 use clap::{Args, ValueEnum};
 use ivon_runtime::optimizers::{
@@ -97,7 +97,7 @@ pub struct OptimizerFlags {
     pub clip_radius: Option<Bound>,
 
     /// Posterior samples an update of ivon; each costs a forward and a backward pass over the batch [default: 1]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = samples)]
     pub mc_samples: Option<usize>,
 
     /// When ivon draws a new sample [default: update]

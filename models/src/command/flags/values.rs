@@ -43,6 +43,35 @@ pub fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The most samples, updates or tokens: they are numbered with 32 bits, or a call would take years.
+const MOST: usize = u32::MAX as usize;
+/// The most samples of a posterior: each is a pass over the data, and has a place in the noise's counter.
+const MOST_SAMPLES: usize = 1 << 20;
+
+fn at_most(n: usize, most: usize) -> Result<usize, String> {
+    if n > most { Err(format!("must be at most {most}")) } else { Ok(n) }
+}
+
+/// A number of updates or tokens: at least 1.
+pub fn repetitions(text: &str) -> Result<usize, String> {
+    at_most(count(text)?, MOST)
+}
+
+/// A number of updates, or 0 for none.
+pub fn repetitions_or_none(text: &str) -> Result<usize, String> {
+    at_most(whole(text)?, MOST)
+}
+
+/// A number of samples of the posterior: at least 1.
+pub fn samples(text: &str) -> Result<usize, String> {
+    at_most(count(text)?, MOST_SAMPLES)
+}
+
+/// A number of samples of the posterior, or 0 for the mean alone.
+pub fn samples_or_none(text: &str) -> Result<usize, String> {
+    at_most(whole(text)?, MOST_SAMPLES)
+}
+
 /// A whole number, 0 too.
 pub fn whole<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "is not a whole number of at least 0, or too large".into())
@@ -74,6 +103,12 @@ mod tests {
         }
         for wrong in ["0", "-1", "1.5", "99999999999999999999999", "nan"] {
             assert!(count(wrong).is_err(), "{wrong}");
+        }
+        for (parse, most) in
+            [(repetitions as fn(&str) -> Result<usize, String>, MOST), (samples, MOST_SAMPLES), (samples_or_none, MOST_SAMPLES)]
+        {
+            assert_eq!(parse(&most.to_string()), Ok(most));
+            assert!(parse(&(most + 1).to_string()).is_err_and(|message| message.contains("at most")));
         }
         assert_eq!((positive("1e-3"), non_negative("0"), fraction("0.999"), count("12")), (Ok(1e-3), Ok(0.0), Ok(0.999), Ok(12)));
         assert_eq!((bound("none"), bound("1e-3")), (Ok(Bound(None)), Ok(Bound(Some(1e-3)))));

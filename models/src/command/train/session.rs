@@ -44,7 +44,7 @@ pub struct EvaluationFlags {
     pub eval_every: Option<usize>,
 
     /// Posterior samples that the final prediction averages over; 0 for the mean alone
-    #[arg(long, value_name = "N", default_value = "8", value_parser = values::whole::<usize>)]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = values::samples_or_none)]
     eval_samples: usize,
 }
 
