@@ -22,6 +22,7 @@ fn library(folder: &Path, soname: &str, functions: &[&str], special: &str) -> bo
         }
         Err(_) => {
             eprintln!("SKIPPED: there is no C compiler");
+            assert!(std::env::var_os("IVON_REQUIRE_TOOLS").is_none(), "IVON_REQUIRE_TOOLS is set and there is no C compiler");
             false
         }
     }

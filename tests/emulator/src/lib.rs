@@ -61,6 +61,15 @@ impl Pace {
     pub const ALL: [Pace; 5] = [Pace::Eager, Pace::Late, Pace::Shuffled(1), Pace::Shuffled(2), Pace::Shuffled(3)];
 }
 
+/// Says that a test was skipped, and why.
+///
+/// # Panics
+/// If `IVON_REQUIRE_TOOLS` is set, as CI sets it: there a skipped test is a failure.
+pub fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    assert!(std::env::var_os("IVON_REQUIRE_TOOLS").is_none(), "IVON_REQUIRE_TOOLS is set and a test was skipped: {why}");
+}
+
 /// Set where tests are to use the real card of a machine.
 pub const REAL_CARD: &str = "IVON_TEST_CARD";
 
@@ -78,7 +87,7 @@ pub fn load() -> Option<&'static Emulator> {
         }
         let folder = build::libraries(watching());
         if folder.is_none() {
-            eprintln!("SKIPPED: there is no g++, which the CUDA emulator is built with; install it, or name a compiler in CXX");
+            skipped("g++ was not found, which the CUDA emulator is built with; install it, or name a compiler in CXX");
         }
         folder.map(|folder| Emulator::open(&folder))
     };
@@ -155,8 +164,7 @@ impl Mutation {
 /// If one fails there: what was said is in the message.
 pub fn again(watch: Watch, names: &[&str]) {
     let Some(mut command) = own(watch) else {
-        eprintln!("SKIPPED: there is no g++ with AddressSanitizer");
-        return;
+        return skipped("g++ with AddressSanitizer was not found");
     };
     let output = command.args(["--exact", "--nocapture", "--include-ignored", "--test-threads=1"]).args(names).output();
     match output {

@@ -18,7 +18,9 @@ const CARDS: [(u32, u32); 3] = [(8, 0), (9, 0), (10, 0)];
 /// Loads NVRTC, if it is there.
 fn nvrtc() -> bool {
     let Some(folder) = std::env::var_os("IVON_NVRTC").filter(|f| !f.is_empty()).map(PathBuf::from) else {
-        eprintln!("SKIPPED: kernels are not compiled for cards: set IVON_NVRTC to the folder of libnvrtc (.ci/nvrtc prints one)");
+        ivon_emulator::skipped(
+            "kernels are not compiled for GPUs: set IVON_NVRTC to the directory of libnvrtc (.ci/nvrtc prints one)",
+        );
         return false;
     };
     let mut libraries: Vec<PathBuf> = std::fs::read_dir(&folder)

@@ -232,8 +232,7 @@ fn the_driver_is_asked_for_every_function_that_is_called() {
     let Ok(output) =
         std::process::Command::new("nm").args(["-D", "--defined-only"]).arg(emulator.folder().join("libcuda.so")).output()
     else {
-        eprintln!("SKIPPED: there is no nm");
-        return;
+        return ivon_emulator::skipped("nm was not found");
     };
     let names = String::from_utf8(output.stdout).unwrap();
     let found: Vec<&str> =
