@@ -59,3 +59,12 @@ fn check(world: &World, line: &Line) -> Result<Option<&'static str>, String> {
         Program::Script => lines::check_script(&line.text).map(Some),
     }
 }
+
+#[test]
+fn the_figure_of_a_graph_is_what_the_command_draws() {
+    let folder = tempfile::tempdir().unwrap();
+    common::succeeds(folder.path(), "inspect gpt2 --preset small --graph gpt2.svg");
+    let drawn = std::fs::read_to_string(folder.path().join("gpt2.svg")).unwrap();
+    let page = std::fs::read_to_string(lines::root().join("docs/images/gpt2.svg")).unwrap();
+    assert!(drawn == page, "docs/images/gpt2.svg is not what `ivon inspect` draws: run `scripts/figures.sh graph`");
+}
