@@ -30,8 +30,8 @@ fn a_loop_is_drawn_once_with_what_its_layer_computes() {
         "forward",
         "start",
         "[8]",
-        "start",
-        "[B, 8]", // the kernel `start + 0 x` is `start`, for each row
+        "start + 0 * x",
+        "[B, 8]", // 0 x stays: it is NaN where x is
         "cells",
         "× 5",
         "cells.step",

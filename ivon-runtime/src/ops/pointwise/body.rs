@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 
 /// Functions that a body may call.
 const FUNCTIONS: &[&str] = &[
-    "cosf", "erff", "expf", "expm1f", "fabsf", "fmaxf", "fminf", "isfinite", "isinf", "isnan", "larger", "log1pf", "logf",
-    "powf", "rsqrtf", "sinf", "smaller", "sqrtf", "tanhf",
+    "cosf", "erff", "expf", "expm1f", "fabsf", "fmaxf", "fminf", "gate", "isfinite", "isinf", "isnan", "larger", "log1pf",
+    "logf", "powf", "relu", "rsqrtf", "share", "sinf", "smaller", "sqrtf", "tanhf",
 ];
 
 /// Checks that a body consists of definitions `const float name = ..;` and assignments of inputs `x0`, `s0`, .. and of what it
