@@ -106,9 +106,11 @@ impl Adjoint {
     /// `None` where the adjoint is not wanted.
     ///
     /// # Errors
-    /// As [`Context::empty`]. If it is the adjoint of a parameter and its memory is shared: a copy would not reach the gradient buffer.
+    /// As [`Context::empty`]. If the sum so far has another number of elements. If it is the adjoint of a parameter and its memory is shared:
+    /// a copy would not reach the gradient buffer.
     #[track_caller]
     pub fn target(&mut self, cx: &Context, shape: impl Into<Shape>) -> Result<Option<(&mut Tensor, bool)>> {
+        let shape = shape.into();
         let add = match &self.slot {
             Slot::Skip => return Ok(None),
             Slot::Empty => {
@@ -116,6 +118,10 @@ impl Adjoint {
                 false
             }
             Slot::Sum(sum) => {
+                if sum.shape().elements() != shape.elements() {
+                    let message = format!("a contribution of shape {shape} is added to a sum of shape {}", sum.shape());
+                    return Err(Error::shape("Adjoint::target", message));
+                }
                 if !sum.is_unique() {
                     if let Some(name) = &self.parameter {
                         let message = "another tensor on it, or a slice of its buffer, is still held, and the backward pass adds to it: drop \

@@ -54,7 +54,9 @@ impl Layout {
     }
 
     fn packed(model: &'static str, all: Vec<Parameter>) -> Rc<Layout> {
-        debug_assert!(all.iter().enumerate().all(|(i, p)| p.index() == i));
+        // Parameters of one index would share memory.
+        let in_order = all.iter().enumerate().all(|(i, p)| p.index() == i);
+        assert!(in_order, "the parameters of `{model}` are not those of one `Builder` in their order");
         let (mut elements, mut padded) = (0usize, 0usize);
         let mut place = |parameter: Parameter| {
             let count = parameter.shape().elements();
@@ -66,6 +68,16 @@ impl Layout {
         };
         let entries = all.into_iter().map(&mut place).collect();
         Rc::new(Layout { model, entries, elements, padded })
+    }
+
+    /// The first parameter, by name and shape, in which two layouts differ: this one's and the other's.
+    pub(crate) fn difference(&self, other: &Layout) -> Option<(String, String)> {
+        let named = |layout: &Layout, i: usize| {
+            let entry = layout.entries.get(i);
+            entry.map_or("no parameter".into(), |e| format!("`{}` {}", e.parameter.name(), e.parameter.shape()))
+        };
+        let count = self.entries.len().max(other.entries.len());
+        (0..count).map(|i| (named(self, i), named(other, i))).find(|(ours, theirs)| ours != theirs)
     }
 
     /// The name of the model's type.

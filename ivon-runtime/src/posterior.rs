@@ -209,6 +209,9 @@ impl<'a> Posterior<'a> {
     /// If `weights` belongs to another layout, or a tensor or a slice of it is still held.
     pub fn write(&self, sample: Option<(u64, u32)>, weights: &mut Flat) -> Result<()> {
         check_length("weights", weights.layout().padded(), self.layout.padded(), "elements with padding")?;
+        if let Some((ours, theirs)) = self.layout.difference(weights.layout()) {
+            return Err(Error::config(format!("the weights are of another model: {theirs} where the posterior has {ours}")));
+        }
         weights.check_free("weights")?;
         match weights.dtype() {
             DType::F64 => self.write_as::<f64>(sample, &mut weights.values_mut()?),

@@ -137,8 +137,9 @@ impl Tensor {
         if let Some((_, address)) = self.block().on_card() {
             return Ok(address);
         }
-        let Some(cuda) = cx.cuda() else { panic!("a context on {} has no addresses on a card", cx.device()) };
-        let mirror = self.block().mirrored(|| {
+        let Some(cuda) = cx.cuda() else { panic!("a context on {} has no addresses on a GPU", cx.device()) };
+        assert!(!self.block().is_ghost(), "a tensor of a dry run was given to a real pass");
+        let mirror = self.block().mirrored(cuda, || {
             let bytes = self.host_bytes().unwrap_or_default();
             let mirror = Block::zeroed(Some(cuda), bytes.len())?;
             let address = mirror.on_card().map_or(0, |(_, address)| address);

@@ -77,7 +77,7 @@ impl Context {
     ///
     /// # Errors
     /// If the card is lost.
-    pub fn counters(&self) -> Result<Arg<'static>> {
+    pub fn counters(&self) -> Result<Arg<'_>> {
         if self.planning() {
             return Ok(Arg::Null);
         }
@@ -164,16 +164,36 @@ impl Context {
     /// model has to be told where they are, if it asks (learned positions).
     ///
     /// # Errors
-    /// Those of `step`, and if it does not fit what the cache holds. The cache is empty then.
+    /// Those of `step`, and if it does not fit what the cache holds. The cache is empty then, as it is if `step` panics. A dry run leaves it as it is.
     pub fn cached<R>(&self, cache: &mut Cache, step: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
-        cache.begin();
-        let outer = self.cache.replace(Some(std::mem::replace(cache, Cache::new(0))));
-        let result = step(self);
-        if let Some(used) = self.cache.replace(outer) {
-            *cache = used;
+        /// Puts the outer cache back into the context and the inner one back to its owner, also when `step` panics.
+        struct Restore<'a> {
+            cx: &'a Context,
+            outer: Option<Cache>,
+            cache: &'a mut Cache,
+            kept: bool,
         }
-        let result = result.and_then(|r| cache.end().map(|()| r));
-        result.inspect_err(|_| *cache = Cache::new(cache.capacity()))
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                if let Some(used) = self.cx.cache.replace(self.outer.take()) {
+                    *self.cache = if self.kept { used } else { Cache::new(used.capacity()) };
+                }
+            }
+        }
+        let planning = self.planning();
+        if !planning {
+            cache.begin();
+        }
+        let outer = self.cache.replace(Some(std::mem::replace(cache, Cache::new(0))));
+        let mut restore = Restore { cx: self, outer, cache, kept: planning };
+        let mut result = step(self);
+        if !planning {
+            let end = || self.cache.borrow_mut().as_mut().map_or(Ok(()), Cache::end);
+            result = result.and_then(|r| end().map(|()| r));
+            restore.kept = result.is_ok();
+        }
+        drop(restore);
+        result
     }
 
     /// The cache of the pass, if it runs inside of [`Context::cached`].

@@ -219,12 +219,13 @@ impl Block {
         }
     }
 
-    /// The copy on the GPU of host memory, made by `make` where there is none yet.
+    /// The copy of host memory on this GPU, made by `make` where there is none yet.
     ///
     /// # Errors
     /// Those of `make`.
-    pub fn mirrored(&self, make: impl FnOnce() -> Result<Rc<Block>>) -> Result<Rc<Block>> {
-        if let Some(mirror) = &*self.mirror.borrow() {
+    pub fn mirrored(&self, cuda: &Rc<Cuda>, make: impl FnOnce() -> Result<Rc<Block>>) -> Result<Rc<Block>> {
+        let is_there = |mirror: &&Rc<Block>| mirror.on_card().is_some_and(|(other, _)| Rc::ptr_eq(other, cuda));
+        if let Some(mirror) = self.mirror.borrow().as_ref().filter(is_there) {
             return Ok(mirror.clone());
         }
         let mirror = make()?;

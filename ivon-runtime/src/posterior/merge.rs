@@ -63,18 +63,8 @@ impl Posterior<'_> {
 /// If they are not all of one model, or of one kind.
 fn check(members: &[&Posterior], first: &Posterior) -> Result<()> {
     for (k, other) in members.iter().enumerate().skip(1) {
-        let (ours, theirs) = (first.layout.entries(), other.layout.entries());
-        let same = |(a, b): (&crate::flat::Entry, &crate::flat::Entry)| {
-            a.parameter.name() == b.parameter.name() && a.parameter.shape() == b.parameter.shape()
-        };
-        if let Some((a, b)) = ours.iter().zip(theirs).find(|pair| !same(*pair)) {
-            let (a, b) = (&a.parameter, &b.parameter);
-            let message =
-                format!("`{}` {} of the first is `{}` {} of number {}", a.name(), a.shape(), b.name(), b.shape(), k + 1);
-            return Err(Error::config(format!("runs of different models cannot be merged: {message}")));
-        }
-        if ours.len() != theirs.len() {
-            let message = format!("the first has {} parameters, number {} has {}", ours.len(), k + 1, theirs.len());
+        if let Some((ours, theirs)) = first.layout.difference(&other.layout) {
+            let message = format!("{ours} of the first is {theirs} of number {}", k + 1);
             return Err(Error::config(format!("runs of different models cannot be merged: {message}")));
         }
         if other.is_point() != first.is_point() {

@@ -1,9 +1,9 @@
 //! Single programs, each of which once reached undefined behaviour or lost a value.
 
 use super::{Pair, caught, context};
-use ivon_runtime::ops::mse;
+use ivon_runtime::ops::{causal_attention, mse, reshape, softmax};
 use ivon_runtime::prelude::*;
-use ivon_runtime::{Adjoint, Buffer, Builder, Flat, Init, Layout, Options, Posterior, running_statistics};
+use ivon_runtime::{Adjoint, Buffer, Builder, Cache, Flat, Init, Layout, Options, Posterior, running_statistics};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -416,4 +416,81 @@ fn memory_that_is_not_there_is_an_error() {
         assert!(message(cx.zeros(shape)).contains(REFUSED));
         assert!(message(cx.planned("step", &[], |cx| cx.zeros(shape).map(drop))).contains(REFUSED));
     }
+}
+
+/// Queries, keys and values of `count` positions, for one head of two elements.
+fn positions(seed: usize, count: usize) -> Tensor {
+    let all: Vec<f32> = (0..count * 6).map(|i| ((seed * 100 + i) as f32 * 0.7).sin()).collect();
+    Tensor::from_slice(&all, [1, count, 6]).unwrap()
+}
+
+#[test]
+fn more_heads_than_columns_are_refused_without_overflow() {
+    let (cx, qkv) = (context(), Tensor::from_slice(&[0.5f32; 6], [1, 1, 6]).unwrap());
+    // 3 * heads is 2 where it overflows, which divides 6.
+    for heads in [usize::MAX / 3 + 1, usize::MAX, 7] {
+        let cached = cx.cached(&mut Cache::new(4), |cx| causal_attention::forward(cx, heads, &qkv));
+        for refused in [message(cached), message(causal_attention::forward(&cx, heads, &qkv))] {
+            assert!(refused.contains("[B, T, 3 * HEADS * SIZE] is expected"), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_a_cached_pass_leaves_no_cache_behind() {
+    let (cx, qkv, mut cache) = (context(), positions(1, 2), Cache::new(4));
+    let alone = causal_attention::forward(&cx, 1, &qkv).unwrap().to_f64();
+    cx.cached(&mut cache, |cx| causal_attention::forward(cx, 1, &qkv)).unwrap();
+    assert!(caught(|| cx.cached(&mut cache, |_| -> Result<()> { panic!("in a pass") })).is_err());
+    assert_eq!(causal_attention::forward(&cx, 1, &qkv).unwrap().to_f64(), alone);
+    assert_eq!((cache.len(), cache.capacity()), (0, 4), "the cache is empty and of its size");
+}
+
+#[test]
+fn a_dry_run_leaves_a_cache_as_it_is() {
+    let (cx, mut cache) = (context(), Cache::new(4));
+    let step = |cx: &Context, cache: &mut Cache, qkv: &Tensor| cx.cached(cache, |cx| causal_attention::forward(cx, 1, qkv));
+    let first = step(&cx, &mut cache, &positions(1, 2)).unwrap().to_f64();
+    let held = RefCell::new(std::mem::replace(&mut cache, Cache::new(0)));
+    cx.plan(|cx| step(cx, &mut held.borrow_mut(), &positions(1, 1))).unwrap();
+    assert_eq!(held.borrow().len(), 2);
+    let last = step(&cx, &mut held.borrow_mut(), &positions(2, 1)).unwrap().to_f64();
+    // The same three positions at once.
+    let all = [positions(1, 2), positions(2, 1)].map(|t| t.as_slice::<f32>().to_vec()).concat();
+    let whole = causal_attention::forward(&cx, 1, &Tensor::from_slice(&all, [1, 3, 6]).unwrap()).unwrap().to_f64();
+    for (found, right) in first.iter().chain(&last).zip(&whole) {
+        assert!((found - right).abs() < 1e-6, "{first:?} {last:?} {whole:?}");
+    }
+}
+
+#[test]
+fn a_contribution_of_another_size_than_the_sum_is_refused() {
+    let (cx, y) = (context(), Tensor::from_slice(&[0.25f32; 4], [4]).unwrap());
+    for wrong in [2, 6] {
+        let mut d_x = Adjoint::of(cx.zeros([wrong]).unwrap());
+        let (_, saved) = softmax::forward_saving(&cx, &y).unwrap();
+        let refused = message(softmax::backward(&cx, saved, y.clone(), &mut d_x));
+        assert!(refused.contains("[4]") && refused.contains(&format!("[{wrong}]")), "{refused}");
+    }
+}
+
+#[test]
+fn a_posterior_writes_into_weights_of_its_model_alone() {
+    // Both have 128 elements with padding.
+    let model = |sizes: [usize; 2]| {
+        let mut b = Builder::new();
+        Pair(sizes.map(|size| b.parameter(if size > 50 { "large" } else { "small" }, [size], Options::default())).into())
+    };
+    let (ours, theirs) = (Layout::of(&model([1, 2])), Layout::of(&model([1, 60])));
+    assert_eq!(ours.padded(), theirs.padded());
+    let mean = vec![1.0; ours.padded()];
+    let posterior = Posterior::point(&ours, &mean).unwrap();
+    let refused = message(posterior.write(None, &mut Flat::zeros(&theirs, DType::F32).unwrap()));
+    assert!(refused.contains("another model") && refused.contains("`large` [60]"), "{refused}");
+}
+
+#[test]
+fn sizes_that_overflow_do_not_reshape() {
+    let refused = message(reshape::forward(&context(), &positions(1, 1), &[(1 << 62) + 1, 4]));
+    assert!(refused.contains("do not make"), "{refused}");
 }

@@ -7,6 +7,7 @@ use crate::digest::Digester;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::tensor::Tensor;
+use std::marker::PhantomData;
 
 /// An argument of a kernel.
 pub enum Arg<'a> {
@@ -17,7 +18,7 @@ pub enum Arg<'a> {
     /// No tensor: a null pointer.
     Null,
     /// Memory of the GPU that is no tensor.
-    Pointer(Pointer),
+    Pointer(Pointer<'a>),
     /// `uint32_t`
     U32(u32),
     /// `int32_t`
@@ -28,15 +29,15 @@ pub enum Arg<'a> {
     F32(f32),
 }
 
-/// An address on the GPU that the runtime vouches for. No number becomes one.
+/// An address on the GPU that the runtime vouches for, as long as its owner lives. No number becomes one.
 #[derive(Clone, Copy)]
-pub struct Pointer(u64);
+pub struct Pointer<'a>(u64, PhantomData<&'a ()>);
 
-impl Pointer {
+impl Pointer<'_> {
     /// # Safety
     /// The memory at the address lives until the kernels that are given it are done, which use it as they are made to.
-    pub(crate) unsafe fn new(address: u64) -> Pointer {
-        Pointer(address)
+    pub(crate) unsafe fn new(address: u64) -> Self {
+        Pointer(address, PhantomData)
     }
 }
 

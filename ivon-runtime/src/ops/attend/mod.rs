@@ -59,11 +59,13 @@ pub(super) fn forward(at: &str, cx: &Context, heads: usize, qkv: &Tensor, causal
 
 fn check_qkv(at: &str, cx: &Context, heads: usize, qkv: &Tensor) -> Result<()> {
     check::float(at, cx, &[("qkv", qkv)])?;
-    if heads == 0 || qkv.shape().rank() != 3 || !qkv.dim(2).is_multiple_of(3 * heads) {
+    // More heads than columns could make 3 * heads overflow.
+    let divides = |columns: usize| heads > 0 && heads <= columns.max(1) && columns.is_multiple_of(3 * heads);
+    if qkv.shape().rank() != 3 || !divides(qkv.dim(2)) {
         let message = format!(
             "`qkv` is {} where [B, T, 3 * HEADS * SIZE] is expected with HEADS = {heads}: the last dimension must be a multiple of {}",
             qkv.shape(),
-            3 * heads
+            heads.saturating_mul(3)
         );
         return Err(Error::shape(at, message));
     }

@@ -113,7 +113,7 @@ impl Form {
 
     fn text(&self, name: &str, body: &str) -> String {
         let real = |f32: &bool| if *f32 { "float" } else { "real" };
-        let mut text = format!("// {}\n", name.replace(['\n', '\\'], " "));
+        let mut text = format!("// {}\n", name.replace(|c: char| c.is_control() || c == '\\', " "));
         text += READ_AND_WRITE;
         text += "extern \"C\" __global__ void __launch_bounds__(256) pointwise(";
         // A `String` takes any text: `write!` cannot fail here and below.

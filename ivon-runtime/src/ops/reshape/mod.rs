@@ -16,7 +16,7 @@ pub struct Saved {
 /// # Errors
 /// If the product of `dims` is not the number of elements.
 pub fn forward(_: &Context, x: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    let elements: usize = dims.iter().product();
+    let elements = dims.iter().fold(1usize, |product, dim| product.saturating_mul(*dim));
     if elements != x.shape().elements() {
         let message =
             format!("`x` is {}, {} elements, which do not make {dims:?}, {elements} elements", x.shape(), x.shape().elements());
