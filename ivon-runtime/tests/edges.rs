@@ -74,12 +74,12 @@ fn smaller(a: f64, b: f64) -> f64 {
 
 /// The gradient of `torch.maximum(a, b)` with respect to a.
 fn share(a: f64, b: f64) -> f64 {
-    if a == b { 0.5 } else { f64::from(!(a < b)) }
+    if a == b { 0.5 } else { f64::from(a > b || a.is_nan() || b.is_nan()) }
 }
 
 /// The gradient of `torch.relu(a)`.
 fn gate(a: f64) -> f64 {
-    f64::from(!(a <= 0.0))
+    f64::from(a > 0.0 || a.is_nan())
 }
 
 /// The product that leaves out what has no gradient.
