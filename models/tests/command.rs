@@ -438,7 +438,7 @@ fn a_trained_run_is_inspected_exported_and_writes_text() {
         ("generate run --prompt-file .", "is a folder"),
         ("generate run --prompt-file nothing", "does not exist"),
         ("generate run --dtype f64", "f64"),
-        ("generate run --samples 100000000000", "use fewer --samples"),
+        ("generate run --samples 100000000000", "at most 1048576"),
         ("evaluate run --samples -3", "invalid value '-3'"),
         ("evaluate run --temperature 1e300", "smaller --temperature"),
         ("import w.safetensors --out ./w.safetensors", "is what is read"),

@@ -236,7 +236,7 @@ impl Card {
         [pointer_to(&self.status), pointer_to(&self.moving)]
     }
 
-    fn launch(&self, cx: &Context, kernel: &str, args: impl IntoIterator<Item = Arg<'static>>) -> Result<()> {
+    fn launch<'a>(&self, cx: &Context, kernel: &str, args: impl IntoIterator<Item = Arg<'a>>) -> Result<()> {
         let grid = Grid::over(self.groups as usize * GROUP as usize / 4);
         KERNELS.launch(cx, kernel, grid, &mut args.into_iter().collect::<Vec<_>>())
     }

@@ -83,8 +83,6 @@ enum Color {
 
 /// Samples where uncertainty is asked for and their number is not.
 const SAMPLES: usize = 8;
-/// With more, a token takes hours.
-const MOST_SAMPLES: usize = 1_000_000;
 /// Bytes of the longest prompt: models see thousands of tokens at most.
 const LONGEST_PROMPT: u64 = 16 << 20;
 
@@ -130,11 +128,6 @@ impl Generate {
         }
         if self.uncertainty && samples < 2 {
             return Err(Error::config("--uncertainty compares samples: use --samples 2 or more"));
-        }
-        if samples > MOST_SAMPLES {
-            return Err(Error::config(format!(
-                "--samples {samples} is more than {MOST_SAMPLES}, and each costs a pass over every token: use fewer --samples"
-            )));
         }
         memory::check((stored.dimensions.parameters(), "parameters"), 4 * 3, "use a smaller model")?;
         let prompt = self.prompt(&stored)?;

@@ -18,7 +18,9 @@ pub fn idx(folder: &Path, training: u32, validation: u32) {
     for (part, count) in [("train", training), ("t10k", validation)] {
         let be = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
         let mut images = be(&[0x803, count, 28, 28]);
-        images.extend((0..count * 784).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8));
+        // Other images in each part.
+        let first = training * 784 * u32::from(part == "t10k");
+        images.extend((first..first + count * 784).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8));
         let mut labels = be(&[0x801, count]);
         labels.extend((0..count).map(|i| (i % 10) as u8));
         std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();

@@ -6,7 +6,8 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("RUN2", "runs/b"),
     ("RUN", "runs/resnet20-1"),
     ("MODEL", "runs/gpt2-nano-1"),
-    ("DIR", "out"),
+    ("DIR", "exported"),
+    ("x.png", "dog.png"),
     ("PATH", "cifar/"),
     ("FILE", "trace.safetensors"),
     ("O", "ivon"),
@@ -116,6 +117,8 @@ const SCALES: &[Scale] = &[
 
 /// The line with something in the place of its placeholders.
 pub fn filled(line: &str) -> String {
+    // What a line writes must not take the place of what another one reads.
+    let line = line.replace("--out DIR", "--out out");
     let fill = |word: &str| {
         let found = PLACEHOLDERS.iter().find(|(placeholder, _)| *placeholder == word);
         found.map_or(word, |(_, value)| value).to_string()

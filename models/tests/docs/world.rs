@@ -85,6 +85,7 @@ impl World {
         self.ivon(&format!(
             "train resnet50 --data imagenet {IMAGES} --size 32 --optimizer sgd --lr 0.0001 --out runs/resnet50-1"
         ));
+        self.ivon("export runs/resnet20-1 --out exported");
         self.ivon("export runs/resnet50-1 --out torchvision");
         std::fs::rename(self.path("torchvision/model.safetensors"), self.path("torchvision-resnet50.safetensors")).unwrap();
         self.ivon("import torchvision-resnet50.safetensors --out resnet50.safetensors");

@@ -45,7 +45,7 @@ pub struct Evaluate {
     eval_examples: Option<usize>,
 
     /// Sequences or pictures at a time [default: the run's]
-    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Data")]
+    #[arg(long, value_name = "N", value_parser = values::rows, help_heading = "Data")]
     batch: Option<usize>,
 
     /// Tokens per sequence [default: the run's, or the model's context]

@@ -1,6 +1,6 @@
 //! What a step sees.
 
-use super::values::count;
+use super::values::{MOST_ROWS, count};
 use crate::command::memory;
 use crate::data::{Corpus, Input, Marks, TokenFile, Tokenizer, check_overlap, embedded, files, read};
 use clap::Args;
@@ -93,8 +93,7 @@ impl DataFlags {
     }
 }
 
-/// Beyond these no memory holds a micro-batch's activations, and arithmetic on sizes would no longer be safe from overflow.
-const MOST_ROWS: usize = 1 << 20;
+/// The most examples of an update, in any number of micro-batches.
 const MOST_EXAMPLES: usize = 1 << 32;
 
 /// Size and parts of a batch.

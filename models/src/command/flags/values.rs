@@ -48,6 +48,9 @@ const MOST: usize = u32::MAX as usize;
 /// The most samples of a posterior: each is a pass over the data, and has a place in the noise's counter.
 const MOST_SAMPLES: usize = 1 << 20;
 
+/// The most examples in one pass: no memory holds the activations of more.
+pub const MOST_ROWS: usize = 1 << 20;
+
 fn at_most(n: usize, most: usize) -> Result<usize, String> {
     if n > most { Err(format!("must be at most {most}")) } else { Ok(n) }
 }
@@ -60,6 +63,11 @@ pub fn repetitions(text: &str) -> Result<usize, String> {
 /// A number of updates, or 0 for none.
 pub fn repetitions_or_none(text: &str) -> Result<usize, String> {
     at_most(whole(text)?, MOST)
+}
+
+/// A number of examples in one pass: at least 1.
+pub fn rows(text: &str) -> Result<usize, String> {
+    at_most(count(text)?, MOST_ROWS)
 }
 
 /// A number of samples of the posterior: at least 1.
