@@ -425,6 +425,7 @@ fn positions(seed: usize, count: usize) -> Tensor {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "kernels run on rayon's pool")]
 fn more_heads_than_columns_are_refused_without_overflow() {
     let (cx, qkv) = (context(), Tensor::from_slice(&[0.5f32; 6], [1, 1, 6]).unwrap());
     // 3 * heads is 2 where it overflows, which divides 6.
@@ -437,6 +438,7 @@ fn more_heads_than_columns_are_refused_without_overflow() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "kernels run on rayon's pool")]
 fn a_panic_in_a_cached_pass_leaves_no_cache_behind() {
     let (cx, qkv, mut cache) = (context(), positions(1, 2), Cache::new(4));
     let alone = causal_attention::forward(&cx, 1, &qkv).unwrap().to_f64();
@@ -447,6 +449,7 @@ fn a_panic_in_a_cached_pass_leaves_no_cache_behind() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "kernels run on rayon's pool")]
 fn a_dry_run_leaves_a_cache_as_it_is() {
     let (cx, mut cache) = (context(), Cache::new(4));
     let step = |cx: &Context, cache: &mut Cache, qkv: &Tensor| cx.cached(cache, |cx| causal_attention::forward(cx, 1, qkv));
@@ -464,6 +467,7 @@ fn a_dry_run_leaves_a_cache_as_it_is() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "kernels run on rayon's pool")]
 fn a_contribution_of_another_size_than_the_sum_is_refused() {
     let (cx, y) = (context(), Tensor::from_slice(&[0.25f32; 4], [4]).unwrap());
     for wrong in [2, 6] {

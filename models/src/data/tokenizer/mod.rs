@@ -86,7 +86,7 @@ impl Tokenizer {
     /// [`Tokenizer::encode`] of a part that begins at byte `offset` of its document.
     ///
     /// # Errors
-    /// As there, and if a word is longer than [`LONGEST_WORD`].
+    /// As there, and if a word is longer than 256 MiB.
     pub fn encode_at(self, part: &[u8], origin: &str, offset: u64, marks: Marks) -> Result<Vec<u16>> {
         if self == Tokenizer::Bytes {
             return Ok(part.iter().map(|b| u16::from(*b)).collect());
