@@ -19,15 +19,19 @@ if [ -z "${found:-}" ]; then
   exit 0
 fi
 
-# A target directory of its own: it is built by another compiler. Without isolation, tests may read the clock and the memory of the machine.
+# A target directory of its own: it is built by another compiler. Without isolation, tests may read the clock and the memory of the machine. Tests leak
+# tensors on purpose.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
-export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-strict-provenance ${MIRIFLAGS:-}"
-miri() { timeout 1200 cargo ${toolchain:+"$toolchain"} miri "$@"; }
-miri setup > /dev/null
+export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-strict-provenance -Zmiri-ignore-leaks ${MIRIFLAGS:-}"
+miri() { timeout 600 cargo ${toolchain:+"$toolchain"} miri "$@"; }
+if ! miri setup > /dev/null; then
+  echo "SKIPPED: Miri cannot build the standard library: memory is not checked for undefined behaviour"
+  exit 0
+fi
 status=0
 miri test --locked -p ivon-runtime --test ownership || status=$?
 if [ "$status" = 124 ]; then
-  echo "STOPPED: Miri found nothing in 20 minutes and was not done"
+  echo "STOPPED: Miri found nothing in 10 minutes and was not done"
   exit 0
 fi
 exit "$status"

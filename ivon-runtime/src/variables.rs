@@ -5,18 +5,34 @@ use std::ffi::OsStr;
 
 pub(crate) const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 
-/// Checks all of them, whether this machine would look at them or not: `IVON_SIMD`, and those of [`cuda`](crate::device::cuda).
+/// Checks all of them, whether this machine would look at them or not: `IVON_SIMD`, `RAYON_NUM_THREADS`, and those of
+/// [`cuda`](crate::device::cuda).
 ///
 /// # Errors
 /// If one has a value that means nothing: which it may have.
 pub fn check() -> Result<()> {
     crate::simd::wanted()?;
+    std::env::var_os("RAYON_NUM_THREADS").map_or(Ok(()), |value| threads(&value))?;
     crate::device::cuda::choices()
 }
 
 /// What the variable says; nothing where it is not set, or empty.
 pub(crate) fn choice<T: Copy>(variable: &str, known: &[(&str, T)]) -> Result<Option<T>> {
     std::env::var_os(variable).map_or(Ok(None), |value| meaning(variable, &value, known))
+}
+
+/// The most threads that make sense on any machine.
+const MOST_THREADS: usize = 1024;
+
+/// rayon takes 0 for all threads of the machine, and also what it cannot read, without a word.
+fn threads(value: &OsStr) -> Result<()> {
+    let number = value.to_str().and_then(|text| text.parse::<usize>().ok());
+    if value.is_empty() || number.is_some_and(|n| n <= MOST_THREADS) {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "the variable RAYON_NUM_THREADS is {value:?}: it must be a whole number of threads up to {MOST_THREADS}, or 0 for all of this machine"
+    )))
 }
 
 fn meaning<T: Copy>(variable: &str, value: &OsStr, known: &[(&str, T)]) -> Result<Option<T>> {
@@ -33,6 +49,12 @@ fn meaning<T: Copy>(variable: &str, value: &OsStr, known: &[(&str, T)]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_of_threads_is_one() {
+        assert!(["", "0", "1", "1024"].iter().all(|value| threads(value.as_ref()).is_ok()));
+        assert!(["x", "-1", "1025", "2.5", "18446744073709551616"].iter().all(|value| threads(value.as_ref()).is_err()));
+    }
 
     #[test]
     fn a_value_that_means_nothing_is_refused() {

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-const SEQUENCES: u64 = if cfg!(miri) { 2 } else { 1500 };
+const SEQUENCES: u64 = if cfg!(miri) { 16 } else { 1500 };
 const CALLS: usize = if cfg!(miri) { 30 } else { 60 };
 /// Slices that are held at once.
 const DEEP: usize = 3;
