@@ -22,7 +22,7 @@ pub(crate) fn choice<T: Copy>(variable: &str, known: &[(&str, T)]) -> Result<Opt
 }
 
 /// The most threads that make sense on any machine.
-const MOST_THREADS: usize = 1024;
+pub const MOST_THREADS: usize = 1024;
 
 /// rayon takes 0 for all threads of the machine, and also what it cannot read, without a word.
 fn threads(value: &OsStr) -> Result<()> {

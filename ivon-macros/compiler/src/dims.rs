@@ -26,7 +26,7 @@ const MOST_TERMS: usize = 256;
 const MOST_POWERS: u32 = 64;
 const LONGEST_NAME: usize = 4000;
 const TOO_LARGE: &str = "(too large)";
-/// What is said of it.
+/// The message about such a dimension.
 pub const TOO_LARGE_TEXT: &str =
     "this dimension has too many terms to compare it with others: make it a const generic or a constant of its own";
 
@@ -96,12 +96,12 @@ impl Dim {
         self.plus(&other.times(&Dim::constant(-1)))
     }
 
-    /// What is longer than anyone writes, and would take as long to work with.
+    /// A stand-in for a dimension that is longer than anyone writes and would take as long to work with.
     fn too_large() -> Dim {
         Dim::name(TOO_LARGE)
     }
 
-    /// Whether this stands for a dimension that was too long to work with: it is equal to nothing.
+    /// True if this stands for a dimension that was too long to work with: it is equal to nothing.
     pub fn is_too_large(&self) -> bool {
         self.names().any(|n| n.contains(TOO_LARGE))
     }

@@ -219,7 +219,7 @@ pub fn numbered(name: &Ident, number: usize) -> Ident {
     numbered
 }
 
-/// Whether a name is a keyword in any edition.
+/// True if a name is a keyword in any edition.
 pub fn is_keyword(name: &str) -> bool {
     name == "gen" || syn::parse_str::<Ident>(name).is_err()
 }

@@ -113,7 +113,7 @@ impl Lower<'_> {
         }
     }
 
-    /// Whether a name that the language has, too, is one of the user's own here.
+    /// True if a name that the language has, too, is one of the user's own here.
     fn is_own(&mut self, own: &Expression) -> bool {
         match &own.kind {
             ExpressionKind::Layer { field, .. } => {
@@ -134,7 +134,7 @@ impl Lower<'_> {
         }
     }
 
-    /// What a name stands for: a variable, or a generic or dimension that none hides.
+    /// The meaning of a name: a variable, or a generic or dimension that none hides.
     pub(super) fn binding(&self, name: &Ident) -> Option<&Binding> {
         self.scope.get(name).or_else(|| self.dims.get(&name.to_string()))
     }

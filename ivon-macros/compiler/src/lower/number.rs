@@ -10,7 +10,7 @@ pub struct Number {
     pub whole: Whole,
 }
 
-/// Whether a number is whole: then `5 / 2` is 2.
+/// True if a number is whole: then `5 / 2` is 2.
 #[derive(Clone)]
 pub enum Whole {
     /// An f64.
@@ -114,7 +114,7 @@ impl Lower<'_> {
     }
 }
 
-/// Whether a number that is written out is none of type usize.
+/// True if a number that is written out is none of type usize.
 pub fn is_no_count(tokens: &TokenStream) -> bool {
     constant(tokens).is_some_and(|n| n < 0.0 || n.fract() != 0.0)
 }

@@ -12,7 +12,7 @@ pub type Slot = usize;
 pub struct Scope {
     /// Innermost last.
     names: Vec<(Variable, Slot)>,
-    /// What each variable stands for now.
+    /// The value of each variable now.
     bindings: Vec<Binding>,
 }
 

@@ -47,7 +47,7 @@ impl Lower<'_> {
         }
     }
 
-    /// What a `let` binds. A `mut` name belongs to the loop that rebinds it; see `Names`.
+    /// Binds the value of a `let`. A `mut` name belongs to the loop that rebinds it; see `Names`.
     fn named(&mut self, operand: Operand, name: &Ident, mutable: bool, place: Place) -> Binding {
         if let (Operand::Value(v), false) = (&operand, mutable) {
             self.rename(*v, name);

@@ -8,7 +8,7 @@ use syn::{AttrStyle, Attribute, Block, ItemStruct, Path, Signature};
 /// Attributes that change the level of lints.
 const LINTS: [&str; 5] = ["allow", "expect", "warn", "deny", "forbid"];
 
-/// What generated functions have of the attributes of a method.
+/// The attributes of a method that generated functions keep.
 #[derive(Clone, Default)]
 pub struct Kept {
     /// All that are not ours: for the function that goes by the method's name.
@@ -53,7 +53,7 @@ pub fn silenced_of(structure: &ItemStruct) -> Vec<Attribute> {
     silenced(&structure.attrs).into_iter().chain(fields).collect()
 }
 
-/// Whether an attribute is one of ours, for methods.
+/// True if an attribute is one of ours, for methods.
 fn is_of_a_method(attribute: &Attribute) -> bool {
     ["replaces", "adjoint", "composed", "interface"].iter().any(|name| attribute.path().is_ident(name))
 }

@@ -338,7 +338,7 @@ fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Express
     op_call(call, function, e, errors)
 }
 
-/// Whether the language has a function of this name.
+/// True if the language has a function of this name.
 pub fn is_built_in(name: &Ident) -> bool {
     name == "concat" || INTRINSICS.iter().any(|(_, known, _)| name == known)
 }
@@ -466,7 +466,7 @@ fn tensor_method(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Exp
     make(kind)
 }
 
-/// Whether a body is arithmetic and functions of the language alone, of its own arguments: it may stand anywhere.
+/// True if a body is arithmetic and functions of the language alone, of its own arguments: it may stand anywhere.
 pub fn is_pointwise(inputs: &[Input], statements: &[Statement], result: Option<&Expression>) -> bool {
     fn pure(e: &Expression, known: &[Variable]) -> bool {
         match &e.kind {

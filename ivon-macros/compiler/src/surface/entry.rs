@@ -1,4 +1,4 @@
-//! What comes from rustc, in the form that the passes expect.
+//! Tokens from rustc, in the form that the passes expect.
 //!
 //! A macro sees its item before rustc has evaluated `#[cfg(..)]` and `#[cfg_attr(..)]` in it. A derive macro sees its item afterwards. So an item with
 //! such attributes makes one more round: it stands in an enum with a derive, which hands the evaluated item back, and an attribute removes the enum.
@@ -52,7 +52,7 @@ pub fn with_parentheses(mut item: Item) -> Item {
     item
 }
 
-/// Whether rustc has attributes to evaluate in these tokens.
+/// True if rustc has attributes to evaluate in these tokens.
 pub fn has_conditions(tokens: &TokenStream) -> bool {
     let mut hash = false;
     for token in tokens.clone() {
@@ -100,7 +100,7 @@ pub fn evaluated(input: TokenStream) -> syn::Result<(TokenStream, Option<Item>)>
     Ok((arguments, item.map(without_conditions)))
 }
 
-/// What is left of an evaluated condition is true.
+/// Removes the conditions that are left: rustc has evaluated the item, so they are true.
 fn without_conditions(mut item: Item) -> Item {
     struct Conditions;
     impl VisitMut for Conditions {

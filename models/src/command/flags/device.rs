@@ -2,6 +2,7 @@
 
 use super::values::count;
 use clap::{Args, ValueEnum};
+use ivon_runtime::variables::MOST_THREADS;
 use ivon_runtime::{DType, Device, Error, Result};
 
 /// Threads, device, element type.
@@ -42,9 +43,6 @@ impl DTypeName {
         }
     }
 }
-
-/// The most threads that make sense on any machine.
-const MOST_THREADS: usize = 1024;
 
 impl DeviceFlags {
     /// Starts the threads and gives the device.
