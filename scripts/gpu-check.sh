@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Everything that waits for a real NVIDIA card, in one command.
+# Everything that waits for a real NVIDIA GPU, in one command.
 #
 #   scripts/gpu-check.sh prepare         on a machine with Rust: builds what is needed into target/gpu-check (under 60 MiB), to be carried along
-#   scripts/gpu-check.sh run [PART ..]   on the machine with the card: all parts, or those named, in this order:
+#   scripts/gpu-check.sh run [PART ..]   on the machine with the GPU: all parts, or those named, in this order:
 #
 #     devices      what CUDA is found; the first steps of three small models
-#     kernels      every op in f32 and bf16 against the processor, the same bits three times
-#     models       whole training steps of annotated models and of every optimizer against the processor; graphs, resume, evaluation
-#     memory       what is planned against what the card says is in use; a batch that is too large
-#     training     200 steps of GPT-2 nano: f32 and bf16 on the card beside f32 on the processor
+#     kernels      every op in f32 and bf16 against the CPU, the same bits three times
+#     models       whole training steps of annotated models and of every optimizer against the CPU; graphs, resume, evaluation
+#     memory       what is planned against what the GPU says is in use; a batch that is too large
+#     training     200 steps of GPT-2 nano: f32 and bf16 on the GPU beside f32 on the CPU
 #     bench        our steps beside PyTorch's compiled ones, in turn (theirs need PyTorch, and the peers' scripts)
 #     profile      where the time of a step goes, kernel by kernel: ours, and PyTorch's
 #     conformance  GPT-2 and ResNet-50 against Hugging Face and torchvision, and updates against ivon-opt (needs PyTorch, and the peers' scripts)
@@ -22,17 +22,17 @@
 #   PYTHON    the Python with PyTorch (python3)
 #   PEERS     the folder of the peers' scripts, for `prepare`, which copies them (shared/peers or ../shared/peers), and for `run` (those copies)
 #   RESULTS   where results go (results):
-#               <card>.json         one line a part: seconds, what failed, what was skipped and why, what was measured. Written after every measurement.
+#               <GPU>.json         one line a part: seconds, what failed, what was skipped and why, what was measured. Written after every measurement.
 #                                   Parts that are in there and are not run again stay, so that parts can be run in several calls
-#               <card>.md           the tables of `bench` for docs/performance.md
-#               <card>-runs.jsonl   every run of `bench` in full, with its profile
-#               <card>-profile-*    the profiles as tables
-#               <card>-log.txt      what failing commands said
+#               <GPU>.md           the tables of `bench` for docs/performance.md
+#               <GPU>-runs.jsonl   every run of `bench` in full, with its profile
+#               <GPU>-profile-*    the profiles as tables
+#               <GPU>-log.txt      what failing commands said
 #   BUDGET    seconds for everything (570); a part also has a budget of its own
-#   REHEARSE  1: small models, the peers on the processor, and time as BUDGET says, to try the script itself. On a machine without a card, with the emulator:
+#   REHEARSE  1: small models, the peers on the CPU, and time as BUDGET says, to try the script itself. On a machine without a GPU, with the emulator:
 #             REHEARSE=1 IVON_CUDA_LIBRARIES=<folder of the emulator's libcuda.so> scripts/gpu-check.sh run
 #
-# A part that cannot run says why and does not fail. The exit status is 1 if a part failed, 2 if nothing could be tried, 3 if there is no card.
+# A part that cannot run says why and does not fail. The exit status is 1 if a part failed, 2 if nothing could be tried, 3 if there is no GPU.
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.." || exit 2
@@ -70,7 +70,7 @@ run() { # parts
   [ -x "$ivon" ] || chmod +x "$kit"/ivon "$kit"/test-* 2> /dev/null # not everything that carries files keeps that
   "$ivon" --version || { echo "target/gpu-check/ivon does not run here: scripts/gpu-check.sh prepare makes it, on a machine with Rust"; exit 2; }
   begin
-  open_card || exit 3
+  open_gpu || exit 3
   for name in "$@"; do run_part "$name"; done
   summary "$@"
 }

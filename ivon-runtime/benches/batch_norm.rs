@@ -11,7 +11,7 @@ use ivon_runtime::prelude::*;
 use ivon_runtime::{Flat, Layout, Result, gradcheck, running_statistics};
 use std::time::Instant;
 
-/// Side of the picture, channels, how many of them.
+/// Side of the image, channels, how many of them.
 const SHAPES: [(usize, usize, usize); 12] = [
     (112, 64, 1),
     (56, 64, 6),

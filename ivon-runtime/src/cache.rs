@@ -19,7 +19,7 @@ pub struct Cache {
 /// The memory of one call of attention.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    /// \[B · HEADS, SIZE, capacity\]: a score is a sum over rows of it. On a card \[B · HEADS, capacity, SIZE\].
+    /// \[B · HEADS, SIZE, capacity\]: a score is a sum over rows of it. On a GPU \[B · HEADS, capacity, SIZE\].
     pub keys: Tensor,
     /// \[B · HEADS, capacity, SIZE\].
     pub values: Tensor,

@@ -141,7 +141,7 @@ pub trait Real:
     }
     /// x^p for a constant exponent.
     fn powf(self, p: f64) -> Self;
-    /// `self · a + b`, rounded once. Slow where the processor has no instruction for it.
+    /// `self · a + b`, rounded once. Slow where the CPU has no instruction for it.
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// 1 / (1 + e^-x).
     #[inline(always)]

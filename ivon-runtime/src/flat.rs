@@ -243,9 +243,9 @@ impl Flat {
         }
     }
 
-    /// Where it lies on a card; 0 in the processor's memory.
+    /// Where it lies on a GPU; 0 in the CPU's memory.
     pub(crate) fn address(&self) -> u64 {
-        self.whole.on_card().map_or(0, |(_, address)| address)
+        self.whole.on_gpu().map_or(0, |(_, address)| address)
     }
 
     /// Copies a buffer on a GPU to one of the same layout in host memory.
@@ -254,7 +254,7 @@ impl Flat {
     /// If a tensor or a slice of the copy exists, or the GPU is lost.
     pub(crate) fn download_to(&self, copy: &Flat) -> Result<()> {
         assert_eq!(self.bytes(), copy.bytes());
-        let Some((cuda, address)) = self.whole.on_card() else { panic!("{self:?} is not on a card") };
+        let Some((cuda, address)) = self.whole.on_gpu() else { panic!("{self:?} is not on a GPU") };
         let mut to = copy.writing()?;
         // SAFETY: so many bytes lie at the address, by the assertion.
         unsafe { cuda.download(address, to.bytes_mut()) }
@@ -273,16 +273,16 @@ impl Flat {
     /// If the copy is being written, or the GPU is lost.
     pub(crate) fn upload_from(&self, copy: &Flat) -> Result<()> {
         assert_eq!(self.bytes(), copy.bytes());
-        let Some((cuda, address)) = self.whole.on_card() else { panic!("{self:?} is not on a card") };
+        let Some((cuda, address)) = self.whole.on_gpu() else { panic!("{self:?} is not on a GPU") };
         let from = copy.reading()?;
         // SAFETY: so many bytes lie at the address, by the assertion; kernels read them in the order of the stream.
         unsafe { cuda.upload(from.bytes(), address) }
     }
 
-    /// Copies a buffer of the same layout; both lie on a card.
+    /// Copies a buffer of the same layout; both lie on a GPU.
     pub(crate) fn copy_from(&self, other: &Flat) -> Result<()> {
         assert_eq!(self.bytes(), other.bytes());
-        let Some((cuda, address)) = self.whole.on_card() else { panic!("{self:?} is not on a card") };
+        let Some((cuda, address)) = self.whole.on_gpu() else { panic!("{self:?} is not on a GPU") };
         // SAFETY: so many bytes lie at both addresses, which kernels use in the order of the stream.
         unsafe { cuda.copy(other.address(), address, self.bytes()) }
     }
@@ -293,7 +293,7 @@ impl Flat {
     /// If a tensor or a slice of it exists, or the GPU is lost.
     pub(crate) fn clear(&mut self) -> Result<()> {
         let mut writing = self.writing()?;
-        match self.whole.on_card() {
+        match self.whole.on_gpu() {
             // SAFETY: so many bytes lie at the address; the size is a multiple of 128, for each parameter begins at a multiple of 64 elements.
             Some((cuda, address)) => unsafe { cuda.fill(address, Fill::Word(0), self.bytes() / 4) },
             None => {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::flat::{Entry, Flat, Layout, Values, ValuesMut};
 use crate::memory::room;
 use crate::noise::{self, Noise};
-use crate::optimizers::card::Card;
+use crate::optimizers::gpu::Gpu;
 use crate::optimizers::pass;
 use crate::parameter::{Init, Model, Parameter};
 use crate::profile::Cost;
@@ -27,8 +27,8 @@ pub struct State {
     pub(crate) running: Flat,
     /// True if the weights are a buffer of their own rather than the mean itself.
     pub(crate) own_weights: bool,
-    /// On a card: the buffers there, which those here are copies of, made when somebody looks.
-    pub(crate) card: Option<Rc<Card>>,
+    /// On a GPU: the buffers there, which those here are copies of, made when somebody looks.
+    pub(crate) gpu: Option<Rc<Gpu>>,
 }
 
 impl State {
@@ -48,7 +48,7 @@ impl State {
         let weights = if own_weights { Flat::zeros(&layout, dtype)? } else { buffers[0].1.share() };
         let gradient = Flat::zeros(&layout, dtype.sums())?;
         let running = running_statistics(model)?;
-        let mut state = State { layout, seed, step: 0, buffers, weights, gradient, running, own_weights, card: None };
+        let mut state = State { layout, seed, step: 0, buffers, weights, gradient, running, own_weights, gpu: None };
         state.start()?;
         Ok(state)
     }
@@ -72,32 +72,32 @@ impl State {
 
     /// Moves to where the context computes.
     pub(crate) fn move_to(&mut self, cx: &Context) -> Result<()> {
-        let Some(card) = Card::new(cx, &self.layout, self.buffers.len(), self.running.layout())? else { return Ok(()) };
-        self.weights = match card.buffers.first() {
+        let Some(gpu) = Gpu::new(cx, &self.layout, self.buffers.len(), self.running.layout())? else { return Ok(()) };
+        self.weights = match gpu.buffers.first() {
             Some(mean) if !self.own_weights => mean.share(),
             _ => Flat::zeros_in(cx, &self.layout, cx.dtype())?,
         };
         self.gradient = Flat::zeros_in(cx, &self.layout, cx.dtype())?;
-        self.card = Some(Rc::new(card));
+        self.gpu = Some(Rc::new(gpu));
         Ok(())
     }
 
-    /// Brings what the accessors below give up to date, where the state lives on a card. They do that by themselves, but cannot give an error.
+    /// Brings what the accessors below give up to date, where the state lives on a GPU. They do that by themselves, but cannot give an error.
     ///
     /// # Errors
-    /// If the card is lost, or the last update went out of range.
+    /// If the GPU is lost, or the last update went out of range.
     pub fn fetch(&self) -> Result<()> {
-        let Some(card) = &self.card else { return Ok(()) };
-        if card.found()?.is_some() {
+        let Some(gpu) = &self.gpu else { return Ok(()) };
+        if gpu.found()?.is_some() {
             let message =
-                "the update went out of range on the card: the state is not to be kept; the next step says what is wrong";
+                "the update went out of range on the GPU: the state is not to be kept; the next step says what is wrong";
             return Err(Error::value(format!("step {}", self.step), message));
         }
-        card.refresh(&self.buffers, &self.running)
+        gpu.refresh(&self.buffers, &self.running)
     }
 
     fn fetched(&self) {
-        if let Some(Err(error)) = self.card.as_ref().map(|card| card.refresh(&self.buffers, &self.running)) {
+        if let Some(Err(error)) = self.gpu.as_ref().map(|gpu| gpu.refresh(&self.buffers, &self.running)) {
             panic!("{error}");
         }
     }
@@ -148,9 +148,9 @@ impl State {
     /// # Errors
     /// If there is none of that name, or a tensor or a slice of it is still held.
     pub fn buffer_mut(&mut self, name: &str) -> Result<ValuesMut<'_, f32>> {
-        if let Some(card) = &self.card {
-            card.refresh(&self.buffers, &self.running)?;
-            card.will_be_written();
+        if let Some(gpu) = &self.gpu {
+            gpu.refresh(&self.buffers, &self.running)?;
+            gpu.will_be_written();
         }
         let known = self.buffers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("`, `");
         match self.buffers.iter_mut().find(|(n, _)| *n == name) {
@@ -186,9 +186,9 @@ impl State {
     /// If a tensor or a slice of them is still held.
     pub fn running_statistics_mut(&mut self) -> Result<ValuesMut<'_, f32>> {
         self.running.check_free("running statistics")?;
-        if let Some(card) = &self.card {
-            card.refresh(&self.buffers, &self.running)?;
-            card.will_be_written();
+        if let Some(gpu) = &self.gpu {
+            gpu.refresh(&self.buffers, &self.running)?;
+            gpu.will_be_written();
         }
         self.running.values_mut()
     }
@@ -219,13 +219,13 @@ impl State {
 
     /// The running statistics where the model computes.
     pub(crate) fn running_at_work(&self) -> &Flat {
-        self.card.as_ref().map_or(&self.running, |card| &card.running)
+        self.gpu.as_ref().map_or(&self.running, |gpu| &gpu.running)
     }
 
     /// The buffer of this name where the model computes.
     pub(crate) fn at_work(&self, name: &str) -> Option<&Flat> {
-        match &self.card {
-            Some(card) => self.buffers.iter().position(|(n, _)| *n == name).and_then(|i| card.buffers.get(i)),
+        match &self.gpu {
+            Some(gpu) => self.buffers.iter().position(|(n, _)| *n == name).and_then(|i| gpu.buffers.get(i)),
             None => self.flat(name),
         }
     }
@@ -239,9 +239,9 @@ impl State {
         (&mut self.buffers, &mut self.weights, &mut self.gradient)
     }
 
-    /// Brings the card up to date with what was written here.
+    /// Brings the GPU up to date with what was written here.
     pub(crate) fn catch_up(&self) -> Result<()> {
-        self.card.as_ref().map_or(Ok(()), |card| card.catch_up(&self.buffers, &self.running))
+        self.gpu.as_ref().map_or(Ok(()), |gpu| gpu.catch_up(&self.buffers, &self.running))
     }
 
     /// Refuses to go on while a tensor or a slice of what is about to be written exists.

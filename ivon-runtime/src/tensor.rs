@@ -70,15 +70,15 @@ impl Tensor {
 
     /// Where the elements lie.
     pub fn device(&self) -> Device {
-        self.block().on_card().map_or(Device::Cpu, |(cuda, _)| cuda.device())
+        self.block().on_gpu().map_or(Device::Cpu, |(cuda, _)| cuda.device())
     }
 
-    /// The same elements in the processor's memory: a copy of what lies on a card, else another handle.
+    /// The same elements in the CPU's memory: a copy of what lies on a GPU, else another handle.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn to_host(&self) -> Result<Tensor> {
-        let Some((cuda, address)) = self.block().on_card() else { return Ok(self.clone()) };
+        let Some((cuda, address)) = self.block().on_gpu() else { return Ok(self.clone()) };
         let mut host = Tensor::on(Handle::of(Block::heap(self.bytes())?), self.shape, self.dtype);
         // SAFETY: the tensor lies inside its block (checked on construction), so that so many bytes lie at the address.
         let download = |to: &mut [u8]| unsafe { cuda.download(address, to) };
@@ -91,12 +91,12 @@ impl Tensor {
         self.memory.host_bytes()
     }
 
-    /// Its elements, if they lie in the processor's memory.
+    /// Its elements, if they lie in the CPU's memory.
     pub(crate) fn on_host<E: Element>(&self) -> Option<&[E]> {
         self.host_bytes().map(|_| self.as_slice())
     }
 
-    /// Sets or forgets the copy on the card.
+    /// Sets or forgets the copy on the GPU.
     pub(crate) fn set_mirror(&self, mirror: Option<Rc<Block>>) {
         self.block().set_mirror(mirror);
     }
@@ -118,23 +118,23 @@ impl Tensor {
         }
     }
 
-    /// Checks in a dry run for a card that something was launched that writes it, before `reader` is launched.
+    /// Checks in a dry run for a GPU that something was launched that writes it, before `reader` is launched.
     ///
     /// # Errors
     /// If nothing was: the op that made it has no kernel.
     pub(crate) fn check_launched(&self, reader: &str) -> Result<()> {
         let Some(maker) = self.block().as_ghost().and_then(|ghost| ghost.unwritten()) else { return Ok(()) };
         let message = format!(
-            "`{reader}` reads a tensor {} that no kernel wrote. It was made by the op at {maker}, which has no kernel for a card: give it \
+            "`{reader}` reads a tensor {} that no kernel wrote. It was made by the op at {maker}, which has no kernel for a GPU: give it \
              one, as docs/op.md shows, or compute with --device cpu",
             self.shape
         );
-        Err(Error::value("dry run for a card", message))
+        Err(Error::value("dry run for a GPU", message))
     }
 
-    /// The address on the card of the context, for a kernel that reads it. What lies in the processor's memory is copied there, once.
+    /// The address on the GPU of the context, for a kernel that reads it. What lies in the CPU's memory is copied there, once.
     pub(crate) fn address(&self, cx: &Context) -> Result<u64> {
-        if let Some((_, address)) = self.block().on_card() {
+        if let Some((_, address)) = self.block().on_gpu() {
             return Ok(address);
         }
         let Some(cuda) = cx.cuda() else { panic!("a context on {} has no addresses on a GPU", cx.device()) };
@@ -142,21 +142,21 @@ impl Tensor {
         let mirror = self.block().mirrored(cuda, || {
             let bytes = self.host_bytes().unwrap_or_default();
             let mirror = Block::zeroed(Some(cuda), bytes.len())?;
-            let address = mirror.on_card().map_or(0, |(_, address)| address);
+            let address = mirror.on_gpu().map_or(0, |(_, address)| address);
             // SAFETY: the mirror is as large, and no kernel has its address yet.
             unsafe { cuda.upload(bytes, address)? };
             Ok(Rc::new(mirror))
         })?;
-        Ok(mirror.on_card().map_or(0, |(_, address)| address))
+        Ok(mirror.on_gpu().map_or(0, |(_, address)| address))
     }
 
-    /// The address on the card of the context, for a kernel that writes it.
+    /// The address on the GPU of the context, for a kernel that writes it.
     ///
     /// # Panics
-    /// If the memory is shared or not on the card: mistakes in an op.
+    /// If the memory is shared or not on the GPU: mistakes in an op.
     pub(crate) fn address_mut(&mut self, cx: &Context) -> Result<u64> {
         assert!(self.is_unique(), "a tensor whose memory is shared may not be written");
-        assert!(self.block().on_card().is_some(), "a kernel was told to write a tensor in the processor's memory");
+        assert!(self.block().on_gpu().is_some(), "a kernel was told to write a tensor in the CPU's memory");
         self.address(cx)
     }
 
@@ -206,9 +206,9 @@ impl Tensor {
     /// The elements as `f64`, whatever their type and wherever they lie.
     ///
     /// # Panics
-    /// If they lie on a card that is lost; [`Tensor::to_host`] gives an error then.
+    /// If they lie on a GPU that is lost; [`Tensor::to_host`] gives an error then.
     pub fn to_f64(&self) -> Vec<f64> {
-        if self.block().on_card().is_some() {
+        if self.block().on_gpu().is_some() {
             return match self.to_host() {
                 Ok(host) => host.to_f64(),
                 Err(error) => panic!("{error}"),
@@ -225,9 +225,9 @@ impl Tensor {
     /// The elements as f32, of a tensor of f32 or bf16 wherever it lies: without a copy where they are that.
     ///
     /// # Errors
-    /// If they lie on a card that is lost, or are of another type.
+    /// If they lie on a GPU that is lost, or are of another type.
     pub fn to_f32(&self) -> Result<Cow<'_, [f32]>> {
-        if self.block().on_card().is_some() {
+        if self.block().on_gpu().is_some() {
             return self.to_host()?.to_f32().map(|values| Cow::Owned(values.into_owned()));
         }
         match self.dtype {
@@ -240,14 +240,14 @@ impl Tensor {
     /// The only element of a scalar as `f64`; 0 in a dry run.
     ///
     /// # Errors
-    /// If there is not exactly one element, or it lies on a card that is lost.
+    /// If there is not exactly one element, or it lies on a GPU that is lost.
     pub fn item(&self) -> Result<f64> {
         if self.shape.elements() != 1 {
             return Err(Error::shape("item", format!("a tensor of shape {} is not a single number", self.shape)));
         }
         Ok(match self.dtype {
             _ if self.block().is_ghost() => 0.0,
-            _ if self.block().on_card().is_some() => self.to_host()?.item()?,
+            _ if self.block().on_gpu().is_some() => self.to_host()?.item()?,
             DType::F32 => self.as_slice::<f32>()[0] as f64,
             DType::F64 => self.as_slice::<f64>()[0],
             DType::Bf16 => self.as_slice::<bf16>()[0].to_f64(),
@@ -259,7 +259,7 @@ impl Tensor {
 impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{:?} {}", self.dtype, self.shape)?;
-        if let Some((cuda, _)) = self.block().on_card() {
+        if let Some((cuda, _)) = self.block().on_gpu() {
             return write!(f, " on {}", cuda.device());
         }
         if !self.block().is_ghost() && self.shape.elements() <= 16 {

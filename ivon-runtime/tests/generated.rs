@@ -70,7 +70,7 @@ impl<const VOCAB: usize, const CONTEXT: usize, const WIDTH: usize, const HEADS: 
     }
 }
 
-/// What pictures are normalised with, on places of channels.
+/// What images are normalised with, on places of channels.
 #[variational]
 pub struct Normalised<const C: usize, const GROUPS: usize> {
     mix: Linear<C, C>,

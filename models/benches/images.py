@@ -1,7 +1,7 @@
 """What `cargo bench -p models --bench images` does, by torchvision and Pillow.
 
 python images.py FOLDER [--size PIXELS --batch N --pictures N --rounds N --workers N]
-python images.py FOLDER --photos FROM     makes 300 photographs of 500 x 375 out of the pictures of FROM (a folder with train/CLASS/*)
+python images.py FOLDER --photos FROM     makes 300 photographs of 500 x 375 out of the images of FROM (a folder with train/CLASS/*)
 """
 
 import argparse
@@ -15,7 +15,7 @@ from torchvision import datasets, transforms
 
 
 def make_photos(folder, source, count=300):
-    """Large blurred pictures with smaller ones and noise over them: as many bytes as photographs of that size have."""
+    """Large blurred images with smaller ones and noise over them: as many bytes as photographs of that size have."""
     random = np.random.RandomState(0)
     files = datasets.ImageFolder(os.path.join(source, "train")).samples
     for part in ["train", "val"]:

@@ -4,7 +4,7 @@
 //! cargo bench -p models --bench images [-- --data FOLDER --size PIXELS --batch N --pictures N --rounds N]
 //! ```
 //!
-//! `FOLDER` is any set of pictures (`docs/images.md`); without it, generated shapes. Rounds take turns and the best of each counts. `images.py`
+//! `FOLDER` is any set of images (`docs/images.md`); without it, generated shapes. Rounds take turns and the best of each counts. `images.py`
 //! beside this file does the same work by torchvision.
 
 use ivon_runtime::{Error, Result};
@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     };
     let all = set.parts.training;
     let count = all.len().min(number("--pictures", 20_000));
-    println!("{}: {count} of {} pictures, batches of {batch} of {size} x {size}", set.origin, all.len());
+    println!("{}: {count} of {} images, batches of {batch} of {size} x {size}", set.origin, all.len());
 
     let chosen: Vec<u32> = (0..count as u32).collect();
     let mut best = [0f64; 4];
@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Files into pixels, or pictures drawn, by this thread.
+/// Files into pixels, or images drawn, by this thread.
 fn decode(all: &Pictures, chosen: &[u32]) -> Result<f64> {
     let start = Instant::now();
     for index in chosen {

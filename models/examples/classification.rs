@@ -1,4 +1,4 @@
-//! A classifier of one's own, and how well it knows what it knows: scores at the mean and over posterior samples, foreign inputs, pictures.
+//! A classifier of one's own, and how well it knows what it knows: scores at the mean and over posterior samples, foreign inputs, images.
 //!
 //! `cargo run --release --example classification` trains on a few clusters of points for a second or two, and writes `runs/classification/*.svg`.
 

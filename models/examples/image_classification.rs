@@ -1,4 +1,4 @@
-//! Experiment 3, convergence: IVON, AdamW and SGD on pictures of ten classes, several settings each.
+//! Experiment 3, convergence: IVON, AdamW and SGD on images of ten classes, several settings each.
 //!
 //! `cargo run --release --example image_classification [-- --mnist FOLDER | --cifar FOLDER] [--epochs N]`
 
@@ -18,16 +18,16 @@ const HIDDEN: usize = 128;
 const BATCH: usize = 50;
 const SAMPLES: u32 = 32;
 
-/// Convergence of IVON, AdamW and SGD on pictures of ten classes.
+/// Convergence of IVON, AdamW and SGD on images of ten classes.
 #[derive(Parser)]
 struct Flags {
-    /// Folder with the unpacked files of MNIST; generated pictures without it.
+    /// Folder with the unpacked files of MNIST; generated images without it.
     #[arg(long, conflicts_with = "cifar")]
     mnist: Option<PathBuf>,
     /// Folder with the binary files of CIFAR-10.
     #[arg(long)]
     cifar: Option<PathBuf>,
-    /// Passes over the training pictures.
+    /// Passes over the training images.
     #[arg(long, default_value_t = 40)]
     epochs: usize,
 }
@@ -42,7 +42,7 @@ impl Flags {
     }
 }
 
-/// A training run: per epoch the loss on batches and the scores at the mean on the test pictures; and at the end those of the average.
+/// A training run: per epoch the loss on batches and the scores at the mean on the test images; and at the end those of the average.
 struct Run {
     name: &'static str,
     color: usize,
@@ -90,7 +90,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     let (data, test, figure) = flags.data()?;
     let model = Classifier::build(data.width, HIDDEN, data.classes)?;
     let suggested = Ivon::suggest(data.len(), &model);
-    println!("{} pictures of {} numbers, {} for tests; {} epochs", data.len(), data.width, test.len(), flags.epochs);
+    println!("{} images of {} numbers, {} for tests; {} epochs", data.len(), data.width, test.len(), flags.epochs);
     println!("IVON as suggested: {:?}", suggested.config);
     println!("\n{:<8} {:>8} {:>10} {:>24} {:>30}", "", "lr", "training", "at the mean", "averaged over 32 samples");
     println!(
@@ -156,9 +156,9 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
                 LowerLeft,
                 runs.iter().map(|r| series(r, r.loss.clone())).collect(),
             ),
-            panel("NLL on test pictures, at the mean", Axis::log("nats"), UpperRight, nll),
+            panel("NLL on test images, at the mean", Axis::log("nats"), UpperRight, nll),
             panel(
-                "error on test pictures, at the mean",
+                "error on test images, at the mean",
                 Axis::log("per cent"),
                 UpperRight,
                 runs.iter().map(|r| series(r, of(r, |s| 100.0 * s.error))).collect(),

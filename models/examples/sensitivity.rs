@@ -25,7 +25,7 @@ fn base() -> (IvonConfig, f64) {
     (config, 1.0)
 }
 
-/// The scores on fresh pictures, averaged over seeds; nothing where a run comes to no end.
+/// The scores on fresh images, averaged over seeds; nothing where a run comes to no end.
 fn run(data: &Examples, fresh: &Examples, hidden: usize, config: &IvonConfig, lr: f64) -> Option<Scores> {
     let one = |seed: u64| -> Result<Scores> {
         let model = Classifier::build(data.width, hidden, data.classes)?;
@@ -77,7 +77,7 @@ fn pairs() -> Vec<Pair> {
 /// The maps of NLL and of calibration of a pair.
 fn maps(pair: &Pair, data: &Examples, fresh: &Examples) -> [HeatMap; 2] {
     let (x, y) = (&pair.x.1, &pair.y.1);
-    println!("\nNLL / ECE on fresh pictures: {} across, {} down", pair.x.0, pair.y.0);
+    println!("\nNLL / ECE on fresh images: {} across, {} down", pair.x.0, pair.y.0);
     print!("{:>8}", "");
     x.iter().for_each(|x| print!("{x:>14}"));
     println!();
@@ -113,7 +113,7 @@ fn maps(pair: &Pair, data: &Examples, fresh: &Examples) -> [HeatMap; 2] {
 
 /// The suggested hyper-parameters on other data sizes and nets, against the best of their neighbours and against AdamW.
 fn suggested() -> Result<()> {
-    println!("\nIvon::suggest: NLL on fresh pictures; neighbours have 4 times and a quarter of lr and of h₀");
+    println!("\nIvon::suggest: NLL on fresh images; neighbours have 4 times and a quarter of lr and of h₀");
     println!(
         "{:>9} {:>7} {:>9} {:>8} {:>10} {:>22} {:>17} {:>15}",
         "examples", "hidden", "suggested", "at lr", "h₀", "best of 9 neighbours", "AdamW, lr 0.001", "error of both"

@@ -4,7 +4,7 @@ use ivon_runtime::layers::{Conv2d, Linear};
 use ivon_runtime::ops::{cross_entropy, max_pool2d};
 use ivon_runtime::prelude::*;
 
-/// For pictures of SIZE × SIZE pixels, at least 12: 28 for digits, whose edge the first convolution pads.
+/// For images of SIZE × SIZE pixels, at least 12: 28 for digits, whose edge the first convolution pads.
 #[variational]
 pub struct LeNet<const CHANNELS: usize, const SIZE: usize, const CLASSES: usize> {
     conv1: Conv2d<CHANNELS, 6, 5, 1, 2, 1, 1, true>,

@@ -1,10 +1,10 @@
 #!/bin/sh
-# ResNet-20 on CIFAR-10 with AdamW, SGD and IVON, three seeds each: trains, evaluates on the test pictures and against MNIST's digits, and prints a table.
-# Learning rates and weight decays are those that did best on held-out pictures (docs/results.md).
+# ResNet-20 on CIFAR-10 with AdamW, SGD and IVON, three seeds each: trains, evaluates on the test images and against MNIST's digits, and prints a table.
+# Learning rates and weight decays are those that did best on held-out images (docs/results.md).
 #
 #   models/studies/cifar.sh CIFAR DIGITS [OUT] [flags of `ivon train` for all runs, such as --epochs 20]
 #
-# CIFAR is a folder of the pictures, DIGITS one with MNIST's t10k-images-idx3-ubyte.gz and its labels. Runs go to OUT (default runs/cifar). A run that is there
+# CIFAR is a folder of the images, DIGITS one with MNIST's t10k-images-idx3-ubyte.gz and its labels. Runs go to OUT (default runs/cifar). A run that is there
 # already goes on, or is left as it is if it has ended: start the study again after an interruption.
 set -eu
 

@@ -1,4 +1,4 @@
-//! `ivon devices`, and `--device cuda:0`, on machines whose CUDA is missing, damaged, incomplete or without a card: never a panic, always what to do.
+//! `ivon devices`, and `--device cuda:0`, on machines whose CUDA is missing, damaged, incomplete or without a GPU: never a panic, always what to do.
 //! Libraries made by the C compiler stand in for NVIDIA's.
 
 use ivon_runtime::device::cuda::libraries::functions;
@@ -90,7 +90,7 @@ fn a_driver_that_nothing_finds_by_its_name_is_named() {
 }
 
 #[test]
-fn a_driver_without_a_card_is_no_card() {
+fn a_driver_without_a_gpu_is_no_gpu() {
     let folder = tempfile::tempdir().unwrap();
     let none = "int cuInit() { return 0; }\nint cuDeviceGetCount(int *n) { *n = 0; return 0; }\n";
     if !library(folder.path(), "libcuda.so.1", functions("driver"), none) {
@@ -98,8 +98,8 @@ fn a_driver_without_a_card_is_no_card() {
     }
     let (driver, problem) = driver(folder.path());
     assert!(driver["path"].as_str().unwrap().ends_with("libcuda.so.1"), "{driver}");
-    assert_eq!(problem, "the driver works, but finds no card");
-    refused(folder.path(), &["cuda:0 was asked for", "finds no card", "NVRTC", "cuBLASLt", "looked in"]);
+    assert_eq!(problem, "the driver works, but finds no GPU");
+    refused(folder.path(), &["cuda:0 was asked for", "finds no GPU", "NVRTC", "cuBLASLt", "looked in"]);
 }
 
 #[test]
@@ -116,23 +116,23 @@ fn a_driver_that_does_not_start_says_why() {
 }
 
 #[test]
-fn a_card_that_is_too_old_is_named() {
+fn a_gpu_that_is_too_old_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    // A card of compute capability 7.5; the driver's attributes 75 and 76 are its two numbers.
+    // A GPU of compute capability 7.5; the driver's attributes 75 and 76 are its two numbers.
     let old = "#include <string.h>
         int cuDeviceGetCount(int *n) { *n = 1; return 0; }
-        int cuDeviceGet(int *card, int number) { *card = number; return 0; }
-        int cuDeviceGetName(char *to, int n, int card) { strncpy(to, \"an old card\", n); return 0; }
-        int cuDeviceGetAttribute(int *to, int which, int card) { *to = which == 75 ? 7 : which == 76 ? 5 : 0; return 0; }
-        int cuDeviceTotalMem_v2(unsigned long *to, int card) { *to = 16ul << 30; return 0; }
-        int cuDevicePrimaryCtxRetain(void **context, int card) { return 2; }\n";
+        int cuDeviceGet(int *GPU, int number) { *GPU = number; return 0; }
+        int cuDeviceGetName(char *to, int n, int GPU) { strncpy(to, \"an old GPU\", n); return 0; }
+        int cuDeviceGetAttribute(int *to, int which, int GPU) { *to = which == 75 ? 7 : which == 76 ? 5 : 0; return 0; }
+        int cuDeviceTotalMem_v2(unsigned long *to, int GPU) { *to = 16ul << 30; return 0; }
+        int cuDevicePrimaryCtxRetain(void **context, int GPU) { return 2; }\n";
     if !library(folder.path(), "libcuda.so.1", functions("driver"), old) {
         return;
     }
     let output = ivon(folder.path(), "devices");
     let text = String::from_utf8_lossy(&output.stdout);
     // It is not opened, which this driver refuses.
-    assert!(text.contains("an old card, compute capability 7.5, 16.0 GiB: too old, 8.0 or later is needed"), "{text}");
+    assert!(text.contains("an old GPU, compute capability 7.5, 16.0 GiB: too old, 8.0 or later is needed"), "{text}");
     refused(folder.path(), &["cuda:0 was asked for", "too old"]);
 }
 

@@ -1,4 +1,4 @@
-//! Classifiers of pictures through the command, as a person trains them.
+//! Classifiers of images through the command, as a person trains them.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// IDX files of grey pictures of 12 × 12 pixels, dark ones of class 0 and bright ones of class 1.
+/// IDX files of grey images of 12 × 12 pixels, dark ones of class 0 and bright ones of class 1.
 fn dark_and_bright(folder: &Path) {
     for (part, count) in [("train", 64u32), ("t10k", 20)] {
         let be = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
@@ -40,7 +40,7 @@ fn a_network_learns_from_a_folder() {
         let metrics = std::fs::read_to_string(folder.path().join(optimizer).join("metrics.jsonl")).unwrap();
         assert!(metrics.contains("validation_accuracy"), "{metrics}");
         let config = std::fs::read_to_string(folder.path().join(optimizer).join("config.toml")).unwrap();
-        assert!(config.contains("batch = 8") && config.contains("size = 12") && config.contains("[pictures"), "{config}");
+        assert!(config.contains("batch = 8") && config.contains("size = 12") && config.contains("[images"), "{config}");
     }
     assert!(fails(folder.path(), "export ivon --out lenet").contains("no counterpart in torchvision"));
     std::fs::write(
@@ -48,7 +48,7 @@ fn a_network_learns_from_a_folder() {
         [0, 0, 8, 1, 0, 0, 0, 64].into_iter().chain((0..64).map(|i| u8::from(i < 32))).collect::<Vec<u8>>(),
     )
     .unwrap();
-    assert!(fails(folder.path(), "train lenet --resume sgd").contains("the pictures are not those"));
+    assert!(fails(folder.path(), "train lenet --resume sgd").contains("the images are not those"));
 }
 
 #[test]

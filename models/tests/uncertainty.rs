@@ -48,7 +48,7 @@ fn an_evaluation_of_a_classifier_leaves_its_figures_in_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let trained = succeeds(folder.path(), &format!("{LENET} --out run"));
     let found = succeeds(folder.path(), "evaluate run --samples 4 --ood glyphs --json");
-    // What training found at its end: the same pictures, the same samples.
+    // What training found at its end: the same images, the same samples.
     assert!((number(&found["mean"]["nll"]) - number(&trained["validation_loss"])).abs() < 1e-5);
     assert_eq!(found["mean"]["accuracy"], trained["validation_accuracy"]);
     let two = succeeds(folder.path(), "evaluate run --samples 2 --json");
@@ -68,7 +68,7 @@ fn an_evaluation_of_a_classifier_leaves_its_figures_in_the_run() {
     for name in ["reliability", "confidence", "rejection", "entropy"] {
         let svg = |place: &str| std::fs::read_to_string(folder.path().join(place).join(format!("{name}.svg"))).unwrap();
         assert!(svg("results").starts_with("<svg") && !svg("results").contains("NaN"), "{name}");
-        // The last evaluation into the run's own folder that had foreign pictures was of 4 samples, the last one of 2.
+        // The last evaluation into the run's own folder that had foreign images was of 4 samples, the last one of 2.
         let samples = if name == "entropy" { "over 4 samples" } else { "over 2 samples" };
         assert!(svg("results").contains("over 4 samples") && svg("run").contains(samples), "{name}");
     }
@@ -91,7 +91,7 @@ fn evaluations_are_compared_in_one_table() {
     let nll = &table[0]["scores"]["NLL"];
     assert!((number(&nll["mean"]) - (a + b) / 2.0).abs() < 1e-12);
     assert!((number(&nll["deviation"]) - (a - b).abs() / 2f64.sqrt()).abs() < 1e-12);
-    assert!(table[0]["scores"]["AUROC by entropy"].is_null(), "there were no foreign pictures");
+    assert!(table[0]["scores"]["AUROC by entropy"].is_null(), "there were no foreign images");
     assert!(text(&run(folder.path(), "compare ivon-1 ivon-2")).contains("| ivon | mean | "));
     assert!(fails(folder.path(), "compare ivon-1 ./ivon-2/../ivon-1").contains("is given twice"));
     assert!(text(&run(&folder.path().join("ivon-1"), "compare .")).contains("| ivon | mean | "));
@@ -159,7 +159,7 @@ fn runs_are_evaluated_together_if_their_classes_are_the_same() {
     let message = fails(folder.path(), "evaluate run1 --data data");
     assert!(message.contains("`left`, `right`") && message.contains("`disc`"), "{message}");
     succeeds(folder.path(), &format!("{GPT2} --out text"));
-    assert!(fails(folder.path(), "evaluate run1 text").contains("run1 is of pictures, text of text"));
+    assert!(fails(folder.path(), "evaluate run1 text").contains("run1 is of images, text of text"));
     assert!(fails(folder.path(), "evaluate text --ood glyphs").contains("--ood says nothing of language models"));
     succeeds(folder.path(), "import text --out text.safetensors");
     let [mean, together] =
@@ -172,7 +172,7 @@ fn predictions_come_with_their_uncertainty() {
     let folder = tempfile::tempdir().unwrap();
     succeeds(folder.path(), &format!("{LENET} --out run"));
     std::fs::copy(fixture("444.jpg"), folder.path().join("picture.jpg")).unwrap();
-    std::fs::write(folder.path().join("broken.jpg"), b"no picture").unwrap();
+    std::fs::write(folder.path().join("broken.jpg"), b"no image").unwrap();
     let found = succeeds(folder.path(), "predict run picture.jpg --samples 3 --top 10 --json");
     let top = found["top"].as_array().unwrap();
     assert!((top.iter().map(|c| number(&c["probability"])).sum::<f64>() - 1.0).abs() < 1e-9);

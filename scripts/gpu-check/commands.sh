@@ -22,15 +22,15 @@ print(":".join(sorted(glob.glob(f"{packages}/nvidia/*/lib"))))' 2> /dev/null)}
   look_at_python
 }
 
-# Whether there is a card that can be used; its name, and what earlier calls found out about it.
-open_card() {
+# Whether there is a GPU that can be used; its name, and what earlier calls found out about it.
+open_gpu() {
   timeout --kill-after=5 60 "$ivon" devices --json > "$work/devices.json" 2>&1
   if ! grep -q '"cuda_usable":true' "$work/devices.json"; then
     timeout --kill-after=5 60 "$ivon" devices
-    echo "SKIPPED: there is no card that can be used: see above"
+    echo "SKIPPED: there is no GPU that can be used: see above"
     return 1
   fi
-  card=$(grep -o '"name":"[^"]*"' "$work/devices.json" | head -n 1 | cut -d'"' -f4 | tr -c 'A-Za-z0-9._\n' '-')
+  GPU=$(grep -o '"name":"[^"]*"' "$work/devices.json" | head -n 1 | cut -d'"' -f4 | tr -c 'A-Za-z0-9._\n' '-')
   recall
 }
 
@@ -86,17 +86,17 @@ look_at_python() {
   } &
 }
 
-# Waits for that; what was found of a kind: version, card, no card, problem, uncompiled, ivon.
+# Waits for that; what was found of a kind: version, GPU, no GPU, problem, uncompiled, ivon.
 of_python() {
   while [ ! -f "$work/python" ]; do sleep 0.2; done
   sed -n "s/^$1 //p" "$work/python"
 }
 
-# Whether a peer's script can run here, on the card.
+# Whether a peer's script can run here, on the GPU.
 has_peer() { # script
   [ -f "$peers/$1" ] || { skip "$1 is not in $peers"; return 1; }
   local problem
-  problem=$(of_python problem; [ -n "$rehearse" ] || of_python "no card")
+  problem=$(of_python problem; [ -n "$rehearse" ] || of_python "no GPU")
   [ -z "$problem" ] || { skip "$1: ${problem//$'\n'/; }"; return 1; }
 }
 

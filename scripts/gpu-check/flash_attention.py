@@ -19,7 +19,7 @@ q, k, v, d = (torch.randn(shape, device=a.device, dtype=torch.bfloat16, requires
 
 
 def milliseconds(work):
-    """Of as many calls as there are layers, on the card's own clock."""
+    """Of as many calls as there are layers, on the GPU's own clock."""
     if not cuda:
         start = time.perf_counter()
         for _ in range(a.layers):

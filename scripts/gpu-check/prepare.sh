@@ -1,4 +1,4 @@
-# What is carried to the machine with the card: target/gpu-check.
+# What is carried to the machine with the GPU: target/gpu-check.
 # shellcheck shell=bash
 
 prepare() {
@@ -38,7 +38,7 @@ copy_peers() {
     echo "ivon-opt could not be fetched: its memory will not be measured" >&2
 }
 
-# The run on the processor that those on the card are compared with: minutes that the card need not wait for.
+# The run on the CPU that those on the GPU are compared with: minutes that the GPU need not wait for.
 train_reference() {
   mkdir -p "$kit/reference"
   training_flags > "$kit/reference/flags"

@@ -21,9 +21,9 @@ except Exception as error:
 
 print("version", f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, transformers {transformers.__version__}")
 if torch.cuda.is_available():
-    print("card", torch.cuda.get_device_name(), "cuDNN", torch.backends.cudnn.version())
+    print("gpu", torch.cuda.get_device_name(), "cuDNN", torch.backends.cudnn.version())
 else:
-    print("no card PyTorch sees no card")
+    print("no GPU PyTorch sees no GPU")
 compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
 lacking = [] if compiler else ["a C compiler"]
 lacking += [] if importlib.util.find_spec("triton") else ["Triton"]

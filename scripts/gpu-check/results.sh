@@ -34,11 +34,11 @@ save() {
     [ -z "${lines[$name]:-}" ] || all+=("\"$name\": ${lines[$name]}")
   done
   {
-    printf '{"card": "%s", "parts": {\n' "$card"
+    printf '{"gpu": "%s", "parts": {\n' "$GPU"
     local i
     for i in "${!all[@]}"; do printf '%s%s\n' "${all[$i]}" "$([ $((i + 1)) = ${#all[@]} ] || echo ,)"; done
     echo '}}'
-  } > "$results/$card.json.new" && mv "$results/$card.json.new" "$results/$card.json"
+  } > "$results/$GPU.json.new" && mv "$results/$GPU.json.new" "$results/$GPU.json"
 }
 
 # Reads what earlier calls have left.
@@ -47,12 +47,12 @@ recall() {
   while read -r name rest; do
     name=${name//[\":]/}
     [[ " ${parts[*]} " != *" $name "* ]] || lines[$name]=${rest%,}
-  done < <(grep '^"' "$results/$card.json" 2> /dev/null)
+  done < <(grep '^"' "$results/$GPU.json" 2> /dev/null)
 }
 
 # Keeps what a command said, for whoever mends it: `logged WHAT FILE`.
 logged() {
-  { printf '==== %s: %s\n' "$part" "$1"; tail -c 30000 "$2"; printf '\n'; } >> "$results/$card-log.txt"
+  { printf '==== %s: %s\n' "$part" "$1"; tail -c 30000 "$2"; printf '\n'; } >> "$results/$GPU-log.txt"
 }
 
 run_part() { # name
@@ -75,7 +75,7 @@ run_part() { # name
 # The end: what failed once more, the tables, where the rest is. Fails where a part did.
 summary() { # parts that ran
   printf '\n== after %s s\n' "$SECONDS"
-  [[ " $* " != *" bench "* ]] || cat "$results/$card.md" 2> /dev/null
+  [[ " $* " != *" bench "* ]] || cat "$results/$GPU.md" 2> /dev/null
   local name text
   for name in "${parts[@]}"; do
     [ -n "${lines[$name]:-}" ] || continue
@@ -83,6 +83,6 @@ summary() { # parts that ran
     text=${text%%]*}
     [ -z "$text" ] || echo "FAILED $name: ${text:0:600}"
   done
-  printf 'results in %s\n' "$results/$card.json"
+  printf 'results in %s\n' "$results/$GPU.json"
   [ -z "$any_failed" ]
 }

@@ -1,6 +1,6 @@
 """Runs a peer's script under PyTorch's profiler and prints its kernels, those that take longest first; the script's own line of JSON before them.
 
-usage: torch_profile.py SCRIPT ARGUMENTS. Times are those of all steps, warm-up included; only what the card does is recorded.
+usage: torch_profile.py SCRIPT ARGUMENTS. Times are those of all steps, warm-up included; only what the GPU does is recorded.
 """
 
 import runpy

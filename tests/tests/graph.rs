@@ -6,7 +6,7 @@ use ivon_tests::recurrent::Recurrent;
 use ivon_tests::shared::Shared;
 use ivon_tests::transformer::Block;
 
-/// The texts of a picture, in the order in which they are drawn, without the caption.
+/// The texts of an image, in the order in which they are drawn, without the caption.
 fn texts(svg: &str) -> Vec<String> {
     let lines = svg.lines().filter_map(|l| Some(l.trim().strip_prefix("<text ")?.split_once('>')?.1));
     let plain = lines.map(|text| {

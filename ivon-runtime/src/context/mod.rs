@@ -55,14 +55,14 @@ pub struct Context {
     update_in_graph: Cell<bool>,
     /// Digest of everything that a dry run has launched so far; `None` when no one records it.
     trail: RefCell<Option<Digester>>,
-    /// Step and pass on the card, where graphs read them; whether they are what they should be.
+    /// Step and pass on the GPU, where graphs read them; whether they are what they should be.
     counters: OnceCell<Rc<Block>>,
     counted: Cell<bool>,
     observer: RefCell<Option<Observer>>,
 }
 
 impl Context {
-    /// A context that computes in `dtype`: f32, bf16 (on the processor: weights and products of bf16, and f32 for the rest), or f64 for the
+    /// A context that computes in `dtype`: f32, bf16 (on the CPU: weights and products of bf16, and f32 for the rest), or f64 for the
     /// reference implementation. The first one makes the thread that calls one of the global rayon pool, unless that is in use already.
     ///
     /// # Errors
@@ -71,9 +71,7 @@ impl Context {
         match (device, dtype) {
             (_, DType::U32) => return Err(Error::config("a model computes in f32, f64 or bf16, not in ids")),
             (Device::Cuda(_), DType::F64) => {
-                return Err(Error::config(
-                    "f64 is the reference implementation, for the processor alone: compute in f32 on a card",
-                ));
+                return Err(Error::config("f64 is the reference implementation, for the CPU alone: compute in f32 on a GPU"));
             }
             _ => {}
         }
@@ -83,7 +81,7 @@ impl Context {
             Device::Cuda(ordinal) => Some(Cuda::open(ordinal)?),
         };
         Ok(Context {
-            // On the processor only weights and products are of bf16.
+            // On the CPU only weights and products are of bf16.
             dtype: if device == Device::Cpu { dtype.sums() } else { dtype },
             precision: if dtype == DType::Bf16 { Precision::Bf16 } else { Precision::F32 },
             training: Cell::new(false),
@@ -116,12 +114,12 @@ impl Context {
         self.cuda.as_ref().map_or(Device::Cpu, |cuda| cuda.device())
     }
 
-    /// The card it computes on, if it does not compute on the processor.
+    /// The GPU it computes on, if it does not compute on the CPU.
     pub fn cuda(&self) -> Option<&Rc<Cuda>> {
         self.cuda.as_ref()
     }
 
-    /// The type of activations: f32, f64, or, on a card, bf16.
+    /// The type of activations: f32, f64, or, on a GPU, bf16.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
@@ -131,7 +129,7 @@ impl Context {
         self.precision
     }
 
-    /// An input of a model in the type that ops expect: f32 becomes bf16 where a card computes in that; everything else is given back as it is.
+    /// An input of a model in the type that ops expect: f32 becomes bf16 where a GPU computes in that; everything else is given back as it is.
     /// Methods that end in `_gradient` do this themselves.
     ///
     /// # Errors

@@ -76,18 +76,18 @@ impl Context {
     /// null in a dry run. The key is an argument like any other.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn counters(&self) -> Result<Arg<'_>> {
         if self.planning() {
             return Ok(Arg::Null);
         }
         self.upload_counters()?;
-        let counters = self.counters.get().and_then(|block| block.on_card());
+        let counters = self.counters.get().and_then(|block| block.on_gpu());
         // SAFETY: the block lives as long as this context and is freed in the order of the stream; kernels only read it.
         Ok(counters.map_or(Arg::Null, |(_, address)| Arg::Pointer(unsafe { Pointer::new(address) })))
     }
 
-    /// Brings step and pass to the card, if they are not there.
+    /// Brings step and pass to the GPU, if they are not there.
     pub(crate) fn upload_counters(&self) -> Result<()> {
         let Some(cuda) = &self.cuda else { return Ok(()) };
         if self.counted.get() {
@@ -102,14 +102,14 @@ impl Context {
         };
         let Pass { step, pass, .. } = self.pass.get();
         let bytes = [step.to_le_bytes(), pass.to_le_bytes()].concat();
-        let address = block.on_card().map_or(0, |(_, address)| address);
+        let address = block.on_gpu().map_or(0, |(_, address)| address);
         // SAFETY: more than eight bytes lie at the address; kernels read them in the order of the stream.
         unsafe { cuda.upload(&bytes, address)? };
         self.counted.set(true);
         Ok(())
     }
 
-    /// The gradient of the loss with respect to itself, as a tensor. With micro-batches on a card it is read from memory, because a captured step is replayed
+    /// The gradient of the loss with respect to itself, as a tensor. With micro-batches on a GPU it is read from memory, because a captured step is replayed
     /// where another number of targets counts: [`Context::upload_weight`] brings it there.
     pub(crate) fn d_loss(&self) -> Result<Tensor> {
         let Some(cuda) = self.cuda.as_ref().filter(|_| self.in_micro_batches()) else {
@@ -125,7 +125,7 @@ impl Context {
             return Ok(d_loss);
         }
         let (offset, bytes) = if self.dtype == DType::Bf16 { (12, 2) } else { (8, 4) };
-        let from = self.counters.get().and_then(|block| block.on_card()).map_or(0, |(_, address)| address) + offset;
+        let from = self.counters.get().and_then(|block| block.on_gpu()).map_or(0, |(_, address)| address) + offset;
         // SAFETY: the block of the counters has these bytes, and so has the tensor, whose only handle this is.
         unsafe { cuda.copy(from, d_loss.address_mut(self)?, bytes)? };
         Ok(d_loss)
@@ -146,7 +146,7 @@ impl Context {
         let half = u32::from(half::bf16::from_f32(scale).to_bits());
         let [correction, weight] = [self.correction()?, self.weight_of_pass()?].map(|factor| (factor as f32).to_bits());
         let bytes = [scale.to_bits(), half, correction, weight].map(u32::to_le_bytes).concat();
-        let address = block.on_card().map_or(0, |(_, address)| address);
+        let address = block.on_gpu().map_or(0, |(_, address)| address);
         // SAFETY: the block has sixteen bytes behind step and pass, which kernels read in the order of the stream.
         unsafe { cuda.upload(&bytes, address + 8) }
     }

@@ -1,4 +1,4 @@
-//! A step: the value and its gradient, on a card as graphs; who watches it, and what follows it.
+//! A step: the value and its gradient, on a GPU as graphs; who watches it, and what follows it.
 
 use super::Context;
 use super::memory::Memory;
@@ -6,12 +6,12 @@ use crate::digest::{Digest, Digester};
 use crate::error::Result;
 use crate::flat::Flat;
 use crate::memory::{Recorder, StepKey};
-use crate::optimizers::card::Finish;
+use crate::optimizers::gpu::Finish;
 use crate::profile::{Observer, Phase};
 use crate::tensor::Tensor;
 use std::rc::Rc;
 
-/// How far a step on a card has come with what follows its backward pass.
+/// How far a step on a GPU has come with what follows its backward pass.
 #[derive(Clone, Default)]
 pub(crate) enum Finishing {
     /// It is the optimizer's affair.
@@ -25,7 +25,7 @@ pub(crate) enum Finishing {
 
 impl Context {
     /// The value of `forward` and its gradient: `backward` is given what the forward pass saved and [`Context::loss_scale`], the gradient of the
-    /// loss, and adds to the gradients of the parameters. Both run in planned memory, as in [`Context::planned`]; on a card as graphs, after the
+    /// loss, and adds to the gradients of the parameters. Both run in planned memory, as in [`Context::planned`]; on a GPU as graphs, after the
     /// first few steps of a shape.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Context {
         })
     }
 
-    /// Runs steps on a card kernel by kernel from now on (`false`), or as graphs again.
+    /// Runs steps on a GPU kernel by kernel from now on (`false`), or as graphs again.
     pub fn set_graphs(&self, on: bool) {
         self.replays.set_off(!on);
     }
@@ -132,9 +132,9 @@ impl Context {
         self.observer.replace(observer)
     }
 
-    /// Lets the update of a step on a card be a part of the graph of its last backward pass, so that the whole step is two launches: for those
+    /// Lets the update of a step on a GPU be a part of the graph of its last backward pass, so that the whole step is two launches: for those
     /// who ask for one gradient, and nothing after it, wherever an optimizer calls their function. A second gradient is refused then, because the
-    /// weights have moved on already. Off at first; without effect on the processor.
+    /// weights have moved on already. Off at first; without effect on the CPU.
     pub fn set_update_in_graph(&self, on: bool) {
         self.update_in_graph.set(on);
     }

@@ -1,4 +1,4 @@
-//! Where a model computes: the processor, or a graphics card.
+//! Where a model computes: the CPU, or a graphics GPU.
 
 pub mod cuda;
 
@@ -10,15 +10,15 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Device {
-    /// The processor, on all threads of the global rayon pool.
+    /// The CPU, on all threads of the global rayon pool.
     #[default]
     Cpu,
-    /// The NVIDIA graphics card of this number, counted from 0.
+    /// The NVIDIA graphics GPU of this number, counted from 0.
     Cuda(usize),
 }
 
 impl Device {
-    /// The first graphics card where one can be used, else the processor.
+    /// The first graphics GPU where one can be used, else the CPU.
     pub fn best() -> Device {
         cuda::first().map_or(Device::Cpu, Device::Cuda)
     }
@@ -54,7 +54,7 @@ impl FromStr for Device {
             "cpu" => Ok(Device::Cpu),
             "cuda" => Ok(Device::Cuda(0)),
             _ => ordinal.map(Device::Cuda).ok_or_else(|| {
-                Error::config(format!("the device `{name}` is not known; use cpu, or cuda:N with the number of a card (cuda:0)"))
+                Error::config(format!("the device `{name}` is not known; use cpu, or cuda:N with the number of a GPU (cuda:0)"))
             }),
         }
     }

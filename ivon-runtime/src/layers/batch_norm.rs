@@ -1,8 +1,8 @@
 use crate::ops::{batch_norm, batch_norm_relu};
 use crate::{Buffer, Parameter, variational};
 
-/// Batch norm of pictures, channels last (Ioffe and Szegedy 2015): y = gain · (x - mean) / sqrt(variance + eps) + bias, each channel over
-/// all pictures and places, as PyTorch's `BatchNorm2d`.
+/// Batch norm of images, channels last (Ioffe and Szegedy 2015): y = gain · (x - mean) / sqrt(variance + eps) + bias, each channel over
+/// all images and places, as PyTorch's `BatchNorm2d`.
 ///
 /// In training mean and variance are those of the batch, and the running ones follow them; outside of training the running ones
 /// are used. `gain` starts at one, `bias` at zero, `running_mean` at zero, `running_variance` at one. See [`batch_norm`](mod@crate::ops::batch_norm)

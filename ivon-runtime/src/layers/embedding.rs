@@ -21,7 +21,7 @@ impl<const ROWS: usize, const WIDTH: usize> Embedding<ROWS, WIDTH> {
         linear(x, self.weight, None)
     }
 
-    /// `cross_entropy(self.attend(x), targets)`, whose scores nobody else sees: a card may lay them out as it computes fastest.
+    /// `cross_entropy(self.attend(x), targets)`, whose scores nobody else sees: a GPU may lay them out as it computes fastest.
     pub fn cross_entropy<Rest: Dims>(&self, x: Tensor<Rest, WIDTH>, targets: Ids<Rest>) -> Tensor {
         linear_cross_entropy(x, self.weight, targets)
     }

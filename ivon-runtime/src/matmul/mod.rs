@@ -1,4 +1,4 @@
-//! Matrix products on the processor: `C (+)= A B` for operands with any strides, on all threads of the current rayon pool.
+//! Matrix products on the CPU: `C (+)= A B` for operands with any strides, on all threads of the current rayon pool.
 //!
 //! Results have the same bits for every number of threads: sums are cut by shape alone.
 
@@ -22,7 +22,7 @@ pub enum Precision {
     /// Operands as they are.
     #[default]
     F32,
-    /// Operands rounded to bf16 (to the nearest, ties to even): twice as fast where the processor has AVX512-BF16, with a relative
+    /// Operands rounded to bf16 (to the nearest, ties to even): twice as fast where the CPU has AVX512-BF16, with a relative
     /// error of about 0.2 %; as [`Precision::F32`] elsewhere, and for f64.
     Bf16,
 }

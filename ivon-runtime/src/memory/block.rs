@@ -80,13 +80,13 @@ impl Holders {
 #[derive(Clone)]
 enum Place {
     Host(NonNull<u8>),
-    Card { cuda: Rc<Cuda>, address: u64 },
+    Gpu { cuda: Rc<Cuda>, address: u64 },
 }
 
 /// The owner of a block's memory.
 enum Home {
     Heap(Layout),
-    Card {
+    Gpu {
         _memory: cuda::Memory,
     },
     /// A part of another block, which it keeps alive.
@@ -119,8 +119,8 @@ impl Block {
     pub fn zeroed(cuda: Option<&Rc<Cuda>>, bytes: usize) -> Result<Block> {
         let Some(cuda) = cuda else { return Block::heap(bytes) };
         let memory = cuda.allocate(bytes)?;
-        let place = Place::Card { cuda: cuda.clone(), address: memory.address() };
-        Ok(Block::new(place, bytes, Home::Card { _memory: memory }))
+        let place = Place::Gpu { cuda: cuda.clone(), address: memory.address() };
+        Ok(Block::new(place, bytes, Home::Gpu { _memory: memory }))
     }
 
     /// Zeroed memory from the heap.
@@ -152,11 +152,11 @@ impl Block {
     /// If they do not lie inside of it, or it is a part itself.
     pub fn part(whole: &Rc<Block>, offset: usize, bytes: usize) -> Block {
         assert!(offset.checked_add(bytes).is_some_and(|end| end <= whole.bytes), "a part lies inside its block");
-        assert!(matches!(whole.home, Home::Heap(_) | Home::Card { .. }), "a part is one of a whole block");
+        assert!(matches!(whole.home, Home::Heap(_) | Home::Gpu { .. }), "a part is one of a whole block");
         let place = match &whole.place {
             // SAFETY: `offset` is at most the size of the allocation that the pointer begins, by the assertions.
             Place::Host(pointer) => Place::Host(unsafe { pointer.add(offset) }),
-            Place::Card { cuda, address } => Place::Card { cuda: cuda.clone(), address: address + offset as u64 },
+            Place::Gpu { cuda, address } => Place::Gpu { cuda: cuda.clone(), address: address + offset as u64 },
         };
         Block::new(place, bytes, Home::Part { whole: whole.clone(), offset })
     }
@@ -194,18 +194,18 @@ impl Block {
         assert!(!self.is_ghost(), "an op touched memory in a dry run: it must return before when `cx.planning()`");
         match &self.place {
             Place::Host(pointer) => pointer.as_ptr(),
-            Place::Card { cuda, .. } => panic!(
-                "an op took a tensor on {} for one in the processor's memory: it has no kernel for a card, see docs/op.md",
+            Place::Gpu { cuda, .. } => panic!(
+                "an op took a tensor on {} for one in the CPU's memory: it has no kernel for a GPU, see docs/op.md",
                 cuda.device()
             ),
         }
     }
 
     /// The GPU it lies on, and its address there.
-    pub fn on_card(&self) -> Option<(&Rc<Cuda>, u64)> {
+    pub fn on_gpu(&self) -> Option<(&Rc<Cuda>, u64)> {
         match &self.place {
             Place::Host(_) => None,
-            Place::Card { cuda, address } => Some((cuda, *address)),
+            Place::Gpu { cuda, address } => Some((cuda, *address)),
         }
     }
 
@@ -214,7 +214,7 @@ impl Block {
     pub fn place(&self) -> u64 {
         match (&self.home, &self.place) {
             (Home::Ghost(ghost), _) => ghost.number() + 1,
-            (_, Place::Card { address, .. }) => *address,
+            (_, Place::Gpu { address, .. }) => *address,
             _ => self.mirror.borrow().as_ref().map_or(0, |mirror| mirror.place()),
         }
     }
@@ -224,7 +224,7 @@ impl Block {
     /// # Errors
     /// Those of `make`.
     pub fn mirrored(&self, cuda: &Rc<Cuda>, make: impl FnOnce() -> Result<Rc<Block>>) -> Result<Rc<Block>> {
-        let is_there = |mirror: &&Rc<Block>| mirror.on_card().is_some_and(|(other, _)| Rc::ptr_eq(other, cuda));
+        let is_there = |mirror: &&Rc<Block>| mirror.on_gpu().is_some_and(|(other, _)| Rc::ptr_eq(other, cuda));
         if let Some(mirror) = self.mirror.borrow().as_ref().filter(is_there) {
             return Ok(mirror.clone());
         }
@@ -391,7 +391,7 @@ impl Handle {
 
     /// All bytes, if they lie in host memory.
     pub fn host_bytes(&self) -> Option<&[u8]> {
-        if self.block.is_ghost() || self.block.on_card().is_some() {
+        if self.block.is_ghost() || self.block.on_gpu().is_some() {
             return None;
         }
         // SAFETY: so many initialised bytes begin there, and they are not written meanwhile, as in `elements`.
@@ -400,7 +400,7 @@ impl Handle {
 
     /// All bytes, to be written, if they lie in host memory. `None` unless [`Handle::is_unique`].
     pub fn host_bytes_mut(&mut self) -> Option<&mut [u8]> {
-        if self.block.is_ghost() || self.block.on_card().is_some() || !self.is_unique() {
+        if self.block.is_ghost() || self.block.on_gpu().is_some() || !self.is_unique() {
             return None;
         }
         self.block.set_mirror(None);
@@ -443,7 +443,7 @@ impl Reading {
     /// `None` while a handle may write to the block or to a part of it, or a mutable slice is out.
     pub fn new(whole: &Rc<Block>) -> Option<Reading> {
         let able = whole.handles.able.get() + whole.inside.able.get();
-        let free = matches!(whole.home, Home::Heap(_) | Home::Card { .. }) && able == 0 && !whole.is_written();
+        let free = matches!(whole.home, Home::Heap(_) | Home::Gpu { .. }) && able == 0 && !whole.is_written();
         free.then(|| {
             whole.slices.set(whole.slices.get() + 1);
             Reading(whole.clone())
@@ -485,7 +485,7 @@ pub(crate) struct Writing(Rc<Block>);
 impl Writing {
     /// `None` while there is any other claim on the block or a part of it.
     pub fn new(whole: &Rc<Block>) -> Option<Writing> {
-        let free = matches!(whole.home, Home::Heap(_) | Home::Card { .. }) && !whole.is_held() && !whole.is_sliced();
+        let free = matches!(whole.home, Home::Heap(_) | Home::Gpu { .. }) && !whole.is_held() && !whole.is_sliced();
         free.then(|| {
             whole.slices.set(WRITER);
             whole.set_mirror(None);

@@ -14,7 +14,7 @@ const SQRT_HALF: u32 = 0x3f35_04f3;
 
 /// Two independent standard normals from two uniform words.
 ///
-/// The logarithm and the turn take turns, step by step: neither has enough independent operations for a processor by itself.
+/// The logarithm and the turn take turns, step by step: neither has enough independent operations for a CPU by itself.
 #[inline(always)]
 pub(super) fn transform<F: Float>(u: F::Word, v: F::Word) -> (F, F) {
     // (u + ½) / 2³² = (1 + m) 2^e with 1 + m in [sqrt(1/2), sqrt(2)): the division is part of the exponent.

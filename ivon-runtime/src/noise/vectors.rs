@@ -1,6 +1,6 @@
 //! Normals of two groups at once, by explicit instructions on the vectors of one instruction set.
 //!
-//! A round of Philox is a chain of three instructions with a latency of 7 cycles, a step of a polynomial one of 5, and a processor's
+//! A round of Philox is a chain of three instructions with a latency of 7 cycles, a step of a polynomial one of 5, and a CPU's
 //! scheduler looks ahead by about one group: so as many chains are written next to each other as there are registers for. Where LLVM vectorises the
 //! portable source it keeps them apart, or runs out of registers, which takes 1.5 times as long in 512 bits and twice as long in 256.
 

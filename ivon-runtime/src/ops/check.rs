@@ -31,7 +31,7 @@ pub(crate) fn ids(at: &str, name: &str, x: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// All ids are below `limit`, or the one that is ignored. Looked at where they lie in the processor's memory: on a card also in a dry run, for a step
+/// All ids are below `limit`, or the one that is ignored. Looked at where they lie in the CPU's memory: on a GPU also in a dry run, for a step
 /// that is launched as a graph has no other.
 ///
 /// # Errors

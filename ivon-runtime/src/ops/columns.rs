@@ -1,11 +1,11 @@
-//! How kernels on a card share the columns of a matrix (`Columns` in `rt.cuh`).
+//! How kernels on a GPU share the columns of a matrix (`Columns` in `rt.cuh`).
 
 use crate::DType;
 use crate::device::cuda::Grid;
 
 /// Threads a block.
 const BLOCK: usize = 256;
-/// Blocks in all: some for every place of a card that holds eight to a multiprocessor, and no more than their sums are worth.
+/// Blocks in all: some for every place of a GPU that holds eight to a multiprocessor, and no more than their sums are worth.
 const BLOCKS: usize = 1056;
 /// Rows that a thread works on at least.
 const ROWS: usize = 8;

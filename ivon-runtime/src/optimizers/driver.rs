@@ -1,6 +1,6 @@
 //! What every optimizer does around its update: running the micro-batches, clipping, keeping order between steps.
 
-use super::card::{Bad, Finish};
+use super::gpu::{Bad, Finish};
 use super::pass::{self, Compute};
 use super::{Gradient, Tracer};
 use crate::context::{Context, Counts, Finishing, Pass};
@@ -60,7 +60,7 @@ pub(super) struct Driver {
     taken: u32,
     /// The counts of the batch so far, where each micro-batch has a posterior sample of its own.
     counts: Counts,
-    /// The factor of the gradient that a card holds: see [`Context::correction`].
+    /// The factor of the gradient that a GPU holds: see [`Context::correction`].
     correction: f64,
     /// The weight of the last gradient among the samples of the update, and the factor of their sum. Both are 1 unless each micro-batch has a posterior
     /// sample of its own.
@@ -138,8 +138,8 @@ impl Driver {
             notice::once(&warning, &warning);
         }
         (self.ready, self.begun) = (false, true);
-        if let Some(card) = &self.state.card {
-            return card.begin();
+        if let Some(gpu) = &self.state.gpu {
+            return gpu.begin();
         }
         self.before.clear();
         self.before.extend_from_slice(&self.state.running_statistics());
@@ -149,8 +149,8 @@ impl Driver {
     /// Takes back what a step that was not finished has done to the running statistics.
     pub fn rewind(&mut self) -> Result<()> {
         if std::mem::take(&mut self.begun) {
-            if let Some(card) = &self.state.card {
-                return card.rewind();
+            if let Some(gpu) = &self.state.gpu {
+                return gpu.rewind();
             }
             self.state.running_statistics_mut()?.copy_from_slice(&self.before);
         }
@@ -159,7 +159,7 @@ impl Driver {
 
     /// Runs the `parts` micro-batches from number `first` on at the weights of sample `sample`. Returns the mean of their losses, weighted by the targets that
     /// they count. If they are only a part of the batch, each has a sample of its own: the loss is then multiplied with its weight, and the caller applies
-    /// [`Driver::among_samples`] to its averages. On a GPU, `finish` may run within the last micro-batch; otherwise [`Driver::finish_on_card`] runs it.
+    /// [`Driver::among_samples`] to its averages. On a GPU, `finish` may run within the last micro-batch; otherwise [`Driver::finish_on_gpu`] runs it.
     pub fn gradient(
         &mut self,
         sample: usize,
@@ -195,7 +195,7 @@ impl Driver {
         }
         self.finished = matches!(self.cx.finishing(), Finishing::Done);
         let (weight, mut correction) = (self.cx.weight_of_pass()?, self.cx.correction()?);
-        if self.state.card.is_some() && !self.finished {
+        if self.state.gpu.is_some() && !self.finished {
             // The update reads both.
             self.cx.upload_weight()?;
         }
@@ -205,15 +205,15 @@ impl Driver {
             self.among_samples = Weighting { weight, correction };
             correction = 1.0;
         }
-        if self.state.card.is_none() && correction != 1.0 {
+        if self.state.gpu.is_none() && correction != 1.0 {
             pass::multiply(&mut self.state.gradient, correction)?;
         }
         self.correction = correction;
         Ok(sum / parts as f64 * correction)
     }
 
-    /// Clipping and update on a card, where they were not a part of the last gradient: asked for, not waited for.
-    pub fn finish_on_card(&mut self, finish: &Finish) -> Result<()> {
+    /// Clipping and update on a GPU, where they were not a part of the last gradient: asked for, not waited for.
+    pub fn finish_on_gpu(&mut self, finish: &Finish) -> Result<()> {
         if std::mem::take(&mut self.finished) { Ok(()) } else { finish.run(&self.cx) }
     }
 
@@ -274,17 +274,17 @@ impl Driver {
     /// Zeroes the gradient.
     ///
     /// # Errors
-    /// If it lies on a card that is lost.
+    /// If it lies on a GPU that is lost.
     pub fn zero_gradient(&mut self) -> Result<()> {
         self.state.gradient.clear()
     }
 
-    /// Whether the update before went well, which a card says only now: it is not waited for when it is asked for.
+    /// Whether the update before went well, which a GPU says only now: it is not waited for when it is asked for.
     ///
     /// # Errors
     /// If it did not: what went out of range.
     pub fn check_last_update(&self, bad: impl Fn(usize, usize) -> Option<String>) -> Result<()> {
-        let Some(found) = self.state.card.as_ref().map(|card| card.found()).transpose()?.flatten() else { return Ok(()) };
+        let Some(found) = self.state.gpu.as_ref().map(|gpu| gpu.found()).transpose()?.flatten() else { return Ok(()) };
         let step = format!("step {}", self.state.step());
         match found {
             Bad::Norm => Err(Error::value(step, format!("the norm of the gradient is not finite: {ADVICE}"))),
@@ -292,7 +292,7 @@ impl Driver {
         }
     }
 
-    /// Shows a sample to the tracer, if there is one, with the gradient that clipping has multiplied with `scale`; on a card, where that is not known
+    /// Shows a sample to the tracer, if there is one, with the gradient that clipping has multiplied with `scale`; on a GPU, where that is not known
     /// here, it is computed again.
     pub fn trace_sample(&mut self, sample: u32, noise: Option<Noise>, scale: Option<f32>) -> Result<()> {
         let Some(tracer) = &mut self.tracer else { return Ok(()) };
@@ -301,7 +301,7 @@ impl Driver {
         if let Some(noise) = noise {
             noise.fill_normals(0, &mut normals);
         }
-        let mut gradient = match &state.card {
+        let mut gradient = match &state.gpu {
             None => unpadded(&state.gradient),
             Some(_) => {
                 let copy = Flat::zeros(state.layout(), state.gradient.dtype())?;

@@ -76,7 +76,7 @@ __device__ __forceinline__ bool finite(float x) { return fabsf(x) <= 3.402823466
 
 // ---- before an update ---------------------------------------------------------------------------------------------------
 
-// An update in one graph with the backward pass cannot be held back by the processor: it looks at the loss, and at what went before, itself.
+// An update in one graph with the backward pass cannot be held back by the CPU: it looks at the loss, and at what went before, itself.
 extern "C" __global__ void look(const void* __restrict__ loss, uint32_t half, Status* status) {
   float x = half ? to_float(*(const bf16*)loss) : *(const float*)loss;
   if (!finite(x)) status->bad |= 4;

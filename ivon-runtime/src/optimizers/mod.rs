@@ -11,8 +11,8 @@
 //! ```
 
 mod adamw;
-pub(crate) mod card;
 mod driver;
+pub(crate) mod gpu;
 mod ivon;
 pub(crate) mod pass;
 mod point;
@@ -93,7 +93,7 @@ pub trait Optimizer {
     /// The posterior as it is now; for an optimizer without one, a point.
     fn posterior(&self) -> Posterior<'_>;
 
-    /// Range of the Hessian and mean sigma, for logs; `None` without a posterior, and where it lies on a card that is lost.
+    /// Range of the Hessian and mean sigma, for logs; `None` without a posterior, and where it lies on a GPU that is lost.
     fn statistics(&self) -> Option<Statistics> {
         None
     }

@@ -1,7 +1,7 @@
 //! Optimizers without a posterior: the weights are the mean.
 
-use super::card::{Card, Finish, Moving};
 use super::driver::{Driver, Settings, check_lr};
+use super::gpu::{Finish, Gpu, Moving};
 use super::pass;
 use super::{Gradient, Optimizer, Tracer, Weights};
 use crate::context::Context;
@@ -38,7 +38,7 @@ pub trait Rule: Serialize {
     fn update(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool;
     /// The kernel of the same pass on a GPU, and its last arguments: numbers that are the same in every step.
     #[doc(hidden)]
-    fn on_card(&self) -> (&'static str, Vec<Number>);
+    fn on_gpu(&self) -> (&'static str, Vec<Number>);
     /// What changes from step to step: the learning rate over the debiasing of the momentum, and the debiasing factor of the variance.
     #[doc(hidden)]
     fn debiased(&self, number: u32, lr: f64) -> [f64; 2];
@@ -94,8 +94,8 @@ impl<R: Rule> Point<R> {
         let driver = Driver::new(model, settings, &names, false)?;
         let decays = weight_decays(driver.state.layout(), config.weight_decay());
         let mut point = Point { driver, rule: config, decays };
-        if let Some(card) = &point.driver.state.card {
-            card.set_decays(point.driver.state.layout(), &point.decays, |_| 1.0)?;
+        if let Some(gpu) = &point.driver.state.gpu {
+            gpu.set_decays(point.driver.state.layout(), &point.decays, |_| 1.0)?;
         }
         point.prepare()?;
         Ok(point)
@@ -108,9 +108,9 @@ impl<R: Rule> Point<R> {
 
     /// Where the weights have a buffer of their own (f64, bf16), copies the mean there.
     fn copy_mean(&mut self) -> Result<()> {
-        if let Some(card) = &self.driver.state.card {
+        if let Some(gpu) = &self.driver.state.gpu {
             let own = self.driver.state.own_weights;
-            return if own { card.draw(&self.driver.cx, &self.driver.state.weights, None, 0.0) } else { Ok(()) };
+            return if own { gpu.draw(&self.driver.cx, &self.driver.state.weights, None, 0.0) } else { Ok(()) };
         }
         let own = self.driver.state.own_weights;
         let cx = &self.driver.cx;
@@ -126,22 +126,22 @@ impl<R: Rule> Point<R> {
         Ok(())
     }
 
-    /// Clipping and update on a card: what is asked for once the gradient is there. Tells the card the numbers of the step.
-    fn finish_on_card(&self, card: &Rc<Card>, lr: f64) -> Result<Rc<Finish>> {
+    /// Clipping and update on a GPU: what is asked for once the gradient is there. Tells the GPU the numbers of the step.
+    fn finish_on_gpu(&self, gpu: &Rc<Gpu>, lr: f64) -> Result<Rc<Finish>> {
         let state = &self.driver.state;
         let [rate, debias] = self.rule.debiased(state.step() + 1, lr).map(|x| x as f32);
-        card.set_moving(Moving { lr: lr as f32, rate, debias, ..Moving::default() })?;
-        let (kernel, numbers) = self.rule.on_card();
+        gpu.set_moving(Moving { lr: lr as f32, rate, debias, ..Moving::default() })?;
+        let (kernel, numbers) = self.rule.on_gpu();
         let (weights, gradient) = (state.own_weights.then(|| state.weights.share()), state.gradient.share());
         let (largest, several) = (self.driver.settings.grad_clip, self.driver.settings.micro_batches > 1);
-        Ok(Rc::new(Finish::new(card, move |card, cx| {
+        Ok(Rc::new(Finish::new(gpu, move |gpu, cx| {
             if several {
-                card.correct(cx, &gradient)?;
+                gpu.correct(cx, &gradient)?;
             }
             if let Some(largest) = largest {
-                card.clip(cx, &gradient, largest)?;
+                gpu.clip(cx, &gradient, largest)?;
             }
-            card.point(cx, kernel, weights.as_ref(), &gradient, numbers.iter().map(|number| Arg::from(*number)))
+            gpu.point(cx, kernel, weights.as_ref(), &gradient, numbers.iter().map(|number| Arg::from(*number)))
         })))
     }
 
@@ -197,8 +197,8 @@ impl<R: Rule> Optimizer for Point<R> {
         check_lr(lr)?;
         self.prepare()?;
         self.driver.begin()?;
-        let card = self.driver.state.card.clone();
-        let finish = card.as_ref().map(|card| self.finish_on_card(card, lr)).transpose()?;
+        let gpu = self.driver.state.gpu.clone();
+        let finish = gpu.as_ref().map(|gpu| self.finish_on_gpu(gpu, lr)).transpose()?;
         let loss = self.driver.gradient(0, 0, self.driver.settings.micro_batches, &finish, gradient);
         let Ok(loss) = loss else {
             // If that fails too, the first error says more, and the next step tries it.
@@ -208,12 +208,12 @@ impl<R: Rule> Optimizer for Point<R> {
         self.driver.check_last_update(|_, element| self.out_of_range(element))?;
         self.driver.state.check_free()?;
         let _phase = self.driver.cx.phase(Phase::Update);
-        if let (Some(card), Some(finish)) = (card, finish) {
+        if let (Some(gpu), Some(finish)) = (gpu, finish) {
             self.driver.trace_sample(0, None, None)?;
             let op = self.driver.cx.op(R::NAME, || self.driver.state.cost_of_update(R::OPERATIONS));
-            self.driver.finish_on_card(&finish)?;
+            self.driver.finish_on_gpu(&finish)?;
             drop(op);
-            card.watch_status()?;
+            gpu.watch_status()?;
             self.driver.finish(lr)?;
             return Ok(loss);
         }

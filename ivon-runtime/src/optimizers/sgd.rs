@@ -57,7 +57,7 @@ impl Rule for SgdConfig {
         }
     }
 
-    fn on_card(&self) -> (&'static str, Vec<Number>) {
+    fn on_gpu(&self) -> (&'static str, Vec<Number>) {
         ("sgd", vec![Number::Float(self.momentum as f32), Number::Word(self.nesterov as u32)])
     }
 

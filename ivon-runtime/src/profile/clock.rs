@@ -1,4 +1,4 @@
-//! Time on the processor, and on a card by events between its kernels.
+//! Time on the CPU, and on a GPU by events between its kernels.
 
 use crate::context::Context;
 use crate::device::cuda::{Cuda, Moment};
@@ -10,10 +10,10 @@ use std::time::Instant;
 /// What measures.
 pub(super) enum Clock {
     Processor,
-    Card { cuda: Rc<Cuda>, intervals: RefCell<Vec<Interval>>, failure: RefCell<Option<Error>> },
+    Gpu { cuda: Rc<Cuda>, intervals: RefCell<Vec<Interval>>, failure: RefCell<Option<Error>> },
 }
 
-/// Two moments on a card, before and after a kernel of this node.
+/// Two moments on a GPU, before and after a kernel of this node.
 pub(super) struct Interval {
     node: usize,
     from: Moment,
@@ -23,7 +23,7 @@ pub(super) struct Interval {
 /// When a scope began.
 pub(super) enum Stamp {
     Processor(Instant),
-    Card(Moment),
+    Gpu(Moment),
     /// Not timed itself.
     None,
 }
@@ -33,21 +33,21 @@ impl Clock {
     pub fn of(cx: &Context) -> Result<Clock> {
         let Some(cuda) = cx.cuda().cloned() else { return Ok(Clock::Processor) };
         cuda.synchronize()?;
-        Ok(Clock::Card { cuda, intervals: RefCell::default(), failure: RefCell::default() })
+        Ok(Clock::Gpu { cuda, intervals: RefCell::default(), failure: RefCell::default() })
     }
 
-    /// On a card only kernels are timed: between them it may stand still.
+    /// On a GPU only kernels are timed: between them it may stand still.
     pub fn start(&self, kernel: bool) -> Stamp {
         match self {
             Clock::Processor => Stamp::Processor(Instant::now()),
-            Clock::Card { cuda, failure, .. } if kernel => match cuda.moment() {
-                Ok(moment) => Stamp::Card(moment),
+            Clock::Gpu { cuda, failure, .. } if kernel => match cuda.moment() {
+                Ok(moment) => Stamp::Gpu(moment),
                 Err(error) => {
                     failure.borrow_mut().get_or_insert(error);
                     Stamp::None
                 }
             },
-            Clock::Card { .. } => Stamp::None,
+            Clock::Gpu { .. } => Stamp::None,
         }
     }
 
@@ -55,7 +55,7 @@ impl Clock {
     pub fn stop(&self, node: usize, start: &mut Stamp) -> Option<f64> {
         match (self, std::mem::replace(start, Stamp::None)) {
             (Clock::Processor, Stamp::Processor(start)) => Some(start.elapsed().as_secs_f64()),
-            (Clock::Card { cuda, intervals, failure }, Stamp::Card(from)) => {
+            (Clock::Gpu { cuda, intervals, failure }, Stamp::Gpu(from)) => {
                 match cuda.moment() {
                     Ok(to) => intervals.borrow_mut().push(Interval { node, from, to }),
                     Err(error) => drop(failure.borrow_mut().get_or_insert(error)),
@@ -66,12 +66,12 @@ impl Clock {
         }
     }
 
-    /// On a card, waits for it: the seconds of each kernel that was launched, by node.
+    /// On a GPU, waits for it: the seconds of each kernel that was launched, by node.
     ///
     /// # Errors
-    /// If the card was lost meanwhile.
+    /// If the GPU was lost meanwhile.
     pub fn finish(&self) -> Result<Option<Vec<(usize, f64)>>> {
-        let Clock::Card { cuda, intervals, failure } = self else { return Ok(None) };
+        let Clock::Gpu { cuda, intervals, failure } = self else { return Ok(None) };
         if let Some(error) = failure.take() {
             return Err(error);
         }

@@ -1,7 +1,7 @@
-//! Where a step's time goes: by phase, by layer, by op, and on a card by kernel.
+//! Where a step's time goes: by phase, by layer, by op, and on a GPU by kernel.
 //!
 //! While a [`Context`] records, scopes make a tree: an optimizer and [`Context::differentiated`] open those of phases, generated code those of
-//! layers, ops their own, and a launch on a card that of a kernel. Each counts its calls, its time, and what it says it computes and moves
+//! layers, ops their own, and a launch on a GPU that of a kernel. Each counts its calls, its time, and what it says it computes and moves
 //! ([`Cost`]). While nobody records, a scope costs a look at one cell, and a dry run opens none.
 //!
 //! ```text
@@ -34,7 +34,7 @@ use std::time::Instant;
 /// The parts of a training step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// A batch goes to the card.
+    /// A batch goes to the GPU.
     Data,
     /// A sample of the posterior is drawn on its own. In training the update draws the next one in its pass over memory.
     Sampling,
@@ -126,7 +126,7 @@ impl Recording {
         self.innermost.set(parent);
     }
 
-    /// The whole tree, once the card has done everything.
+    /// The whole tree, once the GPU has done everything.
     fn finish(&self) -> Result<Profile> {
         let of_kernels = self.clock.finish()?;
         let seconds = self.start.elapsed().as_secs_f64();
@@ -135,7 +135,7 @@ impl Recording {
             nodes[*node].seconds += seconds;
         }
         if of_kernels.is_some() {
-            // The card is timed at its kernels: what is around them takes as long as they do. Children come after their parents.
+            // The GPU is timed at its kernels: what is around them takes as long as they do. Children come after their parents.
             for node in (1..nodes.len()).rev() {
                 let (parent, seconds) = (nodes[node].parent, nodes[node].seconds);
                 nodes[parent].seconds += seconds;
@@ -192,10 +192,10 @@ impl Profile {
 }
 
 impl Context {
-    /// Records phases, layers and ops from now on. On a card, steps run kernel by kernel until [`Context::recorded`]: a graph has no scopes.
+    /// Records phases, layers and ops from now on. On a GPU, steps run kernel by kernel until [`Context::recorded`]: a graph has no scopes.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn record(&self) -> Result<()> {
         self.set_observer(Some(Observer::Recording(Rc::new(Recording::new(self)?))));
         Ok(())
@@ -204,7 +204,7 @@ impl Context {
     /// What was recorded since [`Context::record`].
     ///
     /// # Errors
-    /// If nothing was, or the card is lost.
+    /// If nothing was, or the GPU is lost.
     pub fn recorded(&self) -> Result<Profile> {
         match self.set_observer(None) {
             Some(Observer::Recording(recording)) => recording.finish(),
@@ -212,7 +212,7 @@ impl Context {
         }
     }
 
-    /// Makes ranges of phases, layers and ops for NVIDIA's tools (NVTX) from now on, or not. On a card, steps run kernel by kernel meanwhile.
+    /// Makes ranges of phases, layers and ops for NVIDIA's tools (NVTX) from now on, or not. On a GPU, steps run kernel by kernel meanwhile.
     ///
     /// # Errors
     /// If the library of ranges is lacking: where it was looked for and how to get it.
@@ -231,7 +231,7 @@ impl Context {
         self.scope(Kind::Op, name, cost)
     }
 
-    /// The scope of a kernel on a card.
+    /// The scope of a kernel on a GPU.
     pub(crate) fn kernel(&self, name: &str, cost: impl FnOnce() -> Cost) -> Scope {
         self.scope(Kind::Kernel, name, cost)
     }

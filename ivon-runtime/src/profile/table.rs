@@ -26,7 +26,7 @@ pub struct OpTime {
     pub seconds: f64,
     /// What it computed and moved.
     pub cost: Cost,
-    /// On a card, the kernels that it launched.
+    /// On a GPU, the kernels that it launched.
     pub kernels: Vec<OpTime>,
 }
 
@@ -86,7 +86,7 @@ impl Profile {
         phases
     }
 
-    /// Seconds outside of all phases: of the optimizer's own code and, on a card, of waiting for the next kernel.
+    /// Seconds outside of all phases: of the optimizer's own code and, on a GPU, of waiting for the next kernel.
     pub fn other(&self) -> f64 {
         let within: f64 = (1..self.nodes.len()).filter(|i| self.outermost(*i)).map(|i| self.nodes[i].seconds).sum();
         self.seconds() - within

@@ -1,4 +1,4 @@
-//! `loss.svg`: the losses of a run as a picture, drawn again as it goes.
+//! `loss.svg`: the losses of a run as a figure, drawn again as it goes.
 
 use crate::figure::{Axis, Chart, Colour};
 
@@ -53,7 +53,7 @@ impl Curve {
         self.validation.add(step as f64, loss);
     }
 
-    /// The picture. `steps` is how many the run has.
+    /// The image. `steps` is how many the run has.
     pub fn svg(&self, title: &str, steps: u64) -> String {
         let losses = self.training.points.iter().chain(&self.validation.points).map(|p| p.1);
         let y = Axis::covering("loss (nats)", losses);

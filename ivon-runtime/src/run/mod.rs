@@ -5,7 +5,7 @@
 //!   config.toml               what the run was told
 //!   metrics.jsonl             a line of figures now and then, each with its step
 //!   events.out.tfevents...    the same for TensorBoard: `tensorboard --logdir runs`
-//!   loss.svg                  the losses as a picture
+//!   loss.svg                  the losses as an image
 //!   checkpoints/              see `ivon_runtime::checkpoint`: the last few and the best
 //!   summary.json              how it ended
 //!   run.lock                  held while a process works on the run
@@ -46,7 +46,7 @@ const SUMMARY: &str = "summary.json";
 const CURVE: &str = "loss.svg";
 /// How a line begins that says in what a run goes on differently.
 const DIFFERENT: &str = "not as in the checkpoint";
-/// The picture is not drawn more often than this.
+/// The image is not drawn more often than this.
 const REDRAW: Duration = Duration::from_secs(5);
 
 /// A run folder that this process owns.
@@ -70,7 +70,7 @@ pub struct Run {
     told: Option<Map<String, Value>>,
     /// Whether this process has taken a step.
     stepped: bool,
-    /// Schedule and batch, steps of the run, and the name in the picture; from `start`.
+    /// Schedule and batch, steps of the run, and the name in the image; from `start`.
     trainer: Map<String, Value>,
     steps: usize,
     title: String,

@@ -2,7 +2,7 @@
 //!
 //! Work is cut by shape and claimed piece by piece, so that a thread that the machine does not run takes nothing, and nobody waits for it;
 //! results depend on the cut alone. Whoever has to wait spins for some microseconds and then sleeps until woken. Nobody yields: on a machine with
-//! more runnable threads than processors that gives a whole turn away, milliseconds of it, while a sleeper comes back soon after its wake-up.
+//! more runnable threads than CPUs that gives a whole turn away, milliseconds of it, while a sleeper comes back soon after its wake-up.
 //!
 //! How many threads there are is the current rayon pool's number, which `--threads`, `RAYON_NUM_THREADS` and tests set.
 

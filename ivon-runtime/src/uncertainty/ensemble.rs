@@ -29,7 +29,7 @@ impl<'a> Ensemble<'a> {
         Ensemble { device, dtype, members: vec![] }
     }
 
-    /// One posterior on the processor in f32, with the seed of its samples.
+    /// One posterior on the CPU in f32, with the seed of its samples.
     ///
     /// # Errors
     /// As [`Ensemble::add`].

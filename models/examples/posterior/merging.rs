@@ -64,7 +64,7 @@ pub fn curves() -> std::result::Result<Panel, Box<dyn Error>> {
     println!("\nmerging two models: one saw classes 0 to 4, one 5 to 9; scored on all");
     println!("{:<34} {:>8} {:>8}", "", "NLL", "error");
     let row = |name: &str, s: Scores| println!("{name:<34} {:>8.3} {:>7.1}%", s.nll, 100.0 * s.error);
-    row("before (1000 pictures)", score(&mut start, 0, &fresh.y, |cx| model.logits(cx, &x))?.0);
+    row("before (1000 images)", score(&mut start, 0, &fresh.y, |cx| model.logits(cx, &x))?.0);
     row("classes 0 to 4", of(&plain(0.0))?);
     row("classes 5 to 9", of(&plain(1.0))?);
     row("average", of(&plain(0.5))?);

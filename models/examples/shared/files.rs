@@ -33,7 +33,7 @@ fn idx(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
     }
 }
 
-/// Grey pictures of digits `[n, 784]` from a folder with the four files of MNIST (or Fashion-MNIST), unpacked: for training and for tests.
+/// Grey images of digits `[n, 784]` from a folder with the four files of MNIST (or Fashion-MNIST), unpacked: for training and for tests.
 ///
 /// # Errors
 /// If a file is missing or not what it should be.
@@ -43,7 +43,7 @@ pub fn mnist(folder: &Path) -> Result<(Examples, Examples)> {
             (folder.join(format!("{name}-images-idx3-ubyte")), folder.join(format!("{name}-labels-idx1-ubyte")));
         let ((dims, pixels), (_, labels_found)) = (idx(&images)?, idx(&labels)?);
         if dims.len() != 3 || dims[0] != labels_found.len() || labels_found.iter().any(|l| *l > 9) {
-            return Err(wrong(&labels, "labels 0 to 9, as many as there are pictures, are expected"));
+            return Err(wrong(&labels, "labels 0 to 9, as many as there are images, are expected"));
         }
         let x = pixels.iter().map(|p| f32::from(*p) / 127.5 - 1.0).collect();
         Ok(Examples { x, y: labels_found.iter().map(|l| u32::from(*l)).collect(), width: dims[1] * dims[2], classes: 10 })
@@ -51,7 +51,7 @@ pub fn mnist(folder: &Path) -> Result<(Examples, Examples)> {
     Ok((part("train")?, part("t10k")?))
 }
 
-/// Colour pictures `[n, 3072]` from a folder with `data_batch_1.bin` to `data_batch_5.bin` (one is enough) and `test_batch.bin` of CIFAR-10: for
+/// Colour images `[n, 3072]` from a folder with `data_batch_1.bin` to `data_batch_5.bin` (one is enough) and `test_batch.bin` of CIFAR-10: for
 /// training and for tests.
 ///
 /// # Errors

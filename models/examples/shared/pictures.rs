@@ -1,4 +1,4 @@
-//! Labelled examples, and pictures of ten shapes made by rule.
+//! Labelled examples, and images of ten shapes made by rule.
 
 use ivon_runtime::noise::Noise;
 use ivon_runtime::{Result, Tensor};
@@ -96,11 +96,11 @@ impl Random {
     }
 }
 
-/// The side of a generated picture.
+/// The side of a generated image.
 pub const SIDE: usize = 16;
 
-/// `n` grey pictures of ten shapes, `[n, 256]`: disk, ring, square, frame, triangle, plus, cross, one bar, two bars, half disk. Place, size,
-/// angle, thickness, contrast, a gradient in the background, a bright line across and noise in every pixel differ from picture to picture.
+/// `n` grey images of ten shapes, `[n, 256]`: disk, ring, square, frame, triangle, plus, cross, one bar, two bars, half disk. Place, size,
+/// angle, thickness, contrast, a gradient in the background, a bright line across and noise in every pixel differ from image to image.
 pub fn pictures(n: usize, seed: u64) -> Examples {
     let mut x = Vec::with_capacity(n * SIDE * SIDE);
     let mut y = Vec::with_capacity(n);

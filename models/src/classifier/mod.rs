@@ -1,4 +1,4 @@
-//! Models that tell pictures apart, by name.
+//! Models that tell images apart, by name.
 
 mod committee;
 mod stored;
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub enum Architecture {
     /// LeNet-5.
     Lenet,
-    /// ResNet-20, for small pictures.
+    /// ResNet-20, for small images.
     Resnet20,
     /// ResNet-18.
     Resnet18,
@@ -44,12 +44,12 @@ impl Architecture {
         }
     }
 
-    /// Whether it is made for small pictures, of about 32 × 32 pixels, and not for photographs.
+    /// Whether it is made for small images, of about 32 × 32 pixels, and not for photographs.
     pub fn is_small(self) -> bool {
         matches!(self, Architecture::Lenet | Architecture::Resnet20)
     }
 
-    /// Rows and columns of the pictures it is usually trained on.
+    /// Rows and columns of the images it is usually trained on.
     pub fn usual_size(self) -> usize {
         match self {
             Architecture::Lenet => 28,
@@ -66,9 +66,9 @@ pub enum Norm {
     /// Batch norm
     #[default]
     Batch,
-    /// Group norm, of 8 groups of channels, which does not mix the pictures of a batch (resnet20)
+    /// Group norm, of 8 groups of channels, which does not mix the images of a batch (resnet20)
     Group,
-    /// Filter response norm, which does not mix the pictures of a batch (resnet20)
+    /// Filter response norm, which does not mix the images of a batch (resnet20)
     Frn,
 }
 
@@ -92,13 +92,13 @@ pub struct Design {
     pub norm: Norm,
     /// Numbers a pixel.
     pub channels: usize,
-    /// Rows and columns of the pictures.
+    /// Rows and columns of the images.
     pub size: usize,
     /// Classes to tell apart.
     pub classes: usize,
 }
 
-/// A model of pictures with logits and a loss.
+/// A model of images with logits and a loss.
 pub trait Classifier: Model {
     /// The score of every class, `[B, CLASSES]`, of `images` `[B, H, W, C]`.
     ///
@@ -184,21 +184,21 @@ impl Design {
     /// # Errors
     /// If there is no such model.
     pub fn check(&self) -> Result<()> {
-        /// Beyond these no memory holds a picture or the last layer.
+        /// Beyond these no memory holds an image or the last layer.
         const MOST: usize = 1 << 20;
         let Design { architecture, norm, channels, size, classes } = *self;
         let name = architecture.name();
         let least = if architecture == Architecture::Lenet { 12 } else { 1 };
         if !(least..=MOST).contains(&size) {
             return Err(Error::config(format!(
-                "{name} sees pictures of at least {least} x {least} pixels, not of {size} x {size}"
+                "{name} sees images of at least {least} x {least} pixels, not of {size} x {size}"
             )));
         }
         if !(1..=MOST).contains(&classes) {
             return Err(Error::config(format!("{name} cannot tell {classes} classes apart; one or more are needed")));
         }
         if !architecture.is_small() && channels != 3 {
-            return Err(Error::config(format!("{name} sees pictures of 3 channels, not of {channels}")));
+            return Err(Error::config(format!("{name} sees images of 3 channels, not of {channels}")));
         }
         if norm != Norm::Batch && architecture != Architecture::Resnet20 {
             return Err(Error::config(format!(
@@ -213,10 +213,10 @@ impl Design {
         Ok(())
     }
 
-    /// Batch norm in training wants more than one value of each channel, and small pictures end as one pixel.
+    /// Batch norm in training wants more than one value of each channel, and small images end as one pixel.
     ///
     /// # Errors
-    /// If the network cannot be trained on so many pictures at once.
+    /// If the network cannot be trained on so many images at once.
     pub fn trains_on(&self, pictures: usize) -> Result<()> {
         let halvings = if self.architecture.is_small() { 2 } else { 5 };
         let normalised = self.norm == Norm::Batch && self.architecture != Architecture::Lenet;
@@ -226,13 +226,13 @@ impl Design {
         let Design { architecture, size, .. } = self;
         Err(Error::config(format!(
             "{} makes one pixel of {size} x {size}, and batch norm cannot train on one value of a channel: use --batch 2 or more at \
-             once, or pictures of {least} x {least} pixels or more",
+             once, or images of {least} x {least} pixels or more",
             architecture.name(),
             least = (1 << halvings) + 1
         )))
     }
 
-    /// One line: `resnet50, pictures of 224 x 224 x 3, 1000 classes`.
+    /// One line: `resnet50, images of 224 x 224 x 3, 1000 classes`.
     pub fn summary(&self) -> String {
         let Design { architecture, norm, channels, size, classes } = self;
         let norm = match norm {
@@ -240,10 +240,10 @@ impl Design {
             Norm::Group => " with group norm",
             Norm::Frn => " with filter response norm",
         };
-        format!("{}{norm}, pictures of {size} x {size} x {channels}, {classes} classes", architecture.name())
+        format!("{}{norm}, images of {size} x {size} x {channels}, {classes} classes", architecture.name())
     }
 
-    /// Floating point operations of a forward pass over one picture: two for every weight of a convolution or a product at every place it is applied.
+    /// Floating point operations of a forward pass over one image: two for every weight of a convolution or a product at every place it is applied.
     pub fn flops(&self, parameters: &[&Parameter]) -> f64 {
         let each = parameters.iter().filter(|p| p.shape().rank() >= 2).map(|p| {
             let side = if p.shape().rank() == 4 { self.side(p.name()) } else { 1 };

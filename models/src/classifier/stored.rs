@@ -21,7 +21,7 @@ pub struct StoredClassifier {
     pub design: Design,
     /// The names of the classes, where they are known.
     pub classes: Option<Vec<String>>,
-    /// How it sees pictures, where that is known.
+    /// How it sees images, where that is known.
     pub transform: Option<Transform>,
     /// Its weights, a Gaussian or a point, and its running statistics.
     pub posterior: Posterior<'static>,
@@ -61,7 +61,7 @@ impl StoredClassifier {
         let unknown = |what: &str| Error::file(checkpoint.path(), format!("does not say {what}: it is of no classifier"));
         let architecture = architecture(checkpoint).ok_or_else(|| unknown("which network it is of"))?;
         let classes: Vec<String> = parsed(&pictures["classes"]).ok_or_else(|| unknown("what the classes are"))?;
-        let transform: Transform = parsed(&pictures["transform"]).ok_or_else(|| unknown("how pictures are seen"))?;
+        let transform: Transform = parsed(&pictures["transform"]).ok_or_else(|| unknown("how images are seen"))?;
         let norm: Norm = parsed(&config["norm"]).unwrap_or_default();
         let design = Design { architecture, norm, channels: transform.channels(), size: transform.size, classes: classes.len() };
         let posterior = design.build(Restore(checkpoint))?;

@@ -62,7 +62,7 @@ pub fn check_training(parameters: usize) -> Result<()> {
     check((parameters, "parameters"), BYTES_PER_PARAMETER, advice)
 }
 
-/// [`check`] of the pictures of a micro-batch, `size` rows and columns of so many channels.
+/// [`check`] of the images of a micro-batch, `size` rows and columns of so many channels.
 ///
 /// # Errors
 /// If they do not fit.

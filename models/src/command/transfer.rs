@@ -51,7 +51,7 @@ pub struct Export {
 pub enum Model {
     /// A language model.
     Text(Box<Stored>),
-    /// One of pictures.
+    /// One of images.
     Pictures(Box<StoredClassifier>),
 }
 

@@ -5,7 +5,7 @@ use crate::data::Batch;
 use ivon_runtime::{Context, Result, ops};
 
 impl Gpt2 {
-    /// log p(target | what came before) for every token of a batch, in nats. On a card it is computed there, and comes back as one number a token.
+    /// log p(target | what came before) for every token of a batch, in nats. On a GPU it is computed there, and comes back as one number a token.
     ///
     /// # Errors
     /// If the batch does not fit the model.

@@ -104,7 +104,7 @@ impl Stored {
         let at = |message: String| Error::file(checkpoint.path(), message);
         if manifest.model != Gpt2::NAME {
             let message = format!(
-                "is of a {}, and a {} is needed; for models of pictures there is `ivon predict`",
+                "is of a {}, and a {} is needed; for models of images there is `ivon predict`",
                 manifest.model,
                 Gpt2::NAME
             );

@@ -115,7 +115,7 @@ impl<N: Norm, const CLASSES: usize, const BLOCKS1: usize, const BLOCKS2: usize, 
     }
 }
 
-/// The network for small pictures: 6 · BLOCKS + 2 layers, ResNet-20 with 3 blocks a stage.
+/// The network for small images: 6 · BLOCKS + 2 layers, ResNet-20 with 3 blocks a stage.
 #[variational]
 pub struct ResNet20<N: Norm, const CHANNELS: usize, const CLASSES: usize, const BLOCKS: usize = 3> {
     #[parameter(init = kaiming_normal)]

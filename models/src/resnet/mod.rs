@@ -1,8 +1,8 @@
-//! Residual networks (He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015) on pictures, channels last.
+//! Residual networks (He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015) on images, channels last.
 //!
 //! [`ResNet50`] is torchvision's, v1.5: a bottleneck takes its stride in the 3 × 3 convolution. [`ResNet18`], which is also ResNet-34, is made of basic
-//! blocks, as is [`ResNet20`] for small pictures (section 4.2 of the paper, with projections where the size changes). Networks of basic blocks take any
-//! [`Norm`]: group norm and filter response norm do not mix the pictures of a batch, whose statistics interact with the noise of the weights.
+//! blocks, as is [`ResNet20`] for small images (section 4.2 of the paper, with projections where the size changes). Networks of basic blocks take any
+//! [`Norm`]: group norm and filter response norm do not mix the images of a batch, whose statistics interact with the noise of the weights.
 
 mod basic;
 mod bottleneck;

@@ -3,7 +3,7 @@
 use ivon_runtime::layers::{BatchNorm2d, FilterResponseNorm, GroupNorm};
 use ivon_runtime::prelude::*;
 
-/// A normalisation of pictures, channels last, that is followed by an activation where ACTIVE says so.
+/// A normalisation of images, channels last, that is followed by an activation where ACTIVE says so.
 #[variational]
 pub trait Norm<const C: usize, const ACTIVE: bool> {
     /// Without an activation, in the same shape; for where ACTIVE is false.

@@ -2,10 +2,10 @@
 # shellcheck shell=bash
 
 bench() {
-  rm -f "$results/$card-runs.jsonl" "$results/$card.md"
+  rm -f "$results/$GPU-runs.jsonl" "$results/$GPU.md"
   mkdir -p "$work/runs"
-  local preset=small length=1024 batches=(32 64 16) classes=resnet50 pictures=(128 256) pixels=(--size 224) times=(--steps 40 --warmup 10)
-  [ -z "$rehearse" ] || preset=tiny length=32 batches=(2) classes=resnet20 pictures=(2) pixels=() times=(--steps 2 --warmup 1)
+  local preset=small length=1024 batches=(32 64 16) classes=resnet50 images=(128 256) pixels=(--size 224) times=(--steps 40 --warmup 10)
+  [ -z "$rehearse" ] || preset=tiny length=32 batches=(2) classes=resnet20 images=(2) pixels=() times=(--steps 2 --warmup 1)
   local text=gpt2_${preset} round batch usual=(gpt2 --preset "$preset" --seq "$length" --batch "${batches[0]}")
   # What matters most first; a later round costs the peer little, since its kernels are compiled.
   round_of_text "${batches[0]}" 1
@@ -78,7 +78,7 @@ ours() { # name, round, arguments of bench
   local name=$1 round=$2
   shift 2
   time_for 10 "$name, round $round" || return
-  watch_card
+  watch_gpu
   within 90 "$ivon" bench "$@" "${times[@]}" --dtype bf16 --device cuda:0 --json > "$work/run.json" 2> "$work/errors"
   local status=$?
   watched
@@ -106,7 +106,7 @@ theirs() { # name, round, script, arguments
 }
 
 run_theirs() { # arguments, for the script, name and round of `theirs`
-  watch_card
+  watch_gpu
   with_python within 150 "$python" "$peers/$script" "$@" "${times[@]}" > "$work/run.json" 2> "$work/errors"
   local status=$?
   watched
@@ -115,34 +115,34 @@ run_theirs() { # arguments, for the script, name and round of `theirs`
 
 # ---- rounds -----------------------------------------------------------------------------------------------------------------
 
-# What the driver says of the card meanwhile, for ours and theirs alike.
-watch_card() {
+# What the driver says of the GPU meanwhile, for ours and theirs alike.
+watch_gpu() {
   watch_job=''
   : > "$work/watched"
   command -v nvidia-smi > /dev/null || return 0
   nvidia-smi --query-gpu=memory.used,power.draw,clocks.sm --format=csv,noheader,nounits -i 0 -lms 300 > "$work/watched" 2> /dev/null &
   watch_job=$!
 }
-# The most memory that was in use, the most power, and the clock at that power, as fields of JSON: `of_card`.
+# The most memory that was in use, the most power, and the clock at that power, as fields of JSON: `of_gpu`.
 watched() {
   if [ -n "$watch_job" ]; then
     kill "$watch_job" 2> /dev/null
     wait "$watch_job" 2> /dev/null
   fi
-  of_card=$(awk -F', *' 'BEGIN { mib = watts = mhz = "null" } $1 + 0 > mib + 0 { mib = $1 + 0 } $2 + 0 > watts + 0 { watts = $2 + 0; mhz = $3 + 0 }
-    END { printf "\"card_mib\": %s, \"card_watts\": %s, \"card_mhz\": %s", mib, watts, mhz }' "$work/watched")
+  of_gpu=$(awk -F', *' 'BEGIN { mib = watts = mhz = "null" } $1 + 0 > mib + 0 { mib = $1 + 0 } $2 + 0 > watts + 0 { watts = $2 + 0; mhz = $3 + 0 }
+    END { printf "\"gpu_mib\": %s, \"gpu_watts\": %s, \"gpu_mhz\": %s", mib, watts, mhz }' "$work/watched")
 }
 
 # Keeps a run as a round of this name, and notes the medians of its rounds.
 keep() { # name, round
   local file=$work/runs/$1.$2.json
-  tail -n 1 "$work/run.json" | sed "s/}\$/, $of_card}/" > "$file"
-  printf '{"name":"%s","round":%s,"result":%s}\n' "$1" "$2" "$(cat "$file")" >> "$results/$card-runs.jsonl"
+  tail -n 1 "$work/run.json" | sed "s/}\$/, $of_gpu}/" > "$file"
+  printf '{"name":"%s","round":%s,"result":%s}\n' "$1" "$2" "$(cat "$file")" >> "$results/$GPU-runs.jsonl"
   local seconds all=("$work/runs/$1".*.json) per examples
   seconds=$(cat "${all[@]}" | each seconds_per_step | median)
   per=$(grep -o '"\(tokens\|images\)_per_s"' "$file" | head -n 1 | tr -d '"')
   examples=$(awk -v rate="$(field "$per" < "$file")" -v s="$(field seconds_per_step < "$file")" -v median="$seconds" 'BEGIN { printf "%.1f", rate * s / median }')
-  note "$1" "{\"seconds_per_step\": $seconds, \"rounds\": [$(cat "${all[@]}" | each seconds_per_step | paste -sd,)], \"$per\": $examples, \"peak_bytes\": $(field peak_bytes < "$file"), $of_card}"
+  note "$1" "{\"seconds_per_step\": $seconds, \"rounds\": [$(cat "${all[@]}" | each seconds_per_step | paste -sd,)], \"$per\": $examples, \"peak_bytes\": $(field peak_bytes < "$file"), $of_gpu}"
   tables
 }
 
@@ -166,11 +166,11 @@ ratio() {
 tables() {
   local name field numbers rounds
   {
-    echo "| on one $card, bf16 | ms a step | examples a second | GiB by own count | GiB in use on the card | W at most | MHz then |"
+    echo "| on one $GPU, bf16 | ms a step | examples a second | GiB by own count | GiB in use on the GPU | W at most | MHz then |"
     echo "|---|---|---|---|---|---|---|"
     for name in "${names[@]}"; do
       [[ ${measured[$name]} == *seconds_per_step* ]] || continue
-      numbers=$(for field in seconds_per_step "[ti][a-z]*_per_s" peak_bytes card_mib card_watts card_mhz; do field "$field" <<< "${measured[$name]}"; done)
+      numbers=$(for field in seconds_per_step "[ti][a-z]*_per_s" peak_bytes gpu_mib gpu_watts gpu_mhz; do field "$field" <<< "${measured[$name]}"; done)
       # shellcheck disable=SC2086
       awk -v name="$name" 'BEGIN { printf "| %s | %.2f | %.0f | %.1f | %.1f | %.0f | %s |\n", name, 1e3 * ARGV[1], ARGV[2], ARGV[3] / 2 ^ 30, ARGV[4] / 1024, ARGV[5], ARGV[6] }' $numbers
     done
@@ -182,5 +182,5 @@ tables() {
       rounds=${measured[$name]#*[}
       echo "| $name | $(field median <<< "${measured[$name]}") | ${rounds%]*} |"
     done
-  } > "$results/$card.md"
+  } > "$results/$GPU.md"
 }

@@ -5,12 +5,12 @@ devices() {
   bounded "$ivon" devices
   outcome $? "ivon devices"
   ! command -v nvidia-smi > /dev/null ||
-    note card "\"$(quoted "$(nvidia-smi --query-gpu=name,driver_version,memory.total,power.limit,clocks.max.sm --format=csv,noheader | head -n 1)")\""
+    note GPU "\"$(quoted "$(nvidia-smi --query-gpu=name,driver_version,memory.total,power.limit,clocks.max.sm --format=csv,noheader | head -n 1)")\""
   first_steps gpt2_f32 gpt2 --preset nano --seq 128 --batch 4 --dtype f32
   first_steps gpt2_bf16 gpt2 --preset nano --seq 128 --batch 4 --dtype bf16
   first_steps resnet20_bf16 resnet20 --batch 16 --dtype bf16
   # Libraries take a while to come from the disk: what PyTorch has is asked for last.
-  note python "\"$(quoted "$(of_python version; of_python card; of_python problem; of_python "no card"; of_python uncompiled)")\""
+  note python "\"$(quoted "$(of_python version; of_python GPU; of_python problem; of_python "no GPU"; of_python uncompiled)")\""
 }
 
 # A few steps: kernel by kernel, captured, as graphs.

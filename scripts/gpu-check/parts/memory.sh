@@ -1,10 +1,10 @@
-# The memory plan against what the card says.
+# The memory plan against what the GPU says.
 # shellcheck shell=bash
 
 memory() {
   local before after state arena size=(--preset small --seq 1024) many=20000
   [ -z "$rehearse" ] || size=(--preset tiny --seq 32) many=100000
-  of_python version > /dev/null # which has the card open while it looks
+  of_python version > /dev/null # which has the GPU open while it looks
   before=$(used_memory)
   bounded "$ivon" bench gpt2 "${size[@]}" --batch 8 --dtype bf16 --device cuda:0 --steps 3 --json > "$work/memory.json" 2> "$work/errors"
   outcome $? "bench" "$work/errors" || return
@@ -23,12 +23,12 @@ memory() {
   else
     skip "there is no nvidia-smi: what was in use before is not known"
   fi
-  # A batch that no card holds is refused with the sum, and not by a failing allocation.
+  # A batch that no GPU holds is refused with the sum, and not by a failing allocation.
   bounded "$ivon" bench gpt2 "${size[@]}" --batch "$many" --dtype bf16 --device cuda:0 --steps 1 > "$work/refused" 2>&1 &&
     fail "a batch of $many was not refused"
   grep -q 'largest batch that fits' "$work/refused" || fail "the refusal does not name the largest batch: $(tail -n 1 "$work/refused")"
   note refusal "\"$(quoted "$(grep 'largest batch' "$work/refused")")\""
 }
 
-# MiB of the card that are in use, by anybody; nothing where nobody says.
+# MiB of the GPU that are in use, by anybody; nothing where nobody says.
 used_memory() { nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits 2> /dev/null | head -n 1 | tr -cd 0-9; }

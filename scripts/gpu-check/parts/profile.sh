@@ -3,8 +3,8 @@
 
 profile() {
   # As in the first round of `bench`, so that PyTorch has it compiled.
-  local batch=32 text=(--preset small --seq 1024) pictures=(resnet50 --batch 128 --size 224)
-  [ -z "$rehearse" ] || batch=2 text=(--preset tiny --seq 32) pictures=(resnet20 --batch 2)
+  local batch=32 text=(--preset small --seq 1024) images=(resnet50 --batch 128 --size 224)
+  [ -z "$rehearse" ] || batch=2 text=(--preset tiny --seq 32) images=(resnet20 --batch 2)
   profile_of gpt2 "${text[@]}" --batch "$batch" && shares_of_peaks
   flash_attention
   profile_of "${pictures[@]}"
@@ -15,9 +15,9 @@ profile_of() { # arguments of bench, the model first
   local name=$1
   within 40 "$ivon" bench "$@" --dtype bf16 --device cuda:0 --steps 3 --profile > "$work/profile" 2> "$work/errors"
   outcome $? "profile of $name" "$work/errors" || return
-  cp "$work/profile" "$results/$card-profile-$name.txt"
+  cp "$work/profile" "$results/$GPU-profile-$name.txt"
   head -n 25 "$work/profile"
-  # What a step takes beyond its kernels, the card waits for the processor.
+  # What a step takes beyond its kernels, the GPU waits for the CPU.
   note "${name}_step_ms" "$(awk '/ s a step/ { print 1e3 * $1; exit }' "$work/profile")"
   note "${name}_kernels_ms" "$(awk '/^a recorded step/ { all = 1e3 * $4 } /^other/ { other = $2 } END { print all - other }' "$work/profile")"
 }
@@ -55,5 +55,5 @@ profile_of_peer() { # name, script, arguments
   [ -z "$rehearse" ] || flags=(--device cpu)
   time_for 20 "torch_profile of $name" || return
   with_python bounded "$python" scripts/gpu-check/torch_profile.py "$peers/$script" "$@" "${flags[@]}" --steps 5 --warmup 5 > "$work/profile" 2> "$work/errors"
-  outcome $? "torch_profile of $name" "$work/errors" && cp "$work/profile" "$results/$card-profile-torch-$name.txt"
+  outcome $? "torch_profile of $name" "$work/errors" && cp "$work/profile" "$results/$GPU-profile-torch-$name.txt"
 }

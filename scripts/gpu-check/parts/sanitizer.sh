@@ -29,7 +29,7 @@ sanitized() { # kind, seconds, program, tests
   [ -x "$program" ] || { skip "$program is not there: run prepare"; return; }
   time_for 15 "$what: $*" || return
   # What a library asks for and does not get is no fault of a kernel.
-  IVON_TEST_CARD=1 within "$seconds" "$tool" --tool "$kind" --report-api-errors no --launch-timeout 60 --error-exitcode 86 \
+  IVON_TEST_GPU=1 within "$seconds" "$tool" --tool "$kind" --report-api-errors no --launch-timeout 60 --error-exitcode 86 \
     "$program" --exact "$@" --test-threads=1 > "$work/log" 2>&1
   local status=$? passed
   passed=$(grep -c '^test .* ok$' "$work/log")

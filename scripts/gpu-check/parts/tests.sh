@@ -1,10 +1,10 @@
-# The tests of the emulator on the real card.
+# The tests of the emulator on the real GPU.
 # shellcheck shell=bash
 
 kernels() { run_tests ops 80; }
 models() { run_tests models 40; run_tests training 30; run_tests update_in_graph 20; run_tests profile 20; }
 
-# All tests of a program in one process. A kernel that fails takes the card from those after it, and one that hangs their time: what has not
+# All tests of a program in one process. A kernel that fails takes the GPU from those after it, and one that hangs their time: what has not
 # passed is run again, each test in a process of its own.
 run_tests() { # program, seconds
   local program=$kit/test-$1 skips=() all name
@@ -12,7 +12,7 @@ run_tests() { # program, seconds
   [ -z "$rehearse" ] || skips=(--skip of_more_)
   [ -x "$program" ] || { skip "target/gpu-check/test-$1 is not there: run prepare"; return; }
   mapfile -t all < <(tests_of "$program" "${skips[@]+"${skips[@]}"}")
-  IVON_TEST_CARD=1 within "$2" "$program" "${skips[@]+"${skips[@]}"}" --test-threads=4 > "$work/log" 2> "$work/errors"
+  IVON_TEST_GPU=1 within "$2" "$program" "${skips[@]+"${skips[@]}"}" --test-threads=4 > "$work/log" 2> "$work/errors"
   local status=$? alone=()
   for name in "${all[@]}"; do
     grep -q "^test $name \.\.\. ok" "$work/log" || alone+=("$name")
@@ -27,7 +27,7 @@ run_tests() { # program, seconds
 
 run_alone() { # program, test
   time_for 5 "$2 of $(basename "$1")" || return
-  IVON_TEST_CARD=1 within 20 "$1" --exact "$2" > "$work/alone" 2>&1
+  IVON_TEST_GPU=1 within 20 "$1" --exact "$2" > "$work/alone" 2>&1
   local status=$?
   [ $status != 0 ] || { echo "$2 passes alone"; return 0; }
   logged "$2, alone, status $status" "$work/alone"

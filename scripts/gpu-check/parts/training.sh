@@ -1,4 +1,4 @@
-# 200 steps of GPT-2 nano on the card, beside the same on the processor.
+# 200 steps of GPT-2 nano on the GPU, beside the same on the CPU.
 # shellcheck shell=bash
 
 # The flags of all runs, as words. They learn the text that the command has in it.
@@ -33,12 +33,12 @@ train() { # device, type, folder
   note "seconds_${1%:*}_$2" "$(field seconds < "$3/result.json")"
 }
 
-# Whether a run on the card ends where that of the processor does: `ends_near LIMIT TYPE`.
+# Whether a run on the GPU ends where that of the CPU does: `ends_near LIMIT TYPE`.
 ends_near() {
   local found
   found=$(field validation_loss < "$work/$2/result.json")
   note "validation_loss_cuda_$2" "$found"
-  near "$found" "$expected" "$1" || fail "$2 on the card ends at a validation loss of $found, not within $1 of the processor's $expected"
+  near "$found" "$expected" "$1" || fail "$2 on the GPU ends at a validation loss of $found, not within $1 of the CPU's $expected"
 }
 
 # Losses of the steps of a run, from its metrics.

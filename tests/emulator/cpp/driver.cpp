@@ -122,7 +122,7 @@ size_t forget(uint64_t address) {
   return n;
 }
 
-// A copy between the processor's memory and the device's. What is not page-locked may be read "synchronously", or later: nobody may rely on either.
+// A copy between the CPU's memory and the device's. What is not page-locked may be read "synchronously", or later: nobody may rely on either.
 int transfer(void* to, const void* from, size_t n, void* stream, const void* host) {
   if (!is_pinned(host, n)) {
     if (int code = refuse_capture(stream, CAPTURE_UNSUPPORTED)) return code;

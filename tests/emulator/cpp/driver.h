@@ -16,7 +16,7 @@ enum Result {
 // Work on a stream; its result is a CUresult.
 using Work = std::function<int()>;
 
-// Puts work on a stream, or into the graph that is captured from it. It reads and writes `bytes` of the processor's memory at `host`, if
+// Puts work on a stream, or into the graph that is captured from it. It reads and writes `bytes` of the CPU's memory at `host`, if
 // any. When it is done says the pace: see streams.h.
 __attribute__((visibility("default"))) int submit(void* stream, Work work, const void* host = nullptr, size_t bytes = 0);
 

@@ -1,4 +1,4 @@
-// Runs a CUDA kernel on the processor: one fiber per CUDA thread, one block after the other or, where the order is shuffled, four side by side,
+// Runs a CUDA kernel on the CPU: one fiber per CUDA thread, one block after the other or, where the order is shuffled, four side by side,
 // which take turns at their barriers and where one waits for another.
 //
 // Checked on the way: a barrier that not every thread reaches, a warp collective whose lanes meet with different masks or

@@ -30,7 +30,7 @@ int check_not_capturing();
 // The same for a stream that cannot capture this call.
 int refuse_capture(void* stream, Result code);
 
-// Whether work that is still to be done uses this memory of the processor.
+// Whether work that is still to be done uses this memory of the CPU.
 bool is_in_use(const void* host, size_t bytes);
 
 // ---- of driver.cpp ------------------------------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ int ready();
 // A kernel has failed: every call fails from now on, until the context is destroyed.
 void break_context(int code);
 
-// The processor may have to wait for all that was asked for: counted, for steps that are not to.
+// The CPU may have to wait for all that was asked for: counted, for steps that are not to.
 void stall();
 
 }  // namespace emulator

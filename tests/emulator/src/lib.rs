@@ -1,4 +1,4 @@
-//! A CUDA device on the processor, for tests only.
+//! A CUDA device on the CPU, for tests only.
 //!
 //! [`load`] builds stand-ins for `libcuda.so`, `libnvrtc.so`, `libcublasLt.so`, `libcudnn.so.9` and the library of ranges with g++ and loads them, so that cudarc finds them before
 //! it looks for the real ones. From then on the real runtime runs: sources are "compiled" by g++, kernels run one CUDA thread after the
@@ -70,10 +70,10 @@ pub fn skipped(why: &str) {
     assert!(std::env::var_os("IVON_REQUIRE_TOOLS").is_none(), "IVON_REQUIRE_TOOLS is set and a test was skipped: {why}");
 }
 
-/// Set where tests are to use the real card of a machine.
-pub const REAL_CARD: &str = "IVON_TEST_CARD";
+/// Set where tests are to use the real GPU of a machine.
+pub const REAL_GPU: &str = "IVON_TEST_GPU";
 
-/// Loads the stand-ins, or says loudly why not: there is no g++, or a real card is to be tested, which cudarc would no longer find behind a
+/// Loads the stand-ins, or says loudly why not: there is no g++, or a real GPU is to be tested, which cudarc would no longer find behind a
 /// stand-in. A test that gets `None` is skipped.
 ///
 /// # Panics
@@ -81,8 +81,8 @@ pub const REAL_CARD: &str = "IVON_TEST_CARD";
 pub fn load() -> Option<&'static Emulator> {
     static EMULATOR: OnceLock<Option<Emulator>> = OnceLock::new();
     let open = || {
-        if std::env::var_os(REAL_CARD).is_some() {
-            eprintln!("SKIPPED: this needs the emulator, and {REAL_CARD} asks for a real card");
+        if std::env::var_os(REAL_GPU).is_some() {
+            eprintln!("SKIPPED: this needs the emulator, and {REAL_GPU} asks for a real GPU");
             return None;
         }
         let folder = build::libraries(watching());
@@ -151,7 +151,7 @@ impl Mutation {
         if output.status.success() {
             return Err(format!("{}: `{}` passed all the same", self.name, self.test));
         }
-        let signs = ["emulator: kernel", "ERROR: AddressSanitizer", "runtime error", "depend on the order", "on the processor"];
+        let signs = ["emulator: kernel", "ERROR: AddressSanitizer", "runtime error", "depend on the order", "on the CPU"];
         let line = text.lines().find(|line| signs.iter().any(|sign| line.contains(sign)));
         Ok(line.unwrap_or("it failed").chars().take(140).collect())
     }

@@ -1,4 +1,4 @@
-//! The stand-in for cuBLASLt takes the attributes that the real library takes, where that is installed: descriptors need no card. `IVON_CUDA_LIBRARIES` names its folder where
+//! The stand-in for cuBLASLt takes the attributes that the real library takes, where that is installed: descriptors need no GPU. `IVON_CUDA_LIBRARIES` names its folder where
 //! it is not found by itself.
 
 use ivon_emulator::load;

@@ -1,5 +1,5 @@
-//! Every kernel, those that the macro writes included, compiled to machine code for the cards that matter, by NVIDIA's own compiler, which needs
-//! no card: nothing may spill registers to memory. Where NVRTC is says `IVON_NVRTC`; `.ci/nvrtc` fetches it.
+//! Every kernel, those that the macro writes included, compiled to machine code for the GPUs that matter, by NVIDIA's own compiler, which needs
+//! no GPU: nothing may spill registers to memory. Where NVRTC is says `IVON_NVRTC`; `.ci/nvrtc` fetches it.
 
 use cudarc::nvrtc::{result, sys};
 use ivon_runtime::DType;
@@ -13,7 +13,7 @@ use std::sync::Mutex;
 mod pointwise;
 
 /// Compute capabilities of A100, H100 and B200.
-const CARDS: [(u32, u32); 3] = [(8, 0), (9, 0), (10, 0)];
+const GPUS: [(u32, u32); 3] = [(8, 0), (9, 0), (10, 0)];
 
 /// Loads NVRTC, if it is there.
 fn nvrtc() -> bool {
@@ -50,10 +50,10 @@ struct Kernel {
 }
 
 /// Compiles a text; the kernels by name, or the compiler's complaints.
-fn compile(text: &str, card: (u32, u32)) -> Result<BTreeMap<String, Kernel>, String> {
+fn compile(text: &str, gpu: (u32, u32)) -> Result<BTreeMap<String, Kernel>, String> {
     let source = CString::new(text).unwrap();
     let program = result::create_program(&source, None).unwrap();
-    let options = ivon_runtime::device::cuda::options(card);
+    let options = ivon_runtime::device::cuda::options(gpu);
     // SAFETY: the program is alive until it is destroyed below.
     let (compiled, log) = unsafe {
         let compiled = result::compile_program(program, &options);
@@ -96,15 +96,15 @@ fn compile_all(sources: &[(String, &dyn Fn(DType) -> String)]) {
         .flat_map(|(name, text)| [DType::F32, DType::Bf16].map(|dtype| (name, dtype, text(dtype))))
         // Tensor cores are for bf16.
         .filter(|(name, dtype, _)| !(name.starts_with("flash") && *dtype == DType::F32))
-        .flat_map(|(name, dtype, text)| CARDS.map(|card| (format!("{name} {dtype:?}"), card, text.clone())))
+        .flat_map(|(name, dtype, text)| GPUS.map(|gpu| (format!("{name} {dtype:?}"), gpu, text.clone())))
         .collect();
     let (next, table) = (Mutex::new(work.iter()), Mutex::new(BTreeMap::new()));
     std::thread::scope(|s| {
         for _ in 0..std::thread::available_parallelism().map_or(1, |n| n.get()) {
             s.spawn(|| {
-                while let Some((name, card, text)) = { next.lock().unwrap().next() } {
-                    let compiled = compile(text, *card);
-                    table.lock().unwrap().insert((name.clone(), *card), compiled);
+                while let Some((name, gpu, text)) = { next.lock().unwrap().next() } {
+                    let compiled = compile(text, *gpu);
+                    table.lock().unwrap().insert((name.clone(), *gpu), compiled);
                 }
             });
         }

@@ -506,7 +506,7 @@ fn a_shuffle_for_a_barrier() {
 }
 
 #[test]
-fn launches_keep_to_the_bounds_of_their_kernels_and_of_the_card() {
+fn launches_keep_to_the_bounds_of_their_kernels_and_of_the_gpu() {
     let Some(emulator) = load() else { return };
     let _turn = turn();
     let stream = stream();
@@ -573,11 +573,11 @@ fn fragments_lie_as_other_tables_of_the_hardware_say() {
     let numbers = |n: usize| (0..n).map(|i| half::bf16::from_f32((i * i % 251) as f32)).collect::<Vec<_>>();
     let (a, b) = (numbers(16 * 16), numbers(16 * 8));
     let [a_bits, b_bits] = [&a, &b].map(|x| x.iter().map(|x| x.to_bits()).collect::<Vec<u16>>());
-    let (on_card, other) = (stream.clone_htod(&a_bits).unwrap(), stream.clone_htod(&b_bits).unwrap());
+    let (on_gpu, other) = (stream.clone_htod(&a_bits).unwrap(), stream.clone_htod(&b_bits).unwrap());
     let mut d = stream.alloc_zeros::<f32>(16 * 8).unwrap();
     let (mut rows, mut columns) = (stream.alloc_zeros::<u16>(256).unwrap(), stream.alloc_zeros::<u16>(256).unwrap());
     let mut arguments = stream.launch_builder(&fragments);
-    arguments.arg(&on_card).arg(&other).arg(&mut d).arg(&mut rows).arg(&mut columns);
+    arguments.arg(&on_gpu).arg(&other).arg(&mut d).arg(&mut rows).arg(&mut columns);
     // SAFETY: the buffers have as many elements as the matrices.
     unsafe { arguments.launch(LaunchConfig { grid_dim: (1, 1, 1), block_dim: (32, 1, 1), shared_mem_bytes: 0 }).unwrap() };
     let d = read(&stream, &d);

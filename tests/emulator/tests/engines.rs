@@ -1,9 +1,9 @@
-//! What the real cuDNN makes of our descriptions of convolutions, where it is installed (9.8 or later): it needs no card to ready an engine for an H100. `IVON_CUDA_LIBRARIES` names its folder where it is not found by itself.
+//! What the real cuDNN makes of our descriptions of convolutions, where it is installed (9.8 or later): it needs no GPU to ready an engine for an H100. `IVON_CUDA_LIBRARIES` names its folder where it is not found by itself.
 
 use ivon_runtime::DType;
 use ivon_runtime::device::cuda::{Convolution, Product, libraries, workspace};
 
-/// What cuDNN asks of a card, of an H100.
+/// What cuDNN asks of a GPU, of an H100.
 const H100: &str = r#"{"regsPerBlock": 65536, "multiProcessorCount": 132, "warpSize": 32, "maxSharedMemoryPerBlock": 49152,
     "maxSharedMemoryPerBlockOptin": 232448, "reservedSharedMemoryPerBlock": 1024, "maxRegistersPerSM": 65536, "maxCtasPerSM": 32,
     "maxThreadsPerBlock": 1024, "maxThreadsPerSM": 2048, "maxGridSize": [2147483647, 65535, 65535],
@@ -12,7 +12,7 @@ const H100: &str = r#"{"regsPerBlock": 65536, "multiProcessorCount": 132, "warpS
     "cudaDeviceId": 0, "deviceVer": 900, "driverVer": 13000, "smCountOrigin": 0, "oversizedSharedMemoryPerBlock": 0,
     "deviceName": "NVIDIA H100 80GB HBM3"}"#;
 
-/// Kernel, stride, inputs, outputs, size of the picture; of ResNet-50 and, with 32 groups, ResNeXt.
+/// Kernel, stride, inputs, outputs, size of the image; of ResNet-50 and, with 32 groups, ResNeXt.
 const LAYERS: [(usize, usize, usize, usize, usize, usize); 9] = [
     (1, 1, 256, 64, 56, 1),
     (7, 2, 3, 64, 224, 1),

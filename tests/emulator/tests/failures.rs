@@ -1,4 +1,4 @@
-//! What goes wrong on a card ends in an error that says what and what to do, and never takes the last checkpoint along.
+//! What goes wrong on a GPU ends in an error that says what and what to do, and never takes the last checkpoint along.
 
 #[path = "shared/language.rs"]
 mod language;
@@ -13,7 +13,7 @@ use language::{Language, batch, model};
 use std::sync::{Mutex, MutexGuard};
 
 /// The emulator, for one test at a time: failures concern the whole process.
-fn card() -> Option<(&'static Emulator, MutexGuard<'static, ()>)> {
+fn gpu() -> Option<(&'static Emulator, MutexGuard<'static, ()>)> {
     static TURN: Mutex<()> = Mutex::new(());
     let emulator = load()?;
     libraries::look_first_in(emulator.folder());
@@ -43,8 +43,8 @@ fn says<T>(result: Result<T>, parts: &[&str]) {
 }
 
 #[test]
-fn a_kernel_or_a_card_that_fails_leaves_the_checkpoint() {
-    let Some((emulator, _turn)) = card() else { return };
+fn a_kernel_or_a_gpu_that_fails_leaves_the_checkpoint() {
+    let Some((emulator, _turn)) = gpu() else { return };
     let model = model(0.1);
     for failures in
         [Failures { launch_after: Some(5), ..Failures::default() }, Failures { device_lost: true, ..Failures::default() }]
@@ -75,8 +75,8 @@ fn a_kernel_or_a_card_that_fails_leaves_the_checkpoint() {
 }
 
 #[test]
-fn a_kernel_that_reads_what_is_not_there_loses_the_card_until_it_is_opened_again() {
-    let Some((emulator, _turn)) = card() else { return };
+fn a_kernel_that_reads_what_is_not_there_loses_the_gpu_until_it_is_opened_again() {
+    let Some((emulator, _turn)) = gpu() else { return };
     let model = model(0.1);
     for graphs in [false, true] {
         let mut first = ivon(&model).unwrap();
@@ -102,7 +102,7 @@ fn a_kernel_that_reads_what_is_not_there_loses_the_card_until_it_is_opened_again
 
 #[test]
 fn memory_that_does_not_suffice_is_told_before_training() {
-    let Some((emulator, _turn)) = card() else { return };
+    let Some((emulator, _turn)) = gpu() else { return };
     let model = model(0.0);
     emulator.set_failures(Failures { allocation_after: Some(2), ..Failures::default() });
     says(ivon(&model), &["CUDA could not allocate", "free", "smaller"]);
@@ -115,7 +115,7 @@ fn memory_that_does_not_suffice_is_told_before_training() {
     );
     emulator.set_memory(emulator.used_memory() + (60 << 20));
     let result = whole.step(0.1, |cx| model.loss_gradient(cx, &ids, &targets));
-    says(result.clone(), &["needs", "GiB", "the card has", "largest batch that fits"]);
+    says(result.clone(), &["needs", "GiB", "the GPU has", "largest batch that fits"]);
     assert_eq!(whole.state().step(), 0);
     // The sum is true: the batch that is named fits.
     let message = result.unwrap_err().to_string();
@@ -134,7 +134,7 @@ ivon_runtime::signature! {
     pub fn square<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest>;
 }
 
-/// An op for the processor alone, as a person may write one.
+/// An op for the CPU alone, as a person may write one.
 mod square {
     use super::*;
 
@@ -192,7 +192,7 @@ impl<const WIDTH: usize> Square<WIDTH> {
 
 #[test]
 fn where_streams_allocate_no_memory_it_is_allocated_plainly() {
-    let Some((emulator, _turn)) = card() else { return };
+    let Some((emulator, _turn)) = gpu() else { return };
     let model = model(0.1);
     let losses = |refused| {
         emulator.set_failures(Failures { refused, ..Failures::default() });
@@ -208,7 +208,7 @@ fn where_streams_allocate_no_memory_it_is_allocated_plainly() {
 
 #[test]
 fn an_op_without_kernels_is_named_before_anything_runs() {
-    let Some((_, _turn)) = card() else { return };
+    let Some((_, _turn)) = gpu() else { return };
     let model = Squares::build(4).unwrap();
     let x = Tensor::from_slice(&[0.5f32; 8], [2, 4]).unwrap();
     let train = |device| {
@@ -221,9 +221,9 @@ fn an_op_without_kernels_is_named_before_anything_runs() {
 }
 
 #[test]
-fn a_card_that_is_not_there_is_an_error_with_what_is() {
-    let Some((_, _turn)) = card() else { return };
-    let error = Context::new(Device::Cuda(7), DType::F32).err().expect("there is one card only").to_string();
+fn a_gpu_that_is_not_there_is_an_error_with_what_is() {
+    let Some((_, _turn)) = gpu() else { return };
+    let error = Context::new(Device::Cuda(7), DType::F32).err().expect("there is one GPU only").to_string();
     for part in ["cuda:7", "driver", "NVRTC", "cuBLASLt", "cuda:0"] {
         assert!(error.contains(part), "{error}");
     }
@@ -265,7 +265,7 @@ fn outputs_with(refused: Option<Refused>, tuned: bool, emulator: &Emulator) -> V
 /// What a library knows no way to compute is computed without it, and that is said.
 #[test]
 fn what_a_library_refuses_is_computed_by_our_own_kernels() {
-    let Some((emulator, _turn)) = card() else { return };
+    let Some((emulator, _turn)) = gpu() else { return };
     let expected = outputs_with(None, false, emulator);
     let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
     let said = notices();
@@ -290,7 +290,7 @@ fn what_a_library_refuses_is_computed_by_our_own_kernels() {
 /// Ways that were measured compute the same, whether they were measured now or by an earlier run.
 #[test]
 fn measured_ways_compute_the_same_and_are_kept() {
-    let Some((emulator, _turn)) = card() else { return };
+    let Some((emulator, _turn)) = gpu() else { return };
     assert_eq!(outputs_with(None, true, emulator), outputs_with(None, false, emulator));
     let steps = |tuned: bool| {
         let model = model(0.0);
@@ -308,12 +308,12 @@ fn measured_ways_compute_the_same_and_are_kept() {
 
 #[test]
 fn a_step_that_cannot_be_a_graph_runs_without_and_says_why() {
-    let Some((_, _turn)) = card() else { return };
+    let Some((_, _turn)) = gpu() else { return };
     let cx = Context::new(Device::Cuda(0), DType::F32).unwrap();
     let x = Tensor::from_slice(&[1.0f32, 2.0], [2]).unwrap();
     let step = || {
         let forward = |cx: &Context| {
-            // Made in the processor's memory by every pass: each time it has to be copied to the card.
+            // Made in the CPU's memory by every pass: each time it has to be copied to the GPU.
             let y = Tensor::from_slice(&[3.0f32, 6.0], [2])?;
             Ok((ivon_runtime::ops::mse::forward(cx, &x, &y)?, ()))
         };

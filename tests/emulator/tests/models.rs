@@ -1,4 +1,4 @@
-//! Whole training steps of annotated models on the emulated card, sampling and update included, against the same on the processor.
+//! Whole training steps of annotated models on the emulated GPU, sampling and update included, against the same on the CPU.
 
 #[path = "shared/compare.rs"]
 mod compare;
@@ -46,12 +46,12 @@ fn agree(model: &impl Model, loss: impl Fn(&Context) -> Result<f64>) {
     }
     let run = |device, dtype| train(Ivon::new(model, ivon(), settings(device, dtype)).unwrap(), 0.1, &loss);
     let (losses, mean, hessian) = run(Device::Cpu, DType::F32);
-    let (losses_on_card, mean_on_card, hessian_on_card) = run(Device::Cuda(0), DType::F32);
+    let (losses_on_gpu, mean_on_gpu, hessian_on_gpu) = run(Device::Cuda(0), DType::F32);
     assert!(losses[0] != losses[STEPS - 1], "{losses:?}");
-    close(&losses_on_card, &losses, 1e-4, "losses");
+    close(&losses_on_gpu, &losses, 1e-4, "losses");
     let all = |x: &[f32]| x.iter().map(|x| *x as f64).collect::<Vec<_>>();
-    close(&all(&mean_on_card), &all(&mean), 1e-3, "means");
-    close(&all(&hessian_on_card), &all(&hessian), 1e-3, "Hessians");
+    close(&all(&mean_on_gpu), &all(&mean), 1e-3, "means");
+    close(&all(&hessian_on_gpu), &all(&hessian), 1e-3, "Hessians");
     let (in_bf16, ..) = run(Device::Cuda(0), DType::Bf16);
     close(&in_bf16, &losses, 3e-2, "losses in bf16");
 }
@@ -59,7 +59,7 @@ fn agree(model: &impl Model, loss: impl Fn(&Context) -> Result<f64>) {
 fn close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     let scale = expected.iter().fold(1e-9f64, |m, x| m.max(x.abs()));
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-        assert!((f - e).abs() <= tolerance * scale, "{what}, {i}: {f}, on the processor {e}");
+        assert!((f - e).abs() <= tolerance * scale, "{what}, {i}: {f}, on the CPU {e}");
     }
     assert_eq!(found.len(), expected.len());
 }
@@ -208,12 +208,12 @@ fn point_optimizers() {
         let config = SgdConfig { nesterov: true, weight_decay: 1e-2, ..SgdConfig::default() };
         train(Sgd::new(&model, config, on(device)).unwrap(), 1e-1, &loss)
     };
-    for ((losses, mean, _), (on_card, mean_on_card, _)) in
+    for ((losses, mean, _), (on_gpu, mean_on_gpu, _)) in
         [(adamw(Device::Cpu), adamw(Device::Cuda(0))), (sgd(Device::Cpu), sgd(Device::Cuda(0)))]
     {
-        close(&on_card, &losses, 1e-4, "losses");
+        close(&on_gpu, &losses, 1e-4, "losses");
         let all = |x: &[f32]| x.iter().map(|x| *x as f64).collect::<Vec<_>>();
-        close(&all(&mean_on_card), &all(&mean), 1e-3, "means");
+        close(&all(&mean_on_gpu), &all(&mean), 1e-3, "means");
     }
 }
 

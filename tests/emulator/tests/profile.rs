@@ -1,11 +1,11 @@
-//! Profiles and ranges of steps on the emulated card.
+//! Profiles and ranges of steps on the emulated GPU.
 
 #[path = "shared/compare.rs"]
 mod compare;
 #[path = "shared/language.rs"]
 mod language;
 
-use compare::{look_for_the_emulator as card, real_card};
+use compare::{look_for_the_emulator as gpu, real_gpu};
 use ivon_emulator::load;
 use ivon_runtime::prelude::*;
 use ivon_runtime::profile::{OpTime, Peaks, Phase, Profile};
@@ -36,24 +36,24 @@ fn ops(profile: &Profile) -> Vec<(Phase, OpTime)> {
 }
 
 #[test]
-fn ops_on_a_card_are_those_of_the_processor_and_last_as_long_as_their_kernels() {
-    if !card() {
+fn ops_on_a_gpu_are_those_of_the_processor_and_last_as_long_as_their_kernels() {
+    if !gpu() {
         return;
     }
     let (expected, found) = (profile(Device::Cpu), profile(Device::Cuda(0)));
     let (expected, found_ops) = (ops(&expected), ops(&found));
-    // A card also multiplies the three rows of zeros that align the weights of 61 ids.
+    // A GPU also multiplies the three rows of zeros that align the weights of 61 ids.
     let as_many = |found: u64, expected: u64| (expected..=expected + expected / 20).contains(&found);
     for name in ["linear d_weight", "causal_attention", "layer_norm", "cross_entropy", "ivon"] {
         for (phase, op) in expected.iter().filter(|(_, op)| op.name == name) {
             let same = found_ops.iter().find(|(p, other)| (p, &other.name) == (phase, &op.name));
-            let Some((_, same)) = same else { panic!("{phase:?} has no `{name}` on the card") };
+            let Some((_, same)) = same else { panic!("{phase:?} has no `{name}` on the GPU") };
             assert_eq!(same.calls, op.calls, "{phase:?}, {name}");
             assert!(as_many(same.cost.flops, op.cost.flops), "{phase:?}, {name}: {:?}, {:?}", same.cost, op.cost);
             assert!(!same.kernels.is_empty(), "{phase:?}, `{name}` launched nothing");
         }
     }
-    // GELU is a kernel of its own on a card in f32, and computed along with a product on the processor.
+    // GELU is a kernel of its own on a GPU in f32, and computed along with a product on the CPU.
     let apart = ["linear", "gelu_tanh", "linear d_x", "gradient of gelu_tanh"];
     let along = ["linear", "linear_gelu", "linear d_x", "linear d_x, gradient of gelu_tanh"];
     for names in [[0, 1], [2, 3]] {
@@ -81,7 +81,7 @@ fn ops_on_a_card_are_those_of_the_processor_and_last_as_long_as_their_kernels() 
 
 #[test]
 fn a_profile_changes_no_losses_and_graphs_come_back() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = model(0.2);
@@ -101,8 +101,8 @@ fn a_profile_changes_no_losses_and_graphs_come_back() {
 }
 
 #[test]
-fn the_peaks_of_a_card_can_be_measured() {
-    if !card() {
+fn the_peaks_of_a_gpu_can_be_measured() {
+    if !gpu() {
         return;
     }
     for dtype in [DType::F32, DType::Bf16] {
@@ -115,7 +115,7 @@ fn the_peaks_of_a_card_can_be_measured() {
 
 #[test]
 fn ranges_say_phase_layer_op_and_kernel() {
-    if !card() || real_card() {
+    if !gpu() || real_gpu() {
         return;
     }
     let Some(emulator) = load() else { return };

@@ -1,11 +1,11 @@
-//! Whole training steps of an annotated model on the emulated card, through the runtime's own code, against the processor.
+//! Whole training steps of an annotated model on the emulated GPU, through the runtime's own code, against the CPU.
 
 #[path = "shared/compare.rs"]
 mod compare;
 #[path = "shared/language.rs"]
 mod language;
 
-use compare::{look_for_the_emulator as card, real_card};
+use compare::{look_for_the_emulator as gpu, real_gpu};
 use ivon_emulator::{Pace, load};
 use ivon_runtime::State;
 use ivon_runtime::checkpoint::{Checkpoints, Notes};
@@ -75,22 +75,19 @@ fn agree<O: Optimizer>(steps: usize, tolerance: f64, make: impl Fn(&Language, De
 
 #[track_caller]
 fn agree_on<O: Optimizer>(batch: Batch, steps: usize, tolerance: f64, make: impl Fn(&Language, Device) -> O) {
-    if !card() {
+    if !gpu() {
         return;
     }
-    let tolerance = if real_card() { 10.0 * tolerance } else { tolerance };
+    let tolerance = if real_gpu() { 10.0 * tolerance } else { tolerance };
     let model = model(0.2);
-    let (mut cpu, mut card) = (make(&model, Device::Cpu), make(&model, Device::Cuda(0)));
-    let (expected, found) = (train_on(batch, &model, &mut cpu, steps), train_on(batch, &model, &mut card, steps));
+    let (mut cpu, mut gpu) = (make(&model, Device::Cpu), make(&model, Device::Cuda(0)));
+    let (expected, found) = (train_on(batch, &model, &mut cpu, steps), train_on(batch, &model, &mut gpu, steps));
     for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        assert!(
-            (found - expected).abs() <= tolerance * expected,
-            "step {step}: {found} on the card, {expected} on the processor"
-        );
+        assert!((found - expected).abs() <= tolerance * expected, "step {step}: {found} on the GPU, {expected} on the CPU");
     }
-    let distance = distance(&cpu, &card);
+    let distance = distance(&cpu, &gpu);
     assert!(distance <= 50.0 * tolerance, "the states differ by {distance}");
-    assert!(card.context().graphs() > 0, "no step was captured");
+    assert!(gpu.context().graphs() > 0, "no step was captured");
 }
 
 #[test]
@@ -137,7 +134,7 @@ fn micro_batches_that_count_unequal_numbers_of_targets() {
 
 #[test]
 fn a_gradient_whose_square_overflows_is_clipped() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = Line::build(4).unwrap();
@@ -148,8 +145,8 @@ fn a_gradient_whose_square_overflows_is_clipped() {
         (0..4).for_each(|_| assert!(sgd.step(0.1, |cx| model.loss_gradient(cx, &x, &y)).unwrap() > 1e20));
         sgd
     };
-    let (cpu, card) = (run(Device::Cpu), run(Device::Cuda(0)));
-    let distance = distance(&cpu, &card);
+    let (cpu, gpu) = (run(Device::Cpu), run(Device::Cuda(0)));
+    let distance = distance(&cpu, &gpu);
     assert!(distance < 1e-4, "the states differ by {distance}");
 }
 
@@ -169,7 +166,7 @@ impl Tracer for Recorder {
 
 #[test]
 fn a_trace_is_that_of_the_processor() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = model(0.2);
@@ -185,15 +182,12 @@ fn a_trace_is_that_of_the_processor() {
     };
     let (expected, found) = (trace(Device::Cpu), trace(Device::Cuda(0)));
     assert_eq!((found.len(), expected.len()), (4 * (2 * 2 + 3), 4 * (2 * 2 + 3)));
-    let tolerance = if real_card() { 1e-3 } else { 1e-4 };
+    let tolerance = if real_gpu() { 1e-3 } else { 1e-4 };
     for (call, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let scale = expected.iter().fold(1e-9f32, |m, x| m.max(x.abs()));
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(expected) {
-            assert!(
-                (found - expected).abs() <= tolerance * scale,
-                "call {call}: {found} on the card, {expected} on the processor"
-            );
+            assert!((found - expected).abs() <= tolerance * scale, "call {call}: {found} on the GPU, {expected} on the CPU");
         }
     }
 }
@@ -220,7 +214,7 @@ fn optimizers_without_a_posterior() {
 
 #[test]
 fn bf16_follows_f32() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = model(0.0);
@@ -236,7 +230,7 @@ fn bf16_follows_f32() {
 
 #[test]
 fn inputs_in_f32_are_taken_in_bf16() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = Line::build(4).unwrap();
@@ -256,7 +250,7 @@ fn inputs_in_f32_are_taken_in_bf16() {
 
 #[test]
 fn a_batch_of_some_megabytes_comes_whole() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = Line::build(4).unwrap();
@@ -269,12 +263,12 @@ fn a_batch_of_some_megabytes_comes_whole() {
         sgd.step(0.1, |cx| model.loss_gradient(cx, &x, &y)).unwrap()
     };
     let (expected, found) = (run(Device::Cpu), run(Device::Cuda(0)));
-    assert!((expected - found).abs() < 1e-4 * expected, "{found} on the card, {expected} on the processor");
+    assert!((expected - found).abs() < 1e-4 * expected, "{found} on the GPU, {expected} on the CPU");
 }
 
 #[test]
 fn a_graph_does_what_its_kernels_do() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = model(0.2);
@@ -296,7 +290,7 @@ fn a_graph_does_what_its_kernels_do() {
 
 #[test]
 fn streams_may_go_at_any_pace() {
-    let Some(emulator) = load().filter(|_| card()) else { return };
+    let Some(emulator) = load().filter(|_| gpu()) else { return };
     let model = model(0.2);
     let run = |pace: Pace, graphs: bool| {
         emulator.set_pace(pace);
@@ -315,23 +309,23 @@ fn streams_may_go_at_any_pace() {
 
 #[test]
 fn a_setting_that_changes_is_noticed() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let mut model = model(0.2);
-    let (mut cpu, mut card) =
+    let (mut cpu, mut gpu) =
         (ivon(&model, ivon_config(), settings(Device::Cpu)), ivon(&model, ivon_config(), settings(Device::Cuda(0))));
     for (to, rate) in [(6, 0.2), (9, 0.5), (12, 0.2)] {
         set_rate(&mut model, rate);
-        for (expected, found) in train(&model, &mut cpu, to).into_iter().zip(train(&model, &mut card, to)) {
-            assert!((expected - found).abs() < 1e-4 * expected, "rate {rate}: {found} on the card, {expected} on the processor");
+        for (expected, found) in train(&model, &mut cpu, to).into_iter().zip(train(&model, &mut gpu, to)) {
+            assert!((expected - found).abs() < 1e-4 * expected, "rate {rate}: {found} on the GPU, {expected} on the CPU");
         }
     }
 }
 
 #[test]
 fn evaluations_are_those_of_the_processor_and_leave_training_alone() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = model(0.2);
@@ -342,31 +336,31 @@ fn evaluations_are_those_of_the_processor_and_leave_training_alone() {
         [at_mean, at_sample]
     };
     let make = |device| ivon(&model, ivon_config(), settings(device));
-    let (mut cpu, mut card, mut undisturbed) = (make(Device::Cpu), make(Device::Cuda(0)), make(Device::Cuda(0)));
+    let (mut cpu, mut gpu, mut undisturbed) = (make(Device::Cpu), make(Device::Cuda(0)), make(Device::Cuda(0)));
     for to in [2, 5, 7] {
         train(&model, &mut cpu, to);
-        train(&model, &mut card, to);
-        for (expected, found) in evaluate(&mut cpu).into_iter().zip(evaluate(&mut card)) {
-            assert!((expected - found).abs() < 1e-4 * expected, "{found} on the card, {expected} on the processor");
+        train(&model, &mut gpu, to);
+        for (expected, found) in evaluate(&mut cpu).into_iter().zip(evaluate(&mut gpu)) {
+            assert!((expected - found).abs() < 1e-4 * expected, "{found} on the GPU, {expected} on the CPU");
         }
     }
     train(&model, &mut undisturbed, 7);
-    assert!(bits(&card) == bits(&undisturbed), "an evaluation changed the training");
+    assert!(bits(&gpu) == bits(&undisturbed), "an evaluation changed the training");
 }
 
 #[test]
 fn statistics_are_those_of_the_processor_without_a_copy_of_the_state() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = model(0.2);
     let make = |device| ivon(&model, ivon_config(), settings(device));
-    let (mut cpu, mut card) = (make(Device::Cpu), make(Device::Cuda(0)));
+    let (mut cpu, mut gpu) = (make(Device::Cpu), make(Device::Cuda(0)));
     train(&model, &mut cpu, 3);
-    train(&model, &mut card, 3);
+    train(&model, &mut gpu, 3);
     let stalls = || load().map(|emulator| emulator.stalls());
     let before = stalls();
-    let (expected, found) = (cpu.statistics().unwrap(), card.statistics().unwrap());
+    let (expected, found) = (cpu.statistics().unwrap(), gpu.statistics().unwrap());
     // One small copy, and waiting for it.
     assert_eq!(stalls(), before.map(|stalls| stalls + 2));
     assert_eq!(expected.hessian_start, found.hessian_start);
@@ -375,14 +369,14 @@ fn statistics_are_those_of_the_processor_without_a_copy_of_the_state() {
         (expected.hessian_max, found.hessian_max),
         (expected.sigma_mean, found.sigma_mean),
     ] {
-        assert!((expected - found).abs() < 1e-4 * expected.abs(), "{found} on the card, {expected} on the processor");
+        assert!((expected - found).abs() < 1e-4 * expected.abs(), "{found} on the GPU, {expected} on the CPU");
     }
     assert!(expected.hessian_min < expected.hessian_max);
 }
 
 #[test]
 fn a_run_goes_on_from_its_checkpoint_on_either_device() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = model(0.2);
@@ -406,7 +400,7 @@ fn a_run_goes_on_from_its_checkpoint_on_either_device() {
 
 #[test]
 fn an_update_out_of_range_is_told_one_step_later() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = model(0.0);
@@ -425,8 +419,8 @@ fn an_update_out_of_range_is_told_one_step_later() {
 
 #[test]
 fn a_step_that_is_known_waits_for_its_loss_and_allocates_nothing() {
-    // A real card does not count.
-    let Some(emulator) = load().filter(|_| card()) else { return };
+    // A real GPU does not count.
+    let Some(emulator) = load().filter(|_| gpu()) else { return };
     let model = model(0.2);
     let mut ivon = ivon(&model, ivon_config(), settings(Device::Cuda(0)));
     train(&model, &mut ivon, 6);
@@ -441,7 +435,7 @@ fn a_step_that_is_known_waits_for_its_loss_and_allocates_nothing() {
 
 #[test]
 fn ids_out_of_range_are_refused_before_anything_is_launched() {
-    if !card() {
+    if !gpu() {
         return;
     }
     let model = model(0.0);

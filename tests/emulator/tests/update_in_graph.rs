@@ -1,4 +1,4 @@
-//! Steps whose update is a part of the graph of their backward pass, on the emulated card.
+//! Steps whose update is a part of the graph of their backward pass, on the emulated GPU.
 
 #[path = "shared/compare.rs"]
 mod compare;
@@ -73,7 +73,7 @@ fn it_is_the_update_beside_the_graph() {
 
 #[test]
 fn nothing_is_launched_beside_the_graphs() {
-    // A real card does not count.
+    // A real GPU does not count.
     let Some(emulator) = load().filter(|_| look_for_the_emulator()) else { return };
     let model = model(0.2);
     for mut optimizer in of_each_kind(&model) {

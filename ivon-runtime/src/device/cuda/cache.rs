@@ -20,7 +20,7 @@ const MOST: u64 = 64 << 20;
 
 const MAGIC: &[u8; 8] = b"ivoncub1";
 
-/// The machine code of a source for cards of this compute capability: from the disk, or compiled and kept there.
+/// The machine code of a source for GPUs of this compute capability: from the disk, or compiled and kept there.
 ///
 /// # Errors
 /// If it has to be compiled and cannot be. Where nothing can be kept, it is compiled each time.

@@ -1,12 +1,12 @@
-//! NVRTC: kernels in CUDA C++ to the machine code of one kind of card.
+//! NVRTC: kernels in CUDA C++ to the machine code of one kind of GPU.
 
 use crate::error::{Error, Result};
 use cudarc::nvrtc::result::{self, NvrtcError};
 use cudarc::nvrtc::sys;
 use std::ffi::{CStr, CString, c_char};
 
-/// The compiler's options for a card of this compute capability. Its own machine code (`sm_`) is asked for rather than code for the driver to
-/// translate: that would be of the library's version, which may be newer than the driver's. Functions are for the card unless they say otherwise,
+/// The compiler's options for a GPU of this compute capability. Its own machine code (`sm_`) is asked for rather than code for the driver to
+/// translate: that would be of the library's version, which may be newer than the driver's. Functions are for the GPU unless they say otherwise,
 /// closures among them, which cannot.
 pub fn options((major, minor): (u32, u32)) -> Vec<String> {
     let architecture = format!("--gpu-architecture=sm_{major}{minor}");
@@ -34,7 +34,7 @@ impl Drop for Program {
 /// Compiles a source text to a CUBIN.
 ///
 /// # Errors
-/// If the compiler finds mistakes, with its messages, or does not know this kind of card.
+/// If the compiler finds mistakes, with its messages, or does not know this kind of GPU.
 pub(super) fn compile(name: &str, text: &str, options: &[String]) -> Result<Vec<u8>> {
     let failed = |what: &str, error: NvrtcError, log: &str| {
         let message = format!("NVRTC could not {what} the kernels of `{name}` ({:?}) with {}", error.0, options.join(" "));

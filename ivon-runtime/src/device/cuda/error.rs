@@ -10,7 +10,7 @@ use cudarc::driver::sys::CUresult;
 pub(super) fn of(what: &str, error: DriverError) -> Error {
     use CUresult::*;
     let advice = match error.0 {
-        CUDA_ERROR_OUT_OF_MEMORY => "the card's memory is full: take smaller batches (more micro-batches) or a smaller model",
+        CUDA_ERROR_OUT_OF_MEMORY => "the GPU's memory is full: take smaller batches (more micro-batches) or a smaller model",
         CUDA_ERROR_ILLEGAL_ADDRESS
         | CUDA_ERROR_ILLEGAL_INSTRUCTION
         | CUDA_ERROR_MISALIGNED_ADDRESS
@@ -19,19 +19,19 @@ pub(super) fn of(what: &str, error: DriverError) -> Error {
         | CUDA_ERROR_HARDWARE_STACK_ERROR
         | CUDA_ERROR_LAUNCH_FAILED
         | CUDA_ERROR_ASSERT => {
-            "a kernel failed, and the state on the card is lost: go on from the last checkpoint, and report it, for it is a defect"
+            "a kernel failed, and the state on the GPU is lost: go on from the last checkpoint, and report it, for it is a defect"
         }
-        CUDA_ERROR_LAUNCH_TIMEOUT => "a kernel took longer than the system lets one take where the card also drives a screen",
+        CUDA_ERROR_LAUNCH_TIMEOUT => "a kernel took longer than the system lets one take where the GPU also drives a screen",
         CUDA_ERROR_ECC_UNCORRECTABLE | CUDA_ERROR_NVLINK_UNCORRECTABLE | CUDA_ERROR_CONTEXT_IS_DESTROYED | CUDA_ERROR_UNKNOWN => {
-            "the card is lost, and with it the state on it: see `nvidia-smi`, and go on from the last checkpoint"
+            "the GPU is lost, and with it the state on it: see `nvidia-smi`, and go on from the last checkpoint"
         }
         CUDA_ERROR_NO_BINARY_FOR_GPU | CUDA_ERROR_INVALID_IMAGE | CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
             "the driver does not take this code: it may be older than the CUDA libraries; update the driver"
         }
-        CUDA_ERROR_DEVICE_UNAVAILABLE => "another process may have the card for itself: see `nvidia-smi`",
-        CUDA_ERROR_NO_DEVICE => "there is no card that may be seen: see `nvidia-smi`, and whether CUDA_VISIBLE_DEVICES hides it",
-        CUDA_ERROR_SYSTEM_NOT_READY => "cards that NVSwitch connects need NVIDIA's fabric manager, which does not run",
-        CUDA_ERROR_INVALID_DEVICE => "there is no card of this number: `ivon devices` lists those that there are",
+        CUDA_ERROR_DEVICE_UNAVAILABLE => "another process may have the GPU for itself: see `nvidia-smi`",
+        CUDA_ERROR_NO_DEVICE => "there is no GPU that may be seen: see `nvidia-smi`, and whether CUDA_VISIBLE_DEVICES hides it",
+        CUDA_ERROR_SYSTEM_NOT_READY => "gpus that NVSwitch connects need NVIDIA's fabric manager, which does not run",
+        CUDA_ERROR_INVALID_DEVICE => "there is no GPU of this number: `ivon devices` lists those that there are",
         CUDA_ERROR_STUB_LIBRARY => {
             "the libcuda found is the stub of the CUDA toolkit: take its folder (stubs) out of LD_LIBRARY_PATH, or install the NVIDIA driver"
         }

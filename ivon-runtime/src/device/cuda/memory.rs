@@ -1,4 +1,4 @@
-//! Memory of a card, and copies to and from it. Everything happens in the order of the card's stream.
+//! Memory of a GPU, and copies to and from it. Everything happens in the order of the GPU's stream.
 
 use super::error::Context as _;
 use super::uploads::{self, Uploads};
@@ -8,8 +8,8 @@ use crate::tensor::Tensor;
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
 use std::sync::Arc;
 
-/// What a driver takes of a card's memory after a step was planned: for the code of kernels, which is loaded at their first launch, for graphs, and for the holes
-/// between allocations. Of small cards a part.
+/// What a driver takes of a GPU's memory after a step was planned: for the code of kernels, which is loaded at their first launch, for graphs, and for the holes
+/// between allocations. Of small GPUs a part.
 const LATER: usize = 512 << 20;
 
 /// A piece of a GPU's memory; freed with the last handle, in the order of the stream.
@@ -122,7 +122,7 @@ impl Cuda {
         }
         let state = all.saturating_sub(room);
         let sum = format!(
-            "needs {:.2} GiB: state and what else is in use {:.2}, activations {:.2}; the card has {:.2}",
+            "needs {:.2} GiB: state and what else is in use {:.2}, activations {:.2}; the GPU has {:.2}",
             gib(state + needed),
             gib(state),
             gib(needed),
@@ -132,7 +132,7 @@ impl Cuda {
         // Not all of it grows with the batch: a part less is sure to fit.
         let fits = (batch as f64 * room as f64 / needed as f64 * 15.0 / 16.0) as usize;
         let advice = match fits {
-            0 => "not even one example fits: take a smaller model, or another card".to_string(),
+            0 => "not even one example fits: take a smaller model, or another GPU".to_string(),
             _ => format!(
                 "largest batch that fits: about {fits} (of {batch} asked for); take smaller batches, or more micro-batches"
             ),
@@ -140,7 +140,7 @@ impl Cuda {
         Err(Error::Device { message: format!("{name} {sum}; {advice}") })
     }
 
-    /// Copies to the card. The bytes are taken before this returns; where they are many, the card has done all that it was asked for.
+    /// Copies to the GPU. The bytes are taken before this returns; where they are many, the GPU has done all that it was asked for.
     ///
     /// # Safety
     /// There are so many bytes at `address`, and no kernel was told that they do not change.
@@ -165,11 +165,11 @@ impl Cuda {
             return unsafe { uploads.copy(self, bytes, address) };
         }
         // SAFETY: by the contract of this function; the wait below ends before `bytes` are given back.
-        unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }.doing("copy to the card")?;
+        unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }.doing("copy to the GPU")?;
         self.synchronize()
     }
 
-    /// Copies from the card, once everything asked for before is done.
+    /// Copies from the GPU, once everything asked for before is done.
     ///
     /// # Safety
     /// There are so many bytes at `address`.
@@ -179,11 +179,11 @@ impl Cuda {
         }
         self.bind()?;
         // SAFETY: by the contract of this function; the wait below ends before `bytes` is given back.
-        unsafe { result::memcpy_dtoh_async(bytes, address, self.stream.cu_stream()) }.doing("copy from the card")?;
+        unsafe { result::memcpy_dtoh_async(bytes, address, self.stream.cu_stream()) }.doing("copy from the GPU")?;
         self.synchronize()
     }
 
-    /// Copies within the card.
+    /// Copies within the GPU.
     ///
     /// # Safety
     /// There are so many bytes at both addresses.
@@ -193,7 +193,7 @@ impl Cuda {
         }
         self.bind()?;
         // SAFETY: by the contract of this function.
-        unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) }.doing("copy on the card")
+        unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) }.doing("copy on the GPU")
     }
 
     /// Writes the same two or four bytes everywhere.
@@ -213,7 +213,7 @@ impl Cuda {
                 Fill::Word(bits) => sys::cuMemsetD32Async(address, bits, count, stream),
             }
         };
-        code.result().doing("fill memory of the card")
+        code.result().doing("fill memory of the GPU")
     }
 }
 

@@ -1,6 +1,6 @@
-//! NVIDIA graphics cards, through the driver found at run time. Nothing here is needed to build.
+//! NVIDIA graphics GPUs, through the driver found at run time. Nothing here is needed to build.
 //!
-//! A [`Cuda`] is an opened card: one stream, the kernels loaded so far, the matrix products of cuBLASLt, the convolutions of cuDNN. A context that computes on the card
+//! A [`Cuda`] is an opened GPU: one stream, the kernels loaded so far, the matrix products of cuBLASLt, the convolutions of cuDNN. A context that computes on the GPU
 //! holds one, and an op asks for it with [`Context::cuda`](crate::Context::cuda):
 //!
 //! ```text
@@ -85,7 +85,7 @@ pub fn notices() -> Vec<String> {
     notice::said()
 }
 
-/// Checks the variables that decide how a card is used.
+/// Checks the variables that decide how a GPU is used.
 pub(crate) fn choices() -> Result<()> {
     Choices::of_environment().map(|_| ())
 }
@@ -93,7 +93,7 @@ pub(crate) fn choices() -> Result<()> {
 /// What kernels are compiled with in front; behind it stands `typedef float real;` or `typedef bf16 real;`.
 pub const HEADER: &str = include_str!("kernels/rt.cuh");
 
-/// An opened card, shared by the contexts of a thread.
+/// An opened GPU, shared by the contexts of a thread.
 pub struct Cuda {
     /// Goes before the stream that it was given.
     dnn: Dnn,
@@ -134,20 +134,20 @@ thread_local! {
 /// [`Kernel`](crate::ops::pointwise::Kernel)s of generated code: see [`ops::pointwise::source`](crate::ops::pointwise::source).
 #[doc(hidden)]
 pub fn sources() -> Vec<&'static Text> {
-    let others = [&crate::optimizers::card::KERNELS, &crate::profile::peaks::card::KERNELS];
+    let others = [&crate::optimizers::gpu::KERNELS, &crate::profile::peaks::gpu::KERNELS];
     crate::ops::sources().into_iter().chain(others).map(Source::text).collect()
 }
 
-/// The number of the first card that a model can run on, where the libraries that are needed are there, too.
+/// The number of the first GPU that a model can run on, where the libraries that are needed are there, too.
 pub fn first() -> Option<usize> {
-    if libraries::has_driver() { libraries::report().first_card() } else { None }
+    if libraries::has_driver() { libraries::report().first_gpu() } else { None }
 }
 
 impl Cuda {
-    /// The card of this number; the same one for all contexts of a thread.
+    /// The GPU of this number; the same one for all contexts of a thread.
     ///
     /// # Errors
-    /// If there is no such card or a library is missing: what was looked for, where, and how to get it. If a variable that decides something is set to what it cannot be.
+    /// If there is no such GPU or a library is missing: what was looked for, where, and how to get it. If a variable that decides something is set to what it cannot be.
     pub fn open(ordinal: usize) -> Result<Rc<Cuda>> {
         if let Some(cuda) = OPEN.with_borrow(|open| open.get(&ordinal).and_then(Weak::upgrade)) {
             return Ok(cuda);
@@ -162,14 +162,14 @@ impl Cuda {
         let context = CudaContext::new(ordinal).doing(&format!("open cuda:{ordinal}"))?;
         // One that was closed before may still be current, and of no use: cudarc sees that it has the same address, and leaves it.
         // SAFETY: the context lives.
-        unsafe { result::ctx::set_current(context.cu_ctx()) }.doing("use the card from this thread")?;
+        unsafe { result::ctx::set_current(context.cu_ctx()) }.doing("use the GPU from this thread")?;
         // SAFETY: everything runs on the one stream made below, which keeps the order. Tracking would put events into captured graphs.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().doing("make a stream")?;
         let copies = context.new_stream().doing("make a stream")?;
         let (major, minor) = context.compute_capability().doing("ask for the compute capability")?;
         let capability = (major.unsigned_abs(), minor.unsigned_abs());
-        let name = context.name().doing("ask for the card's name")?;
+        let name = context.name().doing("ask for the GPU's name")?;
         let cuda = Rc::new(Cuda {
             dnn: Dnn::new(choices.cudnn.unwrap_or(Cudnn::Weights)),
             ordinal,
@@ -196,7 +196,7 @@ impl Cuda {
         Device::Cuda(self.ordinal)
     }
 
-    /// The name of the card, as its maker calls it.
+    /// The name of the GPU, as its maker calls it.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -206,18 +206,18 @@ impl Cuda {
         self.capability
     }
 
-    /// Bytes of the card's memory: free and in all.
+    /// Bytes of the GPU's memory: free and in all.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn memory(&self) -> Result<(usize, usize)> {
         self.context.mem_get_info().doing("ask for the memory")
     }
 
-    /// The number of multiprocessors, for grids that fill the card.
+    /// The number of multiprocessors, for grids that fill the GPU.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn multiprocessors(&self) -> Result<usize> {
         let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
         let count = self.context.attribute(attribute).doing("ask for the number of multiprocessors")?;
@@ -227,7 +227,7 @@ impl Cuda {
     /// Bytes of shared memory that a block can ask for: 227 KiB of an H100, 163 of an A100, 99 of most others.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn shared_memory(&self) -> Result<usize> {
         let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
         let bytes = self.context.attribute(attribute).doing("ask for the shared memory of a block")?;
@@ -243,7 +243,7 @@ impl Cuda {
     }
 
     fn bind(&self) -> Result<()> {
-        self.context.bind_to_thread().doing("use the card from this thread")
+        self.context.bind_to_thread().doing("use the GPU from this thread")
     }
 
     /// cuBLASLt, opened at the first product.

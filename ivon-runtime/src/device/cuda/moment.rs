@@ -1,4 +1,4 @@
-//! Moments in the order of what a card does, for measuring how long its kernels take.
+//! Moments in the order of what a GPU does, for measuring how long its kernels take.
 
 use super::Cuda;
 use super::error::Context as _;
@@ -6,7 +6,7 @@ use crate::error::Result;
 use cudarc::driver::CudaEvent;
 use cudarc::driver::sys::CUevent_flags;
 
-/// When the card had done everything that was asked for before.
+/// When the GPU had done everything that was asked for before.
 pub(crate) struct Moment(CudaEvent);
 
 impl Cuda {

@@ -8,7 +8,7 @@
 //! memory of the GPU.
 //!
 //! A step is two graphs: the forward pass, then the backward pass with (where the optimizer may give it away) clipping, update and the next sample.
-//! So the loss comes back by an ordinary copy in between, while the rest runs, and an update is stopped on the card if the loss is not finite.
+//! So the loss comes back by an ordinary copy in between, while the rest runs, and an update is stopped on the GPU if the loss is not finite.
 
 use super::error::Context as _;
 use super::staging::Staging;
@@ -26,7 +26,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// The steps that a context has run on its card.
+/// The steps that a context has run on its GPU.
 #[derive(Default)]
 pub(crate) struct Replays {
     staging: Staging,
@@ -262,7 +262,7 @@ impl Loss<'_> {
 }
 
 impl Cuda {
-    /// What `work` asks of the card, as a graph, instead of being done.
+    /// What `work` asks of the GPU, as a graph, instead of being done.
     fn captured<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<(CudaGraph, R)> {
         self.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).doing("begin to capture")?;
         self.capturing.set(true);

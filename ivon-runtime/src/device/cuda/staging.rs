@@ -1,4 +1,4 @@
-//! Batches on their way to the card: two places for every input, filled in turn, so that the next batch is copied while the card works on
+//! Batches on their way to the GPU: two places for every input, filled in turn, so that the next batch is copied while the GPU works on
 //! the one before.
 
 use super::Cuda;
@@ -17,7 +17,7 @@ use std::rc::Rc;
 /// Bytes that a thread copies at once.
 const PART: usize = 1 << 20;
 
-/// The inputs of planned steps on a card.
+/// The inputs of planned steps on a GPU.
 #[derive(Default)]
 pub(crate) struct Staging {
     inputs: RefCell<HashMap<(&'static str, usize, usize), Input>>,
@@ -30,7 +30,7 @@ struct Input {
 }
 
 struct Place {
-    /// On the card.
+    /// On the GPU.
     block: Rc<Block>,
     /// Where it is copied from.
     pinned: Pinned,
@@ -41,8 +41,8 @@ struct Place {
 }
 
 impl Staging {
-    /// Copies each input in the processor's memory to the card and makes that copy its mirror: at one of two addresses, whatever the batch.
-    /// The card's stream goes on once they are there.
+    /// Copies each input in the CPU's memory to the GPU and makes that copy its mirror: at one of two addresses, whatever the batch.
+    /// The GPU's stream goes on once they are there.
     pub fn upload(&self, cuda: &Rc<Cuda>, name: &'static str, inputs: &[&Tensor]) -> Result<()> {
         let mut known = self.inputs.borrow_mut();
         for (i, tensor) in inputs.iter().enumerate() {
@@ -88,11 +88,11 @@ impl Input {
         // On all threads: a batch of photographs is 77 MB, for which one takes several milliseconds.
         pinned.bytes_mut().par_chunks_mut(PART).zip(bytes.par_chunks(PART)).for_each(|(to, from)| to.copy_from_slice(from));
         cuda.copies.wait(used).doing("wait for a step")?;
-        let address = block.on_card().map_or(0, |(_, address)| address);
+        let address = block.on_gpu().map_or(0, |(_, address)| address);
         if !bytes.is_empty() {
             cuda.bind()?;
             // SAFETY: both have so many bytes. `pinned` is not written before `copied`, the block not read before it.
-            unsafe { result::memcpy_htod_async(address, pinned.bytes(), cuda.copies.cu_stream()) }.doing("copy to the card")?;
+            unsafe { result::memcpy_htod_async(address, pinned.bytes(), cuda.copies.cu_stream()) }.doing("copy to the GPU")?;
         }
         copied.record(&cuda.copies).doing("record an event")?;
         cuda.stream.wait(copied).doing("wait for a copy")?;

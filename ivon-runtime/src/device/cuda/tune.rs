@@ -2,7 +2,7 @@
 //!
 //! A library's first proposal is a guess, made without looking at the clock. But what a clock says differs from run to run, another way may give other bits, and a run is to
 //! give the same bits when it is repeated. So the guess is taken, unless `IVON_TUNE` is `on`: then the quickest of a few is measured once for a shape, and what was found is
-//! kept beside the compiled kernels, for every later run on such a card with the same libraries. Nothing is measured there any more.
+//! kept beside the compiled kernels, for every later run on such a GPU with the same libraries. Nothing is measured there any more.
 
 use super::{Cuda, Fill, Memory, cache};
 use crate::error::Result;
@@ -52,7 +52,7 @@ impl Cuda {
             for round in 0..=ROUNDS {
                 for (way, least) in times.iter_mut().enumerate() {
                     let time = self.time(|| run(&prepared, way)).unwrap_or(f64::INFINITY);
-                    // The first round loads code and wakes the card up.
+                    // The first round loads code and wakes the GPU up.
                     if round > 0 {
                         *least = least.min(time);
                     }

@@ -1,6 +1,6 @@
-//! A few bytes for the card, as every step has some: counters, the learning rate.
+//! A few bytes for the GPU, as every step has some: counters, the learning rate.
 //!
-//! They go through page-locked memory. What is copied from other memory may make the driver wait for all that the card still has to do, and may also be read
+//! They go through page-locked memory. What is copied from other memory may make the driver wait for all that the GPU still has to do, and may also be read
 //! after the call has returned (NVIDIA, "API synchronization behavior"). From page-locked memory a copy is asked for and nothing else.
 
 use super::Cuda;
@@ -30,7 +30,7 @@ impl Uploads {
         Ok(Uploads { pinned: Pinned::new(&cuda.stream, SLOTS * MOST)?, copied, next: 0 })
     }
 
-    /// Has so many bytes, [`MOST`] of them at most, copied to `address` in the order of the card's stream.
+    /// Has so many bytes, [`MOST`] of them at most, copied to `address` in the order of the GPU's stream.
     ///
     /// # Safety
     /// There are so many bytes at `address`.
@@ -40,7 +40,7 @@ impl Uploads {
         let place = &mut self.pinned.bytes_mut()[slot * MOST..][..bytes.len()];
         place.copy_from_slice(bytes);
         // SAFETY: by the contract of this function; the place is not written again before its event.
-        unsafe { result::memcpy_htod_async(address, place, stream.cu_stream()) }.doing("copy to the card")?;
+        unsafe { result::memcpy_htod_async(address, place, stream.cu_stream()) }.doing("copy to the GPU")?;
         self.copied[slot].record(stream).doing("record an event")?;
         self.next = (slot + 1) % SLOTS;
         Ok(())

@@ -1,4 +1,4 @@
-//! A few bytes of the card that the processor looks at later, without making the card wait.
+//! A few bytes of the GPU that the CPU looks at later, without making the GPU wait.
 
 use super::Cuda;
 use super::error::Context as _;
@@ -8,7 +8,7 @@ use cudarc::driver::{CudaEvent, CudaStream, sys};
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// A copy under way from the card to page-locked memory.
+/// A copy under way from the GPU to page-locked memory.
 pub(crate) struct Watch {
     pinned: Pinned,
     there: CudaEvent,
@@ -28,11 +28,11 @@ impl Watch {
     /// Has so many bytes at `address` copied once everything asked for before is done.
     pub fn begin(&self, address: u64, bytes: usize) -> Result<()> {
         assert!(bytes <= self.pinned.bytes().len(), "a watch is for so many bytes");
-        self.stream.context().bind_to_thread().doing("use the card from this thread")?;
+        self.stream.context().bind_to_thread().doing("use the GPU from this thread")?;
         let to = self.pinned.pointer().cast();
-        // SAFETY: the caller names memory of the card of so many bytes; they are not read here before the event.
+        // SAFETY: the caller names memory of the GPU of so many bytes; they are not read here before the event.
         let code = unsafe { sys::cuMemcpyDtoHAsync_v2(to, address, bytes, self.stream.cu_stream()) };
-        code.result().doing("copy from the card")?;
+        code.result().doing("copy from the GPU")?;
         self.under_way.set(true);
         self.there.record(&self.stream).doing("record an event")
     }
@@ -42,7 +42,7 @@ impl Watch {
         if !self.under_way.replace(false) {
             return Ok(None);
         }
-        self.there.synchronize().doing("wait for the card")?;
+        self.there.synchronize().doing("wait for the GPU")?;
         Ok(Some(self.pinned.bytes()))
     }
 }

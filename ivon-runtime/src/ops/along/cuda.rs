@@ -1,4 +1,4 @@
-//! Repeating along an axis, on a card.
+//! Repeating along an axis, on a GPU.
 
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, Result, Tensor, args};
@@ -6,7 +6,7 @@ use crate::{Context, Result, Tensor, args};
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("along", include_str!("kernel.cu")) };
 
-/// Threads go on to further pieces beyond so many blocks: enough to fill any card.
+/// Threads go on to further pieces beyond so many blocks: enough to fill any GPU.
 const BLOCKS: usize = 4096;
 
 /// d_x = scale · d_y, repeated along the axis, or += it.

@@ -1,4 +1,4 @@
-//! Attention on a card: on tensor cores for bf16 and heads of 32, 64 or 128, else without.
+//! Attention on a GPU: on tensor cores for bf16 and heads of 32, 64 or 128, else without.
 
 use super::Saved;
 use super::heads::Geometry;
@@ -44,16 +44,16 @@ const OWN: usize = 128;
 /// Bytes that heads worked on at the same time may read again and again: less than the L2 cache of an A100 or H100, whose halves keep copies.
 const L2: usize = 16 << 20;
 
-/// The kernels on tensor cores for heads of this size, if there are such, and the card gives their blocks so much shared memory.
+/// The kernels on tensor cores for heads of this size, if there are such, and the GPU gives their blocks so much shared memory.
 fn flash(kernels: &'static Flash, cx: &Context, size: usize, shared: usize) -> Result<Option<&'static Source>> {
     let of_size = kernels.iter().find(|(s, _)| *s == size).map(|(_, source)| source);
     let serves = cx.dtype() == DType::Bf16 && fits(cx, shared)?;
     Ok(of_size.filter(|_| serves))
 }
 
-/// Whether the card gives a block so much shared memory.
+/// Whether the GPU gives a block so much shared memory.
 fn fits(cx: &Context, shared: usize) -> Result<bool> {
-    cx.cuda().map_or(Ok(true), |card| Ok(shared <= card.shared_memory()?))
+    cx.cuda().map_or(Ok(true), |gpu| Ok(shared <= gpu.shared_memory()?))
 }
 
 /// Rows of a tile that comes by, forward and backward, as in `flash_forward.cu` and `flash_backward.cu`, and what a block has in shared memory: queries,
@@ -83,7 +83,7 @@ fn work(geometry: &Geometry, bytes: usize) -> [u32; 3] {
 fn check(at: &str, geometry: &Geometry) -> Result<()> {
     if geometry.size > LARGEST {
         let message =
-            format!("heads of {} columns are too large for a card: there are kernels for up to {LARGEST}", geometry.size);
+            format!("heads of {} columns are too large for a GPU: there are kernels for up to {LARGEST}", geometry.size);
         return Err(Error::shape(at, message));
     }
     Ok(())
@@ -139,7 +139,7 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjo
     let shared = plain_shared(size, 4);
     if !fits(cx, shared)? {
         let message = format!(
-            "the gradient of heads of {size} columns needs {} KiB of shared memory a block, which this card does not have: take smaller heads",
+            "the gradient of heads of {size} columns needs {} KiB of shared memory a block, which this GPU does not have: take smaller heads",
             shared.div_ceil(1024)
         );
         return Err(Error::shape("attention", message));

@@ -5,7 +5,7 @@
 // banks. They come by cp.async, the next one while this one is used. A warp owns 32 rows (two fragments of 16) wherever registers allow, so that
 // each fragment read from shared memory serves two products: with one, reading would take longer than multiplying.
 //
-// Offsets within a tile are 32-bit numbers: a sequence of 2^31 rows does not fit on a card.
+// Offsets within a tile are 32-bit numbers: a sequence of 2^31 rows does not fit on a GPU.
 
 constexpr int STRIDE = SIZE + 8;   // elements from row to row in shared memory
 constexpr int STEPS = SIZE / 16;   // fragments along a head as the inner dimension

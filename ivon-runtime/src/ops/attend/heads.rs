@@ -31,7 +31,7 @@ impl Geometry {
     pub fn cost(&self, cx: &Context, products: usize) -> Cost {
         let seen = if self.causal { self.length * (self.length + 1) / 2 } else { self.length * self.length };
         let pairs = self.batch * self.heads * seen;
-        // The processor multiplies in f32 whatever the precision of other products.
+        // The CPU multiplies in f32 whatever the precision of other products.
         let precision = if cx.dtype() == DType::Bf16 { Precision::Bf16 } else { Precision::F32 };
         let mut cost = Cost::product(precision, [pairs, products, self.size]);
         cost += Cost::flops(5 * pairs);

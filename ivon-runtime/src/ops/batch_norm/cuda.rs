@@ -1,4 +1,4 @@
-//! Batch norm on a card.
+//! Batch norm on a GPU.
 
 use super::{Relu, Saved};
 use crate::device::cuda::{Arg, Grid, Source};

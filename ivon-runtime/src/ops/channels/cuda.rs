@@ -1,4 +1,4 @@
-//! Norms per picture and channel on a card.
+//! Norms per image and channel on a GPU.
 
 use super::Images;
 use crate::device::cuda::{Arg, Grid, Source};
@@ -10,7 +10,7 @@ pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("channels", inc
 /// Threads a block.
 const BLOCK: usize = 256;
 
-/// The number of pictures, of places and of channels.
+/// The number of images, of places and of channels.
 fn sizes(x: &Tensor) -> [usize; 3] {
     let Images { images, channels, elements } = Images::of(x.shape());
     [images, elements / channels.max(1), channels]
@@ -23,14 +23,14 @@ fn pieces(cx: &Context, channels: usize) -> (bool, usize) {
     (wide, channels / if wide { piece } else { 1 })
 }
 
-/// Blocks of up to 32 pieces of channels by some places of each picture, and whether pieces are of 16 bytes.
+/// Blocks of up to 32 pieces of channels by some places of each image, and whether pieces are of 16 bytes.
 fn by_channel(cx: &Context, images: usize, channels: usize) -> (Grid, bool) {
     let (wide, pieces) = pieces(cx, channels);
     let across = pieces.max(1).next_power_of_two().min(32);
     (Grid::of(pieces.div_ceil(across), 1, images).threads_2d(across, BLOCK / across), wide)
 }
 
-/// A block for each group of each picture; how many of its threads stand side by side, and whether pieces are of 16 bytes.
+/// A block for each group of each image; how many of its threads stand side by side, and whether pieces are of 16 bytes.
 fn by_group(cx: &Context, images: usize, groups: usize, each: usize) -> (Grid, usize, bool) {
     let (wide, pieces) = pieces(cx, each);
     (Grid::of(groups, images, 1), pieces.max(1).next_power_of_two().min(BLOCK), wide)

@@ -1,4 +1,4 @@
-// Norms over the places of pictures x [images, places, channels]: group norm, and filter response norm with its threshold. Statistics and sums
+// Norms over the places of images x [images, places, channels]: group norm, and filter response norm with its threshold. Statistics and sums
 // are f32. Where a sum is over the places of one channel, a thread has N neighbouring channels of every blockDim.y-th place (`Columns`), 16 bytes where
 // that is possible; the grid is [channels, 1, images].
 

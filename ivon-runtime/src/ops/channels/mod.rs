@@ -1,4 +1,4 @@
-//! Pictures as places of channels: what normalisations per picture and channel are made of.
+//! Pictures as places of channels: what normalisations per image and channel are made of.
 
 pub(super) mod cuda;
 

@@ -1,4 +1,4 @@
-//! Convolution on a card: a product of matrices where every pixel sees itself alone (unless cuDNN is to do that too), else by cuDNN, else by kernels of our own.
+//! Convolution on a GPU: a product of matrices where every pixel sees itself alone (unless cuDNN is to do that too), else by cuDNN, else by kernels of our own.
 
 use super::Geometry;
 use crate::device::cuda::{self, Along, Arg, Convolution, Grid, Operand, Product, Sizes, Source, convolution, multiply};

@@ -1,4 +1,4 @@
-//! Dropout on a card: the same words of the stream as on the processor.
+//! Dropout on a GPU: the same words of the stream as on the CPU.
 
 use super::Mask;
 use crate::device::cuda::{Grid, Source};

@@ -1,4 +1,4 @@
-//! Adding and copying on a card.
+//! Adding and copying on a GPU.
 
 use crate::device::cuda::{Cuda, Grid, Source};
 use crate::{Context, Result, Tensor, args};
@@ -6,7 +6,7 @@ use crate::{Context, Result, Tensor, args};
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("elementwise", include_str!("kernel.cu")) };
 
-/// Threads are reused beyond so many blocks: enough to fill any card.
+/// Threads are reused beyond so many blocks: enough to fill any GPU.
 const BLOCKS: usize = 4096;
 
 pub(super) fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {

@@ -15,7 +15,7 @@ pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut y = cx.empty_of(x.dtype(), *x.shape())?;
     let _op = cx.op("copy", || Cost::default().reads([x]).writes(&y, false));
     match cx.cuda() {
-        Some(card) => cuda::copy(cx, card, x, &mut y)?,
+        Some(gpu) => cuda::copy(cx, gpu, x, &mut y)?,
         None if cx.planning() => {}
         None => match x.dtype() {
             DType::F32 => copy_slice::<f32>(x.as_slice(), y.as_mut_slice()),
@@ -38,7 +38,7 @@ pub(crate) fn widen(cx: &Context, x: &Tensor) -> Result<Tensor> {
     Ok(y)
 }
 
-/// f32 in the type of activations on a card.
+/// f32 in the type of activations on a GPU.
 pub(crate) fn narrow(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut y = cx.empty(*x.shape())?;
     cuda::narrow(cx, x, &mut y)?;

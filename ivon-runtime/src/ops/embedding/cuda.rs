@@ -1,4 +1,4 @@
-//! Rows of a table on a card.
+//! Rows of a table on a GPU.
 
 use crate::device::cuda::{Grid, Source};
 use crate::{Context, DType, Result, Tensor, args};

@@ -1,4 +1,4 @@
-//! Cross-entropy on a card. The loss is f32 whatever the model computes in.
+//! Cross-entropy on a GPU. The loss is f32 whatever the model computes in.
 
 use crate::device::cuda::{Arg, Grid, Source};
 use crate::{Context, Result, Tensor, args};

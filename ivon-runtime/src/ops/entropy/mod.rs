@@ -24,7 +24,7 @@ pub(super) struct Saved {
     /// ln of the sum of e^z, for every row.
     lse: Tensor,
     smoothing: f64,
-    /// On a card, the number of rows that count.
+    /// On a GPU, the number of rows that count.
     counted: Option<Tensor>,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn forward(at: &str, cx: &Context, logits: &Tensor, targets: &Tensor,
     forward_of_first(at, cx, logits, logits.shape().last(), targets, smoothing)
 }
 
-/// [`forward`] with the first `classes` numbers of each row. The gradient of the others is zero. Only on a card may there be others.
+/// [`forward`] with the first `classes` numbers of each row. The gradient of the others is zero. Only on a GPU may there be others.
 pub(super) fn forward_of_first(
     at: &str,
     cx: &Context,
@@ -93,7 +93,7 @@ pub(super) fn forward_of_first(
         let saved = Saved { logits: logits.clone(), classes, targets: targets.clone(), lse, smoothing, counted: Some(counted) };
         return Ok((loss, saved));
     }
-    assert_eq!(logits.shape().last(), classes, "{at}: rows have other numbers than classes, which only a card's kernels know");
+    assert_eq!(logits.shape().last(), classes, "{at}: rows have other numbers than classes, which only a GPU's kernels know");
     if !cx.planning() {
         let ids = targets.as_slice::<u32>();
         let counted = counted(ids);

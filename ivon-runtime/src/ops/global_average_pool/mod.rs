@@ -1,4 +1,4 @@
-//! The average over all places of a picture (Lin, Chen and Yan 2014).
+//! The average over all places of an image (Lin, Chen and Yan 2014).
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Linear on a card, by cuBLASLt: the bias is added, and its gradient summed, along with the products.
+//! Linear on a GPU, by cuBLASLt: the bias is added, and its gradient summed, along with the products.
 
 use crate::device::cuda::{Along, Kind, Operand, Sizes, knows, multiply};
 use crate::ops::elementwise;
@@ -52,7 +52,7 @@ pub(super) fn input(cx: &Context, d_y: &Tensor, weight: &Tensor, d_x: &mut Tenso
     multiply(cx, sizes(d_y, weight), Operand::new(d_y), Operand::new(weight), Along::Nothing, d_x, add)
 }
 
-/// Whether this product is multiplied by the slope of GELU along; always on the processor.
+/// Whether this product is multiplied by the slope of GELU along; always on the CPU.
 pub(super) fn multiplies_along(cx: &Context, d_y: &Tensor, weight: &Tensor) -> Result<bool> {
     let (a, b) = (Operand::new(d_y), Operand::new(weight));
     Ok(cx.cuda().is_none() || knows(cx, sizes(d_y, weight), a, b, Kind::GeluSlope, d_y.dtype(), false)?)

@@ -1,4 +1,4 @@
-//! Rows of zeros that make products fast on a card.
+//! Rows of zeros that make products fast on a GPU.
 
 use crate::ops::elementwise;
 use crate::ops::strips::{Strip, cuda as strips};
@@ -10,7 +10,7 @@ const ALIGNED: usize = 64;
 /// What the library's fast kernels ask of a row, in bytes.
 const NEEDED: usize = 16;
 
-/// `weight` with rows of zeros below, where the context computes on a card and the logits would not be aligned.
+/// `weight` with rows of zeros below, where the context computes on a GPU and the logits would not be aligned.
 pub(super) fn padded(cx: &Context, weight: &Tensor) -> Result<Option<Tensor>> {
     let (rows, inputs) = (weight.dim(0), weight.dim(1));
     if cx.cuda().is_none() || (rows * cx.dtype().bytes()).is_multiple_of(NEEDED) {

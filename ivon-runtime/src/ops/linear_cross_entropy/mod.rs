@@ -1,6 +1,6 @@
 //! Cross-entropy of logits x Wᵀ, which nobody else sees: how they lie in memory is the op's own affair.
 //!
-//! On a card products are fast where rows are whole multiples of 16 bytes, which those of 50,257 classes are not. There the logits have longer rows,
+//! On a GPU products are fast where rows are whole multiples of 16 bytes, which those of 50,257 classes are not. There the logits have longer rows,
 //! and the products are taken with as many rows of zeros below W.
 
 mod cuda;

@@ -1,9 +1,9 @@
-//! On a card, by an epilogue of cuBLASLt where it knows one.
+//! On a GPU, by an epilogue of cuBLASLt where it knows one.
 
 use crate::device::cuda::{Along, Kind, Operand, Sizes, knows, multiply};
 use crate::{Context, Result, Tensor};
 
-/// Whether GELU is computed along with the product; always on the processor.
+/// Whether GELU is computed along with the product; always on the CPU.
 pub(super) fn activates_along(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, keep: bool) -> Result<bool> {
     let kind = Kind::Gelu { bias: bias.is_some(), kept: keep };
     Ok(cx.cuda().is_none() || knows(cx, sizes(x, weight), Operand::new(x), Operand::transposed(weight), kind, x.dtype(), false)?)

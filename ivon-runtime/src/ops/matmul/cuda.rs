@@ -1,4 +1,4 @@
-//! Products on a card, by cuBLASLt.
+//! Products on a GPU, by cuBLASLt.
 
 use super::Batch;
 use crate::device::cuda::{self, Along, Operand, Sizes};

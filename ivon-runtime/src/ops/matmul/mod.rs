@@ -84,7 +84,7 @@ fn product(cx: &Context, a: Batch, b: Batch, c: &mut Tensor, add: bool) -> Resul
     Ok(())
 }
 
-/// The same on the processor.
+/// The same on the CPU.
 fn batched<E: Real>(precision: Precision, a: Batch, b: Batch, c: &mut [E], add: bool) {
     let (a_data, b_data) = (a.0.as_slice::<E>(), b.0.as_slice::<E>());
     let rows = if a.2 { a.1[1] } else { a.1[0] };

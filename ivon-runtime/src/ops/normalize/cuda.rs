@@ -1,4 +1,4 @@
-//! Normalisation of rows on a card.
+//! Normalisation of rows on a GPU.
 
 use super::Saved;
 use crate::device::cuda::{Arg, Grid, Source};
@@ -24,7 +24,7 @@ pub(in crate::ops) fn rows_grid(rows: usize, width: usize) -> (Grid, bool) {
     if width > LONG { (Grid::new(rows), true) } else { (Grid::new(rows.div_ceil(8)), false) }
 }
 
-/// Blocks that share the rows of the backward pass: four for each multiprocessor of an H100. Their number does not depend on the card, so that sums have
+/// Blocks that share the rows of the backward pass: four for each multiprocessor of an H100. Their number does not depend on the GPU, so that sums have
 /// one order.
 const BLOCKS: usize = 528;
 

@@ -1,4 +1,4 @@
-//! Fused pointwise expressions on a card: the kernel is written around the expression's body, once for what it is called with.
+//! Fused pointwise expressions on a GPU: the kernel is written around the expression's body, once for what it is called with.
 
 use super::{Kernel, body};
 use crate::device::cuda::{Arg, Cuda, Grid, Source, Text};
@@ -6,7 +6,7 @@ use crate::digest::{Digest, Digester};
 use crate::{Context, DType, Result, Shape, Tensor};
 use std::fmt::Write;
 
-/// Threads go on to further elements beyond so many blocks: enough to fill any card.
+/// Threads go on to further elements beyond so many blocks: enough to fill any GPU.
 const BLOCKS: usize = 4096;
 
 /// The compute type, or f32 where all inputs are: a loss stays in f32.
@@ -18,30 +18,30 @@ pub(super) fn output_type(cx: &Context, inputs: &[&Tensor]) -> DType {
 /// y = K(inputs), elementwise.
 pub(super) fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
     cx: &Context,
-    card: &Cuda,
+    gpu: &Cuda,
     inputs: [&Tensor; I],
     scalars: [f64; S],
     y: &mut Tensor,
 ) -> Result<()> {
     let shape = *y.shape();
-    launch::<K, I, S, 1>(cx, card, shape, inputs, scalars, [Some((y, false))])
+    launch::<K, I, S, 1>(cx, gpu, shape, inputs, scalars, [Some((y, false))])
 }
 
 /// outputs\[j\] = K(inputs)\[j\], or += where it says so.
 pub(super) fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     cx: &Context,
-    card: &Cuda,
+    gpu: &Cuda,
     shape: Shape,
     inputs: [&Tensor; I],
     scalars: [f64; S],
     outputs: [Option<(&mut Tensor, bool)>; O],
 ) -> Result<()> {
-    launch::<K, I, S, O>(cx, card, shape, inputs, scalars, outputs)
+    launch::<K, I, S, O>(cx, gpu, shape, inputs, scalars, outputs)
 }
 
 fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     cx: &Context,
-    card: &Cuda,
+    gpu: &Cuda,
     shape: Shape,
     inputs: [&Tensor; I],
     scalars: [f64; S],
@@ -58,7 +58,7 @@ fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
         outputs: outputs.each_ref().map(|y| y.as_ref().is_some_and(|(y, _)| y.dtype() == DType::F32)).to_vec(),
         vector,
     };
-    let kernel = card.generated(form.key(K::CUDA), || form.source(K::NAME, K::CUDA))?;
+    let kernel = gpu.generated(form.key(K::CUDA), || form.source(K::NAME, K::CUDA))?;
     let groups = shape.elements() / vector;
     let mut args: Vec<Arg> = vec![];
     for (x, length) in inputs.iter().zip(lengths) {

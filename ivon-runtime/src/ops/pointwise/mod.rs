@@ -48,7 +48,7 @@ pub fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
     let mut y = cx.empty_of(cuda::output_type(cx, &inputs), shape)?;
     let _op = cx.op(K::NAME, || Cost::each(&y, K::OPERATIONS).reads(inputs).writes(&y, false));
     match cx.cuda() {
-        Some(card) => cuda::forward::<K, I, S>(cx, card, inputs, scalars, &mut y)?,
+        Some(gpu) => cuda::forward::<K, I, S>(cx, gpu, inputs, scalars, &mut y)?,
         None if cx.planning() => {}
         None => with_real!(cx.dtype(), E => {
             cpu::forward::<E, K, I, S>(inputs.map(|x| x.as_slice::<E>()), scalars, y.as_mut_slice::<E>());
@@ -94,7 +94,7 @@ pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usi
         *target = adjoint.target(cx, of)?;
     }
     match cx.cuda() {
-        Some(card) => {
+        Some(gpu) => {
             let mut outputs: [Option<(&mut Tensor, bool)>; O] = [const { None }; O];
             for ((output, full), target) in outputs.iter_mut().zip(&mut full).zip(&mut targets) {
                 *output = match (full, target) {
@@ -102,7 +102,7 @@ pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usi
                     (None, target) => target.as_mut().map(|(target, add)| (&mut **target, *add)),
                 };
             }
-            cuda::backward::<K, I, S, O>(cx, card, shape, inputs, scalars, outputs)?;
+            cuda::backward::<K, I, S, O>(cx, gpu, shape, inputs, scalars, outputs)?;
         }
         None if cx.planning() => {}
         None => with_real!(cx.dtype(), E => {
@@ -158,7 +158,7 @@ fn check_suffix(name: &str, shape: &Shape, suffix: &Shape) -> Result<()> {
 }
 
 fn check_types(name: &str, cx: &Context, inputs: &[&Tensor]) -> Result<()> {
-    // On a card that computes in bf16, losses stay in f32.
+    // On a GPU that computes in bf16, losses stay in f32.
     let f32_too = cx.dtype() == DType::Bf16;
     let others = inputs.iter().filter(|x| !(f32_too && x.dtype() == DType::F32));
     others.into_iter().try_for_each(|x| check::float(name, cx, &[("an input", x)]))

@@ -1,4 +1,4 @@
-//! Pooling on a card.
+//! Pooling on a GPU.
 
 use crate::device::cuda::{Arg, Grid, Source};
 use crate::ops::window::Sliding;

@@ -1,4 +1,4 @@
-//! Sums on a card.
+//! Sums on a GPU.
 
 use crate::device::cuda::{Arg, Grid, Source};
 use crate::ops::columns::{Columns, over_groups};
@@ -7,7 +7,7 @@ use crate::{Context, DType, Result, Tensor, args};
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("reduce", include_str!("kernel.cu")) };
 
-/// Blocks that a sum is spread over: enough to fill any card.
+/// Blocks that a sum is spread over: enough to fill any GPU.
 const BLOCKS: usize = 1024;
 /// The shortest line that is worth a block.
 const SHORTEST: usize = 2048;

@@ -1,4 +1,4 @@
-//! Softmax, and its logarithm, on a card.
+//! Softmax, and its logarithm, on a GPU.
 
 use crate::device::cuda::Source;
 use crate::ops::normalize::cuda::rows_grid;

@@ -1,4 +1,4 @@
-//! Copies of strips on a card.
+//! Copies of strips on a GPU.
 
 use super::Strip;
 use crate::device::cuda::{Grid, Source};

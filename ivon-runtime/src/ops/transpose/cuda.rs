@@ -1,4 +1,4 @@
-//! Transposing on a card.
+//! Transposing on a GPU.
 
 use super::Parts;
 use crate::device::cuda::{Grid, Source};

@@ -22,8 +22,8 @@ mod suggest;
 
 pub use suggest::Suggestion;
 
-use super::card::{Card, Finish, IvonPass, Moving};
 use super::driver::{Driver, Settings, Weighting, check_lr, require};
+use super::gpu::{Finish, Gpu, IvonPass, Moving};
 use super::{Gradient, Optimizer, Tracer, Weights};
 use crate::context::Context;
 use crate::dtype::DType;
@@ -181,7 +181,7 @@ impl Ivon {
         let sums = if samples > 1 { Some((sum()?, sum()?)) } else { None };
         let decays = weight_decays(&layout, config.weight_decay);
         let mut ivon = Ivon { driver, config, decays, samples, sums };
-        ivon.set_card_up()?;
+        ivon.set_gpu_up()?;
         ivon.draw(Some(ivon.noise(1, 0)))?;
         ivon.driver.ready = true;
         ivon.driver.cx.set_weights(&ivon.driver.state.weights);
@@ -235,9 +235,9 @@ impl Ivon {
             let (elements, of_each) = (state.layout().elements(), if noise.is_some() { NORMAL + 6 } else { 0 });
             Cost::flops(elements * of_each).moves(2 * state.layout().elements() * size_of::<f32>() + state.weights.bytes())
         });
-        if let Some(card) = &self.driver.state.card {
+        if let Some(gpu) = &self.driver.state.gpu {
             let temperature = kernel::temperature(self.config.ess);
-            return card.draw(&self.driver.cx, &self.driver.state.weights, noise, temperature);
+            return gpu.draw(&self.driver.cx, &self.driver.state.weights, noise, temperature);
         }
         match self.driver.settings.dtype {
             DType::F64 => self.draw_as::<f64>(noise),
@@ -247,11 +247,11 @@ impl Ivon {
         Ok(())
     }
 
-    /// Tells a card what does not change from step to step.
-    fn set_card_up(&mut self) -> Result<()> {
-        let Some(card) = &self.driver.state.card else { return Ok(()) };
+    /// Tells a GPU what does not change from step to step.
+    fn set_gpu_up(&mut self) -> Result<()> {
+        let Some(gpu) = &self.driver.state.gpu else { return Ok(()) };
         let factor = |delta: f64| if self.config.rescale_lr { self.config.hess_init + delta } else { 1.0 };
-        card.set_decays(self.driver.state.layout(), &self.decays, factor)?;
+        gpu.set_decays(self.driver.state.layout(), &self.decays, factor)?;
         self.driver.state.catch_up()
     }
 
@@ -260,14 +260,14 @@ impl Ivon {
         self.driver.cx.op("ivon", || self.driver.state.cost_of_update(30 + 2 * NORMAL))
     }
 
-    /// Clipping and [`Ivon::pass`] on a card: what is asked for once the gradient of this sample is there. Tells the card the numbers of the step.
-    fn finish_on_card(&self, card: &Rc<Card>, lr: f64, sample: usize) -> Result<Rc<Finish>> {
+    /// Clipping and [`Ivon::pass`] on a GPU: what is asked for once the gradient of this sample is there. Tells the GPU the numbers of the step.
+    fn finish_on_gpu(&self, gpu: &Rc<Gpu>, lr: f64, sample: usize) -> Result<Rc<Finish>> {
         let (step, last) = (self.driver.state.step() + 1, sample + 1 == self.samples);
         let now = self.noise(step, sample as u32);
         let next = if last { self.noise(step + 1, 0) } else { self.noise(step, sample as u32 + 1) };
         let c = self.constants(1.0, now, next);
         let share = (1.0 / self.samples as f64) as f32;
-        card.set_moving(Moving { lr: lr as f32, debias: c.debias, now: now.upper, next: next.upper, ..Moving::default() })?;
+        gpu.set_moving(Moving { lr: lr as f32, debias: c.debias, now: now.upper, next: next.upper, ..Moving::default() })?;
         let numbers = [c.ess, c.temperature, c.keep, c.gain, c.correction, c.radius, share, c.take];
         let several = self.driver.settings.micro_batches > 1;
         let (gradsq, sampled) =
@@ -276,14 +276,14 @@ impl Ivon {
         let sums = self.sums.as_ref().map(|(g, p)| (g.share(), p.share()));
         let (weights, gradient) = (self.driver.state.weights.share(), self.driver.state.gradient.share());
         let largest = self.driver.settings.grad_clip;
-        Ok(Rc::new(Finish::new(card, move |card, cx| {
+        Ok(Rc::new(Finish::new(gpu, move |gpu, cx| {
             if several && !sampled {
-                card.correct(cx, &gradient)?;
+                gpu.correct(cx, &gradient)?;
             }
             if let Some(largest) = largest {
-                card.clip(cx, &gradient, largest)?;
+                gpu.clip(cx, &gradient, largest)?;
             }
-            card.ivon(cx, &weights, &gradient, sums.as_ref().map(|(g, p)| (g, p)), &pass)
+            gpu.ivon(cx, &weights, &gradient, sums.as_ref().map(|(g, p)| (g, p)), &pass)
         })))
     }
 
@@ -297,8 +297,8 @@ impl Ivon {
         let precise = h + self.decays[parameter] as f32;
         let precision = self.config.ess as f32 * precise;
         let weight = match self.driver.settings.dtype {
-            // On a card there is no other look at it than a copy of all.
-            _ if state.card.is_some() => 0.0,
+            // On a GPU there is no other look at it than a copy of all.
+            _ if state.gpu.is_some() => 0.0,
             DType::F64 => state.weights.as_slice::<f64>()[element],
             DType::Bf16 => state.weights.as_slice::<bf16>()[element].to_f64(),
             _ => state.weights.as_slice::<f32>()[element] as f64,
@@ -379,10 +379,10 @@ impl Optimizer for Ivon {
         check_lr(lr)?;
         self.prepare()?;
         self.driver.begin()?;
-        let card = self.driver.state.card.clone();
+        let gpu = self.driver.state.gpu.clone();
         let mut sum = 0.0;
         for sample in 0..self.samples {
-            let finish = card.as_ref().map(|card| self.finish_on_card(card, lr, sample)).transpose()?;
+            let finish = gpu.as_ref().map(|gpu| self.finish_on_gpu(gpu, lr, sample)).transpose()?;
             let loss = match self.config.sample_per {
                 SamplePer::Update => self.driver.gradient(sample, 0, self.driver.settings.micro_batches, &finish, gradient),
                 SamplePer::MicroBatch => self.driver.gradient(sample, sample, 1, &finish, gradient),
@@ -401,7 +401,7 @@ impl Optimizer for Ivon {
             if let Some(finish) = finish {
                 self.driver.trace_sample(sample as u32, Some(noise), None)?;
                 let _op = self.scope_of_pass();
-                self.driver.finish_on_card(&finish)?;
+                self.driver.finish_on_gpu(&finish)?;
                 continue;
             }
             let scale = self.driver.clip_scale()?;
@@ -416,8 +416,8 @@ impl Optimizer for Ivon {
                 return Err(self.driver.diagnose(|parameter, element| self.out_of_range(parameter, element)));
             }
         }
-        if let Some(card) = &card {
-            card.watch_status()?;
+        if let Some(gpu) = &gpu {
+            gpu.watch_status()?;
         }
         self.driver.finish(lr)?;
         Ok(sum / self.samples as f64 * self.driver.among_samples.correction)
@@ -451,10 +451,10 @@ impl Optimizer for Ivon {
     fn statistics(&self) -> Option<Statistics> {
         let state = &self.driver.state;
         let IvonConfig { hess_init, beta2, ess, .. } = self.config;
-        let (min, max, sum) = match &state.card {
+        let (min, max, sum) = match &state.gpu {
             None => processor::statistics(state.layout(), &state.buffer("hessian"), &self.config, &self.decays),
-            // Of a card that is lost there is nothing to be said; the next step tells.
-            Some(card) => card.statistics(&self.driver.cx, kernel::temperature(ess)).ok()?,
+            // Of a GPU that is lost there is nothing to be said; the next step tells.
+            Some(gpu) => gpu.statistics(&self.driver.cx, kernel::temperature(ess)).ok()?,
         };
         let free = state.layout().entries().iter().map(|e| &e.parameter).filter(|parameter| !parameter.frozen());
         let count = free.map(|parameter| parameter.shape().elements()).sum::<usize>().max(1);

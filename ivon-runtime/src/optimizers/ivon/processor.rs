@@ -1,4 +1,4 @@
-//! IVON's passes over the flat buffers on the processor, on all threads.
+//! IVON's passes over the flat buffers on the CPU, on all threads.
 
 use super::kernel::{self, Constants, Part};
 use super::{HessianEstimate, Ivon, IvonConfig};

@@ -1,6 +1,6 @@
-// What a card computes at most.
+// What a GPU computes at most.
 
-// Numbers between -1 and 1 that look random: with zeros a card multiplies faster than with anything one would multiply.
+// Numbers between -1 and 1 that look random: with zeros a GPU multiplies faster than with anything one would multiply.
 extern "C" __global__ void scramble(real* x, uint64_t elements) {
   uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
   for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < elements; i += stride) {

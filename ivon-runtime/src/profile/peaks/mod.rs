@@ -1,6 +1,6 @@
 //! What this machine can do at most, measured: what shares of a profile are shares of.
 
-pub(crate) mod card;
+pub(crate) mod gpu;
 mod registers;
 
 use super::Cost;
@@ -11,16 +11,16 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::time::Instant;
 
-/// The peaks of a processor, with the threads of the current pool, or of a card.
+/// The peaks of a CPU, with the threads of the current pool, or of a GPU.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Peaks {
     /// Operations a second of multiply-adds of f32 that stay in registers.
     pub fma: f64,
-    /// The same for products of bf16 with sums in f32, where the processor has an instruction for them.
+    /// The same for products of bf16 with sums in f32, where the CPU has an instruction for them.
     pub fma_bf16: Option<f64>,
-    /// Operations a second of our product of large f32 matrices; on a card, of cuBLASLt's.
+    /// Operations a second of our product of large f32 matrices; on a GPU, of cuBLASLt's.
     pub gemm: f64,
-    /// Of bf16 matrices, where the processor has the instruction, and on a card that computes in bf16.
+    /// Of bf16 matrices, where the CPU has the instruction, and on a GPU that computes in bf16.
     pub gemm_bf16: Option<f64>,
     /// Bytes a second, read and written, of copying more than the caches hold.
     pub copy: f64,
@@ -39,10 +39,10 @@ impl Peaks {
     /// Measures, in about a second.
     ///
     /// # Errors
-    /// If the card is lost, or there is no memory to copy.
+    /// If the GPU is lost, or there is no memory to copy.
     pub fn measure(cx: &Context) -> Result<Peaks> {
         if cx.cuda().is_some() {
-            return card::measure(cx);
+            return gpu::measure(cx);
         }
         let has_bf16 = registers::has_bf16();
         Ok(Peaks {

@@ -3,7 +3,7 @@
 use super::{best, rate};
 use std::hint::black_box;
 
-/// Chains of multiply-adds that do not wait for each other: more than any processor has in flight (latency times pipes).
+/// Chains of multiply-adds that do not wait for each other: more than any CPU has in flight (latency times pipes).
 const CHAINS: usize = 16;
 /// Multiply-adds of each chain: some tens of microseconds, so that some pass undisturbed on a busy machine too.
 const ROUNDS: usize = 1 << 14;

@@ -57,7 +57,7 @@ struct Measurement {
     #[arg(long)]
     profile: bool,
 
-    /// Make ranges of phases, layers and ops for Nsight Systems; on a card, steps run kernel by kernel then
+    /// Make ranges of phases, layers and ops for Nsight Systems; on a GPU, steps run kernel by kernel then
     #[arg(long)]
     nvtx: bool,
 
@@ -90,7 +90,7 @@ impl Measurement {
         let lr = self.optimizer.lr(defaults);
         optimizer.context().set_ranges(self.nvtx)?;
         let mut times = vec![];
-        // The first steps on a card compile kernels and capture graphs.
+        // The first steps on a GPU compile kernels and capture graphs.
         let warmup = if device == Device::Cpu { self.warmup } else { self.warmup.max(CAPTURED) };
         for step in 0..warmup + self.steps {
             let start = Instant::now();
@@ -154,7 +154,7 @@ impl Measurement {
     }
 }
 
-/// Steps after which one on a card is launched as a graph.
+/// Steps after which one on a GPU is launched as a graph.
 const CAPTURED: usize = 6;
 
 /// Seconds of drawing one sample on its own. A step draws in the same pass over memory as it updates, so its share can only be told apart
@@ -164,7 +164,7 @@ fn time_draw(optimizer: &mut dyn Optimizer) -> Result<f64> {
         return Ok(0.0);
     }
     let mut draw = || {
-        // A card may still be at what was asked of it before, and does this when it gets there.
+        // A GPU may still be at what was asked of it before, and does this when it gets there.
         let wait = |optimizer: &dyn Optimizer| optimizer.context().cuda().map_or(Ok(()), |cuda| cuda.synchronize());
         wait(optimizer)?;
         let start = Instant::now();

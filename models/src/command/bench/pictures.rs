@@ -1,4 +1,4 @@
-//! `ivon bench resnet50` and the like: on random pictures.
+//! `ivon bench resnet50` and the like: on random images.
 
 use super::{Measurement, Subject};
 use crate::classifier::{Architecture, Classifier, Design, Norm, Visitor};
@@ -17,7 +17,7 @@ pub struct Pictures {
     #[arg(long, value_enum, default_value = "batch", help_heading = "Model")]
     norm: Norm,
 
-    /// Rows and columns of the pictures [default: 28 for lenet, 32 for resnet20, else 224]
+    /// Rows and columns of the images [default: 28 for lenet, 32 for resnet20, else 224]
     #[arg(long, value_name = "PIXELS", value_parser = values::count, help_heading = "Data")]
     size: Option<usize>,
 
@@ -37,7 +37,7 @@ pub struct Pictures {
     measurement: Measurement,
 }
 
-/// What a bench takes for the number of pictures that there are to train on: ImageNet's.
+/// What a bench takes for the number of images that there are to train on: ImageNet's.
 const EXAMPLES: usize = 1_281_167;
 
 impl Pictures {

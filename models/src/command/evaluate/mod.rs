@@ -20,7 +20,7 @@ pub struct Evaluate {
     #[arg(long)]
     best: bool,
 
-    /// Posterior samples of each run to average over; smaller numbers are shown on the way [default: 16 on text, 64 on pictures]
+    /// Posterior samples of each run to average over; smaller numbers are shown on the way [default: 16 on text, 64 on images]
     #[arg(long, value_name = "N", value_parser = values::samples_or_none, allow_negative_numbers = true)]
     samples: Option<usize>,
 
@@ -28,7 +28,7 @@ pub struct Evaluate {
     #[arg(long, value_name = "T", default_value = "1", value_parser = values::non_negative, allow_negative_numbers = true)]
     temperature: f64,
 
-    /// What to evaluate with: text, whose last tenth is taken, or pictures, whose validation part is taken [default: the run's]
+    /// What to evaluate with: text, whose last tenth is taken, or images, whose validation part is taken [default: the run's]
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Data")]
     data: Vec<PathBuf>,
 
@@ -40,11 +40,11 @@ pub struct Evaluate {
     #[arg(long, value_name = "PATH", help_heading = "Data")]
     ood: Option<PathBuf>,
 
-    /// How many pictures to look at, at most, of each set [default: the run's]
+    /// How many images to look at, at most, of each set [default: the run's]
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Data")]
     eval_examples: Option<usize>,
 
-    /// Sequences or pictures at a time [default: the run's]
+    /// Sequences or images at a time [default: the run's]
     #[arg(long, value_name = "N", value_parser = values::rows, help_heading = "Data")]
     batch: Option<usize>,
 
@@ -59,7 +59,7 @@ pub struct Evaluate {
     #[command(flatten)]
     bound: PixelBound,
 
-    /// Folder for metrics.json and the pictures of a classifier's evaluation [default: that of the run, if it is one]
+    /// Folder for metrics.json and the images of a classifier's evaluation [default: that of the run, if it is one]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -83,7 +83,7 @@ impl Evaluate {
         let opened = self.runs.iter().map(|path| open(path, self.best)).collect::<Result<Vec<_>>>()?;
         let of_text = |o: &Opened<Model>| matches!(o.stored, Model::Text(_));
         if let Some(i) = opened.iter().position(|o| of_text(o) != of_text(&opened[0])) {
-            let kind = |i: usize| if of_text(&opened[i]) { "of text" } else { "of pictures" };
+            let kind = |i: usize| if of_text(&opened[i]) { "of text" } else { "of images" };
             let (first, other) = (self.runs[0].display(), self.runs[i].display());
             return Err(Error::config(format!("{first} is {}, {other} {}: evaluate them one by one", kind(0), kind(i))));
         }

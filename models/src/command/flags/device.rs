@@ -9,11 +9,11 @@ use ivon_runtime::{DType, Device, Error, Result};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Device")]
 pub struct DeviceFlags {
-    /// Threads to compute with [default: all processors]; results do not depend on it
+    /// Threads to compute with [default: all CPUs]; results do not depend on it
     #[arg(long, value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
 
-    /// Where to compute: cpu, cuda:N for a graphics card by number, or auto: the first card that can be used, else the processor
+    /// Where to compute: cpu, cuda:N for a graphics GPU by number, or auto: the first GPU that can be used, else the CPU
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
 
@@ -64,7 +64,7 @@ impl DeviceFlags {
 
     fn device(&self) -> Result<Device> {
         if self.device == "auto" {
-            // f64 is for the processor alone.
+            // f64 is for the CPU alone.
             return Ok(if self.dtype == DTypeName::F64 { Device::Cpu } else { Device::best() });
         }
         let device: Device = self.device.parse().map_err(|_| {

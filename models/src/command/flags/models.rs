@@ -5,20 +5,20 @@ use clap::{Args, Subcommand};
 use ivon_runtime::{Error, Result};
 use std::ffi::OsString;
 
-/// A model by name, and what was said of it: `T` of a language model, `P` of one for pictures.
+/// A model by name, and what was said of it: `T` of a language model, `P` of one for images.
 #[derive(Subcommand, Debug)]
 pub enum Models<T: Args, P: Args> {
     /// GPT-2, a language model: on text
     Gpt2(Box<T>),
-    /// LeNet-5: on small pictures, such as digits
+    /// LeNet-5: on small images, such as digits
     Lenet(Box<P>),
-    /// ResNet-20: on small pictures
+    /// ResNet-20: on small images
     Resnet20(Box<P>),
-    /// ResNet-18: on pictures
+    /// ResNet-18: on images
     Resnet18(Box<P>),
-    /// ResNet-34: on pictures
+    /// ResNet-34: on images
     Resnet34(Box<P>),
-    /// ResNet-50: on pictures
+    /// ResNet-50: on images
     Resnet50(Box<P>),
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -31,7 +31,7 @@ pub const NAMES: [&str; 6] = ["gpt2", "lenet", "resnet20", "resnet18", "resnet34
 pub enum Chosen<'a, T, P> {
     /// The language model.
     Text(&'a T),
-    /// One for pictures.
+    /// One for images.
     Pictures(Architecture, &'a P),
 }
 

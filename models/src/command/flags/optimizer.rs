@@ -58,7 +58,7 @@ pub struct OptimizerFlags {
     pub optimizer: OptimizerName,
 
     /// Learning rate after warm-up; IVON's is multiplied by hess-init + weight-decay [default: on text ivon 10, adamw 0.001, sgd 0.1, with --init
-    /// ivon 0.03 / hess-init, adamw 0.0001, sgd 0.01; on pictures
+    /// ivon 0.03 / hess-init, adamw 0.0001, sgd 0.01; on images
     /// ivon 0.5 (lenet 0.2, resnet18 to resnet50 2.5), adamw 0.001, sgd 0.1]
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub lr: Option<f64>,
@@ -67,12 +67,12 @@ pub struct OptimizerFlags {
     #[arg(long, value_name = "DECAY", value_parser = fraction)]
     pub momentum: Option<f64>,
 
-    /// Effective sample size of ivon, in training examples; larger means less noise [default: on text 1e6, on pictures
+    /// Effective sample size of ivon, in training examples; larger means less noise [default: on text 1e6, on images
     /// their number, 50,000 at least]
     #[arg(long, value_name = "EXAMPLES", value_parser = positive)]
     pub ess: Option<f64>,
 
-    /// Where the Hessian of ivon starts, above 0 [default: on text 0.1, on pictures 0.5 (resnet18 to resnet50 0.05)]
+    /// Where the Hessian of ivon starts, above 0 [default: on text 0.1, on images 0.5 (resnet18 to resnet50 0.05)]
     #[arg(long, value_name = "H", value_parser = positive)]
     pub hess_init: Option<f64>,
 
@@ -81,18 +81,18 @@ pub struct OptimizerFlags {
     pub beta1: Option<f64>,
 
     /// Decay of the Hessian average of ivon, of the squared-gradient average of adamw [default: on text ivon 0.9999,
-    /// adamw 0.99; on pictures ivon
+    /// adamw 0.99; on images ivon
     /// 1 - 2 / steps, from 0.999 to 0.99999 (resnet18 to resnet50 0.999995), adamw 0.999]
     #[arg(long, value_name = "DECAY", value_parser = fraction)]
     pub beta2: Option<f64>,
 
     /// Weight decay on tensors of two or more dimensions; ivon's is the prior precision over ess [default: on text ivon 1e-5,
-    /// adamw 0.1, sgd 1e-4; on pictures ivon 5e-4 (lenet 2e-4, resnet18 to resnet50 5e-5), adamw 0.05, sgd 5e-4
+    /// adamw 0.1, sgd 1e-4; on images ivon 5e-4 (lenet 2e-4, resnet18 to resnet50 5e-5), adamw 0.05, sgd 5e-4
     /// (resnet18 to resnet50 1e-4)]
     #[arg(long, value_name = "DELTA", value_parser = non_negative)]
     pub weight_decay: Option<f64>,
 
-    /// The largest step of one weight of ivon before the learning rate, or none [default: on text 0.001, on pictures none]
+    /// The largest step of one weight of ivon before the learning rate, or none [default: on text 0.001, on images none]
     #[arg(long, value_name = "RADIUS", value_parser = bound)]
     pub clip_radius: Option<Bound>,
 
@@ -116,7 +116,7 @@ pub struct OptimizerFlags {
     #[arg(long)]
     pub no_rescale_lr: bool,
 
-    /// The largest global norm of a gradient, or none [default: on text 1, on pictures none]
+    /// The largest global norm of a gradient, or none [default: on text 1, on images none]
     #[arg(long, value_name = "NORM", value_parser = bound)]
     pub grad_clip: Option<Bound>,
 }
@@ -187,9 +187,9 @@ impl Defaults {
         Defaults { lr: [0.03 * ivon * same, 0.1 * adamw, 0.1 * sgd], ..self }
     }
 
-    /// For a classifier of pictures, with so many to train on in so many steps: IVON's are those of the published runs on CIFAR and on ImageNet. There the
+    /// For a classifier of images, with so many to train on in so many steps: IVON's are those of the published runs on CIFAR and on ImageNet. There the
     /// Hessian is averaged over half of the steps of a run or more, and so it is over those of a shorter one, but not over fewer than 1000; and there are
-    /// 50,000 pictures or more: with the noise of an `ess` of fewer, a short run learns less. ResNet-20's learning rate and weight decay are those of
+    /// 50,000 images or more: with the noise of an `ess` of fewer, a short run learns less. ResNet-20's learning rate and weight decay are those of
     /// such runs (docs/results.md).
     pub fn pictures(architecture: Architecture, examples: usize, steps: usize) -> Defaults {
         let small = architecture.is_small();

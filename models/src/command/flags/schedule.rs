@@ -25,12 +25,12 @@ pub struct ScheduleFlags {
     #[arg(long, value_enum, default_value = "cosine")]
     pub schedule: ScheduleName,
 
-    /// Updates over which the learning rate rises from 0 [default: on text 100, or a tenth of the steps where that is less; on pictures a twentieth
+    /// Updates over which the learning rate rises from 0 [default: on text 100, or a tenth of the steps where that is less; on images a twentieth
     /// of the steps]
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub warmup: Option<usize>,
 
-    /// Learning rate at the end [default: on text a tenth of --lr, on pictures 0]
+    /// Learning rate at the end [default: on text a tenth of --lr, on images 0]
     #[arg(long, value_name = "RATE", value_parser = non_negative)]
     pub min_lr: Option<f64>,
 }

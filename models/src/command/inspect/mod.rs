@@ -22,7 +22,7 @@ pub struct Inspect {
     #[command(flatten)]
     size: SizeFlags,
 
-    /// Sequences or pictures in a micro-batch, for the memory plan
+    /// Sequences or images in a micro-batch, for the memory plan
     #[arg(long, value_name = "N", default_value = "1", value_parser = values::count)]
     batch: usize,
 
@@ -30,7 +30,7 @@ pub struct Inspect {
     #[arg(long, value_name = "TOKENS", value_parser = values::count)]
     seq: Option<usize>,
 
-    /// Rows and columns of pictures, for operations and memory plan [default: those of the run, or the model's usual ones]
+    /// Rows and columns of images, for operations and memory plan [default: those of the run, or the model's usual ones]
     #[arg(long = "size", value_name = "PIXELS", value_parser = values::count)]
     pixels: Option<usize>,
 
@@ -183,7 +183,7 @@ impl Visitor for Look<'_> {
             step: self.stored.and_then(|s| s.step),
             flops: design.flops(&model.parameters()),
             example: ("image", format!("{size} x {size} pixels")),
-            batch: format!("{batch} picture{}", if batch == 1 { "" } else { "s" }),
+            batch: format!("{batch} image{}", if batch == 1 { "" } else { "s" }),
         };
         report.print(self.flags.json)
     }

@@ -1,4 +1,4 @@
-//! `ivon train resnet20` and the like: a classifier on pictures.
+//! `ivon train resnet20` and the like: a classifier on images.
 
 use super::Told;
 use super::session::{Common, Session, Task};
@@ -41,7 +41,7 @@ pub struct Pictures {
     #[arg(long, value_name = "N", default_value = "1", value_parser = values::count, help_heading = "Data")]
     micro_batches: usize,
 
-    /// Passes over the training pictures [default: 10]
+    /// Passes over the training images [default: 10]
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Schedule")]
     epochs: Option<usize>,
 
@@ -62,7 +62,7 @@ impl Pictures {
     /// Trains from start to end, or to Ctrl-C.
     ///
     /// # Errors
-    /// If flags, pictures or model do not go together, a file cannot be used, or training diverges.
+    /// If flags, images or model do not go together, a file cannot be used, or training diverges.
     pub fn run(&self, architecture: Architecture, told: &Told) -> Result<ExitCode> {
         self.common.check(|| Ok(self.data.data.iter().cloned().collect()))?;
         let batch = self.batch.unwrap_or(if architecture.is_small() { 50 } else { 32 });
@@ -120,9 +120,9 @@ impl Pictures {
     fn weights(path: &Path, design: &Design) -> Result<StoredClassifier> {
         let stored = match Model::open(path, None)? {
             Model::Pictures(stored) => *stored,
-            Model::Text(_) => return Err(Error::file(path, "holds a language model, which sees no pictures")),
+            Model::Text(_) => return Err(Error::file(path, "holds a language model, which sees no images")),
         };
-        // The network is the same for pictures of any size, but for LeNet's first product.
+        // The network is the same for images of any size, but for LeNet's first product.
         let resized = if design.architecture == Architecture::Lenet { stored.design.size } else { design.size };
         match (Design { size: resized, ..stored.design }) == *design {
             true => Ok(stored),
@@ -214,7 +214,7 @@ fn last_gains(layout: &Layout) -> impl Iterator<Item = &Entry> {
     layout.entries().iter().filter(move |e| last(e.parameter.name()))
 }
 
-/// A classifier and its pictures.
+/// A classifier and its images.
 struct PictureTask<M> {
     model: M,
     design: Design,

@@ -39,7 +39,7 @@ pub struct Common {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Evaluation")]
 pub struct EvaluationFlags {
-    /// Updates between two evaluations at the mean; 0 for the end alone [default: on text 250, on pictures an epoch]
+    /// Updates between two evaluations at the mean; 0 for the end alone [default: on text 250, on images an epoch]
     #[arg(long, value_name = "STEPS", value_parser = values::whole::<usize>)]
     pub eval_every: Option<usize>,
 

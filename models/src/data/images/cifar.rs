@@ -1,5 +1,5 @@
 //! CIFAR-10 and CIFAR-100, binary version: records of a label (CIFAR-100: coarse and fine label) and 3072 bytes, the red, green and blue plane of
-//! a picture of 32 x 32.
+//! an image of 32 x 32.
 
 use super::find::Part;
 use super::pictures::{Pictures, Stored};

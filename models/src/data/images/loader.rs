@@ -28,7 +28,7 @@ impl Rows {
         Rows { images: Vec::with_capacity(rows * transform.numbers()), labels: Vec::with_capacity(rows) }
     }
 
-    /// Adds a image; `see` writes it.
+    /// Adds an image; `see` writes it.
     fn push(&mut self, label: u32, numbers: usize, see: impl FnOnce(&mut [f32])) {
         let start = self.images.len();
         self.images.resize(start + numbers, 0.0);

@@ -8,10 +8,10 @@ use ivon_runtime::Result;
 const LOOKED_AT: usize = 10_000;
 
 impl Normalisation {
-    /// Of the pixels of up to 10,000 pictures, spread evenly over these, in 8-bit values divided by 255.
+    /// Of the pixels of up to 10,000 images, spread evenly over these, in 8-bit values divided by 255.
     ///
     /// # Errors
-    /// If a picture is damaged and the pictures are strict, or none can be read.
+    /// If an image is damaged and the images are strict, or none can be read.
     pub fn measured(pictures: &Pictures) -> Result<Normalisation> {
         let channels = pictures.channels();
         let count = LOOKED_AT.min(pictures.len());

@@ -38,7 +38,7 @@ const KEPT: usize = 1 << 30;
 
 /// A sequence of images with labels, read when they are wanted.
 ///
-/// Small images (32 x 32, say) stay in memory once decoded, up to 1 GiB. A image that cannot be read is noted ([`Pictures::damaged`]), and for it
+/// Small images (32 x 32, say) stay in memory once decoded, up to 1 GiB. An image that cannot be read is noted ([`Pictures::damaged`]), and for it
 /// stands the next good one of the sequence, with that one's label: no other image changes its place.
 pub struct Pictures {
     source: Arc<dyn Source>,

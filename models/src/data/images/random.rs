@@ -11,15 +11,15 @@ const KEY: u32 = 0x1_0A6E5;
 pub enum Purpose {
     /// The order of an epoch.
     Order,
-    /// Crop and flip of a picture.
+    /// Crop and flip of an image.
     Augmentation,
     /// The part of a set that is trained on.
     Subset,
     /// The part of a set that is held out for validation.
     Validation,
-    /// Generated pictures to train on.
+    /// Generated images to train on.
     TrainingPicture,
-    /// Generated pictures for validation.
+    /// Generated images for validation.
     ValidationPicture,
 }
 
@@ -34,7 +34,7 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// The stream of one picture (or of a whole epoch, index 0).
+    /// The stream of one image (or of a whole epoch, index 0).
     pub fn new(seed: u64, purpose: Purpose, epoch: u32, index: u32) -> Draws {
         let key = [seed as u32 ^ KEY, (seed >> 32) as u32];
         Draws { key, upper: [index, epoch, purpose as u32], block: 0, words: [0; 4], used: 4 }

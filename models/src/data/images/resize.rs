@@ -1,6 +1,6 @@
 //! Bilinear resizing that averages where it makes smaller ("antialiased"), as Pillow and torchvision do it (the method is that of Pillow's
 //! src/libImaging/Resample.c): the same bits where Pillow, too, takes rows first, and within 1 where it takes columns first, as recent versions
-//! do for some tall or flat pictures.
+//! do for some tall or flat images.
 //!
 //! An output pixel is a weighted mean of the input pixels under a triangle around its centre, whose half width is one pixel of the coarser
 //! of the two grids. Rows first, then columns; weights in 22 bits of fraction, and 8-bit values between the passes.
@@ -9,7 +9,7 @@ use super::picture::Picture;
 use ivon_runtime::versions;
 use std::ops::Range;
 
-/// A part of a picture.
+/// A part of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     /// First row.
@@ -23,7 +23,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// The whole of a picture.
+    /// The whole of an image.
     pub fn of(picture: &Picture) -> Region {
         Region { top: 0, left: 0, height: picture.height(), width: picture.width() }
     }
@@ -75,10 +75,10 @@ impl Weights {
     }
 }
 
-/// The region of a picture in another size, `[height, width, C]`.
+/// The region of an image in another size, `[height, width, C]`.
 ///
 /// # Panics
-/// If the region is empty or not inside the picture.
+/// If the region is empty or not inside the image.
 pub fn resize(picture: &Picture, region: Region, height: usize, width: usize) -> Vec<u8> {
     resize_part(picture, region, [height, width], Region { top: 0, left: 0, height, width })
 }
@@ -86,7 +86,7 @@ pub fn resize(picture: &Picture, region: Region, height: usize, width: usize) ->
 /// The part `wanted` of what [`resize`] to `size` would give, `[wanted.height, wanted.width, C]`; nothing else is computed.
 ///
 /// # Panics
-/// If a region is empty or not inside its picture.
+/// If a region is empty or not inside its image.
 pub fn resize_part(picture: &Picture, region: Region, [height, width]: [usize; 2], wanted: Region) -> Vec<u8> {
     let channels = picture.channels();
     let columns = Weights::new(region.height, height, wanted.top..wanted.top + wanted.height);
@@ -108,7 +108,7 @@ pub fn resize_part(picture: &Picture, region: Region, [height, width]: [usize; 2
         match channels {
             1 => resize_rows::<1>(&rows, &weights, &mut narrow),
             3 => resize_rows::<3>(&rows, &weights, &mut narrow),
-            _ => panic!("a picture of {channels} channels is resized"),
+            _ => panic!("an image of {channels} channels is resized"),
         }
     }
     if region.height == height {

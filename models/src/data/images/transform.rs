@@ -1,4 +1,4 @@
-//! From a picture of any size to the numbers that a model sees: crop, resize, flip, normalise. As torchvision does it.
+//! From an image of any size to the numbers that a model sees: crop, resize, flip, normalise. As torchvision does it.
 
 use super::orientation::Exif;
 use super::picture::Picture;
@@ -7,13 +7,13 @@ use super::resize::{Region, resize, resize_part};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// How pictures to train on are cropped.
+/// How images to train on are cropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Crop {
     /// As for evaluation: no augmentation.
     None,
-    /// The picture with [`PADDING`] black pixels on every side, and from it a random place of the size wanted.
+    /// The image with [`PADDING`] black pixels on every side, and from it a random place of the size wanted.
     Padded,
     /// A random part of 8 to 100 % of the area, of an aspect ratio between 3:4 and 4:3, resized (torchvision's `RandomResizedCrop`).
     Resized,
@@ -36,7 +36,7 @@ impl Fit {
     }
 }
 
-/// Pixels on every side of a padded picture.
+/// Pixels on every side of a padded image.
 pub const PADDING: usize = 4;
 
 /// The shorter side to resize to, relative to the size of the central crop, for photographs: 256 for 224.
@@ -52,17 +52,17 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// The published values of the training pictures of ImageNet.
+    /// The published values of the training images of ImageNet.
     pub fn imagenet() -> Normalisation {
         Normalisation { mean: vec![0.485, 0.456, 0.406], deviation: vec![0.229, 0.224, 0.225] }
     }
 
-    /// Of the training pictures of CIFAR-10.
+    /// Of the training images of CIFAR-10.
     pub fn cifar10() -> Normalisation {
         Normalisation { mean: vec![0.4914, 0.4822, 0.4465], deviation: vec![0.2470, 0.2435, 0.2616] }
     }
 
-    /// Of the training pictures of CIFAR-100.
+    /// Of the training images of CIFAR-100.
     pub fn cifar100() -> Normalisation {
         Normalisation { mean: vec![0.5071, 0.4865, 0.4409], deviation: vec![0.2673, 0.2564, 0.2762] }
     }
@@ -74,14 +74,14 @@ impl Normalisation {
     }
 }
 
-/// What is done with a picture; kept with a run, so that the model sees the same kind of pictures ever after.
+/// What is done with an image; kept with a run, so that the model sees the same kind of images ever after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transform {
     /// Rows and columns of what comes out.
     pub size: usize,
-    /// How training pictures are cropped.
+    /// How training images are cropped.
     pub crop: Crop,
-    /// Whether half of the training pictures are mirrored.
+    /// Whether half of the training images are mirrored.
     pub flip: bool,
     /// For evaluation with [`Fit::Cover`]: the shorter side is resized to `size` times this, and the centre is cut out.
     pub ratio: f64,
@@ -101,15 +101,15 @@ impl Transform {
         self.normalisation.mean.len()
     }
 
-    /// Numbers of one picture: size · size · channels.
+    /// Numbers of one image: size · size · channels.
     pub fn numbers(&self) -> usize {
         self.size * self.size * self.channels()
     }
 
-    /// The picture as seen in training, `out` = `[size, size, C]`.
+    /// The image as seen in training, `out` = `[size, size, C]`.
     ///
     /// # Panics
-    /// If the picture has other channels, or `out` another length.
+    /// If the image has other channels, or `out` another length.
     pub fn training(&self, picture: &Picture, mut draws: Draws, out: &mut [f32]) {
         let size = self.size;
         let picture = &*self.turned(picture);
@@ -135,10 +135,10 @@ impl Transform {
         }
     }
 
-    /// The picture as seen in evaluation, `out` = `[size, size, C]`.
+    /// The image as seen in evaluation, `out` = `[size, size, C]`.
     ///
     /// # Panics
-    /// If the picture has other channels, or `out` another length.
+    /// If the image has other channels, or `out` another length.
     pub fn evaluation(&self, picture: &Picture, out: &mut [f32]) {
         let picture = &*self.turned(picture);
         if self.ratio == 1.0 && picture.height() == self.size && picture.width() == self.size {
@@ -202,7 +202,7 @@ impl Transform {
     }
 
     fn normalise_channels<const C: usize>(&self, pixels: &[u8], flip: bool, out: &mut [f32]) {
-        assert!(pixels.len() == self.numbers() && out.len() == self.numbers(), "a picture of another size");
+        assert!(pixels.len() == self.numbers() && out.len() == self.numbers(), "an image of another size");
         let lines: [(f32, f32); C] = std::array::from_fn(|c| self.normalisation.line(c));
         let row = self.size * C;
         for (out, pixels) in out.chunks_exact_mut(row).zip(pixels.chunks_exact(row)) {
@@ -220,13 +220,13 @@ impl Transform {
     }
 }
 
-/// The window of the padded picture that begins at `offset` = [row, column] of it.
+/// The window of the padded image that begins at `offset` = [row, column] of it.
 fn padded(pixels: &[u8], size: usize, channels: usize, [top, left]: [usize; 2]) -> Vec<u8> {
     let mut out = vec![0; size * size * channels];
-    // The columns of the picture that are in the window, and where they begin in either.
+    // The columns of the image that are in the window, and where they begin in either.
     let (from, to) = (left.saturating_sub(PADDING), PADDING.saturating_sub(left));
     let length = size.saturating_sub(from.max(to)) * channels;
-    // Of a picture no wider than its border a window can be all black.
+    // Of an image no wider than its border a window can be all black.
     if length == 0 {
         return out;
     }

@@ -1,7 +1,7 @@
 //! Attention.
 
 use crate::both;
-use crate::compare::{self, check_side_by_side, check_within, numbers, real_card};
+use crate::compare::{self, check_side_by_side, check_within, numbers, real_gpu};
 use ivon_emulator::Watch;
 use ivon_runtime::{Cache, Context, Result, Tensor, ops};
 
@@ -83,12 +83,12 @@ fn attention_sums_in_a_fixed_order_of_blocks() {
 }
 
 #[test]
-fn attention_on_a_card_with_little_shared_memory() {
-    // In a process of its own: the card is everybody's.
+fn attention_on_a_gpu_with_little_shared_memory() {
+    // In a process of its own: the GPU is everybody's.
     compare::again(Watch::Nothing, &["attention::with_99_kib_of_shared_memory"]);
 }
 
-/// Run by the test above. As cards of 8.6, 8.9 and 12.0 have it: the gradient of heads of 128 is left to the plain kernels.
+/// Run by the test above. As GPUs of 8.6, 8.9 and 12.0 have it: the gradient of heads of 128 is left to the plain kernels.
 #[test]
 #[ignore = "for a process of its own"]
 fn with_99_kib_of_shared_memory() {
@@ -100,8 +100,8 @@ fn with_99_kib_of_shared_memory() {
 }
 
 #[test]
-fn attention_of_more_blocks_than_a_card_holds() {
-    if !real_card() {
+fn attention_of_more_blocks_than_a_gpu_holds() {
+    if !real_gpu() {
         return; // as below
     }
     // Turns go from blocks that have ended to those that start after them.
@@ -114,7 +114,7 @@ fn attention_of_more_blocks_than_a_card_holds() {
 
 #[test]
 fn attention_of_more_heads_than_a_grid_has_rows() {
-    if !real_card() {
+    if !real_gpu() {
         return; // the emulator takes minutes for so many blocks
     }
     // The y of a grid ends at 65,535.

@@ -1,4 +1,4 @@
-//! NaN, infinities and ties: the kernels of the card give what those of the processor give, whose values `ivon-runtime/tests/edges.rs` has.
+//! NaN, infinities and ties: the kernels of the GPU give what those of the CPU give, whose values `ivon-runtime/tests/edges.rs` has.
 
 use crate::both;
 use crate::compare::{check, numbers};

@@ -1,4 +1,4 @@
-//! Every op on the emulated card against the same op on the processor: in f32 under all orders of threads, which must give the same bits,
+//! Every op on the emulated GPU against the same op on the CPU: in f32 under all orders of threads, which must give the same bits,
 //! and in bf16.
 
 #[path = "../shared/compare.rs"]

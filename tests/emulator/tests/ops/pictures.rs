@@ -1,4 +1,4 @@
-//! Convolutions, norms and pooling of pictures.
+//! Convolutions, norms and pooling of images.
 
 use crate::both;
 use crate::compare::{check, check_within, numbers};

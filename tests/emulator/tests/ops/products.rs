@@ -1,7 +1,7 @@
 //! Products of matrices, and what is computed along with them.
 
 use crate::both;
-use crate::compare::{check_within, look_for_the_emulator, numbers, real_card};
+use crate::compare::{check_within, look_for_the_emulator, numbers, real_gpu};
 use ivon_runtime::{Adjoint, Context, DType, Device, ops};
 
 /// Of a few matrices, and of more than the library takes at once.
@@ -65,7 +65,7 @@ fn linear_and_gelu_alone_and_through_the_next_product() {
 /// The names of a step's ops say what is computed along with what.
 #[test]
 fn gelu_is_an_epilogue_in_bf16() {
-    if !look_for_the_emulator() || real_card() {
+    if !look_for_the_emulator() || real_gpu() {
         return;
     }
     for (dtype, expected) in [

@@ -1,4 +1,4 @@
-//! The same computation on the processor and on the emulated card; or, where `IVON_TEST_CARD` is set, on a real one.
+//! The same computation on the CPU and on the emulated GPU; or, where `IVON_TEST_GPU` is set, on a real one.
 
 #![allow(dead_code)] // every file of tests uses some of it
 
@@ -37,14 +37,14 @@ pub fn scalar(cx: &Context, dtype: DType, value: f32) -> Result<Tensor> {
     }
 }
 
-/// Whether a real card is to be tested, rather than the emulated one.
-pub fn real_card() -> bool {
-    std::env::var_os(ivon_emulator::REAL_CARD).is_some()
+/// Whether a real GPU is to be tested, rather than the emulated one.
+pub fn real_gpu() -> bool {
+    std::env::var_os(ivon_emulator::REAL_GPU).is_some()
 }
 
-/// Lets the runtime find the emulated card; whether there is one, or a real one is to be used.
+/// Lets the runtime find the emulated GPU; whether there is one, or a real one is to be used.
 pub fn look_for_the_emulator() -> bool {
-    if real_card() {
+    if real_gpu() {
         return true;
     }
     let Some(emulator) = load() else { return false };
@@ -52,34 +52,34 @@ pub fn look_for_the_emulator() -> bool {
     true
 }
 
-/// The contexts of this thread: processor, card in f32, card in bf16. Nothing where there is no emulator.
+/// The contexts of this thread: CPU, GPU in f32, GPU in bf16. Nothing where there is no emulator.
 fn with_contexts(work: impl FnOnce(&Context, &Context, &Context)) {
     thread_local!(static CONTEXTS: RefCell<Option<[Context; 3]>> = const { RefCell::new(None) });
     if !look_for_the_emulator() {
         return;
     }
     CONTEXTS.with_borrow_mut(|contexts| {
-        let [cpu, card, half] = contexts.get_or_insert_with(|| {
-            let card = |dtype| Context::new(Device::Cuda(0), dtype).unwrap();
-            [Context::new(Device::Cpu, DType::F32).unwrap(), card(DType::F32), card(DType::Bf16)]
+        let [cpu, gpu, half] = contexts.get_or_insert_with(|| {
+            let gpu = |dtype| Context::new(Device::Cuda(0), dtype).unwrap();
+            [Context::new(Device::Cpu, DType::F32).unwrap(), gpu(DType::F32), gpu(DType::Bf16)]
         });
-        work(cpu, card, half);
+        work(cpu, gpu, half);
     });
 }
 
-/// Runs `compute` on the processor and on the card and compares all that it returns. Inputs are f32 tensors.
+/// Runs `compute` on the CPU and on the GPU and compares all that it returns. Inputs are f32 tensors.
 pub fn check(inputs: &[Tensor], compute: impl Fn(&Context, &[Tensor]) -> Result<Vec<Tensor>>) {
     check_within(F32, BF16, inputs, compute);
 }
 
 /// The same with tolerances for f32 and bf16, relative to the largest number of each tensor.
 pub fn check_within(single: f64, half: f64, inputs: &[Tensor], compute: impl Fn(&Context, &[Tensor]) -> Result<Vec<Tensor>>) {
-    with_contexts(|cpu, card, card_in_bf16| {
+    with_contexts(|cpu, gpu, gpu_in_bf16| {
         let expected = compute(cpu, inputs).unwrap();
         let rounded: Vec<Tensor> = inputs.iter().map(in_bf16).collect();
-        if real_card() {
+        if real_gpu() {
             // Sums run in another order there, and fast instructions round in their own way.
-            for (cx, inputs, tolerance) in [(card, inputs, single.max(1e-4)), (card_in_bf16, &rounded, half)] {
+            for (cx, inputs, tolerance) in [(gpu, inputs, single.max(1e-4)), (gpu_in_bf16, &rounded, half)] {
                 let runs = [(); 3].map(|()| compute(cx, inputs).unwrap());
                 compare(tolerance, &runs[0], &expected, &format!("{:?}", cx.dtype()));
                 assert!(runs.iter().all(|run| bits(run) == bits(&runs[0])), "{:?}: other bits the second time", cx.dtype());
@@ -90,7 +90,7 @@ pub fn check_within(single: f64, half: f64, inputs: &[Tensor], compute: impl Fn(
         // Who watches sees every access, whatever the order.
         let watched = ivon_emulator::watching() != Watch::Nothing;
         let orders = if watched { &Order::ALL[..1] } else { &Order::ALL[..] };
-        for (cx, inputs, tolerance) in [(card, inputs, single), (card_in_bf16, &rounded, half)] {
+        for (cx, inputs, tolerance) in [(gpu, inputs, single), (gpu_in_bf16, &rounded, half)] {
             let mut first: Option<Vec<Vec<u64>>> = None;
             for order in orders {
                 emulator.set_order(*order);
@@ -106,16 +106,16 @@ pub fn check_within(single: f64, half: f64, inputs: &[Tensor], compute: impl Fn(
     });
 }
 
-/// Runs `compute` on the card in bf16 with its blocks side by side, in orders drawn by lot: the bits are those of blocks one after the other. On a
-/// real card they are in some order anyway: the bits are the same every time.
+/// Runs `compute` on the GPU in bf16 with its blocks side by side, in orders drawn by lot: the bits are those of blocks one after the other. On a
+/// real GPU they are in some order anyway: the bits are the same every time.
 pub fn check_side_by_side(inputs: &[Tensor], compute: impl Fn(&Context, &[Tensor]) -> Result<Vec<Tensor>>) {
-    with_contexts(|_, _, card| {
+    with_contexts(|_, _, gpu| {
         let rounded: Vec<Tensor> = inputs.iter().map(in_bf16).collect();
         let in_order = |order| {
             if let Some(emulator) = load() {
                 emulator.set_order(order);
             }
-            bits(&compute(card, &rounded).unwrap())
+            bits(&compute(gpu, &rounded).unwrap())
         };
         let alone = in_order(Order::Forward);
         for seed in 1..4 {
@@ -146,7 +146,7 @@ fn compare(tolerance: f64, found: &[Tensor], expected: &[Tensor], what: &str) {
         for (i, (f, e)) in found.to_f64().into_iter().zip(expected).enumerate() {
             // NaN and infinity must be the same; a comparison with NaN fails.
             let same = f == e || f.is_nan() && e.is_nan();
-            assert!(same || (f - e).abs() <= tolerance * scale, "{what}: result {n}, element {i}: {f}, on the processor {e}");
+            assert!(same || (f - e).abs() <= tolerance * scale, "{what}: result {n}, element {i}: {f}, on the CPU {e}");
         }
     }
 }

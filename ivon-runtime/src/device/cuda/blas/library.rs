@@ -1,4 +1,4 @@
-//! The library, opened on one card, and the ways it has named to compute a product.
+//! The library, opened on one GPU, and the ways it has named to compute a product.
 
 use super::along::Kind;
 use super::descriptors::{Layout, Operation, Preference, failed};
@@ -58,7 +58,7 @@ pub(super) struct Places {
     pub matrix: Option<u64>,
 }
 
-/// The library, opened on one card.
+/// The library, opened on one GPU.
 pub(in crate::device::cuda) struct Blas {
     handle: sys::cublasLtHandle_t,
     workspace: Memory,
@@ -104,7 +104,7 @@ impl Blas {
         self.run(cuda, key, way, places)
     }
 
-    /// Puts a product on the card's stream.
+    /// Puts a product on the GPU's stream.
     fn run(&self, cuda: &Cuda, key: Key, way: &Way, places: Places) -> Result<()> {
         use sys::cublasLtMatmulDescAttributes_t::*;
         if let Some(vector) = places.vector {

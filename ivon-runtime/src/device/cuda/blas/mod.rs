@@ -83,7 +83,7 @@ pub(crate) fn multiply(
     if batch * m * n == 0 {
         return Ok(());
     }
-    let Some(cuda) = cx.cuda() else { panic!("a product on a card was asked for in a context on {}", cx.device()) };
+    let Some(cuda) = cx.cuda() else { panic!("a product on a GPU was asked for in a context on {}", cx.device()) };
     if k == 0 {
         return if accumulate { Ok(()) } else { clear(cx, cuda, c) };
     }

@@ -18,7 +18,7 @@ pub enum Product {
     Weight,
 }
 
-/// A convolution over pictures, channels last.
+/// A convolution over images, channels last.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Convolution {
     pub product: Product,
@@ -50,9 +50,9 @@ impl fmt::Display for Convolution {
 /// What tensors are called when they are given: x or its gradient, the weight or its gradient, y or its gradient.
 pub(super) const NAMES: [i64; 3] = [b'x' as i64, b'w' as i64, b'y' as i64];
 
-/// The card that a convolution is for.
+/// The GPU that a convolution is for.
 #[derive(Clone, Copy)]
-pub(super) enum Card<'a> {
+pub(super) enum Gpu<'a> {
     Opened(sys::cudnnHandle_t),
     /// One that need not be there.
     Described(&'a Descriptor),
@@ -66,12 +66,12 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub fn new(c: &Convolution, card: Card) -> Result<Graph> {
+    pub fn new(c: &Convolution, gpu: Gpu) -> Result<Graph> {
         let tensors = [tensor(NAMES[0], c.x, c.dtype)?, tensor(NAMES[1], c.weight, c.dtype)?, tensor(NAMES[2], c.y, c.dtype)?];
         let window = window(c)?;
         let operation = operation(c.product, &window, &tensors)?;
         let whole = Descriptor::of(Kind::CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, |graph| {
-            if let Card::Opened(handle) = card {
+            if let Gpu::Opened(handle) = gpu {
                 graph.set(Name::CUDNN_ATTR_OPERATIONGRAPH_HANDLE, Type::CUDNN_TYPE_HANDLE, &[handle])?;
             }
             graph.set_descriptors(Name::CUDNN_ATTR_OPERATIONGRAPH_OPS, [&operation])
@@ -81,16 +81,16 @@ impl Graph {
     }
 
     /// Ways to compute it, those first that cuDNN expects to be the fastest; then some that are slow and take nearly everything.
-    pub fn configurations(&self, card: Card) -> Result<Vec<Descriptor>> {
+    pub fn configurations(&self, gpu: Gpu) -> Result<Vec<Descriptor>> {
         use sys::cudnnBackendHeurMode_t::{CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
         let mut all = vec![];
         for mode in [CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK] {
             let heuristics = Descriptor::of(Kind::CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, |heuristics| {
                 heuristics.set_descriptors(Name::CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, [&self.whole])?;
                 heuristics.set(Name::CUDNN_ATTR_ENGINEHEUR_MODE, Type::CUDNN_TYPE_HEUR_MODE, &[mode])?;
-                match card {
-                    Card::Described(device) => heuristics.set_descriptors(Name::CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, [device]),
-                    Card::Opened(_) => Ok(()),
+                match gpu {
+                    Gpu::Described(device) => heuristics.set_descriptors(Name::CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, [device]),
+                    Gpu::Opened(_) => Ok(()),
                 }
             });
             // Where a mode knows nothing another may.
@@ -203,7 +203,7 @@ fn operation(product: Product, window: &Descriptor, [x, weight, y]: &[Descriptor
     })
 }
 
-/// A configuration, readied for a card; and how many bytes it works in.
+/// A configuration, readied for a GPU; and how many bytes it works in.
 pub(super) struct Execution {
     plan: Descriptor,
     pub workspace: usize,
@@ -212,12 +212,12 @@ pub(super) struct Execution {
 
 impl Execution {
     /// # Errors
-    /// If the engine does not take this shape on this card: then another one may.
-    pub fn new(configuration: Descriptor, card: Card) -> Result<Execution> {
+    /// If the engine does not take this shape on this GPU: then another one may.
+    pub fn new(configuration: Descriptor, gpu: Gpu) -> Result<Execution> {
         let plan = Descriptor::of(Kind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, |plan| {
-            match card {
-                Card::Opened(handle) => plan.set(Name::CUDNN_ATTR_EXECUTION_PLAN_HANDLE, Type::CUDNN_TYPE_HANDLE, &[handle])?,
-                Card::Described(device) => plan.set_descriptors(Name::CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, [device])?,
+            match gpu {
+                Gpu::Opened(handle) => plan.set(Name::CUDNN_ATTR_EXECUTION_PLAN_HANDLE, Type::CUDNN_TYPE_HANDLE, &[handle])?,
+                Gpu::Described(device) => plan.set_descriptors(Name::CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, [device])?,
             }
             plan.set_descriptors(Name::CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, [&configuration])
         })?;

@@ -1,7 +1,7 @@
 //! Convolutions by cuDNN, where it is found: channels last, in f32 without TF32 or in bf16, with sums in f32.
 //!
 //! The library is asked once for each shape which of its engines it expects to be the fastest; the first of them that gives the same bits each
-//! time, takes the shape on this card and works in little enough memory is kept. Where there is none, or no library, the op's own kernels serve.
+//! time, takes the shape on this GPU and works in little enough memory is kept. Where there is none, or no library, the op's own kernels serve.
 
 mod descriptor;
 mod graph;
@@ -16,7 +16,7 @@ use crate::profile::Cost;
 use crate::tensor::Tensor;
 use cudarc::cudnn::sys;
 use descriptor::{Descriptor, Kind, Name, Type, told};
-use graph::{Card, Execution, Graph};
+use graph::{Execution, Gpu, Graph};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -32,12 +32,12 @@ pub enum Cudnn {
     Off,
     /// All but those that are products of matrices as they lie.
     Windows,
-    /// And in bf16 the gradients of the weights of those: small matrices whose sums go over all pixels, and have to be cut to fill a card.
+    /// And in bf16 the gradients of the weights of those: small matrices whose sums go over all pixels, and have to be cut to fill a GPU.
     Weights,
     All,
 }
 
-/// The library on one card, opened at the first convolution.
+/// The library on one GPU, opened at the first convolution.
 pub(super) struct Dnn {
     computes: Cell<Cudnn>,
     opened: OnceCell<Option<Opened>>,
@@ -87,7 +87,7 @@ impl Opened {
         // SAFETY: it writes one pointer.
         told(unsafe { sys::cudnnCreate(&mut handle) }, || "start".into())?;
         let opened = Opened { handle, ways: RefCell::default() };
-        // SAFETY: both live; the stream lives as long as the card, which outlives this.
+        // SAFETY: both live; the stream lives as long as the GPU, which outlives this.
         told(unsafe { sys::cudnnSetStream(handle, cuda.stream.cu_stream().cast()) }, || "take our stream".into())?;
         Ok(opened)
     }
@@ -112,7 +112,7 @@ impl Opened {
 
     /// The first way to compute it, or the quickest of a few where they are measured.
     fn best(&self, cuda: &Cuda, c: &Convolution) -> Result<Option<Execution>> {
-        let mut all: Vec<Execution> = executions(c, Card::Opened(self.handle))?.take(cuda.ways_wanted()).collect();
+        let mut all: Vec<Execution> = executions(c, Gpu::Opened(self.handle))?.take(cuda.ways_wanted()).collect();
         let best = cuda.choose(
             &format!("cuDNN {}, {c:?}", version()),
             all.len(),
@@ -146,16 +146,16 @@ impl Drop for Opened {
 }
 
 /// Those that may be used and can be, in the order in which cuDNN proposes them.
-fn executions(c: &Convolution, card: Card) -> Result<impl Iterator<Item = Execution>> {
+fn executions(c: &Convolution, gpu: Gpu) -> Result<impl Iterator<Item = Execution>> {
     let dtype = c.dtype;
     // What says nothing of itself is not trusted.
     let allowed = move |configuration: &Descriptor| graph::allowed(configuration, dtype).unwrap_or(false);
-    let graph = Graph::new(c, card)?;
-    let configurations = graph.configurations(card)?;
-    // What cannot be readied does not take this shape on this card.
+    let graph = Graph::new(c, gpu)?;
+    let configurations = graph.configurations(gpu)?;
+    // What cannot be readied does not take this shape on this GPU.
     let ready = move |configuration| {
         let _while_it_lives = &graph;
-        Execution::new(configuration, card).ok()
+        Execution::new(configuration, gpu).ok()
     };
     let fits = |execution: &Execution| execution.workspace <= MOST_WORKSPACE;
     Ok(configurations.into_iter().filter(allowed).filter_map(ready).filter(fits))
@@ -165,7 +165,7 @@ fn executions(c: &Convolution, card: Card) -> Result<impl Iterator<Item = Execut
 /// Of one that `is_product` as it lies, [`Cudnn`] says when.
 ///
 /// # Errors
-/// If the card is lost.
+/// If the GPU is lost.
 pub(crate) fn way(cx: &Context, c: Convolution, is_product: bool) -> Result<Option<Rc<Way>>> {
     let Some(cuda) = cx.cuda() else { return Ok(None) };
     let asked = match cuda.dnn.computes.get() {
@@ -226,15 +226,15 @@ impl Way {
     }
 }
 
-/// How many bytes cuDNN would work in for a convolution on the card of this description (cuDNN's own, in JSON), if one of its engines will do. Needs the
-/// library, 9.8 or later, and no card.
+/// How many bytes cuDNN would work in for a convolution on the GPU of this description (cuDNN's own, in JSON), if one of its engines will do. Needs the
+/// library, 9.8 or later, and no GPU.
 ///
 /// # Errors
 /// If the library refuses the description or the convolution.
 #[doc(hidden)]
-pub fn workspace(c: &Convolution, card: &str) -> Result<Option<usize>> {
-    let card = Descriptor::of(Kind::CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, |device| {
-        device.set(Name::CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, Type::CUDNN_TYPE_CHAR, card.as_bytes())
+pub fn workspace(c: &Convolution, gpu: &str) -> Result<Option<usize>> {
+    let gpu = Descriptor::of(Kind::CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, |device| {
+        device.set(Name::CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, Type::CUDNN_TYPE_CHAR, gpu.as_bytes())
     })?;
-    Ok(executions(c, Card::Described(&card))?.next().map(|execution| execution.workspace))
+    Ok(executions(c, Gpu::Described(&gpu))?.next().map(|execution| execution.workspace))
 }

@@ -24,7 +24,7 @@ __device__ __forceinline__ Words philox(uint32_t key_low, uint32_t key_high, uin
 __device__ __forceinline__ uint64_t element_of(uint64_t block, int w) { return block / 16 * 64 + w * 16 + block % 16; }
 
 // Box-Muller as `noise/normal.rs` computes it: r cos φ and r sin φ with r = sqrt(-2 ln((u + ½) / 2³²)), φ = π/2 (q + s / 2³²), where q is
-// the top two bits of v and s the rest as a signed number. The same polynomials, so that processor and card agree to the last bits.
+// the top two bits of v and s the rest as a signed number. The same polynomials, so that CPU and GPU agree to the last bits.
 __device__ __forceinline__ void box_muller(uint32_t u, uint32_t v, float& first, float& second) {
   bool near = u >= 0xB504F400u;
   float whole = (float)(near ? ~u : u) + 0.5f;

@@ -27,9 +27,9 @@ pub const VARIABLE: &str = "IVON_CUDA_LIBRARIES";
 /// What was found of CUDA on this machine.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The cards, if the driver works.
-    pub cards: Vec<Card>,
-    /// Why there are no cards, if there are none.
+    /// The GPUs, if the driver works.
+    pub gpus: Vec<Gpu>,
+    /// Why there are no GPUs, if there are none.
     pub problem: Option<String>,
     /// The libraries.
     pub libraries: Vec<Finding>,
@@ -37,9 +37,9 @@ pub struct Report {
     pub looked_in: Vec<PathBuf>,
 }
 
-/// A card.
+/// A GPU.
 #[derive(Clone, Debug, Serialize)]
-pub struct Card {
+pub struct Gpu {
     /// What `--device` calls it.
     pub device: String,
     /// What its maker calls it.
@@ -52,7 +52,7 @@ pub struct Card {
     pub usable: bool,
 }
 
-/// The least compute capability of a card: that of Ampere, whose tensor cores compute in bf16.
+/// The least compute capability of a GPU: that of Ampere, whose tensor cores compute in bf16.
 const LEAST_CAPABILITY: (i32, i32) = (8, 0);
 
 /// What became of the search for one library.
@@ -75,23 +75,23 @@ pub struct Finding {
 }
 
 impl Report {
-    /// Whether a model can run on a card.
+    /// Whether a model can run on a GPU.
     pub fn usable(&self) -> bool {
-        self.first_card().is_some()
+        self.first_gpu().is_some()
     }
 
-    /// The number of the first card that a model can run on.
-    pub(super) fn first_card(&self) -> Option<usize> {
+    /// The number of the first GPU that a model can run on.
+    pub(super) fn first_gpu(&self) -> Option<usize> {
         let complete = self.libraries.iter().all(|l| l.path.is_some() || !l.needed);
-        self.cards.iter().position(|card| complete && card.usable)
+        self.gpus.iter().position(|gpu| complete && gpu.usable)
     }
 
     /// The report as lines of text.
     pub fn text(&self) -> String {
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
         let mut text = String::new();
-        for card in &self.cards {
-            let Card { device, name, capability, memory, usable } = card;
+        for gpu in &self.gpus {
+            let Gpu { device, name, capability, memory, usable } = gpu;
             let (major, minor) = LEAST_CAPABILITY;
             let _ = write!(text, "{device}     {name}, compute capability {capability}, {:.1} GiB", gib(*memory));
             let _ = match usable {
@@ -100,7 +100,7 @@ impl Report {
             };
         }
         if let Some(problem) = &self.problem {
-            let _ = writeln!(text, "no card    {problem}");
+            let _ = writeln!(text, "no GPU    {problem}");
         }
         for library in &self.libraries {
             let Finding { name, purpose, path, version, problems, get, .. } = library;
@@ -123,7 +123,7 @@ impl Report {
     }
 }
 
-/// Looks for the libraries, loads them, and asks the driver for the cards; once in a process.
+/// Looks for the libraries, loads them, and asks the driver for the GPUs; once in a process.
 pub fn report() -> &'static Report {
     static REPORT: OnceLock<Report> = OnceLock::new();
     REPORT.get_or_init(|| search(&directories()))
@@ -150,13 +150,13 @@ pub(crate) fn ranges() -> Result<Loaded> {
     unsafe { Loaded::new(&path) }.map_err(|e| Error::Device { message: format!("{}: {e}", path.display()) })
 }
 
-/// An error that says what is missing, where CUDA cannot be used on this card.
+/// An error that says what is missing, where CUDA cannot be used on this GPU.
 pub(crate) fn require(ordinal: usize) -> Result<()> {
     let report = report();
-    let problem = match report.cards.get(ordinal) {
+    let problem = match report.gpus.get(ordinal) {
         _ if !report.usable() => "CUDA cannot be used here".to_string(),
-        None => format!("there is no cuda:{ordinal}: there are {}", report.cards.len()),
-        Some(card) if !card.usable => format!("{} is too old", card.name),
+        None => format!("there is no cuda:{ordinal}: there are {}", report.gpus.len()),
+        Some(gpu) if !gpu.usable => format!("{} is too old", gpu.name),
         Some(_) => return Ok(()),
     };
     Err(Error::Device { message: format!("cuda:{ordinal} was asked for, but {problem}\n{}", report.text().trim_end()) })
@@ -164,40 +164,40 @@ pub(crate) fn require(ordinal: usize) -> Result<()> {
 
 fn search(directories: &[PathBuf]) -> Report {
     let libraries: Vec<Finding> = LIBRARIES.iter().map(|library| library.find(directories)).collect();
-    let (cards, problem) = match libraries[0].path {
+    let (gpus, problem) = match libraries[0].path {
         None => (vec![], Some("there is no NVIDIA driver".to_string())),
-        Some(_) => match cards() {
-            Ok(cards) if cards.is_empty() => (cards, Some("the driver works, but finds no card".to_string())),
-            Ok(cards) => (cards, None),
+        Some(_) => match gpus() {
+            Ok(gpus) if gpus.is_empty() => (gpus, Some("the driver works, but finds no GPU".to_string())),
+            Ok(gpus) => (gpus, None),
             Err(error) => (vec![], Some(error.to_string())),
         },
     };
-    Report { cards, problem, libraries, looked_in: directories.iter().filter(|d| d.is_dir()).cloned().collect() }
+    Report { gpus, problem, libraries, looked_in: directories.iter().filter(|d| d.is_dir()).cloned().collect() }
 }
 
-/// The cards of a driver that is there and complete. None of them is opened: that takes a part of a second and some hundred MiB on each, and fails
-/// where another process has a card for itself.
-fn cards() -> Result<Vec<Card>> {
+/// The GPUs of a driver that is there and complete. None of them is opened: that takes a part of a second and some hundred MiB on each, and fails
+/// where another process has a GPU for itself.
+fn gpus() -> Result<Vec<Gpu>> {
     use sys::CUdevice_attribute::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
     };
-    let count = CudaContext::device_count().doing("count the cards")?;
-    let card = |ordinal: i32| {
-        let card = device::get(ordinal).doing(&format!("find cuda:{ordinal}"))?;
-        // SAFETY: the driver gave this card.
+    let count = CudaContext::device_count().doing("count the GPUs")?;
+    let gpu = |ordinal: i32| {
+        let gpu = device::get(ordinal).doing(&format!("find cuda:{ordinal}"))?;
+        // SAFETY: the driver gave this GPU.
         let (major, minor, memory) =
-            unsafe { (device::get_attribute(card, MAJOR), device::get_attribute(card, MINOR), device::total_mem(card)) };
+            unsafe { (device::get_attribute(gpu, MAJOR), device::get_attribute(gpu, MINOR), device::total_mem(gpu)) };
         let asking = "ask for the compute capability";
         let capability = (major.doing(asking)?, minor.doing(asking)?);
-        Ok(Card {
+        Ok(Gpu {
             device: format!("cuda:{ordinal}"),
-            name: device::get_name(card).doing("ask for the card's name")?,
+            name: device::get_name(gpu).doing("ask for the GPU's name")?,
             capability: format!("{}.{}", capability.0, capability.1),
             memory: memory.doing("ask for the memory")?,
             usable: capability >= LEAST_CAPABILITY,
         })
     };
-    (0..count).map(card).collect()
+    (0..count).map(gpu).collect()
 }
 
 /// The functions of the library of this name that are asked for before it is used.

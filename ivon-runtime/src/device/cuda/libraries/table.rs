@@ -26,7 +26,7 @@ pub(super) struct Library {
 pub(super) const LIBRARIES: [Library; 6] = [
     Library {
         name: "driver",
-        purpose: "the card itself",
+        purpose: "the GPU itself",
         needed: true,
         files: &["libcuda.so.1", "libcuda.so"],
         packages: &[],
@@ -83,7 +83,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
     },
     Library {
         name: "NVRTC",
-        purpose: "compiles kernels for the card",
+        purpose: "compiles kernels for the GPU",
         needed: true,
         files: &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
         packages: &["nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib", "torch/lib"],
@@ -162,7 +162,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
     },
     Library {
         name: "NCCL",
-        purpose: "several cards; not used yet",
+        purpose: "several GPUs; not used yet",
         needed: false,
         files: &["libnccl.so.2", "libnccl.so"],
         packages: &["nvidia/nccl/lib", "torch/lib"],

@@ -112,7 +112,7 @@ fn a_file_that_is_cut_anywhere_is_an_error() {
     {
         for length in 0..bytes.len() {
             let cut = decode(&bytes[..length]);
-            assert!(cut.is_err(), "{name}: {length} of {} bytes are taken for a picture", bytes.len());
+            assert!(cut.is_err(), "{name}: {length} of {} bytes are taken for an image", bytes.len());
         }
     }
 }

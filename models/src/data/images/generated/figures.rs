@@ -1,5 +1,5 @@
-//! What generated pictures show: outlines in the unit disc. All are their own mirror images, or are turned by any angle and mirrored in half of the
-//! training pictures without becoming another class.
+//! What generated images show: outlines in the unit disc. All are their own mirror images, or are turned by any angle and mirrored in half of the
+//! training images without becoming another class.
 
 use super::Figure;
 use super::distance::{Point, disc, line, polygon};

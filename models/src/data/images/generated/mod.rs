@@ -1,7 +1,7 @@
 //! Pictures made by rule, for any machine: [`shapes`](Figure::Shapes) to learn, and [`glyphs`](Figure::Glyphs), which a model of the
 //! shapes has never seen.
 //!
-//! What a picture shows hides behind what does not matter: place, size, angle, colours (light on dark as often as dark on light), a background of
+//! What an image shows hides behind what does not matter: place, size, angle, colours (light on dark as often as dark on light), a background of
 //! gradient, stripes and blots, scattered marks, and noise. No single pixel says anything about the class, so that a linear model cannot do better
 //! than chance by much; a small convolutional net can.
 
@@ -15,7 +15,7 @@ use super::random::{Draws, Purpose};
 use super::{Fit, ImageSet, Parts, Style};
 use ivon_runtime::{Error, Result};
 
-/// The kinds of generated pictures.
+/// The kinds of generated images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figure {
     /// Ten filled shapes.
@@ -34,7 +34,7 @@ impl Figure {
     }
 }
 
-/// Which pictures to generate.
+/// Which images to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generated {
     /// What they show.
@@ -47,26 +47,26 @@ pub struct Generated {
     pub training: usize,
     /// Pictures for validation.
     pub validation: usize,
-    /// Other pictures of the same kind.
+    /// Other images of the same kind.
     pub seed: u64,
 }
 
 impl Generated {
-    /// 20,000 pictures of 32 x 32 to train on and 2,000 for validation.
+    /// 20,000 images of 32 x 32 to train on and 2,000 for validation.
     pub fn new(figure: Figure) -> Generated {
         Generated { figure, size: 32, channels: 3, training: 20_000, validation: 2_000, seed: 0 }
     }
 
-    /// The set. Pictures are drawn when they are wanted; picture `i` shows class `i % 10`.
+    /// The set. Pictures are drawn when they are wanted; image `i` shows class `i % 10`.
     ///
     /// # Errors
-    /// If the pictures are too small to show anything, or larger than makes sense.
+    /// If the images are too small to show anything, or larger than makes sense.
     pub fn set(self) -> Result<ImageSet> {
         const SIZES: std::ops::RangeInclusive<usize> = 12..=1024;
         if !SIZES.contains(&self.size) {
             let (least, most) = SIZES.into_inner();
             return Err(Error::config(format!(
-                "generated pictures of {0} x {0} were asked for; they can be {least} x {least} to {most} x {most}",
+                "generated images of {0} x {0} were asked for; they can be {least} x {least} to {most} x {most}",
                 self.size
             )));
         }
@@ -99,7 +99,7 @@ struct Drawn {
 
 impl Source for Drawn {
     fn name(&self, index: usize) -> String {
-        format!("generated picture {index}")
+        format!("generated image {index}")
     }
 
     fn picture(&self, index: usize) -> Result<Picture> {

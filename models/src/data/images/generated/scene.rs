@@ -1,4 +1,4 @@
-//! One generated picture: a figure somewhere, on a background, with marks and noise.
+//! One generated image: a figure somewhere, on a background, with marks and noise.
 
 use super::distance::{Point, disc, segment};
 use super::figures::Outline;
@@ -10,7 +10,7 @@ type Colour = [f64; 3];
 /// How far the colour of a figure is from that of its background at least (Euclidean, of √3).
 const CONTRAST: f64 = 0.35;
 
-/// Draws `outline` into a picture of `size` x `size`, RGB.
+/// Draws `outline` into an image of `size` x `size`, RGB.
 pub fn draw(outline: &Outline, size: usize, mut draws: Draws) -> Vec<u8> {
     let mut noise = vec![0f32; size * size * 3];
     draws.normals(&mut noise);
@@ -21,7 +21,7 @@ pub fn draw(outline: &Outline, size: usize, mut draws: Draws) -> Vec<u8> {
     let shade = draws.uniform(-0.25, 0.25);
     let marks: Vec<Mark> = (0..draws.below(4)).map(|_| Mark::new(&mut draws)).collect();
 
-    let pixel = 2.0 / size as f64; // the picture is [-1, 1]²
+    let pixel = 2.0 / size as f64; // the image is [-1, 1]²
     let mut pixels = Vec::with_capacity(noise.len());
     for (i, noise) in noise.chunks_exact(3).enumerate() {
         let place = |i: usize| (i as f64 + 0.5) * pixel - 1.0;
@@ -83,7 +83,7 @@ impl Placed {
         Placed { centre, size, turn: [libm::cos(angle), libm::sin(angle)] }
     }
 
-    /// A place of the picture in the figure's own frame.
+    /// A place of the image in the figure's own frame.
     fn local(&self, p: Point) -> Point {
         let [x, y] = [(p[0] - self.centre[0]) / self.size, (p[1] - self.centre[1]) / self.size];
         let [cos, sin] = self.turn;

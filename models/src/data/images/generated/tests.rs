@@ -6,7 +6,7 @@ fn picture(figure: Figure, size: usize, seed: u64, index: usize) -> Picture {
     (*set.parts.training.picture(index).unwrap()).clone()
 }
 
-/// A plain figure in the middle: the share of the picture that it covers.
+/// A plain figure in the middle: the share of the image that it covers.
 fn covered(figure: Figure, label: usize, size: usize) -> f64 {
     let outline = figures::figure(figure, label);
     let pixel = 2.4 / size as f64;

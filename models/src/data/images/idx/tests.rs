@@ -25,7 +25,7 @@ fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
     folder
 }
 
-/// Two pictures of 2 x 3 with labels 4 and 1.
+/// Two images of 2 x 3 with labels 4 and 1.
 fn images() -> Vec<u8> {
     idx(&[2, 2, 3], &(0..12).collect::<Vec<u8>>())
 }

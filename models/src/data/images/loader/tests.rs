@@ -127,10 +127,7 @@ fn for_a_damaged_picture_stands_the_next_good_one_and_no_other_changes_its_place
     let mut prefetch = loader(&pictures, 5, 3).prefetch(1).unwrap();
     assert_eq!(labels(&prefetch.batch(3, 0).unwrap()), labels(&loader(&pictures, 5, 3).batch_at(3).unwrap()));
     let summary = pictures.damage_summary().unwrap();
-    assert_eq!(
-        summary,
-        "3 damaged images of 10 skipped:\n  picture 4: is damaged\n  picture 5: is damaged\n  picture 9: is damaged"
-    );
+    assert_eq!(summary, "3 damaged images of 10 skipped:\n  image 4: is damaged\n  image 5: is damaged\n  image 9: is damaged");
     assert!(numbered(10, &[]).damage_summary().is_none());
 }
 
@@ -149,7 +146,7 @@ fn strict_pictures_make_the_first_damaged_one_an_error() {
 #[test]
 fn pictures_that_are_all_damaged_are_an_error() {
     let error = loader(&numbered(3, &[0, 1, 2]), 2, 0).batch_at(0).unwrap_err().to_string();
-    assert!(error.starts_with("none of the 3 images can be used; the first: picture"), "{error}");
+    assert!(error.starts_with("none of the 3 images can be used; the first: image"), "{error}");
 }
 
 #[test]

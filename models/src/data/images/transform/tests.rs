@@ -7,7 +7,7 @@ fn transform(size: usize, crop: Crop, ratio: f64) -> Transform {
     Transform { size, crop, flip: false, ratio, fit: Fit::Cover, normalisation, exif: Exif::Ignore }
 }
 
-/// A picture whose pixel in row y and column x is 10 y + x + 1.
+/// An image whose pixel in row y and column x is 10 y + x + 1.
 fn counting(height: usize, width: usize) -> Picture {
     Picture::new([height, width, 1], (0..height * width).map(|i| (10 * (i / width) + i % width + 1) as u8).collect())
 }
@@ -39,7 +39,7 @@ fn padded_crops_are_all_shifts_of_up_to_four_pixels_with_black_beyond() {
             })
         };
         let all = (-4..=4).flat_map(|dy| (-4..=4).map(move |dx| (dy, dx)));
-        found.insert(all.into_iter().find(shift).expect("a shift of the picture"));
+        found.insert(all.into_iter().find(shift).expect("a shift of the image"));
     }
     assert_eq!(found.len(), 81);
 }
@@ -50,7 +50,7 @@ fn pictures_smaller_than_their_border_are_cropped_as_any_other() {
         let picture = counting(side, side);
         let shifts: std::collections::BTreeSet<_> =
             (0..2000).map(|index| seen(&transform(side, Crop::Padded, 1.0), &picture, Some(index))).collect();
-        // Shifts by less than a side show some of the picture, all others the border alone.
+        // Shifts by less than a side show some of the image, all others the border alone.
         assert_eq!(shifts.len(), (2 * side - 1).pow(2) + 1, "{side} x {side}");
     }
 }

@@ -1,4 +1,4 @@
-//! The peaks of a card. Sizes grow until a measurement takes long enough to mean something.
+//! The peaks of a GPU. Sizes grow until a measurement takes long enough to mean something.
 
 use super::Peaks;
 use crate::args;
@@ -17,7 +17,7 @@ const FLOPS: usize = 2 * 8 * 64;
 const ENOUGH: f64 = 2e-3;
 
 pub(super) fn measure(cx: &Context) -> Result<Peaks> {
-    let Some(cuda) = cx.cuda() else { return Err(crate::Error::config("these are the peaks of a card")) };
+    let Some(cuda) = cx.cuda() else { return Err(crate::Error::config("these are the peaks of a GPU")) };
     // A training step may have left little.
     let (free, _) = cuda.memory()?;
     let threads = 8 * 256 * cuda.multiprocessors()?;

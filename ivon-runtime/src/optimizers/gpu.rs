@@ -1,4 +1,4 @@
-//! Updates on a card: the state lives there, and comes back to the processor when somebody looks at it.
+//! Updates on a GPU: the state lives there, and comes back to the CPU when somebody looks at it.
 
 use crate::context::Context;
 use crate::device::cuda::{Arg, Cuda, Grid, Pointer, Source, Watch};
@@ -21,17 +21,17 @@ const GROUP: u64 = crate::noise::GROUP as u64;
 /// Blocks that share the sum of squares, or the statistics.
 const SUMMING: usize = 1024;
 
-/// The buffers of a state on a card, of which those in [`crate::State`] are copies.
-pub(crate) struct Card {
+/// The buffers of a state on a GPU, of which those in [`crate::State`] are copies.
+pub(crate) struct Gpu {
     cuda: Rc<Cuda>,
     /// In the order of the state's.
     pub buffers: Vec<Flat>,
     /// The running statistics, and what they were before the step that is being taken.
     pub running: Flat,
     before: Flat,
-    /// The card has moved on since the copies were made.
+    /// The GPU has moved on since the copies were made.
     stale: Cell<bool>,
-    /// The copies were written since they came from the card.
+    /// The copies were written since they came from the GPU.
     ahead: Cell<bool>,
     /// Where each parameter lies.
     parts: Block,
@@ -83,18 +83,18 @@ fn groups(entry: &Entry) -> std::ops::Range<u64> {
     if start == end { 0..0 } else { start / GROUP..end.div_ceil(GROUP) }
 }
 
-impl Card {
-    /// Buffers of zeros on the card of a context; nothing where it computes on the processor.
+impl Gpu {
+    /// Buffers of zeros on the GPU of a context; nothing where it computes on the CPU.
     ///
     /// # Errors
     /// If there is not so much memory.
-    pub fn new(cx: &Context, layout: &Rc<Layout>, buffers: usize, running: &Rc<Layout>) -> Result<Option<Card>> {
+    pub fn new(cx: &Context, layout: &Rc<Layout>, buffers: usize, running: &Rc<Layout>) -> Result<Option<Gpu>> {
         let Some(cuda) = cx.cuda() else { return Ok(None) };
         let flats = (0..buffers).map(|_| Flat::zeros_in(cx, layout, DType::F32)).collect::<Result<_>>()?;
         let count: u64 = layout.entries().iter().map(|e| groups(e).end - groups(e).start).sum();
         let block = |bytes: usize| Block::zeroed(Some(cuda), bytes);
         let owners = layout.entries().iter().enumerate().flat_map(|(i, e)| groups(e).map(move |_| i as u32));
-        let card = Card {
+        let gpu = Gpu {
             cuda: cuda.clone(),
             buffers: flats,
             running: Flat::zeros_in(cx, running, DType::F32)?,
@@ -110,9 +110,9 @@ impl Card {
             watch: cuda.watch(16)?,
             found: Cell::new(None),
         };
-        card.write(&card.owners, &owners.flat_map(u32::to_le_bytes).collect::<Vec<_>>())?;
-        card.clear_status()?;
-        Ok(Some(card))
+        gpu.write(&gpu.owners, &owners.flat_map(u32::to_le_bytes).collect::<Vec<_>>())?;
+        gpu.clear_status()?;
+        Ok(Some(gpu))
     }
 
     fn write(&self, block: &Block, bytes: &[u8]) -> Result<()> {
@@ -137,7 +137,7 @@ impl Card {
     /// Brings the copies up to date.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn refresh(&self, copies: &[(&'static str, Flat)], running: &Flat) -> Result<()> {
         if !self.stale.get() {
             return Ok(());
@@ -155,10 +155,10 @@ impl Card {
         self.ahead.set(true);
     }
 
-    /// Brings the card up to date.
+    /// Brings the GPU up to date.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn catch_up(&self, copies: &[(&'static str, Flat)], running: &Flat) -> Result<()> {
         if self.ahead.replace(false) {
             for ((_, copy), flat) in copies.iter().zip(&self.buffers) {
@@ -194,10 +194,10 @@ impl Card {
         self.write(&self.status, &[0, 0, one, 0].map(u32::to_le_bytes).concat())
     }
 
-    /// What was wrong with the last update that was [watched](Card::watch_status), once that is done.
+    /// What was wrong with the last update that was [watched](Gpu::watch_status), once that is done.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn found(&self) -> Result<Option<Bad>> {
         if let Some(bytes) = self.watch.wait()? {
             self.found.set(match bytes[0] {
@@ -220,7 +220,7 @@ impl Card {
     }
 
     /// Lets the next update do nothing if the loss is not finite or something was wrong before. The bits that come of it are cleared by
-    /// [`Card::rewind`].
+    /// [`Gpu::rewind`].
     pub fn look(&self, cx: &Context, loss: &Tensor) -> Result<()> {
         let half = Arg::from(loss.dtype() == DType::Bf16);
         KERNELS.launch(cx, "look", Grid::new(1).threads(1), &mut [Arg::In(loss), half, pointer_to(&self.status)])
@@ -278,7 +278,7 @@ impl Card {
     /// The smallest and the largest h and the sum of sigma, of all that is not frozen: without a copy of the state, which would take longer than many steps.
     ///
     /// # Errors
-    /// If the card is lost.
+    /// If the GPU is lost.
     pub fn statistics(&self, cx: &Context, temperature: f32) -> Result<(f32, f32, f64)> {
         let blocks = (self.groups as usize * GROUP as usize / 4).div_ceil(256).clamp(1, SUMMING);
         let args = [self.buffer(1)].into_iter().chain(self.table());
@@ -362,38 +362,38 @@ impl Moving {
     }
 }
 
-/// All that follows the backward pass of a step: clipping and update. What of it changes from step to step was written to the card before, so
+/// All that follows the backward pass of a step: clipping and update. What of it changes from step to step was written to the GPU before, so
 /// that it can be a part of a graph.
 pub(crate) struct Finish {
-    card: Rc<Card>,
+    gpu: Rc<Gpu>,
     update: Box<Update>,
 }
 
-type Update = dyn Fn(&Card, &Context) -> Result<()>;
+type Update = dyn Fn(&Gpu, &Context) -> Result<()>;
 
 impl Finish {
-    pub fn new(card: &Rc<Card>, update: impl Fn(&Card, &Context) -> Result<()> + 'static) -> Finish {
-        Finish { card: card.clone(), update: Box::new(update) }
+    pub fn new(gpu: &Rc<Gpu>, update: impl Fn(&Gpu, &Context) -> Result<()> + 'static) -> Finish {
+        Finish { gpu: gpu.clone(), update: Box::new(update) }
     }
 
-    /// The update, where the processor has seen the loss.
+    /// The update, where the CPU has seen the loss.
     pub fn run(&self, cx: &Context) -> Result<()> {
-        (self.update)(&self.card, cx)
+        (self.update)(&self.gpu, cx)
     }
 
     /// The update, which does nothing if this loss is not finite.
     pub fn run_if_finite(&self, cx: &Context, loss: &Tensor) -> Result<()> {
-        self.card.look(cx, loss)?;
+        self.gpu.look(cx, loss)?;
         self.run(cx)
     }
 }
 
 fn address(block: &Block) -> u64 {
-    block.on_card().map_or(0, |(_, address)| address)
+    block.on_gpu().map_or(0, |(_, address)| address)
 }
 
 fn pointer_to(block: &Block) -> Arg<'static> {
-    // SAFETY: blocks of a `Card` live as long as it and are freed in the order of the stream. Nothing but the kernels of this file, in
+    // SAFETY: blocks of a `Gpu` live as long as it and are freed in the order of the stream. Nothing but the kernels of this file, in
     // that order, uses them.
     Arg::Pointer(unsafe { Pointer::new(address(block)) })
 }
