@@ -124,6 +124,24 @@ fn wrong(at: &str, name: &str, shape: &Shape, extents: &[Extent], symbols: &[&st
     Error::shape(at, format!("`{name}` is {shape}, but [{}] is expected", dims.join(", ")))
 }
 
+/// The dimension of a reshape that is left open: the elements of `x`, divided by the other dimensions.
+///
+/// # Errors
+/// If that is no whole number.
+pub fn left_open(x: &Tensor, others: &[usize]) -> Result<usize> {
+    let elements = x.shape().elements();
+    let others = others.iter().try_fold(1usize, |product, dim| product.checked_mul(*dim));
+    match others.filter(|others| *others != 0 && elements.is_multiple_of(*others)) {
+        Some(others) => Ok(elements / others),
+        None => {
+            let others = others.map_or("more than any tensor has".to_string(), |others| others.to_string());
+            let message =
+                format!("`x` is {}: its {elements} elements are no multiple of the other dimensions, {others}", x.shape());
+            Err(Error::shape("reshape", message))
+        }
+    }
+}
+
 /// A dimension that is a difference.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ impl<const WIDTH: usize> Words<WIDTH> {
     pub fn forward<B>(&self, int: Tensor<B, WIDTH>) -> Tensor<B, WIDTH> {
         let double = int * self.template + self.float * self.namespace;
         let register = (double * self.number_1).tanh() - self.number_0;
-        let y0 = relu(register * self.s0) + (self.x1 - 1e39).max(-3.0);
+        let y0 = relu(register * self.s0) + max(self.x1 - 1e39, -3.0);
         y0 * int
     }
 }

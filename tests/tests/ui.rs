@@ -2,7 +2,7 @@
 //!
 //! `TRYBUILD=overwrite cargo test -p ivon-tests --test ui` writes the messages anew; read them as the person would who made the mistake.
 
-const TOPICS: [&str; 13] = [
+const TOPICS: [&str; 14] = [
     "arity",
     "attributes",
     "buffers",
@@ -11,6 +11,7 @@ const TOPICS: [&str; 13] = [
     "interfaces",
     "kinds",
     "names",
+    "reductions",
     "several",
     "shapes",
     "structure",

@@ -4,7 +4,7 @@
 use crate::dims::Shape;
 use crate::errors::Place;
 use crate::fuse::Kernel;
-use crate::parse::Intrinsic;
+use crate::parse::{Intrinsic, Reduction};
 use proc_macro2::{Ident, TokenStream};
 use std::collections::BTreeSet;
 use syn::{Expr, Path};
@@ -108,12 +108,18 @@ pub enum Op {
         dims: Vec<Expr>,
     },
     Reshape(Vec<Expr>),
+    Expand(Vec<Expr>),
+    Squeeze(Expr),
+    Unsqueeze(Expr),
     Transpose(Expr, Expr),
+    Permute(Vec<Expr>),
     Slice(Expr, Expr, Expr),
     Concat(Expr),
+    /// Over all axes where there is none.
     Reduce {
-        mean: bool,
-        axis: Option<Expr>,
+        reduction: Reduction,
+        axes: Vec<Expr>,
+        keep: bool,
     },
     /// One elementwise step; `fuse` turns them into kernels.
     Pointwise(Primitive),

@@ -53,11 +53,13 @@ pub mod pointwise;
 
 mod along;
 mod attend;
+mod axes;
 mod channels;
 mod check;
 mod columns;
 mod elementwise;
 mod entropy;
+mod extreme;
 mod gelu_along;
 mod normalize;
 mod parallel;
@@ -69,12 +71,21 @@ mod strips;
 mod window;
 
 // The compiler knows their shape rules: they take dimensions, axes and ranges rather than tensors alone.
+pub mod amax;
+pub mod amin;
+pub mod argmax;
+pub mod argmin;
 pub mod concat;
+pub mod expand;
+pub mod logsumexp;
 pub mod mean;
+pub mod permute;
 pub mod reshape;
 pub mod slice;
+pub mod squeeze;
 pub mod sum;
 pub mod transpose;
+pub mod unsqueeze;
 
 pub mod attention;
 signature! {
@@ -186,6 +197,7 @@ signature! {
 }
 
 pub use activations::*;
+pub use axes::Axes;
 pub use elementwise::{add_assign, copy};
 pub(crate) use elementwise::{narrow, widen};
 
@@ -202,6 +214,8 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &elementwise::cuda::KERNELS,
         &embedding::cuda::KERNELS,
         &entropy::cuda::KERNELS,
+        &extreme::cuda::KERNELS,
+        &logsumexp::cuda::KERNELS,
         &normalize::cuda::KERNELS,
         &pool::cuda::KERNELS,
         &reduce::cuda::KERNELS,

@@ -58,7 +58,7 @@ model! {
     fn loss<B>(&self, x: Tensor<B, N>) -> Tensor {
         let y = x * self.scale;
         let smooth = exp(y) + ln(2.0 + y * y) + sqrt(1.5 + y) + tanh(y) + sigmoid(y) + erf(y) + sin(y) + y.cos();
-        let bent = abs(y) + relu(y - 0.01) + max(y, 0.3 * x) + min(y, self.scale) + y.max(0.05).min(x);
+        let bent = abs(y) + relu(y - 0.01) + max(y, 0.3 * x) + min(y, self.scale) + min(max(y, 0.05), x);
         (smooth * bent / (2.0 + powf(y, 2.0)) + (1.2 + x).powf(1.7) - powf(y, 3.0)).mean() - (-y).sum()
     }
 }

@@ -9,4 +9,6 @@ mod loops;
 mod models;
 mod parameters;
 mod pictures;
+mod reductions;
+mod shapes;
 mod values;

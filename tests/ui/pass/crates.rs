@@ -11,7 +11,7 @@ mod ops {
         pub struct Saved;
 
         pub fn forward(cx: &Context, x: &Tensor) -> Result<Tensor> {
-            let _ = sum::forward; // ops of the runtime are functions like these
+            let _ = sum::backward; // ops of the runtime are functions like these
             let mut adjoint = Adjoint::of(x.clone());
             adjoint.add(cx, x.clone())?;
             adjoint.into_sum("twice")

@@ -1,11 +1,11 @@
-//! Operations on shapes: reshape, transpose, slice, concat, sum and mean.
+//! Operations on shapes: reshape, expand, squeeze, unsqueeze, transpose, permute, slice, concat and reductions.
 
 use super::{Checker, countable};
-use crate::dims::{Dim, Shape, show};
+use crate::dims::{Dim, Division, MAX_RANK, Shape, show};
 use crate::errors::Place;
 use crate::ir::*;
 use crate::lower::buffer_misuse;
-use crate::parse::expr_text;
+use crate::parse::{axis_number, expr_text, is_left_open};
 use syn::Expr;
 
 impl Checker<'_> {
@@ -31,48 +31,69 @@ impl Checker<'_> {
         }
         let shape = shapes.first()?;
         let place = instruction.place;
-        if countable(self, shape).is_none() && !matches!(instruction.op, Op::Reduce { axis: None, .. }) {
-            self.errors.at(
-                place,
-                format!("the dimensions of {} cannot be counted: name them one by one instead of `Rest: Dims`", show(shape)),
-            );
-            return None;
-        }
         match &instruction.op {
-            Op::Reshape(dims) => {
+            Op::Reshape(dims) => self.reshape(dims, shape, place),
+            Op::Expand(dims) => {
                 let new: Shape = dims.iter().map(|d| self.number(d)).collect::<Option<_>>()?;
-                if new.len() > 6 {
-                    self.errors.at(place, format!("a tensor has at most 6 dimensions, not {}", new.len()));
-                    return None;
-                }
-                let product = |s: &Shape| s.iter().fold(Dim::constant(1), |p, d| p.times(d));
-                let (before, after) = (product(shape), product(&new));
-                if !self.same(
-                    &before,
-                    &after,
-                    place,
-                    &format!("a reshape keeps the number of elements: {before} before, {after} after"),
-                ) {
-                    self.errors.at(
-                        place,
-                        format!(
-                            "a reshape keeps the number of elements, but {} has {before} and {} has {after}",
-                            show(shape),
-                            show(&new)
-                        ),
-                    );
+                let tail = new.len().checked_sub(shape.len()).map(|missing| &new[missing..]);
+                let fits = |tail: &[Dim]| {
+                    let one = |(from, to): (&Dim, &Dim)| {
+                        *from == Dim::constant(1) || self.same(to, from, place, &mismatch(shape, &new))
+                    };
+                    shape.iter().zip(tail).all(one)
+                };
+                if self.is_counted(shape, place) && !tail.is_some_and(fits) {
+                    self.errors.at(place, mismatch(shape, &new));
                     return None;
                 }
                 Some(new)
             }
+            Op::Squeeze(axis) => {
+                let at = self.axis(axis, shape, 0)?;
+                let mut new = shape.clone();
+                if new.remove(at) != Dim::constant(1) {
+                    let text = format!(
+                        "`squeeze` takes out a dimension of size 1, and dimension {at} of {} is {}",
+                        show(shape),
+                        shape[at]
+                    );
+                    self.errors.at(Place::of(axis), text);
+                    return None;
+                }
+                Some(new)
+            }
+            Op::Unsqueeze(axis) => {
+                let at = self.axis(axis, shape, 1)?;
+                let mut new = shape.clone();
+                new.insert(at, Dim::constant(1));
+                Some(new)
+            }
+            Op::Permute(order) => {
+                let order: Vec<usize> = order.iter().map(|axis| self.axis(axis, shape, 0)).collect::<Option<_>>()?;
+                let mut sorted = order.clone();
+                sorted.sort_unstable();
+                if !self.is_counted(shape, place) {
+                    return None;
+                }
+                if !sorted.into_iter().eq(0..shape.len()) {
+                    let text = format!(
+                        "`permute` names each dimension of {} once, in their new order: {} of them",
+                        show(shape),
+                        shape.len()
+                    );
+                    self.errors.at(place, text);
+                    return None;
+                }
+                Some(order.iter().map(|axis| shape[*axis].clone()).collect())
+            }
             Op::Transpose(a, b) => {
-                let (a, b) = (self.axis(a, shape)?, self.axis(b, shape)?);
+                let (a, b) = (self.axis(a, shape, 0)?, self.axis(b, shape, 0)?);
                 let mut new = shape.clone();
                 new.swap(a, b);
                 Some(new)
             }
             Op::Slice(axis, start, end) => {
-                let axis = self.axis(axis, shape)?;
+                let axis = self.axis(axis, shape, 0)?;
                 let (from, to) = (self.number(start)?, self.number(end)?);
                 let size = to.minus(&from);
                 let has = &shape[axis];
@@ -88,7 +109,7 @@ impl Checker<'_> {
                 Some(new)
             }
             Op::Concat(axis) => {
-                let axis = self.axis(axis, shape)?;
+                let axis = self.axis(axis, shape, 0)?;
                 let mut new = shape.clone();
                 for other in &shapes[1..] {
                     let fits = other.len() == shape.len()
@@ -110,33 +131,109 @@ impl Checker<'_> {
                 }
                 Some(new)
             }
-            Op::Reduce { axis: None, .. } => Some(vec![]),
-            Op::Reduce { axis: Some(axis), .. } => {
-                let axis = self.axis(axis, shape)?;
-                let mut new = shape.clone();
-                new.remove(axis);
-                Some(new)
+            Op::Reduce { axes, .. } if axes.is_empty() => Some(vec![]),
+            Op::Reduce { axes, keep, .. } => {
+                let mut chosen = vec![];
+                for axis in axes {
+                    let at = self.axis(axis, shape, 0)?;
+                    if chosen.contains(&at) {
+                        self.errors.at(Place::of(axis), format!("dimension {at} of {} is named twice", show(shape)));
+                        return None;
+                    }
+                    chosen.push(at);
+                }
+                let one = |(at, dim): (usize, &Dim)| match chosen.contains(&at) {
+                    false => Some(dim.clone()),
+                    true => keep.then(|| Dim::constant(1)),
+                };
+                Some(shape.iter().enumerate().filter_map(one).collect())
             }
             _ => None,
         }
     }
 
-    /// An axis is a literal number within the shape.
-    fn axis(&self, axis: &Expr, shape: &Shape) -> Option<usize> {
-        let number = match crate::parse::bare(axis) {
-            Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(n), .. }) => n.base10_parse::<usize>().ok(),
-            _ => None,
-        };
-        match number {
-            Some(n) if n < shape.len() => Some(n),
-            Some(n) => {
-                self.errors.at(Place::of(axis), format!("there is no dimension {n} in {}: they are counted from 0", show(shape)));
-                None
+    fn reshape(&self, dims: &[Expr], shape: &Shape, place: Place) -> Option<Shape> {
+        if !self.is_counted(shape, place) {
+            return None;
+        }
+        let product = |dims: &[Dim]| dims.iter().fold(Dim::constant(1), |p, d| p.times(d));
+        let before = product(shape);
+        let known: Vec<Option<Dim>> =
+            dims.iter().map(|d| if is_left_open(d) { Some(None) } else { self.number(d).map(Some) }).collect::<Option<_>>()?;
+        let open: Vec<usize> = (0..known.len()).filter(|i| known[*i].is_none()).collect();
+        if let [_, again, ..] = open[..] {
+            self.errors
+                .at(Place::of(&dims[again]), "one dimension of a reshape may be left open, `_`, and this is the second one");
+            return None;
+        }
+        let others = product(&known.iter().flatten().cloned().collect::<Vec<_>>());
+        let rest = before.over(&others);
+        if let [open] = open[..] {
+            let place = Place::of(&dims[open]);
+            if rest.is_impossible() || others == Dim::default() {
+                let text = format!("{} has {before} elements, which is not a multiple of {others}", show(shape));
+                self.errors.at(place, text);
+                return None;
             }
+            self.divisible(Division { numerator: before.clone(), denominator: others, span: place.first() });
+        }
+        let new: Shape = known.into_iter().map(|d| d.unwrap_or_else(|| rest.clone())).collect();
+        if new.len() > MAX_RANK {
+            self.errors.at(place, format!("a tensor has at most {MAX_RANK} dimensions, not {}", new.len()));
+            return None;
+        }
+        if !open.is_empty() {
+            return Some(new);
+        }
+        let after = product(&new);
+        if !self.same(&before, &after, place, &format!("a reshape keeps the number of elements: {before} before, {after} after"))
+        {
+            let (from, to) = (show(shape), show(&new));
+            self.errors
+                .at(place, format!("a reshape keeps the number of elements, but {from} has {before} and {to} has {after}"));
+            return None;
+        }
+        Some(new)
+    }
+
+    /// True if there is no pack in front; else that is reported.
+    fn is_counted(&self, shape: &Shape, place: Place) -> bool {
+        let counted = countable(self, shape).is_some();
+        if !counted {
+            let text = format!(
+                "the dimensions of {} cannot be counted: name them one by one instead of `Rest: Dims`, or count from the last, `-1`",
+                show(shape)
+            );
+            self.errors.at(place, text);
+        }
+        counted
+    }
+
+    /// An axis is a literal number within the shape, which may have `more` dimensions; a negative one counts from the last.
+    fn axis(&self, axis: &Expr, shape: &Shape, more: usize) -> Option<usize> {
+        let place = Place::of(axis);
+        let Some(number) = axis_number(axis) else {
+            self.errors.at(place, "an axis is a number, counted from 0 at the outermost dimension, or from -1 at the innermost");
+            return None;
+        };
+        let pack = countable(self, shape).is_none();
+        if pack && number >= 0 {
+            self.is_counted(shape, place);
+            return None;
+        }
+        let rank = shape.len() + more;
+        let at = if number < 0 { number.checked_add_unsigned(rank as u64)? } else { number };
+        match usize::try_from(at).ok().filter(|at| *at < rank && *at >= usize::from(pack)) {
+            Some(at) => Some(at),
             None => {
-                self.errors.at(Place::of(axis), "an axis is a number, counted from 0 at the outermost dimension");
+                let from = if number < 0 { "from -1 at the last" } else { "from 0" };
+                self.errors.at(place, format!("there is no dimension {number} in {}: they are counted {from}", show(shape)));
                 None
             }
         }
     }
+}
+
+fn mismatch(from: &Shape, to: &Shape) -> String {
+    format!("{} does not expand to {}: a dimension is that one, or 1", show(from), show(to))
 }

@@ -114,6 +114,7 @@ pub fn differentiable(instruction: &Instruction, callees: &Callees) -> Vec<Value
             _ => vec![],
         },
         Op::Kernel(kernel) => kernel.inputs.clone(),
+        Op::Reduce { reduction, .. } if reduction.is_place() => vec![],
         _ => instruction.reads(),
     }
 }

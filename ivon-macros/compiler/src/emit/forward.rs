@@ -5,7 +5,7 @@ use super::{Method, checked_dimension, kernel, structural_module};
 use crate::fuse::constant;
 use crate::ir::*;
 use crate::names;
-use crate::parse::{Input, InputKind};
+use crate::parse::{Input, InputKind, is_left_open};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,24 +122,67 @@ impl<'a> Forward<'a> {
                 let called = names::ident(if saving { "forward_saving" } else { "forward" });
                 let tensors: Vec<_> =
                     instruction.arguments.iter().filter_map(Argument::value).map(|v| self.reference(v)).collect();
+                let of = instruction.arguments.first().and_then(Argument::value);
+                let axis = |axis: &Expr| of.map(|of| method.axis(axis, of, 0));
                 let rest = match op {
                     Op::Reshape(dims) => {
-                        let dims = dims.iter().map(checked_dimension);
+                        let dims = self.reshaped(dims, of);
                         quote!(#(#tensors)*, &[#(#dims),*])
                     }
-                    Op::Transpose(a, b) => quote!(#(#tensors)*, #a, #b),
-                    Op::Slice(axis, start, end) => {
-                        let (start, end) = (checked_dimension(start), checked_dimension(end));
-                        quote!(#(#tensors)*, #axis, #start..#end)
+                    Op::Expand(dims) => {
+                        let dims = dims.iter().map(checked_dimension);
+                        quote!(#(#tensors)*, [#(#dims),*])
                     }
-                    Op::Concat(axis) => quote!(&[#(#tensors),*], #axis),
-                    Op::Reduce { axis: Some(axis), .. } => quote!(#(#tensors)*, Some(#axis)),
-                    _ => quote!(#(#tensors)*, None),
+                    Op::Squeeze(a) => {
+                        let a = axis(a);
+                        quote!(#(#tensors)*, #a)
+                    }
+                    Op::Unsqueeze(a) => {
+                        let a = of.map(|of| method.axis(a, of, 1));
+                        quote!(#(#tensors)*, #a)
+                    }
+                    Op::Transpose(a, b) => {
+                        let (a, b) = (axis(a), axis(b));
+                        quote!(#(#tensors)*, #a, #b)
+                    }
+                    Op::Permute(order) => {
+                        let order = order.iter().map(axis);
+                        quote!(#(#tensors)*, &[#(#order),*])
+                    }
+                    Op::Slice(a, start, end) => {
+                        let (a, start, end) = (axis(a), checked_dimension(start), checked_dimension(end));
+                        quote!(#(#tensors)*, #a, #start..#end)
+                    }
+                    Op::Concat(a) => {
+                        let a = axis(a);
+                        quote!(&[#(#tensors),*], #a)
+                    }
+                    Op::Reduce { axes, keep, .. } => {
+                        let axes: Vec<_> = axes.iter().map(axis).collect();
+                        match axes.as_slice() {
+                            _ if *keep => quote!(#(#tensors)*, ivon::ops::Axes::from([#(#axes),*]).keep()),
+                            [] => quote!(#(#tensors)*, None),
+                            [axis] => quote!(#(#tensors)*, Some(#axis)),
+                            axes => quote!(#(#tensors)*, [#(#axes),*]),
+                        }
+                    }
+                    _ => quote!(#(#tensors)*),
                 };
                 quote!(let #pattern = #module::#called(cx, #rest)?;)
             }
         };
         (code, vec![])
+    }
+
+    /// The dimensions of a reshape; `_` is computed from the others.
+    fn reshaped(&self, dims: &[Expr], of: Option<ValueId>) -> Vec<TokenStream> {
+        let others: Vec<_> = dims.iter().filter(|d| !is_left_open(d)).map(checked_dimension).collect();
+        let name = of.map(|of| self.reference(of));
+        let one = |dim: &Expr| match is_left_open(dim) {
+            true => quote!(ivon::left_open(#name, &[#(#others),*])?),
+            false => checked_dimension(dim),
+        };
+        dims.iter().map(one).collect()
     }
 
     /// A value as `&Tensor`.

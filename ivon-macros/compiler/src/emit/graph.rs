@@ -5,7 +5,7 @@ use super::{Method, kernel};
 use crate::dims::{self, Dim, Shape};
 use crate::ir::*;
 use crate::names;
-use crate::parse::{FieldKind, Model, expr_text, last};
+use crate::parse::{FieldKind, Model, REDUCTIONS, expr_text, last};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use std::collections::BTreeSet;
@@ -116,12 +116,17 @@ fn label(op: &Op) -> String {
     match op {
         Op::Call { path, dims } if dims.is_empty() => last(path).to_string(),
         Op::Call { path, dims } => format!("{}<{}>", last(path), list(dims)),
+        Op::Expand(_) => "expand".into(),
+        Op::Squeeze(axis) => format!("squeeze({})", expr_text(axis)),
+        Op::Unsqueeze(axis) => format!("unsqueeze({})", expr_text(axis)),
+        Op::Permute(order) => format!("permute({})", list(order)),
         Op::Transpose(a, b) => format!("transpose({}, {})", expr_text(a), expr_text(b)),
         Op::Slice(axis, start, end) => format!("slice({}, {}..{})", expr_text(axis), expr_text(start), expr_text(end)),
         Op::Concat(axis) => format!("concat({})", expr_text(axis)),
-        Op::Reduce { mean, axis } => {
-            let name = if *mean { "mean" } else { "sum" };
-            axis.as_ref().map_or(name.to_string(), |axis| format!("{name}({})", expr_text(axis)))
+        Op::Reduce { reduction, axes, keep } => {
+            let known = REDUCTIONS.iter().find(|(known, ..)| known == reduction);
+            let name = known.map_or("sum", |(_, name, kept)| kept.filter(|_| *keep).unwrap_or(name));
+            if axes.is_empty() { name.to_string() } else { format!("{name}({})", list(axes)) }
         }
         _ => "reshape".into(),
     }

@@ -18,10 +18,11 @@ pub mod text;
 use crate::callee::Callees;
 use crate::check::Deferred;
 use crate::differentiate::Derivative;
+use crate::dims::Dim;
 use crate::ir::*;
 use crate::names;
-use crate::parse::{self, Input, InputKind, Model};
-use proc_macro2::{Ident, TokenStream};
+use crate::parse::{self, Input, InputKind, Model, Reduction};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,6 +211,31 @@ impl Method<'_> {
         }
     }
 
+    /// An axis of a value, of which `more` axes are to come, as an expression of type usize. From the last one it is counted when the model runs, where the
+    /// value has any number of leading dimensions.
+    pub fn axis(&self, axis: &Expr, of: ValueId, more: usize) -> TokenStream {
+        let shape = self.value(of).shape.as_deref().unwrap_or_default();
+        let number = parse::axis_number(axis).unwrap_or_default();
+        let pack = shape.first().and_then(Dim::as_name);
+        let pack = pack.is_some_and(|n| self.function.variables.iter().any(|v| v.pack && v.name == n));
+        let from_last = Literal::usize_unsuffixed(number.unsigned_abs() as usize);
+        match number {
+            0.. => quote!(#from_last),
+            _ if !pack => {
+                let axis = Literal::usize_unsuffixed((shape.len() + more).saturating_sub(number.unsigned_abs() as usize));
+                quote!(#axis)
+            }
+            _ => {
+                let name = self.name(of);
+                match Literal::usize_unsuffixed(more) {
+                    _ if more == number.unsigned_abs() as usize => quote!(#name.shape().rank()),
+                    _ if more == 0 => quote!(#name.shape().rank() - #from_last),
+                    more => quote!(#name.shape().rank() + #more - #from_last),
+                }
+            }
+        }
+    }
+
     pub fn layer(&self, field: usize) -> Option<&parse::LayerType> {
         match &self.model.fields[field].kind {
             parse::FieldKind::Layer(layer) | parse::FieldKind::Array { of: layer, .. } => Some(layer),
@@ -329,9 +355,21 @@ fn structural_module(op: &Op) -> TokenStream {
     let name = names::ident(match op {
         Op::Reshape(_) => "reshape",
         Op::Transpose(..) => "transpose",
+        Op::Expand(_) => "expand",
+        Op::Squeeze(_) => "squeeze",
+        Op::Unsqueeze(_) => "unsqueeze",
+        Op::Permute(_) => "permute",
         Op::Slice(..) => "slice",
         Op::Concat(_) => "concat",
-        Op::Reduce { mean: true, .. } => "mean",
+        Op::Reduce { reduction, .. } => match reduction {
+            Reduction::Mean => "mean",
+            Reduction::Max => "amax",
+            Reduction::Min => "amin",
+            Reduction::LogSumExp => "logsumexp",
+            Reduction::ArgMax => "argmax",
+            Reduction::ArgMin => "argmin",
+            Reduction::Sum => "sum",
+        },
         _ => "sum",
     });
     quote!(ivon::ops::#name)

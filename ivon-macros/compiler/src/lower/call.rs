@@ -209,8 +209,7 @@ impl Lower<'_> {
 
 /// Which method of tensors may have been meant.
 fn method_meant(method: &Ident) -> String {
-    let known = parse::INTRINSICS.iter().map(|(_, n, _)| *n).chain(parse::SHAPE_METHODS.iter().copied());
-    did_you_mean(&method.to_string(), known)
+    did_you_mean(&method.to_string(), parse::tensor_methods())
 }
 
 /// What a buffer is not for.

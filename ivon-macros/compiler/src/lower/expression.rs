@@ -74,7 +74,11 @@ impl Lower<'_> {
                 self.errors.extend(&reading.mistakes);
                 self.expression(&reading.expression)
             }
-            ExpressionKind::Intrinsic(intrinsic, list) => self.intrinsic(*intrinsic, list, e),
+            ExpressionKind::Intrinsic(intrinsic, list) => {
+                let operands: Vec<_> = list.iter().map(|x| self.expression(x)).collect();
+                let operands = operands.into_iter().collect::<Option<_>>()?;
+                self.intrinsic(*intrinsic, operands, &list.iter().collect::<Vec<_>>(), e)
+            }
             ExpressionKind::Layer { field, method, arguments } => self.field_call(field, method, arguments, e),
             ExpressionKind::Element { variable, method, arguments } => self.element_call(variable, method, arguments, e),
             ExpressionKind::Own { method, arguments } => {
@@ -86,6 +90,23 @@ impl Lower<'_> {
                 let (known, of) = (self.dimensions(dims), self.tensor(of)?);
                 known?;
                 self.one(Op::Reshape(dims.clone()), vec![Argument::Value(of)], "reshaped", e)
+            }
+            ExpressionKind::Expand(of, dims) => {
+                let (known, of) = (self.dimensions(dims), self.tensor(of)?);
+                known?;
+                self.one(Op::Expand(dims.clone()), vec![Argument::Value(of)], "expanded", e)
+            }
+            ExpressionKind::Squeeze(of, axis) => {
+                let of = self.tensor(of)?;
+                self.one(Op::Squeeze(axis.clone()), vec![Argument::Value(of)], "squeezed", e)
+            }
+            ExpressionKind::Unsqueeze(of, axis) => {
+                let of = self.tensor(of)?;
+                self.one(Op::Unsqueeze(axis.clone()), vec![Argument::Value(of)], "unsqueezed", e)
+            }
+            ExpressionKind::Permute(of, order) => {
+                let of = self.tensor(of)?;
+                self.one(Op::Permute(order.clone()), vec![Argument::Value(of)], "permuted", e)
             }
             ExpressionKind::Transpose(of, a, b) => {
                 let of = self.tensor(of)?;
@@ -105,12 +126,52 @@ impl Lower<'_> {
                 }
                 self.one(Op::Concat(axis.clone()), all, "joined", e)
             }
-            ExpressionKind::Reduce { mean, of, axis } => {
+            ExpressionKind::Reduce { reduction, of, axes, keep } => {
                 let of = self.tensor(of)?;
-                let hint = if *mean { "mean" } else { "total" };
-                self.one(Op::Reduce { mean: *mean, axis: axis.clone() }, vec![Argument::Value(of)], hint, e)
+                self.reduce(*reduction, of, axes, *keep, e)
             }
+            ExpressionKind::Extreme { intrinsic, reduction, of, argument, axes } => match (self.expression(of)?, axes) {
+                (Operand::Value(v), Some(axes)) => self.reduce(*reduction, v, axes, false, e),
+                (Operand::Value(_), None) => {
+                    let name = parse::INTRINSICS.iter().find(|(i, _, _)| i == intrinsic).map_or("max", |(_, name, _)| name);
+                    let text = format!(
+                        "as a method, `{name}` is over an axis, `x.{name}(1)`; element by element it is a function: `{name}({}, {})`",
+                        of.text,
+                        argument.text.replacen("- ", "-", usize::from(argument.text.starts_with("- ")))
+                    );
+                    self.errors.at(self.place(e.place), text);
+                    None
+                }
+                (number, _) => {
+                    let operands = vec![number, self.expression(argument)?];
+                    self.intrinsic(*intrinsic, operands, &[of, argument], e)
+                }
+            },
         }
+    }
+
+    fn reduce(
+        &mut self,
+        reduction: parse::Reduction,
+        of: ValueId,
+        axes: &[syn::Expr],
+        keep: bool,
+        e: &Expression,
+    ) -> Option<Operand> {
+        let hint = match reduction {
+            parse::Reduction::Sum => "total",
+            parse::Reduction::Mean => "mean",
+            parse::Reduction::Max => "largest",
+            parse::Reduction::Min => "smallest",
+            parse::Reduction::LogSumExp => "logsumexp",
+            parse::Reduction::ArgMax | parse::Reduction::ArgMin => "place",
+        };
+        let op = Op::Reduce { reduction, axes: axes.to_vec(), keep };
+        let result = self.push(op, vec![Argument::Value(of)], hint, 1, e).first().copied()?;
+        if reduction.is_place() {
+            self.values[result].kind = Kind::Ids;
+        }
+        Some(Operand::Value(result))
     }
 
     /// True if a name that the language has, too, is one of the user's own here.
@@ -203,11 +264,15 @@ impl Lower<'_> {
         }
     }
 
-    fn intrinsic(&mut self, intrinsic: parse::Intrinsic, list: &[Expression], e: &Expression) -> Option<Operand> {
-        let operands: Vec<_> = list.iter().map(|x| self.expression(x)).collect();
-        let operands: Vec<Operand> = operands.into_iter().collect::<Option<_>>()?;
+    fn intrinsic(
+        &mut self,
+        intrinsic: parse::Intrinsic,
+        operands: Vec<Operand>,
+        list: &[&Expression],
+        e: &Expression,
+    ) -> Option<Operand> {
         if let Some(flag) = operands.iter().position(|o| matches!(o, Operand::Flag(_))) {
-            return self.no_flag(&list[flag]);
+            return self.no_flag(list[flag]);
         }
         if operands.iter().any(|o| matches!(o, Operand::Tuple(_) | Operand::Absent)) {
             return self.no_arithmetic(e);

@@ -1,6 +1,9 @@
 //! Statements and expressions.
 
-use super::{Expression, ExpressionKind, INTRINSICS, Input, Pattern, Reading, SHAPE_METHODS, Statement, expr_text};
+use super::{
+    Expression, ExpressionKind, INTRINSICS, Input, InputKind, Intrinsic, Pattern, REDUCTIONS, Reading, Reduction, Statement,
+};
+use super::{axis_number, expr_text, tensor_methods};
 use crate::dims::argument_expr;
 use crate::errors::{Errors, Place, did_you_mean};
 use crate::hygiene::Variable;
@@ -395,20 +398,19 @@ fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option
     if variable.as_ref().is_some_and(|n| n == "self") {
         return make(ExpressionKind::Own { method, arguments: arguments(&call.args, errors) });
     }
-    let known = || INTRINSICS.iter().map(|(_, n, _)| *n).chain(SHAPE_METHODS.iter().copied());
     let is_call = field.is_some() || variable.is_some();
     let own = |errors: &Errors| match (field, variable) {
         (Some(field), _) => Some(ExpressionKind::Layer { field, method, arguments: arguments(&call.args, errors) }),
         (_, Some(variable)) => Some(ExpressionKind::Element { variable, method, arguments: arguments(&call.args, errors) }),
         _ => None,
     };
-    if !known().any(|n| call.method == n) {
+    if !tensor_methods().any(|n| call.method == n) {
         if let Some(own) = own(errors) {
             return make(own);
         }
         expression(&call.receiver, errors);
         let name = call.method.to_string();
-        errors.at(&call.method, format!("a tensor has no method `{name}`{}", did_you_mean(&name, known())));
+        errors.at(&call.method, format!("a tensor has no method `{name}`{}", did_you_mean(&name, tensor_methods())));
         return None;
     }
     if !is_call {
@@ -423,6 +425,10 @@ fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option
 fn tensor_method(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Expression> {
     let make = |kind| Some(Expression { kind, place: Place::of(e), text: expr_text(e) });
     let name = call.method.to_string();
+    let reduction = REDUCTIONS.iter().find(|(_, plain, keep)| *plain == name || *keep == Some(&name));
+    if let Some((reduction, _, keep)) = reduction {
+        return make(reduce(call, *reduction, *keep == Some(&name), e, errors)?);
+    }
     if let Some((intrinsic, _, arity)) = INTRINSICS.iter().find(|(_, n, _)| *n == name) {
         let arguments = arguments(std::iter::once(&*call.receiver).chain(&call.args), errors);
         if arguments.len() != *arity {
@@ -442,6 +448,10 @@ fn tensor_method(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Exp
     let of = Box::new(expression(&call.receiver, errors));
     let kind = match (name.as_str(), call.args.iter().map(bare).collect::<Vec<_>>().as_slice()) {
         ("reshape", [Expr::Array(dims)]) => ExpressionKind::Reshape(of, dims.elems.iter().cloned().collect()),
+        ("expand", [Expr::Array(dims)]) => ExpressionKind::Expand(of, dims.elems.iter().cloned().collect()),
+        ("squeeze", [axis]) => ExpressionKind::Squeeze(of, (*axis).clone()),
+        ("unsqueeze", [axis]) => ExpressionKind::Unsqueeze(of, (*axis).clone()),
+        ("permute", [Expr::Array(order)]) => ExpressionKind::Permute(of, order.elems.iter().cloned().collect()),
         ("transpose", [a, b]) => ExpressionKind::Transpose(of, (*a).clone(), (*b).clone()),
         ("slice", [axis, Expr::Range(r)])
             if matches!(r.limits, RangeLimits::HalfOpen(_)) && r.start.is_some() && r.end.is_some() =>
@@ -449,15 +459,15 @@ fn tensor_method(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Exp
             let (Some(start), Some(end)) = (&r.start, &r.end) else { return None };
             ExpressionKind::Slice(of, (*axis).clone(), Box::new(((**start).clone(), (**end).clone())))
         }
-        ("sum" | "mean", []) => ExpressionKind::Reduce { mean: name == "mean", of, axis: None },
-        ("sum" | "mean", [axis]) => ExpressionKind::Reduce { mean: name == "mean", of, axis: Some((*axis).clone()) },
         _ => {
             let example = match name.as_str() {
                 "reshape" => "x.reshape([B, T, HEADS, WIDTH / HEADS])",
                 "transpose" => "x.transpose(1, 2)",
-                "slice" => "x.slice(0, 0..T)",
-                "sum" => "x.sum(2)` or `x.sum()",
-                _ => "x.mean(2)` or `x.mean()",
+                "expand" => "x.expand([B, T, WIDTH])",
+                "squeeze" => "x.squeeze(1)",
+                "unsqueeze" => "x.unsqueeze(1)",
+                "permute" => "x.permute([0, 2, 1])",
+                _ => "x.slice(0, 0..T)",
             };
             errors.at(e, format!("`{name}` is written `{example}`"));
             return None;
@@ -466,31 +476,76 @@ fn tensor_method(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Exp
     make(kind)
 }
 
+/// `x.sum()`, `x.sum(1)`, `x.mean_keep([1, 2])`, `x.max(1)`
+fn reduce(call: &ExprMethodCall, reduction: Reduction, keep: bool, e: &Expr, errors: &Errors) -> Option<ExpressionKind> {
+    let of = Box::new(expression(&call.receiver, errors));
+    let extreme = match reduction {
+        Reduction::Max => Some(Intrinsic::Max),
+        Reduction::Min => Some(Intrinsic::Min),
+        _ => None,
+    };
+    let axes = |argument: &Expr| match bare(argument) {
+        Expr::Array(list) => list.elems.iter().cloned().collect(),
+        axis => vec![axis.clone()],
+    };
+    match (call.args.iter().collect::<Vec<_>>().as_slice(), extreme) {
+        ([], _) if !keep => Some(ExpressionKind::Reduce { reduction, of, axes: vec![], keep }),
+        ([argument], Some(intrinsic)) if !keep => {
+            let axes = Some(axes(argument)).filter(|axes| axes.iter().all(|axis| axis_number(axis).is_some()));
+            // As axes it is no expression of the language.
+            let argument = Box::new(if matches!(bare(argument), Expr::Array(_)) {
+                Expression { kind: ExpressionKind::Wrong, place: Place::of(*argument), text: expr_text(argument) }
+            } else {
+                expression(argument, errors)
+            });
+            Some(ExpressionKind::Extreme { intrinsic, reduction, of, argument, axes })
+        }
+        ([argument], _) if matches!(bare(argument), Expr::Array(list) if list.elems.is_empty()) => {
+            errors.at(*argument, "a reduction has an axis: `[0, 1]`; without any, `()`, it is over all of them");
+            None
+        }
+        ([argument], _) => Some(ExpressionKind::Reduce { reduction, of, axes: axes(argument), keep }),
+        _ => {
+            let name = &call.method;
+            let all = if keep { String::new() } else { format!(" or `x.{name}()`") };
+            errors.at(e, format!("`{name}` is written `x.{name}(2)`, `x.{name}([1, 2])`{all}"));
+            None
+        }
+    }
+}
+
 /// True if a body is arithmetic and functions of the language alone, of its own arguments: it may stand anywhere.
 pub fn is_pointwise(inputs: &[Input], statements: &[Statement], result: Option<&Expression>) -> bool {
-    fn pure(e: &Expression, known: &[Variable]) -> bool {
+    fn pure(e: &Expression, known: &[Variable], numbers: &[Variable]) -> bool {
         match &e.kind {
             // Another name is a constant of the function's own module.
             ExpressionKind::Name(name) => known.contains(&Variable::of(name)),
             ExpressionKind::Constant(path) => is_standard(path),
             ExpressionKind::Number(..) => true,
-            ExpressionKind::Negate(e) | ExpressionKind::Cast(e) => pure(e, known),
-            ExpressionKind::Binary(_, l, r) => pure(l, known) && pure(r, known),
-            ExpressionKind::Intrinsic(_, arguments) => arguments.iter().all(|e| pure(e, known)),
-            ExpressionKind::Either { built_in, .. } => pure(&built_in.expression, known),
+            ExpressionKind::Negate(e) | ExpressionKind::Cast(e) => pure(e, known, numbers),
+            ExpressionKind::Binary(_, l, r) => pure(l, known, numbers) && pure(r, known, numbers),
+            ExpressionKind::Intrinsic(_, arguments) => arguments.iter().all(|e| pure(e, known, numbers)),
+            // Of a tensor it is a reduction.
+            ExpressionKind::Extreme { of, argument, .. } => {
+                let number = matches!(&of.kind, ExpressionKind::Name(name) if numbers.contains(&Variable::of(name)));
+                number && pure(argument, known, numbers)
+            }
+            ExpressionKind::Either { built_in, .. } => pure(&built_in.expression, known, numbers),
             _ => false,
         }
     }
     let mut known: Vec<Variable> = inputs.iter().map(|i| Variable::of(&i.name)).collect();
+    let numbers = inputs.iter().filter(|i| matches!(i.kind, InputKind::Number(_)));
+    let numbers: Vec<Variable> = numbers.map(|i| Variable::of(&i.name)).collect();
     for statement in statements {
         match statement {
-            Statement::Let { pattern: Pattern::Name(name, false), value } if pure(value, &known) => {
+            Statement::Let { pattern: Pattern::Name(name, false), value } if pure(value, &known, &numbers) => {
                 known.push(Variable::of(name))
             }
             _ => return false,
         }
     }
-    result.is_some_and(|result| pure(result, &known))
+    result.is_some_and(|result| pure(result, &known, &numbers))
 }
 
 /// `std::f64::consts::PI` is the same everywhere.

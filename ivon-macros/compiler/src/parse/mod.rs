@@ -25,9 +25,13 @@
 //!            | - expression | expression (+ - * /) expression              broadcasting over leading dimensions
 //!            | self.layer.method(args) | name.method(args) | self.method(args)
 //!            | op(args) | op::<dims>(args)                             a buffer, `self.field`, is an argument of ops alone
-//!            | exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive (x), max min (x, y), powf(x, number)   or as methods, x.exp()
-//!            | x.reshape([dims]) | x.transpose(axis, axis) | x.slice(axis, dim..dim) | concat([x, ..], axis)
-//!            | x.sum() | x.sum(axis) | x.mean() | x.mean(axis)
+//!            | exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive (x), powf(x, number)   or as methods, x.exp()
+//!            | max min (x, y)
+//!            | x.reshape([dims, _]) | x.expand([dims]) | x.squeeze(axis) | x.unsqueeze(axis) | x.transpose(axis, axis) | x.permute([axes])
+//!            | x.slice(axis, dim..dim) | concat([x, ..], axis)
+//!            | x.sum(axes) | x.sum_keep(axes)       likewise mean, max, min, logsumexp; argmax, argmin without `_keep`
+//! axes       = nothing, for all | axis | [axis, ..]
+//! axis       = number | - number                from the first, or from the last
 //! ```
 
 mod attributes;
@@ -305,13 +309,28 @@ pub enum ExpressionKind {
         built_in: Reading,
     },
     Reshape(Box<Expression>, Vec<Expr>),
+    Expand(Box<Expression>, Vec<Expr>),
+    Squeeze(Box<Expression>, Expr),
+    Unsqueeze(Box<Expression>, Expr),
     Transpose(Box<Expression>, Expr, Expr),
+    Permute(Box<Expression>, Vec<Expr>),
     Slice(Box<Expression>, Expr, Box<(Expr, Expr)>),
     Concat(Vec<Expression>, Expr),
+    /// `x.sum(1)`: over all axes where there is none.
     Reduce {
-        mean: bool,
+        reduction: Reduction,
         of: Box<Expression>,
-        axis: Option<Expr>,
+        axes: Vec<Expr>,
+        keep: bool,
+    },
+    /// `x.max(1)`: over axes of a tensor, or the larger of two numbers. Lowering knows.
+    Extreme {
+        intrinsic: Intrinsic,
+        reduction: Reduction,
+        of: Box<Expression>,
+        argument: Box<Expression>,
+        /// The argument, where it is written as axes are.
+        axes: Option<Vec<Expr>>,
     },
 }
 
@@ -354,6 +373,36 @@ pub enum Intrinsic {
     Powf,
 }
 
+/// A method of tensors that makes one number of many, along axes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
+    LogSumExp,
+    ArgMax,
+    ArgMin,
+}
+
+impl Reduction {
+    /// True if it makes places, which are ids.
+    pub fn is_place(self) -> bool {
+        matches!(self, Reduction::ArgMax | Reduction::ArgMin)
+    }
+}
+
+/// Every reduction with its name, and that of its form which keeps the axes.
+pub const REDUCTIONS: &[(Reduction, &str, Option<&str>)] = &[
+    (Reduction::Sum, "sum", Some("sum_keep")),
+    (Reduction::Mean, "mean", Some("mean_keep")),
+    (Reduction::Max, "max", Some("max_keep")),
+    (Reduction::Min, "min", Some("min_keep")),
+    (Reduction::LogSumExp, "logsumexp", Some("logsumexp_keep")),
+    (Reduction::ArgMax, "argmax", None),
+    (Reduction::ArgMin, "argmin", None),
+];
+
 /// Every intrinsic with its name and number of arguments.
 pub const INTRINSICS: &[(Intrinsic, &str, usize)] = &[
     (Intrinsic::Exp, "exp", 1),
@@ -372,8 +421,28 @@ pub const INTRINSICS: &[(Intrinsic, &str, usize)] = &[
     (Intrinsic::Powf, "powf", 2),
 ];
 
-/// Methods of tensors that change their shape.
-pub const SHAPE_METHODS: &[&str] = &["reshape", "transpose", "slice", "sum", "mean"];
+/// Methods of tensors that move elements.
+pub const SHAPE_METHODS: &[&str] = &["reshape", "expand", "squeeze", "unsqueeze", "transpose", "permute", "slice"];
+
+/// The names of all methods of tensors.
+pub fn tensor_methods() -> impl Iterator<Item = &'static str> {
+    let reductions = REDUCTIONS.iter().flat_map(|(_, name, keep)| std::iter::once(*name).chain(*keep));
+    INTRINSICS.iter().map(|(_, name, _)| *name).chain(SHAPE_METHODS.iter().copied()).chain(reductions)
+}
+
+/// True for `_`, in place of a dimension that follows from the others.
+pub fn is_left_open(dim: &Expr) -> bool {
+    matches!(bare(dim), Expr::Infer(_))
+}
+
+/// The number of an axis as it is written: `1`, or `-1` for the last.
+pub fn axis_number(axis: &Expr) -> Option<i64> {
+    match bare(axis) {
+        Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(n), .. }) => n.base10_parse().ok(),
+        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => axis_number(expr).map(|n| -n),
+        _ => None,
+    }
+}
 
 /// `crate::layers::Block` without spaces.
 pub fn path_text(path: &Path) -> String {

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::axes::Axes;
 use super::{along, check};
 use crate::{Adjoint, Context, Result, Shape, Tensor};
 
@@ -13,7 +14,9 @@ pub struct Saved {
 }
 
 /// The places are the middle axis of \[B, H · W, C\].
-const PLACES: Option<usize> = Some(1);
+fn places() -> Axes {
+    Some(1).into()
+}
 
 fn flat(x: &Shape) -> Shape {
     Shape::new(&[x[0], x[1] * x[2], x[3]])
@@ -27,7 +30,7 @@ pub fn forward(cx: &Context, x: &Tensor) -> Result<Tensor> {
     check::float("global_average_pool", cx, &[("x", x)])?;
     check::dimensions("global_average_pool", ("x", x.shape()), &["B", "H", "W", "C"])?;
     let x = x.reshaped(flat(x.shape()));
-    along::forward(cx, &x, PLACES, 1.0 / along::count(x.shape(), PLACES) as f64)
+    along::forward(cx, &x, places(), 1.0 / along::count(x.shape(), places()) as f64)
 }
 
 /// [`forward`], and what [`backward`] reads.
@@ -43,6 +46,6 @@ pub fn forward_saving(cx: &Context, x: &Tensor) -> Result<(Tensor, Saved)> {
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
-    let places = along::count(&flat(&saved.x), PLACES);
+    let places = along::count(&flat(&saved.x), places());
     along::repeat_over(cx, saved.x, (places, saved.x[3]), 1.0 / places as f64, &d_y, d_x)
 }

@@ -1,39 +1,43 @@
-//! Mean: of all elements, or over one axis.
+//! Mean: of all elements, or over axes.
 
 #[cfg(test)]
 mod tests;
 
 use super::along;
+use super::axes::Axes;
 use crate::{Adjoint, Context, Result, Shape, Tensor};
 
-/// The axis, and the shape of `x`.
+/// The axes, and the shape of `x`.
 #[derive(Debug)]
 pub struct Saved {
-    axis: Option<usize>,
+    axes: Axes,
     x: Shape,
 }
 
-/// The mean over an axis, which the output lacks; over everything where `axis` is `None`. NaN where there is nothing to average.
+/// The mean over axes: `None` for all, `Some(1)`, `[1, 2]`. The output lacks them, or has them with size 1: [`Axes::keep`]. NaN where there is nothing to
+/// average.
 ///
 /// # Errors
-/// If there is no such axis.
-pub fn forward(cx: &Context, x: &Tensor, axis: Option<usize>) -> Result<Tensor> {
-    along::check("mean", cx, x, axis)?;
-    along::forward(cx, x, axis, 1.0 / along::count(x.shape(), axis) as f64)
+/// If `x` lacks one of the axes.
+pub fn forward(cx: &Context, x: &Tensor, axes: impl Into<Axes>) -> Result<Tensor> {
+    let axes = axes.into();
+    along::check("mean", cx, x, axes)?;
+    along::forward(cx, x, axes, 1.0 / along::count(x.shape(), axes) as f64)
 }
 
 /// [`forward`], and what [`backward`] reads.
 ///
 /// # Errors
 /// As [`forward`].
-pub fn forward_saving(cx: &Context, x: &Tensor, axis: Option<usize>) -> Result<(Tensor, Saved)> {
-    Ok((forward(cx, x, axis)?, Saved { axis, x: *x.shape() }))
+pub fn forward_saving(cx: &Context, x: &Tensor, axes: impl Into<Axes>) -> Result<(Tensor, Saved)> {
+    let axes = axes.into();
+    Ok((forward(cx, x, axes)?, Saved { axes, x: *x.shape() }))
 }
 
-/// `d_x += d_y / n`, repeated along the axis, with the number n of elements averaged.
+/// `d_x += d_y / n`, repeated along the axes, with the number n of elements averaged.
 ///
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
-    along::backward(cx, saved.x, saved.axis, 1.0 / along::count(&saved.x, saved.axis) as f64, &d_y, d_x)
+    along::backward(cx, saved.x, saved.axes, 1.0 / along::count(&saved.x, saved.axes) as f64, &d_y, d_x)
 }

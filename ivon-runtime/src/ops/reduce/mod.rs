@@ -64,17 +64,23 @@ pub(crate) fn sum_of3<E: Real>([x, y, z]: [&[E]; 3], map: impl Fn(E, E, E) -> E)
 /// The largest element; -infinity where there is none.
 #[inline(always)]
 pub(crate) fn max_of<E: Real>(x: &[E]) -> E {
-    let mut largest = [E::of(f64::NEG_INFINITY); LANES];
+    fold_of(x, E::of(f64::NEG_INFINITY), |x| x, |x, largest| x.max(largest))
+}
+
+/// f(map(x\[i\]), ..) over all i, from `start`, in [`LANES`] interleaved parts that are then joined pairwise.
+#[inline(always)]
+pub(crate) fn fold_of<E: Real>(x: &[E], start: E, map: impl Fn(E) -> E, f: impl Fn(E, E) -> E) -> E {
+    let mut lanes = [start; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
     for chunk in whole {
         for i in 0..LANES {
-            largest[i] = chunk[i].max(largest[i]);
+            lanes[i] = f(map(chunk[i]), lanes[i]);
         }
     }
-    for (largest, x) in largest.iter_mut().zip(rest) {
-        *largest = x.max(*largest);
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane = f(map(*x), *lane);
     }
-    fold(largest, |a, b| a.max(b))
+    fold(lanes, f)
 }
 
 /// ln of the sum of e^x, without overflow.

@@ -1,39 +1,42 @@
-//! Sum: of all elements, or over one axis.
+//! Sum: of all elements, or over axes.
 
 #[cfg(test)]
 mod tests;
 
 use super::along;
+use super::axes::Axes;
 use crate::{Adjoint, Context, Result, Shape, Tensor};
 
-/// The axis, and the shape of `x`.
+/// The axes, and the shape of `x`.
 #[derive(Debug)]
 pub struct Saved {
-    axis: Option<usize>,
+    axes: Axes,
     x: Shape,
 }
 
-/// The sum over an axis, which the output lacks; over everything where `axis` is `None`.
+/// The sum over axes: `None` for all, `Some(1)`, `[1, 2]`. The output lacks them, or has them with size 1: [`Axes::keep`].
 ///
 /// # Errors
-/// If there is no such axis.
-pub fn forward(cx: &Context, x: &Tensor, axis: Option<usize>) -> Result<Tensor> {
-    along::check("sum", cx, x, axis)?;
-    along::forward(cx, x, axis, 1.0)
+/// If `x` lacks one of the axes.
+pub fn forward(cx: &Context, x: &Tensor, axes: impl Into<Axes>) -> Result<Tensor> {
+    let axes = axes.into();
+    along::check("sum", cx, x, axes)?;
+    along::forward(cx, x, axes, 1.0)
 }
 
 /// [`forward`], and what [`backward`] reads.
 ///
 /// # Errors
 /// As [`forward`].
-pub fn forward_saving(cx: &Context, x: &Tensor, axis: Option<usize>) -> Result<(Tensor, Saved)> {
-    Ok((forward(cx, x, axis)?, Saved { axis, x: *x.shape() }))
+pub fn forward_saving(cx: &Context, x: &Tensor, axes: impl Into<Axes>) -> Result<(Tensor, Saved)> {
+    let axes = axes.into();
+    Ok((forward(cx, x, axes)?, Saved { axes, x: *x.shape() }))
 }
 
-/// `d_x += d_y`, repeated along the axis.
+/// `d_x += d_y`, repeated along the axes.
 ///
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
-    along::backward(cx, saved.x, saved.axis, 1.0, &d_y, d_x)
+    along::backward(cx, saved.x, saved.axes, 1.0, &d_y, d_x)
 }

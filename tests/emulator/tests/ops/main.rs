@@ -82,6 +82,8 @@ compare::watched!(
     attention::attention_sums_in_a_fixed_order_of_blocks,
     attention::attention_of_new_positions_to_those_in_a_cache,
     rows::sums_and_means,
+    rows::extremes_and_logsumexp,
+    rows::axes_apart,
     rows::layer_norm,
     rows::rms_norm,
     rows::softmax_and_its_logarithm,

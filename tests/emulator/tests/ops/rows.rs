@@ -61,3 +61,45 @@ fn softmax_and_its_logarithm() {
         });
     }
 }
+
+#[test]
+fn extremes_and_logsumexp() {
+    for dims in [vec![3, 5, 7], vec![2, 70, 33], vec![1, 5000], vec![9, 1, 64], vec![3000, 2]] {
+        for axis in (0..dims.len()).map(Some).chain([None]) {
+            check(&[numbers(&dims, 1)], |cx, x| {
+                let (largest, smallest) = (ops::amax::forward(cx, &x[0], axis)?, ops::amin::forward(cx, &x[0], axis)?);
+                let sum = ops::logsumexp::forward(cx, &x[0], axis)?;
+                let place = ops::argmin::forward(cx, &x[0], axis)?;
+                let d_y = cx.filled(*sum.shape(), 0.5)?;
+                let shape = *x[0].shape();
+                let of_largest = both(cx, [shape], |[d_x]| {
+                    ops::amax::backward(cx, ops::amax::forward_saving(cx, &x[0], axis)?.1, d_y.clone(), d_x)
+                })?;
+                let of_sum = both(cx, [shape], |[d_x]| {
+                    ops::logsumexp::backward(cx, ops::logsumexp::forward_saving(cx, &x[0], axis)?.1, d_y.clone(), d_x)
+                })?;
+                Ok([vec![largest, smallest, place, sum], of_largest, of_sum].concat())
+            });
+        }
+    }
+}
+
+/// Axes that are not neighbours, kept, in other orders, and repeated.
+#[test]
+fn axes_apart() {
+    check(&[numbers(&[3, 5, 7, 2], 1), numbers(&[5, 1, 2], 2)], |cx, x| {
+        let axes = ops::Axes::from([0, 2]).keep();
+        let shape = *x[0].shape();
+        let sum = ops::sum::forward(cx, &x[0], axes)?;
+        let of_largest = both(cx, [shape], |[d_x]| {
+            let (y, saved) = ops::amax::forward_saving(cx, &x[0], axes)?;
+            ops::amax::backward(cx, saved, cx.filled(*y.shape(), 0.5)?, d_x)
+        })?;
+        let turned = ops::permute::forward(cx, &x[0], &[3, 1, 0, 2])?;
+        let (wide, _) = ops::expand::forward_saving(cx, &x[1], shape)?;
+        let of_wide = both(cx, [*x[1].shape()], |[d_x]| {
+            ops::expand::backward(cx, ops::expand::forward_saving(cx, &x[1], shape)?.1, wide.clone(), d_x)
+        })?;
+        Ok([vec![sum, turned, wide.clone()], of_largest, of_wide].concat())
+    });
+}
