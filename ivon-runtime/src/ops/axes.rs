@@ -96,9 +96,52 @@ impl Parts {
     }
 }
 
+/// How a tensor repeats along a larger one: as a whole, and each of its parts of `inner` elements `axis` times in place. Element i of the larger one reads
+/// element i / inner / axis % outer * inner + i % inner, with `outer` such parts in the tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repeats {
+    pub axis: usize,
+    pub inner: usize,
+}
+
+impl Repeats {
+    /// `None` where it repeats along more axes than that.
+    pub fn of(from: &Shape, to: &Shape) -> Option<Repeats> {
+        if to.ends_with(from) {
+            return Some(Repeats { axis: 1, inner: from.elements() });
+        }
+        let whole = |step: &Parts| step.outer == 1;
+        match Parts::steps(to, Axes::broadcast(from, to)).as_slice() {
+            [step] if whole(step) => Some(Repeats { axis: 1, inner: step.inner }),
+            [step] => Some(Repeats { axis: step.axis, inner: step.inner }),
+            [step, outermost] if whole(outermost) => Some(Repeats { axis: step.axis, inner: step.inner }),
+            _ => None,
+        }
+    }
+
+    /// True if it repeats as a whole alone.
+    pub fn is_whole(self) -> bool {
+        self.axis == 1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tensor_repeats_along_one_axis_and_as_a_whole() {
+        let to = Shape::new(&[2, 3, 4, 5]);
+        let of = |from: &[usize]| Repeats::of(&Shape::new(from), &to).map(|r| [r.axis, r.inner]);
+        assert_eq!(of(&[2, 3, 4, 5]), Some([1, 120]));
+        assert_eq!(of(&[4, 5]), Some([1, 20]));
+        assert_eq!(of(&[]), Some([1, 1]));
+        assert_eq!(of(&[2, 3, 4, 1]), Some([5, 1]));
+        assert_eq!(of(&[2, 1, 1, 5]), Some([12, 5]));
+        assert_eq!(of(&[3, 4, 1]), Some([5, 1]));
+        assert_eq!(of(&[1, 3, 1, 5]), Some([4, 5]));
+        assert_eq!(of(&[2, 1, 4, 1]), None);
+    }
 
     #[test]
     fn neighbouring_axes_are_one_step() {

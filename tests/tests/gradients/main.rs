@@ -5,6 +5,7 @@ mod check;
 
 mod adjoints;
 mod arithmetic;
+mod broadcast;
 mod loops;
 mod models;
 mod parameters;

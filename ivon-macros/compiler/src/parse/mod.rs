@@ -22,7 +22,7 @@
 //!            | for name in &self.field { statement* }
 //! pattern    = (mut)? name | ((mut)? name, ..) | _
 //! expression = name | number | number as f64 | self.field | (expression, ..)
-//!            | - expression | expression (+ - * /) expression              broadcasting over leading dimensions
+//!            | - expression | expression (+ - * /) expression              broadcasting
 //!            | self.layer.method(args) | name.method(args) | self.method(args)
 //!            | op(args) | op::<dims>(args)                             a buffer, `self.field`, is an argument of ops alone
 //!            | exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive (x), powf(x, number)   or as methods, x.exp()

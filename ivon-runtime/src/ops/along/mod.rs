@@ -29,7 +29,10 @@ pub(super) fn forward(cx: &Context, x: &Tensor, axes: Axes, scale: f64) -> Resul
 /// The sum over the axes along which `y` was broadcast to the shape of `x`: `y` is overwritten or added to.
 pub(super) fn sum_to(cx: &Context, x: &Tensor, y: &mut Tensor, add: bool) -> Result<()> {
     let axes = Axes::broadcast(y.shape(), x.shape());
-    sum_over(cx, x, axes, y, 1.0, add)
+    match Parts::steps(x.shape(), axes).as_slice() {
+        [Parts { outer: 1, .. }] => sum_rows(cx, x, y, add),
+        _ => sum_over(cx, x, axes, y, 1.0, add),
+    }
 }
 
 /// y = scale · sum over the axes of x; or y += it, with a scale of 1.

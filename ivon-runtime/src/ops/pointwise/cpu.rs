@@ -1,6 +1,7 @@
 //! The loops: tiles that fit the first-level cache, in chunks that threads share.
 
 use super::Kernel;
+use crate::ops::axes::Repeats;
 use crate::ops::parallel::{CHUNK, pieces};
 use crate::threads::each;
 use crate::{Real, versions};
@@ -9,9 +10,16 @@ use crate::{Real, versions};
 /// overlap, so that it vectorises whatever the kernel; and broadcasting is no concern of the inner loop.
 const TILE: usize = 256;
 
-/// y = K(inputs), `y` as long as the longest input.
+/// The elements of an input, and how they repeat along the output.
+#[derive(Clone, Copy)]
+pub(super) struct Input<'a, E> {
+    pub x: &'a [E],
+    pub repeats: Repeats,
+}
+
+/// y = K(inputs), `y` of the shape to which all inputs are broadcast.
 pub(super) fn forward<E: Real, K: Kernel<I, S, 1>, const I: usize, const S: usize>(
-    inputs: [&[E]; I],
+    inputs: [Input<E>; I],
     scalars: [f64; S],
     y: &mut [E],
 ) {
@@ -21,7 +29,7 @@ pub(super) fn forward<E: Real, K: Kernel<I, S, 1>, const I: usize, const S: usiz
 
 /// outputs\[j\] = K(inputs)\[j\] or += where it says so; each that is there has `elements` elements.
 pub(super) fn backward<E: Real, K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
-    inputs: [&[E]; I],
+    inputs: [Input<E>; I],
     scalars: [f64; S],
     outputs: [Option<(&mut [E], bool)>; O],
     elements: usize,
@@ -41,7 +49,7 @@ versions! {
     /// One chunk, from element `start` of the whole.
     fn chunk<
         {E: Real, K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize} {E, K, I, S, O}
-    >(inputs: [&[E]; I], scalars: [E; S], start: usize, outputs: [Option<(&mut [E], bool)>; O]) {
+    >(inputs: [Input<E>; I], scalars: [E; S], start: usize, outputs: [Option<(&mut [E], bool)>; O]) {
         let mut outputs = outputs;
         let length = outputs.iter().flatten().map(|(y, _)| y.len()).next().unwrap_or(0);
         let mut x = [[E::default(); TILE]; I];
@@ -81,9 +89,13 @@ versions! {
 
 /// The elements from `at` of an input that repeats.
 #[inline(always)]
-fn load<E: Real>(x: &[E], at: usize, tile: &mut [E]) {
+fn load<E: Real>(input: Input<E>, at: usize, tile: &mut [E]) {
+    let x = input.x;
     if x.len() == 1 {
         return tile.fill(x[0]);
+    }
+    if !input.repeats.is_whole() {
+        return load_along(input, at, tile);
     }
     let mut from = at % x.len();
     let mut filled = 0;
@@ -92,5 +104,30 @@ fn load<E: Real>(x: &[E], at: usize, tile: &mut [E]) {
         tile[filled..filled + n].copy_from_slice(&x[from..from + n]);
         filled += n;
         from = 0;
+    }
+}
+
+/// The same of one that repeats along an axis.
+fn load_along<E: Real>(input: Input<E>, mut at: usize, tile: &mut [E]) {
+    let Input { x, repeats: Repeats { axis, inner } } = input;
+    let outer = x.len() / inner;
+    let mut filled = 0;
+    while filled < tile.len() {
+        let (row, column) = (at / inner, at % inner);
+        let (from, left) = (row / axis % outer * inner + column, tile.len() - filled);
+        let n = match inner {
+            1 => {
+                let n = left.min(axis - row % axis);
+                tile[filled..filled + n].fill(x[from]);
+                n
+            }
+            _ => {
+                let n = left.min(inner - column);
+                tile[filled..filled + n].copy_from_slice(&x[from..from + n]);
+                n
+            }
+        };
+        filled += n;
+        at += n;
     }
 }

@@ -1,8 +1,9 @@
 //! Fused pointwise expressions on a GPU: the kernel is written around the expression's body, once for what it is called with.
 
-use super::{Kernel, body};
+use super::{Kernel, body, repeats};
 use crate::device::cuda::{Arg, Cuda, Grid, Source, Text};
 use crate::digest::{Digest, Digester};
+use crate::ops::axes::Repeats;
 use crate::{Context, DType, Result, Shape, Tensor};
 use std::fmt::Write;
 
@@ -48,12 +49,19 @@ fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     outputs: [Option<(&mut Tensor, bool)>; O],
 ) -> Result<()> {
     let lengths = inputs.map(|x| x.shape().elements());
-    // Sixteen bytes a thread, where no such piece runs over the end of an input that repeats.
+    let repeats = inputs.map(|x| repeats(x, &shape));
+    // Sixteen bytes a thread, where no such piece runs over the end of an input, or of a part of it, that repeats.
     let wide = 16 / cx.dtype().bytes();
-    let fits = |length: &usize| *length == 1 || length.is_multiple_of(wide);
-    let vector = if lengths.iter().all(fits) && shape.elements().is_multiple_of(wide) { wide } else { 1 };
+    let fits = |(length, repeats): (&usize, &Repeats)| match (repeats.is_whole(), repeats.inner) {
+        (true, _) => *length == 1 || length.is_multiple_of(wide),
+        (false, 1) => repeats.axis.is_multiple_of(wide),
+        (false, inner) => inner.is_multiple_of(wide),
+    };
+    let all_fit = lengths.iter().zip(&repeats).all(fits);
+    let vector = if all_fit && shape.elements().is_multiple_of(wide) { wide } else { 1 };
     let form = Form {
         inputs: inputs.map(|x| x.dtype() == DType::F32).to_vec(),
+        along: repeats.map(|repeats| !repeats.is_whole()).to_vec(),
         numbers: S,
         outputs: outputs.each_ref().map(|y| y.as_ref().is_some_and(|(y, _)| y.dtype() == DType::F32)).to_vec(),
         vector,
@@ -61,8 +69,11 @@ fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     let kernel = gpu.generated(form.key(K::CUDA), || form.source(K::NAME, K::CUDA))?;
     let groups = shape.elements() / vector;
     let mut args: Vec<Arg> = vec![];
-    for (x, length) in inputs.iter().zip(lengths) {
+    for ((x, length), repeats) in inputs.iter().zip(lengths).zip(repeats) {
         args.extend([Arg::from(*x), Arg::from(length)]);
+        if !repeats.is_whole() {
+            args.extend([Arg::from(repeats.axis), Arg::from(repeats.inner)]);
+        }
     }
     args.extend(scalars.map(|s| Arg::from(s as f32)));
     for output in outputs {
@@ -74,13 +85,16 @@ fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
 }
 
 pub(super) fn source(name: &str, body: &str, [inputs, numbers, outputs]: [usize; 3], vector: usize) -> Text {
-    Form { inputs: vec![false; inputs], numbers, outputs: vec![false; outputs], vector }.named_text(name, body)
+    Form { inputs: vec![false; inputs], along: vec![false; inputs], numbers, outputs: vec![false; outputs], vector }
+        .named_text(name, body)
 }
 
 /// What the text of a kernel depends on besides its body.
 struct Form {
     /// Of each input, whether it is f32 whatever the model computes in.
     inputs: Vec<bool>,
+    /// Of each input, true if it repeats along an axis: see [`Repeats`].
+    along: Vec<bool>,
     numbers: usize,
     /// Of each output, likewise.
     outputs: Vec<bool>,
@@ -93,7 +107,11 @@ impl Form {
     fn key(&self, body: &str) -> Digest {
         let flags = |types: &[bool]| types.iter().map(|f32| *f32 as usize).collect::<Vec<_>>();
         let mut key = Digester::new("pointwise");
-        key.text(body).numbers(&flags(&self.inputs)).numbers(&flags(&self.outputs)).numbers(&[self.numbers, self.vector]);
+        key.text(body)
+            .numbers(&flags(&self.inputs))
+            .numbers(&flags(&self.along))
+            .numbers(&flags(&self.outputs))
+            .numbers(&[self.numbers, self.vector]);
         key.finish()
     }
 
@@ -119,6 +137,9 @@ impl Form {
         // A `String` takes any text: `write!` cannot fail here and below.
         for (i, f32) in self.inputs.iter().enumerate() {
             let _ = write!(text, "const {}* in_{i}, uint64_t length_{i}, ", real(f32));
+            if self.along[i] {
+                let _ = write!(text, "uint64_t axis_{i}, uint64_t inner_{i}, ");
+            }
         }
         for i in 0..self.numbers {
             let _ = write!(text, "float s{i}, ");
@@ -131,7 +152,11 @@ impl Form {
         text += "  uint64_t stride = (uint64_t)gridDim.x * blockDim.x;\n";
         text += "  for (uint64_t g = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; g < groups; g += stride) {\n";
         for i in 0..self.inputs.len() {
-            let _ = writeln!(text, "    float a{i}[{vector}];\n    read(in_{i}, length_{i}, g * {vector}, a{i});");
+            let (read, along) = match self.along[i] {
+                true => ("read_along", format!("axis_{i}, inner_{i}, ")),
+                false => ("read", String::new()),
+            };
+            let _ = writeln!(text, "    float a{i}[{vector}];\n    {read}(in_{i}, length_{i}, {along}g * {vector}, a{i});");
         }
         for i in 0..self.outputs.len() {
             let _ = writeln!(text, "    float b{i}[{vector}];");
@@ -167,6 +192,19 @@ template <int N, class T> __device__ __forceinline__ void read(const T* from, ui
     load<N>(from + (at < length ? at : at % length), to);
   }
 }
+// The same of one that repeats along an axis: no piece runs over the end of one of its parts.
+template <int N, class T>
+__device__ __forceinline__ void read_along(
+    const T* from, uint64_t length, uint64_t axis, uint64_t inner, uint64_t at, float (&to)[N]) {
+  uint64_t part = at / inner / axis % (length / inner);
+  if (inner == 1) {
+    float x = to_float(from[part]);
+#pragma unroll
+    for (int i = 0; i < N; ++i) to[i] = x;
+  } else {
+    load<N>(from + part * inner + at % inner, to);
+  }
+}
 template <int N, class T> __device__ __forceinline__ void write(T* to, uint32_t add, uint64_t at, float (&from)[N]) {
   if (!to) return;
   if (add) {
@@ -185,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_kernel_around_a_body_reads_like_one_by_hand() {
-        let form = Form { inputs: vec![false, true], numbers: 1, outputs: vec![false], vector: 4 };
+        let form = Form { inputs: vec![false, true], along: vec![false; 2], numbers: 1, outputs: vec![false], vector: 4 };
         let text = form.text("s * x + b", "y0 = s0 * x0 + x1;");
         for line in [
             "// s * x + b",
@@ -202,9 +240,12 @@ mod tests {
 
     #[test]
     fn every_form_of_every_body_has_a_key_of_its_own() {
-        let key = |body: &str, inputs: &[bool], numbers, outputs: &[bool], vector| {
-            Form { inputs: inputs.to_vec(), numbers, outputs: outputs.to_vec(), vector }.key(body)
+        let form = |inputs: &[bool], numbers, outputs: &[bool], vector| {
+            let along = vec![false; inputs.len()];
+            Form { inputs: inputs.to_vec(), along, numbers, outputs: outputs.to_vec(), vector }
         };
+        let key =
+            |body: &str, inputs: &[bool], numbers, outputs: &[bool], vector| form(inputs, numbers, outputs, vector).key(body);
         let all = [
             key("y0 = x0;", &[false], 0, &[false], 1),
             key("y0 = -x0;", &[false], 0, &[false], 1),
@@ -215,6 +256,7 @@ mod tests {
             // Twice the width with one input, and once with two.
             key("y0 = x0;", &[false, false], 0, &[false], 4),
             key("y0 = x0;", &[false, false], 0, &[false], 1),
+            Form { along: vec![true], ..form(&[false], 0, &[false], 1) }.key("y0 = x0;"),
         ];
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());

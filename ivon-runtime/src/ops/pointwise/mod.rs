@@ -1,7 +1,7 @@
 //! The engine for fused pointwise expressions: the compiler writes a [`Kernel`], this runs it.
 //!
-//! Shapes broadcast over leading dimensions: the output has the shape of the longest input, and every other input's shape is a suffix
-//! of it. `[C]` goes with `[B, T, C]`, a scalar with everything; `[B, T]` does not go with `[B, T, C]`.
+//! Shapes broadcast: counted from the last, the dimensions of two inputs are equal, or one of them is 1 or missing. `[C]` and
+//! `[B, T, 1]` go with `[B, T, C]`, a scalar goes with everything; `[B, T]` does not go with `[B, T, C]`.
 
 mod body;
 mod cpu;
@@ -9,7 +9,8 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::{check, reduce, with_real};
+use super::axes::Repeats;
+use super::{along, check, expand, with_real};
 use crate::profile::Cost;
 use crate::{Adjoint, Context, DType, Error, Real, Result, Shape, Tensor};
 
@@ -45,23 +46,25 @@ pub fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
 ) -> Result<Tensor> {
     let shape = output_shape(K::NAME, &inputs)?;
     check_types(K::NAME, cx, &inputs)?;
+    let expanded = expanded(cx, inputs, &shape)?;
+    let inputs = std::array::from_fn(|i| expanded[i].as_ref().unwrap_or(inputs[i]));
     let mut y = cx.empty_of(cuda::output_type(cx, &inputs), shape)?;
     let _op = cx.op(K::NAME, || Cost::each(&y, K::OPERATIONS).reads(inputs).writes(&y, false));
     match cx.cuda() {
         Some(gpu) => cuda::forward::<K, I, S>(cx, gpu, inputs, scalars, &mut y)?,
         None if cx.planning() => {}
         None => with_real!(cx.dtype(), E => {
-            cpu::forward::<E, K, I, S>(inputs.map(|x| x.as_slice::<E>()), scalars, y.as_mut_slice::<E>());
+            cpu::forward::<E, K, I, S>(read(inputs, &shape), scalars, y.as_mut_slice::<E>());
         }),
     }
     Ok(y)
 }
 
 /// Adds output j of the kernel to adjoint j. The inputs include saved ones and `d_y`, whose shape is `shape`; where an
-/// adjoint's shape is shorter, the gradient is summed over the leading dimensions that it lacks.
+/// adjoint's shape is smaller, the gradient is summed over the dimensions along which it is broadcast.
 ///
 /// # Errors
-/// If a shape is not a suffix of `shape`.
+/// If a shape does not broadcast to `shape`.
 pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     cx: &Context,
     _kernel: K,
@@ -71,23 +74,25 @@ pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usi
     adjoints: [(&mut Adjoint, Shape); O],
 ) -> Result<()> {
     for input in inputs {
-        check_suffix(K::NAME, &shape, input.shape())?;
+        check_broadcast(K::NAME, &shape, input.shape())?;
     }
     check_types(K::NAME, cx, &inputs)?;
     if !adjoints.iter().any(|(adjoint, _)| adjoint.wanted()) {
         return Ok(());
     }
+    let expanded = expanded(cx, inputs, &shape)?;
+    let inputs = std::array::from_fn(|i| expanded[i].as_ref().unwrap_or(inputs[i]));
     let _op = cx.op(K::NAME, || {
         let of_element = inputs.first().map_or(0, |x| x.dtype().bytes());
         let outputs = adjoints.iter().filter(|(adjoint, _)| adjoint.wanted());
         let moved = outputs.map(|(adjoint, _)| shape.elements() * of_element * if adjoint.is_empty() { 1 } else { 2 });
         Cost::flops(shape.elements() * K::OPERATIONS).reads(inputs).moves(moved.sum())
     });
-    // What is summed over leading dimensions is computed in full first.
+    // A gradient that is summed is computed in full first.
     let mut full: [Option<Tensor>; O] = [const { None }; O];
     let mut targets: [Option<(&mut Tensor, bool)>; O] = [const { None }; O];
     for ((target, full), (adjoint, of)) in targets.iter_mut().zip(&mut full).zip(adjoints) {
-        check_suffix(K::NAME, &shape, &of)?;
+        check_broadcast(K::NAME, &shape, &of)?;
         if adjoint.wanted() && of != shape {
             *full = Some(cx.empty(shape)?);
         }
@@ -114,47 +119,77 @@ pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usi
                     (None, None) => None,
                 };
             }
-            cpu::backward::<E, K, I, S, O>(inputs.map(|x| x.as_slice::<E>()), scalars, outputs, shape.elements());
+            cpu::backward::<E, K, I, S, O>(read(inputs, &shape), scalars, outputs, shape.elements());
         }),
     }
     for (full, target) in full.into_iter().zip(targets) {
         if let (Some(full), Some((target, add))) = (full, target) {
-            reduce::sum_rows(cx, &full, target, add)?;
+            along::sum_to(cx, &full, target, add)?;
         }
     }
     Ok(())
 }
 
-/// The gradient that is `d_y` itself, as that of `b` in `x + b`: shared where the shapes are equal, else summed over leading dimensions.
+/// The gradient that is `d_y` itself, as that of `b` in `x + b`: shared where the shapes are equal, else summed over the dimensions
+/// along which `b` was broadcast.
 ///
 /// # Errors
-/// If `shape` is not a suffix of the shape of `d_y`.
+/// If `shape` does not broadcast to the shape of `d_y`.
 pub fn pass_through(cx: &Context, d_y: &Tensor, adjoint: &mut Adjoint, shape: Shape) -> Result<()> {
-    check_suffix("pass_through", d_y.shape(), &shape)?;
+    check_broadcast("pass_through", d_y.shape(), &shape)?;
     if shape == *d_y.shape() {
         return adjoint.add(cx, d_y.clone());
     }
     match adjoint.target(cx, shape)? {
-        Some((target, add)) => reduce::sum_rows(cx, d_y, target, add),
+        Some((target, add)) => along::sum_to(cx, d_y, target, add),
         None => Ok(()),
     }
 }
 
-/// The shape of the longest input, of which all others are suffixes.
+/// The shape to which all inputs are broadcast.
 fn output_shape(name: &str, inputs: &[&Tensor]) -> Result<Shape> {
     let longest = inputs.iter().map(|x| *x.shape()).reduce(|a, b| if b.rank() > a.rank() { b } else { a }).unwrap_or_default();
-    inputs.iter().try_for_each(|x| check_suffix(name, &longest, x.shape()))?;
-    Ok(longest)
+    if inputs.iter().all(|x| longest.ends_with(x.shape())) {
+        return Ok(longest);
+    }
+    let mut dims = longest.to_vec();
+    for x in inputs {
+        let missing = dims.len() - x.shape().rank();
+        dims[missing..].iter_mut().zip(x.shape().iter()).filter(|(dim, _)| **dim == 1).for_each(|(dim, of)| *dim = *of);
+    }
+    let shape = Shape::new(&dims);
+    inputs.iter().try_for_each(|x| check_broadcast(name, &shape, x.shape()))?;
+    Ok(shape)
 }
 
-fn check_suffix(name: &str, shape: &Shape, suffix: &Shape) -> Result<()> {
-    if shape.ends_with(suffix) {
+fn check_broadcast(name: &str, shape: &Shape, from: &Shape) -> Result<()> {
+    if expand::fits(from, shape) {
         return Ok(());
     }
     Err(Error::shape(
         format!("`{name}`"),
-        format!("{shape} does not go with {suffix}: shapes must be equal, or one the last dimensions of the other"),
+        format!("{shape} does not go with {from}: counted from the last, dimensions must be equal, or one of them 1"),
     ))
+}
+
+/// Inputs that repeat along several axes, in full.
+fn expanded<const I: usize>(cx: &Context, inputs: [&Tensor; I], shape: &Shape) -> Result<[Option<Tensor>; I]> {
+    let mut all = [const { None }; I];
+    for (expanded, input) in all.iter_mut().zip(inputs) {
+        if Repeats::of(input.shape(), shape).is_none() {
+            *expanded = Some(expand::forward(cx, input, *shape)?);
+        }
+    }
+    Ok(all)
+}
+
+/// How an input repeats along the output, which is known of all by now.
+fn repeats(input: &Tensor, shape: &Shape) -> Repeats {
+    Repeats::of(input.shape(), shape).unwrap_or(Repeats { axis: 1, inner: input.shape().elements() })
+}
+
+fn read<'a, E: Real, const I: usize>(inputs: [&'a Tensor; I], shape: &Shape) -> [cpu::Input<'a, E>; I] {
+    inputs.map(|input| cpu::Input { x: input.as_slice::<E>(), repeats: repeats(input, shape) })
 }
 
 fn check_types(name: &str, cx: &Context, inputs: &[&Tensor]) -> Result<()> {

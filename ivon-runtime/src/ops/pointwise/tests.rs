@@ -43,17 +43,20 @@ fn gradients_and_precision_of_every_broadcast() {
         (vec![2, 3, 4], vec![3, 4], vec![2, 3, 4]),
         (vec![4], vec![2, 4], vec![1]),
         (vec![3], vec![3], vec![3]),
+        (vec![2, 3, 4], vec![2, 1, 4], vec![3, 1]),
+        (vec![2, 3, 1], vec![4], vec![2, 1, 1]),
+        (vec![2, 1, 3, 1], vec![1, 4, 1, 2], vec![2, 4, 3, 2]),
     ] {
-        if b != [1] {
-            let large = |dims: &[usize]| numbers(&*dims.iter().map(|d| d * 17 + 2).collect::<Vec<_>>());
-            specify!(
-                [numbers(&*x), numbers(&*gain), numbers(&*b)],
-                [large(&x), large(&gain), large(&b)],
-                3e-5, // of sums of up to 72 000 terms
-                forward_saving,
-                backward
-            );
-        }
+        // Four axes are many enough as they are.
+        let longer = |d: &usize| if *d == 1 || b.len() == 4 { *d } else { d * 17 + 2 };
+        let large = |dims: &[usize]| numbers(&*dims.iter().map(longer).collect::<Vec<_>>());
+        specify!(
+            [numbers(&*x), numbers(&*gain), numbers(&*b)],
+            [large(&x), large(&gain), large(&b)],
+            3e-5, // of sums of up to 72 000 terms
+            forward_saving,
+            backward
+        );
     }
 }
 
@@ -98,6 +101,7 @@ fn shapes_that_do_not_broadcast_are_refused() {
     let parts = ["x.tanh() * gain + 0.5 * b", "[2, 3, 4]", "[2, 3]"];
     refused(forward(&cx, Fused, [&of(&[2, 3, 4]), &of(&[2, 3]), &of(&[4])], [0.5]), &parts);
     refused(forward(&cx, Fused, [&of(&[2]), &of(&[3]), &of(&[])], [0.5]), &["[2]", "[3]"]);
+    refused(forward(&cx, Fused, [&of(&[2, 1]), &of(&[3, 4]), &of(&[])], [0.5]), &["[2, 4]", "[3, 4]"]);
     let ids = Tensor::from_slice(&[1u32, 2], [2]).unwrap();
     refused(forward(&cx, Fused, [&of(&[2]), &ids, &of(&[])], [0.5]), &["U32", "F32"]);
     refused(pass_through(&cx, &of(&[2, 3]), &mut Adjoint::new(), Shape::new(&[2])), &["[2, 3]", "[2]"]);

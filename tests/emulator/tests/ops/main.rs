@@ -7,6 +7,7 @@ mod compare;
 mod mutations;
 
 mod attention;
+mod broadcast;
 mod edges;
 mod losses;
 mod moves;
@@ -84,6 +85,7 @@ compare::watched!(
     rows::sums_and_means,
     rows::extremes_and_logsumexp,
     rows::axes_apart,
+    broadcast::operands_of_other_shapes,
     rows::layer_norm,
     rows::rms_norm,
     rows::softmax_and_its_logarithm,
