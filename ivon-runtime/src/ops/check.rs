@@ -59,6 +59,18 @@ pub(crate) fn shape(at: &str, (name, found): (&str, &Shape), expected: impl Into
     Ok(())
 }
 
+/// The gradient that a backward pass is given has the shape of the op's result and the type that the context computes in. The gradient of a
+/// number may have the type of its sums.
+pub(crate) fn gradient(at: &str, cx: &Context, (name, d_y): (&str, &Tensor), expected: impl Into<Shape>) -> Result<()> {
+    let expected = expected.into();
+    if *d_y.shape() != expected {
+        let message =
+            format!("`{name}` is {}; expected {expected}, the shape of the result: pass the result's own gradient", d_y.shape());
+        return Err(Error::shape(at, message));
+    }
+    if expected.rank() == 0 && d_y.dtype() == cx.dtype().sums() { Ok(()) } else { float(at, cx, &[(name, d_y)]) }
+}
+
 /// A tensor has at least this many dimensions.
 pub(crate) fn rank(at: &str, (name, found): (&str, &Shape), least: usize) -> Result<()> {
     if found.rank() < least {

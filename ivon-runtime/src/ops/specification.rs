@@ -48,9 +48,52 @@ pub(crate) fn gradients<const N: usize, S>(
 ) {
     let cx = f64_context();
     let tensors = tensors(&cx, &inputs);
+    other_gradients(&cx, tensors.each_ref(), &forward_saving, &backward);
     if let Err(error) = gradcheck::check(&cx, tensors.each_ref(), forward_saving, backward) {
         panic!("{error}");
     }
+}
+
+/// A gradient of another shape or type than the result's is refused before anything is added to an adjoint. The error names the op and both
+/// shapes. Functions that are not one op are left out.
+fn other_gradients<const N: usize, S, F: Fn(&Context, [&Tensor; N]) -> Result<(Tensor, S)>>(
+    cx: &Context,
+    inputs: [&Tensor; N],
+    forward_saving: &F,
+    backward: &impl Fn(&Context, S, Tensor, [&mut Adjoint; N]) -> Result<()>,
+) {
+    if !std::any::type_name::<S>().ends_with("::Saved") {
+        return;
+    }
+    // The module whose tests define the function.
+    let op = std::any::type_name::<F>().split("::ops::").nth(1).and_then(|path| path.split("::").next()).unwrap();
+    let y = *forward_saving(cx, inputs).unwrap().0.shape();
+    let refused = |d_y: Tensor, parts: &[&str]| {
+        let (_, saved) = forward_saving(cx, inputs).unwrap();
+        let mut adjoints = inputs.map(|_| Adjoint::new());
+        let what = format!("{op}: d_y is {} of {:?}, y is {y}", d_y.shape(), d_y.dtype());
+        let error = backward(cx, saved, d_y, adjoints.each_mut()).expect_err(&what).to_string();
+        parts.iter().chain(&[op]).for_each(|part| assert!(error.contains(part), "{what}: `{part}` is not in: {error}"));
+        assert!(adjoints.iter().all(Adjoint::is_empty), "{what}: an adjoint was written");
+    };
+    for other in other_shapes(&y) {
+        refused(gradcheck::tensor(cx, other, 3).unwrap(), &[&other.to_string(), &y.to_string()]);
+    }
+    refused(Tensor::from_slice(&vec![1.0f32; y.elements()], y).unwrap(), &["F32", "F64"]);
+}
+
+/// Shapes near this one: a dimension longer, shorter, missing or added, two exchanged, all in one, none.
+fn other_shapes(shape: &Shape) -> Vec<Shape> {
+    let mut others = vec![vec![], vec![1], vec![shape.elements()], [&shape[..], &[1]].concat(), [&[1], &shape[..]].concat()];
+    for i in 0..shape.rank() {
+        for length in [shape[i] + 1, shape[i].saturating_sub(1), 2 * shape[i], 1] {
+            others.push([&shape[..i], &[length], &shape[i + 1..]].concat());
+        }
+        others.push([&shape[..i], &shape[i + 1..]].concat());
+        others.push([&shape[i..], &shape[..i]].concat());
+    }
+    others.retain(|other| *other != shape[..] && other.iter().all(|length| *length > 0));
+    others.into_iter().map(|other| Shape::new(&other)).collect()
 }
 
 /// f32 against f64, output and all gradients, within `tolerance` · (1 + |value|); and f32 on one and on three threads, bit by bit.

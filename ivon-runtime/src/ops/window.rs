@@ -82,6 +82,11 @@ impl Window {
 }
 
 impl Sliding {
+    /// The shape of the images that it makes, with so many channels.
+    pub(crate) fn y_shape(&self, channels: usize) -> Shape {
+        Shape::new(&[self.batch, self.out_height, self.out_width, channels])
+    }
+
     /// Taps of a window.
     pub(crate) fn taps(&self) -> usize {
         self.window.kernel * self.window.kernel

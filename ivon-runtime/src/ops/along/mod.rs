@@ -101,7 +101,8 @@ versions! {
 }
 
 /// d_x += scale · d_y, repeated along the axes.
-pub(super) fn backward(cx: &Context, x: Shape, axes: Axes, scale: f64, d_y: &Tensor, d_x: &mut Adjoint) -> Result<()> {
+pub(super) fn backward(at: &str, cx: &Context, x: Shape, axes: Axes, scale: f64, d_y: &Tensor, d_x: &mut Adjoint) -> Result<()> {
+    check::gradient(at, cx, ("d_y", d_y), axes.result(&x))?;
     match d_x.target(cx, x)? {
         Some((d_x, add)) => repeat_along(cx, d_y, axes, d_x, scale, add),
         None => Ok(()),

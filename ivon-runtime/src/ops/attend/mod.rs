@@ -74,7 +74,9 @@ fn check_qkv(at: &str, cx: &Context, heads: usize, qkv: &Tensor) -> Result<()> {
 
 /// With dp = d_y vᵀ and ds = p · (dp - sum of d_y · y): d_q = ds k / sqrt(SIZE), d_k = dsᵀ q / sqrt(SIZE), d_v = pᵀ d_y.
 pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_qkv: &mut Adjoint, causal: bool) -> Result<()> {
-    let _op = cx.op(if causal { "causal_attention" } else { "attention" }, || {
+    let at = if causal { "causal_attention" } else { "attention" };
+    check::gradient(at, cx, ("d_y", &d_y), *saved.y.shape())?;
+    let _op = cx.op(at, || {
         let cost = Geometry::of(saved.qkv.shape(), saved.heads, causal).cost(cx, 5);
         cost.reads([&saved.qkv, &saved.y, &d_y]).writes(&saved.qkv, !d_qkv.is_empty())
     });

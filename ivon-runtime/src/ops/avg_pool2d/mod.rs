@@ -4,7 +4,7 @@
 mod tests;
 
 use super::window::Sliding;
-use super::{pool, with_real};
+use super::{check, pool, with_real};
 use crate::profile::Cost;
 use crate::{Adjoint, Context, Real, Result, Shape, Tensor, versions};
 
@@ -50,6 +50,7 @@ pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { sliding, shape } = saved;
+    check::gradient("avg_pool2d", cx, ("d_y", &d_y), sliding.y_shape(shape.last()))?;
     let Some((d_x, add)) = d_x.target(cx, shape)? else { return Ok(()) };
     let _op = cx.op("avg_pool2d", || Cost::each(&d_y, 2 * sliding.taps()).reads([&d_y]).writes(d_x, add));
     if cx.cuda().is_some() {

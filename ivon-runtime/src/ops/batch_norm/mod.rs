@@ -205,6 +205,8 @@ pub(super) fn differentiate(
     d_y: Tensor,
     [d_x, d_residual, d_gain, d_bias]: [&mut Adjoint; 4],
 ) -> Result<()> {
+    let at = if matches!(saved.relu, Relu::Absent) { "batch_norm" } else { "batch_norm_relu" };
+    check::gradient(at, cx, ("d_y", &d_y), *saved.x.shape())?;
     // The sums of d_y and of d_y x̂; then d_x = a · d_y + b · x + c.
     let _op = cx.op("batch_norm", || Cost::each(&d_y, 9).moves(5 * d_y.bytes()));
     if cx.cuda().is_some() {

@@ -68,6 +68,9 @@ pub fn forward_saving(cx: &Context, xs: &[&Tensor], axis: usize) -> Result<(Tens
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_xs: &mut [&mut Adjoint]) -> Result<()> {
     let Saved { axis, parts } = saved;
+    let mut whole = parts[0].to_vec();
+    whole[axis] = parts.iter().map(|part| part[axis]).sum();
+    check::gradient("concat", cx, ("d_y", &d_y), &*whole)?;
     let _op = cx.op("concat", || Cost::default().moves(2 * d_y.bytes()));
     let mut start = 0;
     for (d_x, part) in d_xs.iter_mut().zip(parts) {

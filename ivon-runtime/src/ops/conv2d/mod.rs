@@ -64,8 +64,7 @@ impl Geometry {
     }
 
     fn y_shape(&self) -> Shape {
-        let Sliding { batch, out_height, out_width, .. } = self.sliding;
-        Shape::new(&[batch, out_height, out_width, self.outputs])
+        self.sliding.y_shape(self.outputs)
     }
 }
 
@@ -128,6 +127,7 @@ pub fn backward(
     d_bias: &mut Adjoint,
 ) -> Result<()> {
     let Saved { x, weight, geometry } = saved;
+    check::gradient("conv2d", cx, ("d_y", &d_y), geometry.y_shape())?;
     let shape = *x.shape();
     if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())? {
         weight_gradient(cx, &geometry, &x, &d_y, d_weight, add)?;

@@ -45,5 +45,5 @@ pub fn forward_saving(cx: &Context, logits: &Tensor, targets: &Tensor) -> Result
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mut Adjoint) -> Result<()> {
-    entropy::backward(cx, saved.0, d_loss, d_logits)
+    entropy::backward("cross_entropy", cx, saved.0, d_loss, d_logits)
 }

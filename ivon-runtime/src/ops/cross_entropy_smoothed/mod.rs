@@ -38,5 +38,5 @@ pub fn forward_saving(cx: &Context, logits: &Tensor, targets: &Tensor, smoothing
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mut Adjoint) -> Result<()> {
-    entropy::backward(cx, saved.0, d_loss, d_logits)
+    entropy::backward("cross_entropy_smoothed", cx, saved.0, d_loss, d_logits)
 }

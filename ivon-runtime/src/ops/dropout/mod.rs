@@ -59,6 +59,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, rate: f64) -> Result<(Tensor, Sa
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+    check::gradient("dropout", cx, ("d_y", &d_y), saved.x)?;
     let Some(mask) = saved.mask else { return d_x.add(cx, d_y) };
     if let Some((d_x, add)) = d_x.target(cx, saved.x)? {
         mask.apply(cx, &d_y, d_x, add)?;

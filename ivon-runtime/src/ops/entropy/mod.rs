@@ -143,8 +143,9 @@ versions! {
 }
 
 /// In place of the logits, where nothing else reads them.
-pub(super) fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mut Adjoint) -> Result<()> {
+pub(super) fn backward(at: &str, cx: &Context, saved: Saved, d_loss: Tensor, d_logits: &mut Adjoint) -> Result<()> {
     let Saved { mut logits, classes, targets, lse, smoothing, counted } = saved;
+    check::gradient(at, cx, ("d_loss", &d_loss), [])?;
     if !d_logits.wanted() {
         return Ok(());
     }

@@ -12,6 +12,7 @@ use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
 #[derive(Debug)]
 pub struct Saved {
     x: Shape,
+    y: Shape,
 }
 
 /// y\[.., i, ..\] = x\[.., 0, ..\] where `x` has size 1, else x\[.., i, ..\].
@@ -38,7 +39,9 @@ pub fn forward(cx: &Context, x: &Tensor, dims: impl Into<Shape>) -> Result<Tenso
 /// # Errors
 /// As [`forward`].
 pub fn forward_saving(cx: &Context, x: &Tensor, dims: impl Into<Shape>) -> Result<(Tensor, Saved)> {
-    Ok((forward(cx, x, dims)?, Saved { x: *x.shape() }))
+    let y = forward(cx, x, dims)?;
+    let saved = Saved { x: *x.shape(), y: *y.shape() };
+    Ok((y, saved))
 }
 
 /// `d_x += d_y`, summed over the axes along which `x` was repeated.
@@ -46,6 +49,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, dims: impl Into<Shape>) -> Resul
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+    check::gradient("expand", cx, ("d_y", &d_y), saved.y)?;
     if saved.x.elements() == d_y.shape().elements() {
         return d_x.add(cx, d_y.reshaped(saved.x));
     }

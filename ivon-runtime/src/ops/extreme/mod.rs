@@ -66,6 +66,7 @@ pub(super) fn forward_saving(
 /// d_x += d_y / n where x = y, with the number n of such places along the axes.
 pub(super) fn backward(at: &'static str, cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { x, y, axes } = saved;
+    check::gradient(at, cx, ("d_y", &d_y), *y.shape())?;
     if !d_x.wanted() {
         return Ok(());
     }

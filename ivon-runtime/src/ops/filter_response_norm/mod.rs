@@ -5,7 +5,7 @@ mod tests;
 
 use super::channels::{self, Images, sum_images, sum_places};
 use super::parallel::{pieces, pieces2};
-use super::with_real;
+use super::{check, with_real};
 use crate::profile::Cost;
 use crate::{Adjoint, Context, Real, Result, Tensor, versions};
 
@@ -80,6 +80,7 @@ pub fn backward(
     d_threshold: &mut Adjoint,
 ) -> Result<()> {
     let Saved { x, gain, bias, threshold, r } = saved;
+    check::gradient("filter_response_norm", cx, ("d_y", &d_y), *x.shape())?;
     let Images { images, channels, elements } = Images::of(x.shape());
     let _op = cx.op("filter_response_norm", || Cost::each(&d_y, 20).reads([&x, &d_y]).writes(&x, !d_x.is_empty()));
     // Sums over places of d_z x̂, d_z and the threshold's part.

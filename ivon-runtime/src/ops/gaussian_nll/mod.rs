@@ -56,6 +56,7 @@ pub fn backward(
     d_y: &mut Adjoint,
 ) -> Result<()> {
     let Saved { mean, log_variance, y } = saved;
+    check::gradient("gaussian_nll", cx, ("d_loss", &d_loss), [])?;
     let shape = *mean.shape();
     let scale = 1.0 / shape.elements() as f64;
     let inputs = [&d_loss, &mean, &log_variance, &y];

@@ -46,6 +46,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor) -> Result<(Tensor, Saved)> {
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+    check::gradient("global_average_pool", cx, ("d_y", &d_y), [saved.x[0], saved.x[3]])?;
     let places = along::count(&flat(&saved.x), places());
     along::repeat_over(cx, saved.x, (places, saved.x[3]), 1.0 / places as f64, &d_y, d_x)
 }

@@ -5,7 +5,7 @@ mod tests;
 
 use super::channels::{self, Images, sum_images, sum_places};
 use super::parallel::{pieces, pieces2};
-use super::with_real;
+use super::{check, with_real};
 use crate::profile::Cost;
 use crate::{Adjoint, Context, Error, Real, Result, Tensor, versions};
 
@@ -77,6 +77,7 @@ pub fn backward(
     d_bias: &mut Adjoint,
 ) -> Result<()> {
     let Saved { groups, x, gain, statistics } = saved;
+    check::gradient("group_norm", cx, ("d_y", &d_y), *x.shape())?;
     let Images { images, channels, elements } = Images::of(x.shape());
     let _op = cx.op("group_norm", || Cost::each(&d_y, 21).reads([&x, &d_y]).writes(&x, !d_x.is_empty()));
     // Sums over places of d_y x̂ and of d_y.

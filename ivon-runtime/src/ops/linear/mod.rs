@@ -69,6 +69,7 @@ pub fn backward(
     let Saved { x, weight } = saved;
     let (outputs, inputs) = (weight.dim(0), weight.dim(1));
     let (shape, rows) = (*x.shape(), x.shape().rows());
+    check::gradient("linear", cx, ("d_y", &d_y), shape.with_last(outputs))?;
     let mut sums = None;
     if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())? {
         let _op = cx.op("linear d_weight", || product(cx, &x, [outputs, inputs]).reads([&x, &d_y]).writes(d_weight, add));

@@ -52,7 +52,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, weight: &Tensor, targets: &Tenso
 pub fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_x: &mut Adjoint, d_weight: &mut Adjoint) -> Result<()> {
     let Saved { product, entropy, classes } = saved;
     let mut d_logits = Adjoint::when(d_x.wanted() || d_weight.wanted());
-    entropy::backward(cx, entropy, d_loss, &mut d_logits)?;
+    entropy::backward("linear_cross_entropy", cx, entropy, d_loss, &mut d_logits)?;
     let Some(d_logits) = d_logits.into_option() else { return Ok(()) };
     let inputs = product.inputs();
     if d_logits.shape().last() == classes {

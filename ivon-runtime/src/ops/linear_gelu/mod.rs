@@ -5,7 +5,7 @@ mod cuda;
 mod tests;
 
 use super::gelu_along::{Gelu, Slope, activate};
-use super::{linear, pointwise, with_weight};
+use super::{check, linear, pointwise, with_weight};
 use crate::matmul::{Finish, Matrix, Onto, multiply_then};
 use crate::ops::pointwise::Kernel;
 use crate::{Adjoint, Context, Result, Tensor};
@@ -65,6 +65,9 @@ pub fn backward(
 ) -> Result<()> {
     let Saved { linear, h } = saved;
     let (multiplied, d_y) = d_y.into().into_parts();
+    for d_y in [&multiplied, &d_y].into_iter().flatten() {
+        check::gradient("linear_gelu", cx, ("d_y", d_y), *h.shape())?;
+    }
     let mut d_h = multiplied.map_or_else(Adjoint::new, Adjoint::of);
     if let Some(d_y) = d_y {
         pointwise::backward(cx, Slope, *h.shape(), [&h, &d_y], [], [(&mut d_h, *h.shape())])?;

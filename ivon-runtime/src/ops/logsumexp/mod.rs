@@ -69,6 +69,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, axes: impl Into<Axes>) -> Result
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { x, y, axes } = saved;
+    check::gradient("logsumexp", cx, ("d_y", &d_y), *y.shape())?;
     if !d_x.wanted() {
         return Ok(());
     }

@@ -52,6 +52,7 @@ pub fn backward(cx: &Context, saved: Saved, d_c: Tensor, d_a: &mut Adjoint, d_b:
     let Saved { a, b } = saved;
     let (_, [m, k]) = split(a.shape());
     let n = b.shape().last();
+    check::gradient("matmul", cx, ("d_c", &d_c), a.shape().with_last(n))?;
     if let Some((d_a, add)) = d_a.target(cx, *a.shape())? {
         product(cx, (&d_c, [m, n], false), (&b, [k, n], true), d_a, add)?;
     }

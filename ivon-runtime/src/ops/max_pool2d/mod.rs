@@ -5,7 +5,7 @@ mod tests;
 
 use super::parallel::pieces2;
 use super::window::Sliding;
-use super::{pool, with_real};
+use super::{check, pool, with_real};
 use crate::profile::Cost;
 use crate::{Adjoint, Context, DType, Real, Result, Shape, Tensor, versions};
 
@@ -56,6 +56,7 @@ pub fn forward_saving(cx: &Context, kernel: usize, stride: usize, padding: usize
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { taps, sliding, shape } = saved;
+    check::gradient("max_pool2d", cx, ("d_y", &d_y), *taps.shape())?;
     let Some((d_x, add)) = d_x.target(cx, shape)? else { return Ok(()) };
     let _op = cx.op("max_pool2d", || Cost::each(&d_y, 1).reads([&taps, &d_y]).writes(d_x, add));
     if cx.cuda().is_some() {

@@ -39,5 +39,5 @@ pub fn forward_saving(cx: &Context, x: &Tensor, axes: impl Into<Axes>) -> Result
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
-    along::backward(cx, saved.x, saved.axes, 1.0 / along::count(&saved.x, saved.axes) as f64, &d_y, d_x)
+    along::backward("mean", cx, saved.x, saved.axes, 1.0 / along::count(&saved.x, saved.axes) as f64, &d_y, d_x)
 }

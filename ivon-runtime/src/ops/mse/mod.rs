@@ -44,6 +44,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, y: &Tensor) -> Result<(Tensor, S
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_loss: Tensor, d_x: &mut Adjoint, d_y: &mut Adjoint) -> Result<()> {
     let Saved { x, y } = saved;
+    check::gradient("mse", cx, ("d_loss", &d_loss), [])?;
     let shape = *x.shape();
     let scale = 2.0 / shape.elements() as f64;
     pointwise::backward(cx, Difference, shape, [&d_loss, &x, &y], [scale], [(d_x, shape), (d_y, shape)])

@@ -97,6 +97,7 @@ pub(super) fn backward(
     centre: bool,
     [d_x, d_gain, d_bias]: [&mut Adjoint; 3],
 ) -> Result<()> {
+    check::gradient(name(centre), cx, ("d_y", &d_y), *saved.x.shape())?;
     let _op = cx.op(name(centre), || {
         let sums = if centre { 9 } else { 7 };
         Cost::each(&d_y, sums + 12).reads([&saved.x, &d_y]).writes(&saved.x, !d_x.is_empty())

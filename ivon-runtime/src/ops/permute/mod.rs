@@ -4,13 +4,14 @@
 mod tests;
 
 use super::{check, transpose};
-use crate::{Adjoint, Context, Error, MAX_RANK, Result, Tensor};
+use crate::{Adjoint, Context, Error, MAX_RANK, Result, Shape, Tensor};
 
 /// The order that undoes this one.
 #[derive(Debug)]
 pub struct Saved {
     inverse: [usize; MAX_RANK],
     rank: usize,
+    y: Shape,
 }
 
 /// Axis i of y is axis `order[i]` of `x`.
@@ -28,7 +29,9 @@ pub fn forward(cx: &Context, x: &Tensor, order: &[usize]) -> Result<Tensor> {
 /// # Errors
 /// As [`forward`].
 pub fn forward_saving(cx: &Context, x: &Tensor, order: &[usize]) -> Result<(Tensor, Saved)> {
-    Ok((forward(cx, x, order)?, Saved { inverse: inverse(x, order)?, rank: order.len() }))
+    let y = forward(cx, x, order)?;
+    let saved = Saved { inverse: inverse(x, order)?, rank: order.len(), y: *y.shape() };
+    Ok((y, saved))
 }
 
 /// `d_x += d_y` in the order of x.
@@ -36,6 +39,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, order: &[usize]) -> Result<(Tens
 /// # Errors
 /// As [`Adjoint::add`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+    check::gradient("permute", cx, ("d_y", &d_y), saved.y)?;
     if !d_x.wanted() {
         return Ok(());
     }

@@ -19,8 +19,7 @@ pub(crate) fn geometry(at: &str, cx: &Context, [kernel, stride, padding]: [usize
             format!("a PADDING of {padding} is more than half of the KERNEL of {kernel}: some windows would see no pixel");
         return Err(Error::value(at, message));
     }
-    let y = Shape::new(&[sliding.batch, sliding.out_height, sliding.out_width, x.shape().last()]);
-    Ok((sliding, y))
+    Ok((sliding, sliding.y_shape(x.shape().last())))
 }
 
 /// Calls `row(first, y)` for every row of pixels of the output, on all threads: `first` is the number of its first pixel.

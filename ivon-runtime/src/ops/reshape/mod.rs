@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+use super::check;
 use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
 
 /// The shape of `x`.
 #[derive(Debug)]
 pub struct Saved {
     x: Shape,
+    y: Shape,
 }
 
 /// The elements of `x` in the same order as a tensor of `dims`. No element is moved.
@@ -36,7 +38,9 @@ pub fn forward(_: &Context, x: &Tensor, dims: &[usize]) -> Result<Tensor> {
 /// # Errors
 /// As [`forward`].
 pub fn forward_saving(cx: &Context, x: &Tensor, dims: &[usize]) -> Result<(Tensor, Saved)> {
-    Ok((forward(cx, x, dims)?, Saved { x: *x.shape() }))
+    let y = forward(cx, x, dims)?;
+    let saved = Saved { x: *x.shape(), y: *y.shape() };
+    Ok((y, saved))
 }
 
 /// `d_x += d_y` in the shape of `x`.
@@ -44,6 +48,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, dims: &[usize]) -> Result<(Tenso
 /// # Errors
 /// As [`Adjoint::add`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+    check::gradient("reshape", cx, ("d_y", &d_y), saved.y)?;
     let contribution = d_y.reshaped(saved.x);
     drop(d_y);
     d_x.add(cx, contribution)

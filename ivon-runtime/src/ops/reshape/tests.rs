@@ -1,5 +1,6 @@
 use super::*;
 use crate::ops::specification::{f32_context, gradients, numbers, precision, refused};
+use crate::ops::{squeeze, unsqueeze};
 
 #[test]
 fn gradients_and_precision() {
@@ -8,6 +9,20 @@ fn gradients_and_precision() {
     let backward = |cx: &Context, saved, d_y, [d_x]: [&mut Adjoint; 1]| backward(cx, saved, d_y, d_x);
     gradients([numbers([2, 3, 4])], forward_saving, backward);
     precision([numbers([14, 3, 21])], 0.0, forward_saving, backward);
+}
+
+#[test]
+fn an_axis_of_size_one_goes_and_comes_with_its_gradient() {
+    gradients(
+        [numbers([2, 1, 3])],
+        |cx, [x]| squeeze::forward_saving(cx, x, 1),
+        |cx, saved, d_y, [d_x]| squeeze::backward(cx, saved, d_y, d_x),
+    );
+    gradients(
+        [numbers([2, 3])],
+        |cx, [x]| unsqueeze::forward_saving(cx, x, 1),
+        |cx, saved, d_y, [d_x]| unsqueeze::backward(cx, saved, d_y, d_x),
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub struct Saved {
     axis: usize,
     start: usize,
     x: Shape,
+    y: Shape,
 }
 
 /// The entries `range` of an axis.
@@ -47,7 +48,9 @@ pub fn forward(cx: &Context, x: &Tensor, axis: usize, range: Range<usize>) -> Re
 /// As [`forward`].
 pub fn forward_saving(cx: &Context, x: &Tensor, axis: usize, range: Range<usize>) -> Result<(Tensor, Saved)> {
     let start = range.start;
-    Ok((forward(cx, x, axis, range)?, Saved { axis, start, x: *x.shape() }))
+    let y = forward(cx, x, axis, range)?;
+    let saved = Saved { axis, start, x: *x.shape(), y: *y.shape() };
+    Ok((y, saved))
 }
 
 /// `d_x[.., range, ..] += d_y`; zero elsewhere.
@@ -55,7 +58,8 @@ pub fn forward_saving(cx: &Context, x: &Tensor, axis: usize, range: Range<usize>
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
-    let Saved { axis, start, x } = saved;
+    let Saved { axis, start, x, y } = saved;
+    check::gradient("slice", cx, ("d_y", &d_y), y)?;
     let Some((d_x, add)) = d_x.target(cx, x)? else { return Ok(()) };
     let strip = Strip::of(&x, axis, start, d_y.dim(axis));
     let _op = cx.op("slice", || Cost::default().reads([&d_y]).moves(if add { 2 * d_y.bytes() } else { d_x.bytes() }));

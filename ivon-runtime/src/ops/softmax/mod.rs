@@ -53,6 +53,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor) -> Result<(Tensor, Saved)> {
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { y } = saved;
+    check::gradient("softmax", cx, ("d_y", &d_y), *y.shape())?;
     let Some((d_x, add)) = d_x.target(cx, *y.shape())? else { return Ok(()) };
     let _op = cx.op("softmax", || Cost::each(&y, 4).reads([&y, &d_y]).writes(d_x, add));
     if cx.cuda().is_some() {

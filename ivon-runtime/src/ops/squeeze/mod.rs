@@ -31,7 +31,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, axis: usize) -> Result<(Tensor, 
 /// # Errors
 /// As [`Adjoint::add`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
-    reshape::backward(cx, saved, d_y, d_x)
+    reshape::backward(cx, saved, d_y, d_x).map_err(|e| e.within("squeeze"))
 }
 
 #[cfg(test)]

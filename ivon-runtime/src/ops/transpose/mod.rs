@@ -49,6 +49,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, a: usize, b: usize) -> Result<(T
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let (a, b) = saved.axes;
+    check::gradient("transpose", cx, ("d_y", &d_y), exchanged(&saved.x, a, b))?;
     let parts = Parts::of(d_y.shape(), a, b);
     if let Some((d_x, add)) = d_x.target(cx, saved.x)? {
         let _op = cx.op("transpose", || Cost::default().reads([&d_y]).writes(d_x, add));
