@@ -123,10 +123,11 @@ impl Adjoint {
                     return Err(Error::shape("Adjoint::target", message));
                 }
                 if !sum.is_unique() {
-                    if let Some(name) = &self.parameter {
+                    if sum.is_place() {
+                        let name = self.parameter.as_ref().map_or("a parameter".into(), |name| format!("`{name}`"));
                         let message = "another tensor on it, or a slice of its buffer, is still held, and the backward pass adds to it: drop \
                                        it before, and take its values with `to_f64` instead of keeping it";
-                        return Err(Error::value(format!("the gradient of `{name}`"), message));
+                        return Err(Error::value(format!("the gradient of {name}"), message));
                     }
                     // Another tensor still reads this memory: sum up in a copy.
                     self.slot = Slot::Sum(ops::copy(cx, sum)?);
@@ -160,6 +161,9 @@ impl Adjoint {
     /// # Errors
     /// If the shapes differ.
     pub fn merge(&mut self, cx: &Context, other: Adjoint) -> Result<()> {
+        if self.is_empty() && other.parameter.is_some() {
+            self.parameter = other.parameter.clone();
+        }
         match other.into_option() {
             Some(sum) => self.add(cx, sum),
             None => Ok(()),
@@ -205,5 +209,50 @@ impl From<Slot> for Adjoint {
 impl From<Tensor> for Adjoint {
     fn from(sum: Tensor) -> Self {
         Adjoint::of(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Model;
+    use crate::dtype::DType;
+    use crate::flat::{Flat, Layout};
+    use crate::optimizers::tests::Bowl;
+
+    #[test]
+    fn a_shared_gradient_is_refused_however_its_adjoint_is_passed_on() {
+        type PassOn = fn(&Context, Adjoint) -> Adjoint;
+        let passed_on: [(&str, PassOn); 4] = [
+            ("as it is", |_, adjoint| adjoint),
+            ("merged", |cx, adjoint| {
+                let mut merged = Adjoint::new();
+                merged.merge(cx, adjoint).unwrap();
+                merged
+            }),
+            ("taken out", |_, adjoint| Adjoint::of(adjoint.into_option().unwrap())),
+            ("added", |cx, adjoint| {
+                let mut sum = Adjoint::new();
+                sum.add(cx, adjoint.into_sum("w").unwrap()).unwrap();
+                sum
+            }),
+        ];
+        let cx = Context::new(crate::Device::Cpu, DType::F32).unwrap();
+        let model = Bowl::new(3);
+        let parameter = model.parameters()[0];
+        let gradient = Flat::zeros(&Layout::of(&model), DType::F32).unwrap();
+        cx.set_gradient(Some(&gradient));
+        let one = Tensor::from_slice(&vec![1.0f32; parameter.shape().elements()], *parameter.shape()).unwrap();
+        for (i, (name, pass_on)) in passed_on.into_iter().enumerate() {
+            let mut adjoint = pass_on(&cx, cx.gradient(parameter).unwrap());
+            adjoint.add(&cx, one.clone()).unwrap();
+            let place = adjoint.into_option().unwrap();
+            assert!(place.to_f64().iter().all(|sum| *sum == i as f64 + 1.0), "{name}");
+            let held = place.clone();
+            let mut adjoint = pass_on(&cx, Adjoint::of_parameter(place, parameter));
+            let error = adjoint.add(&cx, one.clone()).expect_err(name).to_string();
+            assert!(error.contains("gradient of") && error.contains("still held"), "{name}: {error}");
+            drop(held);
+        }
     }
 }

@@ -143,7 +143,7 @@ impl Flat {
         let whole = Rc::new(Block::zeroed(cuda, Flat::bytes_of(layout, dtype))?);
         let part = |e: &Entry| {
             let bytes = e.parameter.shape().elements() * dtype.bytes();
-            Rc::new(Block::part(&whole, e.offset * dtype.bytes(), bytes))
+            Rc::new(Block::part(&whole, e.offset * dtype.bytes(), bytes).lasting())
         };
         let parts = layout.entries().iter().map(part).collect();
         Ok(Flat { layout: layout.clone(), whole, parts, dtype })

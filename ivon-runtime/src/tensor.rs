@@ -166,6 +166,11 @@ impl Tensor {
         self.memory.is_unique()
     }
 
+    /// True for a parameter's place in a buffer, such as the gradient, that is to be written: a copy would not reach the buffer.
+    pub(crate) fn is_place(&self) -> bool {
+        self.memory.is_place()
+    }
+
     /// The elements, row-major.
     ///
     /// # Panics

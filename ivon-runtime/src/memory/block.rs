@@ -46,6 +46,8 @@ pub(crate) struct Block {
     home: Home,
     /// A copy on the GPU of host memory, while a kernel may read it: see `Tensor::address`.
     mirror: RefCell<Option<Rc<Block>>>,
+    /// Set by [`Block::lasting`].
+    lasting: bool,
     /// Handles on this block.
     handles: Holders,
     /// Handles on parts of this block.
@@ -105,6 +107,7 @@ impl Block {
             bytes,
             home,
             mirror: RefCell::default(),
+            lasting: false,
             handles: Holders::default(),
             inside: Holders::default(),
             claimed: RefCell::default(),
@@ -159,6 +162,12 @@ impl Block {
             Place::Gpu { cuda, address } => Place::Gpu { cuda: cuda.clone(), address: address + offset as u64 },
         };
         Block::new(place, bytes, Home::Part { whole: whole.clone(), offset })
+    }
+
+    /// The same block as a part of a buffer that outlives passes: what is written through a tensor on it has to arrive in the buffer.
+    pub fn lasting(mut self) -> Block {
+        self.lasting = true;
+        self
     }
 
     /// A block of a dry run: a size and a lifetime, no memory. The place in the code is that of the op that asks for it.
@@ -357,6 +366,11 @@ impl Handle {
     /// True if the memory may be written through this handle: it may write, is the only one, and no slice of the whole is out.
     pub fn is_unique(&self) -> bool {
         self.able && self.block.handles.all.get() == 1 && !self.block.is_sliced()
+    }
+
+    /// True if it is on a part of a buffer that outlives passes, to be written there.
+    pub fn is_place(&self) -> bool {
+        self.able && self.block.lasting
     }
 
     /// The first `count` elements.
