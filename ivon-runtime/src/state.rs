@@ -239,6 +239,13 @@ impl State {
         (&mut self.buffers, &mut self.weights, &mut self.gradient)
     }
 
+    /// The buffers on a GPU that every update writes, but for the gradient.
+    pub(crate) fn written_by_update(&self, gpu: &Gpu) -> Vec<(&'static str, Flat)> {
+        let buffers = self.buffers.iter().zip(&gpu.buffers).map(|((name, _), flat)| (*name, flat.share()));
+        let sum = gpu.sum.get().map(|sum| ("sum of micro-batches", sum.share()));
+        buffers.chain([("weights", self.weights.share())]).chain(sum).collect()
+    }
+
     /// Brings the GPU up to date with what was written here.
     pub(crate) fn catch_up(&self) -> Result<()> {
         self.gpu.as_ref().map_or(Ok(()), |gpu| gpu.catch_up(&self.buffers, &self.running))

@@ -59,8 +59,8 @@ impl Context {
     }
 
     /// Checks each replayed graph against an eager step from now on, or no longer: both run on the same inputs and counters, and loss,
-    /// gradient and running statistics must be equal to the bit. The update is then no part of a graph. It takes more than twice
-    /// the time and is for finding defects. `IVON_CHECK_GRAPHS=on` switches it on for all contexts.
+    /// gradient and running statistics must be equal to the bit, and everything that the update writes where it is a part of the graph. It takes
+    /// several times as long and is for finding defects. `IVON_CHECK_GRAPHS=on` switches it on for all contexts.
     ///
     /// A step that differs is an error that names the step and the first parameter that differs.
     pub fn set_check_graphs(&self, on: bool) {
@@ -104,9 +104,10 @@ impl Context {
         trail
     }
 
-    /// The memory that a step writes and later steps read: gradient and running statistics.
-    pub(crate) fn written(&self) -> [Option<Flat>; 2] {
-        [&self.gradient, &self.running].map(|flat| flat.borrow().as_ref().map(Flat::share))
+    /// The memory that a step writes and later steps read, without that of its update.
+    pub(crate) fn written(&self) -> [(&'static str, Option<Flat>); 2] {
+        [("gradient", &self.gradient), ("running statistics", &self.running)]
+            .map(|(name, flat)| (name, flat.borrow().as_ref().map(Flat::share)))
     }
 
     /// Adds a launch of a dry run to the trail, if one is recorded.

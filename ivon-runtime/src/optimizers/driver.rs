@@ -192,8 +192,11 @@ impl Driver {
                 return Err(Error::value(format!("step {step}"), message));
             }
             sum += loss * self.cx.weight_of_pass()?;
+            self.finished = matches!(self.cx.finishing(), Finishing::Done);
+            if let Some(gpu) = self.state.gpu.as_ref().filter(|_| parts > 1 && !self.finished) {
+                gpu.accumulate(&self.cx, &self.state.gradient, part + 1 == parts)?;
+            }
         }
-        self.finished = matches!(self.cx.finishing(), Finishing::Done);
         let (weight, mut correction) = (self.cx.weight_of_pass()?, self.cx.correction()?);
         if self.state.gpu.is_some() && !self.finished {
             // The update reads both.
@@ -276,6 +279,7 @@ impl Driver {
     /// # Errors
     /// If it lies on a GPU that is lost.
     pub fn zero_gradient(&mut self) -> Result<()> {
+        self.state.gpu.as_ref().map_or(Ok(()), |gpu| gpu.clear_sum())?;
         self.state.gradient.clear()
     }
 

@@ -8,7 +8,7 @@ use crate::flat::{Entry, Flat, Layout};
 use crate::memory::Block;
 use crate::noise::Noise;
 use crate::tensor::Tensor;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
@@ -29,6 +29,8 @@ pub(crate) struct Gpu {
     /// The running statistics, and what they were before the step that is being taken.
     pub running: Flat,
     before: Flat,
+    /// The sum of the gradients of micro-batches in f32, where the gradient is of bf16.
+    pub sum: OnceCell<Flat>,
     /// The GPU has moved on since the copies were made.
     stale: Cell<bool>,
     /// The copies were written since they came from the GPU.
@@ -99,6 +101,7 @@ impl Gpu {
             buffers: flats,
             running: Flat::zeros_in(cx, running, DType::F32)?,
             before: Flat::zeros_in(cx, running, DType::F32)?,
+            sum: OnceCell::new(),
             stale: Cell::new(false),
             ahead: Cell::new(true),
             parts: block(48 * layout.entries().len())?,
@@ -256,6 +259,29 @@ impl Gpu {
         )
     }
 
+    /// Adds the gradient of a micro-batch to the sum in f32 and zeroes it; after the last one moves the sum to the gradient, rounded once. Without
+    /// effect on a gradient of f32, which backward passes add up themselves.
+    pub fn accumulate(&self, cx: &Context, gradient: &Flat, last: bool) -> Result<()> {
+        if gradient.dtype() != DType::Bf16 {
+            return Ok(());
+        }
+        let sum = match self.sum.get() {
+            Some(sum) => sum,
+            None => {
+                let zeros = Flat::zeros_in(cx, gradient.layout(), DType::F32)?;
+                self.sum.get_or_init(|| zeros)
+            }
+        };
+        let elements = gradient.layout().padded();
+        let grid = Grid::over(elements).at_most(4096);
+        KERNELS.launch(cx, "accumulate", grid, &mut [pointer(gradient), pointer(sum), Arg::from(elements), Arg::U32(last as u32)])
+    }
+
+    /// Forgets the micro-batches of a step that was not finished.
+    pub fn clear_sum(&self) -> Result<()> {
+        self.sum.get().map_or(Ok(()), |sum| sum.share().clear())
+    }
+
     /// Computes what the gradient has to be multiplied with to be no longer than `largest`.
     pub fn clip(&self, cx: &Context, gradient: &Flat, largest: f64) -> Result<()> {
         let elements = gradient.layout().padded();
@@ -366,24 +392,53 @@ impl Moving {
 /// that it can be a part of a graph.
 pub(crate) struct Finish {
     gpu: Rc<Gpu>,
+    /// The buffers that the update writes, but for the gradient.
+    written: Vec<(&'static str, Flat)>,
+    /// The gradient, where it is that of the last of several micro-batches.
+    gradient: Option<Flat>,
     update: Box<Update>,
 }
 
 type Update = dyn Fn(&Gpu, &Context) -> Result<()>;
 
 impl Finish {
-    pub fn new(gpu: &Rc<Gpu>, update: impl Fn(&Gpu, &Context) -> Result<()> + 'static) -> Finish {
-        Finish { gpu: gpu.clone(), update: Box::new(update) }
+    pub fn new(
+        gpu: &Rc<Gpu>,
+        written: Vec<(&'static str, Flat)>,
+        gradient: Option<Flat>,
+        update: impl Fn(&Gpu, &Context) -> Result<()> + 'static,
+    ) -> Finish {
+        Finish { gpu: gpu.clone(), written, gradient, update: Box::new(update) }
     }
 
-    /// The update, where the CPU has seen the loss.
+    /// The buffers that the update writes, but for the gradient, each with its name.
+    pub fn written(&self) -> impl Iterator<Item = (&'static str, Flat)> {
+        self.written.iter().map(|(name, flat)| (*name, flat.share()))
+    }
+
+    /// What the kernels found wrong so far and the clipping of the gradient, for [`Finish::set_status`].
+    pub fn status(&self) -> Result<[u8; 16]> {
+        let mut bytes = [0; 16];
+        // SAFETY: `status` has 16 bytes.
+        unsafe { self.gpu.cuda.download(address(&self.gpu.status), &mut bytes)? };
+        Ok(bytes)
+    }
+
+    pub fn set_status(&self, status: &[u8; 16]) -> Result<()> {
+        self.gpu.write(&self.gpu.status, status)
+    }
+
+    /// The update, where the CPU has seen the loss and accumulated the micro-batches.
     pub fn run(&self, cx: &Context) -> Result<()> {
         (self.update)(&self.gpu, cx)
     }
 
-    /// The update, which does nothing if this loss is not finite.
+    /// The update within the last backward pass. It does nothing if this loss is not finite.
     pub fn run_if_finite(&self, cx: &Context, loss: &Tensor) -> Result<()> {
         self.gpu.look(cx, loss)?;
+        if let Some(gradient) = &self.gradient {
+            self.gpu.accumulate(cx, gradient, true)?;
+        }
         self.run(cx)
     }
 }

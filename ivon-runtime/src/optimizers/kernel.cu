@@ -85,6 +85,16 @@ extern "C" __global__ void look(const void* __restrict__ loss, uint32_t half, St
 
 // ---- clipping -----------------------------------------------------------------------------------------------------------
 
+// sum += gradient in f32, and the gradient becomes zero; with `last` it becomes the sum, rounded once, and the sum zero.
+extern "C" __global__ void __launch_bounds__(256) accumulate(real* __restrict__ gradient, float* __restrict__ sum, uint64_t elements, uint32_t last) {
+  uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
+  for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < elements; i += stride) {
+    float total = sum[i] + to_float(gradient[i]);
+    sum[i] = last ? 0.0f : total;
+    gradient[i] = from_float<real>(last ? total : 0.0f);
+  }
+}
+
 // gradient *= correction, which is the fifth word of the counters. Micro-batches that count unequal numbers of targets ask for it.
 extern "C" __global__ void __launch_bounds__(256) correct(real* gradient, const float* __restrict__ counters, uint64_t elements) {
   float correction = counters[4];

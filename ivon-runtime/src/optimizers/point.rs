@@ -134,7 +134,7 @@ impl<R: Rule> Point<R> {
         let (kernel, numbers) = self.rule.on_gpu();
         let (weights, gradient) = (state.own_weights.then(|| state.weights.share()), state.gradient.share());
         let (largest, several) = (self.driver.settings.grad_clip, self.driver.settings.micro_batches > 1);
-        Ok(Rc::new(Finish::new(gpu, move |gpu, cx| {
+        Ok(Rc::new(Finish::new(gpu, state.written_by_update(gpu), several.then(|| gradient.share()), move |gpu, cx| {
             if several {
                 gpu.correct(cx, &gradient)?;
             }

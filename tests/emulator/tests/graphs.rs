@@ -329,3 +329,51 @@ fn a_tensor_that_is_still_held_is_not_overwritten_by_a_replay() {
     drop(held);
     step(0, &model, &bench.cx, &x).unwrap();
 }
+
+/// The forward or backward pass panics in a dry run, in a step kernel by kernel, or while its launches are captured.
+#[test]
+fn a_panic_anywhere_in_a_step_leaves_a_gpu_that_computes() {
+    if !look_for_the_emulator() {
+        return;
+    }
+    let (model, x) = (model(), numbers(&[1, 2, 2, N], 3));
+    let eager = Bench::new(&model, Device::Cuda(0), DType::F32);
+    eager.cx.set_graphs(false);
+    let expected = step(0, &model, &eager.cx, &x).unwrap();
+    let mut in_captures = 0;
+    for moment in 1.. {
+        let bench = Bench::new(&model, Device::Cuda(0), DType::F32);
+        let passes = Cell::new(0);
+        let pass = || {
+            passes.set(passes.get() + 1);
+            assert!(passes.get() != moment, "a mistake in a model");
+        };
+        let take = || {
+            bench.cx.differentiated(
+                "panics once",
+                &[&x],
+                |cx| {
+                    pass();
+                    model.with_tanh_saving(cx, &x)
+                },
+                |cx, saved, d| {
+                    pass();
+                    model.with_tanh_backward(cx, saved, d, &mut Adjoint::skip())
+                },
+            )
+        };
+        let panicked = (0..6).any(|_| {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(take));
+            result.is_err()
+        });
+        if !panicked {
+            break;
+        }
+        in_captures += usize::from(bench.cx.graphs() == 0 && moment > 6);
+        for number in 1..7 {
+            assert_eq!(take().unwrap(), expected, "step {number} after a panic in pass {moment}");
+        }
+        assert!(bench.cx.graphs() > 0, "no step is captured after a panic in pass {moment}");
+    }
+    assert!(in_captures > 0, "no panic came before the first graph");
+}

@@ -132,6 +132,35 @@ fn micro_batches_that_count_unequal_numbers_of_targets() {
     }
 }
 
+/// Equal micro-batches, 2 or 64 of them, have the gradient of one to the bit: their sum is exact in f32, and would be rounded 63 times in bf16.
+#[test]
+fn micro_batches_in_bf16_add_up_in_f32() {
+    if !gpu() {
+        return;
+    }
+    let model = Line::build(4).unwrap();
+    let x: Vec<f32> = (0..12).map(|i| (i as f32 * 0.7).sin()).collect();
+    let (x, y) = (Tensor::from_slice(&x, [3, 4]).unwrap(), Tensor::from_slice(&[1.0f32, 0.3, -1.0], [3, 1]).unwrap());
+    let run = |micro_batches: usize, in_graph: bool| {
+        let settings = Settings { micro_batches, dtype: DType::Bf16, grad_clip: Some(0.5), ..settings(Device::Cuda(0)) };
+        let optimizers: [Box<dyn Optimizer>; 2] = [
+            Box::new(Sgd::new(&model, SgdConfig::default(), settings.clone()).unwrap()),
+            Box::new(Ivon::new(&model, IvonConfig { samples: 2, ..ivon_config() }, settings).unwrap()),
+        ];
+        optimizers.map(|mut optimizer| {
+            optimizer.context().set_update_in_graph(in_graph);
+            for _ in 0..6 {
+                optimizer.step_in_parts(0.1, &mut |cx, _| model.loss_gradient(cx, &x, &y)).unwrap();
+            }
+            optimizer.state().buffers().flat_map(|(_, values)| values.to_vec()).map(f32::to_bits).collect::<Vec<_>>()
+        })
+    };
+    let expected = run(1, false);
+    for (parts, in_graph) in [(2, false), (2, true), (64, false), (64, true)] {
+        assert!(run(parts, in_graph) == expected, "{parts} micro-batches, update in the graph: {in_graph}");
+    }
+}
+
 #[test]
 fn a_gradient_whose_square_overflows_is_clipped() {
     if !gpu() {

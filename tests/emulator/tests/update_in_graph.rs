@@ -9,6 +9,7 @@ use compare::look_for_the_emulator;
 use ivon_emulator::load;
 use ivon_runtime::prelude::*;
 use language::{Language, Line, batch, model};
+use std::cell::Cell;
 
 fn settings() -> Settings {
     Settings { seed: 3, device: Device::Cuda(0), ..Settings::default() }
@@ -68,6 +69,50 @@ fn it_is_the_update_beside_the_graph() {
             assert_eq!(found.1, *losses, "{name}");
             assert!(found.2 == *bits, "{name} has other bits: update in the graph {in_graph}, graphs {graphs}");
         }
+    }
+}
+
+#[test]
+fn the_check_of_graphs_covers_it() {
+    if !look_for_the_emulator() {
+        return;
+    }
+    let model = model(0.2);
+    let run = |check: bool| {
+        of_each_kind(&model).map(|mut optimizer| {
+            optimizer.context().set_update_in_graph(true);
+            optimizer.context().set_check_graphs(check);
+            (train(&model, optimizer.as_mut(), 7), bits(optimizer.as_ref()), optimizer.context().graphs() > 0)
+        })
+    };
+    assert!(run(true) == run(false), "the check changes a step");
+
+    // A backward pass that does something else than its dry run, seen in the state alone: the update zeroes the gradient.
+    let model = Line::build(4).unwrap();
+    let (x, y) = (Tensor::from_slice(&[0.5f32; 12], [3, 4]).unwrap(), Tensor::from_slice(&[1.0f32, 0.0, -1.0], [3, 1]).unwrap());
+    let run = |check: bool| {
+        let mut sgd = Sgd::new(&model, SgdConfig::default(), settings()).unwrap();
+        sgd.context().set_update_in_graph(true);
+        sgd.context().set_check_graphs(check);
+        let passes = Cell::new(0);
+        let gradient = |cx: &Context| {
+            cx.differentiated(
+                "hides its factor",
+                &[&x, &y],
+                |cx| model.loss_saving(cx, &x, &y),
+                |cx, saved, _| {
+                    passes.set(passes.get() + usize::from(!cx.planning()));
+                    let d_loss = cx.filled([], if passes.get() > 6 && !cx.planning() { 2.0 } else { 1.0 })?;
+                    model.loss_backward(cx, saved, d_loss, &mut Adjoint::skip(), &mut Adjoint::skip())
+                },
+            )
+        };
+        (0..12).try_for_each(|_| sgd.step(0.1, gradient).map(drop))
+    };
+    run(false).unwrap();
+    let error = run(true).unwrap_err().to_string();
+    for part in ["hides its factor", "the mean of `line.", "kernel by kernel"] {
+        assert!(error.contains(part), "{error}");
     }
 }
 

@@ -3,25 +3,27 @@
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
+use crate::optimizers::gpu::Finish;
 
-/// Runs a step as a graph and then, from the same gradient, running statistics and counters, kernel by kernel. Returns the loss and
-/// leaves the gradient of the latter.
+/// Runs a step as a graph and then, from the same state, kernel by kernel. Leaves what the latter writes and returns its loss. `finish` is the
+/// update, where it is a part of the step.
 ///
 /// # Errors
-/// Those of both; and if loss, gradient or running statistics are not equal to the bit.
+/// Those of both; and if the loss or anything that later steps read is not equal to the bit.
 pub(super) fn compared(
     cx: &Context,
     name: &str,
+    finish: Option<&Finish>,
     replay: impl FnOnce() -> Result<f64>,
     eager: impl FnOnce() -> Result<f64>,
 ) -> Result<f64> {
-    let (before, streams) = (Written::of(cx)?, cx.skip_streams(0));
+    let (before, streams) = (Written::of(cx, finish)?, cx.skip_streams(0));
     let found = replay()?;
-    let found = (found, Written::of(cx)?);
-    before.restore(cx)?;
+    let found = (found, Written::of(cx, finish)?);
+    before.restore(cx, finish)?;
     cx.set_streams(streams);
     let expected = eager()?;
-    let expected = (expected, Written::of(cx)?);
+    let expected = (expected, Written::of(cx, finish)?);
     match difference(&found, &expected)? {
         None => Ok(expected.0),
         Some(difference) => {
@@ -36,23 +38,31 @@ pub(super) fn compared(
 
 /// Copies of the memory that a step writes and later steps read.
 struct Written {
-    gradient: Option<Flat>,
-    running: Option<Flat>,
+    buffers: Vec<(&'static str, Flat)>,
+    status: Option<[u8; 16]>,
+}
+
+/// The memory itself, each buffer with its name.
+fn written(cx: &Context, finish: Option<&Finish>) -> Vec<(&'static str, Flat)> {
+    let of_passes = cx.written().map(|(name, flat)| flat.map(|flat| (name, flat)));
+    of_passes.into_iter().flatten().chain(finish.into_iter().flat_map(Finish::written)).collect()
 }
 
 impl Written {
-    fn of(cx: &Context) -> Result<Written> {
-        let [gradient, running] = cx.written().map(|flat| flat.map(|flat| flat.host_copy()).transpose());
-        Ok(Written { gradient: gradient?, running: running? })
+    fn of(cx: &Context, finish: Option<&Finish>) -> Result<Written> {
+        let copy = |(name, flat): (_, Flat)| Ok((name, flat.host_copy()?));
+        let buffers = written(cx, finish).into_iter().map(copy).collect::<Result<_>>()?;
+        Ok(Written { buffers, status: finish.map(Finish::status).transpose()? })
     }
 
-    fn restore(&self, cx: &Context) -> Result<()> {
-        for (flat, copy) in cx.written().iter().zip([&self.gradient, &self.running]) {
-            if let (Some(flat), Some(copy)) = (flat, copy) {
-                flat.upload_from(copy)?;
-            }
+    fn restore(&self, cx: &Context, finish: Option<&Finish>) -> Result<()> {
+        for ((_, flat), (_, copy)) in written(cx, finish).iter().zip(&self.buffers) {
+            flat.upload_from(copy)?;
         }
-        Ok(())
+        match (finish, &self.status) {
+            (Some(finish), Some(status)) => finish.set_status(status),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -61,10 +71,7 @@ fn difference(found: &(f64, Written), expected: &(f64, Written)) -> Result<Optio
     if found.0.to_bits() != expected.0.to_bits() {
         return Ok(Some(format!("its loss is {}, and kernel by kernel {}", found.0, expected.0)));
     }
-    let pairs =
-        [("gradient", &found.1.gradient, &expected.1.gradient), ("running statistics", &found.1.running, &expected.1.running)];
-    for (noun, found, expected) in pairs {
-        let (Some(found), Some(expected)) = (found, expected) else { continue };
+    for ((noun, found), (_, expected)) in found.1.buffers.iter().zip(&expected.1.buffers) {
         for entry in expected.layout().entries() {
             let [found, expected] = [found, expected].map(|flat| flat.tensor(&entry.parameter));
             if found.host_bytes() == expected.host_bytes() {
@@ -81,5 +88,6 @@ fn difference(found: &(f64, Written), expected: &(f64, Written)) -> Result<Optio
             return Ok(Some(format!("the {noun} of `{name}` has at element {at}{numbers}")));
         }
     }
-    Ok(None)
+    let status = |end: &(f64, Written)| end.1.status;
+    Ok((status(found) != status(expected)).then(|| "what its update found of the loss, the gradient's norm and the state".into()))
 }

@@ -87,8 +87,8 @@ impl Replays {
         let checking = self.check.get().unwrap_or(cuda.choices.check_graphs);
         let finish = match cx.finishing() {
             Finishing::Apart => None,
-            // A profile shows the update by itself, and a step that is run twice may not update twice.
-            Finishing::Asked(_) if cx.observed() || checking => None,
+            // A profile shows the update by itself.
+            Finishing::Asked(_) if cx.observed() => None,
             Finishing::Asked(finish) => Some(finish),
             Finishing::Done => {
                 let message = "a second gradient was asked for in a step whose update was a part of the first one: \
@@ -144,7 +144,7 @@ impl Replays {
                 cx.upload_weight()?;
                 self.launch(cuda, step)
             };
-            if checking { check::compared(cx, key.name(), replay, eager) } else { replay() }
+            if checking { check::compared(cx, key.name(), finish.as_deref(), replay, eager) } else { replay() }
         };
         let seen = self.seen.borrow().get(&trail).cloned();
         let loss = match seen {
@@ -262,17 +262,49 @@ impl Loss<'_> {
 }
 
 impl Cuda {
-    /// What `work` asks of the GPU, as a graph, instead of being done.
+    /// The launches of `work` as a graph, instead of being run.
     fn captured<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<(CudaGraph, R)> {
-        self.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).doing("begin to capture")?;
-        self.capturing.set(true);
+        let capture = Capture::begin(self)?;
         let result = work();
-        self.capturing.set(false);
-        let graph = self.stream.end_capture(CUgraphInstantiate_flags(0)).doing("capture a step");
+        let graph = capture.end();
         let result = result?;
         match graph? {
             Some(graph) => Ok((graph, result)),
             None => Err(Error::Device { message: "the capture of a step came out empty".into() }),
+        }
+    }
+}
+
+/// A capture of the stream. It also ends where the captured work panics: a stream that goes on capturing would record all later launches instead
+/// of running them.
+struct Capture<'a> {
+    cuda: &'a Cuda,
+    open: bool,
+}
+
+impl Capture<'_> {
+    fn begin(cuda: &Cuda) -> Result<Capture<'_>> {
+        cuda.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).doing("begin to capture")?;
+        cuda.capturing.set(true);
+        Ok(Capture { cuda, open: true })
+    }
+
+    fn end(mut self) -> Result<Option<CudaGraph>> {
+        self.close()
+    }
+
+    fn close(&mut self) -> Result<Option<CudaGraph>> {
+        self.open = false;
+        self.cuda.capturing.set(false);
+        self.cuda.stream.end_capture(CUgraphInstantiate_flags(0)).doing("capture a step")
+    }
+}
+
+impl Drop for Capture<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // The panic goes on; a device that is lost reports itself at the next call.
+            let _ = self.close();
         }
     }
 }

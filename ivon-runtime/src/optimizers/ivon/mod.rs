@@ -276,7 +276,11 @@ impl Ivon {
         let sums = self.sums.as_ref().map(|(g, p)| (g.share(), p.share()));
         let (weights, gradient) = (self.driver.state.weights.share(), self.driver.state.gradient.share());
         let largest = self.driver.settings.grad_clip;
-        Ok(Rc::new(Finish::new(gpu, move |gpu, cx| {
+        let mut written = self.driver.state.written_by_update(gpu);
+        if let Some((g, p)) = &sums {
+            written.extend([("sum of gradients", g.share()), ("sum of products", p.share())]);
+        }
+        Ok(Rc::new(Finish::new(gpu, written, (several && !sampled).then(|| gradient.share()), move |gpu, cx| {
             if several && !sampled {
                 gpu.correct(cx, &gradient)?;
             }
