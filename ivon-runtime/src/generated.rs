@@ -142,6 +142,18 @@ pub fn left_open(x: &Tensor, others: &[usize]) -> Result<usize> {
     }
 }
 
+/// The value of a symbolic dimension of which an argument has a multiple or a sum: `size` is `factor` times the value, plus `rest`.
+///
+/// # Errors
+/// If there is no such whole number.
+pub fn solve(at: &str, argument: &str, (name, dim): (&str, &str), size: usize, rest: i128, factor: i128) -> Result<usize> {
+    let multiple = size as i128 - rest;
+    let value = multiple.checked_div(factor).filter(|value| multiple % factor == 0 && *value >= 0);
+    value.and_then(|value| usize::try_from(value).ok()).ok_or_else(|| {
+        Error::shape(at, format!("a dimension of `{argument}` is {size}, but `{dim}` is expected, with a whole number `{name}`"))
+    })
+}
+
 /// A dimension that is a difference.
 ///
 /// # Errors

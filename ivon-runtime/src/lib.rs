@@ -50,7 +50,7 @@ pub use error::{Error, Result};
 pub use flat::{Entry, Flat, Layout, Values, ValuesMut};
 pub use generated::{
     Extent, bind, count, difference, divides, is_built_in, is_built_in_type, is_whole, left_open, minus, over, plus, quotient,
-    times,
+    solve, times,
 };
 #[doc(hidden)]
 pub use generated::{built_in, names};

@@ -4,8 +4,8 @@
 //! power. A division that a person writes is meant to be exact; what must divide what is collected as a [`Division`] and
 //! checked where the values are known. `floor(a / b)` is for the dimensions of convolutions: an atom, unless it can be computed.
 
-use proc_macro2::Span;
-use quote::ToTokens;
+use proc_macro2::{Literal, Span, TokenStream};
+use quote::{ToTokens, quote};
 use std::collections::BTreeMap;
 use std::fmt;
 use syn::spanned::Spanned;
@@ -142,23 +142,51 @@ impl Dim {
         }
     }
 
-    /// The quotient rounded down. Whole multiples of a number are taken out: floor((2 H + 3) / 2) = H + 1, and floor((H - 1) / 2) + 1 =
-    /// floor((H + 1) / 2).
+    /// The quotient rounded down, in a normal form for divisors of one term: multiples of the divisor are taken out, floor((2 H + 3) / 2) = H + 1 and
+    /// floor((P G - P) / P) = G - 1, and floors within floors are one, floor((floor((H - 1) / 2) + 1) / 2) = floor((H + 1) / 4).
     pub fn floor_over(&self, other: &Dim) -> Dim {
-        match other.as_number() {
-            Some(divisor) if divisor > 0 && self.0.values().all(|c| c.1 == 1) => {
-                let (mut whole, mut rest) = (vec![], vec![]);
-                for (monomial, c) in &self.0 {
-                    whole.push((monomial.clone(), Ratio(c.0.div_euclid(divisor), 1)));
-                    rest.push((monomial.clone(), Ratio(c.0.rem_euclid(divisor), 1)));
-                }
-                let rest = Dim::sum(rest);
-                let whole = Dim::sum(whole);
-                // What is left of a number alone is less than the divisor.
-                if rest.as_number().is_some() { whole } else { whole.plus(&rest.floor_atom(other)) }
-            }
-            _ => self.floor_atom(other),
+        if *other == Dim::constant(1) {
+            return self.clone();
         }
+        if !other.is_positive() || self.0.values().chain(other.0.values()).any(|c| c.1 != 1) {
+            return self.floor_atom(other);
+        }
+        if let Some((numerator, divisor)) = self.inner_floor() {
+            return numerator.floor_over(&divisor.times(other));
+        }
+        let (1, Some((divisor, Ratio(size, _)))) = (other.0.len(), other.0.first_key_value()) else {
+            return self.floor_atom(other);
+        };
+        let (mut whole, mut rest) = (vec![], vec![]);
+        for (monomial, c) in &self.0 {
+            match quotient(monomial, divisor) {
+                Some(quotient) => {
+                    whole.push((quotient, Ratio(c.0.div_euclid(*size), 1)));
+                    rest.push((monomial.clone(), Ratio(c.0.rem_euclid(*size), 1)));
+                }
+                None => rest.push((monomial.clone(), *c)),
+            }
+        }
+        let (whole, rest) = (Dim::sum(whole), Dim::sum(rest));
+        // A number that is left is less than the divisor, which is at least its coefficient.
+        match rest.as_number() {
+            Some(n) if (0..*size).contains(&n) => whole,
+            Some(n) if (-size..0).contains(&n) => whole.minus(&Dim::constant(1)),
+            _ => whole.plus(&rest.floor_atom(other)),
+        }
+    }
+
+    /// For floor(a / b) + c: a + b c and b. The floor of its quotient by d is that of (a + b c) / (b d).
+    fn inner_floor(&self) -> Option<(Dim, Dim)> {
+        let is_floor = |m: &Monomial| m.iter().any(|(name, power)| *power == 1 && name.starts_with("floor("));
+        let (monomial, _) = self.0.iter().find(|(m, c)| m.len() == 1 && **c == Ratio(1, 1) && is_floor(m))?;
+        let Expr::Call(call) = syn::parse_str(monomial.first_key_value()?.0).ok()? else { return None };
+        let Expr::Binary(quotient) = call.args.first()? else { return None };
+        let part = |e: &Expr| Dim::parse(e, &mut vec![]).ok();
+        let (numerator, divisor) = (part(&quotient.left)?, part(&quotient.right)?);
+        let mut rest = self.clone();
+        rest.0.remove(monomial);
+        divisor.is_positive().then(|| (numerator.plus(&divisor.times(&rest)), divisor))
     }
 
     fn floor_atom(&self, other: &Dim) -> Dim {
@@ -217,6 +245,40 @@ impl Dim {
         let (factor, rest) = (Dim::sum(factor), Dim::sum(without));
         let numerator = value.minus(&rest);
         Some((name, numerator.over(&factor), factor))
+    }
+
+    /// As an expression of type i128, if it is a polynomial with whole coefficients.
+    pub fn integer(&self) -> Option<TokenStream> {
+        let term = |(monomial, c): (&Monomial, &Ratio)| {
+            let plain = |name: &str| !name.contains(['(', '/', '<']);
+            if c.1 != 1 || monomial.iter().any(|(name, power)| *power < 0 || !plain(name)) {
+                return None;
+            }
+            let names = monomial.iter().flat_map(|(name, power)| (0..*power).map(|_| syn::parse_str::<Expr>(name).ok()));
+            let names: Vec<Expr> = names.collect::<Option<_>>()?;
+            let c = Literal::i128_unsuffixed(c.0.into());
+            Some(quote!(#c #(* (#names as i128))*))
+        };
+        let terms: Vec<TokenStream> = self.0.iter().map(term).collect::<Option<_>>()?;
+        Some(if terms.is_empty() { quote!(0) } else { quote!(#(#terms)+*) })
+    }
+
+    /// The names with their multiples, `SIZE` with 4, that make the divisions exact.
+    pub fn multiples(divisions: &[&Division]) -> BTreeMap<String, Dim> {
+        let mut multiples: BTreeMap<String, Dim> = BTreeMap::new();
+        for Division { numerator, denominator, .. } in divisions {
+            let Some(name) = numerator.as_name().filter(|_| denominator.0.len() == 1) else { continue };
+            let known = multiples.get(name).map(|of| (of.as_number(), denominator.as_number()));
+            let multiple = match known {
+                None => Some(denominator.clone()),
+                Some((Some(a), Some(b))) => least_common_multiple(a, b).map(Dim::constant),
+                // Of two names that divide a third one nothing is known together.
+                Some(_) => None,
+            };
+            multiples.extend(multiple.map(|multiple| (name.to_string(), multiple)));
+        }
+        let part = |name: &str, of: &Dim| of.times(&Dim::name(&format!("{name}__part")));
+        multiples.into_iter().map(|(name, of)| (name.clone(), part(&name, &of))).collect()
     }
 
     /// Every name that occurs.
@@ -302,6 +364,22 @@ impl Dim {
             }
         })
     }
+}
+
+fn least_common_multiple(a: i64, b: i64) -> Option<i64> {
+    let Ratio(a_part, _) = Ratio::new(a.into(), b.into())?;
+    a_part.checked_mul(b).filter(|multiple| *multiple > 0)
+}
+
+/// A monomial by another, if that divides it whatever the values.
+fn quotient(monomial: &Monomial, divisor: &Monomial) -> Option<Monomial> {
+    let mut quotient = monomial.clone();
+    for (name, power) in divisor {
+        *quotient.get_mut(name)? -= power;
+    }
+    quotient.retain(|_, power| *power != 0);
+    // Of `P W / H` it is not known that H divides W.
+    (divisor.is_empty() || quotient.values().all(|power| *power > 0)).then_some(quotient)
 }
 
 fn is_floor(function: &Expr) -> bool {
@@ -426,6 +504,32 @@ mod tests {
         assert_eq!(formal.substitute(&stride("1")), dim("H - 1"));
         assert_eq!(formal.substitute(&stride("A + B")), dim("floor(floor((H - 1) / (A + B)) / (A + B))"));
         assert_eq!(formal.substitute(&stride("2 * A")), dim("floor(floor((H - 1) / (2 * A)) / (2 * A))"));
+    }
+
+    /// What makes patches of an image, and an image after two strides, equal to what their model says.
+    #[test]
+    fn multiples_of_a_name_are_taken_out_of_a_floor() {
+        assert_eq!(dim("floor((P * G + 2 * 0 - 1 * (P - 1) - 1) / P) + 1"), dim("G"));
+        assert_eq!(dim("floor((2 * P * G - 1) / P) + 1"), dim("2 * G"));
+        assert_eq!(dim("floor((4 * S * G + 3) / (4 * S))"), dim("G"));
+        assert_ne!(dim("floor((P * G + 1) / P)"), dim("G"));
+        assert_ne!(dim("floor(P * W / H / P)"), dim("W / H"));
+        assert_eq!(dim("floor((floor((S + 2 - 3) / 2) + 1 + 2 - 3) / 2) + 1"), dim("floor((S + 3) / 4)"));
+        assert_eq!(dim("floor(floor(S / A) / B)"), dim("floor(S / (A * B))"));
+        assert_eq!(dim("floor(1 / P)").to_string(), "floor(1 / P)");
+    }
+
+    #[test]
+    fn a_division_says_of_what_a_name_is_a_multiple() {
+        let mut divisions = vec![];
+        for text in ["S / 4", "S / 6", "W / H", "W / 2", "(A + B) / 2"] {
+            Dim::parse(&syn::parse_str(text).unwrap(), &mut divisions).unwrap();
+        }
+        let multiples = Dim::multiples(&divisions.iter().collect::<Vec<_>>());
+        assert_eq!(multiples["S"], dim("12 * S__part"));
+        assert_eq!(multiples["W"], dim("H * W__part"));
+        assert_eq!(multiples.len(), 2);
+        assert_eq!(dim("floor((S + 3) / 4)").substitute(&multiples), dim("S / 4").substitute(&multiples));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod ir;
 mod lower;
 mod names;
 mod parse;
+mod solve;
 mod surface;
 
 pub use expand::{ExpandError, expand_file, expand_source};

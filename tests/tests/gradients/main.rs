@@ -6,6 +6,7 @@ mod check;
 mod adjoints;
 mod arithmetic;
 mod broadcast;
+mod dimensions;
 mod loops;
 mod models;
 mod parameters;

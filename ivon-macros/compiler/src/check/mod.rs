@@ -17,7 +17,7 @@ use crate::parse::{self, FieldKind, Model, path_text};
 use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::quote_spanned;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use call::free_constants;
 pub use reserved::check_names;
@@ -42,6 +42,8 @@ pub struct Checker<'a> {
     /// Const generics and symbolic dimensions: names that are no constants of a module.
     dims: BTreeSet<String>,
     packs: BTreeSet<String>,
+    /// Names that divisions in types make multiples.
+    multiples: BTreeMap<String, Dim>,
 }
 
 /// Gives every value of the program its shape.
@@ -63,6 +65,7 @@ pub fn check(
         deferred,
         dims: generics.chain(variables).collect(),
         packs: function.variables.iter().filter(|v| v.pack).map(|v| v.name.to_string()).collect(),
+        multiples: Dim::multiples(&function.divisions.iter().chain(&model.divisions).collect::<Vec<_>>()),
     };
     signature::check_signature(function, errors);
     reserved::check_arguments(function, &model.generics, errors);
@@ -254,6 +257,13 @@ impl Checker<'_> {
     /// Equal, or equal if named constants have the right values: then rustc evaluates an assertion at this place.
     fn same(&self, wanted: &Dim, found: &Dim, place: Place, text: &str) -> bool {
         let difference = wanted.minus(found);
+        // What is written as an exact division in a signature, `SIZE / 4`, is checked when the model is built or runs.
+        if difference != Dim::default() && !self.multiples.is_empty() {
+            let [wanted, found] = [wanted, found].map(|d| d.substitute(&self.multiples));
+            if wanted == found {
+                return true;
+            }
+        }
         let names: Vec<&str> = difference.names().collect();
         if names.is_empty() || names.iter().any(|n| self.dims.contains(*n) || n.contains(['(', '/'])) {
             return difference == Dim::default();

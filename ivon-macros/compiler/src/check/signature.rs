@@ -4,6 +4,7 @@ use crate::dims::{Dim, Shape};
 use crate::errors::Errors;
 use crate::hygiene::Variable;
 use crate::parse::{Function, InputKind};
+use crate::solve::solved;
 use std::collections::BTreeSet;
 
 /// Every symbolic dimension gets its value from an argument, and `Rest` stands in front.
@@ -19,14 +20,17 @@ pub fn check_signature(function: &Function, errors: &Errors) {
             InputKind::Number(_) => None,
         })
         .collect();
-    let bound: BTreeSet<&str> = shapes.iter().flat_map(|(s, _)| s.iter()).filter_map(Dim::as_name).collect();
+    let solved = solved(function);
+    let mut bound: BTreeSet<&str> = shapes.iter().flat_map(|(s, _)| s.iter()).filter_map(Dim::as_name).collect();
+    bound.extend(solved.iter().map(|s| s.variable.as_str()));
     for variable in &function.variables {
         let name = variable.name.to_string();
         // An argument that was not understood may be what gives it a value.
         if !bound.contains(name.as_str()) && function.wrong.is_empty() {
             errors.at(
                 &variable.name,
-                format!("`{name}` has no value: a dimension variable is a dimension of an argument, `x: Tensor<.., {name}>`"),
+                format!("`{name}` has no value: a dimension variable is a dimension of an argument, `x: Tensor<.., {name}>`, or the one unknown in a product \
+                     or a sum, `x: Tensor<.., {{ 4 * {name} }}>`"),
             );
         }
         if variable.pack {

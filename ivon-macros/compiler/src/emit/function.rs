@@ -1,12 +1,13 @@
 //! One method: its signature three times over, its saved values, and the parts that the passes write.
 
 use super::saved::SavedPlan;
-use super::{Method, backward, dimension, forward};
+use super::{Method, backward, checked_dimension, dimension, forward};
 use crate::dims::Dim;
 use crate::ir::*;
 use crate::names;
 use crate::parse::{self, InputKind, Variable};
-use proc_macro2::{Ident, TokenStream};
+use crate::solve::solved;
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 use std::collections::BTreeSet;
 use syn::Expr;
@@ -158,44 +159,103 @@ fn with_dims(method: &Method, code: TokenStream) -> TokenStream {
 /// Gives symbolic dimensions their values and checks what the signature promises:
 /// `let [B, T] = ivon::bind("Mlp::forward", ["B", "T"], &[("x", x, &[Symbol(0), Symbol(1), Is(WIDTH)])])?;`
 fn bind(method: &Method) -> TokenStream {
-    let symbols: Vec<&Variable> = method.function.variables.iter().filter(|v| !v.pack).collect();
-    let generics: BTreeSet<String> =
-        method.model.generics.iter().chain(&method.function.consts).map(|g| g.name.to_string()).collect();
-    let variable = |dim: &Dim| dim.as_name().and_then(|n| method.function.variables.iter().find(|v| v.name == n));
-    let rows = method.function.inputs.iter().zip(&method.program.inputs).filter_map(|(input, value)| {
-        let (InputKind::Tensor { shape, dims, .. } | InputKind::Ids { shape, dims }) = &input.kind else { return None };
-        let (name, text) = (method.name((*value)?), input.name.to_string());
-        let extents = shape.iter().zip(dims).map(|(dim, expr): (&Dim, &Expr)| match variable(dim) {
-            Some(v) if v.pack => quote!(ivon::Extent::Rest),
-            Some(v) => {
-                let i = symbols.iter().position(|s| s.name == v.name).map(proc_macro2::Literal::usize_unsuffixed);
+    let function = method.function;
+    let solved = solved(function);
+    let is_solved = |name: &Ident| solved.iter().any(|s| *name == s.variable);
+    let symbols: Vec<&Variable> = function.variables.iter().filter(|v| !v.pack && !is_solved(&v.name)).collect();
+    let variable = |dim: &Dim| dim.as_name().and_then(|n| function.variables.iter().find(|v| v.name == n));
+    let first = rows(method, |dim, expr| match variable(dim) {
+        Some(v) if v.pack => quote!(ivon::Extent::Rest),
+        Some(v) => match symbols.iter().position(|s| s.name == v.name) {
+            Some(i) => {
+                let i = Literal::usize_unsuffixed(i);
                 quote!(ivon::Extent::Symbol(#i))
             }
-            None if dim.names().all(|n| {
-                generics.contains(n)
-                    || n.chars().all(|c| c.is_uppercase() || c == '_' || c.is_numeric())
-                        && !method.function.variables.iter().any(|v| v.name == n)
-            }) =>
-            {
-                let value = dimension(expr);
-                quote!(ivon::Extent::Is(#value))
-            }
             None => quote!(ivon::Extent::Any),
-        });
-        Some(quote!((#text, #name, &[#(#extents),*])))
+        },
+        None if is_of_the_model(method, dim) => {
+            let value = dimension(expr);
+            quote!(ivon::Extent::Is(#value))
+        }
+        None => quote!(ivon::Extent::Any),
     });
-    let rows: Vec<_> = rows.collect();
-    if rows.is_empty() {
+    if first.is_empty() {
         return quote!();
     }
     let names: Vec<_> = symbols.iter().map(|s| &s.name).collect();
     let texts = names.iter().map(|n| n.to_string());
     let at = match method.receiver {
-        true => format!("{}::{}", names::plain(method.owner), names::plain(&method.function.name)),
+        true => format!("{}::{}", names::plain(method.owner), names::plain(&function.name)),
         false => names::plain(method.owner),
     };
     let symbols = (!names.is_empty()).then(|| quote!(let [#(#names),*] =));
-    quote!(#symbols ivon::bind(#at, [#(#texts),*], &[#(#rows),*])?;)
+    let lets = solved.iter().filter_map(|s| {
+        let input = &function.inputs[s.input];
+        let (InputKind::Tensor { dims, .. } | InputKind::Ids { dims, .. }) = &input.kind else { return None };
+        let (x, text) = (method.name(method.program.inputs[s.input]?), input.name.to_string());
+        let (variable, dim) = (names::ident(&s.variable), parse::expr_text(parse::bare(&dims[s.dimension])));
+        let dim = dim.trim_start_matches("{ ").trim_end_matches(" }");
+        let (rest, factor, from_last) = (&s.rest, &s.factor, Literal::usize_unsuffixed(s.rank - s.dimension));
+        let i = Literal::usize_unsuffixed(s.dimension);
+        let size = if s.pack { quote!(#x.shape()[#x.shape().rank() - #from_last]) } else { quote!(#x.shape()[#i]) };
+        let name = &s.variable;
+        Some(quote!(let #variable = ivon::solve(#at, #text, (#name, #dim), #size, #rest, #factor)?;))
+    });
+    // Dimensions that are made of symbolic ones, now that those have values.
+    let made = |dim: &Dim| variable(dim).is_none() && !is_of_the_model(method, dim);
+    let has_more = function.inputs.iter().any(|i| match &i.kind {
+        InputKind::Tensor { shape, .. } | InputKind::Ids { shape, .. } => shape.iter().any(made),
+        _ => false,
+    });
+    let second = has_more.then(|| {
+        let rows = rows(method, |dim, expr| match variable(dim) {
+            Some(v) if v.pack => quote!(ivon::Extent::Rest),
+            None if made(dim) => {
+                let value = checked_dimension(expr);
+                quote!(ivon::Extent::Is(#value))
+            }
+            Some(_) | None => quote!(ivon::Extent::Any),
+        });
+        quote!(ivon::bind(#at, [], &[#(#rows),*])?;)
+    });
+    // Divisions of symbolic dimensions: those of the model's own were checked when it was built.
+    let divisions = function.divisions.iter().filter(|d| !d.numerator.names().chain(d.denominator.names()).any(is_no_name));
+    let symbolic = |n: &str| function.variables.iter().any(|v| v.name == n);
+    let divisions = divisions.filter(|d| d.numerator.names().chain(d.denominator.names()).any(symbolic));
+    let divisions = divisions.filter_map(|d| {
+        let (n_text, d_text) = (d.numerator.to_string(), d.denominator.to_string());
+        let (n, d): (Expr, Expr) = (syn::parse_str(&n_text).ok()?, syn::parse_str(&d_text).ok()?);
+        let (n, d) = (checked_dimension(&n), checked_dimension(&d));
+        Some(quote!(ivon::divides(#at, #n_text, #n, #d_text, #d)?;))
+    });
+    quote!(#symbols ivon::bind(#at, [#(#texts),*], &[#(#first),*])?; #(#lets)* #(#divisions)* #second)
+}
+
+/// A name of a dimension that stands for arithmetic.
+fn is_no_name(name: &str) -> bool {
+    name.contains(['(', '/', '<'])
+}
+
+/// True if a dimension is known without the arguments.
+fn is_of_the_model(method: &Method, dim: &Dim) -> bool {
+    let generics: BTreeSet<String> =
+        method.model.generics.iter().chain(&method.function.consts).map(|g| g.name.to_string()).collect();
+    dim.names().all(|n| {
+        generics.contains(n)
+            || n.chars().all(|c| c.is_uppercase() || c == '_' || c.is_numeric())
+                && !method.function.variables.iter().any(|v| v.name == n)
+    })
+}
+
+/// `("x", x, &[..])` for each argument, with what `extent` makes of each dimension.
+fn rows(method: &Method, extent: impl Fn(&Dim, &Expr) -> TokenStream) -> Vec<TokenStream> {
+    let rows = method.function.inputs.iter().zip(&method.program.inputs).filter_map(|(input, value)| {
+        let (InputKind::Tensor { shape, dims, .. } | InputKind::Ids { shape, dims }) = &input.kind else { return None };
+        let (name, text) = (method.name((*value)?), input.name.to_string());
+        let extents = shape.iter().zip(dims).map(|(dim, expr)| extent(dim, expr));
+        Some(quote!((#text, #name, &[#(#extents),*])))
+    });
+    rows.collect()
 }
 
 /// For a method with `#[adjoint]`: the adjoint of its result.
