@@ -3,6 +3,7 @@
 //! | file | |
 //! |---|---|
 //! | `lines.rs` | finds the command lines: in `sh` and indented blocks, and in code spans |
+//! | `links.rs` | files and headings that the pages link to |
 //! | `reduce.rs` | the reduced scale, as a table: fewer steps, a smaller model, fewer samples |
 //! | `world.rs` | data and runs under the names that the pages use |
 //!
@@ -12,6 +13,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod lines;
+mod links;
 mod reduce;
 mod world;
 
@@ -58,6 +60,13 @@ fn check(world: &World, line: &Line) -> Result<Option<&'static str>, String> {
         Program::Cargo => lines::check_cargo(&line.text).map(Some),
         Program::Script => lines::check_script(&line.text).map(Some),
     }
+}
+
+#[test]
+fn every_link_of_the_pages_leads_somewhere() {
+    let (count, broken) = links::broken();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    assert!(count > 50, "only {count} links were found");
 }
 
 #[test]
