@@ -5,6 +5,19 @@ use std::ffi::OsStr;
 
 pub(crate) const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 
+/// Those that this crate and its compiler read.
+pub const NAMES: &[&str] = &[
+    "IVON_CHECK_GRAPHS",
+    "IVON_CUDA_LIBRARIES",
+    "IVON_CUDNN",
+    "IVON_EXPAND_DIR",
+    "IVON_GELU_EPILOGUE",
+    "IVON_KERNEL_CACHE",
+    "IVON_SIMD",
+    "IVON_SUMS_EPILOGUE",
+    "IVON_TUNE",
+];
+
 /// Checks all of them, whether this machine would look at them or not: `IVON_SIMD`, `RAYON_NUM_THREADS`, and those of
 /// [`cuda`](crate::device::cuda).
 ///

@@ -24,6 +24,7 @@ mod signals;
 mod trace;
 mod train;
 mod transfer;
+mod variables;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use ivon_runtime::Result;
@@ -63,6 +64,7 @@ pub fn definition() -> clap::Command {
 pub fn main() -> ExitCode {
     signals::limits_are_errors();
     let parsed = config::parse().and_then(|cli| ivon_runtime::variables::check().map(|()| cli));
+    variables::unknown(std::env::vars_os().map(|(name, _)| name)).iter().for_each(|note| tell!("note: {note}"));
     match parsed.and_then(|cli| run(&cli)) {
         Ok(code) => code,
         Err(_) if output::closed() => ExitCode::SUCCESS,
