@@ -347,6 +347,18 @@ fn a_reader_who_stops_reading_is_no_error() {
     let path = folder.path();
     std::fs::write(path.join("a.txt"), "All work and no play. ".repeat(100)).unwrap();
     succeeds(path, &format!("{TINY} --out run"));
+    succeeds(path, &format!("{TINY} --seed 2 --out other"));
+    for seed in [1, 2] {
+        let images = "train lenet --train-examples 8 --eval-examples 4 --batch 4 --steps 1 --size 28 --eval-samples 0";
+        succeeds(path, &format!("{images} --seed {seed} --out lenet-{seed}"));
+        succeeds(path, &format!("evaluate lenet-{seed} --samples 1"));
+    }
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/images/fixtures");
+    std::fs::copy(fixtures.join("444.jpg"), path.join("x.jpg")).unwrap();
+    succeeds(path, "export run --out exported");
+    let ids = |seed: usize| Values::<f64> { shape: vec![2, 8], data: (0..16).map(|i| ((i * seed) % 256) as f64).collect() };
+    let batch: Table<f64> = [("input_ids".to_string(), ids(7)), ("labels".to_string(), ids(11))].into_iter().collect();
+    weights::write(&path.join("batch.safetensors"), &batch, Precision::F64, None).unwrap();
     let without_readers = |arguments: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
         command.current_dir(path).args(arguments.split_whitespace());
@@ -364,6 +376,12 @@ fn a_reader_who_stops_reading_is_no_error() {
         "prepare a.txt --tokenizer bytes --out a.bin",
         "import run --out w.safetensors",
         "export run --out e",
+        "devices",
+        "predict lenet-1 x.jpg --samples 2",
+        "predict lenet-1 --with lenet-2 x.jpg --samples 2 --json",
+        "compare lenet-1 lenet-2",
+        "merge run other --out merged",
+        "gradients gpt2 --layers 1 --width 16 --heads 2 --weights exported/model.safetensors --batch batch.safetensors --out g.safetensors",
         &format!("{TINY} --out quiet"),
     ] {
         let output = without_readers(arguments).wait_with_output().unwrap();

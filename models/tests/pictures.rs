@@ -40,7 +40,7 @@ fn a_network_learns_from_a_folder() {
         let metrics = std::fs::read_to_string(folder.path().join(optimizer).join("metrics.jsonl")).unwrap();
         assert!(metrics.contains("validation_accuracy"), "{metrics}");
         let config = std::fs::read_to_string(folder.path().join(optimizer).join("config.toml")).unwrap();
-        assert!(config.contains("batch = 8") && config.contains("size = 12") && config.contains("[images"), "{config}");
+        assert!(config.contains("batch = 8") && config.contains("size = 12") && config.contains("[pictures"), "{config}");
     }
     assert!(fails(folder.path(), "export ivon --out lenet").contains("no counterpart in torchvision"));
     std::fs::write(
@@ -76,6 +76,15 @@ fn epochs_say_how_long_a_run_is() {
     assert_eq!(steps(&format!("{train} --epochs 1 --zero-init --out run")), 8);
     let summary = std::fs::read_to_string(path.join("run/summary.json")).unwrap();
     assert!(summary.contains("--zero-init has no effect on lenet"), "{summary}");
+    // The 64 grey images of an IDX file, which are not mirrored.
+    succeeds(
+        path,
+        &format!("{train} --steps 1 --no-flip --strict --exif ignore --max-pixels 9 --train-examples 64 --out useless"),
+    );
+    let summary = std::fs::read_to_string(path.join("useless/summary.json")).unwrap();
+    for flag in ["--no-flip", "--strict", "--exif", "--max-pixels", "--train-examples 64"] {
+        assert!(summary.contains(&format!("{flag} has no effect on digits")), "{flag}: {summary}");
+    }
     assert_eq!(steps("train lenet --resume run"), 8);
     assert_eq!(steps("train lenet --resume run --epochs 2"), 16);
     assert_eq!(steps("train lenet --resume run --steps 17"), 17);
@@ -366,7 +375,7 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         ("gradients resnet50 --weights no.safetensors --batch b --out c", "no.safetensors"),
         ("inspect resnet50 --batch 99999999999", "make it smaller"),
         ("inspect resnet50 --size 32", "resnet50 makes one pixel of 32 x 32"),
-        ("bench resnet20 --size 4 --batch 2 --micro-batches 2", "pictures of 5 x 5 pixels or more"),
+        ("bench resnet20 --size 4 --batch 2 --micro-batches 2", "images of 5 x 5 pixels or more"),
         ("train resnet20 --size 1 --crop none --batch 1", "--batch 2 or more at once"),
         ("train resnet20 --size 1000000", "use a smaller --size"),
         ("bench resnet20 --size 1000000", "use a smaller --size"),

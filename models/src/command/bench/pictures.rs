@@ -68,7 +68,7 @@ impl Visitor for Measure<'_> {
     fn visit<M: Classifier + 'static>(self, model: M) -> Result<()> {
         let Design { architecture, norm, channels, size, classes } = self.design;
         let Pictures { batch, micro_batches, .. } = *self.flags;
-        let rows = rows(batch, micro_batches, "pictures")?;
+        let rows = rows(batch, micro_batches, "images")?;
         memory::check_pictures(rows, size, channels)?;
         self.design.trains_on(rows)?;
         let (images, labels) = (random_images([rows, size, size, channels])?, random_labels(rows, classes)?);

@@ -305,9 +305,12 @@ mod tests {
     fn a_key_below_the_table_of_the_data_is_refused() {
         let data = json!({"checksum": "x", "transform": {"size": 32}});
         let check = |text: &str| file(text).unwrap().found().iter().try_for_each(|found| found.check("pictures", &data));
-        assert_eq!(check("lr = 1\n[images]\nchecksum = 'y'\n[images.transform]\nsize = 28\nexif = 'apply'\nfit = 'x'"), Ok(()));
-        let message = check("[images]\nchecksum = 'y'\n[images.transform]\nsize = 28\nlr = 3").unwrap_err().to_string();
-        assert!(message.contains("line 5: `lr` stands in the table [images.transform]"), "{message}");
+        assert_eq!(
+            check("lr = 1\n[pictures]\nchecksum = 'y'\n[pictures.transform]\nsize = 28\nexif = 'apply'\nfit = 'x'"),
+            Ok(())
+        );
+        let message = check("[pictures]\nchecksum = 'y'\n[pictures.transform]\nsize = 28\nlr = 3").unwrap_err().to_string();
+        assert!(message.contains("line 5: `lr` stands in the table [pictures.transform]"), "{message}");
         assert!(check("[text]\nchecksum = 'y'").is_err());
     }
 

@@ -112,6 +112,8 @@ pub struct PictureData {
     pub validation: Arc<Pictures>,
     /// How the model sees them.
     pub transform: Transform,
+    /// Flags that are given and have no effect on these images: why.
+    pub without_effect: Vec<String>,
 }
 
 /// Seed of the choice of images for validation, the same in every run.
@@ -149,13 +151,22 @@ impl PictureFlags {
             Some(count) => pictures.subset(count, seed),
             None => Ok(pictures),
         };
+        let mut without_effect = self.without_effect(&origin, &training);
         let training = chosen(training, self.train_examples, VALIDATION)?;
         notes.extend(without_examples(&classes, &training));
         let fewer = Some(self.eval_examples).filter(|n| *n < validation.len());
         let validation = chosen(validation, fewer, VALIDATION)?;
         let exif = self.exif(resumed, before);
-        let transform = Transform { exif, ..self.transform(architecture, style, &training, before)? };
-        Ok(PictureData { origin, classes, notes, training: Arc::new(training), validation: Arc::new(validation), transform })
+        let usual = before.cloned().map_or_else(|| usual(architecture, style, &training), Ok)?;
+        if self.no_flip && !usual.flip {
+            without_effect.push(format!("--no-flip has no effect on {origin}, whose images are not mirrored"));
+        }
+        if self.flip == Some(true) && usual.flip {
+            without_effect.push(format!("--flip has no effect on {origin}, half of whose images are mirrored"));
+        }
+        let transform = Transform { exif, ..self.transform(usual)? };
+        let (training, validation) = (Arc::new(training), Arc::new(validation));
+        Ok(PictureData { origin, classes, notes, training, validation, transform, without_effect })
     }
 
     /// Runs from before there was a choice were trained on images as they are stored.
@@ -184,17 +195,24 @@ impl PictureFlags {
         }
     }
 
-    fn transform(
-        &self,
-        architecture: Architecture,
-        style: Style,
-        training: &Pictures,
-        before: Option<&Transform>,
-    ) -> Result<Transform> {
-        let mut transform = match before {
-            Some(before) => before.clone(),
-            None => usual(architecture, style, training)?,
-        };
+    /// Flags that are given and have no effect on these images: why.
+    fn without_effect(&self, origin: &str, training: &Pictures) -> Vec<String> {
+        let mut why = vec![];
+        if !training.are_files() {
+            let flags =
+                [("--strict", self.strict), ("--exif", self.exif.is_some()), ("--max-pixels", self.bound.max_pixels.is_some())];
+            let given = flags.into_iter().filter(|(_, given)| *given);
+            why.extend(given.map(|(flag, _)| format!("{flag} has no effect on {origin}, whose images are no JPEG or PNG files")));
+        }
+        if self.train_examples == Some(training.len()) {
+            why.push(format!("--train-examples {0} has no effect on {origin}, which has {0} images to train on", training.len()));
+        }
+        why
+    }
+
+    /// The usual transform, changed by the flags.
+    fn transform(&self, usual: Transform) -> Result<Transform> {
+        let mut transform = usual;
         transform.crop = match self.crop {
             None => transform.crop,
             Some(CropName::None) => Crop::None,

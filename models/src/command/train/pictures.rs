@@ -265,7 +265,7 @@ impl<M: Classifier> Task for PictureTask<M> {
     }
 
     fn without_effect(&self) -> Vec<String> {
-        self.useless.iter().cloned().collect()
+        self.useless.iter().chain(&self.data.without_effect).cloned().collect()
     }
 
     fn validate(&self, cx: &Context, pass: &Pass) -> Result<Predictions> {

@@ -259,7 +259,11 @@ impl Session<'_> {
         if then.is_null() || then == now || self.told.named("data") {
             return Ok(());
         }
-        let (are, them) = if name.ends_with('s') { ("are not those", "them") } else { ("is not the one", "it") };
+        // Files of runs call them otherwise.
+        let (name, are, them) = match name {
+            "pictures" => ("images", "are not those", "them"),
+            _ => (name, "is not the one", "it"),
+        };
         Err(Error::file(
             resumed,
             format!(

@@ -25,6 +25,10 @@ impl Source for Files {
         self.paths[index].display().to_string()
     }
 
+    fn are_files(&self) -> bool {
+        true
+    }
+
     fn picture(&self, index: usize) -> Result<Picture> {
         read(&self.paths[index])
     }

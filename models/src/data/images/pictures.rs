@@ -25,6 +25,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         true
     }
 
+    /// True if the images are JPEG and PNG files, each of which may be damaged, stored sideways or too large.
+    fn are_files(&self) -> bool {
+        false
+    }
+
     /// The bytes that image `index` is made of, by which equal images are found; `None` where images are computed.
     fn content(&self, _index: usize) -> Option<Content<'_>> {
         None
@@ -207,6 +212,11 @@ impl Pictures {
         let count = self.members.iter().filter(|(_, l)| *l as usize == label).count();
         let of = classes.get(label).map_or(String::new(), |name| format!(" of class `{name}`"));
         Err(Error::config(format!("none of the {count} images{of} can be used; the first: {error}")))
+    }
+
+    /// True if the images are JPEG and PNG files.
+    pub fn are_files(&self) -> bool {
+        self.source.are_files()
     }
 
     /// `count` of the images, drawn at random by seed, in the order of the whole. A larger part by the same seed contains a smaller one.
