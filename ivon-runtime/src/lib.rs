@@ -9,6 +9,7 @@ pub mod blr;
 mod cache;
 pub mod checkpoint;
 mod checksum;
+mod collected;
 mod context;
 pub mod device;
 mod digest;
@@ -43,6 +44,8 @@ pub mod variables;
 pub use adjoint::Adjoint;
 pub use cache::Cache;
 pub use checksum::crc32c;
+#[doc(hidden)]
+pub use collected::{Adjoints, Collected, Either, layer_of};
 pub use context::{Context, Pass, Stream};
 pub use device::Device;
 pub use dtype::{DType, Element, Real};

@@ -1,0 +1,76 @@
+//! At: one place of an axis, which the result lacks. `x.at(1, t)` is the step `t` of a sequence `[B, T, WIDTH]`.
+
+#[cfg(test)]
+mod tests;
+
+use super::strips::{self, Strip};
+use super::{check, elementwise, with_real};
+use crate::profile::Cost;
+use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
+
+/// The axis, the place on it, and the shape of `x`.
+#[derive(Debug)]
+pub struct Saved {
+    axis: usize,
+    place: usize,
+    x: Shape,
+}
+
+/// The entries at one place of an axis: of `[B, T, WIDTH]` at axis 1 it is `[B, WIDTH]`.
+///
+/// # Errors
+/// If there is no such axis, or no such place on it.
+pub fn forward(cx: &Context, x: &Tensor, axis: usize, place: usize) -> Result<Tensor> {
+    check::axis("at", x.shape(), axis)?;
+    check::float("at", cx, &[("x", x)])?;
+    if place >= x.dim(axis) {
+        let message =
+            format!("there is no place {place} in axis {axis} of `x`, which is {}: it has 0..{}", x.shape(), x.dim(axis));
+        return Err(Error::shape("at", message));
+    }
+    let mut dims = x.shape().to_vec();
+    dims.remove(axis);
+    let mut y = cx.empty(Shape::new(&dims))?;
+    let strip = Strip::of(x.shape(), axis, place, 1);
+    let _op = cx.op("at", || Cost::default().moves(2 * y.bytes()));
+    if cx.cuda().is_some() {
+        strips::cuda::take(cx, strip, x, &mut y, false)?;
+    } else if !cx.planning() {
+        with_real!(cx.dtype(), E => strip.take::<E>(x.as_slice(), y.as_mut_slice(), false));
+    }
+    Ok(y)
+}
+
+/// [`forward`], and what [`backward`] reads.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_saving(cx: &Context, x: &Tensor, axis: usize, place: usize) -> Result<(Tensor, Saved)> {
+    Ok((forward(cx, x, axis, place)?, Saved { axis, place, x: *x.shape() }))
+}
+
+/// `d_x[.., place, ..] += d_y`. The first contribution to `d_x` also clears the rest of it; later ones touch nothing else.
+///
+/// # Errors
+/// As [`Adjoint::target`].
+pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
+    let Saved { axis, place, x } = saved;
+    let Some((d_x, add)) = d_x.target(cx, x)? else { return Ok(()) };
+    let strip = Strip::of(&x, axis, place, 1);
+    let _op = cx.op("at", || Cost::default().reads([&d_y]).moves(if add { 2 * d_y.bytes() } else { d_x.bytes() }));
+    if cx.cuda().is_some() {
+        if !add {
+            elementwise::cuda::zero(cx, d_x)?;
+        }
+        strips::cuda::put(cx, strip, &d_y, d_x, add)?;
+    } else if !cx.planning() {
+        with_real!(cx.dtype(), E => {
+            let d_x = d_x.as_mut_slice::<E>();
+            if !add {
+                d_x.fill(0.0);
+            }
+            strip.put::<E>(d_y.as_slice(), d_x, add);
+        });
+    }
+    Ok(())
+}
