@@ -29,7 +29,7 @@ pub mod built_in {
     }
     #[allow(non_camel_case_types, missing_docs)]
     pub type concat = BuiltIn;
-    functions! { exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive max min powf concat }
+    functions! { exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive max min powf concat stack stop_gradient }
 }
 
 /// A function of the model language, where it is called by its name alone.

@@ -2,9 +2,10 @@
 //!
 //! `TRYBUILD=overwrite cargo test -p ivon-tests --test ui` writes the messages anew; read them as the person would who made the mistake.
 
-const TOPICS: [&str; 14] = [
+const TOPICS: [&str; 15] = [
     "arity",
     "attributes",
+    "blocks",
     "buffers",
     "constants",
     "convolutions",

@@ -35,9 +35,8 @@ pub fn fuse(program: &mut Program) {
 /// `needed`: values that are read after the block.
 fn block(body: &mut Vec<Instruction>, values: &[Value], needed: &BTreeSet<ValueId>) {
     for instruction in body.iter_mut() {
-        if let Op::Loop(l) = &mut instruction.op {
-            let needed = l.carried.iter().map(|c| c.next).collect();
-            block(&mut l.body, values, &needed);
+        for (body, needed) in instruction.blocks_mut() {
+            block(body, values, &needed);
         }
     }
     let roots = roots(body, values, needed);

@@ -1,7 +1,7 @@
 //! The program between parsing and emission: SSA. Every value is made once, by one instruction, and keeps the span of the
 //! expression that made it and the name that the person gave it.
 
-use crate::dims::Shape;
+use crate::dims::{Dim, Shape};
 use crate::errors::Place;
 use crate::fuse::Kernel;
 use crate::parse::{Intrinsic, Reduction};
@@ -24,6 +24,8 @@ pub struct Program {
     /// Calls of functions by a name that the language has, too: the user's own, and those of the language.
     pub own: Vec<Ident>,
     pub built_in: Vec<Ident>,
+    /// Variables of generated code that lowering has named: counters of loops, and layers that may be absent.
+    pub variables: Vec<Ident>,
 }
 
 pub struct Value {
@@ -42,6 +44,9 @@ pub enum Kind {
     Ids,
     /// A buffer of the model: an argument of ops, nothing else.
     Buffer,
+    /// Tensors of one shape that a pass collects: `Vec::new()`. The value's shape is that of one of them. Unlike other values it changes: `push`
+    /// adds to it.
+    List,
 }
 
 impl Kind {
@@ -50,6 +55,7 @@ impl Kind {
             Kind::Float => "a tensor",
             Kind::Ids => "ids",
             Kind::Buffer => "a buffer",
+            Kind::List => "a list",
         }
     }
 }
@@ -125,18 +131,44 @@ pub enum Op {
     Pointwise(Primitive),
     /// Several of them as one.
     Kernel(Kernel),
+    /// `x.at(1, t)`: one place of an axis.
+    At(Expr, Expr),
+    /// `stop_gradient(x)`
+    Detach,
+    /// `Vec::new()`
+    List,
+    /// `list.push(x)`: the arguments are the list and the tensor; there is no result.
+    Push,
+    /// `list[i]`
+    Item(Expr),
+    /// `stack(list, 1)`, and how many tensors the list has; or `stack([x, y], 1)`.
+    Stack(Expr, Dim),
     /// `for block in &self.blocks`
     Loop(Loop),
+    /// `if FLAG { .. } else { .. }`
+    Branch(Branch),
 }
 
 #[derive(Clone)]
 pub enum Target {
     /// `self.norm`
     Field(usize),
-    /// `block` of `for block in &self.blocks`
+    /// `self.blocks[i]`
+    Item { field: usize, index: Expr },
+    /// `block` of `for block in &self.blocks`, or `norm` of `if let Some(norm) = &self.norm`
     Element { variable: Ident, field: usize },
     /// `self`
     Own,
+}
+
+impl Target {
+    /// The field of the layer; `None` for a method of the model itself.
+    pub fn field(&self) -> Option<usize> {
+        match self {
+            Target::Field(field) | Target::Item { field, .. } | Target::Element { field, .. } => Some(*field),
+            Target::Own => None,
+        }
+    }
 }
 
 /// An elementwise step.
@@ -150,11 +182,51 @@ pub enum Primitive {
     Call(Intrinsic),
 }
 
+/// A loop over arrays of layers, over a range, or over both at once. It has at least one of them.
 pub struct Loop {
-    pub field: usize,
-    pub variable: Ident,
+    /// The arrays, each with the variable that is its layer.
+    pub elements: Vec<Element>,
+    /// Where the body or an array needs to know the number of the iteration.
+    pub counter: Option<Counter>,
+    /// Lengths that are equal: those of arrays that are walked in pairs.
+    pub lengths: Vec<(Dim, Dim, Place)>,
     pub carried: Vec<Carried>,
     pub body: Vec<Instruction>,
+}
+
+/// `block` in `&self.blocks`
+pub struct Element {
+    pub field: usize,
+    pub variable: Ident,
+    pub reversed: bool,
+}
+
+/// `i` in `0..N`
+pub struct Counter {
+    pub index: Ident,
+    pub start: Expr,
+    pub end: Expr,
+    pub reversed: bool,
+}
+
+/// One of two blocks is executed.
+pub struct Branch {
+    pub condition: Condition,
+    pub then: Block,
+    pub otherwise: Block,
+}
+
+pub enum Condition {
+    /// Tokens of type bool.
+    Flag(TokenStream),
+    /// `if let Some(norm) = &self.norm`: a layer that may be absent.
+    Present { field: usize, variable: Ident },
+}
+
+/// The instructions of a block, and what it hands on: result `i` of its branch is the `i`-th of these.
+pub struct Block {
+    pub body: Vec<Instruction>,
+    pub results: Vec<ValueId>,
 }
 
 /// A value that each turn of a loop rebinds. The loop's result `i` is the last `next` of `carried[i]`.
@@ -170,7 +242,7 @@ pub struct Carried {
 }
 
 impl Instruction {
-    /// The values that it reads, those of a loop's body from outside included.
+    /// The values that it reads, those of its blocks from outside included.
     pub fn reads(&self) -> Vec<ValueId> {
         let mut reads: Vec<ValueId> = self.arguments.iter().filter_map(Argument::value).collect();
         match &self.op {
@@ -178,22 +250,58 @@ impl Instruction {
                 reads.extend(l.carried.iter().map(|c| c.start));
                 reads.extend(l.captured());
             }
+            Op::Branch(b) => reads.extend(b.captured()),
             Op::Kernel(k) => reads.extend(&k.inputs),
             _ => {}
         }
         reads
+    }
+
+    /// The instructions within it, a list for each of its blocks.
+    pub fn blocks(&self) -> Vec<&[Instruction]> {
+        match &self.op {
+            Op::Loop(l) => vec![&l.body],
+            Op::Branch(b) => vec![&b.then.body, &b.otherwise.body],
+            _ => vec![],
+        }
+    }
+
+    /// The same to change, each with the values that are read after it.
+    pub fn blocks_mut(&mut self) -> Vec<(&mut Vec<Instruction>, BTreeSet<ValueId>)> {
+        match &mut self.op {
+            Op::Loop(l) => vec![(&mut l.body, l.carried.iter().map(|c| c.next).collect())],
+            Op::Branch(b) => [&mut b.then, &mut b.otherwise].map(|b| (&mut b.body, b.results.iter().copied().collect())).into(),
+            _ => vec![],
+        }
     }
 }
 
 impl Loop {
     /// Values from outside that the body reads.
     pub fn captured(&self) -> Vec<ValueId> {
-        let mut inside: BTreeSet<ValueId> = self.carried.iter().map(|c| c.turn).collect();
-        inside.extend(self.body.iter().flat_map(|i| &i.results));
-        let nexts = self.carried.iter().map(|c| c.next);
-        let read: BTreeSet<ValueId> = self.body.iter().flat_map(Instruction::reads).chain(nexts).collect();
-        read.difference(&inside).copied().collect()
+        let inside = self.carried.iter().map(|c| c.turn);
+        captured(&self.body, inside, self.carried.iter().map(|c| c.next))
     }
+}
+
+impl Branch {
+    /// Values from outside that one of the blocks reads or hands on.
+    pub fn captured(&self) -> Vec<ValueId> {
+        let blocks = [&self.then, &self.otherwise].map(|b| captured(&b.body, std::iter::empty(), b.results.iter().copied()));
+        let all: BTreeSet<ValueId> = blocks.into_iter().flatten().collect();
+        all.into_iter().collect()
+    }
+}
+
+/// What a block reads, or hands on, that is not made inside.
+fn captured(
+    body: &[Instruction],
+    inside: impl Iterator<Item = ValueId>,
+    handed_on: impl Iterator<Item = ValueId>,
+) -> Vec<ValueId> {
+    let inside: BTreeSet<ValueId> = inside.chain(body.iter().flat_map(|i| i.results.iter().copied())).collect();
+    let read: BTreeSet<ValueId> = body.iter().flat_map(Instruction::reads).chain(handed_on).collect();
+    read.difference(&inside).copied().collect()
 }
 
 impl Argument {

@@ -250,6 +250,7 @@ fn compile_conformance(item: &ItemImpl, callees: &Callees, finish: &Finish) -> C
         name: Ident::new("layer", home),
         kind: parse::FieldKind::Layer(layer.clone()),
         options: parse::Options::default(),
+        when: None,
         place: layer.place,
     };
     let mut model = parse::Model {

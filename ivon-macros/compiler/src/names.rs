@@ -13,7 +13,7 @@ struct Names {
 }
 
 /// Names that generated code uses for itself.
-const RESERVED: &[&str] = &["cx", "saved", "self", "ivon", "turn", "d_value", "drop", "Ok", "Err", "Some", "None"];
+pub const RESERVED: &[&str] = &["cx", "saved", "self", "ivon", "turn", "branch", "d_value", "drop", "Ok", "Err", "Some", "None"];
 
 /// Makes the names of values, of saved fields and of loops' variables unique, in order of appearance.
 pub fn assign(program: &mut Program, function: &Function, generics: &[Generic]) {
@@ -21,7 +21,8 @@ pub fn assign(program: &mut Program, function: &Function, generics: &[Generic]) 
     let numbers = function.inputs.iter().filter(|i| matches!(i.kind, InputKind::Number(_))).map(|i| &i.name);
     let dims = generics.iter().chain(&function.consts).map(|g| &g.name).chain(function.variables.iter().map(|v| &v.name));
     names.used.extend(numbers.chain(dims).map(Ident::to_string));
-    let Program { values, inputs, body, .. } = program;
+    let Program { values, inputs, body, variables, .. } = program;
+    names.used.extend(variables.iter().map(Ident::to_string));
     for v in inputs.iter().flatten() {
         values[*v].name = names.fresh(&values[*v].name);
     }
@@ -36,11 +37,13 @@ impl Names {
         for instruction in body {
             instruction.saved = self.saved(&instruction.saved);
             if let Op::Loop(l) = &mut instruction.op {
-                let variable = self.variable(&l.variable.to_string());
-                if l.variable != variable {
-                    let variable = Ident::new(&variable, l.variable.span());
-                    rename_elements(&mut l.body, &l.variable, &variable);
-                    l.variable = variable;
+                for element in &mut l.elements {
+                    let variable = self.variable(&element.variable.to_string());
+                    if element.variable != variable {
+                        let variable = Ident::new(&variable, element.variable.span());
+                        rename_elements(&mut l.body, &element.variable, &variable);
+                        element.variable = variable;
+                    }
                 }
                 for (c, result) in l.carried.iter().zip(&instruction.results) {
                     // One variable of generated code, before, in and after a turn.
@@ -53,6 +56,10 @@ impl Names {
             }
             for result in &instruction.results {
                 values[*result].name = self.fresh(&values[*result].name);
+            }
+            if let Op::Branch(b) = &mut instruction.op {
+                self.block(&mut b.then.body, values);
+                self.block(&mut b.otherwise.body, values);
             }
         }
     }
@@ -95,8 +102,8 @@ fn rename_elements(body: &mut [Instruction], old: &Ident, new: &Ident) {
         match &mut instruction.op {
             Op::Layer { target: Target::Element { variable, .. }, .. } if variable == old => *variable = new.clone(),
             // Another variable of that name hides this one.
-            Op::Loop(l) if l.variable != *old => rename_elements(&mut l.body, old, new),
-            _ => {}
+            Op::Loop(l) if l.elements.iter().any(|e| e.variable == *old) => {}
+            _ => instruction.blocks_mut().into_iter().for_each(|(body, _)| rename_elements(body, old, new)),
         }
     }
 }
@@ -177,6 +184,16 @@ pub fn type_prefix(owner: &Ident, method: &Ident) -> String {
 /// `MlpForwardSaved`
 pub fn saved_struct(owner: &Ident, method: &Ident) -> Ident {
     ident(&format!("{}Saved", type_prefix(owner, method)))
+}
+
+/// The field with the number that a loop's counter starts from.
+pub fn start(saved: &str) -> String {
+    format!("{saved}_start")
+}
+
+/// `MlpForwardBranchThen`, `MlpForwardBranchElse`: what a block of a branch saves.
+pub fn side_struct(owner: &Ident, method: &Ident, saved: &str, side: &str) -> Ident {
+    ident(&format!("{}{}{side}", type_prefix(owner, method), camel(saved)))
 }
 
 /// `MlpForwardBlocksTurn`: what one turn of a loop saves.

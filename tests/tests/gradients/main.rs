@@ -5,6 +5,7 @@ mod check;
 
 mod adjoints;
 mod arithmetic;
+mod branches;
 mod broadcast;
 mod dimensions;
 mod loops;
@@ -12,5 +13,6 @@ mod models;
 mod parameters;
 mod pictures;
 mod reductions;
+mod sequences;
 mod shapes;
 mod values;

@@ -1,4 +1,4 @@
-//! A layer is always there.
+//! A layer that may be absent says when it is there.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

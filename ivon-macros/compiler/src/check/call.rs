@@ -36,7 +36,7 @@ impl Checker<'_> {
                         let name = Name { text: format!("self.{method}"), declared: String::new() };
                         return self.apply(&name, function, bind, instruction, values);
                     }
-                    Target::Field(index) | Target::Element { field: index, .. } => {
+                    Target::Field(index) | Target::Item { field: index, .. } | Target::Element { field: index, .. } => {
                         let field = &self.model.fields[*index];
                         match &field.kind {
                             FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } => (field, layer),

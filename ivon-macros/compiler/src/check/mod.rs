@@ -1,6 +1,7 @@
 //! Check: shapes by unification, kinds, arity, and that every parameter reaches the output. Errors are collected; an unknown
 //! shape silences what follows from it. After this pass emission cannot fail.
 
+mod blocks;
 mod call;
 mod pointwise;
 mod reserved;
@@ -44,6 +45,8 @@ pub struct Checker<'a> {
     packs: BTreeSet<String>,
     /// Names that divisions in types make multiples.
     multiples: BTreeMap<String, Dim>,
+    /// The numbers of loops' iterations, which change while the model runs.
+    counters: BTreeSet<String>,
 }
 
 /// Gives every value of the program its shape.
@@ -63,7 +66,8 @@ pub fn check(
         callees,
         errors,
         deferred,
-        dims: generics.chain(variables).collect(),
+        dims: generics.chain(variables).chain(program.variables.iter().map(|v| v.to_string())).collect(),
+        counters: program.variables.iter().map(|v| v.to_string()).collect(),
         packs: function.variables.iter().filter(|v| v.pack).map(|v| v.name.to_string()).collect(),
         multiples: Dim::multiples(&function.divisions.iter().chain(&model.divisions).collect::<Vec<_>>()),
     };
@@ -148,12 +152,25 @@ pub fn check_fields(model: &mut Model, callees: &Callees, errors: &Errors) {
 impl Checker<'_> {
     fn instructions(&self, body: &mut [Instruction], values: &mut Vec<Value>) {
         for instruction in body {
-            if let Op::Loop(l) = &mut instruction.op {
-                self.check_loop(l, &instruction.results, values);
-                continue;
+            match &mut instruction.op {
+                Op::Loop(l) => {
+                    self.check_loop(l, &instruction.results, values);
+                    continue;
+                }
+                Op::Branch(b) => {
+                    self.check_branch(b, &instruction.results, values);
+                    continue;
+                }
+                Op::List => continue,
+                Op::Push => {
+                    self.push(instruction, values);
+                    continue;
+                }
+                _ => {}
             }
             let shapes = match &instruction.op {
                 Op::Layer { .. } | Op::Call { .. } => self.call(instruction, values),
+                Op::Item(_) => self.item(instruction, values).map(|s| vec![s]),
                 Op::Pointwise(_) => self.pointwise(instruction, values).map(|s| vec![s]),
                 _ => self.structural(instruction, values).map(|s| vec![s]),
             };
@@ -172,28 +189,6 @@ impl Checker<'_> {
                 }
                 values[*result].shape = shape;
             }
-        }
-    }
-
-    fn check_loop(&self, l: &mut Loop, results: &[ValueId], values: &mut Vec<Value>) {
-        for c in &l.carried {
-            values[c.turn].shape = values[c.start].shape.clone();
-        }
-        self.instructions(&mut l.body, values);
-        for (c, result) in l.carried.iter().zip(results) {
-            if let (Some(before), Some(after)) = (&values[c.turn].shape, &values[c.next].shape)
-                && !self.same_shape(before, after, values[c.next].place)
-            {
-                let text = format!(
-                    "`{}` is {} before the loop but {} after one turn: a loop keeps shapes",
-                    c.name,
-                    show(before),
-                    show(after)
-                );
-                self.errors.at(values[c.next].place, text);
-                continue;
-            }
-            values[*result].shape = values[c.turn].shape.clone();
         }
     }
 
@@ -284,6 +279,12 @@ impl Checker<'_> {
     /// Notes that one dimension must divide another: checked now, in rustc, or when the model is built.
     fn divisible(&self, division: Division) {
         let Division { numerator, denominator, span } = &division;
+        if let Some(counter) = numerator.names().chain(denominator.names()).find(|n| self.counters.contains(*n)) {
+            let text = format!(
+                "whether {numerator} is a multiple of {denominator} changes with `{counter}`: write `floor({numerator} / {denominator})`"
+            );
+            return self.errors.at(*span, text);
+        }
         match (numerator.as_number(), denominator.as_number()) {
             (Some(_), Some(1)) | (_, Some(1)) => {}
             (Some(n), Some(d)) if d != 0 && n % d == 0 => {}
@@ -361,10 +362,9 @@ pub fn check_circles(model: &Model, programs: &[Option<Program>], errors: &Error
 
 fn own_calls(model: &Model, body: &[Instruction], calls: &mut Vec<usize>) {
     for instruction in body {
-        match &instruction.op {
-            Op::Loop(l) => own_calls(model, &l.body, calls),
-            Op::Layer { target: Target::Own, method } => calls.extend(model.functions.iter().position(|f| f.name == *method)),
-            _ => {}
+        if let Op::Layer { target: Target::Own, method } = &instruction.op {
+            calls.extend(model.functions.iter().position(|f| f.name == *method));
         }
+        instruction.blocks().into_iter().for_each(|body| own_calls(model, body, calls));
     }
 }

@@ -8,7 +8,7 @@ use proc_macro2::Ident;
 /// Functions that a model gets beside its methods.
 const OF_A_MODEL: [&str; 5] = ["new", "build", "build_in", "__check", "__PARAMETERS"];
 /// Variables of a generated method, and functions that it calls: names that are no number's and no dimension's.
-const OF_A_METHOD: [&str; 10] = ["cx", "saved", "ivon", "turn", "d_value", "drop", "Ok", "Err", "Some", "None"];
+const OF_A_METHOD: [&str; 11] = ["cx", "saved", "ivon", "turn", "branch", "d_value", "drop", "Ok", "Err", "Some", "None"];
 /// Variables of the functions that make a model, which take its dimensions.
 const OF_A_BUILDER: [&str; 3] = ["b", "model", "error"];
 /// What generated code has where the model's type has its name.

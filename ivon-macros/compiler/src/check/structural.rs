@@ -108,6 +108,32 @@ impl Checker<'_> {
                 new[axis] = size;
                 Some(new)
             }
+            Op::At(axis, place) => {
+                let axis = self.axis(axis, shape, 0)?;
+                let (at, has) = (self.number(place)?, &shape[axis]);
+                if at.minus(has).as_number().is_some_and(|n| n >= 0) {
+                    let text = format!("place {at} does not lie in dimension {axis} of {}, which is {has}", show(shape));
+                    self.errors.at(instruction.place, text);
+                    return None;
+                }
+                let mut new = shape.clone();
+                new.remove(axis);
+                Some(new)
+            }
+            Op::Detach => Some(shape.clone()),
+            Op::Stack(axis, length) => {
+                for other in &shapes[1..] {
+                    if !self.same_shape(shape, other, place) {
+                        let (a, b) = (show(shape), show(other));
+                        self.errors.at(place, format!("{a} and {b} cannot be stacked: all must have one shape"));
+                        return None;
+                    }
+                }
+                let axis = self.axis(axis, shape, 1)?;
+                let mut new = shape.clone();
+                new.insert(axis, length.clone());
+                Some(new)
+            }
             Op::Concat(axis) => {
                 let axis = self.axis(axis, shape, 0)?;
                 let mut new = shape.clone();

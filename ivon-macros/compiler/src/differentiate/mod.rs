@@ -64,7 +64,8 @@ pub fn differentiate(program: &Program, callees: &Callees) -> Derivative {
     let mut live = vec![false; count];
     program.outputs.iter().for_each(|o| live[*o] = true);
     backward(&program.body, &mut live, &depends, callees);
-    let active: Vec<bool> = (0..count).map(|v| depends[v] && live[v] && program.values[v].kind == Kind::Float).collect();
+    let active: Vec<bool> =
+        (0..count).map(|v| depends[v] && live[v] && matches!(program.values[v].kind, Kind::Float | Kind::List)).collect();
     let mut sure = vec![false; count];
     program.outputs.iter().for_each(|o| sure[*o] = true);
     contributions(&program.body, &mut sure, &active, callees);
@@ -76,26 +77,50 @@ pub fn differentiate(program: &Program, callees: &Callees) -> Derivative {
 /// Which values depend on a parameter or a tensor argument.
 fn forward(body: &[Instruction], depends: &mut [bool], learned: &mut [bool], callees: &Callees) {
     for instruction in body {
-        if let Op::Loop(l) = &instruction.op {
-            // A layer's element has parameters, so what a loop rebinds depends on them after one turn.
-            for _ in 0..2 {
-                for c in &l.carried {
-                    depends[c.turn] |= depends[c.start] || depends[c.next];
-                    learned[c.turn] |= learned[c.start] || learned[c.next];
+        match &instruction.op {
+            Op::Loop(l) => {
+                // What an iteration leaves is what the next one begins with: until nothing changes.
+                loop {
+                    let before = (depends.to_vec(), learned.to_vec());
+                    for c in &l.carried {
+                        depends[c.turn] |= depends[c.start] || depends[c.next];
+                        learned[c.turn] |= learned[c.start] || learned[c.next];
+                    }
+                    forward(&l.body, depends, learned, callees);
+                    if before == (depends.to_vec(), learned.to_vec()) {
+                        break;
+                    }
                 }
-                forward(&l.body, depends, learned, callees);
+                for (c, result) in l.carried.iter().zip(&instruction.results) {
+                    depends[*result] = depends[c.start] || depends[c.next];
+                    learned[*result] = learned[c.start] || learned[c.next];
+                }
             }
-            for (c, result) in l.carried.iter().zip(&instruction.results) {
-                depends[*result] = depends[c.start] || depends[c.next];
-                learned[*result] = learned[c.start] || learned[c.next];
+            Op::Branch(b) => {
+                for block in [&b.then, &b.otherwise] {
+                    forward(&block.body, depends, learned, callees);
+                    for (v, result) in block.results.iter().zip(&instruction.results) {
+                        depends[*result] |= depends[*v];
+                        learned[*result] |= learned[*v];
+                    }
+                }
             }
-            continue;
-        }
-        let parameters = matches!(instruction.op, Op::Layer { .. });
-        let reads = differentiable(instruction, callees);
-        for result in &instruction.results {
-            depends[*result] = parameters || reads.iter().any(|v| depends[*v]);
-            learned[*result] = parameters || reads.iter().any(|v| learned[*v]);
+            Op::Push => {
+                if let [Argument::Value(list), Argument::Value(pushed)] = instruction.arguments[..] {
+                    depends[list] |= depends[pushed];
+                    learned[list] |= learned[pushed];
+                }
+            }
+            // A list depends on what is pushed to it.
+            Op::List => {}
+            op => {
+                let parameters = matches!(op, Op::Layer { .. });
+                let reads = differentiable(instruction, callees);
+                for result in &instruction.results {
+                    depends[*result] = parameters || reads.iter().any(|v| depends[*v]);
+                    learned[*result] = parameters || reads.iter().any(|v| learned[*v]);
+                }
+            }
         }
     }
 }
@@ -115,6 +140,7 @@ pub fn differentiable(instruction: &Instruction, callees: &Callees) -> Vec<Value
         },
         Op::Kernel(kernel) => kernel.inputs.clone(),
         Op::Reduce { reduction, .. } if reduction.is_place() => vec![],
+        Op::Detach => vec![],
         _ => instruction.reads(),
     }
 }
@@ -141,6 +167,14 @@ fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool], callees: 
             for (c, result) in l.carried.iter().zip(&instruction.results) {
                 live[c.start] |= live[*result];
             }
+        } else if let Op::Branch(b) = &instruction.op {
+            for block in [&b.then, &b.otherwise] {
+                block.results.iter().zip(&instruction.results).for_each(|(v, result)| live[*v] |= live[*result]);
+                backward(&block.body, live, depends, callees);
+            }
+        } else if let (Op::Push, [Argument::Value(list), Argument::Value(pushed)]) = (&instruction.op, &instruction.arguments[..])
+        {
+            live[*pushed] |= live[*list];
         } else if instruction.results.iter().any(|r| live[*r] && depends[*r]) {
             differentiable(instruction, callees).into_iter().for_each(|v| live[v] = true);
         }
@@ -150,6 +184,26 @@ fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool], callees: 
 /// Which adjoints surely have a contribution: a loop may have no turn, and a turn may rebind a value that it has not read.
 fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], callees: &Callees) {
     for instruction in body.iter().rev() {
+        if let Op::Branch(b) = &instruction.op {
+            let sides = [&b.then, &b.otherwise].map(|block| {
+                let mut inside = vec![false; sure.len()];
+                for (v, result) in block.results.iter().zip(&instruction.results) {
+                    inside[*v] |= active[*result] && sure[*result];
+                }
+                contributions(&block.body, &mut inside, active, callees);
+                inside
+            });
+            // One of the blocks is executed: what both contribute to is sure.
+            (0..sure.len()).for_each(|v| sure[v] |= sides[0][v] && sides[1][v]);
+            for (block, inside) in [&b.then, &b.otherwise].into_iter().zip(&sides) {
+                made(&block.body).into_iter().for_each(|v| sure[v] |= inside[v]);
+            }
+            continue;
+        }
+        // A list has a contribution for each of its tensors, or none.
+        if matches!(instruction.op, Op::Push) {
+            continue;
+        }
         let Op::Loop(l) = &instruction.op else {
             if instruction.results.iter().any(|r| active[*r] && sure[*r]) {
                 differentiable(instruction, callees).into_iter().for_each(|v| sure[v] = true);
@@ -178,8 +232,8 @@ fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], calle
             }
             handed_on = now;
         }
-        for v in l.body.iter().flat_map(|i| &i.results).chain(l.carried.iter().map(|c| &c.turn)) {
-            sure[*v] |= inside[*v];
+        for v in made(&l.body).into_iter().chain(l.carried.iter().map(|c| c.turn)) {
+            sure[v] |= inside[v];
         }
         for (c, r) in l.carried.iter().zip(&instruction.results) {
             // With no turn at all the result's adjoint is the start's.
@@ -188,12 +242,24 @@ fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], calle
     }
 }
 
+/// The values that a block makes, those of the blocks in it included.
+fn made(body: &[Instruction]) -> Vec<ValueId> {
+    let inner = |i: &Instruction| -> Vec<ValueId> {
+        let turns = match &i.op {
+            Op::Loop(l) => l.carried.iter().map(|c| c.turn).collect(),
+            _ => vec![],
+        };
+        i.blocks().into_iter().flat_map(made).chain(turns).collect()
+    };
+    body.iter().flat_map(|i| i.results.iter().copied().chain(inner(i))).collect()
+}
+
 /// The backward kernels. A gradient that can be computed from the output, as that of `relu` and `tanh`, reads the output where that spares an input: the next op
 /// mostly keeps the output anyway.
 fn collect(body: &[Instruction], values: &[Value], active: &[bool], kernels: &mut BTreeMap<ValueId, BackwardKernel>) {
     for instruction in body {
+        instruction.blocks().into_iter().for_each(|body| collect(body, values, active, kernels));
         match &instruction.op {
-            Op::Loop(l) => collect(&l.body, values, active, kernels),
             Op::Kernel(kernel) if active[instruction.results[0]] => {
                 let result = instruction.results[0];
                 // Whoever reads an input as well may keep it anyway.

@@ -13,9 +13,9 @@ use syn::Expr;
 
 /// Writes the statements of a forward pass.
 pub(super) struct Forward<'a> {
-    method: &'a Method<'a>,
+    pub(super) method: &'a Method<'a>,
     plan: &'a SavedPlan,
-    saving: bool,
+    pub(super) saving: bool,
     sampled: BTreeSet<ValueId>,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Forward<'a> {
     }
 
     /// `after`: values of the block that are read after it.
-    fn block(&mut self, body: &[Instruction], plan: &SavedPlan, after: &BTreeSet<ValueId>) -> TokenStream {
+    pub(super) fn block(&mut self, body: &[Instruction], plan: &SavedPlan, after: &BTreeSet<ValueId>) -> TokenStream {
         let mut lines = quote!();
         let mut last: BTreeMap<ValueId, usize> = BTreeMap::new();
         for (at, instruction) in body.iter().enumerate() {
@@ -83,7 +83,7 @@ impl<'a> Forward<'a> {
     }
 
     /// Whether a value is a local of this block.
-    fn is_own(&self, v: ValueId, body: &[Instruction]) -> bool {
+    pub(super) fn is_own(&self, v: ValueId, body: &[Instruction]) -> bool {
         matches!(self.method.value(v).role, Role::Local | Role::Carried) && body.iter().any(|i| i.results.contains(&v))
     }
 
@@ -97,6 +97,22 @@ impl<'a> Forward<'a> {
         let pattern = if saving { quote!((#value, #saved)) } else { value };
         let code = match &instruction.op {
             Op::Loop(l) => return self.for_loop(l, instruction, plan, dying),
+            Op::Branch(b) => self.branch(b, instruction, plan),
+            Op::List => quote!(let mut #(#results)* = ivon::Collected::new();),
+            Op::Push => return self.push(instruction, saving, dying),
+            Op::Item(index) => {
+                let (index, list) = (checked_dimension(index), instruction.arguments.iter().filter_map(Argument::value));
+                let list: Vec<Ident> = list.map(|v| method.name(v)).collect();
+                let text = list.iter().map(|l| l.to_string()).collect::<String>();
+                match saving {
+                    true => quote!(let #saved = #index; let #(#results)* = #(#list)*.get(#text, #saved)?.clone();),
+                    false => quote!(let #(#results)* = #(#list)*.get(#text, #index)?.clone();),
+                }
+            }
+            Op::Detach => {
+                let tensors = instruction.arguments.iter().filter_map(Argument::value).map(|v| method.name(v));
+                quote!(let #(#results)* = #(#tensors)*.clone();)
+            }
             Op::Kernel(kernel) => {
                 let name = kernel::emit_forward(method, instruction, kernel);
                 let inputs = kernel.inputs.iter().map(|v| self.reference(*v));
@@ -157,6 +173,20 @@ impl<'a> Forward<'a> {
                         let a = axis(a);
                         quote!(&[#(#tensors),*], #a)
                     }
+                    Op::At(a, place) => {
+                        let (a, place) = (axis(a), checked_dimension(place));
+                        quote!(#(#tensors)*, #a, #place)
+                    }
+                    Op::Stack(a, _) => {
+                        let a = of.map(|of| method.axis(a, of, 1));
+                        match is_list(method, instruction) {
+                            true => {
+                                let list = of.map(|list| method.name(list));
+                                quote!(&#list.all(), #a)
+                            }
+                            false => quote!(&[#(#tensors),*], #a),
+                        }
+                    }
                     Op::Reduce { axes, keep, .. } => {
                         let axes: Vec<_> = axes.iter().map(axis).collect();
                         match axes.as_slice() {
@@ -186,7 +216,7 @@ impl<'a> Forward<'a> {
     }
 
     /// A value as `&Tensor`.
-    fn reference(&self, v: ValueId) -> TokenStream {
+    pub(super) fn reference(&self, v: ValueId) -> TokenStream {
         let name = self.method.name(v);
         match self.method.value(v).role {
             Role::Input => quote!(#name),
@@ -220,86 +250,11 @@ impl<'a> Forward<'a> {
             })
             .collect()
     }
+}
 
-    fn for_loop(
-        &mut self,
-        l: &Loop,
-        instruction: &Instruction,
-        plan: &SavedPlan,
-        dying: &[ValueId],
-    ) -> (TokenStream, Vec<ValueId>) {
-        let method = self.method;
-        let saving = self.saving && method.is_active(instruction);
-        let field = &method.model.fields[l.field].name;
-        let variable = &l.variable;
-        let mut moved = vec![];
-        let starts: Vec<_> = l
-            .carried
-            .iter()
-            .map(|c| {
-                let (name, start) = (method.name(c.turn), method.name(c.start));
-                let last = dying.contains(&c.start)
-                    && !moved.contains(&c.start)
-                    && l.carried.iter().filter(|o| o.start == c.start).count() == 1;
-                let captured = l.captured().contains(&c.start);
-                if last && !captured {
-                    moved.push(c.start);
-                    quote!(let mut #name = #start;)
-                } else {
-                    quote!(let mut #name = #start.clone();)
-                }
-            })
-            .collect();
-        let empty = SavedPlan::default();
-        let turn_plan = plan.turns.get(&instruction.saved).unwrap_or(&empty);
-        let after: BTreeSet<ValueId> = l.carried.iter().map(|c| c.next).collect();
-        let body = self.block(&l.body, turn_plan, &after);
-        let keep = saving.then(|| {
-            let turn = names::turn_struct(method.owner, &method.function.name, &instruction.saved);
-            let turns = names::ident(&names::saved_variable(&instruction.saved));
-            let fields = turn_plan.initialisers(method);
-            quote!(#turns.push(#turn { #fields });)
-        });
-        let nexts: Vec<_> = l
-            .carried
-            .iter()
-            .map(|c| {
-                let name = method.name(c.next);
-                let kept = self.saving && turn_plan.keeps(c.next);
-                let own = self.is_own(c.next, &l.body) && !kept && l.carried.iter().filter(|o| o.next == c.next).count() == 1;
-                if own { quote!(#name) } else { quote!(#name.clone()) }
-            })
-            .collect();
-        let names_: Vec<Ident> = l.carried.iter().map(|c| method.name(c.turn)).collect();
-        // Kept values are moved into the turn, so the next ones are taken before.
-        let step = match nexts.as_slice() {
-            [next] => quote!(#(#names_)* = #next;),
-            _ => quote!((#(#names_),*) = (#(#nexts),*);),
-        };
-        let (before, step) = match (&keep, nexts.as_slice()) {
-            (Some(_), _) if turn_plan.tensors.iter().any(|(v, _)| l.carried.iter().any(|c| c.turn == *v || c.next == *v)) => {
-                let temporaries: Vec<Ident> =
-                    l.carried.iter().map(|c| names::ident(&format!("{}_after", method.value(c.turn).name))).collect();
-                (quote!(#(let #temporaries = #nexts;)*), quote!(#(#names_ = #temporaries;)*))
-            }
-            _ => (quote!(), step),
-        };
-        let turns = saving.then(|| {
-            let turns = names::ident(&names::saved_variable(&instruction.saved));
-            quote!(let mut #turns = ::std::vec::Vec::with_capacity(self.#field.len());)
-        });
-        let code = quote! {
-            #(#starts)*
-            #turns
-            for #variable in &self.#field {
-                #body
-                #before
-                #keep
-                #step
-            }
-        };
-        (code, moved)
-    }
+/// True if what is stacked is a list, not tensors one by one.
+pub(super) fn is_list(method: &Method, instruction: &Instruction) -> bool {
+    instruction.arguments.iter().filter_map(Argument::value).any(|v| method.value(v).kind == Kind::List)
 }
 
 /// A number as a usize.
@@ -325,10 +280,10 @@ fn count(argument: &Ident, tokens: &TokenStream) -> TokenStream {
 /// Where a call is, as profiles and errors at run time name it.
 fn callee_place(method: &Method, op: &Op) -> String {
     match op {
-        Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, .. } => {
-            names::plain(&method.model.fields[*field].name)
-        }
-        Op::Layer { method, .. } => names::plain(method),
+        Op::Layer { target, method: called } => match target.field() {
+            Some(field) => names::plain(&method.model.fields[field].name),
+            None => names::plain(called),
+        },
         _ => String::new(),
     }
 }

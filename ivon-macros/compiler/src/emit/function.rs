@@ -26,8 +26,7 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
     let types = plan.types(method, &function.name);
     let (generics, ty) = (method.model.impl_generics(), method.owner_type());
     let saved_generics = parse::impl_generics(plan.layers(method));
-    let saved_layers: Vec<_> = plan.layers(method).map(|l| &l.name).collect();
-    let saved_layers = (!saved_layers.is_empty()).then(|| quote!(<#(#saved_layers),*>));
+    let saved_layers = plan.arguments(method);
 
     let consts: Vec<_> = function.consts.iter().map(|g| &g.name).collect();
     let inputs: Vec<_> = function

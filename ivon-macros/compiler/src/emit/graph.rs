@@ -26,6 +26,7 @@ pub(super) fn emit(model: &Model, methods: &[Method]) -> TokenStream {
     let parts = model.fields.iter().filter_map(|f| {
         let (field, name) = (&f.name, names::plain(&f.name));
         match &f.kind {
+            FieldKind::Layer(_) if f.when.is_some() => Some(quote!(.parts(#name, self.#field.as_slice()))),
             FieldKind::Layer(_) => Some(quote!(.part(#name, &self.#field))),
             FieldKind::Array { .. } => Some(quote!(.parts(#name, &self.#field))),
             _ => None,
@@ -80,7 +81,10 @@ fn step(method: &Method, instruction: &Instruction, drawn: &mut BTreeSet<ValueId
     let makes = instruction.results.iter().map(|v| made(method, *v));
     let (reads, makes) = (quote!(&[#(#reads),*]), quote!(&[#(#makes),*]));
     match &instruction.op {
-        Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, method: called } => {
+        Op::Layer {
+            target: Target::Field(field) | Target::Item { field, .. } | Target::Element { field, .. },
+            method: called,
+        } => {
             let (field, called) = (names::plain(&method.model.fields[*field].name), names::plain(called));
             quote!(Step::Layer(#field, #called, #reads, #makes))
         }
@@ -93,7 +97,10 @@ fn step(method: &Method, instruction: &Instruction, drawn: &mut BTreeSet<ValueId
             quote!(Step::Kernel(#text, &[#(#reads),*], #makes))
         }
         Op::Loop(l) => {
-            let field = names::plain(&method.model.fields[l.field].name);
+            let field = match &l.elements[..] {
+                [element] => names::plain(&method.model.fields[element.field].name),
+                _ => instruction.text.trim_start_matches("for ").to_string(),
+            };
             let carried = l.carried.iter().map(|c| {
                 let (turn, start, next) = (name(c.turn), name(c.start), name(c.next));
                 quote!((#turn, #start, #next))
@@ -102,6 +109,16 @@ fn step(method: &Method, instruction: &Instruction, drawn: &mut BTreeSet<ValueId
             let mut inside = drawn.clone();
             let steps = block(method, &l.body, &mut inside);
             quote!(Step::Loop(#field, &[#(#carried),*], &[#(#steps),*]))
+        }
+        // A list is what it was with one tensor more.
+        Op::Push => {
+            let list = instruction.arguments[0].value().map(|v| made(method, v));
+            quote!(Step::Op("push", #reads, &[#list]))
+        }
+        Op::Branch(_) => {
+            let (label, reads) = (&instruction.text, instruction.reads());
+            let reads = reads.iter().map(|v| name(*v));
+            quote!(Step::Op(#label, &[#(#reads),*], #makes))
         }
         op => {
             let label = label(op);
@@ -122,6 +139,11 @@ fn label(op: &Op) -> String {
         Op::Permute(order) => format!("permute({})", list(order)),
         Op::Transpose(a, b) => format!("transpose({}, {})", expr_text(a), expr_text(b)),
         Op::Slice(axis, start, end) => format!("slice({}, {}..{})", expr_text(axis), expr_text(start), expr_text(end)),
+        Op::At(axis, place) => format!("at({}, {})", expr_text(axis), expr_text(place)),
+        Op::Stack(axis, _) => format!("stack({})", expr_text(axis)),
+        Op::Detach => "stop_gradient".into(),
+        Op::List => "list".into(),
+        Op::Item(index) => format!("[{}]", expr_text(index)),
         Op::Concat(axis) => format!("concat({})", expr_text(axis)),
         Op::Reduce { reduction, axes, keep } => {
             let known = REDUCTIONS.iter().find(|(known, ..)| known == reduction);

@@ -4,6 +4,7 @@
 //! out of what rustc gets, turned into `// ..` in the text that a person reads.
 
 mod backward;
+mod blocks;
 mod erase;
 mod fallback;
 mod forward;
@@ -169,8 +170,13 @@ impl Method<'_> {
     /// Whether an instruction has a backward pass.
     pub fn is_active(&self, instruction: &Instruction) -> bool {
         match &instruction.op {
-            Op::Loop(l) => l.body.iter().any(|i| self.is_active(i)),
-            _ => instruction.results.iter().any(|r| self.active(*r)),
+            // Its adjoint is that of the tensors in it.
+            Op::List => false,
+            Op::Push => instruction.arguments.iter().filter_map(Argument::value).all(|v| self.active(v)),
+            _ => {
+                let inside = || instruction.blocks().into_iter().flatten().any(|i| self.is_active(i));
+                instruction.results.iter().any(|r| self.active(*r)) || inside()
+            }
         }
     }
 
@@ -189,6 +195,12 @@ impl Method<'_> {
             Op::Layer { target: Target::Field(field), method } => {
                 let name = &self.model.fields[*field].name;
                 Some((self.callees.method(&self.layer(*field)?.signature, method)?, quote!(self.#name)))
+            }
+            Op::Layer { target: Target::Item { field, index }, method } => {
+                let name = &self.model.fields[*field].name;
+                let (text, index) = (names::plain(name), checked_dimension(index));
+                let function = self.callees.method(&self.layer(*field)?.signature, method)?;
+                Some((function, quote!(ivon::layer_of(#text, &self.#name, #index)?)))
             }
             Op::Layer { target: Target::Element { variable, field }, method } => {
                 Some((self.callees.method(&self.layer(*field)?.signature, method)?, quote!(#variable)))
@@ -254,6 +266,9 @@ impl Method<'_> {
             Op::Loop(l) => {
                 l.carried.iter().any(|c| c.start == v || c.next == v) || l.body.iter().any(|i| self.reads_widened(i, v))
             }
+            Op::Branch(b) => [&b.then, &b.otherwise]
+                .into_iter()
+                .any(|block| block.results.contains(&v) || block.body.iter().any(|i| self.reads_widened(i, v))),
             Op::Kernel(kernel) => kernel.inputs.contains(&v),
             op => {
                 let inputs = self.callee(op).map_or(&[][..], |(function, _)| &function.inputs);
@@ -277,8 +292,8 @@ impl Method<'_> {
                 let ty = ty.trim_start_matches('[').split(';').next().unwrap_or_default().to_string();
                 format!("{variable}: {ty}")
             }
-            Op::Loop(l) => {
-                let field = &self.model.fields[l.field];
+            Op::Loop(Loop { elements, counter: None, .. }) if elements.len() == 1 && !elements[0].reversed => {
+                let field = &self.model.fields[elements[0].field];
                 format!("{}: {}", field.name, self.layer_text(&field.kind))
             }
             _ => instruction.text.clone(),
@@ -297,10 +312,9 @@ impl Method<'_> {
 
 /// The instruction that has this result alone.
 fn maker(body: &[Instruction], v: ValueId) -> Option<&Instruction> {
-    body.iter().find_map(|i| match &i.op {
-        _ if i.results == [v] => Some(i),
-        Op::Loop(l) => maker(&l.body, v),
-        _ => None,
+    body.iter().find_map(|i| match i.results[..] {
+        [result] if result == v => Some(i),
+        _ => i.blocks().into_iter().find_map(|body| maker(body, v)),
     })
 }
 
@@ -370,6 +384,8 @@ fn structural_module(op: &Op) -> TokenStream {
             Reduction::ArgMin => "argmin",
             Reduction::Sum => "sum",
         },
+        Op::At(..) => "at",
+        Op::Stack(..) => "stack",
         _ => "sum",
     });
     quote!(ivon::ops::#name)

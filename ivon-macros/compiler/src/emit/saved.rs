@@ -24,6 +24,8 @@ pub(super) struct SavedPlan {
     pub numbers: Vec<(TokenStream, Ident)>,
     /// Loops: the plan of one turn, by the loop's saved name.
     pub turns: BTreeMap<String, SavedPlan>,
+    /// Branches: the plans of both blocks, by the branch's saved name.
+    pub sides: BTreeMap<String, [SavedPlan; 2]>,
     /// Values that the block makes; others belong to a block around it and are shared.
     own: BTreeSet<ValueId>,
 }
@@ -50,11 +52,21 @@ impl SavedPlan {
                 Op::Loop(l) => {
                     let turn = names::turn_struct(method.owner, &method.function.name, &field);
                     let inner = SavedPlan::block(method, &l.body);
-                    let layers = inner.layers(method).map(|l| &l.name).collect::<Vec<_>>();
-                    let layers = (!layers.is_empty()).then(|| quote!(<#(#layers),*>));
+                    let layers = inner.arguments(method);
                     plan.calls.push((field.clone(), quote!(::std::vec::Vec<#turn #layers>)));
+                    if l.counter.as_ref().is_some_and(|c| is_local(method, &c.start)) {
+                        plan.calls.push((names::start(&field), quote!(usize)));
+                    }
                     plan.turns.insert(field, inner);
                     shapes.extend(instruction.results.iter().filter(|r| !method.active(**r)));
+                }
+                Op::Branch(b) => {
+                    let sides = [&b.then, &b.otherwise].map(|side| SavedPlan::block(method, &side.body));
+                    let [then, otherwise] =
+                        ["Then", "Else"].map(|s| names::side_struct(method.owner, &method.function.name, &field, s));
+                    let [of_then, of_otherwise] = [&sides[0], &sides[1]].map(|s| s.arguments(method));
+                    plan.calls.push((field.clone(), quote!(ivon::Either<#then #of_then, #otherwise #of_otherwise>)));
+                    plan.sides.insert(field, sides);
                 }
                 op => {
                     plan.calls.push((field, saved_type(method, op)));
@@ -104,6 +116,12 @@ impl SavedPlan {
         method.model.layers.iter().filter(move |l| read.contains(&l.name.to_string()))
     }
 
+    /// The same as arguments of the struct.
+    pub fn arguments(&self, method: &Method) -> Option<TokenStream> {
+        let layers: Vec<_> = self.layers(method).map(|l| &l.name).collect();
+        (!layers.is_empty()).then(|| quote!(<#(#layers),*>))
+    }
+
     /// Whether a value itself is kept.
     pub fn keeps(&self, v: ValueId) -> bool {
         self.tensors.iter().any(|(known, _)| *known == v)
@@ -122,7 +140,25 @@ impl SavedPlan {
                 pub struct #turn #generics { #plan }
             }
         });
-        quote!(#(#inner)*)
+        let sides = self.sides.iter().map(|(field, sides)| {
+            let one = |side: &str, plan: &SavedPlan| {
+                let name = names::side_struct(method.owner, function, field, side);
+                let types = plan.types(method, function);
+                let docs = format!(
+                    " What a branch keeps where its condition {}.",
+                    if side == "Then" { "holds" } else { "does not hold" }
+                );
+                let generics = parse::impl_generics(plan.layers(method));
+                quote! {
+                    #types
+                    #[doc = #docs]
+                    pub struct #name #generics { #plan }
+                }
+            };
+            let (then, otherwise) = (one("Then", &sides[0]), one("Else", &sides[1]));
+            quote!(#then #otherwise)
+        });
+        quote!(#(#inner)* #(#sides)*)
     }
 
     /// `up: up_saved, x: x.clone(), b_shape: *b.shape()`
@@ -133,7 +169,7 @@ impl SavedPlan {
         });
         // Shapes are read before tensors are moved in.
         let shapes = self.shapes.iter().map(|(v, field)| {
-            if method.value(*v).role == Role::Local || self.own.contains(v) {
+            if self.own.contains(v) {
                 return quote!(#field,); // noted when it was made
             }
             let name = method.name(*v);
@@ -180,7 +216,7 @@ fn saved_type(method: &Method, op: &Op) -> TokenStream {
     };
     match op {
         Op::Layer { target: Target::Own, method: name } => of_model(method.owner_type(), name),
-        Op::Layer { target: Target::Field(field) | Target::Element { field, .. }, method: name } => {
+        Op::Layer { target: Target::Field(field) | Target::Item { field, .. } | Target::Element { field, .. }, method: name } => {
             let ty = method.layer(*field).map(|l| &l.ty);
             of_model(quote!(#ty), name)
         }
@@ -188,9 +224,19 @@ fn saved_type(method: &Method, op: &Op) -> TokenStream {
             Some(Callee::Op(_)) => quote!(#path::Saved),
             _ => of_model(quote!(#path), &names::ident("forward")),
         },
+        Op::Item(_) | Op::Push => quote!(usize),
         op => {
             let module = structural_module(op);
             quote!(#module::Saved)
         }
     }
+}
+
+/// True if a dimension has names that are known only while a method runs.
+pub(super) fn is_local(method: &Method, dim: &syn::Expr) -> bool {
+    let function = method.function;
+    let names = function.variables.iter().map(|v| &v.name).chain(function.consts.iter().map(|g| &g.name));
+    let mut read = BTreeSet::new();
+    names::idents(&quote!(#dim), &mut read);
+    names.into_iter().any(|name| read.contains(&name.to_string()))
 }

@@ -40,14 +40,18 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         // Of a type parameter it is not known: const functions of traits are not stable.
         FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } if layer.path == layer.signature => {
             let (ty, arguments) = (&layer.ty, layer_arguments(layer, dimension));
-            Some(quote!(<#ty>::__check(#(#arguments),*);))
+            let check = quote!(<#ty>::__check(#(#arguments),*););
+            Some(match &f.when {
+                Some(when) => quote!(if #when { #check }),
+                None => check,
+            })
         }
         _ => None,
     });
     // A layer of numbers alone is checked wherever the model is compiled, used or not.
     let concrete = model.fields.iter().filter_map(|f| match &f.kind {
         FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. }
-            if !layer.open && !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) =>
+            if f.when.is_none() && !layer.open && !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) =>
         {
             let (ty, arguments) = (&layer.ty, layer_arguments(layer, dimension));
             Some(quote_spanned!(layer.place.first()=> const _: () = <#ty>::__check(#(#arguments),*);))
@@ -189,7 +193,11 @@ fn build_field(field: &Field) -> TokenStream {
         }
         FieldKind::Layer(layer) => {
             let (ty, arguments) = (&layer.ty, layer_arguments(layer, checked_dimension));
-            quote!(#name: b.layer(#text, #options, |b| <#ty>::build_in(b, #(#arguments),*))?)
+            let built = quote!(b.layer(#text, #options, |b| <#ty>::build_in(b, #(#arguments),*))?);
+            match &field.when {
+                None => quote!(#name: #built),
+                Some(when) => quote!(#name: if #when { Some(#built) } else { None }),
+            }
         }
         FieldKind::Array { of, count } => {
             let (ty, arguments, count) = (&of.ty, layer_arguments(of, checked_dimension), checked_dimension(count));
@@ -254,6 +262,9 @@ fn visit_field(field: &Field) -> TokenStream {
     match &field.kind {
         FieldKind::Parameter { when: None, .. } => quote!(visit(&self.#name);),
         FieldKind::Parameter { when: Some(_), .. } => quote!(self.#name.iter().for_each(&mut *visit);),
+        FieldKind::Layer(_) if field.when.is_some() => {
+            quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_parameters(layer, visit));)
+        }
         FieldKind::Layer(_) => quote!(ivon::Model::visit_parameters(&self.#name, visit);),
         FieldKind::Array { .. } => quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_parameters(layer, visit));),
         FieldKind::Buffer { .. } | FieldKind::Setting { .. } => quote!(),
@@ -266,6 +277,9 @@ fn visit_settings_of(field: &Field) -> TokenStream {
     match &field.kind {
         FieldKind::Setting { ty, .. } if ty == "f64" => quote!(visit(self.#name.to_bits());),
         FieldKind::Setting { .. } => quote!(visit(self.#name as u64);),
+        FieldKind::Layer(_) if field.when.is_some() => {
+            quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_settings(layer, visit));)
+        }
         FieldKind::Layer(_) => quote!(ivon::Model::visit_settings(&self.#name, visit);),
         FieldKind::Array { .. } => quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_settings(layer, visit));),
         FieldKind::Parameter { .. } | FieldKind::Buffer { .. } => quote!(),
@@ -285,6 +299,9 @@ fn visit_buffers_of(field: &Field) -> Option<TokenStream> {
     let name = &field.name;
     match &field.kind {
         FieldKind::Buffer { .. } => Some(quote!(visit(&self.#name);)),
+        FieldKind::Layer(_) if field.when.is_some() => {
+            Some(quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_buffers(layer, visit));))
+        }
         FieldKind::Layer(_) => Some(quote!(ivon::Model::visit_buffers(&self.#name, visit);)),
         FieldKind::Array { .. } => Some(quote!(self.#name.iter().for_each(|layer| ivon::Model::visit_buffers(layer, visit));)),
         FieldKind::Parameter { .. } | FieldKind::Setting { .. } => None,

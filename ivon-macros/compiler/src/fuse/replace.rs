@@ -26,9 +26,8 @@ impl Replace<'_> {
     /// `needed`: values that are read after the block.
     fn block(&self, body: &mut Vec<Instruction>, needed: &BTreeSet<ValueId>) {
         for instruction in body.iter_mut() {
-            if let Op::Loop(l) = &mut instruction.op {
-                let needed = l.carried.iter().map(|c| c.next).collect();
-                self.block(&mut l.body, &needed);
+            for (body, needed) in instruction.blocks_mut() {
+                self.block(body, &needed);
             }
         }
         let mut at = 0;
@@ -84,11 +83,8 @@ impl Replace<'_> {
 
     /// The methods of what is called.
     fn methods(&self, target: &Target) -> &[Function] {
-        let field = match target {
-            // A method that replaces an expression may be written as that expression.
-            Target::Own => return &[],
-            Target::Field(field) | Target::Element { field, .. } => &self.model.fields[*field],
-        };
+        // A method of the model itself that replaces an expression may be written as that expression.
+        let Some(field) = target.field().map(|field| &self.model.fields[field]) else { return &[] };
         match &field.kind {
             FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } => {
                 self.callees.model(&layer.signature).map_or(&[], |model| &model.functions)

@@ -1,6 +1,7 @@
 //! Calls: of layers, of ops, and of pointwise functions, whose bodies take the place of the call.
 
 use super::*;
+use crate::dims::Dim;
 
 impl Lower<'_> {
     /// `self.layer.method(..)`
@@ -15,11 +16,18 @@ impl Lower<'_> {
         let arguments = self.arguments(arguments);
         let index = index?;
         match self.model.fields[index].kind {
+            FieldKind::Layer(_) if self.model.fields[index].when.is_some() => {
+                self.errors.at(
+                    self.place(e.place),
+                    format!("`{field}` may be absent: `if let Some({field}) = &self.{field} {{ x = {field}.{method}(x); }}`"),
+                );
+                return None;
+            }
             FieldKind::Layer(_) => {}
             FieldKind::Array { .. } => {
                 self.errors.at(
                     self.place(e.place),
-                    format!("`{field}` is an array: `for layer in &self.{field} {{ x = layer.{method}(x); }}`"),
+                    format!("`{field}` is an array: `for layer in &self.{field} {{ x = layer.{method}(x); }}`, or `self.{field}[0].{method}(x)`"),
                 );
                 return None;
             }
@@ -31,6 +39,47 @@ impl Lower<'_> {
         }
         let hint = if method == "forward" { field.to_string() } else { method.to_string() };
         self.layer_call(Target::Field(index), method, arguments?, &hint, e)
+    }
+
+    /// `self.layers[i].method(..)`
+    pub(super) fn item_call(
+        &mut self,
+        field: &Ident,
+        index: &syn::Expr,
+        method: &Ident,
+        arguments: &[Expression],
+        e: &Expression,
+    ) -> Option<Operand> {
+        let index = self.dimensions([index]).and_then(|mut all| all.pop());
+        let (at, arguments) = (self.field(field), self.arguments(arguments));
+        let (index, at) = (index?, at?);
+        let FieldKind::Array { count, .. } = &self.model.fields[at].kind else {
+            let name = &self.model.name;
+            self.errors
+                .at(field, format!("`{field}` of `{name}` is no array of layers: `[..]` is for a field `[Layer<..>; COUNT]`"));
+            return None;
+        };
+        let place = self.errors.take(Dim::parse(&index, &mut vec![]))?;
+        let known = |name: &str| {
+            let is_index = self.variables.iter().any(|v| v == name);
+            is_index || !self.dims.contains_key(name) || self.model.generics.iter().any(|g| g.name == name)
+        };
+        if let Some(name) = place.names().find(|name| !known(name)) {
+            self.errors.at(
+                &index,
+                format!("`{name}` is known only when the model runs: a layer of an array has a number, as a loop gives it"),
+            );
+            return None;
+        }
+        if let (Some(place), Some(count)) =
+            (place.as_number(), Dim::parse(count, &mut vec![]).ok().and_then(|count| count.as_number()))
+            && place >= count
+        {
+            self.errors.at(&index, format!("`{field}` has {count} layers, counted from 0: there is no `self.{field}[{place}]`"));
+            return None;
+        }
+        let hint = if method == "forward" { field.to_string() } else { method.to_string() };
+        self.layer_call(Target::Item { field: at, index }, method, arguments?, &hint, e)
     }
 
     /// `layer.method(..)` in a loop
@@ -53,7 +102,14 @@ impl Lower<'_> {
                 None
             }
             Some(Binding::Unknown) => None,
-            Some(Binding::Number(_) | Binding::Flag(_)) => {
+            Some(Binding::List { .. }) => {
+                let text = format!(
+                    "a list has no method `{method}`: it has `{variable}.push(x)`, `{variable}[i]` and `stack({variable}, 1)`"
+                );
+                self.errors.at(method, text);
+                None
+            }
+            Some(Binding::Number(_) | Binding::Flag(_) | Binding::Index(_)) => {
                 self.errors.at(method, format!("`{variable}` is a number and has no method `{method}`"));
                 None
             }
@@ -82,7 +138,7 @@ impl Lower<'_> {
                 };
                 if own.returns_tuple { Some(own.outputs.len()) } else { None }
             }
-            Target::Field(field) | Target::Element { field, .. } => {
+            Target::Field(field) | Target::Item { field, .. } | Target::Element { field, .. } => {
                 let path = match &self.model.fields[*field].kind {
                     FieldKind::Layer(l) | FieldKind::Array { of: l, .. } => &l.path,
                     _ => return None,
@@ -113,7 +169,7 @@ impl Lower<'_> {
         let known = self.dimensions(dims);
         match path.get_ident().and_then(|name| self.scope.get(name)) {
             Some(Binding::Unknown) => return None,
-            Some(Binding::Value { .. } | Binding::Number(_) | Binding::Flag(_)) => {
+            Some(Binding::Value { .. } | Binding::Number(_) | Binding::Flag(_) | Binding::Index(_) | Binding::List { .. }) => {
                 self.errors.at(self.place(e.place), format!("`{}` is a value, not an op or a function", path_text(path)));
                 return None;
             }
@@ -124,14 +180,14 @@ impl Lower<'_> {
             }
             None => {}
         }
-        known?;
+        let dims = known?;
         if let Some(function) = self.callees.pointwise(path) {
             return self.inline(function, path, list, e);
         }
         let arguments = self.arguments(list)?;
         let tuple = self.callees.function(path).filter(|f| f.returns_tuple).map(|f| f.outputs.len());
         let hint = parse::last(path).to_string();
-        self.call_results(Op::Call { path: path.clone(), dims: dims.to_vec() }, arguments, &hint, tuple, e)
+        self.call_results(Op::Call { path: path.clone(), dims }, arguments, &hint, tuple, e)
     }
 
     /// A pointwise function's body takes the place of its call, so that it is fused with its neighbours.

@@ -1,6 +1,7 @@
 //! Expressions: arithmetic, shapes, and reads of fields.
 
 use super::*;
+use syn::visit_mut::{self, VisitMut};
 
 impl Lower<'_> {
     /// A tensor.
@@ -9,6 +10,10 @@ impl Lower<'_> {
             Operand::Value(v) => Some(v),
             Operand::Number(_) | Operand::Flag(_) => {
                 self.errors.at(self.place(e.place), "a tensor is needed here, and this is a number");
+                None
+            }
+            Operand::List(list) => {
+                self.list_misuse(list, e);
                 None
             }
             Operand::Tuple(_) | Operand::Absent => {
@@ -27,6 +32,10 @@ impl Lower<'_> {
                 Operand::Number(n) => Some(Argument::Number(n.tokens)),
                 Operand::Flag(f) => Some(Argument::Flag(f)),
                 Operand::Absent => Some(Argument::Absent),
+                Operand::List(list) => {
+                    self.list_misuse(list, e);
+                    None
+                }
                 Operand::Tuple(_) => {
                     self.errors.at(
                         self.place(e.place),
@@ -49,7 +58,7 @@ impl Lower<'_> {
             ExpressionKind::Cast(inner) => match self.expression(inner)? {
                 Operand::Number(n) => Some(Operand::Number(Number::float(n.tokens))),
                 Operand::Flag(_) => self.no_flag(inner),
-                Operand::Value(_) | Operand::Tuple(_) | Operand::Absent => {
+                Operand::Value(_) | Operand::Tuple(_) | Operand::List(_) | Operand::Absent => {
                     self.errors
                         .at(self.place(e.place), "a cast is for numbers: a tensor has the type that the model computes in");
                     None
@@ -66,8 +75,21 @@ impl Lower<'_> {
                 Operand::Number(n) => Some(Operand::Number(n.negated())),
                 Operand::Value(v) => self.one(Op::Pointwise(Primitive::Negate), vec![Argument::Value(v)], "negated", e),
                 Operand::Flag(_) => self.no_flag(inner),
-                Operand::Tuple(_) | Operand::Absent => self.no_arithmetic(e),
+                Operand::Tuple(_) | Operand::List(_) | Operand::Absent => self.no_arithmetic(e),
             },
+            ExpressionKind::Not(inner) => {
+                let flag = self.flag(inner)?;
+                Some(Operand::Flag(quote!(!#flag)))
+            }
+            ExpressionKind::Both(and, left, right) => {
+                let (left, right) = (self.flag(left), self.flag(right));
+                let (left, right) = (left?, right?);
+                Some(Operand::Flag(if *and { quote!((#left && #right)) } else { quote!((#left || #right)) }))
+            }
+            ExpressionKind::If(i) => self.if_expression(i),
+            ExpressionKind::List => self.new_list(e),
+            ExpressionKind::Item { list, index } => self.item(list, index, e),
+            ExpressionKind::StackList(list, axis) => self.stack_list(list, axis, e),
             ExpressionKind::Binary(operator, left, right) => self.binary(*operator, left, right, e),
             ExpressionKind::Either { own, built_in } => {
                 let reading = if self.is_own(&own.expression) { own } else { built_in };
@@ -80,6 +102,7 @@ impl Lower<'_> {
                 self.intrinsic(*intrinsic, operands, &list.iter().collect::<Vec<_>>(), e)
             }
             ExpressionKind::Layer { field, method, arguments } => self.field_call(field, method, arguments, e),
+            ExpressionKind::ItemLayer { field, index, method, arguments } => self.item_call(field, index, method, arguments, e),
             ExpressionKind::Element { variable, method, arguments } => self.element_call(variable, method, arguments, e),
             ExpressionKind::Own { method, arguments } => {
                 let arguments = self.arguments(arguments)?;
@@ -87,14 +110,12 @@ impl Lower<'_> {
             }
             ExpressionKind::Call { path, dims, arguments } => self.call(path, dims, arguments, e),
             ExpressionKind::Reshape(of, dims) => {
-                let (known, of) = (self.dimensions(dims), self.tensor(of)?);
-                known?;
-                self.one(Op::Reshape(dims.clone()), vec![Argument::Value(of)], "reshaped", e)
+                let (dims, of) = (self.dimensions(dims), self.tensor(of)?);
+                self.one(Op::Reshape(dims?), vec![Argument::Value(of)], "reshaped", e)
             }
             ExpressionKind::Expand(of, dims) => {
-                let (known, of) = (self.dimensions(dims), self.tensor(of)?);
-                known?;
-                self.one(Op::Expand(dims.clone()), vec![Argument::Value(of)], "expanded", e)
+                let (dims, of) = (self.dimensions(dims), self.tensor(of)?);
+                self.one(Op::Expand(dims?), vec![Argument::Value(of)], "expanded", e)
             }
             ExpressionKind::Squeeze(of, axis) => {
                 let of = self.tensor(of)?;
@@ -113,9 +134,17 @@ impl Lower<'_> {
                 self.one(Op::Transpose(a.clone(), b.clone()), vec![Argument::Value(of)], "transposed", e)
             }
             ExpressionKind::Slice(of, axis, range) => {
-                let (known, of) = (self.dimensions([&range.0, &range.1]), self.tensor(of)?);
-                known?;
-                self.one(Op::Slice(axis.clone(), range.0.clone(), range.1.clone()), vec![Argument::Value(of)], "slice", e)
+                let (range, of) = (self.dimensions([&range.0, &range.1]), self.tensor(of)?);
+                let [start, end] = <[syn::Expr; 2]>::try_from(range?).ok()?;
+                self.one(Op::Slice(axis.clone(), start, end), vec![Argument::Value(of)], "slice", e)
+            }
+            ExpressionKind::At(of, axis, place) => {
+                let (place, of) = (self.dimensions([place]), self.tensor(of)?);
+                self.one(Op::At(axis.clone(), place?.pop()?), vec![Argument::Value(of)], "place", e)
+            }
+            ExpressionKind::Detach(of) => {
+                let of = self.tensor(of)?;
+                self.one(Op::Detach, vec![Argument::Value(of)], "detached", e)
             }
             ExpressionKind::Concat(list, axis) => {
                 let all: Vec<_> = list.iter().map(|x| self.tensor(x).map(Argument::Value)).collect();
@@ -125,6 +154,16 @@ impl Lower<'_> {
                     return None;
                 }
                 self.one(Op::Concat(axis.clone()), all, "joined", e)
+            }
+            ExpressionKind::Stack(list, axis) => {
+                let all: Vec<_> = list.iter().map(|x| self.tensor(x).map(Argument::Value)).collect();
+                let all: Vec<_> = all.into_iter().collect::<Option<_>>()?;
+                let length = crate::dims::Dim::constant(all.len() as i64);
+                if all.is_empty() {
+                    self.errors.at(self.place(e.place), "`stack` needs at least one tensor");
+                    return None;
+                }
+                self.one(Op::Stack(axis.clone(), length), all, "stacked", e)
             }
             ExpressionKind::Reduce { reduction, of, axes, keep } => {
                 let of = self.tensor(of)?;
@@ -200,26 +239,50 @@ impl Lower<'_> {
         self.scope.get(name).or_else(|| self.dims.get(&name.to_string()))
     }
 
-    /// Dimensions are read where no variable has their name; `None` where one has, which is reported.
-    pub(super) fn dimensions<'e>(&self, list: impl IntoIterator<Item = &'e syn::Expr>) -> Option<()> {
-        let mut known = Some(());
+    /// Dimensions, with the numbers of loops' iterations as generated code knows them; `None` where a variable that is no dimension is read, which is
+    /// reported.
+    pub(super) fn dimensions<'e>(&self, list: impl IntoIterator<Item = &'e syn::Expr>) -> Option<Vec<syn::Expr>> {
+        let mut all = Some(vec![]);
         for dim in list {
             let mut names = vec![];
             crate::names::each_ident(&quote!(#dim), &mut |name| names.push(name.clone()));
-            for name in names.iter().filter(|name| self.scope.get(name).is_some()) {
+            let is_variable = |name: &&Ident| !matches!(self.scope.get(name), None | Some(Binding::Index(_)));
+            for name in names.iter().filter(is_variable) {
                 let text = match self.dims.contains_key(&name.to_string()) {
                     true => {
                         format!("`{name}` is a variable here, which hides the dimension `{name}`: give the variable another name")
                     }
                     false => format!(
-                        "`{name}` is a variable, not a dimension: dimensions are numbers, const generics, constants and the names in `fn f<B, T>`"
+                        "`{name}` is a variable, not a dimension: dimensions are numbers, const generics, constants, the names in `fn f<B, T>` and \
+                         the numbers of loops"
                     ),
                 };
                 self.errors.at(name, text);
-                known = None;
+                all = None;
+            }
+            let mut dim = dim.clone();
+            Indices(&self.scope).visit_expr_mut(&mut dim);
+            all.iter_mut().for_each(|all| all.push(dim.clone()));
+        }
+        all
+    }
+
+    /// A condition, or a part of one.
+    fn flag(&mut self, e: &Expression) -> Option<TokenStream> {
+        match self.expression(e)? {
+            Operand::Flag(tokens) => Some(tokens),
+            other => {
+                let text = format!("`!`, `&&` and `||` are for what is true or false, and `{}` is {}", e.text, other.text());
+                self.errors.at(self.place(e.place), text);
+                None
             }
         }
-        known
+    }
+
+    fn list_misuse(&mut self, list: ValueId, e: &Expression) {
+        let name = &self.values[list].name;
+        let text = format!("`{name}` is a list: read one of its tensors, `{name}[0]`, or make one of all, `stack({name}, 0)`");
+        self.errors.at(self.place(e.place), text);
     }
 
     fn name(&mut self, name: &Ident) -> Option<Operand> {
@@ -227,6 +290,8 @@ impl Lower<'_> {
             Some(Binding::Value { value, .. }) => Some(Operand::Value(*value)),
             Some(Binding::Number(tokens)) => Some(Operand::Number(tokens.clone())),
             Some(Binding::Flag(tokens)) => Some(Operand::Flag(tokens.clone())),
+            Some(Binding::Index(index)) => Some(Operand::Number(Number::unsigned(quote!((#index))))),
+            Some(Binding::List { list, .. }) => Some(Operand::List(*list)),
             Some(Binding::Unknown) => None,
             Some(Binding::Element(..)) => {
                 self.errors.at(name, format!("`{name}` is a layer: call it, `{name}.forward(x)`"));
@@ -256,6 +321,14 @@ impl Lower<'_> {
             (Operand::Flag(_), _) => self.no_flag(places.0),
             (_, Operand::Flag(_)) => self.no_flag(places.1),
             (Operand::Number(l), Operand::Number(r)) => self.number(operator, l, r, e),
+            (Operand::List(list), _) => {
+                self.list_misuse(list, places.0);
+                None
+            }
+            (_, Operand::List(list)) => {
+                self.list_misuse(list, places.1);
+                None
+            }
             (Operand::Tuple(_) | Operand::Absent, _) | (_, Operand::Tuple(_) | Operand::Absent) => self.no_arithmetic(e),
             (left, right) => {
                 let arguments = [left, right].into_iter().filter_map(argument).collect();
@@ -274,7 +347,7 @@ impl Lower<'_> {
         if let Some(flag) = operands.iter().position(|o| matches!(o, Operand::Flag(_))) {
             return self.no_flag(list[flag]);
         }
-        if operands.iter().any(|o| matches!(o, Operand::Tuple(_) | Operand::Absent)) {
+        if operands.iter().any(|o| matches!(o, Operand::Tuple(_) | Operand::List(_) | Operand::Absent)) {
             return self.no_arithmetic(e);
         }
         let name = parse::INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("value", |(_, n, _)| n);
@@ -349,6 +422,24 @@ fn argument(operand: Operand) -> Option<Argument> {
         Operand::Value(v) => Some(Argument::Value(v)),
         Operand::Number(n) => Some(Argument::Number(n.tokens)),
         Operand::Flag(f) => Some(Argument::Flag(f)),
-        Operand::Tuple(_) | Operand::Absent => None,
+        Operand::Tuple(_) | Operand::List(_) | Operand::Absent => None,
+    }
+}
+
+/// Puts the numbers of iterations in the place of their names.
+struct Indices<'a>(&'a Scope);
+
+impl VisitMut for Indices<'_> {
+    fn visit_expr_mut(&mut self, e: &mut syn::Expr) {
+        if let syn::Expr::Path(p) = e
+            && let Some(Binding::Index(index)) = p.path.get_ident().and_then(|name| self.0.get(name))
+        {
+            *e = match index {
+                syn::Expr::Path(_) => index.clone(),
+                _ => syn::parse_quote!((#index)),
+            };
+            return;
+        }
+        visit_mut::visit_expr_mut(self, e);
     }
 }

@@ -1,7 +1,10 @@
 //! Lower: the model language to SSA. Names are resolved here; shapes come in `check`.
 
+mod branch;
 mod call;
 mod expression;
+mod list;
+mod loops;
 mod number;
 mod scope;
 mod statement;
@@ -13,6 +16,7 @@ use crate::callee::Callees;
 use crate::errors::{Errors, Place, did_you_mean, nearest};
 use crate::ir::*;
 use crate::parse::{self, Expression, ExpressionKind, FieldKind, InputKind, Model, Pattern, Statement, path_text};
+use list::List;
 use number::{Number, Whole};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -32,6 +36,12 @@ enum Binding {
     Flag(TokenStream),
     /// The element of a loop over this field, and its variable in generated code.
     Element(usize, Ident),
+    /// The number of a loop's iteration, in terms of its counter in generated code.
+    Index(syn::Expr),
+    List {
+        list: ValueId,
+        mutable: bool,
+    },
     /// Bound by an expression with a mistake: silent from here on.
     Unknown,
 }
@@ -42,8 +52,22 @@ enum Operand {
     Number(Number),
     Flag(TokenStream),
     Tuple(Vec<Operand>),
+    List(ValueId),
     /// `None`
     Absent,
+}
+
+impl Operand {
+    fn text(&self) -> &'static str {
+        match self {
+            Operand::Value(_) => "a tensor",
+            Operand::Number(_) => "a number",
+            Operand::Flag(_) => "true or false",
+            Operand::Tuple(_) => "a tuple",
+            Operand::List(_) => "a list",
+            Operand::Absent => "`None`",
+        }
+    }
 }
 
 struct Lower<'a> {
@@ -66,6 +90,12 @@ struct Lower<'a> {
     built_in: Vec<Ident>,
     /// The variables of the loops around, in generated code.
     loops: Vec<Ident>,
+    /// Counters of loops and layers that may be absent: each has its name for itself.
+    variables: Vec<Ident>,
+    /// Names of generated code that a variable cannot have: numbers, dimensions.
+    taken: BTreeSet<String>,
+    /// How many tensors each list has so far.
+    lists: BTreeMap<ValueId, List>,
     /// How deep pointwise functions are inlined into each other.
     depth: usize,
     /// Where inlined code was called.
@@ -94,6 +124,9 @@ pub fn lower(
         own: vec![],
         built_in: vec![],
         loops: vec![],
+        variables: vec![],
+        taken: taken(model, function),
+        lists: BTreeMap::new(),
         depth: 0,
         home: None,
     };
@@ -153,6 +186,11 @@ pub fn lower(
             }
             outputs
         }
+        Some(Operand::List(list)) => {
+            let name = &lower.values[list].name;
+            errors.at(result.place, format!("`{name}` is a list: make one tensor of it, `stack({name}, 1)`"));
+            vec![]
+        }
         Some(Operand::Number(_) | Operand::Flag(_) | Operand::Absent) => {
             errors.at(result.place, "the result is a number, not a tensor: it does not depend on the model");
             vec![]
@@ -162,8 +200,16 @@ pub fn lower(
         errors.at(result.place, format!("`{}` computes nothing: its result is an argument", function.name));
         return None;
     }
-    let Lower { values, body, own, built_in, .. } = lower;
-    Some(Program { values, inputs, body, outputs, result: result.place, own, built_in })
+    let Lower { values, body, own, built_in, variables, .. } = lower;
+    Some(Program { values, inputs, body, outputs, result: result.place, own, built_in, variables })
+}
+
+/// Names that generated code gives to numbers and dimensions.
+fn taken(model: &Model, function: &parse::Function) -> BTreeSet<String> {
+    let numbers = function.inputs.iter().filter(|i| matches!(i.kind, InputKind::Number(_))).map(|i| &i.name);
+    let generics = model.generics.iter().chain(&function.consts).map(|g| &g.name);
+    let dims = generics.chain(function.variables.iter().map(|v| &v.name));
+    numbers.chain(dims).map(crate::names::plain).chain(crate::names::RESERVED.iter().map(|n| n.to_string())).collect()
 }
 
 impl Lower<'_> {

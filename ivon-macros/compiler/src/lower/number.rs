@@ -42,6 +42,12 @@ impl Number {
         Number { tokens: quote!((#path as f64)), whole: Whole::If(quote!(ivon::is_whole(&#path))) }
     }
 
+    /// This number or another.
+    pub fn or(self, other: Number, condition: &TokenStream) -> Number {
+        let (a, b) = (self.tokens, other.tokens);
+        Number { tokens: quote!((if #condition { #a } else { #b })), whole: self.whole.with(other.whole) }
+    }
+
     pub fn negated(self) -> Number {
         let (tokens, whole) = (self.tokens, self.whole);
         let whole = if matches!(whole, Whole::Unsigned) { Whole::Literal } else { whole };

@@ -2,7 +2,7 @@
 
 use super::Binding;
 use crate::hygiene::Variable;
-use crate::parse::{Pattern, Statement};
+use crate::parse::{Condition, If, LoopPattern, Pattern, Statement};
 use proc_macro2::Ident;
 
 /// A variable: an index into [`Scope::bindings`].
@@ -61,6 +61,13 @@ impl Scope {
         rebound(statements, &mut vec![], &mut names);
         names
     }
+
+    /// The same for the blocks of an `if`.
+    pub fn rebound_in(&self, i: &If) -> Vec<Ident> {
+        let mut names = vec![];
+        rebound_in(i, &mut vec![], &mut names);
+        names
+    }
 }
 
 /// `declared`: variables of the block itself, up to the statement at hand.
@@ -75,14 +82,39 @@ fn rebound(statements: &[Statement], declared: &mut Vec<Variable>, names: &mut V
                     names.push(name.clone());
                 }
             }
-            Statement::For { variable, body, .. } => {
-                declared.push(Variable::of(variable));
-                rebound(body, declared, names);
-                declared.pop();
+            Statement::Push { .. } => {}
+            Statement::For(l) => {
+                let outside = declared.len();
+                declared.extend(l.pattern.names().into_iter().map(Variable::of));
+                rebound(&l.body, declared, names);
+                declared.truncate(outside);
             }
+            Statement::If(i) => rebound_in(i, declared, names),
         }
     }
     declared.truncate(block);
+}
+
+/// The same of both blocks of an `if`.
+fn rebound_in(i: &If, declared: &mut Vec<Variable>, names: &mut Vec<Ident>) {
+    let outside = declared.len();
+    if let Condition::Present { variable, .. } = &i.condition {
+        declared.push(Variable::of(variable));
+    }
+    rebound(&i.then.statements, declared, names);
+    declared.truncate(outside);
+    i.otherwise.iter().for_each(|b| rebound(&b.statements, declared, names));
+}
+
+impl LoopPattern {
+    /// The names that it binds.
+    pub fn names(&self) -> Vec<&Ident> {
+        match self {
+            LoopPattern::Name(name) => vec![name],
+            LoopPattern::Pair(pair, _) => pair.0.names().into_iter().chain(pair.1.names()).collect(),
+            LoopPattern::Ignored => vec![],
+        }
+    }
 }
 
 impl Pattern {

@@ -1,4 +1,4 @@
-//! Statements: what a name stands for from here on, and loops over layers.
+//! Statements: what a name stands for from here on.
 
 use super::*;
 use crate::names;
@@ -9,7 +9,9 @@ impl Lower<'_> {
             match statement {
                 Statement::Let { pattern, value } => self.bind(pattern, value),
                 Statement::Assign { name, value } => self.assign(name, value),
-                Statement::For { variable, field, body, place } => self.for_loop(variable, field, body, *place),
+                Statement::For(l) => self.for_loop(l),
+                Statement::If(i) => self.if_statement(i),
+                Statement::Push { list, value, place, text } => self.push_to(list, value, *place, text),
             }
         }
     }
@@ -49,8 +51,10 @@ impl Lower<'_> {
 
     /// Binds the value of a `let`. A `mut` name belongs to the loop that rebinds it; see `Names`.
     fn named(&mut self, operand: Operand, name: &Ident, mutable: bool, place: Place) -> Binding {
-        if let (Operand::Value(v), false) = (&operand, mutable) {
-            self.rename(*v, name);
+        match &operand {
+            Operand::Value(v) if !mutable => self.rename(*v, name),
+            Operand::List(v) => self.name_list(*v, name),
+            _ => {}
         }
         self.binding_of(operand, mutable, place)
     }
@@ -60,6 +64,7 @@ impl Lower<'_> {
             Operand::Value(value) => Binding::Value { value, mutable },
             Operand::Number(tokens) => Binding::Number(tokens),
             Operand::Flag(tokens) => Binding::Flag(tokens),
+            Operand::List(list) => Binding::List { list, mutable },
             Operand::Tuple(_) => {
                 self.errors.at(place, "this is a tuple: name its parts, `let (a, b) = ..`");
                 Binding::Unknown
@@ -103,6 +108,7 @@ impl Lower<'_> {
                             Operand::Number(_) => "a number",
                             Operand::Flag(_) => "true or false",
                             Operand::Tuple(_) => "a tuple",
+                            Operand::List(_) => "a list",
                             Operand::Value(_) | Operand::Absent => "`None`",
                         };
                         let text = format!("`{name}` is a tensor, and this is {found}: bind it to a new name with `let`");
@@ -117,72 +123,8 @@ impl Lower<'_> {
                 self.errors.at(name, format!("`{name}` cannot be rebound: declare it with `let mut {name} = ..`"));
             }
             Binding::Unknown => {}
+            Binding::List { .. } => self.errors.at(name, format!("`{name}` is a list, which is filled with `{name}.push(x);`")),
             _ => self.errors.at(name, format!("`{name}` is no tensor and cannot be rebound")),
         }
-    }
-
-    fn for_loop(&mut self, variable: &Ident, field: &Ident, statements: &[Statement], place: Place) {
-        let Some(index) = self.field(field) else { return };
-        if !matches!(self.model.fields[index].kind, FieldKind::Array { .. }) {
-            self.errors.at(place, format!("`{field}` is no array: a loop goes over `[Layer<..>; COUNT]`"));
-            return;
-        }
-        let rebound = self.scope.rebound(statements);
-        if rebound.is_empty() {
-            self.errors.at(
-                place,
-                format!("this loop changes nothing: rebind a value in it, `x = {variable}.forward(x);` with `let mut x` before"),
-            );
-        }
-        let mut carried = vec![];
-        for name in rebound {
-            // Anything else that is rebound is reported by `assign`.
-            let Some(slot) = self.scope.find(&name) else { continue };
-            let Binding::Value { value: start, mutable: true } = *self.scope.at(slot) else { continue };
-            let Value { kind, place, role, .. } = self.values[start];
-            if kind == Kind::Buffer || matches!(role, Role::Parameter { optional: true, .. }) {
-                self.errors.at(&name, format!("`{name}` is no tensor that a loop can rebind: it may be absent, or is a buffer"));
-                self.scope.set(slot, Binding::Unknown);
-                continue;
-            }
-            let name = name.to_string();
-            let turn = self.value(Value { name: name.clone(), kind, role: Role::Carried, shape: None, place });
-            self.scope.set(slot, Binding::Value { value: turn, mutable: true });
-            carried.push((slot, Carried { start, turn, next: turn, name }));
-        }
-        let outer = std::mem::take(&mut self.body);
-        let block = self.scope.enter();
-        // The names of loops within each other differ, whether or not one hides the other.
-        let named = (1..).map(|i| names::numbered(variable, i)).find(|name| !self.loops.contains(name));
-        let named = named.unwrap_or_else(|| variable.clone());
-        self.loops.push(named.clone());
-        self.scope.declare(variable, Binding::Element(index, named.clone()));
-        self.statements(statements);
-        self.scope.leave(block);
-        self.loops.pop();
-        let body = std::mem::replace(&mut self.body, outer);
-        let mut results = vec![];
-        for (slot, c) in &mut carried {
-            if let Binding::Value { value, .. } = self.scope.at(*slot) {
-                c.next = *value;
-            }
-            let Value { kind, place, .. } = self.values[c.turn];
-            let name = self.values[c.turn].name.clone();
-            let result = self.value(Value { name, kind, role: Role::Carried, shape: None, place });
-            self.scope.set(*slot, Binding::Value { value: result, mutable: true });
-            results.push(result);
-        }
-        let carried = carried.into_iter().map(|(_, c)| c).collect();
-        let saved = field.to_string();
-        let text = format!("for {variable} in &self.{field}");
-        self.body.push(Instruction {
-            op: Op::Loop(Loop { field: index, variable: named, carried, body }),
-            arguments: vec![],
-            argument_places: vec![],
-            results,
-            place,
-            text,
-            saved,
-        });
     }
 }

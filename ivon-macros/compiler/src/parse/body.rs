@@ -1,5 +1,6 @@
 //! Statements and expressions.
 
+use super::control;
 use super::{
     Expression, ExpressionKind, INTRINSICS, Input, InputKind, Intrinsic, Pattern, REDUCTIONS, Reading, Reduction, Statement,
 };
@@ -12,6 +13,8 @@ use quote::{ToTokens, quote};
 use syn::{BinOp, Block, Expr, ExprCall, ExprMethodCall, Lit, Local, Member, Pat, RangeLimits, Stmt, UnOp};
 
 const LANGUAGE: &str = "the model language has `let`, `for block in &self.blocks`, calls of layers and ops, and arithmetic";
+/// Functions of the language that are not elementwise.
+const FUNCTIONS: [&str; 3] = ["concat", "stack", "stop_gradient"];
 const MACRO: &str = "macros are not expanded in a forward pass: write the expression itself";
 
 /// The statements of a block and its result.
@@ -22,7 +25,11 @@ pub fn block(block: &Block, errors: &Errors) -> (Vec<Statement>, Option<Expressi
         let last = i + 1 == block.stmts.len();
         match stmt {
             Stmt::Local(local) => statements.extend(binding(local, errors)),
-            Stmt::Expr(Expr::ForLoop(f), _) => statements.extend(for_loop(f, errors)),
+            Stmt::Expr(Expr::ForLoop(f), _) => statements.extend(control::for_loop(f, errors).map(Statement::For)),
+            Stmt::Expr(Expr::If(i), semicolon) if semicolon.is_some() || !(last && ends_with_value(i)) => {
+                statements.extend(control::branch(i, errors).map(Statement::If));
+            }
+            Stmt::Expr(Expr::MethodCall(call), _) if is_push(call) => statements.extend(push(call, errors)),
             Stmt::Expr(Expr::Assign(a), _) => match simple_name(bare(&a.left)) {
                 Some(name) => statements.push(Statement::Assign { name, value: expression(&a.right, errors) }),
                 None => errors.at(a, "only a value can be rebound: `x = block.forward(x);`"),
@@ -32,7 +39,7 @@ pub fn block(block: &Block, errors: &Errors) -> (Vec<Statement>, Option<Expressi
                 (true, Some(e)) => result = Some(expression(e, errors)),
                 _ => errors.at(r, "a forward pass has no early return: its result is the last expression"),
             },
-            Stmt::Expr(e @ (Expr::If(_) | Expr::Match(_) | Expr::While(_) | Expr::Loop(_)), _) => {
+            Stmt::Expr(e @ (Expr::Match(_) | Expr::While(_) | Expr::Loop(_)), _) => {
                 expression(e, errors);
             }
             Stmt::Expr(e, Some(_)) => {
@@ -48,6 +55,36 @@ pub fn block(block: &Block, errors: &Errors) -> (Vec<Statement>, Option<Expressi
         }
     }
     (statements, result)
+}
+
+/// True if an `if` is an expression: a block of it ends without `;`.
+fn ends_with_value(i: &syn::ExprIf) -> bool {
+    let ends = |b: &Block| match b.stmts.last() {
+        Some(Stmt::Expr(Expr::If(i), None)) => ends_with_value(i),
+        Some(Stmt::Expr(Expr::MethodCall(call), None)) => !is_push(call),
+        Some(Stmt::Expr(e, None)) => !matches!(e, Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) | Expr::Assign(_)),
+        _ => false,
+    };
+    let otherwise = match i.else_branch.as_ref().map(|(_, e)| bare(e)) {
+        Some(Expr::Block(b)) => ends(&b.block),
+        Some(Expr::If(i)) => ends_with_value(i),
+        _ => false,
+    };
+    ends(&i.then_branch) || otherwise
+}
+
+fn is_push(call: &ExprMethodCall) -> bool {
+    call.method == "push" && simple_name(bare(&call.receiver)).is_some_and(|name| name != "self")
+}
+
+/// `list.push(x);`
+fn push(call: &ExprMethodCall, errors: &Errors) -> Option<Statement> {
+    let list = simple_name(bare(&call.receiver))?;
+    let [value] = call.args.iter().collect::<Vec<_>>()[..] else {
+        errors.at(call, format!("`push` takes one tensor: `{list}.push(x);`"));
+        return None;
+    };
+    Some(Statement::Push { list, value: expression(value, errors), place: Place::of(call), text: expr_text(call) })
 }
 
 fn binding(local: &Local, errors: &Errors) -> Option<Statement> {
@@ -95,40 +132,12 @@ fn pattern(pat: &Pat, errors: &Errors) -> Option<Pattern> {
 }
 
 /// `x` or `mut x`, without `ref` and `@`.
-fn is_name(p: &syn::PatIdent) -> bool {
+pub fn is_name(p: &syn::PatIdent) -> bool {
     p.subpat.is_none() && p.by_ref.is_none()
 }
 
-fn for_loop(f: &syn::ExprForLoop, errors: &Errors) -> Option<Statement> {
-    let wanted = "a loop goes over an array of layers: `for block in &self.blocks { .. }`";
-    if let Some(label) = &f.label {
-        errors.at(label, "a loop has no label here: there is no `break` and no `continue` in a forward pass");
-    }
-    let Pat::Ident(variable) = &*f.pat else {
-        errors.at(&f.pat, wanted);
-        return None;
-    };
-    if !is_name(variable) || variable.mutability.is_some() {
-        errors.at(&f.pat, wanted);
-    }
-    let mut over = bare(&f.expr);
-    if let Expr::Reference(r) = over {
-        unchanged(r, errors);
-        over = &r.expr;
-    }
-    let Some(field) = self_field(over) else {
-        errors.at(&f.expr, wanted);
-        return None;
-    };
-    let (body, result) = block(&f.body, errors);
-    if let Some(result) = result {
-        errors.at(result.place, "the body of a loop has no result: rebind a value, `x = block.forward(x);`");
-    }
-    Some(Statement::For { variable: variable.ident.clone(), field, body, place: Place::of(&f.expr) })
-}
-
 /// `self.name`
-fn self_field(e: &Expr) -> Option<Ident> {
+pub fn self_field(e: &Expr) -> Option<Ident> {
     match e {
         Expr::Field(f) => match (&*f.base, &f.member) {
             (Expr::Path(p), Member::Named(name)) if p.path.is_ident("self") => Some(name.clone()),
@@ -150,13 +159,13 @@ pub fn bare(e: &Expr) -> &Expr {
 }
 
 /// `&x` is `x` here, `&mut x` is not.
-fn unchanged(r: &syn::ExprReference, errors: &Errors) {
+pub fn unchanged(r: &syn::ExprReference, errors: &Errors) {
     if let Some(mutability) = &r.mutability {
         errors.at(mutability, "a forward pass changes nothing in place: rebind a value, `x = block.forward(x);`");
     }
 }
 
-fn simple_name(e: &Expr) -> Option<Ident> {
+pub fn simple_name(e: &Expr) -> Option<Ident> {
     match e {
         Expr::Path(p) if p.qself.is_none() => p.path.get_ident().cloned(),
         _ => None,
@@ -218,6 +227,7 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
         Expr::Tuple(t) => make(ExpressionKind::Tuple(t.elems.iter().map(|e| expression(e, errors)).collect())),
         Expr::Unary(u) => match u.op {
             UnOp::Neg(_) => make(ExpressionKind::Negate(Box::new(expression(&u.expr, errors)))),
+            UnOp::Not(_) => make(ExpressionKind::Not(Box::new(expression(&u.expr, errors)))),
             _ => wrong(e, errors),
         },
         Expr::Cast(c) => {
@@ -226,6 +236,10 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
                 return None;
             }
             make(ExpressionKind::Cast(Box::new(expression(&c.expr, errors))))
+        }
+        Expr::Binary(b) if matches!(b.op, BinOp::And(_) | BinOp::Or(_)) => {
+            let (left, right) = (expression(&b.left, errors), expression(&b.right, errors));
+            make(ExpressionKind::Both(matches!(b.op, BinOp::And(_)), Box::new(left), Box::new(right)))
         }
         Expr::Binary(b) => {
             let operator = match b.op {
@@ -252,15 +266,15 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
         Expr::Call(call) => call_expression(call, e, errors),
         Expr::MethodCall(call) => method_expression(call, e, errors),
         Expr::If(i) => {
-            errors.at(i.if_token.span, "there is no `if` in a forward pass: values are not known at compile time; use `max`, `min` or a flag of the model");
-            None
+            let branch = control::branch(i, errors)?;
+            make(ExpressionKind::If(Box::new(branch)))
         }
         Expr::Match(m) => {
             errors.at(m.match_token.span, "there is no `match` in a forward pass: values are not known at compile time");
             None
         }
         Expr::While(_) | Expr::Loop(_) => {
-            errors.at(e, "the only loop is over an array of layers: `for block in &self.blocks { .. }`");
+            errors.at(e, "a loop is a `for` over an array of layers or a range: `for block in &self.blocks { .. }`, `for t in 0..T { .. }`");
             None
         }
         Expr::Closure(c) => {
@@ -275,14 +289,22 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
             errors.at(t, "no `?` is needed: generated code passes errors on by itself");
             None
         }
+        Expr::Macro(m) if m.mac.path.is_ident("vec") && m.mac.tokens.is_empty() => make(ExpressionKind::List),
         Expr::Macro(m) => {
             errors.at(m, MACRO);
             None
         }
-        Expr::Index(i) => {
-            errors.at(i, "tensors are not indexed with `[..]`: use `.slice(axis, a..b)`");
-            None
-        }
+        Expr::Index(i) => match (simple_name(bare(&i.expr)), self_field(bare(&i.expr))) {
+            (Some(list), _) => make(ExpressionKind::Item { list, index: (*i.index).clone() }),
+            (_, Some(field)) => {
+                errors.at(e, format!("a layer of an array is called: `self.{field}[0].forward(x)`"));
+                None
+            }
+            _ => {
+                errors.at(e, "tensors are not indexed with `[..]`: use `.at(axis, place)`, or `.slice(axis, a..b)`");
+                None
+            }
+        },
         _ => wrong(e, errors),
     }
 }
@@ -333,6 +355,9 @@ fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Express
         errors.at(&call.func, "a function is called by its path, `gelu(x)` or `ops::gelu(x)`, without a type in angle brackets");
         return None;
     }
+    if is_new_list(&function.path) && call.args.is_empty() {
+        return make(ExpressionKind::List);
+    }
     if function.path.get_ident().is_some_and(is_built_in) {
         let own = reading(e, |errors| op_call(call, function, e, errors));
         let built_in = reading(e, |errors| built_in(call, e, errors));
@@ -341,9 +366,14 @@ fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Express
     op_call(call, function, e, errors)
 }
 
+/// `Vec::new`
+pub fn is_new_list(path: &syn::Path) -> bool {
+    matches!(path.segments.iter().collect::<Vec<_>>()[..], [ty, new] if ty.ident == "Vec" && new.ident == "new")
+}
+
 /// True if the language has a function of this name.
 pub fn is_built_in(name: &Ident) -> bool {
-    name == "concat" || INTRINSICS.iter().any(|(_, known, _)| name == known)
+    FUNCTIONS.iter().any(|known| name == known) || INTRINSICS.iter().any(|(_, known, _)| name == known)
 }
 
 /// `relu(x)`, `max(x, y)`, `concat([x, y], 1)`
@@ -359,12 +389,31 @@ fn built_in(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Expression> {
         }
         return make(ExpressionKind::Intrinsic(*intrinsic, arguments));
     }
-    match (call.args.first().map(bare), call.args.get(1), call.args.len()) {
-        (Some(Expr::Array(list)), Some(axis), 2) => make(ExpressionKind::Concat(arguments(&list.elems, errors), axis.clone())),
-        _ => {
-            errors.at(e, "`concat` takes a list and an axis: `concat([a, b], 2)`");
-            None
+    let kind = match (name.as_str(), call.args.iter().map(bare).collect::<Vec<_>>().as_slice()) {
+        ("concat", [Expr::Array(list), axis]) => ExpressionKind::Concat(arguments(&list.elems, errors), (*axis).clone()),
+        ("stack", [Expr::Array(list), axis]) => ExpressionKind::Stack(arguments(&list.elems, errors), (*axis).clone()),
+        ("stack", [list, axis]) if simple_name(referent(list)).is_some() => {
+            ExpressionKind::StackList(simple_name(referent(list))?, (*axis).clone())
         }
+        ("stop_gradient", [x]) => ExpressionKind::Detach(Box::new(expression(x, errors))),
+        _ => {
+            let example = match name.as_str() {
+                "concat" => "takes tensors and an axis: `concat([a, b], 2)`",
+                "stack" => "takes a list and an axis: `stack(list, 1)`, or `stack([a, b], 1)`",
+                _ => "takes one tensor: `stop_gradient(x)`",
+            };
+            errors.at(e, format!("`{name}` {example}"));
+            return None;
+        }
+    };
+    make(kind)
+}
+
+/// `&x` is `x`.
+fn referent(e: &Expr) -> &Expr {
+    match bare(e) {
+        Expr::Reference(r) if r.mutability.is_none() => bare(&r.expr),
+        e => e,
     }
 }
 
@@ -394,6 +443,9 @@ fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option
         return None;
     }
     let receiver = bare(&call.receiver);
+    if let Some((field, index)) = element_of_field(receiver) {
+        return make(ExpressionKind::ItemLayer { field, index, method, arguments: arguments(&call.args, errors) });
+    }
     let (field, variable) = (self_field(receiver), simple_name(receiver));
     if variable.as_ref().is_some_and(|n| n == "self") {
         return make(ExpressionKind::Own { method, arguments: arguments(&call.args, errors) });
@@ -419,6 +471,14 @@ fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option
     let own = reading(e, |errors| own(errors).and_then(make));
     let built_in = reading(e, |errors| tensor_method(call, e, errors));
     make(ExpressionKind::Either { own, built_in })
+}
+
+/// `self.blocks[i]`
+fn element_of_field(e: &Expr) -> Option<(Ident, Expr)> {
+    match e {
+        Expr::Index(i) => Some((self_field(bare(&i.expr))?, (*i.index).clone())),
+        _ => None,
+    }
 }
 
 /// `x.relu()`, `x.reshape([B, 4])`
@@ -459,6 +519,8 @@ fn tensor_method(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Exp
             let (Some(start), Some(end)) = (&r.start, &r.end) else { return None };
             ExpressionKind::Slice(of, (*axis).clone(), Box::new(((**start).clone(), (**end).clone())))
         }
+        ("at", [axis, place]) => ExpressionKind::At(of, (*axis).clone(), (*place).clone()),
+        ("detach", []) => ExpressionKind::Detach(of),
         _ => {
             let example = match name.as_str() {
                 "reshape" => "x.reshape([B, T, HEADS, WIDTH / HEADS])",
@@ -467,6 +529,8 @@ fn tensor_method(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option<Exp
                 "squeeze" => "x.squeeze(1)",
                 "unsqueeze" => "x.unsqueeze(1)",
                 "permute" => "x.permute([0, 2, 1])",
+                "at" => "x.at(1, t)",
+                "detach" => "x.detach()",
                 _ => "x.slice(0, 0..T)",
             };
             errors.at(e, format!("`{name}` is written `{example}`"));

@@ -9,6 +9,7 @@
 //! type       = Parameter<dims>                  a learned tensor        #[parameter(init = normal(0.02), weight_decay = 0.0, frozen)]
 //!            | Option<Parameter<dims>>          one that may be absent  #[parameter(when = FLAG)]
 //!            | Layer<args>                      another model           #[parameter(..)] applies to all its parameters, #[parameter(gain.init = zeros)] to one
+//!            | Option<Layer<args>>              one that may be absent  #[parameter(when = FLAG)]
 //!            | [Layer<args>; COUNT]             an array of them
 //!            | Buffer<dims>                     kept, not learned       #[buffer(init = ones)]
 //!            | f64 | usize | bool               a setting               #[setting(0.1)]
@@ -19,16 +20,23 @@
 //! dim        = number | NAME | dim (+ - * /) dim | floor(dim / dim)        `{ .. }` around arithmetic
 //! statement  = let pattern = expression;
 //!            | name = expression;               only of a `mut` value
-//!            | for name in &self.field { statement* }
+//!            | for loop variable in iterable { statement* }
+//!            | if condition { statement* } (else { statement* })?
+//!            | name.push(expression);           only of a `mut` list, `Vec::new()`
+//! iterable   = &self.field | &name | start..end | iterable.rev() | iterable.zip(iterable) | iterable.enumerate()
+//! condition  = flag | let Some(name) = &self.field                         a layer that may be absent
 //! pattern    = (mut)? name | ((mut)? name, ..) | _
 //! expression = name | number | number as f64 | self.field | (expression, ..)
 //!            | - expression | expression (+ - * /) expression              broadcasting
-//!            | self.layer.method(args) | name.method(args) | self.method(args)
+//!            | self.layer.method(args) | self.array[index].method(args) | name.method(args) | self.method(args)
+//!            | if condition { statement* expression } else { statement* expression }
+//!            | Vec::new() | name[index] | stack(name, axis)                 a list of tensors of one shape
 //!            | op(args) | op::<dims>(args)                             a buffer, `self.field`, is an argument of ops alone
 //!            | exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive (x), powf(x, number)   or as methods, x.exp()
 //!            | max min (x, y)
 //!            | x.reshape([dims, _]) | x.expand([dims]) | x.squeeze(axis) | x.unsqueeze(axis) | x.transpose(axis, axis) | x.permute([axes])
-//!            | x.slice(axis, dim..dim) | concat([x, ..], axis)
+//!            | x.slice(axis, dim..dim) | x.at(axis, dim) | concat([x, ..], axis) | stack([x, ..], axis)
+//!            | stop_gradient(x), x.detach()
 //!            | x.sum(axes) | x.sum_keep(axes)       likewise mean, max, min, logsumexp; argmax, argmin without `_keep`
 //! axes       = nothing, for all | axis | [axis, ..]
 //! axis       = number | - number                from the first, or from the last
@@ -36,6 +44,7 @@
 
 mod attributes;
 mod body;
+mod control;
 mod function;
 mod interface;
 mod replaces;
@@ -48,7 +57,8 @@ use quote::{ToTokens, quote};
 use syn::{Expr, Path, Visibility};
 
 pub use attributes::{Kept, conditional, silenced, silenced_of};
-pub use body::bare;
+pub use body::{bare, is_new_list};
+pub use control::LOOPS;
 pub use function::{function, pointwise_body};
 pub use interface::{Conformance, Interface, conformance, interface};
 pub use replaces::{Replaces, travels};
@@ -107,6 +117,8 @@ pub struct Field {
     pub name: Ident,
     pub kind: FieldKind,
     pub options: Options,
+    /// Of a layer that may be absent: when it is there.
+    pub when: Option<Expr>,
     pub place: Place,
 }
 
@@ -239,10 +251,84 @@ pub enum InputKind {
     Number(Ident),
 }
 
+#[allow(clippy::large_enum_variant)] // there are few of them
 pub enum Statement {
-    Let { pattern: Pattern, value: Expression },
-    Assign { name: Ident, value: Expression },
-    For { variable: Ident, field: Ident, body: Vec<Statement>, place: Place },
+    Let {
+        pattern: Pattern,
+        value: Expression,
+    },
+    Assign {
+        name: Ident,
+        value: Expression,
+    },
+    For(For),
+    If(If),
+    /// `list.push(x);`
+    Push {
+        list: Ident,
+        value: Expression,
+        place: Place,
+        text: String,
+    },
+}
+
+/// `for pattern in over { .. }`
+pub struct For {
+    pub pattern: LoopPattern,
+    pub over: Iterable,
+    pub body: Vec<Statement>,
+    pub place: Place,
+    /// As the user wrote it, without the body.
+    pub text: String,
+}
+
+pub enum LoopPattern {
+    Name(Ident),
+    Pair(Box<(LoopPattern, LoopPattern)>, Place),
+    Ignored,
+}
+
+/// What a loop goes over.
+pub struct Iterable {
+    pub kind: IterableKind,
+    pub place: Place,
+}
+
+#[allow(clippy::large_enum_variant)] // there are few of them
+pub enum IterableKind {
+    /// `&self.blocks`
+    Field(Ident),
+    /// `&list`
+    Name(Ident),
+    /// `0..T`
+    Range(Expr, Expr),
+    Reversed(Box<Iterable>),
+    Enumerated(Box<Iterable>),
+    Zip(Box<(Iterable, Iterable)>),
+}
+
+/// `if condition { .. } else { .. }`
+pub struct If {
+    pub condition: Condition,
+    pub then: Body,
+    pub otherwise: Option<Body>,
+    pub place: Place,
+    /// As the user wrote it, without the blocks.
+    pub text: String,
+}
+
+#[allow(clippy::large_enum_variant)] // there are few of them
+pub enum Condition {
+    /// A flag, a setting or arithmetic of them.
+    Flag(Expression),
+    /// `let Some(norm) = &self.norm`
+    Present { variable: Ident, field: Ident },
+}
+
+/// The block of a branch.
+pub struct Body {
+    pub statements: Vec<Statement>,
+    pub result: Option<Expression>,
 }
 
 pub enum Pattern {
@@ -274,6 +360,19 @@ pub enum ExpressionKind {
     Cast(Box<Expression>),
     /// `true`, `false`
     Flag(bool),
+    /// `!flag`
+    Not(Box<Expression>),
+    /// `a && b` (true) or `a || b`.
+    Both(bool, Box<Expression>, Box<Expression>),
+    /// `if FLAG { x } else { y }`
+    If(Box<If>),
+    /// `Vec::new()`
+    List,
+    /// `list[i]`
+    Item {
+        list: Ident,
+        index: Expr,
+    },
     Tuple(Vec<Expression>),
     Negate(Box<Expression>),
     Binary(char, Box<Expression>, Box<Expression>),
@@ -282,6 +381,13 @@ pub enum ExpressionKind {
     /// `self.norm.forward(x)`: a method of a field's layer.
     Layer {
         field: Ident,
+        method: Ident,
+        arguments: Vec<Expression>,
+    },
+    /// `self.blocks[i].forward(x)`: a method of one layer of an array.
+    ItemLayer {
+        field: Ident,
+        index: Expr,
         method: Ident,
         arguments: Vec<Expression>,
     },
@@ -316,6 +422,14 @@ pub enum ExpressionKind {
     Permute(Box<Expression>, Vec<Expr>),
     Slice(Box<Expression>, Expr, Box<(Expr, Expr)>),
     Concat(Vec<Expression>, Expr),
+    /// `x.at(1, t)`
+    At(Box<Expression>, Expr, Expr),
+    /// `stack([x, y], 1)`
+    Stack(Vec<Expression>, Expr),
+    /// `stack(list, 1)`
+    StackList(Ident, Expr),
+    /// `stop_gradient(x)`
+    Detach(Box<Expression>),
     /// `x.sum(1)`: over all axes where there is none.
     Reduce {
         reduction: Reduction,
@@ -345,6 +459,7 @@ impl Expression {
     pub fn arguments(&self) -> &[Expression] {
         match &self.kind {
             ExpressionKind::Layer { arguments, .. }
+            | ExpressionKind::ItemLayer { arguments, .. }
             | ExpressionKind::Element { arguments, .. }
             | ExpressionKind::Own { arguments, .. }
             | ExpressionKind::Call { arguments, .. } => arguments,
@@ -422,7 +537,8 @@ pub const INTRINSICS: &[(Intrinsic, &str, usize)] = &[
 ];
 
 /// Methods of tensors that move elements.
-pub const SHAPE_METHODS: &[&str] = &["reshape", "expand", "squeeze", "unsqueeze", "transpose", "permute", "slice"];
+pub const SHAPE_METHODS: &[&str] =
+    &["reshape", "expand", "squeeze", "unsqueeze", "transpose", "permute", "slice", "at", "detach"];
 
 /// The names of all methods of tensors.
 pub fn tensor_methods() -> impl Iterator<Item = &'static str> {

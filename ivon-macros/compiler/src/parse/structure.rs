@@ -77,9 +77,14 @@ fn field(field: &syn::Field, own: Own, errors: &Errors, divisions: &mut Vec<Divi
     }
     let place = Place::of(field);
     let kind = kind(&field.ty, own, errors, divisions)?;
+    let mut layer_when = None;
     let kind = match (kind, when) {
         (Kind::Optional(dims), Some(when)) => parameter(dims, Some(when), errors, divisions),
-        (Kind::Optional(_), None) => {
+        (Kind::OptionalLayer(layer), Some(when)) => {
+            layer_when = Some(when);
+            FieldKind::Layer(layer)
+        }
+        (Kind::Optional(_) | Kind::OptionalLayer(_), None) => {
             errors.at(
                 &field.ty,
                 format!("`{name}` may be absent: say when it is there, `#[parameter(when = BIAS)]` with `const BIAS: bool`"),
@@ -87,7 +92,10 @@ fn field(field: &syn::Field, own: Own, errors: &Errors, divisions: &mut Vec<Divi
             return None;
         }
         (_, Some(when)) => {
-            errors.at(&when, format!("`when` makes a parameter optional: declare `{name}: Option<Parameter<..>>`"));
+            let text = format!(
+                "`when` makes a parameter or a layer optional: declare `{name}: Option<Parameter<..>>` or `Option<Layer<..>>`"
+            );
+            errors.at(&when, text);
             return None;
         }
         (Kind::Parameter(dims), None) => parameter(dims, None, errors, divisions),
@@ -122,13 +130,14 @@ fn field(field: &syn::Field, own: Own, errors: &Errors, divisions: &mut Vec<Divi
         }
         _ => {}
     }
-    Some(Field { name, kind, options, place })
+    Some(Field { name, kind, options, when: layer_when, place })
 }
 
 #[allow(clippy::large_enum_variant)] // one at a time
 enum Kind {
     Parameter(Vec<Expr>),
     Optional(Vec<Expr>),
+    OptionalLayer(LayerType),
     Buffer(Vec<Expr>),
     Layer(LayerType),
     Array(LayerType, Expr),
@@ -169,6 +178,7 @@ fn kind(ty: &Type, own: Own, errors: &Errors, divisions: &mut Vec<Division>) -> 
                     PathArguments::AngleBracketed(a) if a.args.len() == 1 => match a.args.first()? {
                         syn::GenericArgument::Type(inner) => match kind(inner, own, errors, divisions)? {
                             Kind::Parameter(dims) => Some(Kind::Optional(dims)),
+                            Kind::Layer(layer) => Some(Kind::OptionalLayer(layer)),
                             _ => not_a_layer(),
                         },
                         _ => not_a_layer(),

@@ -315,6 +315,7 @@ impl<'ast> Visit<'ast> for Callees {
             && f.qself.is_none()
             // The standard library has a macro of that name; see `built_in` in `emit`.
             && !f.path.is_ident("concat")
+            && !parse::is_new_list(&f.path)
         {
             self.push(&f.path);
         }
@@ -327,7 +328,17 @@ fn layer_path(ty: &Type) -> Option<&Path> {
     match ty {
         Type::Path(p) if p.qself.is_none() => {
             let name = parse::last(&p.path).to_string();
-            let other = ["Parameter", "Buffer", "Option", "f64", "usize", "bool", "Tensor", "Ids", "Self"];
+            if parse::last(&p.path) == "Option" {
+                let inner = match p.path.segments.last().map(|s| &s.arguments) {
+                    Some(PathArguments::AngleBracketed(a)) => a.args.first(),
+                    _ => None,
+                };
+                return match inner {
+                    Some(syn::GenericArgument::Type(inner @ Type::Path(_))) => layer_path(inner),
+                    _ => None,
+                };
+            }
+            let other = ["Parameter", "Buffer", "f64", "usize", "bool", "Tensor", "Ids", "Self"];
             (!other.contains(&name.as_str()) && !parse::is_no_layer(parse::last(&p.path))).then_some(&p.path)
         }
         Type::Array(a) => layer_path(&a.elem),

@@ -19,19 +19,23 @@ impl Backward<'_> {
     /// Declares the adjoint of a local value, if this is its first contribution.
     pub(super) fn declare(&mut self, v: ValueId) -> TokenStream {
         let name = self.method.adjoint(v);
+        let ty = match self.method.value(v).kind {
+            Kind::List => quote!(ivon::Adjoints),
+            _ => quote!(ivon::Adjoint),
+        };
         match (self.method.value(v).role, self.states.get(&v)) {
             (Role::Local | Role::Carried, None) => {
                 self.states.insert(v, State::Adjoint);
                 let born = match self.method.derivative.learned[v] {
                     true if self.is_made(v) => self.method.made_adjoint(v, &self.saved).unwrap_or_default(),
-                    true => quote!(ivon::Adjoint::new()),
+                    true => quote!(#ty::new()),
                     // It depends on arguments alone: nobody needs it where nobody needs theirs.
                     false => {
                         let wanted = tensor_inputs(self.method).map(|i| {
                             let d_input = self.method.adjoint(i);
                             quote!(#d_input.wanted())
                         });
-                        quote!(ivon::Adjoint::when(#(#wanted)||*))
+                        quote!(#ty::when(#(#wanted)||*))
                     }
                 };
                 quote!(let mut #name = #born;)

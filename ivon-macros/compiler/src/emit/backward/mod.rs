@@ -2,9 +2,11 @@
 //! instruction that made the value.
 
 mod adjoint;
+mod branch;
 mod kernel;
 mod turns;
 
+use super::forward::is_list;
 use super::saved::SavedPlan;
 use super::{Method, structural_module};
 use crate::ir::*;
@@ -112,16 +114,32 @@ impl<'a> Backward<'a> {
         let field = names::ident(&instruction.saved);
         match &instruction.op {
             Op::Loop(l) => self.for_loop(l, instruction, plan, saved),
+            Op::Branch(b) => self.branch(b, instruction, plan, saved),
+            Op::Push => self.push(instruction, saved),
+            Op::Item(_) => {
+                let Some(list) = instruction.arguments.first().and_then(Argument::value) else { return quote!() };
+                let (before, d_list) = (self.declare(list), method.adjoint(list));
+                let d_item = self.complete(instruction.results[0], &instruction.results, plan, saved);
+                let code = self.guarded(&instruction.results, quote!(#d_list.at(#saved.#field).add(cx, #d_item)?;));
+                quote!(#before #code)
+            }
+            Op::Stack(..) if is_list(method, instruction) => {
+                let Some(list) = instruction.arguments.first().and_then(Argument::value) else { return quote!() };
+                let (before, d_list) = (self.declare(list), method.adjoint(list));
+                let d_result = self.complete(instruction.results[0], &instruction.results, plan, saved);
+                let code = quote!(ivon::ops::stack::backward_of_list(cx, #saved.#field, #d_result, &mut #d_list)?;);
+                let code = self.guarded(&instruction.results, code);
+                quote!(#before #code)
+            }
             Op::Kernel(forward) => self.kernel(instruction.results[0], forward, plan, saved),
             Op::Layer { method: called, .. } => {
                 let Some((function, callee)) = method.callee(&instruction.op) else { return quote!() };
                 let called = names::backward(called);
                 let place = match &instruction.op {
-                    Op::Layer { target: Target::Field(f) | Target::Element { field: f, .. }, .. } => {
-                        names::plain(&method.model.fields[*f].name)
-                    }
-                    _ => called.to_string(),
+                    Op::Layer { target, .. } => target.field().map(|f| names::plain(&method.model.fields[f].name)),
+                    _ => None,
                 };
+                let place = place.unwrap_or_else(|| called.to_string());
                 let (before, targets, after) = self.targets(&instruction.arguments, Some(&function.inputs));
                 let d_outputs = instruction.results.iter().map(|r| self.complete(*r, &instruction.results, plan, saved));
                 let call =
@@ -142,7 +160,7 @@ impl<'a> Backward<'a> {
                 let (before, targets, after) = self.targets(&instruction.arguments, None);
                 let d_result = self.complete(instruction.results[0], &instruction.results, plan, saved);
                 let targets = match op {
-                    Op::Concat(_) => quote!(&mut [#(#targets),*]),
+                    Op::Concat(_) | Op::Stack(..) => quote!(&mut [#(#targets),*]),
                     _ => quote!(#(#targets),*),
                 };
                 let call = quote!(#module::backward(cx, #saved.#field, #d_result, #targets)?; #after);
@@ -150,6 +168,15 @@ impl<'a> Backward<'a> {
                 quote!(#before #call)
             }
         }
+    }
+
+    /// `list.push(x)`: what the place in the list was given is x's.
+    fn push(&mut self, instruction: &Instruction, saved: &TokenStream) -> TokenStream {
+        let [Argument::Value(list), Argument::Value(pushed)] = instruction.arguments[..] else { return quote!() };
+        let field = names::ident(&instruction.saved);
+        let (before, of_list) = (self.declare(pushed), self.declare(list));
+        let (target, d_list) = (self.target(pushed), self.method.adjoint(list));
+        quote!(#before #of_list (#target).merge(cx, #d_list.take(#saved.#field))?;)
     }
 
     /// The adjoints of a call's arguments: declarations before, one `&mut Adjoint` each, and what is left to do after.

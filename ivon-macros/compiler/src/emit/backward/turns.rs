@@ -1,6 +1,9 @@
 //! The backward pass of a loop: its turns from the last to the first.
 
 use super::{Backward, SavedPlan, State};
+use crate::emit::blocks::{layers_at, walked};
+use crate::emit::dimension;
+use crate::emit::saved::is_local;
 use crate::ir::*;
 use crate::names;
 use proc_macro2::TokenStream;
@@ -53,8 +56,8 @@ impl Backward<'_> {
                 }
             }
         }
-        let saved_field = names::ident(&instruction.saved);
-        let (field, variable) = (&method.model.fields[l.field].name, &l.variable);
+        let head = self.head(l, instruction, saved);
+        let layers = layers_at(method, l);
         let empty = plan.turns.get(&instruction.saved);
         let body = match empty {
             Some(turn_plan) => self.block(&l.body, turn_plan, &quote!(turn)),
@@ -81,12 +84,35 @@ impl Backward<'_> {
         }
         quote! {
             #before
-            for (#variable, turn) in self.#field.iter().zip(#saved.#saved_field).rev() {
+            #head {
+                #layers
                 #take
                 #hand_on
                 #body
             }
             #after
         }
+    }
+
+    /// The head of the loop, which goes over what each iteration has kept, too.
+    fn head(&self, l: &Loop, instruction: &Instruction, saved: &TokenStream) -> TokenStream {
+        let field = names::ident(&instruction.saved);
+        let Some(Counter { index, start, reversed, .. }) = &l.counter else {
+            let (pattern, arrays) = walked(self.method, l);
+            return quote!(for (#pattern, turn) in #arrays.zip(#saved.#field).rev());
+        };
+        let start = match is_local(self.method, start) {
+            true => {
+                let start = names::ident(&names::start(&instruction.saved));
+                quote!(#saved.#start)
+            }
+            false => dimension(start),
+        };
+        let range = match start.to_string().as_str() {
+            "0" => quote!((0..#saved.#field.len())),
+            _ => quote!((#start..#start + #saved.#field.len())),
+        };
+        let reversed = reversed.then(|| quote!(.rev()));
+        quote!(for (#index, turn) in #range #reversed.zip(#saved.#field).rev())
     }
 }

@@ -1,4 +1,4 @@
-//! The only loop is over layers.
+//! A loop goes over layers, ranges and lists, not over numbers that are listed.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]
@@ -10,7 +10,7 @@ pub struct Model<const WIDTH: usize> {
 impl<const WIDTH: usize> Model<WIDTH> {
     pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
         let mut y = x;
-        for step in 0..3 {
+        for step in [0.1, 0.2, 0.3] {
             y = self.up.forward(y);
         }
         y

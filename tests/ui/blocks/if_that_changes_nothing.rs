@@ -1,0 +1,20 @@
+//! An `if` rebinds something.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const W: usize, const DEEP: bool> {
+    layers: [Linear<W, W>; 3],
+}
+
+#[variational]
+impl<const W: usize, const DEEP: bool> Model<W, DEEP> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, W>) -> Tensor<B, T, W> {
+        let mut y = self.layers[0].forward(self.layers[1].forward(self.layers[2].forward(x)));
+        if DEEP {
+            let z = y + x;
+        }
+        y
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+//! A range does not include its end.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const W: usize> {
+    layers: [Linear<W, W>; 3],
+}
+
+#[variational]
+impl<const W: usize> Model<W> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, W>) -> Tensor<B, T, W> {
+        let mut y = x;
+        for i in 0..=2 {
+            y = self.layers[i].forward(y);
+        }
+        y
+    }
+}
+
+fn main() {}

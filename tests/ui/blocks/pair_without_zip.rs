@@ -1,0 +1,20 @@
+//! A loop over one array has one variable.
+use ivon_runtime::{layers::Linear, prelude::*};
+
+#[variational]
+pub struct Model<const W: usize> {
+    layers: [Linear<W, W>; 3],
+}
+
+#[variational]
+impl<const W: usize> Model<W> {
+    pub fn forward<B, T>(&self, x: Tensor<B, T, W>) -> Tensor<B, T, W> {
+        let mut y = x;
+        for (a, b) in &self.layers {
+            y = b.forward(a.forward(y));
+        }
+        y
+    }
+}
+
+fn main() {}
