@@ -127,6 +127,21 @@ pub trait Real:
     fn greater(self, other: Self) -> Self {
         if self > other { Self::of(1.0) } else { Self::default() }
     }
+    /// 1 where `self >= other`, else 0.
+    #[inline(always)]
+    fn at_least(self, other: Self) -> Self {
+        if self >= other { Self::of(1.0) } else { Self::default() }
+    }
+    /// 1 where `self == other`, else 0.
+    #[inline(always)]
+    fn equals(self, other: Self) -> Self {
+        if self == other { Self::of(1.0) } else { Self::default() }
+    }
+    /// `a` where `self` is not 0, else `b`.
+    #[inline(always)]
+    fn select(self, a: Self, b: Self) -> Self {
+        if self != Self::default() { a } else { b }
+    }
     /// The gradient of [`Real::relu`], of its argument or its result and the gradient `d` of the result: 0 where `self <= 0`, else `d`, as PyTorch.
     #[inline(always)]
     fn gate(self, d: Self) -> Self {

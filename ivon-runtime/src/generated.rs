@@ -29,7 +29,10 @@ pub mod built_in {
     }
     #[allow(non_camel_case_types, missing_docs)]
     pub type concat = BuiltIn;
-    functions! { exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive max min powf concat stack stop_gradient }
+    functions! {
+        exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive max min powf gt ge lt le eq ne select
+        concat stack stop_gradient zeros ones full
+    }
 }
 
 /// A function of the model language, where it is called by its name alone.

@@ -28,6 +28,12 @@ pub enum Node {
     Call(Intrinsic, NodeId),
     /// 1 where the first is greater than the second, else 0.
     Greater(NodeId, NodeId),
+    /// 1 where the first is at least the second, else 0.
+    AtLeast(NodeId, NodeId),
+    /// 1 where both are equal, else 0.
+    Equal(NodeId, NodeId),
+    /// The second where the first is not 0, else the third.
+    Select(NodeId, NodeId, NodeId),
     Max(NodeId, NodeId),
     Min(NodeId, NodeId),
     /// x^p for a number p.
@@ -147,11 +153,13 @@ impl Graph {
             | Multiply(x, y)
             | Divide(x, y)
             | Greater(x, y)
+            | AtLeast(x, y)
+            | Equal(x, y)
             | Max(x, y)
             | Min(x, y)
             | Power(x, y)
             | Gate(x, y) => vec![x, y],
-            Share(x, y, d) => vec![x, y, d],
+            Share(x, y, d) | Select(x, y, d) => vec![x, y, d],
         }
     }
 
@@ -198,6 +206,9 @@ impl Graph {
                 Multiply(x, y) => Multiply(at(x), at(y)),
                 Divide(x, y) => Divide(at(x), at(y)),
                 Greater(x, y) => Greater(at(x), at(y)),
+                AtLeast(x, y) => AtLeast(at(x), at(y)),
+                Equal(x, y) => Equal(at(x), at(y)),
+                Select(m, x, y) => Select(at(m), at(x), at(y)),
                 Max(x, y) => Max(at(x), at(y)),
                 Min(x, y) => Min(at(x), at(y)),
                 Power(x, y) => Power(at(x), at(y)),
@@ -281,6 +292,18 @@ impl Graph {
                 let (x, y) = (at(x, 3), at(y, 0));
                 (3, quote!(#x.greater(#y)))
             }
+            AtLeast(x, y) => {
+                let (x, y) = (at(x, 3), at(y, 0));
+                (3, quote!(#x.at_least(#y)))
+            }
+            Equal(x, y) => {
+                let (x, y) = (at(x, 3), at(y, 0));
+                (3, quote!(#x.equals(#y)))
+            }
+            Select(m, x, y) => {
+                let (m, x, y) = (at(m, 3), at(x, 0), at(y, 0));
+                (3, quote!(#m.select(#x, #y)))
+            }
             Max(x, y) => {
                 let (x, y) = (at(x, 3), at(y, 0));
                 (3, quote!(#x.max(#y)))
@@ -356,6 +379,9 @@ impl Graph {
                 (3, format!("{name}({})", at(x, 0)))
             }
             Greater(x, y) => (3, format!("({} > {} ? 1.0f : 0.0f)", at(x, 0), at(y, 0))),
+            AtLeast(x, y) => (3, format!("({} >= {} ? 1.0f : 0.0f)", at(x, 0), at(y, 0))),
+            Equal(x, y) => (3, format!("({} == {} ? 1.0f : 0.0f)", at(x, 0), at(y, 0))),
+            Select(m, x, y) => (3, format!("({} != 0.0f ? {} : {})", at(m, 0), at(x, 0), at(y, 0))),
             Max(x, y) => (3, format!("larger({}, {})", at(x, 0), at(y, 0))),
             Min(x, y) => (3, format!("smaller({}, {})", at(x, 0), at(y, 0))),
             Power(x, y) => (3, format!("powf({}, {})", at(x, 0), at(y, 0))),
@@ -388,6 +414,9 @@ impl Graph {
             Divide(x, y) => (1, format!("{} / {}", at(x, 1), at(y, 3))),
             Call(f, x) => (3, format!("{}({})", name_of(f), at(x, 0))),
             Greater(x, y) => (3, format!("greater({}, {})", at(x, 0), at(y, 0))),
+            AtLeast(x, y) => (3, format!("at_least({}, {})", at(x, 0), at(y, 0))),
+            Equal(x, y) => (3, format!("equal({}, {})", at(x, 0), at(y, 0))),
+            Select(m, x, y) => (3, format!("select({}, {}, {})", at(m, 0), at(x, 0), at(y, 0))),
             Max(x, y) => (3, format!("max({}, {})", at(x, 0), at(y, 0))),
             Min(x, y) => (3, format!("min({}, {})", at(x, 0), at(y, 0))),
             Power(x, y) => (3, format!("powf({}, {})", at(x, 0), at(y, 0))),

@@ -125,6 +125,16 @@ impl Fusion<'_> {
             (Primitive::Divide, [x, y]) => g.over(*x, *y),
             (Primitive::Call(Intrinsic::Max), [x, y]) => g.add(Node::Max(*x, *y)),
             (Primitive::Call(Intrinsic::Min), [x, y]) => g.add(Node::Min(*x, *y)),
+            (Primitive::Call(Intrinsic::Gt), [x, y]) => g.add(Node::Greater(*x, *y)),
+            (Primitive::Call(Intrinsic::Lt), [x, y]) => g.add(Node::Greater(*y, *x)),
+            (Primitive::Call(Intrinsic::Ge), [x, y]) => g.add(Node::AtLeast(*x, *y)),
+            (Primitive::Call(Intrinsic::Le), [x, y]) => g.add(Node::AtLeast(*y, *x)),
+            (Primitive::Call(Intrinsic::Eq), [x, y]) => g.add(Node::Equal(*x, *y)),
+            (Primitive::Call(Intrinsic::Ne), [x, y]) => {
+                let (one, equal) = (g.constant(1.0), g.add(Node::Equal(*x, *y)));
+                g.minus(one, equal)
+            }
+            (Primitive::Call(Intrinsic::Select), [m, x, y]) => g.add(Node::Select(*m, *x, *y)),
             (Primitive::Call(Intrinsic::Powf), [x, y]) => g.add(Node::Power(*x, *y)),
             (Primitive::Call(f), [x]) => g.call(f, *x),
             // Arity was checked when it was parsed.

@@ -121,6 +121,10 @@ pub enum Op {
     Permute(Vec<Expr>),
     Slice(Expr, Expr, Expr),
     Concat(Expr),
+    /// A tensor of one number.
+    Fill(Vec<Expr>),
+    /// Ids, compared with a number or with other ids.
+    CompareIds(Intrinsic),
     /// Over all axes where there is none.
     Reduce {
         reduction: Reduction,

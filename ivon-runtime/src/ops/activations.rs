@@ -39,3 +39,24 @@ pub fn leaky_relu<Rest: Dims>(x: Tensor<Rest>, slope: f64) -> Tensor<Rest> {
     let positive = is_positive(x);
     x * (positive + slope * (1.0 - positive))
 }
+
+/// min(max(x, 0), 6) (Howard et al. 2017). The derivative at 0 and at 6 is 0.
+#[variational]
+pub fn relu6<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
+    select(x <= 0.0, 0.0, select(x >= 6.0, 6.0, x))
+}
+
+/// x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019). The derivatives at -3 and 3 are those of the parabola between.
+#[variational]
+pub fn hard_swish<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest> {
+    // So that an infinite x does not come into the gradient of what is not chosen.
+    let between = select(x < -3.0, 0.0, select(x <= 3.0, x, 0.0));
+    select(x < -3.0, 0.0, select(x <= 3.0, between * (between + 3.0) * 0.16666666666666666, x))
+}
+
+/// x where positive, else alpha (e^x - 1) (Clevert, Unterthiner and Hochreiter 2016). The derivative at 0 is alpha.
+#[variational]
+pub fn elu<Rest: Dims>(x: Tensor<Rest>, alpha: f64) -> Tensor<Rest> {
+    let below = select(x > 0.0, 0.0, x);
+    select(x > 0.0, x, alpha * (exp(below) - 1.0))
+}

@@ -63,11 +63,13 @@ mod extreme;
 mod gelu_along;
 mod normalize;
 mod parallel;
+mod patterns;
 mod pool;
 mod reduce;
 #[cfg(test)]
 mod specification;
 mod strips;
+mod vectors;
 mod window;
 
 // The compiler knows their shape rules: they take dimensions, axes and ranges rather than tensors alone.
@@ -76,8 +78,9 @@ pub mod amin;
 pub mod argmax;
 pub mod argmin;
 pub mod at;
-pub mod concat;
+pub mod compare_ids;
 pub mod expand;
+pub mod join;
 pub mod logsumexp;
 pub mod mean;
 pub mod permute;
@@ -89,6 +92,10 @@ pub mod sum;
 pub mod transpose;
 pub mod unsqueeze;
 
+pub mod arange;
+signature! {
+    pub fn arange<const N: usize>() -> Tensor<N>;
+}
 pub mod attention;
 signature! {
     pub fn attention<const HEADS: usize, B, T, SIZE>(qkv: Tensor<B, T, { 3 * HEADS * SIZE }>) -> Tensor<B, T, { HEADS * SIZE }>;
@@ -139,6 +146,10 @@ pub mod embedding;
 signature! {
     pub fn embedding<Rest: Dims, ROWS, WIDTH>(ids: Ids<Rest>, weight: Weight<ROWS, WIDTH>) -> Tensor<Rest, WIDTH>;
 }
+pub mod eye;
+signature! {
+    pub fn eye<const N: usize>() -> Tensor<N, N>;
+}
 pub mod filter_response_norm;
 signature! {
     pub fn filter_response_norm<B, H, W, C>(x: Tensor<B, H, W, C>, gain: Tensor<C>, bias: Tensor<C>, threshold: Option<Tensor<C>>, eps: f64) -> Tensor<B, H, W, C>;
@@ -158,6 +169,10 @@ signature! {
 pub mod layer_norm;
 signature! {
     pub fn layer_norm<Rest: Dims, N>(x: Tensor<Rest, N>, gain: Tensor<N>, bias: Option<Tensor<N>>, eps: f64) -> Tensor<Rest, N>;
+}
+pub mod length_mask;
+signature! {
+    pub fn length_mask<const T: usize, Rest: Dims>(lengths: Ids<Rest>) -> Tensor<Rest, T>;
 }
 pub mod linear;
 signature! {
@@ -189,6 +204,10 @@ pub mod mse;
 signature! {
     pub fn mse<Rest: Dims>(x: Tensor<Rest>, y: Tensor<Rest>) -> Tensor<>;
 }
+pub mod one_hot;
+signature! {
+    pub fn one_hot<const CLASSES: usize, Rest: Dims>(ids: Ids<Rest>) -> Tensor<Rest, CLASSES>;
+}
 pub mod rms_norm;
 signature! {
     pub fn rms_norm<Rest: Dims, N>(x: Tensor<Rest, N>, gain: Tensor<N>, eps: f64) -> Tensor<Rest, N>;
@@ -200,8 +219,10 @@ signature! {
 
 pub use activations::*;
 pub use axes::Axes;
+pub use compare_ids::Comparison;
 pub use elementwise::{add_assign, copy};
 pub(crate) use elementwise::{narrow, widen};
+pub use vectors::*;
 
 /// The CUDA sources of all ops, for tests that compile them.
 pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
@@ -219,6 +240,7 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &extreme::cuda::KERNELS,
         &logsumexp::cuda::KERNELS,
         &normalize::cuda::KERNELS,
+        &patterns::cuda::KERNELS,
         &pool::cuda::KERNELS,
         &reduce::cuda::KERNELS,
         &softmax::cuda::KERNELS,

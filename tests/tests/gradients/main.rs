@@ -9,6 +9,7 @@ mod branches;
 mod broadcast;
 mod dimensions;
 mod loops;
+mod masks;
 mod models;
 mod parameters;
 mod pictures;

@@ -105,7 +105,7 @@ impl Checker<'_> {
 
     /// What a misspelt function may stand for: the functions of the language and what else this model calls.
     fn callables(&self) -> impl Iterator<Item = &str> {
-        INTRINSICS.iter().map(|(_, name, _)| *name).chain(["concat"]).chain(self.callees.functions())
+        INTRINSICS.iter().map(|(_, name, _)| *name).chain(["concat", "zeros", "ones", "full"]).chain(self.callees.functions())
     }
 
     fn bind_layer(&self, layer: &LayerType, generics: &[Generic]) -> Option<BTreeMap<String, Dim>> {

@@ -10,6 +10,11 @@ use syn::Expr;
 
 impl Checker<'_> {
     pub(super) fn structural(&self, instruction: &Instruction, values: &[Value]) -> Option<Shape> {
+        match &instruction.op {
+            Op::Fill(dims) => return dims.iter().map(|d| self.number(d)).collect(),
+            Op::CompareIds(_) => return self.compared_ids(instruction, values),
+            _ => {}
+        }
         let mut shapes = vec![];
         for v in instruction.arguments.iter().filter_map(Argument::value) {
             if values[v].kind == Kind::Ids {
@@ -176,6 +181,20 @@ impl Checker<'_> {
             }
             _ => None,
         }
+    }
+
+    fn compared_ids(&self, instruction: &Instruction, values: &[Value]) -> Option<Shape> {
+        let mut shapes = instruction.arguments.iter().filter_map(Argument::value).map(|v| values[v].shape.as_ref());
+        let (shape, other) = (shapes.next()??, shapes.next());
+        if let Some(other) = other
+            && !self.same_shape(shape, other?, instruction.place)
+        {
+            let text =
+                format!("{} and {} do not fit together: ids are compared with ids of the same shape", show(shape), show(other?));
+            self.errors.at(instruction.place, text);
+            return None;
+        }
+        Some(shape.clone())
     }
 
     fn reshape(&self, dims: &[Expr], shape: &Shape, place: Place) -> Option<Shape> {

@@ -141,6 +141,7 @@ pub fn differentiable(instruction: &Instruction, callees: &Callees) -> Vec<Value
         Op::Kernel(kernel) => kernel.inputs.clone(),
         Op::Reduce { reduction, .. } if reduction.is_place() => vec![],
         Op::Detach => vec![],
+        Op::CompareIds(_) => vec![],
         _ => instruction.reads(),
     }
 }

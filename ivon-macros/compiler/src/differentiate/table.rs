@@ -8,8 +8,8 @@ use crate::parse::Intrinsic;
 pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId)> {
     match g.node(y) {
         Input(_) | Number(_) | Constant(_) | Gate(..) | Share(..) => vec![],
-        // y = [a > b] is a constant almost everywhere.
-        Greater(a, b) => [a, b].into_iter().map(|x| (x, g.constant(0.0))).collect(),
+        // y = [a > b] and its like are constants almost everywhere.
+        Greater(a, b) | AtLeast(a, b) | Equal(a, b) => [a, b].into_iter().map(|x| (x, g.constant(0.0))).collect(),
         // y = -x: d_x = -d
         Negate(x) => vec![(x, g.negate(d))],
         // y = a + b: d_a = d, d_b = d
@@ -23,6 +23,12 @@ pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId
             let d_a = g.over(d, b);
             let product = g.times(d_a, y);
             vec![(a, d_a), (b, g.negate(product))]
+        }
+        // y = a where m is not 0, else b: d_a = d there, d_b = d elsewhere
+        Select(m, a, b) => {
+            let zero = g.constant(0.0);
+            let (d_a, d_b) = (g.add(Select(m, d, zero)), g.add(Select(m, zero, d)));
+            vec![(m, zero), (a, d_a), (b, d_b)]
         }
         // y = max(a, b): d_a = d where a > b, d / 2 where a = b
         Max(a, b) => vec![(a, g.add(Share(a, b, d))), (b, g.add(Share(b, a, d)))],
@@ -97,7 +103,8 @@ pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId
                 // relu x: d where x > 0
                 Intrinsic::Relu => g.add(Gate(x, d)),
                 // These are other nodes: see `Graph::call` and `fuse`.
-                Intrinsic::IsPositive | Intrinsic::Max | Intrinsic::Min | Intrinsic::Powf => return vec![],
+                Intrinsic::IsPositive | Intrinsic::Max | Intrinsic::Min | Intrinsic::Powf | Intrinsic::Select => return vec![],
+                Intrinsic::Gt | Intrinsic::Ge | Intrinsic::Lt | Intrinsic::Le | Intrinsic::Eq | Intrinsic::Ne => return vec![],
             };
             vec![(x, d_x)]
         }

@@ -5,7 +5,7 @@ use super::{Method, checked_dimension, kernel, structural_module};
 use crate::fuse::constant;
 use crate::ir::*;
 use crate::names;
-use crate::parse::{Input, InputKind, is_left_open};
+use crate::parse::{Input, InputKind, Intrinsic, is_left_open};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,6 +132,30 @@ impl<'a> Forward<'a> {
                 let dims = dims.iter().map(checked_dimension);
                 let called = names::ident(if saving { "forward_saving" } else { "forward" });
                 quote!(let #pattern = #callee::#called(cx, #(#dims,)* #(#arguments),*)?;)
+            }
+            Op::Fill(dims) => {
+                let dims = dims.iter().map(checked_dimension);
+                let number = instruction.arguments.iter().map(|a| match a {
+                    Argument::Number(tokens) => tokens.clone(),
+                    _ => quote!(0.0),
+                });
+                quote!(let #pattern = cx.filled([#(#dims),*], #(#number)*)?;)
+            }
+            Op::CompareIds(comparison) => {
+                let comparison = names::ident(match comparison {
+                    Intrinsic::Gt => "Greater",
+                    Intrinsic::Ge => "AtLeast",
+                    Intrinsic::Lt => "Less",
+                    Intrinsic::Le => "AtMost",
+                    Intrinsic::Eq => "Equal",
+                    _ => "Unequal",
+                });
+                let arguments = instruction.arguments.iter().filter_map(|a| match a {
+                    Argument::Value(v) => Some(self.reference(*v)),
+                    Argument::Number(tokens) => Some(tokens.clone()),
+                    _ => None,
+                });
+                quote!(let #pattern = ivon::ops::compare_ids::forward(cx, ivon::ops::Comparison::#comparison, #(#arguments),*)?;)
             }
             op => {
                 let module = structural_module(op);

@@ -68,7 +68,12 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
     let (d_outputs, start) = backward::outputs(method);
     let d_inputs: Vec<Ident> = tensor_inputs(method).map(|v| method.adjoint(v)).collect();
     let back = backward::Backward::new(method, &plan).body();
-    let back = with_dims(method, quote!(#start #back Ok(())));
+    // An argument that the result does not depend on, or on its places and signs alone, as `x.argmax(1)`.
+    let zeros = tensor_inputs(method).filter(|v| !method.active(*v)).map(|v| {
+        let (d_input, shape) = (method.adjoint(v), plan.shapes.iter().find(|(known, _)| *known == v).map(|(_, field)| field));
+        quote!(if #d_input.wanted() { #d_input.add(cx, cx.zeros(saved.#shape)?)?; })
+    });
+    let back = with_dims(method, quote!(#start #back #(#zeros)* Ok(())));
     // The user's documentation of a function is that of its type.
     let evaluate_docs = format!(" The value of `{}`.", names::plain(owner));
     let evaluate_docs = (!method.receiver).then(|| quote!(#[doc = #evaluate_docs]));

@@ -134,6 +134,8 @@ fn label(op: &Op) -> String {
         Op::Call { path, dims } if dims.is_empty() => last(path).to_string(),
         Op::Call { path, dims } => format!("{}<{}>", last(path), list(dims)),
         Op::Expand(_) => "expand".into(),
+        Op::Fill(_) => "filled".into(),
+        Op::CompareIds(comparison) => format!("compare({})", comparison.comparison().unwrap_or_default()),
         Op::Squeeze(axis) => format!("squeeze({})", expr_text(axis)),
         Op::Unsqueeze(axis) => format!("unsqueeze({})", expr_text(axis)),
         Op::Permute(order) => format!("permute({})", list(order)),

@@ -374,7 +374,8 @@ fn structural_module(op: &Op) -> TokenStream {
         Op::Unsqueeze(_) => "unsqueeze",
         Op::Permute(_) => "permute",
         Op::Slice(..) => "slice",
-        Op::Concat(_) => "concat",
+        Op::Concat(_) => "join",
+        Op::CompareIds(_) => "compare_ids",
         Op::Reduce { reduction, .. } => match reduction {
             Reduction::Mean => "mean",
             Reduction::Max => "amax",

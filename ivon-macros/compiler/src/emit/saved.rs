@@ -1,5 +1,6 @@
 //! What the forward pass keeps for the backward pass: the fields of the `Saved` structs.
 
+use super::function::tensor_inputs;
 use super::{Method, structural_module};
 use crate::callee::Callee;
 use crate::differentiate::saved_values;
@@ -32,7 +33,12 @@ pub(super) struct SavedPlan {
 
 impl SavedPlan {
     pub fn of(method: &Method) -> SavedPlan {
-        SavedPlan::block(method, &method.program.body)
+        let mut plan = SavedPlan::block(method, &method.program.body);
+        // Their gradient is zero.
+        for v in tensor_inputs(method).filter(|v| !method.active(*v)) {
+            plan.shapes.push((v, names::ident(&format!("{}_shape", method.value(v).name))));
+        }
+        plan
     }
 
     fn block(method: &Method, body: &[Instruction]) -> SavedPlan {

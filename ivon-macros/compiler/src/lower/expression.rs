@@ -165,6 +165,14 @@ impl Lower<'_> {
                 }
                 self.one(Op::Stack(axis.clone(), length), all, "stacked", e)
             }
+            ExpressionKind::Fill(dims, value) => {
+                let (dims, value) = (self.dimensions(dims), self.expression(value)?);
+                let Operand::Number(value) = value else {
+                    self.errors.at(self.place(e.place), "`full` takes a number: `full([B, 4], 0.5)`");
+                    return None;
+                };
+                self.one(Op::Fill(dims?), vec![Argument::Number(value.tokens)], "filled", e)
+            }
             ExpressionKind::Reduce { reduction, of, axes, keep } => {
                 let of = self.tensor(of)?;
                 self.reduce(*reduction, of, axes, *keep, e)
@@ -187,6 +195,21 @@ impl Lower<'_> {
                 }
             },
         }
+    }
+
+    fn compare_ids(&mut self, comparison: parse::Intrinsic, operands: Vec<Operand>, e: &Expression) -> Option<Operand> {
+        let is_ids = |o: &Operand| matches!(o, Operand::Value(v) if self.values[*v].kind == Kind::Ids);
+        let (comparison, operands) = match operands.as_slice() {
+            [ids, Operand::Number(_)] if is_ids(ids) => (comparison, operands),
+            [left, right] if is_ids(left) && is_ids(right) => (comparison, operands),
+            [Operand::Number(_), ids] if is_ids(ids) => (comparison.exchanged(), operands.into_iter().rev().collect()),
+            _ => {
+                self.errors.at(self.place(e.place), "ids are compared with a number, `ids != 0`, or with ids");
+                return None;
+            }
+        };
+        let arguments = operands.into_iter().filter_map(argument).collect();
+        self.one(Op::CompareIds(comparison), arguments, "mask", e)
     }
 
     fn reduce(
@@ -272,7 +295,14 @@ impl Lower<'_> {
         match self.expression(e)? {
             Operand::Flag(tokens) => Some(tokens),
             other => {
-                let text = format!("`!`, `&&` and `||` are for what is true or false, and `{}` is {}", e.text, other.text());
+                let hint = match other {
+                    Operand::Value(_) => {
+                        ": of masks, which hold 1 and 0, `a * b` is where both are 1, `max(a, b)` where one is, and `1.0 - a` the opposite"
+                    }
+                    _ => "",
+                };
+                let text =
+                    format!("`!`, `&&` and `||` are for what is true or false, and `{}` is {}{hint}", e.text, other.text());
                 self.errors.at(self.place(e.place), text);
                 None
             }
@@ -344,13 +374,34 @@ impl Lower<'_> {
         list: &[&Expression],
         e: &Expression,
     ) -> Option<Operand> {
+        // Of numbers, what they are in Rust.
+        if let (Some(comparison), [Operand::Number(l), Operand::Number(r)]) = (intrinsic.comparison(), operands.as_slice()) {
+            let (l, r, comparison) = (&l.tokens, &r.tokens, comparison.parse::<TokenStream>().unwrap_or_default());
+            return Some(Operand::Flag(quote!((#l #comparison #r))));
+        }
+        if let (parse::Intrinsic::Select, [Operand::Flag(flag), Operand::Number(l), Operand::Number(r)]) =
+            (intrinsic, operands.as_slice())
+        {
+            let (l_tokens, r_tokens, whole) = (&l.tokens, &r.tokens, l.whole.clone().with(r.whole.clone()));
+            return Some(Operand::Number(Number { tokens: quote!((if #flag { #l_tokens } else { #r_tokens })), whole }));
+        }
+        let is_ids = |o: &Operand| matches!(o, Operand::Value(v) if self.values[*v].kind == Kind::Ids);
+        if intrinsic.comparison().is_some() && operands.iter().any(is_ids) {
+            return self.compare_ids(intrinsic, operands, e);
+        }
         if let Some(flag) = operands.iter().position(|o| matches!(o, Operand::Flag(_))) {
             return self.no_flag(list[flag]);
         }
         if operands.iter().any(|o| matches!(o, Operand::Tuple(_) | Operand::List(_) | Operand::Absent)) {
             return self.no_arithmetic(e);
         }
-        let name = parse::INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("value", |(_, n, _)| n);
+        let known = parse::INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("value", |(_, n, _)| n);
+        let name = if intrinsic.comparison().is_some() { "mask" } else { known };
+        if let (parse::Intrinsic::Select, Some(Operand::Number(_))) = (intrinsic, operands.first()) {
+            self.errors
+                .at(self.place(e.place), "the mask of `select(mask, a, b)` is a tensor, such as `x > 0.0`, and this is a number");
+            return None;
+        }
         let numbers: Vec<&Number> =
             operands.iter().filter_map(|o| if let Operand::Number(n) = o { Some(n) } else { None }).collect();
         if numbers.len() == operands.len() {

@@ -57,7 +57,7 @@ impl Number {
 
 impl Whole {
     /// The type of arithmetic of two.
-    fn with(self, other: Whole) -> Whole {
+    pub fn with(self, other: Whole) -> Whole {
         match (self, other) {
             (Whole::No, _) | (_, Whole::No) => Whole::No,
             (Whole::If(a), Whole::If(b)) if a.to_string() == b.to_string() => Whole::If(a),

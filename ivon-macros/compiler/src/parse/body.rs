@@ -14,7 +14,7 @@ use syn::{BinOp, Block, Expr, ExprCall, ExprMethodCall, Lit, Local, Member, Pat,
 
 const LANGUAGE: &str = "the model language has `let`, `for block in &self.blocks`, calls of layers and ops, and arithmetic";
 /// Functions of the language that are not elementwise.
-const FUNCTIONS: [&str; 3] = ["concat", "stack", "stop_gradient"];
+const FUNCTIONS: [&str; 6] = ["concat", "stack", "stop_gradient", "zeros", "ones", "full"];
 const MACRO: &str = "macros are not expanded in a forward pass: write the expression itself";
 
 /// The statements of a block and its result.
@@ -242,6 +242,19 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
             make(ExpressionKind::Both(matches!(b.op, BinOp::And(_)), Box::new(left), Box::new(right)))
         }
         Expr::Binary(b) => {
+            let comparison = match b.op {
+                BinOp::Gt(_) => Some(Intrinsic::Gt),
+                BinOp::Ge(_) => Some(Intrinsic::Ge),
+                BinOp::Lt(_) => Some(Intrinsic::Lt),
+                BinOp::Le(_) => Some(Intrinsic::Le),
+                BinOp::Eq(_) => Some(Intrinsic::Eq),
+                BinOp::Ne(_) => Some(Intrinsic::Ne),
+                _ => None,
+            };
+            if let Some(comparison) = comparison {
+                let sides = vec![expression(&b.left, errors), expression(&b.right, errors)];
+                return make(ExpressionKind::Intrinsic(comparison, sides));
+            }
             let operator = match b.op {
                 BinOp::Add(_) => '+',
                 BinOp::Sub(_) => '-',
@@ -251,8 +264,11 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
                     errors.at(b, "there is no assignment with an operator: write `x = x + y;` for a `mut` value, or bind a new one with `let`");
                     return None;
                 }
-                BinOp::Eq(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Ne(_) | BinOp::Ge(_) | BinOp::Gt(_) => {
-                    errors.at(b, "there are no comparisons in a forward pass: values are not known at compile time; use `max`, `min` or `relu`");
+                BinOp::BitAnd(_) | BinOp::BitOr(_) => {
+                    errors.at(
+                        b,
+                        "a mask holds 1 and 0: `a * b` is where both are 1, `max(a, b)` where one is, `1.0 - a` where `a` is 0",
+                    );
                     return None;
                 }
                 _ => {
@@ -389,17 +405,29 @@ fn built_in(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Expression> {
         }
         return make(ExpressionKind::Intrinsic(*intrinsic, arguments));
     }
+    let number = |value: f64| {
+        let literal = proc_macro2::Literal::f64_unsuffixed(value);
+        let kind = ExpressionKind::Number(quote!(#literal), false);
+        Box::new(Expression { kind, place: Place::of(e), text: value.to_string() })
+    };
+    let fill = |dims: &syn::ExprArray, value| ExpressionKind::Fill(dims.elems.iter().cloned().collect(), value);
     let kind = match (name.as_str(), call.args.iter().map(bare).collect::<Vec<_>>().as_slice()) {
         ("concat", [Expr::Array(list), axis]) => ExpressionKind::Concat(arguments(&list.elems, errors), (*axis).clone()),
         ("stack", [Expr::Array(list), axis]) => ExpressionKind::Stack(arguments(&list.elems, errors), (*axis).clone()),
         ("stack", [list, axis]) if simple_name(referent(list)).is_some() => {
             ExpressionKind::StackList(simple_name(referent(list))?, (*axis).clone())
         }
+        ("zeros", [Expr::Array(dims)]) => fill(dims, number(0.0)),
+        ("ones", [Expr::Array(dims)]) => fill(dims, number(1.0)),
+        ("full", [Expr::Array(dims), value]) => fill(dims, Box::new(expression(value, errors))),
         ("stop_gradient", [x]) => ExpressionKind::Detach(Box::new(expression(x, errors))),
         _ => {
             let example = match name.as_str() {
                 "concat" => "takes tensors and an axis: `concat([a, b], 2)`",
                 "stack" => "takes a list and an axis: `stack(list, 1)`, or `stack([a, b], 1)`",
+                "zeros" => "takes dimensions: `zeros([B, 4])`",
+                "ones" => "takes dimensions: `ones([B, 4])`",
+                "full" => "takes dimensions and a number: `full([B, 4], 0.5)`",
                 _ => "takes one tensor: `stop_gradient(x)`",
             };
             errors.at(e, format!("`{name}` {example}"));

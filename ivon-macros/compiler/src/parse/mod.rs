@@ -33,7 +33,8 @@
 //!            | Vec::new() | name[index] | stack(name, axis)                 a list of tensors of one shape
 //!            | op(args) | op::<dims>(args)                             a buffer, `self.field`, is an argument of ops alone
 //!            | exp ln sqrt tanh sigmoid erf sin cos abs relu is_positive (x), powf(x, number)   or as methods, x.exp()
-//!            | max min (x, y)
+//!            | max min (x, y) | x (> >= < <= == !=) y, or gt ge lt le eq ne (x, y) | select(mask, x, y)
+//!            | zeros ones ([dims]) | full([dims], number)
 //!            | x.reshape([dims, _]) | x.expand([dims]) | x.squeeze(axis) | x.unsqueeze(axis) | x.transpose(axis, axis) | x.permute([axes])
 //!            | x.slice(axis, dim..dim) | x.at(axis, dim) | concat([x, ..], axis) | stack([x, ..], axis)
 //!            | stop_gradient(x), x.detach()
@@ -430,6 +431,8 @@ pub enum ExpressionKind {
     StackList(Ident, Expr),
     /// `stop_gradient(x)`
     Detach(Box<Expression>),
+    /// `zeros([B, 4])`, `full([B, 4], 0.5)`
+    Fill(Vec<Expr>, Box<Expression>),
     /// `x.sum(1)`: over all axes where there is none.
     Reduce {
         reduction: Reduction,
@@ -486,6 +489,39 @@ pub enum Intrinsic {
     Max,
     Min,
     Powf,
+    Gt,
+    Ge,
+    Lt,
+    Le,
+    Eq,
+    Ne,
+    Select,
+}
+
+impl Intrinsic {
+    /// The operator, if it is a comparison.
+    pub fn comparison(self) -> Option<&'static str> {
+        match self {
+            Intrinsic::Gt => Some(">"),
+            Intrinsic::Ge => Some(">="),
+            Intrinsic::Lt => Some("<"),
+            Intrinsic::Le => Some("<="),
+            Intrinsic::Eq => Some("=="),
+            Intrinsic::Ne => Some("!="),
+            _ => None,
+        }
+    }
+
+    /// The same comparison with its sides exchanged.
+    pub fn exchanged(self) -> Intrinsic {
+        match self {
+            Intrinsic::Gt => Intrinsic::Lt,
+            Intrinsic::Ge => Intrinsic::Le,
+            Intrinsic::Lt => Intrinsic::Gt,
+            Intrinsic::Le => Intrinsic::Ge,
+            other => other,
+        }
+    }
 }
 
 /// A method of tensors that makes one number of many, along axes.
@@ -534,6 +570,13 @@ pub const INTRINSICS: &[(Intrinsic, &str, usize)] = &[
     (Intrinsic::Max, "max", 2),
     (Intrinsic::Min, "min", 2),
     (Intrinsic::Powf, "powf", 2),
+    (Intrinsic::Gt, "gt", 2),
+    (Intrinsic::Ge, "ge", 2),
+    (Intrinsic::Lt, "lt", 2),
+    (Intrinsic::Le, "le", 2),
+    (Intrinsic::Eq, "eq", 2),
+    (Intrinsic::Ne, "ne", 2),
+    (Intrinsic::Select, "select", 3),
 ];
 
 /// Methods of tensors that move elements.

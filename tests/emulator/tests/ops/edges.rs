@@ -118,3 +118,23 @@ fn elementwise_functions() {
         Ok(all)
     });
 }
+
+#[variational]
+fn compared<N>(a: Tensor<N>, b: Tensor<N>) -> (Tensor<N>, Tensor<N>) {
+    (select(a >= b, a, 2.0 * b), (a == b) + 2.0 * (a != b) + 4.0 * (a <= b) + 8.0 * (a < b) + 16.0 * (a > b))
+}
+
+#[test]
+fn comparisons() {
+    let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1.0, -1.0];
+    let pairs = || values.iter().flat_map(|a| values.map(|b| [*a, b]));
+    let of = |i: usize| Tensor::from_slice(&pairs().map(|pair| pair[i]).collect::<Vec<_>>(), [49]).unwrap();
+    check(&[of(0), of(1)], |cx, x| {
+        let one = || cx.filled([49], 1.0);
+        let (chosen, masks) = compared::forward(cx, &x[0], &x[1])?;
+        let grads = both(cx, [*x[0].shape(), *x[1].shape()], |[d_a, d_b]| {
+            compared::backward(cx, compared::forward_saving(cx, &x[0], &x[1])?.1, one()?, one()?, d_a, d_b)
+        })?;
+        Ok([vec![chosen, masks], grads].concat())
+    });
+}

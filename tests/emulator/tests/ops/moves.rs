@@ -42,10 +42,10 @@ fn slices_and_concatenations() {
         check(&[numbers(&dims, 1), numbers(&part, 2)], |cx, x| {
             let forward = || ops::slice::forward_saving(cx, &x[0], axis, range.clone());
             let grads = both(cx, [*x[0].shape()], |[d_x]| ops::slice::backward(cx, forward()?.1, x[1].clone(), d_x))?;
-            let joined = || ops::concat::forward_saving(cx, &[&x[0], &x[1]], axis);
+            let joined = || ops::join::forward_saving(cx, &[&x[0], &x[1]], axis);
             let d_y = joined()?.0;
             let of_parts = both(cx, [*x[0].shape(), *x[1].shape()], |[a, b]| {
-                ops::concat::backward(cx, joined()?.1, d_y.clone(), &mut [a, b])
+                ops::join::backward(cx, joined()?.1, d_y.clone(), &mut [a, b])
             })?;
             Ok([vec![forward()?.0, d_y.clone()], grads, of_parts].concat())
         });
@@ -71,4 +71,21 @@ fn transposes() {
             Ok([vec![y.clone()], grads].concat())
         });
     }
+}
+
+#[test]
+fn masks_and_constants() {
+    check(&[numbers(&[5, 37], 1)], |cx, x| {
+        let ids = Tensor::from_slice(&[0u32, 7, 36, 9, 40], [5])?;
+        let again = Tensor::from_slice(&[0u32, 8, 35, 9, u32::MAX], [5])?;
+        use ops::Comparison::*;
+        let mut all = vec![x[0].clone(), ops::arange::forward(cx, 37)?, ops::eye::forward(cx, 5)?, cx.filled([3], 0.5)?];
+        all.extend([ops::length_mask::forward(cx, 37, &ids)?, ops::one_hot::forward(cx, 41, &ids)?]);
+        for comparison in [Greater, AtLeast, Less, AtMost, Equal, Unequal] {
+            all.push(ops::compare_ids::forward(cx, comparison, &ids, &again)?);
+            all.push(ops::compare_ids::forward(cx, comparison, &ids, 9.0)?);
+            all.push(ops::compare_ids::forward(cx, comparison, &ids, -0.5)?);
+        }
+        Ok(all)
+    });
 }

@@ -1,4 +1,4 @@
-//! Concat: tensors one after the other along an axis.
+//! Join: tensors one after the other along an axis, `concat` in a model.
 
 #[cfg(test)]
 mod tests;
@@ -21,20 +21,20 @@ pub struct Saved {
 /// If there is no tensor, no such axis, or another dimension differs.
 pub fn forward(cx: &Context, xs: &[&Tensor], axis: usize) -> Result<Tensor> {
     let Some(first) = xs.first() else {
-        return Err(Error::shape("concat", "there is nothing to concatenate: at least one tensor is expected"));
+        return Err(Error::shape("join", "there is nothing to concatenate: at least one tensor is expected"));
     };
-    check::axis("concat", first.shape(), axis)?;
+    check::axis("join", first.shape(), axis)?;
     let mut dims = first.shape().to_vec();
     dims[axis] = 0;
     for x in xs {
-        check::float("concat", cx, &[("x", x)])?;
+        check::float("join", cx, &[("x", x)])?;
         let mut other = x.shape().to_vec();
         let along = other.get_mut(axis).map(std::mem::take);
         let (Some(along), true) =
             (along, other.iter().enumerate().all(|(i, d)| i == axis || dims.get(i) == Some(d)) && other.len() == dims.len())
         else {
             let message = format!("{} and {} differ in more than axis {axis}", first.shape(), x.shape());
-            return Err(Error::shape("concat", message));
+            return Err(Error::shape("join", message));
         };
         dims[axis] += along;
     }
@@ -70,7 +70,7 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_xs: &mut [&mut Adjoin
     let Saved { axis, parts } = saved;
     let mut whole = parts[0].to_vec();
     whole[axis] = parts.iter().map(|part| part[axis]).sum();
-    check::gradient("concat", cx, ("d_y", &d_y), &*whole)?;
+    check::gradient("join", cx, ("d_y", &d_y), &*whole)?;
     let _op = cx.op("concat", || Cost::default().moves(2 * d_y.bytes()));
     let mut start = 0;
     for (d_x, part) in d_xs.iter_mut().zip(parts) {

@@ -1,0 +1,12 @@
+//! The identity matrix.
+
+use super::patterns::{self, Pattern};
+use crate::{Context, Result, Shape, Tensor};
+
+/// y\[i, j\] is 1 where i = j, else 0, for `n` values of each.
+///
+/// # Errors
+/// As [`Context::empty`].
+pub fn forward(cx: &Context, n: usize) -> Result<Tensor> {
+    patterns::make("eye", cx, None, (Shape::new(&[n, n]), n), Pattern::Column)
+}

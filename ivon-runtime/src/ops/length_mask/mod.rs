@@ -1,0 +1,15 @@
+//! A mask of lengths.
+
+use super::check;
+use super::one_hot::with_last;
+use super::patterns::{self, Pattern};
+use crate::{Context, Result, Tensor};
+
+/// y\[.., t\] is 1 where t is below the length, else 0, for `steps` values of t. It has no gradient.
+///
+/// # Errors
+/// If `lengths` holds no ids.
+pub fn forward(cx: &Context, steps: usize, lengths: &Tensor) -> Result<Tensor> {
+    check::ids("length_mask", "lengths", lengths)?;
+    patterns::make("length_mask", cx, Some(lengths), (with_last("length_mask", lengths, steps)?, steps), Pattern::Below)
+}
