@@ -4,79 +4,83 @@
 
 extern crate self as ivon_runtime;
 
-mod adjoint;
 pub mod blr;
-mod cache;
-pub mod checkpoint;
-mod checksum;
-mod collected;
 mod context;
-pub mod device;
-mod digest;
-pub mod disk;
-mod dtype;
-mod error;
-pub mod figure;
-mod flat;
-mod generated;
-pub mod graph;
+mod core;
+mod device;
+mod inspect;
 pub mod layers;
-pub mod matmul;
 pub mod memory;
-pub mod noise;
 pub mod ops;
 pub mod optimizers;
-mod parameter;
 mod posterior;
-pub mod profile;
-mod real;
-pub mod run;
-mod schedule;
-mod shape;
-pub mod simd;
-mod state;
+mod private;
+mod study;
 mod tensor;
-mod threads;
-pub mod trainer;
-pub mod uncertainty;
-pub mod variables;
+mod training;
 
-pub use adjoint::Adjoint;
-pub use cache::Cache;
-pub use checksum::crc32c;
+pub use context::adjoint::Adjoint;
+pub use context::cache::Cache;
 #[doc(hidden)]
-pub use collected::{Adjoints, Collected, Either, layer_of};
+pub use context::collected::{Adjoints, Collected, Either, layer_of};
+pub use context::flat::{Entry, Flat, Layout, Values, ValuesMut};
 pub use context::{Context, Pass, Stream};
-pub use device::Device;
-pub use dtype::{DType, Element, Real};
-pub use error::{Error, Result};
-pub use flat::{Entry, Flat, Layout, Values, ValuesMut};
-pub use generated::{
+pub use core::checksum::crc32c;
+pub use core::dtype::{DType, Element};
+pub use core::error::{Error, Result};
+pub use core::shape::{MAX_RANK, Shape};
+pub use device::cpu::real::Real;
+pub use device::cpu::{matmul, simd};
+pub use device::{Device, environment as variables};
+pub use inspect::{graph, profile};
+pub use ivon_macros::{__Configured, __erased, __finish, __with_struct, signature, variational};
+pub use memory::StepKey;
+pub use ops::gradcheck;
+pub use optimizers::state::{State, running_statistics};
+pub use posterior::{LogAverage, Posterior};
+pub use private::{
     Extent, bind, count, difference, divides, is_built_in, is_built_in_type, is_whole, left_open, minus, over, plus, quotient,
     solve, times,
 };
 #[doc(hidden)]
-pub use generated::{built_in, names};
-pub use ivon_macros::{__Configured, __erased, __finish, __with_struct, signature, variational};
-pub use memory::StepKey;
-pub use ops::gradcheck;
-pub use parameter::{Buffer, Builder, Differentiable, Init, LayerOptions, Model, Options, Parameter, Saved, contains, method};
-pub use posterior::{LogAverage, Posterior};
-pub use schedule::{Decay, Schedule};
-pub use shape::{MAX_RANK, Shape};
-pub use state::{State, running_statistics};
-pub use tensor::Tensor;
+pub use private::{built_in, names};
+pub use study::{figure, uncertainty};
+pub use tensor::parameter::{
+    Buffer, Builder, Differentiable, Init, LayerOptions, Model, Options, Parameter, Saved, contains, method,
+};
+pub use tensor::{Tensor, noise};
+pub use training::schedule::{Decay, Schedule};
+pub use training::{checkpoint, disk, run, trainer};
 
 /// What a file with a model needs. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
 pub mod prelude {
     pub use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Optimizer, Settings, Sgd, SgdConfig};
-    pub use crate::run::Run;
     pub use crate::trainer::Trainer;
+    pub use crate::training::run::Run;
     pub use crate::{
         Adjoint, Buffer, Context, DType, Device, Error, Init, Model, Parameter, Result, Schedule, Shape, Tensor, variational,
     };
     // Its methods, where a person's own `Model` hides the name.
     pub use crate::Model as _;
+}
+
+/// Kernels for NVIDIA GPUs: sources, launches and their arguments.
+pub mod cuda {
+    pub use crate::context::cuda::*;
+    pub use crate::device::cuda::*;
+
+    /// The sources of all kernels that are written by hand, for tests that compile them. Those of pointwise expressions are made
+    /// around the [`Kernel`](crate::ops::pointwise::Kernel)s of generated code: see
+    /// [`ops::pointwise::source`](crate::ops::pointwise::source).
+    #[doc(hidden)]
+    pub fn sources() -> Vec<&'static Text> {
+        let others = [
+            &crate::context::elementwise::cuda::KERNELS,
+            &crate::optimizers::gpu::KERNELS,
+            &crate::inspect::profile::peaks::gpu::KERNELS,
+        ];
+        crate::ops::sources().into_iter().chain(others).map(Source::text).collect()
+    }
 }
 
 /// The code of the documentation's pages, compiled as doc tests.

@@ -1,7 +1,7 @@
 //! `ivon devices`, and `--device cuda:0`, on machines whose CUDA is missing, damaged, incomplete or without a GPU: never a panic, always what to do.
 //! Libraries made by the C compiler stand in for NVIDIA's.
 
-use ivon_runtime::device::cuda::libraries::functions;
+use ivon_runtime::cuda::libraries::functions;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -7,7 +7,7 @@
 
 use super::family::{Family, check_length, step};
 use super::{FullGaussian, Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// The posterior of `prior` after observations, by one step of the rule with ρ = 1 from the prior.
 ///

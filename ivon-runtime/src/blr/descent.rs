@@ -3,7 +3,7 @@
 use super::expectation::{Curvature, Expectation, exact, weighted};
 use super::loss::Loss;
 use super::{Expected, Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// h, what is known of the loss's Hessian; its form decides the family.
 #[derive(Clone, Debug, PartialEq)]

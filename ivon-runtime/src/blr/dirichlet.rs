@@ -3,7 +3,7 @@
 use super::family::{Family, check_length, solve_expectation};
 use super::special::{digamma, ln_gamma, trigamma};
 use super::{Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// Dirichlet(α) over probabilities p of K classes.
 ///

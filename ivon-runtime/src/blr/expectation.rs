@@ -4,8 +4,8 @@ use super::gaussian::Gaussian;
 use super::loss::Loss;
 use super::quadrature::gauss_hermite_grid;
 use super::{Matrix, Vector};
-use crate::noise::Noise;
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
+use crate::tensor::noise::Noise;
 
 /// Expectations of a loss and its derivatives under a Gaussian, or estimates of them.
 #[derive(Clone, Debug, PartialEq)]

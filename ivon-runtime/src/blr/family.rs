@@ -1,7 +1,7 @@
 //! Exponential families in minimal form, and the one step that everything here is made of.
 
 use super::{Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// A member q of an exponential family, `q(θ) = h(θ) exp(⟨λ, T(θ)⟩ − A(λ))`, written with minimal statistics, so that
 /// natural parameters λ and expectation parameters μ = E_q\[T(θ)\] determine each other.

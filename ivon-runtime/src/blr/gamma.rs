@@ -3,7 +3,7 @@
 use super::family::{Family, check_length, solve_expectation};
 use super::special::{digamma, ln_gamma, trigamma};
 use super::{Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// Gamma(α, β) with shape α and rate β, density `βᵅ xᵅ⁻¹ e^{−βx} / Γ(α)` on x > 0.
 ///

@@ -3,7 +3,7 @@
 use super::conjugate::{linear, posterior};
 use super::gaussian::{FullGaussian, Gaussian};
 use super::{Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// The belief N(m, V) about a state that moves linearly and is seen linearly.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,7 @@ use super::gaussian::LOG_TWO_PI;
 use super::loss::Loss;
 use super::quadrature::trapezoid;
 use super::{Expected, Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// Examples `x` `[n, d]` with targets `y` `[n]`, checked once.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Quadrature: expectations under a standard normal.
 
 use super::{Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// The most points of a product rule: more than this is a mistake, not a plan.
 const LARGEST_GRID: usize = 1 << 20;

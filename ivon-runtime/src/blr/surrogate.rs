@@ -4,7 +4,7 @@ use super::expectation::{Curvature, Expectation};
 use super::gaussian::{FullGaussian, Gaussian};
 use super::loss::Loss;
 use super::{Matrix, Vector};
-use crate::Result;
+use crate::core::error::Result;
 
 /// The quadratic that stands for a loss at q = N(m, V): a Taylor expansion with expectations in place of values at a point,
 ///

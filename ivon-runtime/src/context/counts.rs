@@ -8,7 +8,7 @@
 //! its averages over samples.
 
 use super::Context;
-use crate::error::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// The targets that the losses of the micro-batches of a batch counted.
 #[derive(Default)]

@@ -1,8 +1,8 @@
 //! The key of a model's method.
 
-use crate::digest::Digester;
+use crate::core::digest::Digester;
 use crate::memory::StepKey;
-use crate::parameter::Model;
+use crate::tensor::parameter::Model;
 
 impl StepKey {
     /// The key of a method of a model, `Mlp::loss`.

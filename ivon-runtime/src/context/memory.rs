@@ -1,11 +1,11 @@
 //! Tensors in pooled or planned memory.
 
 use super::Context;
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
 use crate::device::cuda::Fill;
-use crate::dtype::DType;
-use crate::error::{Error, Result};
 use crate::memory::{Block, Handle, MOST_BYTES, Plan, Recorder, Run, StepKey};
-use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -169,7 +169,8 @@ impl Context {
                     }
                     None => {
                         if let Some(cuda) = &self.cuda {
-                            cuda.check_room(name, plan.bytes, self.arena.bytes(), inputs)?;
+                            let batch = inputs.iter().map(|x| x.shape().first().copied().unwrap_or(1)).max().unwrap_or(1);
+                            cuda.check_room(name, plan.bytes, self.arena.bytes(), batch)?;
                         }
                         let run = self.arena.add(plan)?;
                         let inputs = inputs.iter().map(|t| (*t.shape(), t.dtype())).collect();

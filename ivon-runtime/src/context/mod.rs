@@ -1,29 +1,36 @@
 //! What a forward or backward pass runs in: the device, the memory plan, the weights in use and the gradient buffer.
 
+pub(crate) mod adjoint;
+pub(crate) mod cache;
+pub(crate) mod collected;
 mod counts;
+pub mod cuda;
+pub(crate) mod elementwise;
+pub(crate) mod flat;
 mod key;
 mod memory;
 mod pass;
+pub mod profile;
 mod step;
 mod weights;
 
 pub(crate) use counts::Counts;
 pub use pass::{Pass, Stream};
-pub(crate) use step::Finishing;
+pub(crate) use step::{AfterBackward, Finishing};
 
-use crate::cache::Cache;
+use crate::context::cache::Cache;
+use crate::context::cuda::Replays;
+use crate::context::flat::Flat;
+use crate::context::profile::Observer;
+use crate::core::digest::Digester;
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
 use crate::device::Device;
-use crate::device::cuda::{Cuda, Replays};
-use crate::digest::Digester;
-use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::flat::Flat;
-use crate::matmul::Precision;
+use crate::device::cpu::matmul::Precision;
+use crate::device::cpu::threads;
+use crate::device::cuda::Cuda;
 use crate::memory::{Arena, Block, Pool};
-use crate::ops;
-use crate::profile::Observer;
 use crate::tensor::Tensor;
-use crate::threads;
 use memory::{Memory, Planned};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
@@ -136,7 +143,7 @@ impl Context {
     /// As [`Context::empty`].
     pub fn input(&self, x: &Tensor) -> Result<Tensor> {
         match (x.dtype(), self.dtype) {
-            (DType::F32, DType::Bf16) => ops::narrow(self, x),
+            (DType::F32, DType::Bf16) => elementwise::narrow(self, x),
             _ => Ok(x.clone()),
         }
     }

@@ -1,10 +1,10 @@
 //! A pass: training or not, the scale of its loss, its randomness, and the positions before it.
 
 use super::Context;
-use crate::cache::Cache;
-use crate::device::cuda::{Arg, Pointer};
-use crate::dtype::DType;
-use crate::error::Result;
+use crate::context::cache::Cache;
+use crate::context::cuda::{Arg, Pointer};
+use crate::core::dtype::DType;
+use crate::core::error::Result;
 use crate::memory::Block;
 use crate::tensor::Tensor;
 use std::cell::RefMut;

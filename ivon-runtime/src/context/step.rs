@@ -2,14 +2,25 @@
 
 use super::Context;
 use super::memory::Memory;
-use crate::digest::{Digest, Digester};
-use crate::error::Result;
-use crate::flat::Flat;
+use crate::context::flat::Flat;
+use crate::context::profile::{Observer, Phase};
+use crate::core::digest::{Digest, Digester};
+use crate::core::error::Result;
 use crate::memory::{Recorder, StepKey};
-use crate::optimizers::gpu::Finish;
-use crate::profile::{Observer, Phase};
 use crate::tensor::Tensor;
 use std::rc::Rc;
+
+/// Work of an optimizer that follows the backward pass on the GPU: clipping and the update.
+pub(crate) trait AfterBackward {
+    /// Launches the work. It does nothing if the loss is not finite.
+    fn run_if_finite(&self, cx: &Context, loss: &Tensor) -> Result<()>;
+    /// The buffers that it writes, but for the gradient, each with its name.
+    fn written(&self) -> Vec<(&'static str, Flat)>;
+    /// The status words of the update: faults found so far and the clipping of the gradient.
+    fn status(&self) -> Result<[u8; 16]>;
+    /// Sets what [`AfterBackward::status`] returns.
+    fn set_status(&self, status: &[u8; 16]) -> Result<()>;
+}
 
 /// How far a step on a GPU has come with what follows its backward pass.
 #[derive(Clone, Default)]
@@ -18,7 +29,7 @@ pub(crate) enum Finishing {
     #[default]
     Apart,
     /// It is to be a part of the next gradient.
-    Asked(Rc<Finish>),
+    Asked(Rc<dyn AfterBackward>),
     /// It was.
     Done,
 }
@@ -141,7 +152,7 @@ impl Context {
     }
 
     /// What follows the backward pass of the next gradient.
-    pub(crate) fn set_finish(&self, finish: Option<Rc<Finish>>) {
+    pub(crate) fn set_finish(&self, finish: Option<Rc<dyn AfterBackward>>) {
         let asked = finish.filter(|_| self.update_in_graph.get());
         *self.finish.borrow_mut() = asked.map_or(Finishing::Apart, Finishing::Asked);
     }

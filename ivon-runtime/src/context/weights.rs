@@ -1,12 +1,12 @@
 //! What a pass reads and where its gradients go: weights, gradient buffer, running statistics.
 
 use super::Context;
-use crate::adjoint::Adjoint;
-use crate::error::{Error, Result};
-use crate::flat::Flat;
-use crate::ops;
-use crate::parameter::{Buffer, Parameter};
+use crate::context::adjoint::Adjoint;
+use crate::context::elementwise;
+use crate::context::flat::Flat;
+use crate::core::error::{Error, Result};
 use crate::tensor::Tensor;
+use crate::tensor::parameter::{Buffer, Parameter};
 
 impl Context {
     /// The weights that [`Context::sample`] reads from now on: a sample of the posterior, or its mean.
@@ -39,7 +39,7 @@ impl Context {
     /// As [`Context::weight`].
     pub fn sample(&self, parameter: &Parameter) -> Result<Tensor> {
         let weight = self.weight(parameter)?;
-        if weight.dtype() == self.dtype { Ok(weight) } else { ops::widen(self, &weight) }
+        if weight.dtype() == self.dtype { Ok(weight) } else { elementwise::widen(self, &weight) }
     }
 
     /// [`Context::sample`] for a parameter that may be absent.
@@ -84,7 +84,7 @@ impl Context {
         }
     }
 
-    /// The values of the model's buffers, in the layout of [`Layout::of_buffers`](crate::Layout::of_buffers), f32.
+    /// The values of the model's buffers, in the layout of [`Layout::of_buffers`](crate::context::flat::Layout::of_buffers), f32.
     pub fn set_running_statistics(&self, running: Option<&Flat>) {
         *self.running.borrow_mut() = running.map(Flat::share);
     }

@@ -1,8 +1,10 @@
 //! Where a model computes: the CPU, or a graphics GPU.
 
+pub mod cpu;
 pub mod cuda;
+pub mod environment;
 
-use crate::error::{Error, Result};
+use crate::core::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 

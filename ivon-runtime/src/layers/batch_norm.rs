@@ -1,5 +1,6 @@
 use crate::ops::{batch_norm, batch_norm_relu};
-use crate::{Buffer, Parameter, variational};
+use crate::tensor::parameter::{Buffer, Parameter};
+use crate::variational;
 
 /// Batch norm of images, channels last (Ioffe and Szegedy 2015): y = gain · (x - mean) / sqrt(variance + eps) + bias, each channel over
 /// all images and places, as PyTorch's `BatchNorm2d`.

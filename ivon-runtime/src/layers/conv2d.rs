@@ -1,5 +1,6 @@
 use crate::ops::conv2d;
-use crate::{Parameter, variational};
+use crate::tensor::parameter::Parameter;
+use crate::variational;
 
 /// A convolution over images, channels last: `[B, H, W, IN]` to `[B, H', W', OUT]`, with
 /// H' = floor((H + 2 PADDING - DILATION (KERNEL - 1) - 1) / STRIDE) + 1. See [`conv2d`].

@@ -1,5 +1,6 @@
 use crate::ops::{embedding, linear, linear_cross_entropy};
-use crate::{Parameter, variational};
+use crate::tensor::parameter::Parameter;
+use crate::variational;
 
 /// A table of vectors: ids in, one row of `weight` `[ROWS, WIDTH]` each out. Starts from N(0, 0.02²), as GPT-2.
 #[variational]

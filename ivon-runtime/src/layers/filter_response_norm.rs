@@ -1,5 +1,6 @@
 use crate::ops::filter_response_norm;
-use crate::{Parameter, variational};
+use crate::tensor::parameter::Parameter;
+use crate::variational;
 
 /// y = max(gain · x / sqrt(nu² + eps) + bias, threshold), nu² the mean of x² over the places of one channel of one image: a normalisation and its
 /// activation, which know nothing of the rest of the batch (Singh and Krishnan 2020).

@@ -1,5 +1,6 @@
 use crate::ops::group_norm;
-use crate::{Parameter, variational};
+use crate::tensor::parameter::Parameter;
+use crate::variational;
 
 /// y = gain · (x - mean) / sqrt(variance + eps) + bias, mean and variance over one image's places and one of `GROUPS` groups of channels
 /// (Wu and He 2018).

@@ -1,5 +1,6 @@
 use crate::ops::layer_norm;
-use crate::{Parameter, variational};
+use crate::tensor::parameter::Parameter;
+use crate::variational;
 
 /// y = gain · (x - mean) / sqrt(variance + eps) + bias, over the innermost dimension (Ba, Kiros and Hinton 2016).
 ///

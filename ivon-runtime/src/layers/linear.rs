@@ -1,5 +1,6 @@
 use crate::ops::{linear, linear_gelu};
-use crate::{Parameter, variational};
+use crate::tensor::parameter::Parameter;
+use crate::variational;
 
 /// y = x W^T + b, on the innermost dimension.
 ///

@@ -1,8 +1,8 @@
 //! The arena in which every run of a planned step uses the same addresses.
 
 use super::{Block, Failure, Handle, Plan};
+use crate::core::error::{Error, Result};
 use crate::device::cuda::Cuda;
-use crate::error::{Error, Result};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

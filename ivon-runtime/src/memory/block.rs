@@ -20,9 +20,9 @@
 //! whole, neither an older nor a younger one. A mutable slice of a whole overlaps nothing by 5.
 
 use super::{Ghost, Recorder};
+use crate::core::dtype::Element;
+use crate::core::error::{Error, Result};
 use crate::device::cuda::{self, Cuda};
-use crate::dtype::Element;
-use crate::error::{Error, Result};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;

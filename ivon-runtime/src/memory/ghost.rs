@@ -1,7 +1,7 @@
 //! Blocks of a dry run, and the record of when each is born and dies.
 
 use super::{Lifetime, Plan};
-use crate::error::Error;
+use crate::core::error::Error;
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;

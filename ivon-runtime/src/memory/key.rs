@@ -1,6 +1,6 @@
 //! The key of a planned step.
 
-use crate::digest::{Digest, Digester};
+use crate::core::digest::{Digest, Digester};
 
 /// A name, and a digest of everything beside the shapes of its inputs that decides what a step allocates: dimensions and settings
 /// of the model, numbers that it is given.

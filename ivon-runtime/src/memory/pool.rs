@@ -1,8 +1,8 @@
 //! Outside a planned run, memory comes from here: blocks are handed out again once no tensor holds them.
 
 use super::{Block, Handle};
+use crate::core::error::Result;
 use crate::device::cuda::Cuda;
-use crate::error::Result;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -4,7 +4,7 @@
 //! requests are compared with what is there before they are made.
 
 use super::Block;
-use crate::error::Result;
+use crate::core::error::Result;
 
 /// Smaller requests are left to the allocator.
 const LARGE: usize = 1 << 28;

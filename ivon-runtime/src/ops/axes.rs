@@ -1,7 +1,8 @@
 //! The axes that a reduction works over, and a tensor as groups of axes.
 
 use super::check;
-use crate::{MAX_RANK, Result, Shape};
+use crate::core::error::Result;
+use crate::core::shape::{MAX_RANK, Shape};
 
 /// The axes of a reduction: all of them (`None`), one (`Some(1)`) or several (`[1, 2]`). The result lacks them, or has them with size 1: [`Axes::keep`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

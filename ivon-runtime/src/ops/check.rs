@@ -1,6 +1,10 @@
 //! Checks of arguments, with messages that name the op, the argument and the shapes.
 
-use crate::{Context, DType, Error, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// Float tensors are of the type that the context computes in.
 pub(crate) fn float(at: &str, cx: &Context, arguments: &[(&str, &Tensor)]) -> Result<()> {

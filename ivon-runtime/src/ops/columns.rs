@@ -1,6 +1,6 @@
 //! How kernels on a GPU share the columns of a matrix (`Columns` in `rt.cuh`).
 
-use crate::DType;
+use crate::core::dtype::DType;
 use crate::device::cuda::Grid;
 
 /// Threads a block.

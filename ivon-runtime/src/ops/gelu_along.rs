@@ -1,8 +1,13 @@
 //! GELU in its form with tanh and its slope: as kernels of their own, and for elements that a product has in the cache. Shared by the product before it and the one after it.
 
+use crate::device::cpu::real::Real;
+use crate::device::cpu::simd::set::Baseline;
+use crate::device::cpu::simd::{Instructions, multiply_add};
 use crate::ops::pointwise::Kernel;
-use crate::simd::{Instructions, multiply_add, set::Baseline};
-use crate::{Real, versions};
+use crate::versions;
+
+/// The name of the function in adjoints.
+pub(super) const NAME: &str = "gelu_tanh";
 
 /// v = 2 sqrt(2 / π) (h + 0.044715 h³) = h (A + B h²), of which gelu(h) = h σ(v) = h (1 + tanh(v / 2)) / 2.
 const A: f64 = 1.5957691216057308;

@@ -16,7 +16,12 @@
 //! ```
 
 use super::add_assign;
-use crate::{Adjoint, Context, DType, Error, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The largest difference that passes, relative to 1 + |gradient|. Central differences in f64 err by about 1e-9 where the
 /// function is smooth.
@@ -176,7 +181,7 @@ mod tests {
     use crate::ops::transpose;
 
     fn f64_context() -> Context {
-        Context::new(crate::Device::Cpu, DType::F64).unwrap()
+        Context::new(crate::device::Device::Cpu, DType::F64).unwrap()
     }
 
     #[test]

@@ -28,22 +28,22 @@
 //!
 //! * Arguments come in the order of the signature, after `cx` and the const generics (`usize`): `Tensor` is `&Tensor`, `Option<Tensor>` is
 //!   `Option<&Tensor>`, `Ids` is `&Tensor` of u32, `Buffer` is `&Buffer`, `f64`, `usize` and `bool` are themselves.
-//! * A `Buffer` is read with [`Context::running`](crate::Context::running) and written through
-//!   [`Context::update_running`](crate::Context::update_running), which gives `None` unless a gradient pass in training asks. It has no adjoint.
+//! * A `Buffer` is read with [`Context::running`](crate::context::Context::running) and written through
+//!   [`Context::update_running`](crate::context::Context::update_running), which gives `None` unless a gradient pass in training asks. It has no adjoint.
 //! * `Weight` is a tensor that may come in the type that weights are stored in, bf16 where the context's precision is that. Other
 //!   arguments get parameters in the type of activations.
 //! * Several outputs are a tuple; `backward` then takes one `d_..: Tensor` for each.
-//! * `backward` takes one [`Adjoint`](crate::Adjoint) for each `Tensor` and `Option<Tensor>` argument, in order. It asks `target` where to put a
+//! * `backward` takes one [`Adjoint`](crate::context::adjoint::Adjoint) for each `Tensor` and `Option<Tensor>` argument, in order. It asks `target` where to put a
 //!   contribution and whether to add; an adjoint that is not `wanted` is not computed. `saved` and `d_y` are owned: a kernel may
 //!   work in place where `is_unique()`, and drops them as early as it can.
 //! * With `#[adjoint]` above its signature an op makes the adjoint of its result itself, `fn adjoint(saved: &Saved) -> Adjoint`, and gets it back:
-//!   `backward` then takes `d_y: impl Into<Adjoint>`. See [`Adjoint::of_gelu`](crate::Adjoint::of_gelu).
+//!   `backward` then takes `d_y: impl Into<Adjoint>`. See [`Adjoint::of_function`](crate::Adjoint::of_function).
 //! * Shapes are checked at run time by the same rule as at compile time: `Err` names the op and both shapes.
 //! * An op allocates with `cx.empty`, workspace included, and returns before touching memory when `cx.planning()`. What it
 //!   allocates depends on shapes alone.
 //! * An op says what it computes and moves, for profiles: `let _op = cx.op("name", || Cost::..)` lasts as long as the work does. See [`crate::profile`].
 //! * Results do not depend on the number of threads: work is cut by shape.
-//! * Every op has a plain implementation, generic over [`Real`](crate::Real), that serves f64 and that the fast f32 one is checked against.
+//! * Every op has a plain implementation, generic over [`Real`](crate::device::cpu::real::Real), that serves f64 and that the fast f32 one is checked against.
 
 use crate::signature;
 
@@ -57,12 +57,10 @@ mod axes;
 mod channels;
 mod check;
 mod columns;
-mod elementwise;
 mod entropy;
 mod extreme;
 mod gelu_along;
 mod normalize;
-mod parallel;
 mod patterns;
 mod pool;
 mod reduce;
@@ -217,11 +215,10 @@ signature! {
     pub fn softmax<Rest: Dims, N>(x: Tensor<Rest, N>) -> Tensor<Rest, N>;
 }
 
+pub use crate::context::elementwise::{add_assign, copy};
 pub use activations::*;
 pub use axes::Axes;
 pub use compare_ids::Comparison;
-pub use elementwise::{add_assign, copy};
-pub(crate) use elementwise::{narrow, widen};
 pub use vectors::*;
 
 /// The CUDA sources of all ops, for tests that compile them.
@@ -234,7 +231,6 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &channels::cuda::KERNELS,
         &conv2d::cuda::KERNELS,
         &dropout::cuda::KERNELS,
-        &elementwise::cuda::KERNELS,
         &embedding::cuda::KERNELS,
         &entropy::cuda::KERNELS,
         &extreme::cuda::KERNELS,
@@ -252,11 +248,11 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
     all
 }
 
-/// Runs generic code with the element type that a [`DType`](crate::DType) of floats stands for: `with_real!(cx.dtype(), E => f::<E>())`.
+/// Runs generic code with the element type that a [`DType`](crate::core::dtype::DType) of floats stands for: `with_real!(cx.dtype(), E => f::<E>())`.
 macro_rules! with_real {
     ($dtype:expr, $E:ident => $body:expr) => {
         match $dtype {
-            $crate::DType::F64 => {
+            $crate::core::dtype::DType::F64 => {
                 type $E = f64;
                 $body
             }
@@ -273,17 +269,17 @@ use with_real;
 macro_rules! with_weight {
     ($dtype:expr, $weight:expr, $E:ident, $W:ident => $body:expr) => {
         match ($dtype, $weight) {
-            ($crate::DType::F64, $crate::DType::Bf16) => {
+            ($crate::core::dtype::DType::F64, $crate::core::dtype::DType::Bf16) => {
                 type $E = f64;
                 type $W = half::bf16;
                 $body
             }
-            ($crate::DType::F64, _) => {
+            ($crate::core::dtype::DType::F64, _) => {
                 type $E = f64;
                 type $W = f64;
                 $body
             }
-            (_, $crate::DType::Bf16) => {
+            (_, $crate::core::dtype::DType::Bf16) => {
                 type $E = f32;
                 type $W = half::bf16;
                 $body

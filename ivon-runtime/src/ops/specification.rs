@@ -1,7 +1,13 @@
 //! What every op's tests ask: gradients, f32 against f64, the same bits on any number of threads.
 
 use super::gradcheck;
-use crate::{Adjoint, Context, DType, Device, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::device::Device;
+use crate::tensor::Tensor;
 
 /// An f64 context, for gradients.
 pub(crate) fn f64_context() -> Context {

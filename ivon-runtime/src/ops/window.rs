@@ -1,6 +1,7 @@
 //! Windows that slide over the height and the width of images `[B, H, W, C]`: convolutions and pooling.
 
-use crate::{Error, Result, Shape};
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
 
 /// A square window: how large it is and how it moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

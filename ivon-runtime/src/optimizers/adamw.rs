@@ -8,11 +8,11 @@
 //! ```
 
 use super::driver::require;
-use super::pass::{Compute, update_parts};
 use super::point::{Number, Point, Rule, Step};
-use crate::dtype::DType;
-use crate::error::Result;
-use crate::flat::Flat;
+use crate::context::flat::Flat;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::posterior::pass::{Compute, update_parts};
 use crate::versions;
 use serde::{Deserialize, Serialize};
 

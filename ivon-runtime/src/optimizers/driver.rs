@@ -1,18 +1,19 @@
 //! What every optimizer does around its update: running the micro-batches, clipping, keeping order between steps.
 
 use super::gpu::{Bad, Finish};
-use super::pass::{self, Compute};
 use super::{Gradient, Tracer};
-use crate::context::{Context, Counts, Finishing, Pass};
+use crate::context::flat::Flat;
+use crate::context::profile::Cost;
+use crate::context::{AfterBackward, Context, Counts, Finishing, Pass};
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
 use crate::device::Device;
 use crate::device::cuda::notice;
-use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::flat::Flat;
-use crate::noise::Noise;
-use crate::parameter::Model;
-use crate::profile::Cost;
-use crate::state::State;
+use crate::optimizers::state::State;
+use crate::posterior::pass;
+use crate::posterior::pass::Compute;
+use crate::tensor::noise::Noise;
+use crate::tensor::parameter::Model;
 use half::bf16;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -184,7 +185,7 @@ impl Driver {
             self.cx.begin_micro_batch();
             // A tracer looks at the gradient before the update takes it in.
             if part + 1 == parts && self.tracer.is_none() {
-                self.cx.set_finish(finish.clone());
+                self.cx.set_finish(finish.clone().map(|finish| finish as Rc<dyn AfterBackward>));
             }
             let loss = gradient(&self.cx, first + part)?;
             if !loss.is_finite() {

@@ -1,13 +1,14 @@
 //! Updates on a GPU: the state lives there, and comes back to the CPU when somebody looks at it.
 
-use crate::context::Context;
-use crate::device::cuda::{Arg, Cuda, Grid, Pointer, Source, Watch};
-use crate::dtype::DType;
-use crate::error::Result;
-use crate::flat::{Entry, Flat, Layout};
+use crate::context::cuda::{Arg, Pointer};
+use crate::context::flat::{Entry, Flat, Layout};
+use crate::context::{AfterBackward, Context};
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::device::cuda::{Cuda, Grid, Source, Watch};
 use crate::memory::Block;
-use crate::noise::Noise;
 use crate::tensor::Tensor;
+use crate::tensor::noise::Noise;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
@@ -16,12 +17,12 @@ pub(crate) static KERNELS: Source =
     unsafe { Source::new("optimizers", concat!(include_str!("../device/cuda/kernels/noise.cuh"), include_str!("kernel.cu"))) };
 
 /// Elements of a group of the noise, which a half-warp works on.
-const GROUP: u64 = crate::noise::GROUP as u64;
+const GROUP: u64 = crate::tensor::noise::GROUP as u64;
 
 /// Blocks that share the sum of squares, or the statistics.
 const SUMMING: usize = 1024;
 
-/// The buffers of a state on a GPU, of which those in [`crate::State`] are copies.
+/// The buffers of a state on a GPU, of which those in [`crate::optimizers::state::State`] are copies.
 pub(crate) struct Gpu {
     cuda: Rc<Cuda>,
     /// In the order of the state's.
@@ -411,30 +412,29 @@ impl Finish {
         Finish { gpu: gpu.clone(), written, gradient, update: Box::new(update) }
     }
 
-    /// The buffers that the update writes, but for the gradient, each with its name.
-    pub fn written(&self) -> impl Iterator<Item = (&'static str, Flat)> {
-        self.written.iter().map(|(name, flat)| (*name, flat.share()))
+    /// The update, where the CPU has seen the loss and accumulated the micro-batches.
+    pub fn run(&self, cx: &Context) -> Result<()> {
+        (self.update)(&self.gpu, cx)
+    }
+}
+
+impl AfterBackward for Finish {
+    fn written(&self) -> Vec<(&'static str, Flat)> {
+        self.written.iter().map(|(name, flat)| (*name, flat.share())).collect()
     }
 
-    /// What the kernels found wrong so far and the clipping of the gradient, for [`Finish::set_status`].
-    pub fn status(&self) -> Result<[u8; 16]> {
+    fn status(&self) -> Result<[u8; 16]> {
         let mut bytes = [0; 16];
         // SAFETY: `status` has 16 bytes.
         unsafe { self.gpu.cuda.download(address(&self.gpu.status), &mut bytes)? };
         Ok(bytes)
     }
 
-    pub fn set_status(&self, status: &[u8; 16]) -> Result<()> {
+    fn set_status(&self, status: &[u8; 16]) -> Result<()> {
         self.gpu.write(&self.gpu.status, status)
     }
 
-    /// The update, where the CPU has seen the loss and accumulated the micro-batches.
-    pub fn run(&self, cx: &Context) -> Result<()> {
-        (self.update)(&self.gpu, cx)
-    }
-
-    /// The update within the last backward pass. It does nothing if this loss is not finite.
-    pub fn run_if_finite(&self, cx: &Context, loss: &Tensor) -> Result<()> {
+    fn run_if_finite(&self, cx: &Context, loss: &Tensor) -> Result<()> {
         self.gpu.look(cx, loss)?;
         if let Some(gradient) = &self.gradient {
             self.gpu.accumulate(cx, gradient, true)?;

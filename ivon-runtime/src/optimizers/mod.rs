@@ -14,25 +14,24 @@ mod adamw;
 mod driver;
 pub(crate) mod gpu;
 mod ivon;
-pub(crate) mod pass;
 mod point;
 mod sgd;
+pub(crate) mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trace;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use driver::Settings;
-pub(crate) use ivon::processor::{Spread, draw};
 pub use ivon::{HessianEstimate, Ivon, IvonConfig, SamplePer, Statistics, Suggestion};
 pub use point::{Point, Rule};
 pub use sgd::{Sgd, SgdConfig};
 pub use trace::Tracer;
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::core::error::{Error, Result};
+use crate::optimizers::state::State;
 use crate::posterior::Posterior;
-use crate::state::State;
 use serde_json::{Map, Value};
 
 /// Which weights to evaluate a model at.

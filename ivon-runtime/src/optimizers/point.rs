@@ -2,17 +2,17 @@
 
 use super::driver::{Driver, Settings, check_lr};
 use super::gpu::{Finish, Gpu, Moving};
-use super::pass;
 use super::{Gradient, Optimizer, Tracer, Weights};
 use crate::context::Context;
-use crate::device::cuda::Arg;
-use crate::dtype::DType;
-use crate::error::Result;
-use crate::flat::{Flat, Layout};
-use crate::parameter::Model;
+use crate::context::cuda::Arg;
+use crate::context::flat::{Flat, Layout};
+use crate::context::profile::{Cost, Phase};
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::optimizers::state::{State, weight_decays};
 use crate::posterior::Posterior;
-use crate::profile::{Cost, Phase};
-use crate::state::{State, weight_decays};
+use crate::posterior::pass;
+use crate::tensor::parameter::Model;
 use half::bf16;
 use serde::Serialize;
 use serde_json::{Map, Value};

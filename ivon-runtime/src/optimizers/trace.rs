@@ -1,7 +1,7 @@
 //! A look into every update, for comparing it with another implementation.
 
-use crate::error::Result;
-use crate::state::State;
+use crate::core::error::Result;
+use crate::optimizers::state::State;
 
 /// Is shown what enters and what leaves every update. All slices hold every parameter in declaration order without padding.
 pub trait Tracer {

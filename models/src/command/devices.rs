@@ -3,7 +3,7 @@
 use super::output;
 use clap::Args;
 use ivon_runtime::Result;
-use ivon_runtime::device::cuda::libraries;
+use ivon_runtime::cuda::libraries;
 use serde_json::json;
 
 /// List what models can be computed on: the CPU, and the graphics GPUs that CUDA finds with the libraries it needs

@@ -2,7 +2,7 @@
 //! it is not found by itself.
 
 use ivon_emulator::load;
-use ivon_runtime::device::cuda::libraries;
+use ivon_runtime::cuda::libraries;
 use libloading::Library;
 use std::collections::BTreeSet;
 use std::ffi::{c_int, c_void};

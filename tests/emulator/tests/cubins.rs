@@ -3,7 +3,7 @@
 
 use cudarc::nvrtc::{result, sys};
 use ivon_runtime::DType;
-use ivon_runtime::device::cuda::Text;
+use ivon_runtime::cuda::Text;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ struct Kernel {
 fn compile(text: &str, gpu: (u32, u32)) -> Result<BTreeMap<String, Kernel>, String> {
     let source = CString::new(text).unwrap();
     let program = result::create_program(&source, None).unwrap();
-    let options = ivon_runtime::device::cuda::options(gpu);
+    let options = ivon_runtime::cuda::options(gpu);
     // SAFETY: the program is alive until it is destroyed below.
     let (compiled, log) = unsafe {
         let compiled = result::compile_program(program, &options);
@@ -135,7 +135,7 @@ fn kernels_written_by_hand() {
     if !nvrtc() {
         return;
     }
-    let sources = ivon_runtime::device::cuda::sources();
+    let sources = ivon_runtime::cuda::sources();
     let texts: Vec<_> = sources.iter().map(|s| (s.name().to_string(), |dtype: DType| s.whole(dtype))).collect();
     let all: Vec<_> = texts.iter().map(|(name, text)| (name.clone(), text as &dyn Fn(DType) -> String)).collect();
     compile_all(&all);
@@ -174,7 +174,7 @@ fn kernels_that_the_macro_writes() {
 /// The list of sources is kept by hand; no file may be missing from it.
 #[test]
 fn every_kernel_file_is_among_the_sources() {
-    let sources = ivon_runtime::device::cuda::sources();
+    let sources = ivon_runtime::cuda::sources();
     let all: Vec<String> = sources.iter().map(|s| s.whole(DType::F32)).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ivon-runtime/src");
     let mut folders = vec![root];

@@ -228,7 +228,7 @@ fn image(source: &str) -> String {
 #[test]
 fn the_driver_is_asked_for_every_function_that_is_called() {
     let Some((emulator, ..)) = device() else { return };
-    let asked = ivon_runtime::device::cuda::libraries::functions("driver");
+    let asked = ivon_runtime::cuda::libraries::functions("driver");
     let Ok(output) =
         std::process::Command::new("nm").args(["-D", "--defined-only"]).arg(emulator.folder().join("libcuda.so")).output()
     else {

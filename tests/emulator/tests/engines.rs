@@ -1,7 +1,7 @@
 //! What the real cuDNN makes of our descriptions of convolutions, where it is installed (9.8 or later): it needs no GPU to ready an engine for an H100. `IVON_CUDA_LIBRARIES` names its folder where it is not found by itself.
 
 use ivon_runtime::DType;
-use ivon_runtime::device::cuda::{Convolution, Product, libraries, workspace};
+use ivon_runtime::cuda::{Convolution, Product, libraries, workspace};
 
 /// What cuDNN asks of a GPU, of an H100.
 const H100: &str = r#"{"regsPerBlock": 65536, "multiProcessorCount": 132, "warpSize": 32, "maxSharedMemoryPerBlock": 49152,

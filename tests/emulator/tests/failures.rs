@@ -5,7 +5,7 @@ mod language;
 
 use ivon_emulator::{Emulator, Failures, Refused, load};
 use ivon_runtime::checkpoint::{Checkpoints, Notes};
-use ivon_runtime::device::cuda::{libraries, notices};
+use ivon_runtime::cuda::{libraries, notices};
 use ivon_runtime::layers::Linear;
 use ivon_runtime::ops;
 use ivon_runtime::prelude::*;

@@ -5,7 +5,7 @@ mod compare;
 
 use compare::look_for_the_emulator;
 use ivon_runtime::args;
-use ivon_runtime::device::cuda::{Arg, Grid, Source};
+use ivon_runtime::cuda::{Arg, Grid, Source};
 use ivon_runtime::prelude::*;
 
 // SAFETY: tests launch them with the sizes of their tensors, and wrong arguments of which the checks let none pass.

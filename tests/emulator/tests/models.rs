@@ -4,7 +4,7 @@
 mod compare;
 
 use compare::{ids, numbers};
-use ivon_runtime::device::cuda::Cudnn;
+use ivon_runtime::cuda::Cudnn;
 use ivon_runtime::layers::{BatchNorm2d, Linear};
 use ivon_runtime::prelude::*;
 use ivon_tests::words::Words;

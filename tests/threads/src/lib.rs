@@ -5,9 +5,5 @@
 
 #![cfg(test)]
 
-#[allow(dead_code)] // the number of threads for a product
-#[path = "../../../ivon-runtime/src/matmul/team.rs"]
-mod team;
-
+mod device;
 mod model;
-mod threads;

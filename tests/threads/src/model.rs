@@ -1,7 +1,7 @@
 //! The models.
 
-use crate::team::run_stages;
-use crate::threads::{Gate, TEAM, together};
+use crate::device::cpu::team::run_stages;
+use crate::device::cpu::threads::{Gate, TEAM, together};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

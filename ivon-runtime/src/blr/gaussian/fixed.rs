@@ -1,9 +1,9 @@
 //! The Gaussian whose covariance is not learnt: gradient descent lives here.
 
 use super::{FullGaussian, Gaussian, check_mean};
-use crate::Result;
 use crate::blr::family::{Family, check_length};
 use crate::blr::{Matrix, Vector};
+use crate::core::error::Result;
 
 /// N(m, V) with V given; only the mean is a parameter.
 ///

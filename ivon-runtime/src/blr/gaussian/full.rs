@@ -3,7 +3,7 @@
 use super::{Gaussian, LOG_TWO_PI, check_mean, pack, unpack};
 use crate::blr::family::{Family, check_length};
 use crate::blr::{Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// N(m, S⁻¹) with any precision S, `[d, d]`.
 ///

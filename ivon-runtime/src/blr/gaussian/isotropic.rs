@@ -3,7 +3,7 @@
 use super::{Gaussian, LOG_TWO_PI, check_mean, check_precision};
 use crate::blr::family::{Family, check_length};
 use crate::blr::{Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// N(m, I/s) with one precision s.
 ///

@@ -11,7 +11,7 @@ pub use full::FullGaussian;
 pub use isotropic::IsotropicGaussian;
 
 use super::{Family, Matrix, Vector};
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// log 2π.
 pub(super) const LOG_TWO_PI: f64 = 1.837_877_066_409_345_3;

@@ -10,7 +10,7 @@ mod rule;
 mod truth;
 
 use super::{Matrix, Vector};
-use crate::noise::Noise;
+use crate::tensor::noise::Noise;
 
 /// The largest difference, relative to the largest element or one.
 fn difference(left: &Matrix, right: &Matrix) -> f64 {

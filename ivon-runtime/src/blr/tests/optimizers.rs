@@ -2,8 +2,11 @@
 
 use super::super::*;
 use super::*;
+use crate::context::Context;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
 use crate::optimizers::{AdamW, AdamWConfig, HessianEstimate, Ivon, IvonConfig, Optimizer, Settings, Sgd, SgdConfig};
-use crate::{Builder, Context, DType, Init, Model, Options, Parameter, Result};
+use crate::tensor::parameter::{Builder, Init, Model, Options, Parameter};
 
 /// A loss of this module as a model with one parameter `[d]`.
 struct Fit {
@@ -37,7 +40,8 @@ impl Model for Fit {
     }
 }
 
-const SETTINGS: Settings = Settings { seed: 7, device: crate::Device::Cpu, dtype: DType::F64, micro_batches: 1, grad_clip: None };
+const SETTINGS: Settings =
+    Settings { seed: 7, device: crate::device::Device::Cpu, dtype: DType::F64, micro_batches: 1, grad_clip: None };
 
 fn buffer(optimizer: &impl Optimizer, name: &str) -> Vector {
     let values = optimizer.state().unpadded(name);

@@ -10,7 +10,7 @@ fn quartic() -> Quartic {
 /// F⁻¹ ∇_λ = ∇_μ = what Bonnet and Price say, for an expected loss known in closed form.
 fn natural_gradient_in_three_ways(q: &impl Gaussian) {
     let loss = quartic();
-    let value = |q: &dyn Fn() -> crate::Result<(Vector, Matrix)>| {
+    let value = |q: &dyn Fn() -> crate::core::error::Result<(Vector, Matrix)>| {
         let (mean, covariance) = q().unwrap();
         loss.expected(&mean, &covariance).unwrap().value
     };

@@ -7,9 +7,9 @@
 //! An entry is machine code that runs with the rights of the user, so only files of the user are read: see [`trust`](super::trust).
 
 use super::{compile, notice, trust};
-use crate::checksum::crc32c;
-use crate::digest::Digest;
-use crate::error::Result;
+use crate::core::checksum::crc32c;
+use crate::core::digest::Digest;
+use crate::core::error::Result;
 use std::path::{Path, PathBuf};
 
 /// The directory of the entries, if not the user's own cache.

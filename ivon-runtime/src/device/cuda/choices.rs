@@ -1,8 +1,8 @@
 //! What a person may decide by variables of the environment, so that all ways to compute can be measured.
 
 use super::dnn::Cudnn;
-use crate::error::Result;
-use crate::variables::{SWITCH, choice};
+use crate::core::error::Result;
+use crate::device::environment::{SWITCH, choice};
 
 /// What was decided; the defaults stand with those who ask.
 pub(crate) struct Choices {

@@ -1,6 +1,6 @@
 //! NVRTC: kernels in CUDA C++ to the machine code of one kind of GPU.
 
-use crate::error::{Error, Result};
+use crate::core::error::{Error, Result};
 use cudarc::nvrtc::result::{self, NvrtcError};
 use cudarc::nvrtc::sys;
 use std::ffi::{CStr, CString, c_char};

@@ -1,13 +1,13 @@
 //! What the driver's error codes mean, in words.
 
-use crate::error::Error;
+use crate::core::error::Error;
 use cudarc::driver::DriverError;
 use cudarc::driver::sys::CUresult;
 
 /// An error of the driver while it did `what`.
 ///
 /// The code's name comes from the enumeration, never from the driver: asking it for a text panics where it is incomplete.
-pub(super) fn of(what: &str, error: DriverError) -> Error {
+pub(crate) fn of(what: &str, error: DriverError) -> Error {
     use CUresult::*;
     let advice = match error.0 {
         CUDA_ERROR_OUT_OF_MEMORY => "the GPU's memory is full: take smaller batches (more micro-batches) or a smaller model",
@@ -43,12 +43,12 @@ pub(super) fn of(what: &str, error: DriverError) -> Error {
 }
 
 /// Turns the driver's errors into ours, saying what was being done.
-pub(super) trait Context<T> {
-    fn doing(self, what: &str) -> crate::Result<T>;
+pub(crate) trait Context<T> {
+    fn doing(self, what: &str) -> crate::core::error::Result<T>;
 }
 
 impl<T> Context<T> for Result<T, DriverError> {
-    fn doing(self, what: &str) -> crate::Result<T> {
+    fn doing(self, what: &str) -> crate::core::error::Result<T> {
         self.map_err(|error| of(what, error))
     }
 }

@@ -3,9 +3,9 @@
 /// The number of blocks and of threads of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
-    pub(super) blocks: [u32; 3],
-    pub(super) threads: [u32; 3],
-    pub(super) shared: u32,
+    pub(crate) blocks: [u32; 3],
+    pub(crate) threads: [u32; 3],
+    pub(crate) shared: u32,
 }
 
 impl Grid {
@@ -58,7 +58,7 @@ impl Grid {
     }
 
     /// Everything that it consists of.
-    pub(super) fn numbers(&self) -> [usize; 7] {
+    pub(crate) fn numbers(&self) -> [usize; 7] {
         let ([a, b, c], [x, y, z]) = (self.blocks, self.threads);
         [a, b, c, x, y, z, self.shared].map(|n| n as usize)
     }

@@ -1,69 +1,20 @@
-//! Launches of kernels, and the checks of their arguments.
+//! Launches of kernels with addresses and numbers.
 
-use super::arg::Value;
 use super::error::Context as _;
 use super::signature::Signature;
-use super::{Arg, Cuda, Grid, Source};
-use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::profile::Cost;
+use super::{Cuda, Grid, Source};
+use crate::core::error::Result;
 use cudarc::driver::{CudaFunction, LaunchConfig, PushKernelArg, sys};
 
-impl Source {
-    /// Launches a kernel, compiled for the type that the context computes in; in a dry run, nothing.
-    ///
-    /// The arguments are those of the kernel, in its order: tensors as pointers, `None` as a null pointer, `usize` as a 64-bit number.
-    /// A `&mut` tensor is one that the kernel writes. A tensor in the CPU's memory is copied to the GPU first, if it is not there yet.
-    ///
-    /// # Errors
-    /// If the arguments are not those that the text declares: their number, the kind of each, the element type of a tensor, `const`
-    /// for tensors that are read and none for those that are written. If a tensor to be written is shared or not on the GPU of the
-    /// context. If the kernels cannot be compiled or launched. If the context computes on the CPU.
-    pub fn launch(&self, cx: &Context, kernel: &str, grid: Grid, args: &mut [Arg]) -> Result<()> {
-        let signature = self.signature(kernel)?;
-        self.check(cx, kernel, signature, args)?;
-        if cx.planning() {
-            cx.launched(|trail| {
-                trail.text("kernel").digest(self.digest()).text(kernel).numbers(&grid.numbers()).number(args.len() as u64);
-                args.iter().for_each(|arg| arg.leave(trail));
-            });
-            return args.iter().try_for_each(|arg| arg.check(kernel));
-        }
-        let Some(cuda) = cx.cuda() else {
-            return Err(self.refused(kernel, &format!("it was launched in a context on {}, and runs on a GPU", cx.device())));
-        };
-        let _kernel = cx.kernel(kernel, || Cost::default().moves(args.iter().map(Arg::bytes).sum()));
-        let values = args.iter_mut().map(|arg| arg.value(cx)).collect::<Result<Vec<Value>>>()?;
-        if grid.blocks.contains(&0) {
-            return Ok(()); // nothing to be computed
-        }
-        let function = cuda.function(self, cx.dtype(), kernel, signature)?;
-        cuda.launch(&function, kernel, grid, &values)
-    }
-
-    /// Checks arguments against the parameters that the text declares.
-    fn check(&self, cx: &Context, kernel: &str, signature: &Signature, args: &[Arg]) -> Result<()> {
-        let parameters = signature.parameters();
-        if args.len() != parameters.len() {
-            let message = format!("it takes {} arguments, and was given {}", parameters.len(), args.len());
-            return Err(self.refused(kernel, &message));
-        }
-        let (device, real) = (cx.device(), cx.dtype());
-        for (i, (arg, parameter)) in args.iter().zip(parameters).enumerate() {
-            if let Err(reason) = arg.fits(parameter, device, real) {
-                return Err(self.refused(kernel, &format!("argument {i}, for `{parameter}`: {reason}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn refused(&self, kernel: &str, message: &str) -> Error {
-        Error::value(format!("kernel `{kernel}` of `{}`", self.text().name()), message)
-    }
+/// An argument as the driver takes it.
+pub(crate) enum Value {
+    Word(u32),
+    Long(u64),
+    Float(f32),
 }
 
 impl Cuda {
-    fn launch(&self, function: &CudaFunction, kernel: &str, grid: Grid, values: &[Value]) -> Result<()> {
+    pub(crate) fn launch(&self, function: &CudaFunction, kernel: &str, grid: Grid, values: &[Value]) -> Result<()> {
         if grid.shared > 48 * 1024 {
             let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             let set = function.set_attribute(attribute, grid.shared as i32);

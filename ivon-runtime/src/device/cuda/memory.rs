@@ -3,8 +3,7 @@
 use super::error::Context as _;
 use super::uploads::{self, Uploads};
 use super::{Cuda, notice};
-use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::core::error::{Error, Result};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
 use std::sync::Arc;
 
@@ -108,8 +107,8 @@ impl Cuda {
     /// Whether a step that needs so many bytes for its activations has room, where `now` of them are there.
     ///
     /// # Errors
-    /// If it has not: the sum, and the largest batch that does. Activations grow with the first dimension of the inputs.
-    pub(crate) fn check_room(&self, name: &str, needed: usize, now: usize, inputs: &[&Tensor]) -> Result<()> {
+    /// If it has not: the sum, and the largest batch that does. Activations grow with the `batch`.
+    pub(crate) fn check_room(&self, name: &str, needed: usize, now: usize, batch: usize) -> Result<()> {
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
         // What the libraries take for themselves is in use already.
         self.open_libraries()?;
@@ -128,7 +127,6 @@ impl Cuda {
             gib(needed),
             gib(all)
         );
-        let batch = inputs.iter().map(|x| x.shape().first().copied().unwrap_or(1)).max().unwrap_or(1);
         // Not all of it grows with the batch: a part less is sure to fit.
         let fits = (batch as f64 * room as f64 / needed as f64 * 15.0 / 16.0) as usize;
         let advice = match fits {

@@ -1,7 +1,7 @@
 //! NVIDIA graphics GPUs, through the driver found at run time. Nothing here is needed to build.
 //!
 //! A [`Cuda`] is an opened GPU: one stream, the kernels loaded so far, the matrix products of cuBLASLt, the convolutions of cuDNN. A context that computes on the GPU
-//! holds one, and an op asks for it with [`Context::cuda`](crate::Context::cuda):
+//! holds one, and an op asks for it with [`Context::cuda`](crate::context::Context::cuda):
 //!
 //! ```text
 //! match cx.cuda() {
@@ -25,48 +25,41 @@
 //!
 //! A source is compiled for the type that the context computes in, which it calls `real`.
 
-mod arg;
-mod blas;
+pub(crate) mod blas;
 mod cache;
-mod check;
+mod capture;
 mod choices;
-mod compile;
-mod dnn;
-mod error;
+pub(crate) mod compile;
+pub(crate) mod dnn;
+pub(crate) mod error;
 mod grid;
-mod launch;
+pub(crate) mod launch;
 pub mod libraries;
 mod memory;
 mod moment;
 pub(crate) mod notice;
-mod pinned;
-mod replay;
-mod signature;
+pub(crate) mod pinned;
+pub(crate) mod signature;
 mod source;
-mod staging;
 mod trust;
 mod tune;
 mod uploads;
 mod watch;
 
-pub use arg::{Arg, Pointer};
-pub(crate) use blas::{Along, Kind, Operand, Sizes, knows, multiply};
 #[doc(hidden)]
 pub use compile::options;
 #[doc(hidden)]
 pub use dnn::{Convolution, Cudnn, Product, workspace};
-pub(crate) use dnn::{Way, way as convolution};
 pub use grid::Grid;
 pub(crate) use memory::{Fill, Memory};
 pub(crate) use moment::Moment;
-pub(crate) use replay::Replays;
 pub use source::{Source, Text};
 pub(crate) use watch::Watch;
 
+use crate::core::digest::Digest;
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
 use crate::device::Device;
-use crate::digest::Digest;
-use crate::dtype::DType;
-use crate::error::{Error, Result};
 use blas::Blas;
 use choices::Choices;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, result, sys};
@@ -96,21 +89,21 @@ pub const HEADER: &str = include_str!("kernels/rt.cuh");
 /// An opened GPU, shared by the contexts of a thread.
 pub struct Cuda {
     /// Goes before the stream that it was given.
-    dnn: Dnn,
+    pub(crate) dnn: Dnn,
     ordinal: usize,
     name: String,
     capability: (u32, u32),
-    context: Arc<CudaContext>,
+    pub(crate) context: Arc<CudaContext>,
     /// Where everything runs, in order.
-    stream: Arc<CudaStream>,
+    pub(crate) stream: Arc<CudaStream>,
     /// Where batches are copied meanwhile.
-    copies: Arc<CudaStream>,
+    pub(crate) copies: Arc<CudaStream>,
     /// Streams allocate memory; not known before the first allocation.
     ordered: Cell<Option<bool>>,
     /// Whether what is asked for is captured rather than done.
     capturing: Cell<bool>,
     uploads: RefCell<Option<Uploads>>,
-    choices: Choices,
+    pub(crate) choices: Choices,
     /// Whether ways to compute are chosen by measuring them.
     tuning: Cell<bool>,
     blas: OnceCell<Blas>,
@@ -128,14 +121,6 @@ struct Loaded {
 
 thread_local! {
     static OPEN: RefCell<HashMap<usize, Weak<Cuda>>> = RefCell::default();
-}
-
-/// The sources of all kernels that are written by hand, for tests that compile them. Those of pointwise expressions are made around the
-/// [`Kernel`](crate::ops::pointwise::Kernel)s of generated code: see [`ops::pointwise::source`](crate::ops::pointwise::source).
-#[doc(hidden)]
-pub fn sources() -> Vec<&'static Text> {
-    let others = [&crate::optimizers::gpu::KERNELS, &crate::profile::peaks::gpu::KERNELS];
-    crate::ops::sources().into_iter().chain(others).map(Source::text).collect()
 }
 
 /// The number of the first GPU that a model can run on, where the libraries that are needed are there, too.
@@ -242,12 +227,12 @@ impl Cuda {
         self.stream.synchronize().doing("finish what was asked for")
     }
 
-    fn bind(&self) -> Result<()> {
+    pub(crate) fn bind(&self) -> Result<()> {
         self.context.bind_to_thread().doing("use the GPU from this thread")
     }
 
     /// cuBLASLt, opened at the first product.
-    fn blas(&self) -> Result<&Blas> {
+    pub(crate) fn blas(&self) -> Result<&Blas> {
         if self.blas.get().is_none() {
             let fresh = Blas::open(self)?;
             return Ok(self.blas.get_or_init(|| fresh));
@@ -256,7 +241,7 @@ impl Cuda {
     }
 
     /// Opens the libraries that would else be opened at their first use.
-    fn open_libraries(&self) -> Result<()> {
+    pub(crate) fn open_libraries(&self) -> Result<()> {
         self.blas()?;
         self.cudnn();
         Ok(())
@@ -276,7 +261,7 @@ impl Cuda {
     }
 
     /// The function `name` of a source, which is compiled, loaded and held against its declaration at its first launch.
-    fn function(&self, source: &Source, real: DType, name: &str, signature: &Signature) -> Result<CudaFunction> {
+    pub(crate) fn function(&self, source: &Source, real: DType, name: &str, signature: &Signature) -> Result<CudaFunction> {
         let key = (source.digest(), real);
         if let Some(function) = self.modules.borrow().get(&key).and_then(|loaded| loaded.functions.get(name)) {
             return Ok(function.clone());

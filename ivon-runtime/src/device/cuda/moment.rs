@@ -2,7 +2,7 @@
 
 use super::Cuda;
 use super::error::Context as _;
-use crate::error::Result;
+use crate::core::error::Result;
 use cudarc::driver::CudaEvent;
 use cudarc::driver::sys::CUevent_flags;
 

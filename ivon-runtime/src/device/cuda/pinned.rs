@@ -1,13 +1,13 @@
 //! Page-locked memory of the CPU, which a GPU copies from and to by itself.
 
 use super::error::Context as _;
-use crate::error::Result;
+use crate::core::error::Result;
 use cudarc::driver::{CudaStream, result};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// So many bytes of page-locked memory, for the copies of one stream.
-pub(super) struct Pinned {
+pub(crate) struct Pinned {
     pointer: NonNull<u8>,
     bytes: usize,
     stream: Arc<CudaStream>,

@@ -1,26 +1,26 @@
 //! The parameters of kernels, read from the text that declares them.
 
-use crate::error::{Error, Result};
+use crate::core::error::{Error, Result};
 use std::collections::HashMap;
 use std::fmt;
 
 /// The kernels of a text by name. One that cannot be read has the reason instead.
-pub(super) struct Signatures(HashMap<String, Result<Signature, String>>);
+pub(crate) struct Signatures(HashMap<String, Result<Signature, String>>);
 
 /// The parameters of one kernel, in order.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Signature(Vec<Parameter>);
+pub(crate) struct Signature(Vec<Parameter>);
 
 /// One parameter.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Parameter {
+pub(crate) struct Parameter {
     /// As it is written, for messages.
     text: String,
     pub kind: Kind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     U32,
     I32,
     U64,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 
 /// The type of the elements behind a pointer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Pointee {
+pub(crate) enum Pointee {
     /// The type that the model computes in.
     Real,
     F32,

@@ -2,9 +2,9 @@
 
 use super::HEADER;
 use super::signature::{Signature, Signatures};
-use crate::digest::{Digest, Digester};
-use crate::dtype::DType;
-use crate::error::Result;
+use crate::core::digest::{Digest, Digester};
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
@@ -90,7 +90,7 @@ impl Source {
     }
 
     /// The digest of name and text: the key of everything that is kept of this source.
-    pub(super) fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         self.parsed().digest
     }
 
@@ -98,7 +98,12 @@ impl Source {
     ///
     /// # Errors
     /// If the text declares no such kernel, or not in a form that a launch can check.
-    pub(super) fn signature(&self, kernel: &str) -> Result<&Signature> {
+    pub(crate) fn signature(&self, kernel: &str) -> Result<&Signature> {
         self.parsed().kernels.get(&self.text.name, kernel)
+    }
+
+    /// An error of a launch of one of the kernels.
+    pub(crate) fn refused(&self, kernel: &str, message: &str) -> Error {
+        Error::value(format!("kernel `{kernel}` of `{}`", self.text().name()), message)
     }
 }

@@ -5,7 +5,7 @@
 //! kept beside the compiled kernels, for every later run on such a GPU with the same libraries. Nothing is measured there any more.
 
 use super::{Cuda, Fill, Memory, cache};
-use crate::error::Result;
+use crate::core::error::Result;
 
 /// How many ways are looked at where they are measured.
 pub(super) const MOST: usize = 8;

@@ -6,7 +6,7 @@
 use super::Cuda;
 use super::error::Context as _;
 use super::pinned::Pinned;
-use crate::error::Result;
+use crate::core::error::Result;
 use cudarc::driver::{CudaEvent, result};
 
 /// Bytes of one copy at most.

@@ -3,7 +3,7 @@
 use super::Cuda;
 use super::error::Context as _;
 use super::pinned::Pinned;
-use crate::error::Result;
+use crate::core::error::Result;
 use cudarc::driver::{CudaEvent, CudaStream, sys};
 use std::cell::Cell;
 use std::sync::Arc;

@@ -1,7 +1,10 @@
 //! Repeating along an axis, on a GPU.
 
+use crate::args;
+use crate::context::Context;
+use crate::core::error::Result;
 use crate::device::cuda::{Grid, Source};
-use crate::{Context, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("along", include_str!("kernel.cu")) };

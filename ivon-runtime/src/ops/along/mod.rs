@@ -3,11 +3,17 @@
 pub(super) mod cuda;
 
 use super::axes::{Axes, Parts};
-use super::parallel::{pieces, rows_a_task};
 use super::reduce::{sum_of, sum_rows};
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Real, Result, Shape, Tensor, versions};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::device::cpu::parallel::{pieces, rows_a_task};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// The number of elements that are added up for each output.
 pub(super) fn count(x: &Shape, axes: Axes) -> usize {

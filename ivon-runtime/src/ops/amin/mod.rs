@@ -5,7 +5,10 @@ mod tests;
 
 use super::axes::Axes;
 use super::extreme::{self, Extreme};
-use crate::{Adjoint, Context, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::tensor::Tensor;
 
 pub use super::extreme::Saved;
 

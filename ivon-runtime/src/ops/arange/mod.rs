@@ -1,7 +1,11 @@
 //! The numbers 0, 1, 2, ..
 
 use super::patterns::{self, Pattern};
-use crate::{Context, DType, Error, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// y\[i\] = i, for `n` values of i.
 ///

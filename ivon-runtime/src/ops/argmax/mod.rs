@@ -2,7 +2,9 @@
 
 use super::axes::Axes;
 use super::extreme::{self, Extreme};
-use crate::{Context, Result, Tensor};
+use crate::context::Context;
+use crate::core::error::Result;
+use crate::tensor::Tensor;
 
 /// The place of the first largest number along an axis, or in the whole tensor (`None`), as ids; a NaN counts as the largest. PyTorch's `argmax`. It has no
 /// gradient.

@@ -2,7 +2,9 @@
 
 use super::axes::Axes;
 use super::extreme::{self, Extreme};
-use crate::{Context, Result, Tensor};
+use crate::context::Context;
+use crate::core::error::Result;
+use crate::tensor::Tensor;
 
 /// The place of the first smallest number along an axis, or in the whole tensor (`None`), as ids; a NaN counts as the smallest. PyTorch's `argmin`. It has no
 /// gradient.

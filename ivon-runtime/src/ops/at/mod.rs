@@ -4,9 +4,14 @@
 mod tests;
 
 use super::strips::{self, Strip};
-use super::{check, elementwise, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
+use super::{check, with_real};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::elementwise;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The axis, the place on it, and the shape of `x`.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use super::heads::{Geometry, SharedMut};
 use super::tile::{BLOCK, Block, Scores, scores, weigh};
+use crate::device::cpu::real::Real;
 use crate::ops::reduce::sum_of2;
-use crate::{Real, versions};
+use crate::versions;
 
 /// What the gradient is computed from.
 #[derive(Clone, Copy)]

@@ -1,10 +1,15 @@
 //! Attention of a few new positions to all before them, whose keys and values a cache holds.
 
 use super::heads::{Geometry, SharedMut};
+use crate::context::Context;
+use crate::context::cache::Cache;
+use crate::core::error::Result;
+use crate::device::cpu::real::Real;
+use crate::device::cpu::threads::each;
 use crate::ops::reduce::{max_of, sum_of};
 use crate::ops::with_real;
-use crate::threads::each;
-use crate::{Cache, Context, Real, Result, Tensor, versions};
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// `qkv` \[B, T, 3 · HEADS · SIZE\] of the positions that follow those in the cache, which takes them in.
 pub(in crate::ops) fn forward(at: &str, cx: &Context, cache: &mut Cache, heads: usize, qkv: &Tensor) -> Result<Tensor> {

@@ -2,9 +2,14 @@
 
 use super::Saved;
 use super::heads::Geometry;
-use crate::cache::Layer;
+use crate::args;
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::cache::Layer;
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
 use crate::device::cuda::{Grid, Source};
-use crate::{Adjoint, Context, DType, Error, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static PLAIN: Source = unsafe { Source::new("attend", include_str!("kernel.cu")) };

@@ -2,7 +2,8 @@
 
 use super::heads::{Geometry, SharedMut};
 use super::tile::{BLOCK, Block, Scores, scores, weigh};
-use crate::{Real, versions};
+use crate::device::cpu::real::Real;
+use crate::versions;
 
 /// Elements of a thread's workspace: qᵀ, k, v, and a block of outputs.
 pub(super) fn workspace(geometry: &Geometry) -> usize {

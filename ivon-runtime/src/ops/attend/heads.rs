@@ -1,11 +1,14 @@
 //! Where the heads lie in the tensors, and how threads share them.
 
 use super::tile::{BLOCK, NARROW, WIDE};
-use crate::matmul::Precision;
-use crate::profile::Cost;
-use crate::simd::{Level, level};
-use crate::threads::each;
-use crate::{Context, DType, Real, Shape};
+use crate::context::Context;
+use crate::context::profile::Cost;
+use crate::core::dtype::DType;
+use crate::core::shape::Shape;
+use crate::device::cpu::matmul::Precision;
+use crate::device::cpu::real::Real;
+use crate::device::cpu::simd::{Level, level};
+use crate::device::cpu::threads::each;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,7 +82,7 @@ impl Geometry {
 
     /// Workspaces: one a thread.
     pub fn slots(&self) -> usize {
-        (self.batch * self.heads).min(crate::threads::count())
+        (self.batch * self.heads).min(crate::device::cpu::threads::count())
     }
 
     /// Calls `work` for every head, each with the workspace of the thread that took it.

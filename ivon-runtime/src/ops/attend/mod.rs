@@ -17,7 +17,10 @@ mod heads;
 mod tile;
 
 use super::{check, with_real};
-use crate::{Adjoint, Context, Error, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::{Error, Result};
+use crate::tensor::Tensor;
 use heads::{Geometry, SharedMut};
 use tile::{NARROW, WIDE};
 

@@ -1,7 +1,8 @@
 //! The one product that all of attention is made of, in registers. Each sum runs in a fixed order, whatever the tile.
 
-use crate::simd::{Instructions, Level, level, multiply_add};
-use crate::{Real, versions};
+use crate::device::cpu::real::Real;
+use crate::device::cpu::simd::{Instructions, Level, level, multiply_add};
+use crate::versions;
 
 /// Queries, and keys, a block.
 pub(super) const BLOCK: usize = 64;

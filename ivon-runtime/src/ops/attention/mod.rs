@@ -4,7 +4,10 @@
 mod tests;
 
 use super::attend;
-use crate::{Adjoint, Context, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::tensor::Tensor;
 
 /// `qkv`, the output and the log-sum-exp of every query.
 #[derive(Debug)]

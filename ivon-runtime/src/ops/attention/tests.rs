@@ -27,7 +27,7 @@ fn gradients_across_blocks() {
 fn is_what_the_formula_says() {
     let cx = f64_context();
     for (batch, length, heads, size) in [(2, 1, 1, 4), (1, 7, 2, 3), (2, 130, 3, 20), (1, 64, 1, 64)] {
-        let qkv = crate::gradcheck::tensor(&cx, [batch, length, 3 * heads * size], 5).unwrap();
+        let qkv = crate::ops::gradcheck::tensor(&cx, [batch, length, 3 * heads * size], 5).unwrap();
         let y = forward(&cx, heads, &qkv).unwrap().to_f64();
         let x = qkv.to_f64();
         let at = |part, b, t, h, d| x[(((b * length + t) * 3 + part) * heads + h) * size + d];

@@ -5,8 +5,14 @@ mod tests;
 
 use super::window::Sliding;
 use super::{check, pool, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Real, Result, Shape, Tensor, versions};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// Where the windows go: the op is linear.
 #[derive(Debug)]

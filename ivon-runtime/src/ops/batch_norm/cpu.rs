@@ -4,8 +4,9 @@
 //! deviations from that, whose sum corrects the mean's rounding; the groups are then put together in f64 (Chan, Golub and LeVeque
 //! 1983). So nothing cancels, however far the mean is from zero. The groups depend on the shape alone.
 
-use crate::ops::parallel::{pieces, pieces2, rows_a_task};
-use crate::{Real, versions};
+use crate::device::cpu::parallel::{pieces, pieces2, rows_a_task};
+use crate::device::cpu::real::Real;
+use crate::versions;
 
 /// Rows of a group: few enough for a core's cache, enough that what is known of a group is small beside it.
 fn rows(channels: usize) -> usize {

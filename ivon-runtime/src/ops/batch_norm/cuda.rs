@@ -1,9 +1,16 @@
 //! Batch norm on a GPU.
 
 use super::{Relu, Saved};
-use crate::device::cuda::{Arg, Grid, Source};
+use crate::args;
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::cuda::Arg;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::device::cuda::{Grid, Source};
 use crate::ops::columns::{Columns, over_groups};
-use crate::{Adjoint, Buffer, Context, DType, Result, Tensor, args};
+use crate::tensor::Tensor;
+use crate::tensor::parameter::Buffer;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("batch_norm", include_str!("kernel.cu")) };

@@ -7,8 +7,12 @@ mod tests;
 
 use super::reduce::sum_rows;
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Buffer, Context, Error, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::tensor::Tensor;
+use crate::tensor::parameter::Buffer;
 
 /// `x`, `gain`, mean and r = 1 / sqrt(variance + eps) of every channel, and whether they are those of the batch.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 use super::*;
+use crate::context::flat::{Flat, Layout};
+use crate::core::dtype::DType;
 use crate::ops::gradcheck;
 use crate::ops::specification::{f32_context, f64_context, numbers, refused, specify};
-use crate::parameter::{Builder, Init, Model, Parameter};
-use crate::{DType, Flat, Layout, running_statistics};
+use crate::optimizers::state::running_statistics;
+use crate::tensor::parameter::{Builder, Init, Model, Parameter};
 
 /// The buffers of a batch norm.
 struct Norm {

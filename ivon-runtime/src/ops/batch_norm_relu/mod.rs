@@ -5,7 +5,11 @@ mod tests;
 
 pub use super::batch_norm::Saved;
 use super::batch_norm::{Arguments, differentiate, normalize};
-use crate::{Adjoint, Buffer, Context, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::tensor::Tensor;
+use crate::tensor::parameter::Buffer;
 
 /// y = max(z + residual, 0), or max(z, 0) without a residual, with z that of [`batch_norm`](mod@super::batch_norm); `residual` is of the shape of `x`.
 ///

@@ -1,9 +1,10 @@
 use super::super::{batch_norm, pointwise};
 use super::*;
+use crate::device::cpu::real::Real;
 use crate::ops::specification::{f32_context, f64_context, numbers, refused, specify};
 use crate::ops::{gradcheck, relu};
-use crate::parameter::{Builder, Init, Model, Parameter};
-use crate::{Real, running_statistics};
+use crate::optimizers::state::running_statistics;
+use crate::tensor::parameter::{Builder, Init, Model, Parameter};
 
 /// The buffers of a batch norm.
 struct Norm {

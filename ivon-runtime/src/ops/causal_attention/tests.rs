@@ -27,7 +27,7 @@ fn gradients_across_blocks() {
 fn is_what_the_formula_says() {
     let cx = f64_context();
     for (batch, length, heads, size) in [(2, 1, 1, 4), (1, 7, 2, 3), (2, 130, 3, 20), (1, 64, 1, 64)] {
-        let qkv = crate::gradcheck::tensor(&cx, [batch, length, 3 * heads * size], 5).unwrap();
+        let qkv = crate::ops::gradcheck::tensor(&cx, [batch, length, 3 * heads * size], 5).unwrap();
         let y = forward(&cx, heads, &qkv).unwrap().to_f64();
         let x = qkv.to_f64();
         let at = |part, b, t, h, d| x[(((b * length + t) * 3 + part) * heads + h) * size + d];
@@ -77,13 +77,13 @@ fn positions_one_by_one_or_in_pieces_give_what_the_whole_gives() {
                 [0, 1].iter().flat_map(|b| numbers[(b * length + from) * row..(b * length + to) * row].to_vec()).collect();
             let single: Vec<f32> = rows.iter().map(|x| *x as f32).collect();
             match cx.dtype() {
-                crate::DType::F64 => Tensor::from_slice(&rows, [2, to - from, row]),
+                crate::core::dtype::DType::F64 => Tensor::from_slice(&rows, [2, to - from, row]),
                 _ => Tensor::from_slice(&single, [2, to - from, row]),
             }
             .unwrap()
         };
         let whole = forward(&cx, heads, &part(0, length)).unwrap().to_f64();
-        let mut cache = crate::Cache::new(length);
+        let mut cache = crate::context::cache::Cache::new(length);
         for (from, to) in [(0, 1), (1, 2), (2, 66), (66, 69), (69, 70)] {
             let y = cx.cached(&mut cache, |cx| forward(cx, heads, &part(from, to))).unwrap().to_f64();
             assert_eq!(cache.len(), to);

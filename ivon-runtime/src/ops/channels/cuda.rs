@@ -1,8 +1,12 @@
 //! Norms per image and channel on a GPU.
 
 use super::Images;
-use crate::device::cuda::{Arg, Grid, Source};
-use crate::{Context, Result, Tensor, args};
+use crate::args;
+use crate::context::Context;
+use crate::context::cuda::Arg;
+use crate::core::error::Result;
+use crate::device::cuda::{Grid, Source};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("channels", include_str!("kernel.cu")) };

@@ -3,7 +3,12 @@
 pub(super) mod cuda;
 
 use super::{check, with_real};
-use crate::{Adjoint, Context, Real, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
 
 /// A tensor \[B, H, W, C\] as \[images, places, channels\].
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,12 @@
 //! A mask of ids: 1 where a comparison holds, else 0.
 
-use super::parallel::{CHUNK, pieces};
 use super::patterns::{self, Pattern};
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Context, Error, Result, Tensor};
+use crate::context::Context;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::device::cpu::parallel::{CHUNK, pieces};
+use crate::tensor::Tensor;
 
 /// A comparison of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,16 @@
 //! Convolution on a GPU: a product of matrices where every pixel sees itself alone (unless cuDNN is to do that too), else by cuDNN, else by kernels of our own.
 
 use super::Geometry;
-use crate::device::cuda::{self, Along, Arg, Convolution, Grid, Operand, Product, Sizes, Source, convolution, multiply};
-use crate::ops::{elementwise, linear, reduce};
-use crate::{Context, DType, Result, Tensor};
+use crate::context::Context;
+use crate::context::cuda::{Along, Arg, Operand, convolution, multiply};
+use crate::context::elementwise;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::device::cuda::blas::Sizes;
+use crate::device::cuda::dnn::Way;
+use crate::device::cuda::{Convolution, Grid, Product, Source};
+use crate::ops::{linear, reduce};
+use crate::tensor::Tensor;
 use std::rc::Rc;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
@@ -24,7 +31,7 @@ fn arguments<'a>(before: impl IntoIterator<Item = Arg<'a>>, g: &Geometry) -> Vec
 }
 
 /// How cuDNN computes one of the three products, if it does.
-fn way(cx: &Context, g: &Geometry, product: Product) -> Result<Option<Rc<cuda::Way>>> {
+fn way(cx: &Context, g: &Geometry, product: Product) -> Result<Option<Rc<Way>>> {
     let (s, w) = (&g.sliding, g.sliding.window);
     let described = Convolution {
         product,

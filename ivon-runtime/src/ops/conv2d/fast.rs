@@ -13,14 +13,17 @@
 //! layers, is multiplied in f32; gradients of weights take pairs of pixels instead, and round while they pack.
 
 use super::Geometry;
-use crate::matmul::Precision;
-use crate::matmul::avx512::{
+use crate::context::Context;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::device::cpu::matmul::Precision;
+use crate::device::cpu::matmul::avx512::{
     Bf16, F32, Gather, Indirect, Kernel, Operand, Outer, Pixel, Plus, Range, Rows, Source, Strip, Strips, View, has_bf16,
     is_available, pack_across, round,
 };
-use crate::ops::parallel::{CHUNK, pieces};
+use crate::device::cpu::parallel::{CHUNK, pieces};
 use crate::ops::window::{Sliding, Window};
-use crate::{Context, DType, Result, Tensor};
+use crate::tensor::Tensor;
 use half::bf16;
 
 /// Whether these kernels are for this machine and this convolution. (Products with `x` itself need no window.)

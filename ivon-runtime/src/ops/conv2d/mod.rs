@@ -9,8 +9,12 @@ mod tests;
 
 use super::window::{Sliding, Window};
 use super::{check, reduce, with_real, with_weight};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The operands.
 #[derive(Debug)]

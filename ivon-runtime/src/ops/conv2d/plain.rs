@@ -2,9 +2,12 @@
 //! without kernels of our own.
 
 use super::Geometry;
-use crate::matmul::{Matrix, Onto, Precision, Stored, multiply_as, multiply_onto};
-use crate::ops::parallel::pieces;
-use crate::{Context, Real, Result, Tensor};
+use crate::context::Context;
+use crate::core::error::Result;
+use crate::device::cpu::matmul::{Matrix, Onto, Precision, Stored, multiply_as, multiply_onto};
+use crate::device::cpu::parallel::pieces;
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
 
 /// Elements of patches that are in memory at a time, unless one image has more.
 const PATCHES: usize = 1 << 21;

@@ -5,7 +5,10 @@ mod tests;
 
 use super::entropy;
 
-use crate::{Adjoint, Context, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::tensor::Tensor;
 
 pub use super::entropy::IGNORE;
 
@@ -17,7 +20,7 @@ pub struct Saved(entropy::Saved);
 /// log-likelihood in nats. Rows whose target is [`IGNORE`] do not count. Micro-batches weigh by the rows that count ([`Context::counted`]).
 ///
 /// # Errors
-/// [`crate::Error::Id`] if a target is not below CLASSES; if shapes do not fit or no target counts.
+/// [`crate::core::error::Error::Id`] if a target is not below CLASSES; if shapes do not fit or no target counts.
 pub fn forward(cx: &Context, logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     Ok(forward_saving(cx, logits, targets)?.0)
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Error;
+use crate::core::error::Error;
 use crate::ops::specification::{Input, f32_context, ids, numbers, refused, specify};
 
 #[test]

@@ -5,7 +5,10 @@ mod tests;
 
 use super::check;
 use super::entropy;
-use crate::{Adjoint, Context, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::tensor::Tensor;
 
 pub use super::entropy::IGNORE;
 
@@ -17,7 +20,7 @@ pub struct Saved(entropy::Saved);
 /// each row and s = `smoothing` in \[0, 1\]. Rows whose target is [`IGNORE`] do not count.
 ///
 /// # Errors
-/// [`crate::Error::Id`] if a target is not below CLASSES; if shapes do not fit, no target counts or `smoothing` is out of range.
+/// [`crate::core::error::Error::Id`] if a target is not below CLASSES; if shapes do not fit, no target counts or `smoothing` is out of range.
 pub fn forward(cx: &Context, logits: &Tensor, targets: &Tensor, smoothing: f64) -> Result<Tensor> {
     Ok(forward_saving(cx, logits, targets, smoothing)?.0)
 }

@@ -1,9 +1,12 @@
 //! Dropout on a GPU: the same words of the stream as on the CPU.
 
 use super::Mask;
+use crate::args;
+use crate::context::Context;
+use crate::core::error::Result;
 use crate::device::cuda::{Grid, Source};
-use crate::noise::GROUP;
-use crate::{Context, Result, Tensor, args};
+use crate::tensor::Tensor;
+use crate::tensor::noise::GROUP;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source =

@@ -4,11 +4,17 @@ pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::parallel::{CHUNK, pieces};
 use super::{check, with_real};
-use crate::noise::{GROUP, Noise};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Real, Result, Shape, Stream, Tensor, versions};
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::context::{Context, Stream};
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::device::cpu::parallel::{CHUNK, pieces};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::tensor::noise::{GROUP, Noise};
+use crate::versions;
 
 /// Where the mask comes from; nothing where nothing was dropped.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Pass;
+use crate::context::Pass;
 use crate::ops::specification::{f32_context, numbers, refused, specify};
 
 const PASS: Pass = Pass { seed: 7, step: 3, pass: 1 };

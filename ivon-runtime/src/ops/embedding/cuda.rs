@@ -1,7 +1,11 @@
 //! Rows of a table on a GPU.
 
+use crate::args;
+use crate::context::Context;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
 use crate::device::cuda::{Grid, Source};
-use crate::{Context, DType, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("embedding", include_str!("kernel.cu")) };

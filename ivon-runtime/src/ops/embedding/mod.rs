@@ -4,11 +4,18 @@ pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::parallel::{pieces, rows_a_task};
-use super::{check, elementwise, with_real, with_weight};
-use crate::matmul::Stored;
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor, versions};
+use super::{check, with_real, with_weight};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::elementwise;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::device::cpu::matmul::Stored;
+use crate::device::cpu::parallel::{pieces, rows_a_task};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// The ids, and the shape of the table.
 #[derive(Debug)]
@@ -33,7 +40,10 @@ pub fn forward(cx: &Context, ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
     }
     let (rows, width) = (weight.dim(0), weight.dim(1));
     let Some(shape) = ids.shape().push(width) else {
-        return Err(Error::shape(AT, format!("`ids` is {}: a tensor has at most {} dimensions", ids.shape(), crate::MAX_RANK)));
+        return Err(Error::shape(
+            AT,
+            format!("`ids` is {}: a tensor has at most {} dimensions", ids.shape(), crate::core::shape::MAX_RANK),
+        ));
     };
     let mut y = cx.empty(shape)?;
     check::ids_below(AT, cx, ids, rows, None)?;

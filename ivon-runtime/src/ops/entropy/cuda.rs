@@ -1,7 +1,11 @@
 //! Cross-entropy on a GPU. The loss is f32 whatever the model computes in.
 
-use crate::device::cuda::{Arg, Grid, Source};
-use crate::{Context, Result, Tensor, args};
+use crate::args;
+use crate::context::Context;
+use crate::context::cuda::Arg;
+use crate::core::error::Result;
+use crate::device::cuda::{Grid, Source};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("entropy", include_str!("kernel.cu")) };

@@ -5,11 +5,17 @@
 
 pub(super) mod cuda;
 
-use super::parallel::{pieces, pieces2, rows_a_task};
 use super::reduce::{log_sum_exp, sum_of};
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor, versions};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::device::cpu::parallel::{pieces, pieces2, rows_a_task};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// The target of a row that does not count: what padding is labelled with.
 pub const IGNORE: u32 = u32::MAX;

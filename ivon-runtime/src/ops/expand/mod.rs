@@ -6,7 +6,11 @@ mod tests;
 use super::along;
 use super::axes::Axes;
 use super::check;
-use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The shape of `x`.
 #[derive(Debug)]

@@ -1,10 +1,13 @@
 //! The largest or smallest number along an axis, on a GPU.
 
 use super::Extreme;
+use crate::args;
+use crate::context::Context;
+use crate::core::error::Result;
 use crate::device::cuda::{Grid, Source};
 use crate::ops::axes::Parts;
 use crate::ops::normalize::cuda::rows_grid;
-use crate::{Context, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("extreme", include_str!("kernel.cu")) };

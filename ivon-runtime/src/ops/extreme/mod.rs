@@ -3,12 +3,19 @@
 pub(super) mod cuda;
 
 use super::axes::{Axes, Parts};
-use super::parallel::{pieces, rows_a_task};
 use super::permute::reordered;
 use super::reduce::fold_of;
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, DType, Error, Real, Result, Shape, Tensor, versions};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::device::cpu::parallel::{pieces, rows_a_task};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// The largest or the smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

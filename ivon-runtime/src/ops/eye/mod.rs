@@ -1,7 +1,10 @@
 //! The identity matrix.
 
 use super::patterns::{self, Pattern};
-use crate::{Context, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// y\[i, j\] is 1 where i = j, else 0, for `n` values of each.
 ///

@@ -4,10 +4,15 @@
 mod tests;
 
 use super::channels::{self, Images, sum_images, sum_places};
-use super::parallel::{pieces, pieces2};
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Real, Result, Tensor, versions};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::device::cpu::parallel::{pieces, pieces2};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// What the backward pass reads.
 #[derive(Debug)]

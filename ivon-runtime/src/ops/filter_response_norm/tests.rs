@@ -39,7 +39,7 @@ fn known_values() {
 #[test]
 fn an_image_does_not_see_the_others_of_its_batch() {
     let cx = f32_context();
-    let tensor = |shape: &[usize], seed| crate::gradcheck::tensor(&cx, shape, seed).unwrap();
+    let tensor = |shape: &[usize], seed| crate::ops::gradcheck::tensor(&cx, shape, seed).unwrap();
     let [gain, bias, threshold] = [1, 2, 3].map(|seed| tensor(&[5], seed));
     let both = tensor(&[2, 4, 3, 5], 4);
     let first = Tensor::from_slice(&both.as_slice::<f32>()[..60], [1, 4, 3, 5]).unwrap();

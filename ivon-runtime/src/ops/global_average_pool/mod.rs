@@ -5,7 +5,11 @@ mod tests;
 
 use super::axes::Axes;
 use super::{along, check};
-use crate::{Adjoint, Context, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The shape of `x`.
 #[derive(Debug)]

@@ -32,7 +32,7 @@ fn known_values() {
 #[test]
 fn one_group_and_one_place_is_layer_norm() {
     let cx = f64_context();
-    let tensor = |shape: &[usize], seed| crate::gradcheck::tensor(&cx, shape, seed).unwrap();
+    let tensor = |shape: &[usize], seed| crate::ops::gradcheck::tensor(&cx, shape, seed).unwrap();
     let (x, gain, bias) = (tensor(&[5, 1, 1, 7], 1), tensor(&[7], 2), tensor(&[7], 3));
     let ours = forward(&cx, 1, &x, &gain, &bias, 1e-5).unwrap().to_f64();
     let theirs = layer_norm::forward(&cx, &x, &gain, Some(&bias), 1e-5).unwrap().to_f64();

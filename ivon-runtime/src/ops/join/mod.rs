@@ -5,8 +5,12 @@ mod tests;
 
 use super::strips::{self, Strip};
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The axis, and the shapes of the parts.
 #[derive(Debug)]

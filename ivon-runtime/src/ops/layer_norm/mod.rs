@@ -4,7 +4,10 @@
 mod tests;
 
 use super::normalize;
-use crate::{Adjoint, Context, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::tensor::Tensor;
 
 /// `x`, `gain`, and mean and 1 / standard deviation of every row.
 #[derive(Debug)]

@@ -3,7 +3,9 @@
 use super::check;
 use super::one_hot::with_last;
 use super::patterns::{self, Pattern};
-use crate::{Context, Result, Tensor};
+use crate::context::Context;
+use crate::core::error::Result;
+use crate::tensor::Tensor;
 
 /// y\[.., t\] is 1 where t is below the length, else 0, for `steps` values of t. It has no gradient.
 ///

@@ -1,8 +1,11 @@
 //! Linear on a GPU, by cuBLASLt: the bias is added, and its gradient summed, along with the products.
 
-use crate::device::cuda::{Along, Kind, Operand, Sizes, knows, multiply};
-use crate::ops::elementwise;
-use crate::{Context, Result, Tensor};
+use crate::context::Context;
+use crate::context::cuda::{Along, Operand, knows, multiply};
+use crate::context::elementwise;
+use crate::core::error::Result;
+use crate::device::cuda::blas::{Kind, Sizes};
+use crate::tensor::Tensor;
 
 /// y = x Wᵀ + b.
 pub(super) fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, y: &mut Tensor) -> Result<()> {

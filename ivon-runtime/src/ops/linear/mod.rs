@@ -4,12 +4,15 @@ pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::gelu_along::{Slope, multiply_by_slope};
+use super::gelu_along::{self, Slope, multiply_by_slope};
 use super::pointwise::Kernel;
 use super::{check, reduce, with_real, with_weight};
-use crate::matmul::{Finish, Matrix, Onto, multiply_as, multiply_onto, multiply_then};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Error, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::device::cpu::matmul::{Finish, Matrix, Onto, multiply_as, multiply_onto, multiply_then};
+use crate::tensor::Tensor;
 
 /// The operands.
 #[derive(Debug)]
@@ -88,7 +91,7 @@ pub fn backward(
     } else if let Some((d_bias, add)) = d_bias.target(cx, [outputs])? {
         reduce::sum_rows(cx, &d_y, d_bias, add)?;
     }
-    if let Some(h) = d_x.gelu_input().cloned()
+    if let Some(h) = d_x.argument_of(gelu_along::NAME).cloned()
         && cuda::multiplies_along(cx, &d_y, &weight)?
     {
         d_x.add_multiplied(input_of_gelu(cx, &d_y, &weight, &h)?);

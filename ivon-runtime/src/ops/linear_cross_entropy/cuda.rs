@@ -1,9 +1,11 @@
 //! Rows of zeros that make products fast on a GPU.
 
-use crate::ops::elementwise;
+use crate::context::Context;
+use crate::context::elementwise;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
 use crate::ops::strips::{Strip, cuda as strips};
-use crate::profile::Cost;
-use crate::{Context, Result, Tensor};
+use crate::tensor::Tensor;
 
 /// What the number of rows is made a multiple of: 128 bytes of bf16.
 const ALIGNED: usize = 64;

@@ -8,7 +8,10 @@ mod cuda;
 mod tests;
 
 use super::{check, entropy, linear};
-use crate::{Adjoint, Context, Error, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::{Error, Result};
+use crate::tensor::Tensor;
 
 /// What [`backward`] reads.
 #[derive(Debug)]

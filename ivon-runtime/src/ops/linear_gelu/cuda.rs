@@ -1,7 +1,10 @@
 //! On a GPU, by an epilogue of cuBLASLt where it knows one.
 
-use crate::device::cuda::{Along, Kind, Operand, Sizes, knows, multiply};
-use crate::{Context, Result, Tensor};
+use crate::context::Context;
+use crate::context::cuda::{Along, Operand, knows, multiply};
+use crate::core::error::Result;
+use crate::device::cuda::blas::{Kind, Sizes};
+use crate::tensor::Tensor;
 
 /// Whether GELU is computed along with the product; always on the CPU.
 pub(super) fn activates_along(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, keep: bool) -> Result<bool> {

@@ -4,11 +4,14 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::gelu_along::{Gelu, Slope, activate};
+use super::gelu_along::{self, Gelu, Slope, activate};
 use super::{check, linear, pointwise, with_weight};
-use crate::matmul::{Finish, Matrix, Onto, multiply_then};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::device::cpu::matmul::{Finish, Matrix, Onto, multiply_then};
 use crate::ops::pointwise::Kernel;
-use crate::{Adjoint, Context, Result, Tensor};
+use crate::tensor::Tensor;
 
 /// What [`backward`] reads: the operands, and h.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&T
 
 /// The adjoint of y, to which a product may add what it has multiplied by gelu'(h) already.
 pub fn adjoint(saved: &Saved) -> Adjoint {
-    Adjoint::of_gelu(saved.h.clone())
+    Adjoint::of_function(gelu_along::NAME, saved.h.clone())
 }
 
 /// With d_h = d_y gelu'(h): as [`linear`](mod@super::linear) has it with d_h for its d_y. `d_y` is what [`adjoint`] made, or a tensor.

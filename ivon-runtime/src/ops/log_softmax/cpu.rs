@@ -1,5 +1,6 @@
+use crate::device::cpu::real::Real;
 use crate::ops::reduce::{log_sum_exp, sum_of};
-use crate::{Real, versions};
+use crate::versions;
 
 versions! {
     pub(super) fn forward<{E: Real} {E}>(x: &[E], y: &mut [E], width: usize) {

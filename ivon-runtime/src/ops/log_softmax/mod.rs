@@ -4,10 +4,13 @@ mod cpu;
 #[cfg(test)]
 mod tests;
 
-use super::parallel::{pieces, rows_a_task};
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::device::cpu::parallel::{pieces, rows_a_task};
+use crate::tensor::Tensor;
 
 /// The output.
 #[derive(Debug)]

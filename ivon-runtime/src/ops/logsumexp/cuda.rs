@@ -1,9 +1,13 @@
 //! ln of the sum of e^x along an axis, on a GPU.
 
-use crate::device::cuda::{Arg, Grid, Source};
+use crate::args;
+use crate::context::Context;
+use crate::context::cuda::Arg;
+use crate::core::error::Result;
+use crate::device::cuda::{Grid, Source};
 use crate::ops::axes::Parts;
 use crate::ops::normalize::cuda::rows_grid;
-use crate::{Context, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("logsumexp", include_str!("kernel.cu")) };

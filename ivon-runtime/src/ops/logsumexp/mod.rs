@@ -6,11 +6,18 @@ mod tests;
 
 use super::axes::{Axes, Parts};
 use super::extreme::{arranged, order};
-use super::parallel::{pieces, rows_a_task};
 use super::permute::reordered;
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, DType, Real, Result, Shape, Tensor, versions};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::device::cpu::parallel::{pieces, rows_a_task};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// `x` and `y`, which is not rounded to bf16 here, and the axes between them.
 #[derive(Debug)]

@@ -4,11 +4,16 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::parallel::pieces;
 use super::{check, with_real};
-use crate::matmul::{Matrix, Precision, multiply_as};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Error, Real, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::device::cpu::matmul::{Matrix, Precision, multiply_as};
+use crate::device::cpu::parallel::pieces;
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
 
 /// The operands.
 #[derive(Debug)]

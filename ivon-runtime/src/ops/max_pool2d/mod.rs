@@ -3,11 +3,18 @@
 #[cfg(test)]
 mod tests;
 
-use super::parallel::pieces2;
 use super::window::Sliding;
 use super::{check, pool, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, DType, Real, Result, Shape, Tensor, versions};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::device::cpu::parallel::pieces2;
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// Which tap of its window each output is.
 #[derive(Debug)]

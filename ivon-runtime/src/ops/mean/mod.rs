@@ -5,7 +5,11 @@ mod tests;
 
 use super::along;
 use super::axes::Axes;
-use crate::{Adjoint, Context, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The axes, and the shape of `x`.
 #[derive(Debug)]

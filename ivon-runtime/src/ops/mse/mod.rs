@@ -5,7 +5,11 @@ mod tests;
 
 use super::pointwise::{self, Kernel};
 use super::{check, mean};
-use crate::{Adjoint, Context, Error, Real, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::{Error, Result};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
 
 /// Both arguments.
 #[derive(Debug)]

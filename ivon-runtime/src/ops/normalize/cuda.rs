@@ -1,9 +1,15 @@
 //! Normalisation of rows on a GPU.
 
 use super::Saved;
-use crate::device::cuda::{Arg, Grid, Source};
+use crate::args;
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::cuda::Arg;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::device::cuda::{Grid, Source};
 use crate::ops::columns::{Columns, over_groups};
-use crate::{Adjoint, Context, DType, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("normalize", include_str!("kernel.cu")) };

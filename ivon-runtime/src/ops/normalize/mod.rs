@@ -4,11 +4,16 @@
 
 pub(super) mod cuda;
 
-use super::parallel::{pieces, pieces2, rows_a_task};
 use super::reduce::{sum_of, sum_of2, sum_of3, sum_rows};
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Real, Result, Tensor, versions};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::device::cpu::parallel::{pieces, pieces2, rows_a_task};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// What the backward pass reads.
 #[derive(Debug)]

@@ -2,7 +2,9 @@
 
 use super::check;
 use super::patterns::{self, Pattern};
-use crate::{Context, Error, Result, Tensor};
+use crate::context::Context;
+use crate::core::error::{Error, Result};
+use crate::tensor::Tensor;
 
 /// y\[.., c\] is 1 where c is the id, else 0, for `classes` values of c. It has no gradient.
 ///
@@ -15,8 +17,8 @@ pub fn forward(cx: &Context, classes: usize, ids: &Tensor) -> Result<Tensor> {
 }
 
 /// The shape of `ids` with one more dimension.
-pub(super) fn with_last(at: &str, ids: &Tensor, last: usize) -> Result<crate::Shape> {
-    let most = crate::MAX_RANK;
+pub(super) fn with_last(at: &str, ids: &Tensor, last: usize) -> Result<crate::core::shape::Shape> {
+    let most = crate::core::shape::MAX_RANK;
     let error = || Error::shape(at, format!("`ids` is {}: a tensor has at most {most} dimensions", ids.shape()));
     ids.shape().push(last).ok_or_else(error)
 }

@@ -1,9 +1,13 @@
 //! Tensors of ids and places, on a GPU.
 
 use super::Pattern;
-use crate::device::cuda::{Arg, Grid, Source};
+use crate::args;
+use crate::context::Context;
+use crate::context::cuda::Arg;
+use crate::core::error::Result;
+use crate::device::cuda::{Grid, Source};
 use crate::ops::compare_ids::Comparison;
-use crate::{Context, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with; there is an id for each row.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("patterns", include_str!("kernel.cu")) };

@@ -2,10 +2,13 @@
 
 pub(super) mod cuda;
 
-use super::parallel::{pieces, rows_a_task};
 use super::with_real;
-use crate::profile::Cost;
-use crate::{Context, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::device::cpu::parallel::{pieces, rows_a_task};
+use crate::tensor::Tensor;
 
 /// The number in a place, of the id of its row and of its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

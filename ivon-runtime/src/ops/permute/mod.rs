@@ -4,7 +4,11 @@
 mod tests;
 
 use super::{check, transpose};
-use crate::{Adjoint, Context, Error, MAX_RANK, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::{Error, Result};
+use crate::core::shape::{MAX_RANK, Shape};
+use crate::tensor::Tensor;
 
 /// The order that undoes this one.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Shape;
+use crate::core::shape::Shape;
 use crate::ops::specification::{f32_context, numbers, refused, specify};
 
 #[test]

@@ -1,6 +1,6 @@
 //! The check of a kernel's body in CUDA C++: arithmetic with `float` and nothing else, so that no body reaches memory.
 
-use crate::error::{Error, Result};
+use crate::core::error::{Error, Result};
 
 /// Functions that a body may call.
 const FUNCTIONS: &[&str] = &[

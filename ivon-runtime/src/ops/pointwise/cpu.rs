@@ -1,10 +1,11 @@
 //! The loops: tiles that fit the first-level cache, in chunks that threads share.
 
 use super::Kernel;
+use crate::device::cpu::parallel::{CHUNK, pieces};
+use crate::device::cpu::real::Real;
+use crate::device::cpu::threads::each;
 use crate::ops::axes::Repeats;
-use crate::ops::parallel::{CHUNK, pieces};
-use crate::threads::each;
-use crate::{Real, versions};
+use crate::versions;
 
 /// Elements a tile. A tile's inputs and outputs lie in arrays on the stack: LLVM knows their length and that they do not
 /// overlap, so that it vectorises whatever the kernel; and broadcasting is no concern of the inner loop.

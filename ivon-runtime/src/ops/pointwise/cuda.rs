@@ -1,10 +1,15 @@
 //! Fused pointwise expressions on a GPU: the kernel is written around the expression's body, once for what it is called with.
 
 use super::{Kernel, body, repeats};
-use crate::device::cuda::{Arg, Cuda, Grid, Source, Text};
-use crate::digest::{Digest, Digester};
+use crate::context::Context;
+use crate::context::cuda::Arg;
+use crate::core::digest::{Digest, Digester};
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::device::cuda::{Cuda, Grid, Source, Text};
 use crate::ops::axes::Repeats;
-use crate::{Context, DType, Result, Shape, Tensor};
+use crate::tensor::Tensor;
 use std::fmt::Write;
 
 /// Threads go on to further elements beyond so many blocks: enough to fill any GPU.

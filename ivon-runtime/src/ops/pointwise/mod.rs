@@ -11,8 +11,14 @@ mod tests;
 
 use super::axes::Repeats;
 use super::{along, check, expand, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, DType, Error, Real, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
 
 /// A pointwise expression of `I` tensors and `S` numbers with `O` results.
 pub trait Kernel<const I: usize, const S: usize, const O: usize> {

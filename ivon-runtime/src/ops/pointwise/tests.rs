@@ -65,7 +65,7 @@ fn a_wide_output_is_summed_in_groups_of_rows() {
     // 1 is a width of its own, 5 and 300 take groups of rows, 20000 blocks of columns.
     for (rows, width) in [(50_001, 1), (9001, 5), (777, 300), (5, 20_000)] {
         let cx = crate::ops::specification::f64_context();
-        let d_y = crate::gradcheck::tensor(&cx, [rows, width], 1).unwrap();
+        let d_y = crate::ops::gradcheck::tensor(&cx, [rows, width], 1).unwrap();
         let shape = if width == 1 { Shape::default() } else { Shape::new(&[width]) };
         let d_y = if width == 1 { d_y.reshaped([rows]) } else { d_y };
         let mut adjoint = Adjoint::new();

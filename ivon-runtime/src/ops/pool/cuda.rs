@@ -1,8 +1,11 @@
 //! Pooling on a GPU.
 
-use crate::device::cuda::{Arg, Grid, Source};
+use crate::context::Context;
+use crate::context::cuda::Arg;
+use crate::core::error::Result;
+use crate::device::cuda::{Grid, Source};
 use crate::ops::window::Sliding;
-use crate::{Context, Result, Tensor};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("pool", include_str!("kernel.cu")) };

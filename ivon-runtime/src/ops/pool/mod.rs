@@ -3,9 +3,13 @@
 pub(super) mod cuda;
 
 use super::check;
-use super::parallel::pieces;
 use super::window::{Sliding, Window};
-use crate::{Context, Error, Real, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::device::cpu::parallel::pieces;
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
 
 /// The windows over `x` and the shape of `y`.
 ///

@@ -1,8 +1,13 @@
 //! Sums on a GPU.
 
-use crate::device::cuda::{Arg, Grid, Source};
+use crate::args;
+use crate::context::Context;
+use crate::context::cuda::Arg;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
+use crate::device::cuda::{Grid, Source};
 use crate::ops::columns::{Columns, over_groups};
-use crate::{Context, DType, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("reduce", include_str!("kernel.cu")) };

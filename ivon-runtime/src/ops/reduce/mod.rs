@@ -2,10 +2,14 @@
 
 pub(super) mod cuda;
 
-use super::parallel::{pieces, rows_a_task};
 use super::with_real;
-use crate::profile::Cost;
-use crate::{Context, Real, Result, Tensor, versions};
+use crate::context::Context;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::device::cpu::parallel::{pieces, rows_a_task};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
 
 /// The lanes in which a row is summed: whole vectors of every instruction set, so that all give the same bits.
 pub(crate) const LANES: usize = 64;

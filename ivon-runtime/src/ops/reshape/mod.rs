@@ -4,7 +4,11 @@
 mod tests;
 
 use super::check;
-use crate::{Adjoint, Context, Error, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The shape of `x`.
 #[derive(Debug)]
@@ -24,10 +28,10 @@ pub fn forward(_: &Context, x: &Tensor, dims: &[usize]) -> Result<Tensor> {
             format!("`x` is {}, {} elements, which do not make {dims:?}, {elements} elements", x.shape(), x.shape().elements());
         return Err(Error::shape("reshape", message));
     }
-    if dims.len() > crate::MAX_RANK {
+    if dims.len() > crate::core::shape::MAX_RANK {
         return Err(Error::shape(
             "reshape",
-            format!("{dims:?} has {} dimensions; at most {} are possible", dims.len(), crate::MAX_RANK),
+            format!("{dims:?} has {} dimensions; at most {} are possible", dims.len(), crate::core::shape::MAX_RANK),
         ));
     }
     Ok(x.reshaped(dims))

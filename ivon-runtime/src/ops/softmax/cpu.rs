@@ -1,5 +1,6 @@
+use crate::device::cpu::real::Real;
 use crate::ops::reduce::{max_of, sum_of, sum_of2};
-use crate::{Real, versions};
+use crate::versions;
 
 versions! {
     pub(super) fn forward<{E: Real} {E}>(x: &[E], y: &mut [E], width: usize) {

@@ -1,8 +1,11 @@
 //! Softmax, and its logarithm, on a GPU.
 
+use crate::args;
+use crate::context::Context;
+use crate::core::error::Result;
 use crate::device::cuda::Source;
 use crate::ops::normalize::cuda::rows_grid;
-use crate::{Context, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("softmax", include_str!("kernel.cu")) };

@@ -1,7 +1,10 @@
 //! Squeeze: an axis of size 1 goes.
 
 use super::{check, reshape};
-use crate::{Adjoint, Context, Error, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::{Error, Result};
+use crate::tensor::Tensor;
 
 pub use super::reshape::Saved;
 
@@ -37,7 +40,7 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Shape;
+    use crate::core::shape::Shape;
     use crate::ops::specification::{f32_context, refused};
 
     #[test]

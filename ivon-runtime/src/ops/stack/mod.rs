@@ -5,8 +5,13 @@ mod tests;
 
 use super::strips::{self, Strip};
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Adjoints, Context, Error, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::collected::Adjoints;
+use crate::context::profile::Cost;
+use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The axis, the number of tensors, and the shape that each has.
 #[derive(Debug)]

@@ -1,8 +1,11 @@
 //! Copies of strips on a GPU.
 
 use super::Strip;
+use crate::args;
+use crate::context::Context;
+use crate::core::error::Result;
 use crate::device::cuda::{Grid, Source};
-use crate::{Context, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("strips", include_str!("kernel.cu")) };

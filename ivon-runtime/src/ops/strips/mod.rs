@@ -2,8 +2,9 @@
 
 pub(super) mod cuda;
 
-use super::parallel::{pieces, rows_a_task};
-use crate::{Real, Shape};
+use crate::core::shape::Shape;
+use crate::device::cpu::parallel::{pieces, rows_a_task};
+use crate::device::cpu::real::Real;
 
 /// A stretch of an axis: of `rows` rows of `length` elements, the `width` elements from `start`.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 use super::Parts;
-use crate::Real;
-use crate::ops::parallel::{pieces, rows_a_task};
+use crate::device::cpu::parallel::{pieces, rows_a_task};
+use crate::device::cpu::real::Real;
 
 /// Elements of a row of `y` that are gathered while the lines of `x` they come from are in cache.
 const BLOCK: usize = 16;

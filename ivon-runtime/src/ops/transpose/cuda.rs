@@ -1,8 +1,11 @@
 //! Transposing on a GPU.
 
 use super::Parts;
+use crate::args;
+use crate::context::Context;
+use crate::core::error::Result;
 use crate::device::cuda::{Grid, Source};
-use crate::{Context, Result, Tensor, args};
+use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("transpose", include_str!("kernel.cu")) };

@@ -6,8 +6,12 @@ pub(super) mod cuda;
 mod tests;
 
 use super::{check, with_real};
-use crate::profile::Cost;
-use crate::{Adjoint, Context, Result, Shape, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::core::shape::Shape;
+use crate::tensor::Tensor;
 
 /// The two axes, and the shape of `x`.
 #[derive(Debug)]

@@ -1,7 +1,11 @@
 //! Unsqueeze: a new axis of size 1.
 
 use super::reshape;
-use crate::{Adjoint, Context, Error, MAX_RANK, Result, Tensor};
+use crate::context::Context;
+use crate::context::adjoint::Adjoint;
+use crate::core::error::{Error, Result};
+use crate::core::shape::MAX_RANK;
+use crate::tensor::Tensor;
 
 pub use super::reshape::Saved;
 
@@ -39,7 +43,7 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Shape;
+    use crate::core::shape::Shape;
     use crate::ops::specification::{f32_context, refused};
 
     #[test]

@@ -16,8 +16,8 @@
 //!
 //! The update of the last sample, the zeroing of the gradient and the drawing of the next step's first sample are one pass over memory.
 
-pub(crate) mod kernel;
-pub(crate) mod processor;
+pub(crate) mod cpu;
+mod kernel;
 mod suggest;
 
 pub use suggest::Suggestion;
@@ -26,14 +26,15 @@ use super::driver::{Driver, Settings, Weighting, check_lr, require};
 use super::gpu::{Finish, Gpu, IvonPass, Moving};
 use super::{Gradient, Optimizer, Tracer, Weights};
 use crate::context::Context;
-use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::flat::Flat;
-use crate::noise::{EVALUATION, Noise};
-use crate::parameter::Model;
+use crate::context::flat::Flat;
+use crate::context::profile::{Cost, Phase, Scope};
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
+use crate::optimizers::state::{State, weight_decays};
 use crate::posterior::Posterior;
-use crate::profile::{Cost, Phase, Scope};
-use crate::state::{State, weight_decays};
+use crate::posterior::draw::temperature;
+use crate::tensor::noise::{EVALUATION, Noise};
+use crate::tensor::parameter::Model;
 use half::bf16;
 use kernel::Constants;
 use serde::{Deserialize, Serialize};
@@ -209,7 +210,7 @@ impl Ivon {
         let debias = if c.debias { 1.0 / (1.0 - c.beta1.powf(step as f64)) } else { 1.0 };
         Constants {
             ess: c.ess as f32,
-            temperature: kernel::temperature(c.ess),
+            temperature: temperature(c.ess),
             delta: 0.0,
             keep: c.beta1 as f32,
             take: (1.0 - c.beta1) as f32,
@@ -236,7 +237,7 @@ impl Ivon {
             Cost::flops(elements * of_each).moves(2 * state.layout().elements() * size_of::<f32>() + state.weights.bytes())
         });
         if let Some(gpu) = &self.driver.state.gpu {
-            let temperature = kernel::temperature(self.config.ess);
+            let temperature = temperature(self.config.ess);
             return gpu.draw(&self.driver.cx, &self.driver.state.weights, noise, temperature);
         }
         match self.driver.settings.dtype {
@@ -456,9 +457,9 @@ impl Optimizer for Ivon {
         let state = &self.driver.state;
         let IvonConfig { hess_init, beta2, ess, .. } = self.config;
         let (min, max, sum) = match &state.gpu {
-            None => processor::statistics(state.layout(), &state.buffer("hessian"), &self.config, &self.decays),
+            None => cpu::statistics(state.layout(), &state.buffer("hessian"), &self.config, &self.decays),
             // Of a GPU that is lost there is nothing to be said; the next step tells.
-            Some(gpu) => gpu.statistics(&self.driver.cx, kernel::temperature(ess)).ok()?,
+            Some(gpu) => gpu.statistics(&self.driver.cx, temperature(ess)).ok()?,
         };
         let free = state.layout().entries().iter().map(|e| &e.parameter).filter(|parameter| !parameter.frozen());
         let count = free.map(|parameter| parameter.shape().elements()).sum::<usize>().max(1);

@@ -1,9 +1,9 @@
 //! Hyper-parameters to start from.
 
 use super::{Ivon, IvonConfig};
-use crate::flat::Layout;
-use crate::parameter::Model;
-use crate::state::mean_square;
+use crate::context::flat::Layout;
+use crate::optimizers::state::mean_square;
+use crate::tensor::parameter::Model;
 
 /// What [`Ivon::suggest`] says.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,8 +64,8 @@ impl Ivon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameter::{Builder, Init, Options, Parameter};
     use crate::prelude::Settings;
+    use crate::tensor::parameter::{Builder, Init, Options, Parameter};
 
     /// One matrix and one vector.
     struct Tiny([Parameter; 2]);

@@ -2,7 +2,7 @@
 
 use super::super::driver::Driver;
 use super::{Recorder, Seen};
-use crate::DType;
+use crate::core::dtype::DType;
 use crate::ops::{cross_entropy, cross_entropy::IGNORE};
 use crate::optimizers::{HessianEstimate, Optimizer, SamplePer};
 use crate::prelude::*;

@@ -1,7 +1,7 @@
 //! IVON against the formulas of its paper, written down again in plain f64.
 
 use super::*;
-use crate::noise::Noise;
+use crate::tensor::noise::Noise;
 
 /// One element.
 struct Element {

@@ -7,7 +7,7 @@ mod point;
 mod safety;
 
 use super::*;
-use crate::parameter::{Builder, Init, Model, Options, Parameter};
+use crate::tensor::parameter::{Builder, Init, Model, Options, Parameter};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -52,7 +52,7 @@ impl Bowl {
             let scale = share * cx.loss_scale();
             if let Some((target, _)) = adjoint.target(cx, *p.shape())? {
                 match target.dtype() {
-                    crate::DType::F64 => {
+                    crate::core::dtype::DType::F64 => {
                         target.as_mut_slice::<f64>().iter_mut().zip(gradients).for_each(|(t, g)| *t += scale * g)
                     }
                     _ => target.as_mut_slice::<f32>().iter_mut().zip(gradients).for_each(|(t, g)| *t += (scale * g) as f32),

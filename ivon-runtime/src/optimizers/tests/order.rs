@@ -1,7 +1,7 @@
 //! The same bits, whatever the threads, the instruction set, an interruption or an evaluation in between.
 
 use super::*;
-use crate::DType;
+use crate::core::dtype::DType;
 
 fn config() -> IvonConfig {
     IvonConfig { ess: 1e4, beta2: 0.99, ..IvonConfig::default() }

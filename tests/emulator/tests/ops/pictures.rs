@@ -2,7 +2,7 @@
 
 use crate::both;
 use crate::compare::{check, check_within, numbers};
-use ivon_runtime::device::cuda::Cudnn;
+use ivon_runtime::cuda::Cudnn;
 use ivon_runtime::{Builder, Init, Tensor, ops};
 
 /// Kernel, stride, padding, dilation, groups; images, height, width, inputs, outputs.

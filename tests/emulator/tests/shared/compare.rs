@@ -48,7 +48,7 @@ pub fn look_for_the_emulator() -> bool {
         return true;
     }
     let Some(emulator) = load() else { return false };
-    ivon_runtime::device::cuda::libraries::look_first_in(emulator.folder());
+    ivon_runtime::cuda::libraries::look_first_in(emulator.folder());
     true
 }
 

@@ -1,7 +1,7 @@
 //! The pointwise kernels: those that the macro writes for the test models and for the models of this workspace, taken from its output, and those of
 //! ops that are written by hand.
 
-use ivon_runtime::device::cuda::Text;
+use ivon_runtime::cuda::Text;
 use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 

@@ -1,7 +1,7 @@
 //! cuBLASLt's descriptors: of a product, of a matrix, of what is preferred.
 
-use crate::dtype::DType;
-use crate::error::{Error, Result};
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
 use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys;
 

@@ -1,11 +1,10 @@
 //! The library, opened on one GPU, and the ways it has named to compute a product.
 
-use super::along::Kind;
 use super::descriptors::{Layout, Operation, Preference, failed};
-use super::{Operand, Sizes};
+use super::{Kind, Sizes};
+use crate::core::dtype::DType;
+use crate::core::error::{Error, Result};
 use crate::device::cuda::{Cuda, Memory, notice, tune};
-use crate::dtype::DType;
-use crate::error::{Error, Result};
 use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys::{self, cublasLtMatmulHeuristicResult_t as Proposal, cublasStatus_t as Status};
 use std::cell::RefCell;
@@ -23,7 +22,7 @@ const ALIGNED: u32 = 128;
 
 /// What a way to compute depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     sizes: Sizes,
     transposed: [bool; 2],
     types: [DType; 3],
@@ -32,9 +31,9 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub fn of(sizes: Sizes, [a, b]: [Operand; 2], along: Kind, c: DType, accumulate: bool) -> Key {
-        let types = [a.tensor.dtype(), b.tensor.dtype(), c];
-        Key { sizes, transposed: [a.transposed, b.transposed], types, along, accumulate }
+    /// `transposed` tells for A and B, and `types` for A, B and C.
+    pub fn new(sizes: Sizes, transposed: [bool; 2], types: [DType; 3], along: Kind, accumulate: bool) -> Key {
+        Key { sizes, transposed, types, along, accumulate }
     }
 }
 
@@ -50,7 +49,7 @@ impl fmt::Display for Key {
 
 /// Where the matrices of a product lie, and what is read or written along with it.
 #[derive(Clone, Copy)]
-pub(super) struct Places {
+pub(crate) struct Places {
     pub a: u64,
     pub b: u64,
     pub c: u64,
@@ -59,7 +58,7 @@ pub(super) struct Places {
 }
 
 /// The library, opened on one GPU.
-pub(in crate::device::cuda) struct Blas {
+pub(crate) struct Blas {
     handle: sys::cublasLtHandle_t,
     workspace: Memory,
     /// Nothing for what the library does not know how to do.
@@ -83,7 +82,7 @@ impl Blas {
     }
 
     /// Whether it can compute this. Where it cannot, the run goes on with kernels of our own, and says so once.
-    pub(super) fn knows(&self, cuda: &Cuda, key: Key) -> bool {
+    pub fn knows(&self, cuda: &Cuda, key: Key) -> bool {
         let tell = |error: &Error| {
             notice::once(
                 &format!("{:?}", key.along),
@@ -94,7 +93,7 @@ impl Blas {
         self.ways.borrow_mut().entry(key).or_insert_with(find).is_some()
     }
 
-    pub(super) fn multiply(&self, cuda: &Cuda, key: Key, places: Places) -> Result<()> {
+    pub fn multiply(&self, cuda: &Cuda, key: Key, places: Places) -> Result<()> {
         let mut ways = self.ways.borrow_mut();
         let way = match ways.entry(key) {
             Entry::Occupied(known) => known.into_mut(),

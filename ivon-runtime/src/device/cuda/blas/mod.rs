@@ -3,40 +3,15 @@
 //! The library is asked once for each shape how to compute it; what it answers is kept. It thinks in columns, so a product is put to it
 //! transposed: Cᵀ = Bᵀ Aᵀ, where a row-major matrix is its transpose as it lies.
 
-mod along;
 mod descriptors;
+mod kind;
 mod library;
 
-pub(crate) use along::{Along, Kind};
-pub(super) use library::Blas;
+pub(crate) use kind::Kind;
+pub(crate) use library::{Blas, Key, Places};
 
-use super::{Cuda, Fill};
-use crate::context::Context;
-use crate::dtype::DType;
-use crate::error::Result;
-use crate::profile::Cost;
-use crate::tensor::Tensor;
-use along::Part;
-use library::{Key, Places};
-
-/// A matrix for a product: a tensor, taken as one row-major matrix or as a batch of them.
-#[derive(Clone, Copy)]
-pub(crate) struct Operand<'a> {
-    tensor: &'a Tensor,
-    transposed: bool,
-}
-
-impl<'a> Operand<'a> {
-    /// The matrix as it lies.
-    pub fn new(tensor: &'a Tensor) -> Self {
-        Operand { tensor, transposed: false }
-    }
-
-    /// Its transpose.
-    pub fn transposed(tensor: &'a Tensor) -> Self {
-        Operand { tensor, transposed: true }
-    }
-}
+use crate::core::dtype::DType;
+use crate::device::cuda::Cuda;
 
 /// The sizes of C \[m, n\] = A \[m, k\] B \[k, n\], or of a batch of such products.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -47,103 +22,12 @@ pub(crate) struct Sizes {
     pub k: usize,
 }
 
-/// The library takes batches of fewer than 2¹⁶ matrices. So many keep the next part as aligned as the first.
-const MOST_BATCH: usize = 1 << 15;
-
-/// C (+)= A B, and what is done along with it, if [`knows`] says that it can be.
-///
-/// # Errors
-/// If the library is lacking or refuses.
-///
-/// # Panics
-/// If a tensor is smaller than the sizes say, or `c` is shared: mistakes in the op.
-pub(crate) fn multiply(
-    cx: &Context,
-    sizes: Sizes,
-    a: Operand,
-    b: Operand,
-    mut along: Along,
-    c: &mut Tensor,
-    accumulate: bool,
-) -> Result<()> {
-    let Sizes { batch, m, n, k } = sizes;
-    cx.launched(|trail| {
-        // The library's algorithm follows from these for the life of the GPU: it is chosen once.
-        let numbers =
-            [batch, m, n, k, a.transposed as usize, b.transposed as usize, accumulate as usize, along.kind().epilogue() as usize];
-        trail.text("multiply").numbers(&numbers);
-        [a.tensor, b.tensor, &*c].iter().for_each(|tensor| tensor.leave(trail));
-        along.parts().iter().for_each(|part| part.leave(trail));
-    });
-    if cx.planning() {
-        c.is_launched();
-        along.parts().iter().try_for_each(|part| part.check("multiply"))?;
-        return [a.tensor, b.tensor].iter().try_for_each(|from| from.check_launched("multiply"));
-    }
-    if batch * m * n == 0 {
-        return Ok(());
-    }
-    let Some(cuda) = cx.cuda() else { panic!("a product on a GPU was asked for in a context on {}", cx.device()) };
-    if k == 0 {
-        return if accumulate { Ok(()) } else { clear(cx, cuda, c) };
-    }
-    let _kernel = cx.kernel("multiply", || {
-        let cost = Cost::product(cx.precision(), [batch * m, n, k]);
-        cost.reads([a.tensor, b.tensor]).writes(c, accumulate).moves(if along.kind().has_matrix() { c.bytes() } else { 0 })
-    });
-    let elements = [a.tensor, b.tensor, &*c].map(|x| x.shape().elements());
-    assert_eq!(elements, [batch * m * k, batch * k * n, batch * m * n], "the operands of {sizes:?}");
-    let length = if let Along::RowSums(_) = along { m } else { n };
-    let fit = |[vector, matrix]: [Part; 2]| vector.fits(length, c.dtype()) && matrix.fits(m * n, c.dtype());
-    assert!(
-        fit(along.parts()),
-        "what comes along with {sizes:?} is not as large as it must be, or of another type than the result"
-    );
-    let [vector, matrix] = along.parts();
-    let places = Places {
-        a: a.tensor.address(cx)?,
-        b: b.tensor.address(cx)?,
-        vector: vector.address(cx)?,
-        matrix: matrix.address(cx)?,
-        c: c.address_mut(cx)?,
-    };
-    cuda.bind()?;
-    let kind = along.kind();
-    let bytes = [m * k * a.tensor.dtype().bytes(), k * n * b.tensor.dtype().bytes(), m * n * c.dtype().bytes()];
-    (0..batch).step_by(MOST_BATCH).try_for_each(|first| {
-        let sizes = Sizes { batch: MOST_BATCH.min(batch - first), ..sizes };
-        let [a_at, b_at, c_at] = bytes.map(|bytes| (first * bytes) as u64);
-        let part = Places { a: places.a + a_at, b: places.b + b_at, c: places.c + c_at, ..places };
-        cuda.blas()?.multiply(cuda, Key::of(sizes, [a, b], kind, c.dtype(), accumulate), part)
-    })
-}
-
-/// c = 0, which a product of no depth is: the library takes no matrix without elements.
-fn clear(cx: &Context, cuda: &Cuda, c: &mut Tensor) -> Result<()> {
-    let halves = c.bytes() / 2;
-    // SAFETY: the tensor has so many bytes, and `address_mut` saw that it is its only handle.
-    unsafe { cuda.fill(c.address_mut(cx)?, Fill::Half(0), halves) }
-}
-
-/// Whether the library can do this along with a product C (+)= A B, and should. Also to be asked in a dry run.
-///
-/// # Errors
-/// If the library is lacking.
-pub(crate) fn knows(cx: &Context, sizes: Sizes, a: Operand, b: Operand, along: Kind, c: DType, accumulate: bool) -> Result<bool> {
-    let Some(cuda) = cx.cuda() else { return Ok(false) };
-    if sizes.batch * sizes.m * sizes.n * sizes.k == 0 || !asked(cuda, sizes, along, c) {
-        return Ok(false);
-    }
-    cuda.bind()?;
-    Ok(cuda.blas()?.knows(cuda, Key::of(sizes, [a, b], along, c, accumulate)))
-}
-
 /// Whether the library is asked to do this along with a product whose C is of this type.
 ///
 /// What it knows is not always quick. GELU along with a product was measured to be slower than a product and a kernel before Hopper and in f32 (llm.c, pull request 338), and so were
 /// sums (NVIDIA/CUDALibrarySamples, issue 90). On Hopper NVIDIA's own TransformerEngine asks for both. A person may decide otherwise ([`Choices`](super::choices::Choices)).
 /// The rows of the matrix beside C are multiples of 8 elements long: cuBLAS's documentation of CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD.
-fn asked(cuda: &Cuda, sizes: Sizes, along: Kind, c: DType) -> bool {
+pub(crate) fn asked(cuda: &Cuda, sizes: Sizes, along: Kind, c: DType) -> bool {
     let quick = c == DType::Bf16 && cuda.capability().0 >= 9;
     match along {
         Kind::Nothing | Kind::Bias => true,

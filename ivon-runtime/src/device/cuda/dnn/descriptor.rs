@@ -1,6 +1,6 @@
 //! cuDNN's descriptors: attributes are set one by one, then it is finalized, which is when the library checks it.
 
-use crate::error::{Error, Result};
+use crate::core::error::{Error, Result};
 use cudarc::cudnn::sys::{self, cudnnStatus_t};
 pub(super) use cudarc::cudnn::sys::{
     cudnnBackendAttributeName_t as Name, cudnnBackendAttributeType_t as Type, cudnnBackendDescriptorType_t as Kind,
@@ -8,7 +8,7 @@ pub(super) use cudarc::cudnn::sys::{
 use std::ffi::CStr;
 
 /// A description of a tensor, an operation, a way to compute. It goes with this handle.
-pub(super) struct Descriptor(sys::cudnnBackendDescriptor_t);
+pub(crate) struct Descriptor(sys::cudnnBackendDescriptor_t);
 
 impl Descriptor {
     pub fn new(kind: Kind) -> Result<Descriptor> {

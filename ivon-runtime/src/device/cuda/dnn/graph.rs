@@ -1,8 +1,8 @@
 //! A convolution as cuDNN's graphs describe it, and the engines that it offers for one.
 
 use super::descriptor::{Descriptor, Kind, Name, Type};
-use crate::dtype::DType;
-use crate::error::Result;
+use crate::core::dtype::DType;
+use crate::core::error::Result;
 use cudarc::cudnn::sys;
 use std::ffi::c_void;
 use std::fmt;
@@ -48,18 +48,18 @@ impl fmt::Display for Convolution {
 }
 
 /// What tensors are called when they are given: x or its gradient, the weight or its gradient, y or its gradient.
-pub(super) const NAMES: [i64; 3] = [b'x' as i64, b'w' as i64, b'y' as i64];
+pub(crate) const NAMES: [i64; 3] = [b'x' as i64, b'w' as i64, b'y' as i64];
 
 /// The GPU that a convolution is for.
 #[derive(Clone, Copy)]
-pub(super) enum Gpu<'a> {
+pub(crate) enum Gpu<'a> {
     Opened(sys::cudnnHandle_t),
     /// One that need not be there.
     Described(&'a Descriptor),
 }
 
 /// A graph of one operation, with what it is made of.
-pub(super) struct Graph {
+pub(crate) struct Graph {
     whole: Descriptor,
     /// In the order in which they may go.
     _parts: [Descriptor; 5],
@@ -112,7 +112,7 @@ const REDUCED_PRECISION_REDUCTION: i32 = 2;
 const NONDETERMINISTIC: i32 = 4;
 
 /// Whether the engine of a configuration gives the same bits each time, sums in f32, and computes f32 where f32 is asked for: on tensor cores it would be TF32.
-pub(super) fn allowed(configuration: &Descriptor, dtype: DType) -> Result<bool> {
+pub(crate) fn allowed(configuration: &Descriptor, dtype: DType) -> Result<bool> {
     let kind = Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR;
     let engines = configuration.get_descriptors(Name::CUDNN_ATTR_ENGINECFG_ENGINE, kind, 1)?;
     let mut notes = [-1; 32];
@@ -204,7 +204,7 @@ fn operation(product: Product, window: &Descriptor, [x, weight, y]: &[Descriptor
 }
 
 /// A configuration, readied for a GPU; and how many bytes it works in.
-pub(super) struct Execution {
+pub(crate) struct Execution {
     plan: Descriptor,
     pub workspace: usize,
     _configuration: Descriptor,

@@ -9,11 +9,7 @@ mod graph;
 pub use graph::{Convolution, Product};
 
 use super::{Cuda, libraries, notice};
-use crate::context::Context;
-use crate::dtype::DType;
-use crate::error::Result;
-use crate::profile::Cost;
-use crate::tensor::Tensor;
+use crate::core::error::Result;
 use cudarc::cudnn::sys;
 use descriptor::{Descriptor, Kind, Name, Type, told};
 use graph::{Execution, Gpu, Graph};
@@ -21,7 +17,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-const INSTEAD: &str = "Our own kernels serve, slowly";
+pub(crate) const INSTEAD: &str = "Our own kernels serve, slowly";
 
 /// Engines that would work in more bytes are passed over.
 const MOST_WORKSPACE: usize = 1 << 30;
@@ -38,8 +34,8 @@ pub enum Cudnn {
 }
 
 /// The library on one GPU, opened at the first convolution.
-pub(super) struct Dnn {
-    computes: Cell<Cudnn>,
+pub(crate) struct Dnn {
+    pub(crate) computes: Cell<Cudnn>,
     opened: OnceCell<Option<Opened>>,
 }
 
@@ -49,15 +45,15 @@ impl Dnn {
     }
 }
 
-pub(super) struct Opened {
-    handle: sys::cudnnHandle_t,
+pub(crate) struct Opened {
+    pub(crate) handle: sys::cudnnHandle_t,
     ways: RefCell<HashMap<Convolution, Option<Rc<Way>>>>,
 }
 
 /// How one convolution is computed.
 pub(crate) struct Way {
-    convolution: Convolution,
-    execution: Execution,
+    pub(crate) convolution: Convolution,
+    pub(crate) execution: Execution,
 }
 
 impl Cuda {
@@ -68,7 +64,7 @@ impl Cuda {
     }
 
     /// Nothing where the library is not there, is not wanted, or does not start, which is said once.
-    pub(super) fn cudnn(&self) -> Option<&Opened> {
+    pub(crate) fn cudnn(&self) -> Option<&Opened> {
         if self.dnn.computes.get() == Cudnn::Off {
             return None;
         }
@@ -93,7 +89,7 @@ impl Opened {
     }
 
     /// How it computes this; where it does not, it says what serves `instead`.
-    fn way(&self, cuda: &Cuda, c: Convolution, instead: &str) -> Option<Rc<Way>> {
+    pub(crate) fn way(&self, cuda: &Cuda, c: Convolution, instead: &str) -> Option<Rc<Way>> {
         let find = || {
             let found = self.best(cuda, &c);
             let problem = match &found {
@@ -159,71 +155,6 @@ fn executions(c: &Convolution, gpu: Gpu) -> Result<impl Iterator<Item = Executio
     };
     let fits = |execution: &Execution| execution.workspace <= MOST_WORKSPACE;
     Ok(configurations.into_iter().filter(allowed).filter_map(ready).filter(fits))
-}
-
-/// How cuDNN computes a convolution in this context; nothing where there is no cuDNN, or none of its engines will do: a run goes on without.
-/// Of one that `is_product` as it lies, [`Cudnn`] says when.
-///
-/// # Errors
-/// If the GPU is lost.
-pub(crate) fn way(cx: &Context, c: Convolution, is_product: bool) -> Result<Option<Rc<Way>>> {
-    let Some(cuda) = cx.cuda() else { return Ok(None) };
-    let asked = match cuda.dnn.computes.get() {
-        Cudnn::Off => false,
-        Cudnn::Windows => !is_product,
-        Cudnn::Weights => !is_product || (c.product == Product::Weight && c.dtype == DType::Bf16),
-        Cudnn::All => true,
-    };
-    if !asked {
-        return Ok(None);
-    }
-    cuda.bind()?;
-    let instead = if is_product { "cuBLASLt serves" } else { INSTEAD };
-    Ok(cuda.cudnn().and_then(|opened| opened.way(cuda, c, instead)))
-}
-
-impl Way {
-    /// Computes the tensor that the convolution writes, from the other two. What it works in comes from the context, in a dry run too.
-    ///
-    /// # Errors
-    /// If there is no memory for what it works in, or the library fails.
-    ///
-    /// # Panics
-    /// If a tensor is of another size than the convolution says, or the written one is shared: mistakes in the op.
-    pub fn run(&self, cx: &Context, from: [&Tensor; 2], to: &mut Tensor) -> Result<()> {
-        let mut workspace = match self.execution.workspace {
-            0 => None,
-            bytes => Some(cx.empty_of(DType::F32, [bytes.div_ceil(4)])?),
-        };
-        cx.launched(|trail| {
-            let c = &self.convolution;
-            // The engine follows from these for the life of the GPU: it is chosen once.
-            let numbers = [c.stride, c.padding, c.dilation, c.product as usize, c.dtype as usize, self.execution.workspace];
-            trail.text("convolve").numbers(&[c.x, c.weight, c.y].concat()).numbers(&numbers);
-            [from[0], from[1], &*to].into_iter().chain(&workspace).for_each(|tensor| tensor.leave(trail));
-        });
-        if cx.planning() {
-            to.is_launched();
-            return from.iter().try_for_each(|tensor| tensor.check_launched("convolve"));
-        }
-        let _kernel = cx.kernel("convolve", || Cost::default().reads(from).writes(to, false));
-        let Some(cuda) = cx.cuda() else { return Ok(()) };
-        let Some(opened) = cuda.cudnn() else { panic!("a way of cuDNN to compute was found without it") };
-        cuda.bind()?;
-        let Convolution { product, x, weight, y, .. } = self.convolution;
-        let elements = [x, weight, y].map(|dims| dims.into_iter().product::<usize>());
-        let (first, second, written) = (from[0].address(cx)?, from[1].address(cx)?, to.address_mut(cx)?);
-        let (addresses, given) = match product {
-            Product::Forward => ([first, second, written], [from[0], from[1], to]),
-            Product::Input => ([written, first, second], [to, from[0], from[1]]),
-            Product::Weight => ([first, written, second], [from[0], to, from[1]]),
-        };
-        assert_eq!(given.map(|tensor| tensor.shape().elements()), elements, "the operands of {:?}", self.convolution);
-        assert!(given.iter().all(|x| x.dtype() == self.convolution.dtype), "the element types of {:?}", self.convolution);
-        let workspace = workspace.as_mut().map_or(Ok(0), |workspace| workspace.address_mut(cx))?;
-        // SAFETY: the tensors are of the sizes just compared, of the context's type, and aligned, as all blocks are; the workspace is as large as it was asked for.
-        unsafe { self.execution.run(opened.handle, addresses, workspace) }
-    }
 }
 
 /// How many bytes cuDNN would work in for a convolution on the GPU of this description (cuDNN's own, in JSON), if one of its engines will do. Needs the

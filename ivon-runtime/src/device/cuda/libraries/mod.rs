@@ -10,7 +10,7 @@ mod table;
 pub use search::look_first_in;
 
 use super::error::Context as _;
-use crate::error::{Error, Result};
+use crate::core::error::{Error, Result};
 use cudarc::driver::result::device;
 use cudarc::driver::{CudaContext, sys};
 use libloading::Library as Loaded;

@@ -1,0 +1,58 @@
+//! Launches of kernels with tensors, and the checks of their arguments.
+
+use super::Arg;
+use crate::context::Context;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::device::cuda::launch::Value;
+use crate::device::cuda::signature::Signature;
+use crate::device::cuda::{Grid, Source};
+
+impl Source {
+    /// Launches a kernel, compiled for the type that the context computes in; in a dry run, nothing.
+    ///
+    /// The arguments are those of the kernel, in its order: tensors as pointers, `None` as a null pointer, `usize` as a 64-bit number.
+    /// A `&mut` tensor is one that the kernel writes. A tensor in the CPU's memory is copied to the GPU first, if it is not there yet.
+    ///
+    /// # Errors
+    /// If the arguments are not those that the text declares: their number, the kind of each, the element type of a tensor, `const`
+    /// for tensors that are read and none for those that are written. If a tensor to be written is shared or not on the GPU of the
+    /// context. If the kernels cannot be compiled or launched. If the context computes on the CPU.
+    pub fn launch(&self, cx: &Context, kernel: &str, grid: Grid, args: &mut [Arg]) -> Result<()> {
+        let signature = self.signature(kernel)?;
+        self.check(cx, kernel, signature, args)?;
+        if cx.planning() {
+            cx.launched(|trail| {
+                trail.text("kernel").digest(self.digest()).text(kernel).numbers(&grid.numbers()).number(args.len() as u64);
+                args.iter().for_each(|arg| arg.leave(trail));
+            });
+            return args.iter().try_for_each(|arg| arg.check(kernel));
+        }
+        let Some(cuda) = cx.cuda() else {
+            return Err(self.refused(kernel, &format!("it was launched in a context on {}, and runs on a GPU", cx.device())));
+        };
+        let _kernel = cx.kernel(kernel, || Cost::default().moves(args.iter().map(Arg::bytes).sum()));
+        let values = args.iter_mut().map(|arg| arg.value(cx)).collect::<Result<Vec<Value>>>()?;
+        if grid.blocks.contains(&0) {
+            return Ok(()); // nothing to be computed
+        }
+        let function = cuda.function(self, cx.dtype(), kernel, signature)?;
+        cuda.launch(&function, kernel, grid, &values)
+    }
+
+    /// Checks arguments against the parameters that the text declares.
+    fn check(&self, cx: &Context, kernel: &str, signature: &Signature, args: &[Arg]) -> Result<()> {
+        let parameters = signature.parameters();
+        if args.len() != parameters.len() {
+            let message = format!("it takes {} arguments, and was given {}", parameters.len(), args.len());
+            return Err(self.refused(kernel, &message));
+        }
+        let (device, real) = (cx.device(), cx.dtype());
+        for (i, (arg, parameter)) in args.iter().zip(parameters).enumerate() {
+            if let Err(reason) = arg.fits(parameter, device, real) {
+                return Err(self.refused(kernel, &format!("argument {i}, for `{parameter}`: {reason}")));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+//! Tensors on a GPU: launches of kernels, products, convolutions, batches on their way, and steps as graphs.
+
+mod address;
+mod along;
+mod arg;
+mod check;
+mod convolutions;
+mod launch;
+mod products;
+mod replay;
+mod staging;
+
+pub(crate) use along::Along;
+pub use arg::{Arg, Pointer};
+pub(crate) use convolutions::convolution;
+pub(crate) use products::{Operand, knows, multiply};
+pub(crate) use replay::Replays;

@@ -1,0 +1,91 @@
+//! Copies, conversions and sums of tensors: what contexts and adjoints are made of.
+
+pub(crate) mod cuda;
+
+use crate::context::Context;
+use crate::context::profile::Cost;
+use crate::core::dtype::{DType, Element};
+use crate::core::error::{Error, Result};
+use crate::device::cpu::parallel::{CHUNK, pieces};
+use crate::device::cpu::real::Real;
+use crate::tensor::Tensor;
+use crate::versions;
+use half::bf16;
+
+/// A copy of a tensor in memory of its own.
+///
+/// # Errors
+/// As [`Context::empty`].
+pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
+    let mut y = cx.empty_of(x.dtype(), *x.shape())?;
+    let _op = cx.op("copy", || Cost::default().reads([x]).writes(&y, false));
+    match cx.cuda() {
+        Some(gpu) => cuda::copy(cx, gpu, x, &mut y)?,
+        None if cx.planning() => {}
+        None => match x.dtype() {
+            DType::F32 => copy_slice::<f32>(x.as_slice(), y.as_mut_slice()),
+            DType::F64 => copy_slice::<f64>(x.as_slice(), y.as_mut_slice()),
+            DType::Bf16 => copy_slice::<bf16>(x.as_slice(), y.as_mut_slice()),
+            DType::U32 => copy_slice::<u32>(x.as_slice(), y.as_mut_slice()),
+        },
+    }
+    Ok(y)
+}
+
+/// bf16 as f32.
+pub(crate) fn widen(cx: &Context, x: &Tensor) -> Result<Tensor> {
+    let mut y = cx.empty_of(DType::F32, *x.shape())?;
+    let _op = cx.op("widen", || Cost::default().reads([x]).writes(&y, false));
+    if !cx.planning() {
+        let (x, y) = (x.as_slice::<bf16>(), y.as_mut_slice::<f32>());
+        pieces(y, CHUNK, |i, y| y.iter_mut().zip(&x[i * CHUNK..]).for_each(|(y, x)| *y = x.to_f32()));
+    }
+    Ok(y)
+}
+
+/// f32 in the type of activations on a GPU.
+pub(crate) fn narrow(cx: &Context, x: &Tensor) -> Result<Tensor> {
+    let mut y = cx.empty(*x.shape())?;
+    cuda::narrow(cx, x, &mut y)?;
+    Ok(y)
+}
+
+/// `sum += x`, elementwise, of equal shapes.
+///
+/// # Errors
+/// If the shapes or the types differ, or the elements are ids.
+pub fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
+    if sum.shape() != x.shape() {
+        return Err(Error::mismatch("add_assign", ("sum", sum.shape()), ("x", x.shape())));
+    }
+    if sum.dtype() != x.dtype() || x.dtype() == DType::U32 {
+        let message = format!("`x` of {:?} cannot be added to `sum` of {:?}: both must be f32 or f64", x.dtype(), sum.dtype());
+        return Err(Error::value("add_assign", message));
+    }
+    let _op = cx.op("add", || Cost::each(x, 1).reads([x]).writes(sum, true));
+    match cx.cuda() {
+        Some(_) => cuda::add_assign(cx, sum, x)?,
+        None if cx.planning() => {}
+        None => match x.dtype() {
+            DType::F64 => add_slice::<f64>(x.as_slice(), sum.as_mut_slice()),
+            _ => add_slice::<f32>(x.as_slice(), sum.as_mut_slice()),
+        },
+    }
+    Ok(())
+}
+
+pub(crate) fn copy_slice<E: Element>(x: &[E], y: &mut [E]) {
+    pieces(y, CHUNK, |i, y| y.copy_from_slice(&x[i * CHUNK..][..y.len()]));
+}
+
+pub(crate) fn add_slice<E: Real>(x: &[E], y: &mut [E]) {
+    pieces(y, CHUNK, |i, y| add_piece(&x[i * CHUNK..][..y.len()], y));
+}
+
+versions! {
+    fn add_piece<{E: Real} {E}>(x: &[E], y: &mut [E]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y += *x;
+        }
+    }
+}

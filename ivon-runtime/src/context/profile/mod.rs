@@ -1,0 +1,260 @@
+//! Where a step's time goes: by phase, by layer, by op, and on a GPU by kernel.
+//!
+//! While a [`Context`] records, scopes make a tree: an optimizer and [`Context::differentiated`] open those of phases, generated code those of
+//! layers, ops their own, and a launch on a GPU that of a kernel. Each counts its calls, its time, and what it says it computes and moves
+//! ([`Cost`]). While nobody records, a scope costs a look at one cell, and a dry run opens none.
+//!
+//! ```text
+//! optimizer.context().record()?;
+//! let loss = optimizer.step(0.1, |cx| model.loss_gradient(cx, &x, &y))?;
+//! let profile = optimizer.context().recorded()?;
+//! for phase in profile.phases() { .. }
+//! ```
+//!
+//! The same scopes are ranges for Nsight Systems after [`Context::set_ranges`].
+
+mod clock;
+mod cost;
+mod ranges;
+
+pub use cost::Cost;
+
+use crate::context::Context;
+use crate::core::error::{Error, Result};
+use clock::{Clock, Stamp};
+use ranges::Ranges;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// The parts of a training step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// A batch goes to the GPU.
+    Data,
+    /// A sample of the posterior is drawn on its own. In training the update draws the next one in its pass over memory.
+    Sampling,
+    /// From the inputs to the loss.
+    Forward,
+    /// From the loss to the gradients.
+    Backward,
+    /// The gradient is clipped and taken in.
+    Update,
+    /// Anything else.
+    Other,
+}
+
+impl Phase {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Data => "data",
+            Phase::Sampling => "sampling",
+            Phase::Forward => "forward",
+            Phase::Backward => "backward",
+            Phase::Update => "update",
+            Phase::Other => "other",
+        }
+    }
+}
+
+/// What a scope is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Root,
+    Phase(Phase),
+    Layer,
+    Op,
+    Kernel,
+}
+
+/// All scopes of one kind and name within the same one.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    pub(crate) parent: usize,
+    pub(crate) calls: u64,
+    /// Of the scope and all in it.
+    pub(crate) seconds: f64,
+    pub(crate) cost: Cost,
+}
+
+/// A tree that grows.
+pub(crate) struct Recording {
+    clock: Clock,
+    start: Instant,
+    nodes: RefCell<Vec<Node>>,
+    /// The innermost scope that is open.
+    innermost: Cell<usize>,
+}
+
+impl Recording {
+    fn new(cx: &Context) -> Result<Recording> {
+        let clock = Clock::of(cx)?;
+        let root = Node { kind: Kind::Root, name: String::new(), parent: 0, calls: 1, seconds: 0.0, cost: Cost::default() };
+        Ok(Recording { clock, start: Instant::now(), nodes: RefCell::new(vec![root]), innermost: Cell::new(0) })
+    }
+
+    fn open(self: Rc<Self>, kind: Kind, name: &str, cost: Cost) -> Scope {
+        let parent = self.innermost.get();
+        let mut nodes = self.nodes.borrow_mut();
+        let same = |n: &Node| n.parent == parent && n.kind == kind && n.name == name;
+        let node = match nodes.iter().skip(parent + 1).position(same) {
+            Some(after) => parent + 1 + after,
+            None => {
+                nodes.push(Node { kind, name: name.into(), parent, calls: 0, seconds: 0.0, cost: Cost::default() });
+                nodes.len() - 1
+            }
+        };
+        nodes[node].calls += 1;
+        nodes[node].cost += cost;
+        drop(nodes);
+        self.innermost.set(node);
+        let start = self.clock.start(kind == Kind::Kernel);
+        Scope(Some(Open::Timed { recording: self, node, parent, start }))
+    }
+
+    fn close(&self, node: usize, parent: usize, start: &mut Stamp) {
+        if let Some(seconds) = self.clock.stop(node, start) {
+            self.nodes.borrow_mut()[node].seconds += seconds;
+        }
+        self.innermost.set(parent);
+    }
+
+    /// The whole tree, once the GPU has done everything.
+    fn finish(&self) -> Result<Profile> {
+        let of_kernels = self.clock.finish()?;
+        let seconds = self.start.elapsed().as_secs_f64();
+        let mut nodes = self.nodes.take();
+        for (node, seconds) in of_kernels.iter().flatten() {
+            nodes[*node].seconds += seconds;
+        }
+        if of_kernels.is_some() {
+            // The GPU is timed at its kernels: what is around them takes as long as they do. Children come after their parents.
+            for node in (1..nodes.len()).rev() {
+                let (parent, seconds) = (nodes[node].parent, nodes[node].seconds);
+                nodes[parent].seconds += seconds;
+            }
+        }
+        nodes[0].seconds = seconds;
+        Ok(Profile { nodes })
+    }
+}
+
+/// Who looks at scopes.
+#[derive(Clone)]
+pub(crate) enum Observer {
+    Recording(Rc<Recording>),
+    Ranges(Rc<Ranges>),
+}
+
+/// Ends where it is dropped.
+#[must_use = "a scope lasts until this is dropped"]
+pub struct Scope(Option<Open>);
+
+enum Open {
+    Timed { recording: Rc<Recording>, node: usize, parent: usize, start: Stamp },
+    Range(Rc<Ranges>),
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        match &mut self.0 {
+            Some(Open::Timed { recording, node, parent, start }) => recording.close(*node, *parent, start),
+            Some(Open::Range(ranges)) => ranges.pop(),
+            None => {}
+        }
+    }
+}
+
+/// What was recorded.
+#[derive(Debug)]
+pub struct Profile {
+    /// A tree; children come after their parents.
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Profile {
+    /// Seconds from beginning to end.
+    pub fn seconds(&self) -> f64 {
+        self.nodes[0].seconds
+    }
+
+    /// How many scopes were opened.
+    pub fn scopes(&self) -> u64 {
+        self.nodes.iter().map(|n| n.calls).sum::<u64>() - 1
+    }
+}
+
+impl Context {
+    /// Records phases, layers and ops from now on. On a GPU, steps run kernel by kernel until [`Context::recorded`]: a graph has no scopes.
+    ///
+    /// # Errors
+    /// If the GPU is lost.
+    pub fn record(&self) -> Result<()> {
+        self.set_observer(Some(Observer::Recording(Rc::new(Recording::new(self)?))));
+        Ok(())
+    }
+
+    /// What was recorded since [`Context::record`].
+    ///
+    /// # Errors
+    /// If nothing was, or the GPU is lost.
+    pub fn recorded(&self) -> Result<Profile> {
+        match self.set_observer(None) {
+            Some(Observer::Recording(recording)) => recording.finish(),
+            _ => Err(Error::config("nothing was recorded: call `record` first")),
+        }
+    }
+
+    /// Makes ranges of phases, layers and ops for NVIDIA's tools (NVTX) from now on, or not. On a GPU, steps run kernel by kernel meanwhile.
+    ///
+    /// # Errors
+    /// If the library of ranges is lacking: where it was looked for and how to get it.
+    pub fn set_ranges(&self, on: bool) -> Result<()> {
+        let ranges = if on { Some(Observer::Ranges(Rc::new(Ranges::open()?))) } else { None };
+        self.set_observer(ranges);
+        Ok(())
+    }
+
+    /// A scope of an op, from here to where the result is dropped: its name, and what it computes and moves.
+    ///
+    /// ```text
+    /// let _op = cx.op("linear d_x", || Cost::product(cx.precision(), [rows, inputs, outputs]).reads([&d_y, &weight]).writes(d_x, add));
+    /// ```
+    pub fn op(&self, name: &str, cost: impl FnOnce() -> Cost) -> Scope {
+        self.scope(Kind::Op, name, cost)
+    }
+
+    /// The scope of a kernel on a GPU.
+    pub(crate) fn kernel(&self, name: &str, cost: impl FnOnce() -> Cost) -> Scope {
+        self.scope(Kind::Kernel, name, cost)
+    }
+
+    /// The scope of a phase.
+    pub(crate) fn phase(&self, phase: Phase) -> Scope {
+        self.scope(Kind::Phase(phase), phase.name(), Cost::default)
+    }
+
+    /// A call of the layer `name`: its scope, and its name in an error that comes out of it.
+    ///
+    /// # Errors
+    /// Those of `call`, [`within`](Error::within) the layer.
+    pub fn layer<R>(&self, name: &str, call: impl FnOnce() -> Result<R>) -> Result<R> {
+        let _scope = self.scope(Kind::Layer, name, Cost::default);
+        call().map_err(|e| e.within(name))
+    }
+
+    #[inline]
+    fn scope(&self, kind: Kind, name: &str, cost: impl FnOnce() -> Cost) -> Scope {
+        match self.observer() {
+            None => Scope(None),
+            Some(Observer::Recording(recording)) => recording.open(kind, name, cost()),
+            Some(Observer::Ranges(ranges)) => {
+                ranges.push(name);
+                Scope(Some(Open::Range(ranges)))
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What can go wrong at run time. A message says what was expected, what was found, where, and what to do.
+
+use crate::core::shape::Shape;
+use std::fmt;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation could not be done.
+///
+/// There is no conversion from [`std::io::Error`], which knows no path: `std::fs::read(path).map_err(|e| Error::file(path, e))?` says which
+/// file it was. A `main` with errors of several kinds returns `Result<(), Box<dyn std::error::Error>>`.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Shapes that do not fit an operation; `at` is the op or the model's method.
+    Shape { at: String, message: String },
+    /// An id that is not in the table it looks up.
+    Id { at: String, id: u32, position: usize, limit: usize },
+    /// A value that is not finite, or out of the range in which the algorithm makes sense.
+    Value { at: String, message: String },
+    /// A configuration that makes no sense: which key, what is allowed.
+    Config { message: String },
+    /// A device that was asked for and cannot be used.
+    Device { message: String },
+    /// A file that cannot be read or written.
+    File { path: std::path::PathBuf, message: String },
+}
+
+impl Error {
+    /// Shapes that do not fit.
+    pub fn shape(at: impl Into<String>, message: impl Into<String>) -> Self {
+        Error::Shape { at: at.into(), message: message.into() }
+    }
+
+    /// Two shapes that should be the same, each with the name it goes by.
+    pub fn mismatch(at: &str, left: (&str, &Shape), right: (&str, &Shape)) -> Self {
+        Error::shape(at, format!("`{}` is {} but `{}` is {}", left.0, left.1, right.0, right.1))
+    }
+
+    /// A value out of range.
+    pub fn value(at: impl Into<String>, message: impl Into<String>) -> Self {
+        Error::Value { at: at.into(), message: message.into() }
+    }
+
+    /// A configuration that makes no sense.
+    pub fn config(message: impl Into<String>) -> Self {
+        Error::Config { message: message.into() }
+    }
+
+    /// A file that cannot be used.
+    pub fn file(path: impl Into<std::path::PathBuf>, message: impl fmt::Display) -> Self {
+        Error::File { path: path.into(), message: message.to_string() }
+    }
+
+    /// The same error seen from one level further out: `at` is put in front of where it happened, so that a message
+    /// reads like a path, `Gpt2::loss: blocks[3]: attention: layer_norm: ...`.
+    pub fn within(self, outer: &str) -> Self {
+        let join = |at: String| format!("{outer}: {at}");
+        match self {
+            Error::Shape { at, message } => Error::Shape { at: join(at), message },
+            Error::Value { at, message } => Error::Value { at: join(at), message },
+            Error::Id { at, id, position, limit } => Error::Id { at: join(at), id, position, limit },
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Error::Shape { at, message } | Error::Value { at, message } => write!(f, "{at}: {message}"),
+            Error::Id { at, id, position, limit } => {
+                let last = limit.checked_sub(1).map_or(String::new(), |last| format!(", 0 to {last}"));
+                write!(f, "{at}: id {id} at position {position} is out of range: the table has {limit} rows{last}")
+            }
+            Error::Config { message } | Error::Device { message } => f.write_str(message),
+            Error::File { path, message } => write!(f, "{}: {message}", path.display()),
+        }
+    }
+}
+
+/// The message too: what `main` prints of a `Result` is for people.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_main_that_fails_ends_with_the_message() {
+        let error = Error::file("data.bin", "does not exist");
+        assert_eq!(format!("{error:?}"), "data.bin: does not exist");
+    }
+}

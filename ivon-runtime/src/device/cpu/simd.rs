@@ -1,0 +1,129 @@
+//! One portable source, compiled for several instruction sets and chosen at run time.
+//!
+//! [`versions!`](crate::versions) compiles the same always-inlined body for AVX-512, AVX2 and the baseline and lets LLVM vectorise
+//! it. Bodies use only `+ - * /`, `sqrt`, comparisons and integer operations, so all versions give the same bits; but products of
+//! matrices use `multiply_add`, at twice the speed.
+
+use crate::core::error::Result;
+use crate::device::cpu::real::Real;
+use crate::device::environment::choice;
+use std::sync::OnceLock;
+
+/// An instruction set.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// What every machine of the target has.
+    Baseline,
+    /// 256-bit vectors, and multiply-add.
+    Avx2,
+    /// 512-bit vectors.
+    Avx512,
+}
+
+/// The best instruction set of this machine; `IVON_SIMD=baseline|avx2|avx512` in the environment lowers it.
+pub fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        // What it cannot mean is refused by `variables::check`.
+        wanted().ok().flatten().unwrap_or(Level::Avx512).min(detected())
+    })
+}
+
+/// What the environment lowers it to.
+pub(crate) fn wanted() -> Result<Option<Level>> {
+    choice("IVON_SIMD", &[("baseline", Level::Baseline), ("avx2", Level::Avx2), ("avx512", Level::Avx512)])
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detected() -> Level {
+    // The levels include each other.
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx512 = avx2
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl");
+    if avx512 {
+        Level::Avx512
+    } else if avx2 {
+        Level::Avx2
+    } else {
+        Level::Baseline
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detected() -> Level {
+    Level::Baseline
+}
+
+/// A [`Level`] as a type, for what must be written differently for one of them.
+///
+/// # Safety
+/// A function that is generic over it may use its instructions: only code that runs on that level, such as the bodies of
+/// [`versions!`](crate::versions), may name it.
+pub unsafe trait Instructions {
+    /// The level.
+    const LEVEL: Level;
+}
+
+/// The types that implement [`Instructions`].
+pub mod set {
+    use super::{Instructions, Level};
+
+    macro_rules! sets {
+        ($($name:ident),*) => {$(
+            #[doc = concat!("[`Level::", stringify!($name), "`].")]
+            #[derive(Debug)]
+            pub enum $name {}
+
+            // SAFETY: the level is the one that the type is named after, so code that runs on the type's level has its instructions.
+            unsafe impl Instructions for $name {
+                const LEVEL: Level = Level::$name;
+            }
+        )*};
+    }
+    sets!(Baseline, Avx2, Avx512);
+}
+
+/// x y + z, rounded once where the level has an instruction for it, else twice.
+#[inline(always)]
+pub(crate) fn multiply_add<Set: Instructions, E: Real>(x: E, y: E, z: E) -> E {
+    if Set::LEVEL >= Level::Avx2 { x.mul_add(y, z) } else { x * y + z }
+}
+
+/// Compiles a function for every [`Level`] and calls the best one. Generic functions are fine; everything that the body
+/// calls must be `#[inline(always)]` for it to be compiled along. In the body, the type `Set` is the level ([`Instructions`]).
+#[macro_export]
+macro_rules! versions {
+    (
+        $(#[$attribute:meta])*
+        $vis:vis fn $name:ident $(<{ $($generics:tt)* } { $($names:tt)* }>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
+    ) => {
+        $(#[$attribute])*
+        $vis fn $name $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            #[allow(clippy::extra_unused_type_parameters)]
+            fn body<Set: $crate::simd::Instructions $(, $($generics)*)?>($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+            fn avx512 $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                body::<$crate::simd::set::Avx512 $(, $($names)*)?>($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2 $(<$($generics)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                body::<$crate::simd::set::Avx2 $(, $($names)*)?>($($arg),*)
+            }
+            match $crate::simd::level() {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: `level` is this only where the machine has the features that the function is compiled for.
+                $crate::simd::Level::Avx512 => unsafe { avx512 $(::<$($names)*>)? ($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above; a machine of a higher level has them too.
+                $crate::simd::Level::Avx2 => unsafe { avx2 $(::<$($names)*>)? ($($arg),*) },
+                _ => body::<$crate::simd::set::Baseline $(, $($names)*)?>($($arg),*),
+            }
+        }
+    };
+}

@@ -1,0 +1,55 @@
+//! Captures of what is asked of a GPU as graphs.
+
+use super::Cuda;
+use super::error::Context as _;
+use crate::core::error::{Error, Result};
+use cudarc::driver::CudaGraph;
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+
+impl Cuda {
+    /// The launches of `work` as a graph, instead of being run.
+    pub(crate) fn captured<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<(CudaGraph, R)> {
+        let capture = Capture::begin(self)?;
+        let result = work();
+        let graph = capture.end();
+        let result = result?;
+        match graph? {
+            Some(graph) => Ok((graph, result)),
+            None => Err(Error::Device { message: "the capture of a step came out empty".into() }),
+        }
+    }
+}
+
+/// A capture of the stream. It also ends where the captured work panics: a stream that goes on capturing would record all later launches instead
+/// of running them.
+struct Capture<'a> {
+    cuda: &'a Cuda,
+    open: bool,
+}
+
+impl Capture<'_> {
+    fn begin(cuda: &Cuda) -> Result<Capture<'_>> {
+        cuda.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).doing("begin to capture")?;
+        cuda.capturing.set(true);
+        Ok(Capture { cuda, open: true })
+    }
+
+    fn end(mut self) -> Result<Option<CudaGraph>> {
+        self.close()
+    }
+
+    fn close(&mut self) -> Result<Option<CudaGraph>> {
+        self.open = false;
+        self.cuda.capturing.set(false);
+        self.cuda.stream.end_capture(CUgraphInstantiate_flags(0)).doing("capture a step")
+    }
+}
+
+impl Drop for Capture<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // The panic goes on; a device that is lost reports itself at the next call.
+            let _ = self.close();
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What this machine can do at most, measured: what shares of a profile are shares of.
+
+pub(crate) mod gpu;
+mod registers;
+
+use crate::context::Context;
+use crate::context::profile::Cost;
+use crate::core::error::Result;
+use crate::device::cpu::matmul::{Matrix, Precision, multiply_as};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::time::Instant;
+
+/// The peaks of a CPU, with the threads of the current pool, or of a GPU.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Peaks {
+    /// Operations a second of multiply-adds of f32 that stay in registers.
+    pub fma: f64,
+    /// The same for products of bf16 with sums in f32, where the CPU has an instruction for them.
+    pub fma_bf16: Option<f64>,
+    /// Operations a second of our product of large f32 matrices; on a GPU, of cuBLASLt's.
+    pub gemm: f64,
+    /// Of bf16 matrices, where the CPU has the instruction, and on a GPU that computes in bf16.
+    pub gemm_bf16: Option<f64>,
+    /// Bytes a second, read and written, of copying more than the caches hold.
+    pub copy: f64,
+}
+
+/// What bounds an op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roof {
+    /// Its operations.
+    Compute,
+    /// Its bytes.
+    Memory,
+}
+
+impl Peaks {
+    /// Measures, in about a second.
+    ///
+    /// # Errors
+    /// If the GPU is lost, or there is no memory to copy.
+    pub fn measure(cx: &Context) -> Result<Peaks> {
+        if cx.cuda().is_some() {
+            return gpu::measure(cx);
+        }
+        let has_bf16 = registers::has_bf16();
+        Ok(Peaks {
+            fma: registers::fma(),
+            fma_bf16: has_bf16.then(registers::fma_bf16),
+            gemm: gemm(Precision::F32),
+            gemm_bf16: has_bf16.then(|| gemm(Precision::Bf16)),
+            copy: copy(),
+        })
+    }
+
+    /// The least time that this could take, and what takes it.
+    pub fn least(&self, cost: &Cost) -> (f64, Roof) {
+        let bf16 = self.fma_bf16.or(self.gemm_bf16).unwrap_or(self.fma);
+        let compute = cost.flops as f64 / self.fma + cost.bf16_flops as f64 / bf16;
+        let memory = cost.bytes as f64 / self.copy;
+        if compute > memory { (compute, Roof::Compute) } else { (memory, Roof::Memory) }
+    }
+}
+
+/// The most of some measurements: those that nothing disturbed.
+fn best(seconds: f64, mut measure: impl FnMut() -> f64) -> f64 {
+    let start = Instant::now();
+    let mut best = 0.0f64;
+    for round in 0.. {
+        best = best.max(measure());
+        if round >= 2 && start.elapsed().as_secs_f64() > seconds {
+            break;
+        }
+    }
+    best
+}
+
+/// `amount` over the seconds that `work` takes.
+fn rate(amount: f64, work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    amount / start.elapsed().as_secs_f64()
+}
+
+fn gemm(precision: Precision) -> f64 {
+    const SIZE: usize = 1024;
+    let values = |shift: usize| (0..SIZE * SIZE).map(|i| ((i + shift) % 7) as f32).collect::<Vec<f32>>();
+    let (a, b, mut c) = (values(0), values(3), vec![0.0f32; SIZE * SIZE]);
+    let matrix = |data| Matrix::new(data, SIZE, SIZE);
+    let flops = 2.0 * (SIZE as f64).powi(3);
+    best(0.25, || rate(flops, || multiply_as(precision, matrix(&a), matrix(&b), &mut c, SIZE, false)))
+}
+
+/// Every thread copies a part of its own.
+fn copy() -> f64 {
+    const BYTES: usize = 128 << 20; // several times what the caches of a socket hold
+    let from = vec![1u64; BYTES / 8];
+    let mut to = vec![0u64; BYTES / 8];
+    let part = from.len().div_ceil(rayon::current_num_threads());
+    best(0.25, || {
+        rate(2.0 * BYTES as f64, || {
+            to.par_chunks_mut(part).zip(from.par_chunks(part)).for_each(|(to, from)| to.copy_from_slice(from))
+        })
+    })
+}

@@ -1,0 +1,154 @@
+//! A profile by phase and op, and by layer.
+
+use crate::context::profile::{Cost, Kind, Phase, Profile};
+
+/// What a phase took. Its ops and `other` add up to `seconds`.
+#[derive(Debug)]
+pub struct PhaseTime {
+    /// Which.
+    pub phase: Phase,
+    /// All of it.
+    pub seconds: f64,
+    /// Its ops, those that took longest first.
+    pub ops: Vec<OpTime>,
+    /// What belongs to no op: memory, checks, the model's own code.
+    pub other: f64,
+}
+
+/// What all calls of an op took in a phase.
+#[derive(Debug, PartialEq)]
+pub struct OpTime {
+    /// The op, or the kernel.
+    pub name: String,
+    /// How often it was called.
+    pub calls: u64,
+    /// In all, without other ops that it calls.
+    pub seconds: f64,
+    /// What it computed and moved.
+    pub cost: Cost,
+    /// On a GPU, the kernels that it launched.
+    pub kernels: Vec<OpTime>,
+}
+
+/// What all calls of a layer took in a phase, with everything in it.
+#[derive(Debug)]
+pub struct LayerTime {
+    /// The names of the fields that lead there: `blocks.mlp.up`; the layers of an array share one.
+    pub path: String,
+    /// Which phase.
+    pub phase: Phase,
+    /// How often it was called.
+    pub calls: u64,
+    /// In all.
+    pub seconds: f64,
+}
+
+impl Profile {
+    /// The phases in their order, each with its ops. Together with [`Profile::other`] they add up to [`Profile::seconds`].
+    pub fn phases(&self) -> Vec<PhaseTime> {
+        let mut phases: Vec<PhaseTime> = vec![];
+        for (i, node) in self.nodes.iter().enumerate().skip(1) {
+            let phase = self.phase_of(i);
+            let at = phases.iter().position(|p| p.phase == phase).unwrap_or_else(|| {
+                phases.push(PhaseTime { phase, seconds: 0.0, ops: vec![], other: 0.0 });
+                phases.len() - 1
+            });
+            let row = &mut phases[at];
+            if self.outermost(i) {
+                row.seconds += node.seconds;
+            }
+            match node.kind {
+                Kind::Op => {
+                    let within: f64 = self.nested(i);
+                    add(&mut row.ops, &node.name, node.calls, node.seconds - within, node.cost);
+                }
+                Kind::Kernel => {
+                    // A kernel outside of all ops is one by itself.
+                    let op = match self.op_of(node.parent) {
+                        Some(op) => op,
+                        None => {
+                            add(&mut row.ops, &node.name, node.calls, node.seconds, Cost::default());
+                            &node.name
+                        }
+                    };
+                    if let Some(op) = row.ops.iter_mut().find(|row| row.name == *op) {
+                        add(&mut op.kernels, &node.name, node.calls, node.seconds, node.cost);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for phase in &mut phases {
+            phase.ops.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+            phase.other = phase.seconds - phase.ops.iter().map(|op| op.seconds).sum::<f64>();
+        }
+        phases.sort_by_key(|p| p.phase);
+        phases
+    }
+
+    /// Seconds outside of all phases: of the optimizer's own code and, on a GPU, of waiting for the next kernel.
+    pub fn other(&self) -> f64 {
+        let within: f64 = (1..self.nodes.len()).filter(|i| self.outermost(*i)).map(|i| self.nodes[i].seconds).sum();
+        self.seconds() - within
+    }
+
+    /// The layers by phase, in the order of their first calls.
+    pub fn layers(&self) -> Vec<LayerTime> {
+        let layers = self.nodes.iter().enumerate().filter(|(_, n)| n.kind == Kind::Layer);
+        let row = |(i, n): (usize, &crate::context::profile::Node)| LayerTime {
+            path: self.path(i),
+            phase: self.phase_of(i),
+            calls: n.calls,
+            seconds: n.seconds,
+        };
+        layers.map(row).collect()
+    }
+
+    /// The node and those around it, from the inside.
+    fn outwards(&self, node: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(node), |i| (*i > 0).then(|| self.nodes[*i].parent))
+    }
+
+    fn phase_of(&self, node: usize) -> Phase {
+        let phase = self.outwards(node).find_map(|i| match self.nodes[i].kind {
+            Kind::Phase(phase) => Some(phase),
+            _ => None,
+        });
+        phase.unwrap_or(Phase::Other)
+    }
+
+    /// Whether a node lies in no other: then its time is not part of another one's.
+    fn outermost(&self, node: usize) -> bool {
+        self.nodes[node].parent == 0
+    }
+
+    fn op_of(&self, node: usize) -> Option<&String> {
+        self.outwards(node).map(|i| &self.nodes[i]).find(|n| n.kind == Kind::Op).map(|n| &n.name)
+    }
+
+    /// Seconds of the ops within an op.
+    fn nested(&self, node: usize) -> f64 {
+        let innermost = |i: usize| self.outwards(self.nodes[i].parent).find(|i| self.nodes[*i].kind == Kind::Op);
+        let nested = self.nodes.iter().enumerate().filter(|(i, n)| n.kind == Kind::Op && *i > 0 && innermost(*i) == Some(node));
+        nested.map(|(_, n)| n.seconds).sum()
+    }
+
+    fn path(&self, node: usize) -> String {
+        let mut names: Vec<&str> =
+            self.outwards(node).map(|i| &self.nodes[i]).filter(|n| n.kind == Kind::Layer).map(|n| n.name.as_str()).collect();
+        names.reverse();
+        names.join(".")
+    }
+}
+
+/// Adds to the row of this name.
+fn add(rows: &mut Vec<OpTime>, name: &str, calls: u64, seconds: f64, cost: Cost) {
+    let at = rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
+        rows.push(OpTime { name: name.into(), calls: 0, seconds: 0.0, cost: Cost::default(), kernels: vec![] });
+        rows.len() - 1
+    });
+    let row = &mut rows[at];
+    row.calls += calls;
+    row.seconds += seconds;
+    row.cost += cost;
+}

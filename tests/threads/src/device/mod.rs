@@ -1,0 +1,3 @@
+//! As `device` of the runtime.
+
+pub(crate) mod cpu;
