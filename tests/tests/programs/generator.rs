@@ -54,7 +54,7 @@ impl Program {
         if depth == 0 {
             return name.map_or("input".into(), str::to_string);
         }
-        match self.random.below(8) {
+        match self.random.below(14) {
             0 => format!("tanh({})", self.tensor(depth - 1)),
             1 => format!("sin({} + {})", self.tensor(depth - 1), self.tensor(0)),
             2 => format!("{}.tanh()", self.tensor(0)),
@@ -62,6 +62,16 @@ impl Program {
             4 => format!("(0.05 * {} * {} - {})", self.tensor(0), self.number(1), self.tensor(depth - 1)),
             5 => format!("({} * {} * 0.05)", self.number(1), self.tensor(depth - 1)),
             6 => format!("self.up.forward({})", self.tensor(depth - 1)),
+            7 => format!("({} - {}.mean_keep(1))", self.tensor(depth - 1), self.tensor(0)),
+            8 => format!("({} * {}.max_keep(-1))", self.tensor(0), self.tensor(0)),
+            9 => format!("max({}, {})", self.tensor(0), self.tensor(depth - 1)),
+            10 => {
+                // Both sides are equal where the mask jumps, as central differences need it.
+                let (a, b) = (self.tensor(0), self.tensor(depth - 1));
+                format!("select(gt({a}, {b}), {a}, {b})")
+            }
+            11 => format!("({}.logsumexp_keep(-1) * 0.05 + {})", self.tensor(0), self.tensor(depth - 1)),
+            12 => format!("{}.unsqueeze(1).squeeze(-2)", self.tensor(0)),
             _ => match self.pick(|k| k == Kind::Layer) {
                 Some(layer) => format!("{layer}.forward({})", self.tensor(depth - 1)),
                 None => format!("({} + tanh({}))", self.tensor(0), self.tensor(depth - 1)),

@@ -76,6 +76,57 @@ operators! {
     Mul mul |a: f64, b: f64| a * b;
 }
 
+/// Operands of one number a row.
+macro_rules! columns {
+    ($($operator:ident $method:ident $f:expr;)*) => { $(
+        impl<B> $operator<Tensor<B, 1>> for Tensor<B, 4> {
+            type Output = Self;
+            fn $method(self, other: Tensor<B, 1>) -> Self {
+                self.map(|x| $f(x, other.0[0]))
+            }
+        }
+        impl<B> $operator<Tensor<B, 4>> for Tensor<B, 1> {
+            type Output = Tensor<B, 4>;
+            fn $method(self, other: Tensor<B, 4>) -> Tensor<B, 4> {
+                other.map(|x| $f(self.0[0], x))
+            }
+        }
+    )* };
+}
+columns! {
+    Add add |a: f64, b: f64| a + b;
+    Sub sub |a: f64, b: f64| a - b;
+    Mul mul |a: f64, b: f64| a * b;
+}
+
+impl<B, const N: usize> Tensor<B, N> {
+    pub fn mean_keep(self, _axis: i32) -> Tensor<B, 1> {
+        Tensor::new([self.0.iter().sum::<f64>() / N as f64])
+    }
+    pub fn max_keep(self, _axis: i32) -> Tensor<B, 1> {
+        Tensor::new([self.0.into_iter().fold(f64::NEG_INFINITY, f64::max)])
+    }
+    pub fn logsumexp_keep(self, _axis: i32) -> Tensor<B, 1> {
+        Tensor::new([self.0.iter().map(|x| x.exp()).sum::<f64>().ln()])
+    }
+    pub fn unsqueeze(self, _axis: i32) -> Self {
+        self
+    }
+    pub fn squeeze(self, _axis: i32) -> Self {
+        self
+    }
+}
+
+pub fn max<B, const N: usize>(a: Tensor<B, N>, b: Tensor<B, N>) -> Tensor<B, N> {
+    a.zip(b, f64::max)
+}
+pub fn gt<B, const N: usize>(a: Tensor<B, N>, b: Tensor<B, N>) -> Tensor<B, N> {
+    a.zip(b, |a, b| f64::from(u8::from(a > b)))
+}
+pub fn select<B, const N: usize>(mask: Tensor<B, N>, a: Tensor<B, N>, b: Tensor<B, N>) -> Tensor<B, N> {
+    Tensor::new(std::array::from_fn(|i| if mask.0[i] != 0.0 { a.0[i] } else { b.0[i] }))
+}
+
 /// x W^T + b
 pub struct Linear {
     pub weight: [[f64; 4]; 4],

@@ -3,510 +3,488 @@ both! {
 impl Net {
     pub fn program_0<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let x = (-input * sigmoid((0.05 * x * 2 - input)));
-        let block = (4 + 7 / 3);
-        tanh((-input * sigmoid(self.up.forward(input)))) + input * 0.5
+        let mut x = max(input, x.tanh());
+        let mut y = sin((x + tanh(input)) + input);
+        x = (y + tanh(x.tanh()));
+        for a in &self.pairs {
+            x = ((-y * sigmoid(input)) - y.mean_keep(1));
+            let (mut a, x) = a.forward((-input * sigmoid(x)));
+            let (mut a, x) = ((0.05 * y * 5 - a), (input + tanh(y)));
+        }
+        tanh(select(gt(input, (y + tanh(x))), input, (y + tanh(x)))) + input * 0.5
     }
     pub fn program_1<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut block, x) = (sin(input + x), tanh(input));
-        block = tanh((-x * sigmoid(x)));
-        let mut x = (1 * (2 * x * 0.05) * 0.05);
+        let (mut block, x) = (((1 + 7 / 4) * input * 0.05), select(gt(x, x), x, x));
+        let y = (7 - 1 / 5);
+        let y = 8;
         for y in &self.pairs {
-            block = (0.05 * x * 3 - self.up.forward(input));
-            block = self.up.forward(input.tanh());
-            let mut y = (block + tanh((0.05 * block * 1 - x)));
-            x = (-block * sigmoid(sin(y + block)));
-            x = self.up.forward((4 * y * 0.05));
+            block = (0.05 * x * 3 - (input * block.max_keep(-1)));
+            let mut y = (x * x.max_keep(-1));
+            let mut y = (-y * sigmoid(self.up.forward(x)));
+            let x = 9;
         }
-        tanh(sin(sin(block + input) + input)) + input * 0.5
+        tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
     }
     pub fn program_2<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let mut a = sin(self.up.forward(x) + x);
-        a = (-input * sigmoid((0.05 * a * (4 * 2 / 4) - x)));
-        let mut x = sin((input + tanh(x)) + a);
-        for y in &self.blocks {
-            x = x.tanh();
-            x = self.up.forward(sin(x + a));
-            let (mut a, x) = (self.up.forward(a), tanh(input));
-            let block = tanh(y.forward(input));
-            a = (-a * sigmoid(self.up.forward(input)));
+        let a = (-x * sigmoid((9 * x * 0.05)));
+        let y = (7 * max(a, a) * 0.05);
+        let a = self.up.forward((a.logsumexp_keep(-1) * 0.05 + x));
+        for y in &self.inner {
+            x = self.up.forward((input - a.mean_keep(1)));
+            let block = self.up.forward(input.tanh());
+            x = max(x, max(x, input));
+            x = (input * block.max_keep(-1));
         }
-        tanh((-x * sigmoid((0.05 * x * (3 - 7 / 2) - a)))) + input * 0.5
+        tanh((a * input.max_keep(-1))) + input * 0.5
     }
     pub fn program_3<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut y, x) = (self.up.forward(x), self.up.forward(input));
-        let a = (0.05 * y * (8 + 5 / 4) - (-y * sigmoid(x)));
-        let x = (1 * (9 * 5 / 2) / 2);
-        let (mut block, x) = (tanh(y), (-y * sigmoid(y)));
-        block = (input + tanh(a.tanh()));
-        block = (y + tanh((-block * sigmoid(a))));
-        for a in &self.pairs {
-            block = (y + tanh((8 * x * 0.05)));
-            y = block.tanh();
-            for block in &self.pairs {
-                y = (0.05 * input * (4 - 7 / 3) - (0.05 * input * 1 - y));
-                y = self.up.forward((-x * sigmoid(y)));
-                y = x.tanh();
-                y = tanh((input + tanh(y)));
-                y = sin((0.05 * y * 2 - y) + y);
-            }
-            let a = 7;
+        let (mut y, x) = (select(gt(x, input), x, input), input.unsqueeze(1).squeeze(-2));
+        let (mut x, y) = (sin(y + input), (-x * sigmoid(y)));
+        let (mut a, x) = ((y + tanh(y)), ((1 * 9 / 5) * y * 0.05));
+        for x in &self.blocks {
+            a = max(a, max(y, y));
+            a = (-y * sigmoid(self.up.forward(input)));
         }
-        tanh(self.up.forward(tanh(x))) + input * 0.5
+        a = ((-x * sigmoid(a)) - input.mean_keep(1));
+        a = (3 * (y * x.max_keep(-1)) * 0.05);
+        for y in &self.blocks {
+            a = max(x, a.tanh());
+            let block = 5;
+            let mut a = input.tanh();
+            let block = 7;
+        }
+        tanh((0.05 * input * (5 * 3 / 5) - (y.logsumexp_keep(-1) * 0.05 + input))) + input * 0.5
     }
     pub fn program_4<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let x = sin(self.up.forward(input) + x);
-        let mut x = sin((0.05 * input * (5 * 5 / 3) - x) + x);
-        let y = ((4 * 8 / 2) * x.tanh() * 0.05);
-        let (mut y, x) = (self.up.forward(input), (0.05 * y * (6 - 3 / 4) - y));
-        y = tanh((input + tanh(y)));
-        for x in &self.pairs {
-            y = self.up.forward(self.up.forward(input));
-            y = (0.05 * input * 2 - (0.05 * input * 3 - y));
-            let (mut a, x) = x.forward((y + tanh(y)));
-            let (mut y, x) = ((-a * sigmoid(input)), (a + tanh(y)));
+        let x = (x + tanh(x.tanh()));
+        let mut x = sin(tanh(input) + input);
+        for a in &self.inner {
+            x = max(input, (0.05 * input * 6 - x));
+            for y in &self.blocks {
+                x = sin((-input * sigmoid(input)) + input);
+                x = x.unsqueeze(1).squeeze(-2);
+            }
+            let (mut block, x) = ((x * x.max_keep(-1)), tanh(input));
+            let x = (3 + (7 * 1 / 2) / 4);
+            block = tanh((-input * sigmoid(input)));
         }
-        tanh(sin(((1 + 7 / 5) * y * 0.05) + input)) + input * 0.5
+        let x = (2 * self.up.forward(x) * 0.05);
+        tanh((0.05 * input * 4 - (4 * x * 0.05))) + input * 0.5
     }
     pub fn program_5<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = (0.05 * x * 2 - (input + tanh(x)));
-        let y = 3;
-        let (mut block, x) = (sin(x + input), (-x * sigmoid(input)));
-        for x in &self.blocks {
-            block = self.up.forward((3 * block * 0.05));
-            for a in &self.inner {
-                block = (-input * sigmoid(x.forward(input)));
-                let mut block = (0.05 * input * y - (8 * block * 0.05));
-                let block = self.up.forward(sin(block + block));
-            }
-            block = tanh(input.tanh());
-            block = x.forward((2 * input * 0.05));
+        x = tanh(sin(input + x));
+        for block in &self.pairs {
+            x = (4 * (x.logsumexp_keep(-1) * 0.05 + input) * 0.05);
+            let block = (3 * (5 + 8 / 4) / 5);
+            x = sin((-x * sigmoid(x)) + x);
+            let x = block;
+            let a = (-input * sigmoid(tanh(input)));
         }
-        block = self.up.forward(x.tanh());
-        block = self.up.forward((-x * sigmoid(x)));
-        for y in &self.pairs {
-            block = tanh(self.up.forward(input));
-            let mut x = (block + tanh(((3 * 8 / 3) * x * 0.05)));
-            let (mut x, y) = y.forward(sin(x + x));
-            x = self.up.forward(tanh(y));
-            let y = (0.05 * y * 3 - (-input * sigmoid(input)));
+        x = tanh(tanh(x));
+        x = ((x + tanh(x)) - x.mean_keep(1));
+        x = input.unsqueeze(1).squeeze(-2);
+        x = (-x * sigmoid(sin(x + input)));
+        for block in &self.blocks {
+            x = tanh((0.05 * input * (8 * 7 / 4) - x));
+            x = (0.05 * x * (1 - 8 / 5) - max(input, input));
+            let mut y = block.forward((x - input.mean_keep(1)));
+            let (mut x, y) = (max(y, y), max(y, input));
+            x = tanh(((1 * 4 / 5) * x * 0.05));
         }
-        tanh((-block * sigmoid((0.05 * block * (4 + y / 2) - input)))) + input * 0.5
+        tanh(x.unsqueeze(1).squeeze(-2)) + input * 0.5
     }
     pub fn program_6<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut y, x) = ((input + tanh(input)), (-input * sigmoid(x)));
-        let mut y = (y + tanh(tanh(y)));
-        y = (8 * ((4 - 8 / 5) * input * 0.05) * 0.05);
-        y = self.up.forward(sin(y + input));
-        y = (3 * input.tanh() * 0.05);
-        for block in &self.inner {
-            y = (0.05 * y * 2 - (0.05 * y * (1 + 1 / 3) - x));
-            let mut x = (9 * y.tanh() * 0.05);
-            x = y.tanh();
+        let (mut y, x) = ((input + tanh(input)), (input - x.mean_keep(1)));
+        let mut y = (-y * sigmoid((y * y.max_keep(-1))));
+        let x = 9;
+        y = (4 * (y.logsumexp_keep(-1) * 0.05 + y) * 0.05);
+        y = tanh((-y * sigmoid(input)));
+        for block in &self.pairs {
+            y = (input.logsumexp_keep(-1) * 0.05 + (input + tanh(input)));
             for x in &self.pairs {
-                y = (8 * (0.05 * y * (6 * 8 / 4) - y) * 0.05);
-                let (mut x, y) = x.forward(sin(input + input));
+                y = y.unsqueeze(1).squeeze(-2);
+                y = (y.logsumexp_keep(-1) * 0.05 + (8 * input * 0.05));
             }
-            y = block.forward(self.up.forward(x));
         }
-        tanh(sin(sin(x + x) + y)) + input * 0.5
+        tanh(tanh(input.unsqueeze(1).squeeze(-2))) + input * 0.5
     }
     pub fn program_7<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let mut x = x.tanh();
-        x = (0.05 * input * 1 - (x + tanh(x)));
-        x = (input + tanh(x.tanh()));
-        let block = (1 * 4 / 2);
-        x = sin((0.05 * input * (block + block / 4) - input) + x);
-        for y in &self.inner {
-            x = input.tanh();
-            let a = (-x * sigmoid(y.forward(input)));
-            let x = (4 + 3 / 4);
+        let mut x = x.unsqueeze(1).squeeze(-2);
+        x = (input * input.max_keep(-1));
+        let (mut a, x) = (((3 - 2 / 2) * x * 0.05), (-x * sigmoid(x)));
+        a = (select(gt(input, a), input, a) - a.mean_keep(1));
+        for block in &self.blocks {
+            a = block.forward(input.unsqueeze(1).squeeze(-2));
+            let a = 5;
+            let (mut a, x) = (select(gt(input, input), input, input), (x - x.mean_keep(1)));
         }
-        tanh((block * sin(x + input) * 0.05)) + input * 0.5
+        for block in &self.inner {
+            a = (x * input.max_keep(-1));
+            let mut a = sin(self.up.forward(x) + x);
+            let (mut block, x) = (a.unsqueeze(1).squeeze(-2), (-input * sigmoid(a)));
+        }
+        tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
     }
     pub fn program_8<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
         for a in &self.blocks {
-            x = x.tanh();
-            x = self.up.forward((2 * x * 0.05));
+            x = select(gt(x, a.forward(x)), x, a.forward(x));
+            let (mut a, x) = (a.forward(x), a.forward(input));
+            let mut y = (input.logsumexp_keep(-1) * 0.05 + (x + tanh(input)));
+            y = (input.logsumexp_keep(-1) * 0.05 + (input - x.mean_keep(1)));
         }
-        let x = (0.05 * x * (7 * 3 / 3) - (0.05 * x * 8 - input));
-        let (mut a, x) = (self.up.forward(input), self.up.forward(x));
-        for block in &self.blocks {
-            a = sin((0.05 * a * 9 - input) + x);
-            let block = self.up.forward(sin(input + input));
-        }
-        tanh((a + tanh((-input * sigmoid(a))))) + input * 0.5
+        x = max(input, tanh(x));
+        x = x.unsqueeze(1).squeeze(-2);
+        x = x.tanh();
+        let x = 7;
+        tanh(sin((input - input.mean_keep(1)) + input)) + input * 0.5
     }
     pub fn program_9<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = self.up.forward(((7 + 3 / 3) * x * 0.05));
-        let y = input.tanh();
-        let y = 6;
-        let (mut y, x) = ((-x * sigmoid(input)), self.up.forward(x));
-        y = ((4 * 7 / 4) * tanh(y) * 0.05);
-        y = tanh((0.05 * x * 3 - x));
-        for a in &self.inner {
-            y = (-y * sigmoid(sin(x + y)));
-            let x = a.forward(tanh(input));
-            let block = (5 + 4 / 2);
-            let mut block = tanh((4 * input * 0.05));
+        x = (input * x.max_keep(-1));
+        x = max(input, (1 * x * 0.05));
+        let mut a = max(input, (x + tanh(input)));
+        let mut block = tanh(max(a, a));
+        x = a.unsqueeze(1).squeeze(-2);
+        a = tanh(tanh(block));
+        for block in &self.inner {
+            x = select(gt(a, self.up.forward(a)), a, self.up.forward(a));
+            x = (-x * sigmoid((x.logsumexp_keep(-1) * 0.05 + input)));
+            let x = max(input, (0.05 * input * 3 - a));
         }
-        tanh((0.05 * input * 7 - self.up.forward(x))) + input * 0.5
+        tanh((x + tanh(self.up.forward(input)))) + input * 0.5
     }
     pub fn program_10<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut a, x) = (tanh(input), (5 * input * 0.05));
-        let mut x = tanh((0.05 * input * (6 + 2 / 5) - a));
-        for y in &self.inner {
-            a = (-x * sigmoid(tanh(input)));
-            let block = 2;
-            let (mut a, x) = (self.up.forward(x), tanh(a));
+        let (mut a, x) = (input.unsqueeze(1).squeeze(-2), max(input, x));
+        let x = 2;
+        let x = max(a, input.tanh());
+        a = (a.logsumexp_keep(-1) * 0.05 + (a + tanh(x)));
+        for block in &self.inner {
+            a = ((x.logsumexp_keep(-1) * 0.05 + a) - a.mean_keep(1));
+            let y = (input * a.max_keep(-1));
+            let block = y.unsqueeze(1).squeeze(-2);
+            let mut block = tanh((1 * input * 0.05));
         }
-        let block = tanh((input + tanh(a)));
-        for y in &self.blocks {
-            a = (0.05 * a * 6 - input.tanh());
-            a = (0.05 * x * (3 * 8 / 4) - (0.05 * x * 7 - input));
-            for a in &self.inner {
-                x = sin(x.tanh() + x);
-                let mut x = (-block * sigmoid(input.tanh()));
-                x = (4 * y.forward(block) * 0.05);
-                let mut block = (-x * sigmoid(sin(input + input)));
-                let (mut block, x) = (sin(x + x), tanh(block));
-            }
-        }
-        tanh(tanh(block.tanh())) + input * 0.5
+        tanh(self.up.forward(tanh(input))) + input * 0.5
     }
     pub fn program_11<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let y = (0.05 * input * 9 - input.tanh());
-        for a in &self.inner {
-            x = (5 * self.up.forward(input) * 0.05);
-            let (mut a, x) = ((9 * y * 0.05), tanh(input));
-            for block in &self.blocks {
-                a = (5 * sin(y + input) * 0.05);
-                let (mut a, x) = (tanh(input), input.tanh());
-                a = block.forward(tanh(x));
-                a = ((5 * 5 / 2) * block.forward(input) * 0.05);
+        let mut y = select(gt(input, select(gt(input, input), input, input)), input, select(gt(input, input), input, input));
+        let mut y = (x + tanh(y.tanh()));
+        x = (0.05 * x * (8 * 9 / 5) - tanh(x));
+        y = (sin(x + input) - x.mean_keep(1));
+        x = tanh((0.05 * x * (8 + 7 / 2) - x));
+        let y = max(y, tanh(y));
+        for block in &self.pairs {
+            x = (0.05 * x * (2 + 3 / 4) - (input - y.mean_keep(1)));
+            x = (y.logsumexp_keep(-1) * 0.05 + select(gt(input, y), input, y));
+            for a in &self.blocks {
+                x = input.tanh();
+                x = a.forward((input * input.max_keep(-1)));
+                let (mut block, x) = block.forward((input * x.max_keep(-1)));
             }
-            a = self.up.forward(a.tanh());
+            let x = (7 + (7 + 5 / 5) / 3);
         }
-        x = input.tanh();
-        let (mut a, x) = (x.tanh(), self.up.forward(input));
-        a = self.up.forward((0.05 * a * 4 - x));
-        let mut a = (-x * sigmoid(tanh(input)));
-        for block in &self.inner {
-            a = (3 * tanh(y) * 0.05);
-            a = (-y * sigmoid(((8 * 2 / 3) * input * 0.05)));
-            a = (0.05 * y * 7 - (0.05 * a * 4 - input));
-            for y in &self.pairs {
-                a = (-a * sigmoid(block.forward(a)));
-                let y = self.up.forward(input.tanh());
-                a = (7 * (-input * sigmoid(input)) * 0.05);
-                let (mut block, x) = ((6 * x * 0.05), block.forward(x));
-            }
-            let x = 5;
-        }
-        tanh(self.up.forward(y.tanh())) + input * 0.5
+        tanh((max(input, x) - y.mean_keep(1))) + input * 0.5
     }
     pub fn program_12<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = (0.05 * x * 6 - (0.05 * input * (4 * 8 / 3) - x));
-        x = input.tanh();
-        let mut y = tanh((6 * input * 0.05));
-        x = (5 * self.up.forward(x) * 0.05);
-        let mut a = self.up.forward((input + tanh(input)));
-        y = self.up.forward((0.05 * x * (7 - 1 / 5) - y));
-        for x in &self.blocks {
-            y = (0.05 * a * 7 - self.up.forward(y));
-            let x = tanh(input.tanh());
-            let mut block = tanh((3 * x * 0.05));
+        x = (0.05 * x * 6 - (input * x.max_keep(-1)));
+        x = tanh(max(x, x));
+        x = max(x, input.tanh());
+        x = select(gt(input, (x * x.max_keep(-1))), input, (x * x.max_keep(-1)));
+        for block in &self.inner {
+            x = (x.logsumexp_keep(-1) * 0.05 + tanh(x));
+            x = (0.05 * input * 7 - block.forward(input));
+            x = (-input * sigmoid(self.up.forward(input)));
         }
-        tanh(sin((6 * y * 0.05) + x)) + input * 0.5
+        let block = (x + tanh(tanh(input)));
+        for a in &self.pairs {
+            x = max(x, sin(input + x));
+            let (mut x, y) = a.forward((block * block.max_keep(-1)));
+        }
+        tanh((block * x.max_keep(-1))) + input * 0.5
     }
     pub fn program_13<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = (0.05 * x * 2 - sin(input + input));
-        x = input.tanh();
-        x = x.tanh();
-        for y in &self.pairs {
-            x = self.up.forward(self.up.forward(x));
-            x = (4 * sin(x + input) * 0.05);
+        x = (x * input.max_keep(-1));
+        for a in &self.inner {
+            x = self.up.forward(select(gt(input, input), input, input));
+            x = sin(tanh(x) + x);
+            let a = a.forward((x - x.mean_keep(1)));
         }
-        tanh(sin(self.up.forward(input) + x)) + input * 0.5
+        let (mut y, x) = ((-x * sigmoid(input)), (x.logsumexp_keep(-1) * 0.05 + input));
+        for x in &self.pairs {
+            y = (-y * sigmoid(sin(y + y)));
+            let block = (-input * sigmoid((y + tanh(input))));
+        }
+        tanh(select(gt(y, (0.05 * input * (4 * 3 / 3) - y)), y, (0.05 * input * (4 * 3 / 3) - y))) + input * 0.5
     }
     pub fn program_14<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let a = (input + tanh(tanh(x)));
-        for block in &self.blocks {
-            x = ((4 * 7 / 5) * (0.05 * a * 1 - x) * 0.05);
-            let (mut a, x) = (x.tanh(), (0.05 * input * 2 - x));
-            let mut block = a.tanh();
+        let mut a = ((-input * sigmoid(x)) - x.mean_keep(1));
+        x = (-x * sigmoid(max(input, input)));
+        a = tanh(tanh(input));
+        let (mut a, x) = (((3 + 7 / 4) * x * 0.05), (x.logsumexp_keep(-1) * 0.05 + x));
+        a = select(gt(x, max(x, x)), x, max(x, x));
+        let x = (1 * (5 + 9 / 3) / 3);
+        for y in &self.inner {
+            a = ((4 - x / 5) * input.tanh() * 0.05);
+            a = (input.logsumexp_keep(-1) * 0.05 + y.forward(input));
+            let x = select(gt(a, input.tanh()), a, input.tanh());
+            a = input.tanh();
+            a = max(x, (input.logsumexp_keep(-1) * 0.05 + input));
         }
-        let y = 9;
-        let y = y;
-        x = (0.05 * a * 5 - (-input * sigmoid(a)));
-        let y = tanh(tanh(x));
-        for a in &self.blocks {
-            x = (0.05 * input * (4 * 6 / 2) - sin(y + y));
-            x = (0.05 * x * (3 * 2 / 2) - self.up.forward(x));
-            x = sin((0.05 * y * 1 - input) + y);
-            x = sin(input.tanh() + y);
-            let (mut y, x) = (a.forward(input), tanh(input));
-        }
-        tanh(sin(x.tanh() + y)) + input * 0.5
+        tanh(((input + tanh(a)) - input.mean_keep(1))) + input * 0.5
     }
     pub fn program_15<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
         let x = 5;
-        let mut block = input.tanh();
-        block = sin((-block * sigmoid(input)) + input);
+        let mut block = (input * input.max_keep(-1));
+        let (mut block, x) = (sin(block + block), self.up.forward(input));
         for x in &self.pairs {
-            block = self.up.forward((0.05 * block * (2 - 8 / 5) - input));
-            block = block.tanh();
-            block = tanh((9 * input * 0.05));
+            block = select(gt(block, (-block * sigmoid(block))), block, (-block * sigmoid(block)));
+            let (mut x, y) = x.forward((input + tanh(block)));
+            for y in &self.pairs {
+                block = (input * block.max_keep(-1));
+                let (mut a, x) = y.forward(sin(input + x));
+                a = (0.05 * a * 7 - (-block * sigmoid(x)));
+            }
         }
-        tanh((0.05 * block * x - tanh(input))) + input * 0.5
+        tanh((self.up.forward(x) - input.mean_keep(1))) + input * 0.5
     }
     pub fn program_16<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = (0.05 * x * 1 - tanh(x));
-        x = (5 * tanh(x) * 0.05);
-        for block in &self.blocks {
-            x = (0.05 * x * 6 - (-input * sigmoid(input)));
-            x = sin((6 * input * 0.05) + input);
-        }
-        for a in &self.inner {
-            x = (0.05 * input * (9 + 2 / 3) - a.forward(input));
+        x = x.tanh();
+        let y = (0.05 * x * 7 - (x.logsumexp_keep(-1) * 0.05 + x));
+        for y in &self.inner {
+            x = sin((-input * sigmoid(x)) + x);
+            x = tanh(y.forward(x));
             x = sin(tanh(x) + input);
-            let mut y = sin(self.up.forward(input) + x);
-            x = tanh((-input * sigmoid(y)));
-            x = a.forward(self.up.forward(x));
+            let x = (4 - 9 / 5);
         }
-        tanh(sin(input.tanh() + input)) + input * 0.5
+        for y in &self.inner {
+            x = self.up.forward((-input * sigmoid(x)));
+            let x = (x * input.max_keep(-1));
+            let a = 5;
+        }
+        tanh(self.up.forward(self.up.forward(x))) + input * 0.5
     }
     pub fn program_17<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = input.tanh();
-        let (mut y, x) = (tanh(input), self.up.forward(x));
-        y = ((6 - 9 / 5) * sin(x + y) * 0.05);
-        y = (-y * sigmoid(input.tanh()));
-        y = tanh(self.up.forward(input));
-        for x in &self.pairs {
-            y = self.up.forward(((6 + 1 / 2) * input * 0.05));
-            for x in &self.pairs {
-                y = y.tanh();
-                let (mut y, x) = x.forward(((9 * 7 / 3) * y * 0.05));
-                let a = ((5 + 9 / 3) * self.up.forward(x) * 0.05);
-                y = (input + tanh((0.05 * y * (5 + 8 / 5) - y)));
-            }
-            y = (0.05 * input * 4 - (0.05 * y * 1 - y));
-            let mut x = (0.05 * input * (2 * 2 / 2) - (-input * sigmoid(y)));
-        }
-        y = sin(tanh(input) + input);
+        x = select(gt(input, tanh(input)), input, tanh(input));
+        x = (-input * sigmoid(sin(input + x)));
+        x = max(x, max(x, input));
+        x = select(gt(x, ((7 + 6 / 2) * x * 0.05)), x, ((7 + 6 / 2) * x * 0.05));
+        let (mut a, x) = ((x.logsumexp_keep(-1) * 0.05 + x), self.up.forward(input));
+        a = self.up.forward(max(input, x));
+        let mut a = self.up.forward(select(gt(x, x), x, x));
         for x in &self.blocks {
-            y = (0.05 * input * 4 - sin(y + input));
-            let (mut x, y) = (x.forward(y), x.forward(y));
-            let mut y = sin(tanh(x) + x);
+            a = max(a, select(gt(input, input), input, input));
+            let mut y = self.up.forward((a.logsumexp_keep(-1) * 0.05 + input));
+            let y = (4 - (4 * 1 / 4) / 3);
         }
-        tanh(self.up.forward((0.05 * y * 8 - input))) + input * 0.5
+        tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
     }
     pub fn program_18<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = sin(self.up.forward(input) + x);
-        x = (5 * input.tanh() * 0.05);
-        x = (-input * sigmoid(sin(input + input)));
-        for block in &self.inner {
-            x = input.tanh();
-            x = (8 * self.up.forward(input) * 0.05);
-            x = (0.05 * x * 7 - (-input * sigmoid(x)));
-            x = tanh(sin(input + input));
+        x = sin(input.tanh() + x);
+        x = (5 * (0.05 * input * 8 - input) * 0.05);
+        x = ((3 - 7 / 4) * input.unsqueeze(1).squeeze(-2) * 0.05);
+        for block in &self.blocks {
+            x = select(gt(x, (input * x.max_keep(-1))), x, (input * x.max_keep(-1)));
+            let y = (input.logsumexp_keep(-1) * 0.05 + (x * input.max_keep(-1)));
         }
-        tanh((0.05 * x * 7 - (-x * sigmoid(input)))) + input * 0.5
+        tanh(max(x, select(gt(input, x), input, x))) + input * 0.5
     }
     pub fn program_19<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = (-x * sigmoid(((6 - 2 / 4) * x * 0.05)));
-        x = (-x * sigmoid((x + tanh(x))));
-        for a in &self.pairs {
-            x = (0.05 * x * (8 - 3 / 3) - (-input * sigmoid(x)));
-            x = input.tanh();
-            let mut a = (input + tanh((x + tanh(x))));
+        x = (-x * sigmoid((input + tanh(x))));
+        x = self.up.forward((8 * x * 0.05));
+        x = (-x * sigmoid((x + tanh(input))));
+        x = max(input, select(gt(x, x), x, x));
+        for y in &self.blocks {
+            x = (-x * sigmoid(y.forward(x)));
+            x = sin(select(gt(x, x), x, x) + x);
+            x = select(gt(x, x.unsqueeze(1).squeeze(-2)), x, x.unsqueeze(1).squeeze(-2));
+            let (mut x, y) = ((x - x.mean_keep(1)), tanh(x));
         }
-        for block in &self.inner {
-            x = self.up.forward(tanh(x));
-            x = tanh(sin(input + x));
-        }
-        for y in &self.inner {
-            x = (0.05 * x * 6 - self.up.forward(input));
-            x = x.tanh();
-            let (mut a, x) = ((0.05 * input * (5 * 2 / 4) - input), input.tanh());
-        }
-        tanh(((8 - 4 / 5) * sin(input + x) * 0.05)) + input * 0.5
+        tanh((x * x.max_keep(-1))) + input * 0.5
     }
     pub fn program_20<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = x.tanh();
-        let y = tanh(self.up.forward(x));
-        let block = 3;
-        let (mut x, y) = ((x + tanh(y)), (2 * y * 0.05));
-        let a = (3 * (block + 1 / 4) / 2);
-        let block = (7 + (2 * 5 / 2) / 5);
-        let (mut block, x) = ((0.05 * x * (block * 4 / 5) - x), (5 * y * 0.05));
-        for y in &self.blocks {
-            block = (0.05 * input * (a * 1 / 4) - (0.05 * block * (8 * a / 5) - input));
-            block = (-x * sigmoid(y.forward(x)));
-            let mut block = self.up.forward(tanh(block));
+        x = (0.05 * x * (7 + 9 / 3) - max(x, x));
+        let (mut a, x) = (sin(x + x), (1 * x * 0.05));
+        let a = (5 * (3 * 9 / 5) / 4);
+        let (mut a, x) = ((input - input.mean_keep(1)), sin(x + input));
+        let x = select(gt(x, (x - a.mean_keep(1))), x, (x - a.mean_keep(1)));
+        let (mut x, y) = (self.up.forward(x), x.unsqueeze(1).squeeze(-2));
+        x = select(gt(a, (4 * y * 0.05)), a, (4 * y * 0.05));
+        for block in &self.inner {
+            a = (0.05 * a * 7 - y.tanh());
+            a = (x * input.max_keep(-1));
         }
-        tanh(self.up.forward(sin(y + x))) + input * 0.5
+        tanh(x.unsqueeze(1).squeeze(-2)) + input * 0.5
     }
     pub fn program_21<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = (input + tanh(self.up.forward(input)));
-        x = sin(tanh(x) + input);
-        for a in &self.pairs {
-            x = sin(input.tanh() + input);
-            let mut y = (6 * (-input * sigmoid(x)) * 0.05);
-            x = x.tanh();
+        x = sin(sin(input + input) + x);
+        let mut y = (9 * x.unsqueeze(1).squeeze(-2) * 0.05);
+        for a in &self.inner {
+            x = select(gt(x, (-y * sigmoid(input))), x, (-y * sigmoid(input)));
+            let y = (-input * sigmoid((y - x.mean_keep(1))));
+            let a = 5;
+            x = (input + tanh(y.tanh()));
+            let a = sin(self.up.forward(x) + y);
         }
-        x = sin((0.05 * input * 3 - x) + x);
-        let (mut y, x) = ((-x * sigmoid(x)), (x + tanh(input)));
-        let (mut block, x) = ((0.05 * input * 2 - y), self.up.forward(input));
-        for block in &self.blocks {
-            y = (8 * input.tanh() * 0.05);
-            let mut x = y.tanh();
-            let mut block = y.tanh();
-            y = (-input * sigmoid((-input * sigmoid(block))));
+        let mut a = (0.05 * input * 3 - select(gt(x, x), x, x));
+        let y = select(gt(x, (x + tanh(x))), x, (x + tanh(x)));
+        x = self.up.forward(max(a, a));
+        for y in &self.inner {
+            x = tanh(tanh(input));
+            let (mut y, x) = ((0.05 * input * 7 - x), tanh(input));
         }
-        tanh(tanh(x.tanh())) + input * 0.5
+        tanh(((-input * sigmoid(x)) - y.mean_keep(1))) + input * 0.5
     }
     pub fn program_22<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let mut a = self.up.forward((0.05 * input * (7 + 9 / 5) - input));
-        let block = (3 * self.up.forward(input) * 0.05);
-        a = sin(sin(block + block) + input);
-        let mut a = (block + tanh(self.up.forward(input)));
-        for a in &self.inner {
-            x = (0.05 * x * 1 - tanh(x));
-            let a = (7 + (8 * 1 / 3) / 5);
+        let a = (0.05 * input * 6 - (0.05 * x * 1 - input));
+        let a = 2;
+        let (mut x, y) = ((0.05 * x * 6 - x), (input.logsumexp_keep(-1) * 0.05 + x));
+        let (mut block, x) = ((-input * sigmoid(x)), select(gt(input, input), input, input));
+        for y in &self.blocks {
+            block = tanh(sin(block + input));
+            let y = tanh(input.unsqueeze(1).squeeze(-2));
         }
-        tanh(block.tanh()) + input * 0.5
+        tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
     }
     pub fn program_23<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut block, x) = (tanh(input), ((3 * 5 / 4) * input * 0.05));
-        let y = sin(((5 + 9 / 4) * input * 0.05) + x);
-        block = sin(tanh(input) + y);
-        block = (0.05 * x * (3 * 6 / 4) - tanh(input));
-        for y in &self.inner {
-            block = sin((0.05 * block * (4 * 4 / 4) - x) + block);
-            let y = input.tanh();
-            block = self.up.forward(((4 - 7 / 2) * y * 0.05));
-            block = (x + tanh(input.tanh()));
+        let (mut block, x) = ((0.05 * input * 5 - x), (0.05 * x * (9 - 1 / 2) - x));
+        let x = (5 + 9 / 4);
+        block = (block.logsumexp_keep(-1) * 0.05 + (input - input.mean_keep(1)));
+        block = tanh(select(gt(input, input), input, input));
+        for a in &self.pairs {
+            block = (input * input.max_keep(-1));
+            block = (x * select(gt(input, input), input, input) * 0.05);
         }
-        tanh(tanh((-input * sigmoid(block)))) + input * 0.5
+        tanh(select(gt(block, input.unsqueeze(1).squeeze(-2)), block, input.unsqueeze(1).squeeze(-2))) + input * 0.5
     }
     pub fn program_24<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let block = (0.05 * input * (8 * 3 / 4) - tanh(x));
-        x = (-x * sigmoid(tanh(x)));
-        let x = (7 * 8 / 4);
-        let a = x;
-        let (mut block, x) = (tanh(input), (-block * sigmoid(block)));
-        let mut y = tanh(x.tanh());
-        for a in &self.blocks {
-            y = ((4 - 4 / 3) * sin(y + x) * 0.05);
-            let block = ((7 + 9 / 2) * a.forward(block) * 0.05);
-            let (mut block, x) = (sin(input + input), tanh(block));
-            y = (0.05 * block * 9 - a.forward(x));
+        let block = (input * input.max_keep(-1));
+        x = select(gt(input, (x + tanh(input))), input, (x + tanh(input)));
+        let (mut x, y) = ((x.logsumexp_keep(-1) * 0.05 + x), (input - block.mean_keep(1)));
+        x = block.unsqueeze(1).squeeze(-2);
+        x = tanh(sin(block + input));
+        x = (block + tanh(tanh(input)));
+        for block in &self.pairs {
+            x = (7 * sin(x + x) * 0.05);
+            let (mut block, x) = block.forward(sin(input + y));
+            block = (y * y.max_keep(-1));
         }
-        tanh(sin((input + tanh(block)) + y)) + input * 0.5
+        tanh((0.05 * y * (9 - 4 / 3) - (0.05 * input * 1 - y))) + input * 0.5
     }
     pub fn program_25<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let x = (4 * x.tanh() * 0.05);
+        let x = max(x, select(gt(input, x), input, x));
         let a = 4;
-        let x = (-x * sigmoid(sin(input + x)));
+        let x = ((x - input.mean_keep(1)) - x.mean_keep(1));
         let a = a;
-        tanh((x + tanh(sin(x + x)))) + input * 0.5
+        tanh(sin((x * x.max_keep(-1)) + x)) + input * 0.5
     }
     pub fn program_26<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = (0.05 * x * (2 + 6 / 2) - tanh(x));
-        let block = 6;
-        x = self.up.forward(sin(x + input));
-        let block = block;
-        x = self.up.forward(((9 * 2 / 2) * x * 0.05));
-        x = (0.05 * input * block - (8 * x * 0.05));
-        for y in &self.inner {
-            x = y.forward((0.05 * x * (7 - block / 4) - x));
-            x = x.tanh();
-            x = (0.05 * x * block - self.up.forward(x));
-            x = (3 * (-input * sigmoid(input)) * 0.05);
-            x = self.up.forward(input.tanh());
+        x = (x * input.max_keep(-1));
+        x = input.unsqueeze(1).squeeze(-2);
+        x = (x * input.max_keep(-1));
+        x = select(gt(x, (input + tanh(x))), x, (input + tanh(x)));
+        let mut a = tanh(x.tanh());
+        let (mut y, x) = ((a - input.mean_keep(1)), select(gt(input, x), input, x));
+        for x in &self.pairs {
+            y = (0.05 * input * 3 - (input.logsumexp_keep(-1) * 0.05 + a));
+            a = tanh((input + tanh(a)));
+            a = input.unsqueeze(1).squeeze(-2);
+            y = select(gt(a, (2 * a * 0.05)), a, (2 * a * 0.05));
+            a = max(input, (a * a.max_keep(-1)));
         }
-        for y in &self.pairs {
-            x = (0.05 * x * block - (0.05 * x * block - input));
-            x = tanh(self.up.forward(x));
-            x = input.tanh();
-            let (mut a, x) = y.forward(sin(input + x));
-            a = ((5 + 4 / 2) * (-input * sigmoid(x)) * 0.05);
+        for block in &self.pairs {
+            y = (-x * sigmoid(self.up.forward(a)));
+            y = (input.logsumexp_keep(-1) * 0.05 + sin(a + input));
+            for block in &self.inner {
+                a = (-a * sigmoid(tanh(x)));
+                let (mut a, x) = (((9 - 8 / 4) * input * 0.05), (-y * sigmoid(a)));
+                y = a.tanh();
+                let (mut a, x) = (max(input, x), input.unsqueeze(1).squeeze(-2));
+            }
         }
-        tanh(self.up.forward(sin(x + input))) + input * 0.5
+        tanh(tanh(sin(input + a))) + input * 0.5
     }
     pub fn program_27<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
         let a = (3 - 2 / 4);
-        let a = (x + tanh(sin(x + input)));
-        let (mut x, y) = ((7 * x * 0.05), sin(input + a));
-        x = tanh((a + tanh(y)));
-        let mut block = (-input * sigmoid(tanh(x)));
-        let block = (5 * (y + tanh(input)) * 0.05);
-        let block = (0.05 * block * 5 - (a + tanh(input)));
-        for y in &self.pairs {
-            x = self.up.forward((0.05 * input * 7 - a));
-            let mut y = (-block * sigmoid(input.tanh()));
+        let a = (-x * sigmoid(sin(x + input)));
+        let (mut x, y) = ((x.logsumexp_keep(-1) * 0.05 + input), tanh(a));
+        x = (-y * sigmoid((-y * sigmoid(a))));
+        x = (input + tanh(x.unsqueeze(1).squeeze(-2)));
+        x = sin(tanh(x) + y);
+        let y = (a.logsumexp_keep(-1) * 0.05 + (0.05 * y * 5 - a));
+        for block in &self.pairs {
+            x = ((x.logsumexp_keep(-1) * 0.05 + x) - input.mean_keep(1));
+            x = (select(gt(y, y), y, y) - x.mean_keep(1));
         }
-        tanh((0.05 * input * 1 - block.tanh())) + input * 0.5
+        tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
     }
     pub fn program_28<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let a = (-input * sigmoid((7 * x * 0.05)));
-        let (mut a, x) = (((5 * 5 / 2) * x * 0.05), (-input * sigmoid(input)));
-        let a = x.tanh();
-        tanh(sin(sin(input + a) + input)) + input * 0.5
+        let a = (input.logsumexp_keep(-1) * 0.05 + (-input * sigmoid(x)));
+        let y = (input * a.max_keep(-1));
+        for a in &self.inner {
+            x = (0.05 * input * (1 + 7 / 2) - (0.05 * x * (2 + 6 / 2) - x));
+            let (mut block, x) = ((y * x.max_keep(-1)), (0.05 * y * (9 - 8 / 3) - input));
+            let (mut block, x) = (input.tanh(), self.up.forward(x));
+            let block = 9;
+        }
+        let x = (7 + 4 / 2);
+        tanh((input * a.max_keep(-1))) + input * 0.5
     }
     pub fn program_29<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let mut a = sin(self.up.forward(input) + input);
-        let (mut x, y) = (self.up.forward(input), (0.05 * input * (6 + 3 / 3) - x));
-        a = (0.05 * y * (6 * 2 / 2) - ((9 + 2 / 3) * y * 0.05));
-        for y in &self.pairs {
-            a = (0.05 * x * 6 - input.tanh());
-            let (mut a, x) = y.forward(tanh(input));
-            a = input.tanh();
-            let (mut y, x) = y.forward(self.up.forward(a));
-        }
-        tanh(self.up.forward((-x * sigmoid(input)))) + input * 0.5
+        let mut a = (-x * sigmoid((0.05 * input * 1 - input)));
+        let (mut a, x) = (input.tanh(), select(gt(x, a), x, a));
+        let a = 5;
+        tanh(input.tanh()) + input * 0.5
     }
     pub fn program_30<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
         let x = 9;
-        let mut x = tanh((0.05 * input * (5 - 8 / 3) - input));
-        let x = tanh(((3 - 4 / 5) * input * 0.05));
-        tanh((-input * sigmoid(self.up.forward(x)))) + input * 0.5
+        let mut x = (input * input.max_keep(-1));
+        x = (0.05 * x * (6 * 6 / 2) - max(input, input));
+        for y in &self.inner {
+            x = self.up.forward((x * input.max_keep(-1)));
+            let (mut block, x) = ((input * x.max_keep(-1)), input.unsqueeze(1).squeeze(-2));
+            let a = 4;
+            let a = (a - (5 * 5 / 3) / 3);
+            for a in &self.blocks {
+                block = (x * block.max_keep(-1));
+                block = ((-block * sigmoid(x)) - x.mean_keep(1));
+                let (mut block, x) = (self.up.forward(block), (-x * sigmoid(block)));
+            }
+        }
+        tanh(tanh(input.unsqueeze(1).squeeze(-2))) + input * 0.5
     }
     pub fn program_31<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
         let x = (7 - (3 * 6 / 5) / 3);
-        tanh(self.up.forward((0.05 * input * x - input))) + input * 0.5
+        tanh(self.up.forward(select(gt(input, input), input, input))) + input * 0.5
     }
     pub fn all<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let (mut y, _) = (self.up.forward(input), input);

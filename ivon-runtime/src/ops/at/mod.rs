@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::axes::Axes;
 use super::strips::{self, Strip};
 use super::{check, with_real};
 use crate::context::Context;
@@ -60,6 +61,7 @@ pub fn forward_saving(cx: &Context, x: &Tensor, axis: usize, place: usize) -> Re
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> Result<()> {
     let Saved { axis, place, x } = saved;
+    check::gradient("at", cx, ("d_y", &d_y), Axes::from(Some(axis)).result(&x))?;
     let Some((d_x, add)) = d_x.target(cx, x)? else { return Ok(()) };
     let strip = Strip::of(&x, axis, place, 1);
     let _op = cx.op("at", || Cost::default().reads([&d_y]).moves(if add { 2 * d_y.bytes() } else { d_x.bytes() }));

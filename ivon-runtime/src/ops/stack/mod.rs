@@ -69,6 +69,9 @@ pub fn forward_saving(cx: &Context, xs: &[&Tensor], axis: usize) -> Result<(Tens
 /// # Errors
 /// As [`Adjoint::target`].
 pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_xs: &mut [&mut Adjoint]) -> Result<()> {
+    let mut whole = saved.each.to_vec();
+    whole.insert(saved.axis, saved.count);
+    check::gradient("stack", cx, ("d_y", &d_y), &*whole)?;
     let _op = cx.op("stack", || Cost::default().moves(2 * d_y.bytes()));
     for (i, d_x) in d_xs.iter_mut().enumerate() {
         if let Some((d_x, add)) = d_x.target(cx, saved.each)? {
