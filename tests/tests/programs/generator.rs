@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-const PROGRAMS: usize = 32;
+const PROGRAMS: usize = 24;
 const NAMES: [&str; 4] = ["x", "y", "a", "block"];
 
 /// Splitmix64 (Steele, Lea and Flood 2014).
@@ -23,10 +23,14 @@ impl Random {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    Tensor { mutable: bool },
+    Tensor {
+        mutable: bool,
+    },
     Whole,
     Layer,
     Pair,
+    /// The number of an iteration.
+    Index,
 }
 
 struct Program {
@@ -54,7 +58,12 @@ impl Program {
         if depth == 0 {
             return name.map_or("input".into(), str::to_string);
         }
-        match self.random.below(14) {
+        match self.random.below(16) {
+            14 => match self.pick(|k| k == Kind::Index) {
+                Some(index) if self.random.below(2) == 0 => format!("(0.1 * {index} as f64 * {})", self.tensor(depth - 1)),
+                Some(index) => format!("self.blocks[{index}].forward({})", self.tensor(depth - 1)),
+                None => format!("self.more[2 - {}].forward({})", self.random.below(3), self.tensor(0)),
+            },
             0 => format!("tanh({})", self.tensor(depth - 1)),
             1 => format!("sin({} + {})", self.tensor(depth - 1), self.tensor(0)),
             2 => format!("{}.tanh()", self.tensor(0)),
@@ -98,7 +107,14 @@ impl Program {
 
     fn statement(&mut self, indent: usize, loops: usize) {
         let name = self.random.one(&NAMES);
-        match self.random.below(9) {
+        match self.random.below(12) {
+            9 => self.branch(indent, loops),
+            10 => {
+                let (condition, value, other) = (self.condition(), self.tensor(1), self.tensor(1));
+                self.line(indent, &format!("let {name} = if {condition} {{ {value} }} else {{ {other} }};"));
+                self.scope.push((name, Kind::Tensor { mutable: false }));
+            }
+            11 if loops > 0 => self.collect(indent, loops - 1),
             0 | 1 => {
                 let (value, mutable) = (self.tensor(2), self.random.below(2) == 0);
                 self.line(indent, &format!("let {}{name} = {value};", if mutable { "mut " } else { "" }));
@@ -132,14 +148,108 @@ impl Program {
         }
     }
 
+    fn condition(&mut self) -> &'static str {
+        ["self.flag", "!self.flag", "self.flag || self.other", "self.flag && !self.other"][self.random.below(4)]
+    }
+
+    /// A branch rebinds something from outside.
+    fn branch(&mut self, indent: usize, loops: usize) {
+        let Some(rebound) = self.pick(|k| k == Kind::Tensor { mutable: true }) else { return };
+        let outside = self.scope.len();
+        if self.random.below(3) == 0 {
+            let layer = NAMES.into_iter().find(|n| *n != rebound).unwrap_or("norm");
+            let field = self.random.one(&["present", "absent"]);
+            self.line(indent, &format!("if let Some({layer}) = &self.{field} {{"));
+            self.scope.push((layer, Kind::Layer));
+        } else {
+            let condition = self.condition();
+            self.line(indent, &format!("if {condition} {{"));
+        }
+        self.block(indent, loops, rebound);
+        self.scope.truncate(outside);
+        if self.random.below(2) == 0 {
+            self.line(indent, "} else {");
+            self.statement(indent + 1, loops);
+            self.scope.truncate(outside);
+        }
+        self.line(indent, "}");
+    }
+
+    /// A list is filled by a loop, walked by another one, and read at a place.
+    fn collect(&mut self, indent: usize, loops: usize) {
+        let Some(rebound) = self.pick(|k| k == Kind::Tensor { mutable: true }) else { return };
+        let outside = self.scope.len();
+        let list = ["list", "inner_list", "innermost_list"][2 - loops.min(2)];
+        self.line(indent, &format!("let mut {list} = Vec::new();"));
+        self.line(indent, "for i in 0..3 {");
+        self.scope.push(("i", Kind::Index));
+        self.block(indent, loops, rebound);
+        let value = self.tensor(1);
+        self.line(indent + 1, &format!("{list}.push(tanh({value}));"));
+        self.line(indent, "}");
+        self.scope.truncate(outside);
+        if self.random.below(2) == 0 {
+            self.line(indent, &format!("for item in {list}.iter().rev() {{"));
+        } else {
+            self.line(indent, &format!("for (j, item) in {list}.iter().enumerate() {{"));
+            self.scope.push(("j", Kind::Index));
+        }
+        self.line(indent + 1, "let item = *item;");
+        self.scope.push(("item", Kind::Tensor { mutable: false }));
+        let value = self.tensor(1);
+        self.line(indent + 1, &format!("{rebound} = {value} + 0.1 * {list}[2] * item;"));
+        for _ in 0..1 + self.random.below(2) {
+            self.statement(indent + 1, 0);
+        }
+        self.line(indent, "}");
+        self.scope.truncate(outside);
+        self.line(indent, &format!("{rebound} = tanh({rebound} + {list}[0]);"));
+    }
+
+    /// Statements, of which the first rebinds a value from outside.
+    fn block(&mut self, indent: usize, loops: usize, rebound: &str) {
+        let value = self.tensor(2);
+        self.line(indent + 1, &format!("{rebound} = {value};"));
+        for _ in 0..self.random.below(2) {
+            self.statement(indent + 1, loops);
+        }
+    }
+
     /// A loop rebinds something from outside.
     fn repeat(&mut self, indent: usize, loops: usize) {
         let Some(rebound) = self.pick(|k| k == Kind::Tensor { mutable: true }) else { return };
         let layer = NAMES.into_iter().filter(|n| *n != rebound).nth(self.random.below(3)).unwrap_or("block");
         let (field, kind) = [("blocks", Kind::Layer), ("inner", Kind::Layer), ("pairs", Kind::Pair)][self.random.below(3)];
         let outside = self.scope.len();
-        self.line(indent, &format!("for {layer} in &self.{field} {{"));
-        self.scope.push((layer, kind));
+        match self.random.below(7) {
+            0 => {
+                let (range, count) = ("0..", self.random.below(4));
+                let range = match self.random.below(2) {
+                    0 => format!("{range}{count}"),
+                    _ => format!("({range}{count}).rev()"),
+                };
+                self.line(indent, &format!("for i in {range} {{"));
+                self.scope.push(("i", Kind::Index));
+            }
+            1 => {
+                let order = self.random.one(&["", ".rev()"]);
+                self.line(indent, &format!("for (i, {layer}) in self.blocks.iter().enumerate(){order} {{"));
+                self.scope.extend([("i", Kind::Index), (layer, Kind::Layer)]);
+            }
+            2 => {
+                let order = self.random.one(&["", ".rev()"]);
+                self.line(indent, &format!("for (down, {layer}) in self.blocks.iter().zip(self.more.iter(){order}) {{"));
+                self.scope.extend([("down", Kind::Layer), (layer, Kind::Layer)]);
+            }
+            3 => {
+                self.line(indent, &format!("for {layer} in self.{field}.iter().rev() {{"));
+                self.scope.push((layer, kind));
+            }
+            _ => {
+                self.line(indent, &format!("for {layer} in &self.{field} {{"));
+                self.scope.push((layer, kind));
+            }
+        }
         let value = self.tensor(2);
         self.line(indent + 1, &format!("{rebound} = {value};"));
         for _ in 0..1 + self.random.below(4) {
@@ -170,6 +280,8 @@ pub fn programs() -> String {
     }
     text += "    pub fn all<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {\n        let (mut y, _) = (self.up.forward(input), input);\n";
     text += "        for block in &self.blocks {\n            y = block.forward(y);\n        }\n        for block in &self.inner {\n            y = block.forward(y);\n        }\n";
+    text += "        for block in &self.more {\n            y = block.forward(y);\n        }\n";
+    text += "        if let Some(layer) = &self.present {\n            y = layer.forward(y);\n        }\n        if let Some(layer) = &self.absent {\n            y = layer.forward(y);\n        }\n";
     text += "        for pair in &self.pairs {\n            let (a, b) = pair.forward(y);\n            y = a + b;\n        }\n        y\n    }\n";
     text += "}\n}\n\nprograms! {\n";
     for i in 0..PROGRAMS {

@@ -31,6 +31,15 @@ macro_rules! both {
                 blocks: [Linear<4, 4>; 3],
                 inner: [Linear<4, 4>; 2],
                 pairs: [Pair; 2],
+                more: [Linear<4, 4>; 3],
+                #[parameter(when = true)]
+                present: Option<Linear<4, 4>>,
+                #[parameter(when = false)]
+                absent: Option<Linear<4, 4>>,
+                #[setting(true)]
+                flag: bool,
+                #[setting(false)]
+                other: bool,
             }
             #[variational]
             $($item)*
@@ -44,6 +53,11 @@ macro_rules! both {
                 pub blocks: [Linear; 3],
                 pub inner: [Linear; 2],
                 pub pairs: [Pair; 2],
+                pub more: [Linear; 3],
+                pub present: Option<Linear>,
+                pub absent: Option<Linear>,
+                pub flag: bool,
+                pub other: bool,
             }
             $($item)*
         }
@@ -103,6 +117,11 @@ fn setup() -> Setup {
         blocks: std::array::from_fn(|i| linear(&format!("blocks.{i}"))),
         inner: std::array::from_fn(|i| linear(&format!("inner.{i}"))),
         pairs: std::array::from_fn(|i| reference::Pair { linear: linear(&format!("pairs.{i}.linear")) }),
+        more: std::array::from_fn(|i| linear(&format!("more.{i}"))),
+        present: Some(linear("present")),
+        absent: None,
+        flag: true,
+        other: false,
     };
     let cx = Context::new(Device::Cpu, DType::F64).unwrap();
     cx.set_weights(&weights);

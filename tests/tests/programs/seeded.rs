@@ -3,488 +3,697 @@ both! {
 impl Net {
     pub fn program_0<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let mut x = max(input, x.tanh());
-        let mut y = sin((x + tanh(input)) + input);
-        x = (y + tanh(x.tanh()));
-        for a in &self.pairs {
-            x = ((-y * sigmoid(input)) - y.mean_keep(1));
-            let (mut a, x) = a.forward((-input * sigmoid(x)));
-            let (mut a, x) = ((0.05 * y * 5 - a), (input + tanh(y)));
+        x = select(gt(x, (-input * sigmoid(x))), x, (-input * sigmoid(x)));
+        let (mut a, x) = (max(x, x), (0.05 * input * 7 - input));
+        if self.flag {
+            a = a.tanh();
+            if self.flag && !self.other {
+                a = (input + tanh(self.more[2 - 2].forward(input)));
+            }
         }
-        tanh(select(gt(input, (y + tanh(x))), input, (y + tanh(x)))) + input * 0.5
+        for x in self.inner.iter().rev() {
+            a = ((0.05 * a * 5 - input) - a.mean_keep(1));
+            let x = self.more[2 - 0].forward(input);
+            for block in &self.pairs {
+                a = (input + tanh(sin(input + input)));
+                if self.flag || self.other {
+                    a = (input + tanh((x + tanh(input))));
+                    a = self.up.forward(a.unsqueeze(1).squeeze(-2));
+                } else {
+                    let y = (x.logsumexp_keep(-1) * 0.05 + tanh(a));
+                }
+            }
+            for (i, x) in self.blocks.iter().enumerate().rev() {
+                a = self.up.forward(input.unsqueeze(1).squeeze(-2));
+                if self.flag && !self.other {
+                    a = x.forward(a.tanh());
+                    a = x.forward(tanh(input));
+                }
+                let x = 4;
+                let mut block = (a + tanh(self.blocks[i].forward(a)));
+                let y = x;
+            }
+            let block = if self.flag && !self.other { (x + tanh(input)) } else { (x + tanh(a)) };
+        }
+        tanh(tanh(self.more[2 - 1].forward(input))) + input * 0.5
     }
     pub fn program_1<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut block, x) = (((1 + 7 / 4) * input * 0.05), select(gt(x, x), x, x));
-        let y = (7 - 1 / 5);
-        let y = 8;
-        for y in &self.pairs {
-            block = (0.05 * x * 3 - (input * block.max_keep(-1)));
-            let mut y = (x * x.max_keep(-1));
-            let mut y = (-y * sigmoid(self.up.forward(x)));
-            let x = 9;
+        x = tanh((2 * x * 0.05));
+        x = (x.logsumexp_keep(-1) * 0.05 + self.more[2 - 0].forward(input));
+        if let Some(y) = &self.absent {
+            x = (x.logsumexp_keep(-1) * 0.05 + (0.05 * input * (3 * 4 / 2) - input));
         }
-        tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = (-input * sigmoid(((8 + 9 / 4) * input * 0.05)));
+            x = x.unsqueeze(1).squeeze(-2);
+        }
+        tanh(max(x, (x - x.mean_keep(1)))) + input * 0.5
     }
     pub fn program_2<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let a = (-x * sigmoid((9 * x * 0.05)));
-        let y = (7 * max(a, a) * 0.05);
-        let a = self.up.forward((a.logsumexp_keep(-1) * 0.05 + x));
-        for y in &self.inner {
-            x = self.up.forward((input - a.mean_keep(1)));
-            let block = self.up.forward(input.tanh());
-            x = max(x, max(x, input));
-            x = (input * block.max_keep(-1));
+        let (mut a, x) = (max(x, input), (input + tanh(x)));
+        a = max(x, x.tanh());
+        a = (0.05 * x * (6 + 2 / 5) - max(x, input));
+        for (i, x) in self.blocks.iter().enumerate() {
+            a = (select(gt(a, input), a, input) - input.mean_keep(1));
+            let mut innermost_list = Vec::new();
+            for i in 0..3 {
+                a = x.forward((a.logsumexp_keep(-1) * 0.05 + input));
+                a = a.unsqueeze(1).squeeze(-2);
+                innermost_list.push(tanh(a.unsqueeze(1).squeeze(-2)));
+            }
+            for item in innermost_list.iter().rev() {
+                let item = *item;
+                a = (-a * sigmoid(input)) + 0.1 * innermost_list[2] * item;
+                a = (item.logsumexp_keep(-1) * 0.05 + item.unsqueeze(1).squeeze(-2));
+                let mut x = ((0.05 * a * 8 - item) - a.mean_keep(1));
+            }
+            a = tanh(a + innermost_list[0]);
+            a = (a * a.max_keep(-1));
+            let (mut block, x) = (sin(input + a), (-a * sigmoid(a)));
+            for x in &self.inner {
+                block = x.forward(self.up.forward(block));
+                let mut block = x.forward(self.up.forward(block));
+                a = (input * a.max_keep(-1));
+                block = sin((a * input.max_keep(-1)) + block);
+                let mut block = max(a, select(gt(block, input), block, input));
+            }
         }
-        tanh((a * input.max_keep(-1))) + input * 0.5
+        tanh((input * input.max_keep(-1))) + input * 0.5
     }
     pub fn program_3<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut y, x) = (select(gt(x, input), x, input), input.unsqueeze(1).squeeze(-2));
-        let (mut x, y) = (sin(y + input), (-x * sigmoid(y)));
-        let (mut a, x) = ((y + tanh(y)), ((1 * 9 / 5) * y * 0.05));
-        for x in &self.blocks {
-            a = max(a, max(y, y));
-            a = (-y * sigmoid(self.up.forward(input)));
+        if let Some(y) = &self.absent {
+            x = self.up.forward(input.tanh());
+            x = self.up.forward((x * input.max_keep(-1)));
+        } else {
+            let block = (3 * tanh(x) * 0.05);
         }
-        a = ((-x * sigmoid(a)) - input.mean_keep(1));
-        a = (3 * (y * x.max_keep(-1)) * 0.05);
-        for y in &self.blocks {
-            a = max(x, a.tanh());
-            let block = 5;
-            let mut a = input.tanh();
-            let block = 7;
+        x = (input.logsumexp_keep(-1) * 0.05 + tanh(x));
+        let (mut x, y) = (tanh(x), sin(input + input));
+        let (mut a, x) = ((x + tanh(y)), (-y * sigmoid(x)));
+        a = (self.more[2 - 1].forward(y) - x.mean_keep(1));
+        if let Some(x) = &self.absent {
+            a = self.up.forward((input - y.mean_keep(1)));
+            let mut inner_list = Vec::new();
+            for i in 0..3 {
+                a = (0.1 * i as f64 * x.forward(y));
+                inner_list.push(tanh(sin(a + input)));
+            }
+            for item in inner_list.iter().rev() {
+                let item = *item;
+                a = ((2 * 2 / 5) * input * 0.05) + 0.1 * inner_list[2] * item;
+                a = (-y * sigmoid((input * a.max_keep(-1))));
+            }
+            a = tanh(a + inner_list[0]);
         }
-        tanh((0.05 * input * (5 * 3 / 5) - (y.logsumexp_keep(-1) * 0.05 + input))) + input * 0.5
+        for (down, block) in self.blocks.iter().zip(self.more.iter().rev()) {
+            a = (input * x.max_keep(-1));
+            let mut a = self.more[2 - 1].forward(y);
+            a = select(gt(y, tanh(input)), y, tanh(input));
+            a = tanh((0.05 * input * 4 - a));
+            let block = 2;
+        }
+        tanh(sin(x.unsqueeze(1).squeeze(-2) + input)) + input * 0.5
     }
     pub fn program_4<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let x = (x + tanh(x.tanh()));
-        let mut x = sin(tanh(input) + input);
-        for a in &self.inner {
-            x = max(input, (0.05 * input * 6 - x));
-            for y in &self.blocks {
-                x = sin((-input * sigmoid(input)) + input);
-                x = x.unsqueeze(1).squeeze(-2);
-            }
-            let (mut block, x) = ((x * x.max_keep(-1)), tanh(input));
-            let x = (3 + (7 * 1 / 2) / 4);
-            block = tanh((-input * sigmoid(input)));
+        let (mut x, y) = (max(x, input), max(x, input));
+        for block in &self.inner {
+            x = self.up.forward((0.05 * input * (2 * 4 / 4) - input));
+            let x = block.forward((x - input.mean_keep(1)));
+            let y = (y * input.max_keep(-1));
         }
-        let x = (2 * self.up.forward(x) * 0.05);
-        tanh((0.05 * input * 4 - (4 * x * 0.05))) + input * 0.5
+        x = ((y + tanh(x)) - y.mean_keep(1));
+        let block = tanh((input + tanh(input)));
+        let (mut block, x) = ((0.05 * y * 1 - input), (0.05 * block * 6 - input));
+        let (mut a, x) = (self.up.forward(input), self.more[2 - 2].forward(y));
+        for (i, x) in self.blocks.iter().enumerate().rev() {
+            block = max(block, (y * a.max_keep(-1)));
+            let block = if self.flag { (block - y.mean_keep(1)) } else { max(a, y) };
+            if let Some(x) = &self.present {
+                a = (block.logsumexp_keep(-1) * 0.05 + select(gt(y, a), y, a));
+                let (mut y, x) = (x.forward(a), tanh(block));
+            } else {
+                a = block.tanh();
+            }
+            let mut innermost_list = Vec::new();
+            for i in 0..3 {
+                a = self.up.forward(block.unsqueeze(1).squeeze(-2));
+                let a = (input * input.max_keep(-1));
+                innermost_list.push(tanh(input.unsqueeze(1).squeeze(-2)));
+            }
+            for item in innermost_list.iter().rev() {
+                let item = *item;
+                a = tanh(block) + 0.1 * innermost_list[2] * item;
+                a = (self.up.forward(input) - item.mean_keep(1));
+                a = self.up.forward(self.blocks[i].forward(item));
+            }
+            a = tanh(a + innermost_list[0]);
+            a = (0.05 * a * 6 - (y - a.mean_keep(1)));
+        }
+        tanh(max(y, (y - input.mean_keep(1)))) + input * 0.5
     }
     pub fn program_5<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = tanh(sin(input + x));
-        for block in &self.pairs {
-            x = (4 * (x.logsumexp_keep(-1) * 0.05 + input) * 0.05);
-            let block = (3 * (5 + 8 / 4) / 5);
-            x = sin((-x * sigmoid(x)) + x);
-            let x = block;
-            let a = (-input * sigmoid(tanh(input)));
+        let mut inner_list = Vec::new();
+        for i in 0..3 {
+            x = (0.05 * x * 2 - (input - x.mean_keep(1)));
+            let block = if self.flag && !self.other { (input - x.mean_keep(1)) } else { tanh(x) };
+            inner_list.push(tanh((-x * sigmoid(block))));
         }
-        x = tanh(tanh(x));
-        x = ((x + tanh(x)) - x.mean_keep(1));
-        x = input.unsqueeze(1).squeeze(-2);
-        x = (-x * sigmoid(sin(x + input)));
-        for block in &self.blocks {
-            x = tanh((0.05 * input * (8 * 7 / 4) - x));
-            x = (0.05 * x * (1 - 8 / 5) - max(input, input));
-            let mut y = block.forward((x - input.mean_keep(1)));
-            let (mut x, y) = (max(y, y), max(y, input));
-            x = tanh(((1 * 4 / 5) * x * 0.05));
+        for (j, item) in inner_list.iter().enumerate() {
+            let item = *item;
+            x = (input - item.mean_keep(1)) + 0.1 * inner_list[2] * item;
+            let block = (item + tanh(item.tanh()));
         }
-        tanh(x.unsqueeze(1).squeeze(-2)) + input * 0.5
+        x = tanh(x + inner_list[0]);
+        x = (-input * sigmoid((input - input.mean_keep(1))));
+        let (mut y, x) = ((input + tanh(input)), max(x, x));
+        y = (0.05 * x * 9 - sin(input + y));
+        y = self.up.forward((input * x.max_keep(-1)));
+        let a = if self.flag { max(x, input) } else { (1 * y * 0.05) };
+        for i in 0..3 {
+            y = x.tanh();
+            let block = self.blocks[i].forward(self.up.forward(input));
+            y = self.up.forward((a + tanh(input)));
+            let (mut y, x) = ((0.1 * i as f64 * x), (8 * x * 0.05));
+        }
+        tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
     }
     pub fn program_6<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut y, x) = ((input + tanh(input)), (input - x.mean_keep(1)));
-        let mut y = (-y * sigmoid((y * y.max_keep(-1))));
-        let x = 9;
-        y = (4 * (y.logsumexp_keep(-1) * 0.05 + y) * 0.05);
-        y = tanh((-y * sigmoid(input)));
-        for block in &self.pairs {
-            y = (input.logsumexp_keep(-1) * 0.05 + (input + tanh(input)));
-            for x in &self.pairs {
-                y = y.unsqueeze(1).squeeze(-2);
-                y = (y.logsumexp_keep(-1) * 0.05 + (8 * input * 0.05));
-            }
-        }
-        tanh(tanh(input.unsqueeze(1).squeeze(-2))) + input * 0.5
+        x = tanh(tanh(x));
+        x = max(x, (input.logsumexp_keep(-1) * 0.05 + input));
+        let x = max(input, (input + tanh(input)));
+        tanh((x + tanh(tanh(input)))) + input * 0.5
     }
     pub fn program_7<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let mut x = x.unsqueeze(1).squeeze(-2);
-        x = (input * input.max_keep(-1));
-        let (mut a, x) = (((3 - 2 / 2) * x * 0.05), (-x * sigmoid(x)));
-        a = (select(gt(input, a), input, a) - a.mean_keep(1));
-        for block in &self.blocks {
-            a = block.forward(input.unsqueeze(1).squeeze(-2));
-            let a = 5;
-            let (mut a, x) = (select(gt(input, input), input, input), (x - x.mean_keep(1)));
+        x = sin(self.more[2 - 2].forward(x) + x);
+        x = (x * x.max_keep(-1));
+        for block in self.pairs.iter().rev() {
+            x = max(input, (x - input.mean_keep(1)));
+            x = tanh((x - x.mean_keep(1)));
         }
-        for block in &self.inner {
-            a = (x * input.max_keep(-1));
-            let mut a = sin(self.up.forward(x) + x);
-            let (mut block, x) = (a.unsqueeze(1).squeeze(-2), (-input * sigmoid(a)));
+        for y in &self.inner {
+            x = self.up.forward(select(gt(input, input), input, input));
+            x = select(gt(input, select(gt(input, input), input, input)), input, select(gt(input, input), input, input));
+            let (mut y, x) = ((-x * sigmoid(input)), (3 * input * 0.05));
+            y = (x.logsumexp_keep(-1) * 0.05 + (x + tanh(input)));
         }
-        tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
+        x = (input + tanh(max(input, x)));
+        for y in &self.blocks {
+            x = (x.logsumexp_keep(-1) * 0.05 + ((9 + 9 / 4) * input * 0.05));
+            if self.flag {
+                x = (-input * sigmoid(x.tanh()));
+            }
+        }
+        tanh(self.more[2 - 2].forward(x)) + input * 0.5
     }
     pub fn program_8<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        for a in &self.blocks {
-            x = select(gt(x, a.forward(x)), x, a.forward(x));
-            let (mut a, x) = (a.forward(x), a.forward(input));
-            let mut y = (input.logsumexp_keep(-1) * 0.05 + (x + tanh(input)));
-            y = (input.logsumexp_keep(-1) * 0.05 + (input - x.mean_keep(1)));
+        let y = select(gt(input, select(gt(x, input), x, input)), input, select(gt(x, input), x, input));
+        if let Some(y) = &self.present {
+            x = (6 * (-x * sigmoid(input)) * 0.05);
+            x = (max(x, input) - x.mean_keep(1));
+        } else {
+            for i in 0..0 {
+                x = input.unsqueeze(1).squeeze(-2);
+                x = max(input, sin(input + x));
+                let mut block = (0.1 * i as f64 * y.unsqueeze(1).squeeze(-2));
+                let y = (block.logsumexp_keep(-1) * 0.05 + (y - input.mean_keep(1)));
+            }
         }
-        x = max(input, tanh(x));
-        x = x.unsqueeze(1).squeeze(-2);
-        x = x.tanh();
-        let x = 7;
-        tanh(sin((input - input.mean_keep(1)) + input)) + input * 0.5
+        let mut block = (y + tanh((0.05 * input * 1 - y)));
+        if self.flag || self.other {
+            block = x.unsqueeze(1).squeeze(-2);
+            let (mut block, x) = (self.up.forward(input), (1 * x * 0.05));
+        } else {
+            x = x.unsqueeze(1).squeeze(-2);
+        }
+        x = self.up.forward((x.logsumexp_keep(-1) * 0.05 + y));
+        for (down, a) in self.blocks.iter().zip(self.more.iter()) {
+            block = (input.logsumexp_keep(-1) * 0.05 + tanh(block));
+            let (mut block, x) = (y.tanh(), input.tanh());
+            let y = (9 * 7 / 5);
+            block = (x * x.max_keep(-1));
+        }
+        tanh((x * block.max_keep(-1))) + input * 0.5
     }
     pub fn program_9<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = (input * x.max_keep(-1));
-        x = max(input, (1 * x * 0.05));
-        let mut a = max(input, (x + tanh(input)));
-        let mut block = tanh(max(a, a));
-        x = a.unsqueeze(1).squeeze(-2);
-        a = tanh(tanh(block));
-        for block in &self.inner {
-            x = select(gt(a, self.up.forward(a)), a, self.up.forward(a));
-            x = (-x * sigmoid((x.logsumexp_keep(-1) * 0.05 + input)));
-            let x = max(input, (0.05 * input * 3 - a));
+        x = self.more[2 - 0].forward(x);
+        let (mut y, x) = (max(x, input), max(x, input));
+        y = (x + tanh((y + tanh(input))));
+        let mut inner_list = Vec::new();
+        for i in 0..3 {
+            y = y.tanh();
+            y = ((4 * 7 / 4) * (y * y.max_keep(-1)) * 0.05);
+            inner_list.push(tanh(select(gt(x, y), x, y)));
         }
-        tanh((x + tanh(self.up.forward(input)))) + input * 0.5
+        for (j, item) in inner_list.iter().enumerate() {
+            let item = *item;
+            y = y.unsqueeze(1).squeeze(-2) + 0.1 * inner_list[2] * item;
+            let block = (-x * sigmoid(max(x, y)));
+        }
+        y = tanh(y + inner_list[0]);
+        y = ((input + tanh(x)) - input.mean_keep(1));
+        let mut inner_list = Vec::new();
+        for i in 0..3 {
+            y = sin(sin(y + input) + y);
+            for (i, block) in self.blocks.iter().enumerate() {
+                y = block.forward(input.unsqueeze(1).squeeze(-2));
+                let (mut block, x) = (max(x, input), block.forward(y));
+                y = tanh((y * block.max_keep(-1)));
+                y = (input + tanh(self.up.forward(block)));
+            }
+            inner_list.push(tanh((0.1 * i as f64 * x)));
+        }
+        for (j, item) in inner_list.iter().enumerate() {
+            let item = *item;
+            y = (item - x.mean_keep(1)) + 0.1 * inner_list[2] * item;
+            let mut a = (input * input.max_keep(-1));
+            a = max(input, (-item * sigmoid(item)));
+        }
+        y = tanh(y + inner_list[0]);
+        for x in self.pairs.iter().rev() {
+            y = self.more[2 - 1].forward(input);
+            let block = if self.flag && !self.other { sin(input + input) } else { (0.05 * input * (8 - 8 / 5) - input) };
+            let (mut block, x) = x.forward(self.more[2 - 1].forward(block));
+        }
+        tanh(self.more[2 - 0].forward(x)) + input * 0.5
     }
     pub fn program_10<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut a, x) = (input.unsqueeze(1).squeeze(-2), max(input, x));
-        let x = 2;
-        let x = max(a, input.tanh());
-        a = (a.logsumexp_keep(-1) * 0.05 + (a + tanh(x)));
-        for block in &self.inner {
-            a = ((x.logsumexp_keep(-1) * 0.05 + a) - a.mean_keep(1));
-            let y = (input * a.max_keep(-1));
-            let block = y.unsqueeze(1).squeeze(-2);
-            let mut block = tanh((1 * input * 0.05));
+        if self.flag || self.other {
+            x = (input + tanh(tanh(input)));
+        } else {
+            let x = (-x * sigmoid(self.more[2 - 2].forward(x)));
         }
-        tanh(self.up.forward(tanh(input))) + input * 0.5
+        let block = if self.flag || self.other { (input * x.max_keep(-1)) } else { self.up.forward(x) };
+        let x = (7 * select(gt(x, input), x, input) * 0.05);
+        let block = if self.flag { (block * x.max_keep(-1)) } else { (input * input.max_keep(-1)) };
+        tanh((-x * sigmoid(tanh(x)))) + input * 0.5
     }
     pub fn program_11<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let mut y = select(gt(input, select(gt(input, input), input, input)), input, select(gt(input, input), input, input));
-        let mut y = (x + tanh(y.tanh()));
-        x = (0.05 * x * (8 * 9 / 5) - tanh(x));
-        y = (sin(x + input) - x.mean_keep(1));
-        x = tanh((0.05 * x * (8 + 7 / 2) - x));
-        let y = max(y, tanh(y));
+        if self.flag || self.other {
+            x = select(gt(input, tanh(x)), input, tanh(x));
+            if self.flag {
+                x = self.up.forward((input + tanh(x)));
+            } else {
+                let a = 8;
+            }
+        } else {
+            let mut inner_list = Vec::new();
+            for i in 0..3 {
+                x = (select(gt(x, input), x, input) - x.mean_keep(1));
+                for a in &self.blocks {
+                    x = self.up.forward((5 * x * 0.05));
+                    let x = if !self.flag { (x * x.max_keep(-1)) } else { (x * x.max_keep(-1)) };
+                    let a = a.forward((0.1 * i as f64 * x));
+                }
+                inner_list.push(tanh((0.05 * input * 2 - x)));
+            }
+            for item in inner_list.iter().rev() {
+                let item = *item;
+                x = select(gt(x, x), x, x) + 0.1 * inner_list[2] * item;
+                x = select(gt(input, x.tanh()), input, x.tanh());
+            }
+            x = tanh(x + inner_list[0]);
+        }
+        let x = if self.flag && !self.other { x.tanh() } else { self.up.forward(input) };
+        let x = if !self.flag { (input.logsumexp_keep(-1) * 0.05 + input) } else { (-x * sigmoid(input)) };
+        let mut x = select(gt(x, (4 * x * 0.05)), x, (4 * x * 0.05));
+        x = (7 * max(x, x) * 0.05);
+        x = (input.logsumexp_keep(-1) * 0.05 + (0.05 * x * (8 + 6 / 5) - x));
         for block in &self.pairs {
-            x = (0.05 * x * (2 + 3 / 4) - (input - y.mean_keep(1)));
-            x = (y.logsumexp_keep(-1) * 0.05 + select(gt(input, y), input, y));
-            for a in &self.blocks {
-                x = input.tanh();
-                x = a.forward((input * input.max_keep(-1)));
-                let (mut block, x) = block.forward((input * x.max_keep(-1)));
+            x = tanh(input.tanh());
+            let mut innermost_list = Vec::new();
+            for i in 0..3 {
+                x = (tanh(input) - x.mean_keep(1));
+                x = max(x, (x + tanh(input)));
+                innermost_list.push(tanh(self.blocks[i].forward(x)));
             }
-            let x = (7 + (7 + 5 / 5) / 3);
-        }
-        tanh((max(input, x) - y.mean_keep(1))) + input * 0.5
-    }
-    pub fn program_12<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        x = (0.05 * x * 6 - (input * x.max_keep(-1)));
-        x = tanh(max(x, x));
-        x = max(x, input.tanh());
-        x = select(gt(input, (x * x.max_keep(-1))), input, (x * x.max_keep(-1)));
-        for block in &self.inner {
-            x = (x.logsumexp_keep(-1) * 0.05 + tanh(x));
-            x = (0.05 * input * 7 - block.forward(input));
-            x = (-input * sigmoid(self.up.forward(input)));
-        }
-        let block = (x + tanh(tanh(input)));
-        for a in &self.pairs {
-            x = max(x, sin(input + x));
-            let (mut x, y) = a.forward((block * block.max_keep(-1)));
-        }
-        tanh((block * x.max_keep(-1))) + input * 0.5
-    }
-    pub fn program_13<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        x = (x * input.max_keep(-1));
-        for a in &self.inner {
-            x = self.up.forward(select(gt(input, input), input, input));
-            x = sin(tanh(x) + x);
-            let a = a.forward((x - x.mean_keep(1)));
-        }
-        let (mut y, x) = ((-x * sigmoid(input)), (x.logsumexp_keep(-1) * 0.05 + input));
-        for x in &self.pairs {
-            y = (-y * sigmoid(sin(y + y)));
-            let block = (-input * sigmoid((y + tanh(input))));
-        }
-        tanh(select(gt(y, (0.05 * input * (4 * 3 / 3) - y)), y, (0.05 * input * (4 * 3 / 3) - y))) + input * 0.5
-    }
-    pub fn program_14<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        let mut a = ((-input * sigmoid(x)) - x.mean_keep(1));
-        x = (-x * sigmoid(max(input, input)));
-        a = tanh(tanh(input));
-        let (mut a, x) = (((3 + 7 / 4) * x * 0.05), (x.logsumexp_keep(-1) * 0.05 + x));
-        a = select(gt(x, max(x, x)), x, max(x, x));
-        let x = (1 * (5 + 9 / 3) / 3);
-        for y in &self.inner {
-            a = ((4 - x / 5) * input.tanh() * 0.05);
-            a = (input.logsumexp_keep(-1) * 0.05 + y.forward(input));
-            let x = select(gt(a, input.tanh()), a, input.tanh());
-            a = input.tanh();
-            a = max(x, (input.logsumexp_keep(-1) * 0.05 + input));
-        }
-        tanh(((input + tanh(a)) - input.mean_keep(1))) + input * 0.5
-    }
-    pub fn program_15<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        let x = 5;
-        let mut block = (input * input.max_keep(-1));
-        let (mut block, x) = (sin(block + block), self.up.forward(input));
-        for x in &self.pairs {
-            block = select(gt(block, (-block * sigmoid(block))), block, (-block * sigmoid(block)));
-            let (mut x, y) = x.forward((input + tanh(block)));
-            for y in &self.pairs {
-                block = (input * block.max_keep(-1));
-                let (mut a, x) = y.forward(sin(input + x));
-                a = (0.05 * a * 7 - (-block * sigmoid(x)));
+            for item in innermost_list.iter().rev() {
+                let item = *item;
+                x = (input - input.mean_keep(1)) + 0.1 * innermost_list[2] * item;
+                x = ((3 * item * 0.05) - x.mean_keep(1));
+                x = sin(x.unsqueeze(1).squeeze(-2) + input);
             }
-        }
-        tanh((self.up.forward(x) - input.mean_keep(1))) + input * 0.5
-    }
-    pub fn program_16<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        x = x.tanh();
-        let y = (0.05 * x * 7 - (x.logsumexp_keep(-1) * 0.05 + x));
-        for y in &self.inner {
-            x = sin((-input * sigmoid(x)) + x);
-            x = tanh(y.forward(x));
-            x = sin(tanh(x) + input);
-            let x = (4 - 9 / 5);
-        }
-        for y in &self.inner {
-            x = self.up.forward((-input * sigmoid(x)));
-            let x = (x * input.max_keep(-1));
-            let a = 5;
-        }
-        tanh(self.up.forward(self.up.forward(x))) + input * 0.5
-    }
-    pub fn program_17<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        x = select(gt(input, tanh(input)), input, tanh(input));
-        x = (-input * sigmoid(sin(input + x)));
-        x = max(x, max(x, input));
-        x = select(gt(x, ((7 + 6 / 2) * x * 0.05)), x, ((7 + 6 / 2) * x * 0.05));
-        let (mut a, x) = ((x.logsumexp_keep(-1) * 0.05 + x), self.up.forward(input));
-        a = self.up.forward(max(input, x));
-        let mut a = self.up.forward(select(gt(x, x), x, x));
-        for x in &self.blocks {
-            a = max(a, select(gt(input, input), input, input));
-            let mut y = self.up.forward((a.logsumexp_keep(-1) * 0.05 + input));
-            let y = (4 - (4 * 1 / 4) / 3);
+            x = tanh(x + innermost_list[0]);
+            x = (input + tanh(self.up.forward(x)));
+            let x = 1;
         }
         tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
     }
+    pub fn program_12<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let mut x = tanh(input);
+        let block = (2 - 6 / 2);
+        for block in self.pairs.iter().rev() {
+            x = self.up.forward((-x * sigmoid(x)));
+            let x = 9;
+        }
+        x = (input + tanh((input * input.max_keep(-1))));
+        for y in self.inner.iter().rev() {
+            x = self.more[2 - 1].forward(input);
+            let block = block;
+            let (mut y, x) = (((block * 5 / 2) * input * 0.05), y.forward(x));
+            let a = self.up.forward(x.unsqueeze(1).squeeze(-2));
+            let mut innermost_list = Vec::new();
+            for i in 0..3 {
+                y = max(input, (input - a.mean_keep(1)));
+                innermost_list.push(tanh((a.logsumexp_keep(-1) * 0.05 + input)));
+            }
+            for item in innermost_list.iter().rev() {
+                let item = *item;
+                y = (input + tanh(y)) + 0.1 * innermost_list[2] * item;
+                let block = if self.flag { (0.05 * a * block - y) } else { (item + tanh(input)) };
+                let mut y = sin((block - item.mean_keep(1)) + item);
+            }
+            y = tanh(y + innermost_list[0]);
+        }
+        x = (input * input.max_keep(-1));
+        let a = if self.flag && !self.other { x.unsqueeze(1).squeeze(-2) } else { self.more[2 - 0].forward(input) };
+        for block in &self.blocks {
+            x = block.forward(select(gt(input, input), input, input));
+            for block in &self.inner {
+                x = tanh(block.forward(a));
+                let (mut y, x) = (sin(input + x), (a * x.max_keep(-1)));
+                let (mut a, x) = (self.up.forward(a), select(gt(a, input), a, input));
+                y = ((-input * sigmoid(a)) - input.mean_keep(1));
+                let a = 8;
+            }
+            x = a.tanh();
+            let mut a = ((-a * sigmoid(a)) - input.mean_keep(1));
+        }
+        tanh(self.more[2 - 1].forward(x)) + input * 0.5
+    }
+    pub fn program_13<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let mut x = tanh(input);
+        let mut y = (-input * sigmoid((0.05 * x * (2 * 8 / 4) - input)));
+        if self.flag || self.other {
+            y = (input + tanh(((9 + 5 / 2) * y * 0.05)));
+            if let Some(x) = &self.absent {
+                y = x.forward(max(y, input));
+            }
+        }
+        y = (x.logsumexp_keep(-1) * 0.05 + (0.05 * input * 5 - input));
+        for a in &self.pairs {
+            x = sin(self.more[2 - 1].forward(y) + x);
+            y = y.unsqueeze(1).squeeze(-2);
+            for i in (0..3).rev() {
+                x = select(gt(input, (input - x.mean_keep(1))), input, (input - x.mean_keep(1)));
+                let y = if self.flag && !self.other { (0.1 * i as f64 * y) } else { sin(x + y) };
+            }
+        }
+        tanh(y.tanh()) + input * 0.5
+    }
+    pub fn program_14<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let mut x = tanh(input);
+        x = self.more[2 - 2].forward(input);
+        x = (self.up.forward(x) - x.mean_keep(1));
+        x = tanh((x.logsumexp_keep(-1) * 0.05 + input));
+        x = max(input, input.tanh());
+        x = self.more[2 - 1].forward(input);
+        let mut block = input.tanh();
+        for a in &self.pairs {
+            block = block.unsqueeze(1).squeeze(-2);
+            let mut innermost_list = Vec::new();
+            for i in 0..3 {
+                x = (0.05 * block * (9 * 7 / 3) - (x + tanh(input)));
+                let mut x = select(gt(x, (block + tanh(input))), x, (block + tanh(input)));
+                innermost_list.push(tanh(self.blocks[i].forward(x)));
+            }
+            for item in innermost_list.iter().rev() {
+                let item = *item;
+                x = sin(input + block) + 0.1 * innermost_list[2] * item;
+                x = block.unsqueeze(1).squeeze(-2);
+                x = (x.unsqueeze(1).squeeze(-2) - block.mean_keep(1));
+            }
+            x = tanh(x + innermost_list[0]);
+        }
+        tanh(block.tanh()) + input * 0.5
+    }
+    pub fn program_15<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let mut x = tanh(input);
+        let mut inner_list = Vec::new();
+        for i in 0..3 {
+            x = (x * x.max_keep(-1));
+            let x = if !self.flag { (x * input.max_keep(-1)) } else { max(x, x) };
+            inner_list.push(tanh(input.tanh()));
+        }
+        for item in inner_list.iter().rev() {
+            let item = *item;
+            x = sin(x + input) + 0.1 * inner_list[2] * item;
+            x = (x + tanh(x.tanh()));
+            let mut a = (item.logsumexp_keep(-1) * 0.05 + select(gt(item, x), item, x));
+        }
+        x = tanh(x + inner_list[0]);
+        x = (input + tanh(self.more[2 - 0].forward(input)));
+        let y = sin((0.05 * x * 8 - x) + x);
+        let a = 7;
+        for y in &self.blocks {
+            x = sin(x.tanh() + x);
+            let y = sin((-x * sigmoid(x)) + x);
+        }
+        tanh(x.unsqueeze(1).squeeze(-2)) + input * 0.5
+    }
+    pub fn program_16<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let mut x = tanh(input);
+        for a in self.inner.iter().rev() {
+            x = (x.logsumexp_keep(-1) * 0.05 + (input - input.mean_keep(1)));
+            if !self.flag {
+                x = sin(max(input, x) + input);
+                if !self.flag {
+                    x = input.tanh();
+                } else {
+                    let y = 9;
+                }
+            } else {
+                let y = input.unsqueeze(1).squeeze(-2);
+            }
+        }
+        for (down, y) in self.blocks.iter().zip(self.more.iter().rev()) {
+            x = (x * x.max_keep(-1));
+            let mut innermost_list = Vec::new();
+            for i in 0..3 {
+                x = down.forward(self.up.forward(input));
+                x = (3 * (5 * x * 0.05) * 0.05);
+                innermost_list.push(tanh(input.tanh()));
+            }
+            for item in innermost_list.iter().rev() {
+                let item = *item;
+                x = tanh(item) + 0.1 * innermost_list[2] * item;
+                x = (0.05 * input * 1 - self.more[2 - 1].forward(item));
+                x = (x * x.max_keep(-1));
+            }
+            x = tanh(x + innermost_list[0]);
+            let mut block = (down.forward(x) - input.mean_keep(1));
+        }
+        if !self.flag {
+            x = self.up.forward(input.tanh());
+            x = input.unsqueeze(1).squeeze(-2);
+        } else {
+            let block = 7;
+        }
+        for (i, y) in self.blocks.iter().enumerate() {
+            x = (7 * (x.logsumexp_keep(-1) * 0.05 + x) * 0.05);
+            let a = (1 + 3 / 4);
+            let mut a = max(input, y.forward(input));
+            a = (-x * sigmoid(x.tanh()));
+        }
+        tanh(self.up.forward((input * input.max_keep(-1)))) + input * 0.5
+    }
+    pub fn program_17<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let mut x = tanh(input);
+        x = select(gt(input, select(gt(input, input), input, input)), input, select(gt(input, input), input, input));
+        x = select(gt(x, x.tanh()), x, x.tanh());
+        for (down, block) in self.blocks.iter().zip(self.more.iter().rev()) {
+            x = sin(max(input, x) + x);
+            for y in &self.blocks {
+                x = y.forward((-input * sigmoid(input)));
+                let (mut block, x) = ((input.logsumexp_keep(-1) * 0.05 + input), block.forward(input));
+                block = (x * input.max_keep(-1));
+                block = (select(gt(block, input), block, input) - input.mean_keep(1));
+                let (mut block, x) = ((x.logsumexp_keep(-1) * 0.05 + input), y.forward(block));
+            }
+        }
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = (-x * sigmoid((0.05 * input * (4 * 1 / 4) - x)));
+            if let Some(y) = &self.present {
+                x = x.unsqueeze(1).squeeze(-2);
+                let mut block = select(gt(input, ((1 - 3 / 5) * input * 0.05)), input, ((1 - 3 / 5) * input * 0.05));
+            } else {
+                x = (input * x.max_keep(-1));
+            }
+            x = (input * input.max_keep(-1));
+            x = (x * input.max_keep(-1));
+        }
+        let a = if !self.flag { max(input, input) } else { self.more[2 - 0].forward(x) };
+        x = (9 * sin(x + a) * 0.05);
+        if let Some(y) = &self.absent {
+            x = select(gt(input, (2 * x * 0.05)), input, (2 * x * 0.05));
+            for a in &self.inner {
+                x = (sin(input + input) - x.mean_keep(1));
+                let a = if !self.flag { tanh(input) } else { (-x * sigmoid(input)) };
+                x = select(gt(x, input.unsqueeze(1).squeeze(-2)), x, input.unsqueeze(1).squeeze(-2));
+                let y = (9 - 1 / 5);
+                if self.flag && !self.other {
+                    x = max(x, self.up.forward(input));
+                } else {
+                    let mut y = max(input, (x.logsumexp_keep(-1) * 0.05 + input));
+                }
+            }
+        }
+        for a in &self.inner {
+            x = a.forward(x.unsqueeze(1).squeeze(-2));
+            let mut innermost_list = Vec::new();
+            for i in 0..3 {
+                x = tanh((input.logsumexp_keep(-1) * 0.05 + x));
+                innermost_list.push(tanh(tanh(input)));
+            }
+            for (j, item) in innermost_list.iter().enumerate() {
+                let item = *item;
+                x = (0.05 * input * 3 - item) + 0.1 * innermost_list[2] * item;
+                let x = select(gt(item, input.unsqueeze(1).squeeze(-2)), item, input.unsqueeze(1).squeeze(-2));
+            }
+            x = tanh(x + innermost_list[0]);
+        }
+        tanh(sin(self.up.forward(x) + x)) + input * 0.5
+    }
     pub fn program_18<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = sin(input.tanh() + x);
-        x = (5 * (0.05 * input * 8 - input) * 0.05);
-        x = ((3 - 7 / 4) * input.unsqueeze(1).squeeze(-2) * 0.05);
-        for block in &self.blocks {
-            x = select(gt(x, (input * x.max_keep(-1))), x, (input * x.max_keep(-1)));
-            let y = (input.logsumexp_keep(-1) * 0.05 + (x * input.max_keep(-1)));
-        }
-        tanh(max(x, select(gt(input, x), input, x))) + input * 0.5
+        let x = if self.flag { max(input, input) } else { (input + tanh(input)) };
+        let a = self.up.forward((input - input.mean_keep(1)));
+        tanh((-x * sigmoid(max(x, x)))) + input * 0.5
     }
     pub fn program_19<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
         x = (-x * sigmoid((input + tanh(x))));
-        x = self.up.forward((8 * x * 0.05));
-        x = (-x * sigmoid((x + tanh(input))));
-        x = max(input, select(gt(x, x), x, x));
-        for y in &self.blocks {
-            x = (-x * sigmoid(y.forward(x)));
-            x = sin(select(gt(x, x), x, x) + x);
-            x = select(gt(x, x.unsqueeze(1).squeeze(-2)), x, x.unsqueeze(1).squeeze(-2));
-            let (mut x, y) = ((x - x.mean_keep(1)), tanh(x));
+        let mut inner_list = Vec::new();
+        for i in 0..3 {
+            x = select(gt(x, self.up.forward(x)), x, self.up.forward(x));
+            x = (x.logsumexp_keep(-1) * 0.05 + (x - input.mean_keep(1)));
+            inner_list.push(tanh(input.unsqueeze(1).squeeze(-2)));
         }
-        tanh((x * x.max_keep(-1))) + input * 0.5
+        for (j, item) in inner_list.iter().enumerate() {
+            let item = *item;
+            x = select(gt(item, x), item, x) + 0.1 * inner_list[2] * item;
+            let block = (input.logsumexp_keep(-1) * 0.05 + sin(input + item));
+            let y = if self.flag || self.other { (x * block.max_keep(-1)) } else { self.up.forward(block) };
+        }
+        x = tanh(x + inner_list[0]);
+        x = ((0.05 * x * 1 - x) - input.mean_keep(1));
+        x = (input + tanh(max(x, input)));
+        for y in &self.blocks {
+            x = x.unsqueeze(1).squeeze(-2);
+            let a = (4 + 7 / 2);
+        }
+        tanh(max(input, (input.logsumexp_keep(-1) * 0.05 + input))) + input * 0.5
     }
     pub fn program_20<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = (0.05 * x * (7 + 9 / 3) - max(x, x));
-        let (mut a, x) = (sin(x + x), (1 * x * 0.05));
-        let a = (5 * (3 * 9 / 5) / 4);
-        let (mut a, x) = ((input - input.mean_keep(1)), sin(x + input));
-        let x = select(gt(x, (x - a.mean_keep(1))), x, (x - a.mean_keep(1)));
-        let (mut x, y) = (self.up.forward(x), x.unsqueeze(1).squeeze(-2));
-        x = select(gt(a, (4 * y * 0.05)), a, (4 * y * 0.05));
-        for block in &self.inner {
-            a = (0.05 * a * 7 - y.tanh());
-            a = (x * input.max_keep(-1));
+        x = x.tanh();
+        let y = (x * input.max_keep(-1));
+        let (mut y, x) = ((-y * sigmoid(input)), (5 * y * 0.05));
+        let mut block = (3 * y.tanh() * 0.05);
+        let block = 3;
+        let a = (1 * (block * 2 / 5) / 4);
+        y = (y * x.max_keep(-1));
+        for (i, a) in self.blocks.iter().enumerate().rev() {
+            y = (-x * sigmoid(sin(input + x)));
+            let mut y = max(x, (0.05 * y * 5 - x));
+            y = (x.logsumexp_keep(-1) * 0.05 + (input.logsumexp_keep(-1) * 0.05 + x));
         }
-        tanh(x.unsqueeze(1).squeeze(-2)) + input * 0.5
+        tanh((self.up.forward(x) - input.mean_keep(1))) + input * 0.5
     }
     pub fn program_21<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        x = sin(sin(input + input) + x);
-        let mut y = (9 * x.unsqueeze(1).squeeze(-2) * 0.05);
-        for a in &self.inner {
-            x = select(gt(x, (-y * sigmoid(input))), x, (-y * sigmoid(input)));
-            let y = (-input * sigmoid((y - x.mean_keep(1))));
-            let a = 5;
-            x = (input + tanh(y.tanh()));
-            let a = sin(self.up.forward(x) + y);
+        let mut inner_list = Vec::new();
+        for i in 0..3 {
+            x = (input + tanh(self.blocks[i].forward(x)));
+            let mut block = tanh(x.tanh());
+            inner_list.push(tanh((block.logsumexp_keep(-1) * 0.05 + x)));
         }
-        let mut a = (0.05 * input * 3 - select(gt(x, x), x, x));
-        let y = select(gt(x, (x + tanh(x))), x, (x + tanh(x)));
-        x = self.up.forward(max(a, a));
-        for y in &self.inner {
-            x = tanh(tanh(input));
-            let (mut y, x) = ((0.05 * input * 7 - x), tanh(input));
+        for (j, item) in inner_list.iter().enumerate() {
+            let item = *item;
+            x = x.tanh() + 0.1 * inner_list[2] * item;
+            x = (6 * (-x * sigmoid(x)) * 0.05);
         }
-        tanh(((-input * sigmoid(x)) - y.mean_keep(1))) + input * 0.5
+        x = tanh(x + inner_list[0]);
+        for i in 0..3 {
+            x = self.up.forward(sin(input + input));
+            let x = 9;
+            let (mut y, x) = ((input.logsumexp_keep(-1) * 0.05 + input), (input - input.mean_keep(1)));
+            y = select(gt(y, select(gt(input, input), input, input)), y, select(gt(input, input), input, input));
+        }
+        let block = 1;
+        x = input.tanh();
+        x = sin(input.tanh() + x);
+        x = tanh(tanh(x));
+        for block in &self.pairs {
+            x = x.unsqueeze(1).squeeze(-2);
+            let (mut x, y) = block.forward((x.logsumexp_keep(-1) * 0.05 + x));
+            x = max(input, max(input, input));
+            for (i, y) in self.blocks.iter().enumerate() {
+                x = (-x * sigmoid(sin(x + x)));
+                x = sin((x.logsumexp_keep(-1) * 0.05 + input) + input);
+            }
+            let mut block = (x * x.max_keep(-1));
+        }
+        tanh((x.logsumexp_keep(-1) * 0.05 + (x + tanh(x)))) + input * 0.5
     }
     pub fn program_22<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let a = (0.05 * input * 6 - (0.05 * x * 1 - input));
-        let a = 2;
-        let (mut x, y) = ((0.05 * x * 6 - x), (input.logsumexp_keep(-1) * 0.05 + x));
-        let (mut block, x) = ((-input * sigmoid(x)), select(gt(input, input), input, input));
-        for y in &self.blocks {
-            block = tanh(sin(block + input));
-            let y = tanh(input.unsqueeze(1).squeeze(-2));
+        x = input.unsqueeze(1).squeeze(-2);
+        let mut x = ((input * x.max_keep(-1)) - input.mean_keep(1));
+        x = input.tanh();
+        let block = if !self.flag { max(x, x) } else { sin(x + x) };
+        for a in &self.blocks {
+            x = self.more[2 - 0].forward(input);
+            let mut a = tanh(max(x, input));
+            let (mut y, x) = ((block * input.max_keep(-1)), sin(a + input));
+            let mut x = input.unsqueeze(1).squeeze(-2);
+            let block = (-a * sigmoid(self.up.forward(block)));
         }
-        tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
+        tanh((-input * sigmoid((-input * sigmoid(block))))) + input * 0.5
     }
     pub fn program_23<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let mut x = tanh(input);
-        let (mut block, x) = ((0.05 * input * 5 - x), (0.05 * x * (9 - 1 / 2) - x));
-        let x = (5 + 9 / 4);
-        block = (block.logsumexp_keep(-1) * 0.05 + (input - input.mean_keep(1)));
-        block = tanh(select(gt(input, input), input, input));
-        for a in &self.pairs {
-            block = (input * input.max_keep(-1));
-            block = (x * select(gt(input, input), input, input) * 0.05);
-        }
-        tanh(select(gt(block, input.unsqueeze(1).squeeze(-2)), block, input.unsqueeze(1).squeeze(-2))) + input * 0.5
-    }
-    pub fn program_24<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        let block = (input * input.max_keep(-1));
-        x = select(gt(input, (x + tanh(input))), input, (x + tanh(input)));
-        let (mut x, y) = ((x.logsumexp_keep(-1) * 0.05 + x), (input - block.mean_keep(1)));
-        x = block.unsqueeze(1).squeeze(-2);
-        x = tanh(sin(block + input));
-        x = (block + tanh(tanh(input)));
-        for block in &self.pairs {
-            x = (7 * sin(x + x) * 0.05);
-            let (mut block, x) = block.forward(sin(input + y));
-            block = (y * y.max_keep(-1));
-        }
-        tanh((0.05 * y * (9 - 4 / 3) - (0.05 * input * 1 - y))) + input * 0.5
-    }
-    pub fn program_25<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        let x = max(x, select(gt(input, x), input, x));
-        let a = 4;
-        let x = ((x - input.mean_keep(1)) - x.mean_keep(1));
-        let a = a;
-        tanh(sin((x * x.max_keep(-1)) + x)) + input * 0.5
-    }
-    pub fn program_26<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        x = (x * input.max_keep(-1));
-        x = input.unsqueeze(1).squeeze(-2);
-        x = (x * input.max_keep(-1));
-        x = select(gt(x, (input + tanh(x))), x, (input + tanh(x)));
-        let mut a = tanh(x.tanh());
-        let (mut y, x) = ((a - input.mean_keep(1)), select(gt(input, x), input, x));
-        for x in &self.pairs {
-            y = (0.05 * input * 3 - (input.logsumexp_keep(-1) * 0.05 + a));
-            a = tanh((input + tanh(a)));
-            a = input.unsqueeze(1).squeeze(-2);
-            y = select(gt(a, (2 * a * 0.05)), a, (2 * a * 0.05));
-            a = max(input, (a * a.max_keep(-1)));
-        }
-        for block in &self.pairs {
-            y = (-x * sigmoid(self.up.forward(a)));
-            y = (input.logsumexp_keep(-1) * 0.05 + sin(a + input));
-            for block in &self.inner {
-                a = (-a * sigmoid(tanh(x)));
-                let (mut a, x) = (((9 - 8 / 4) * input * 0.05), (-y * sigmoid(a)));
-                y = a.tanh();
-                let (mut a, x) = (max(input, x), input.unsqueeze(1).squeeze(-2));
+        x = self.up.forward((x + tanh(x)));
+        let mut inner_list = Vec::new();
+        for i in 0..3 {
+            x = self.up.forward(((9 + 5 / 5) * x * 0.05));
+            let mut innermost_list = Vec::new();
+            for i in 0..3 {
+                x = max(x, (x - x.mean_keep(1)));
+                x = (8 * input.unsqueeze(1).squeeze(-2) * 0.05);
+                innermost_list.push(tanh(input.tanh()));
             }
+            for (j, item) in innermost_list.iter().enumerate() {
+                let item = *item;
+                x = self.up.forward(input) + 0.1 * innermost_list[2] * item;
+                x = (input + tanh((item - x.mean_keep(1))));
+            }
+            x = tanh(x + innermost_list[0]);
+            inner_list.push(tanh(x.unsqueeze(1).squeeze(-2)));
         }
-        tanh(tanh(sin(input + a))) + input * 0.5
-    }
-    pub fn program_27<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        let a = (3 - 2 / 4);
-        let a = (-x * sigmoid(sin(x + input)));
-        let (mut x, y) = ((x.logsumexp_keep(-1) * 0.05 + input), tanh(a));
-        x = (-y * sigmoid((-y * sigmoid(a))));
-        x = (input + tanh(x.unsqueeze(1).squeeze(-2)));
-        x = sin(tanh(x) + y);
-        let y = (a.logsumexp_keep(-1) * 0.05 + (0.05 * y * 5 - a));
+        for item in inner_list.iter().rev() {
+            let item = *item;
+            x = item.unsqueeze(1).squeeze(-2) + 0.1 * inner_list[2] * item;
+            x = (self.more[2 - 1].forward(x) - x.mean_keep(1));
+        }
+        x = tanh(x + inner_list[0]);
+        x = ((4 - 7 / 2) * (-input * sigmoid(input)) * 0.05);
+        x = input.tanh();
         for block in &self.pairs {
-            x = ((x.logsumexp_keep(-1) * 0.05 + x) - input.mean_keep(1));
-            x = (select(gt(y, y), y, y) - x.mean_keep(1));
+            x = max(input, self.up.forward(x));
+            x = (x * x.max_keep(-1));
         }
         tanh(input.unsqueeze(1).squeeze(-2)) + input * 0.5
-    }
-    pub fn program_28<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        let a = (input.logsumexp_keep(-1) * 0.05 + (-input * sigmoid(x)));
-        let y = (input * a.max_keep(-1));
-        for a in &self.inner {
-            x = (0.05 * input * (1 + 7 / 2) - (0.05 * x * (2 + 6 / 2) - x));
-            let (mut block, x) = ((y * x.max_keep(-1)), (0.05 * y * (9 - 8 / 3) - input));
-            let (mut block, x) = (input.tanh(), self.up.forward(x));
-            let block = 9;
-        }
-        let x = (7 + 4 / 2);
-        tanh((input * a.max_keep(-1))) + input * 0.5
-    }
-    pub fn program_29<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        let mut a = (-x * sigmoid((0.05 * input * 1 - input)));
-        let (mut a, x) = (input.tanh(), select(gt(x, a), x, a));
-        let a = 5;
-        tanh(input.tanh()) + input * 0.5
-    }
-    pub fn program_30<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        let x = 9;
-        let mut x = (input * input.max_keep(-1));
-        x = (0.05 * x * (6 * 6 / 2) - max(input, input));
-        for y in &self.inner {
-            x = self.up.forward((x * input.max_keep(-1)));
-            let (mut block, x) = ((input * x.max_keep(-1)), input.unsqueeze(1).squeeze(-2));
-            let a = 4;
-            let a = (a - (5 * 5 / 3) / 3);
-            for a in &self.blocks {
-                block = (x * block.max_keep(-1));
-                block = ((-block * sigmoid(x)) - x.mean_keep(1));
-                let (mut block, x) = (self.up.forward(block), (-x * sigmoid(block)));
-            }
-        }
-        tanh(tanh(input.unsqueeze(1).squeeze(-2))) + input * 0.5
-    }
-    pub fn program_31<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = tanh(input);
-        let x = (7 - (3 * 6 / 5) / 3);
-        tanh(self.up.forward(select(gt(input, input), input, input))) + input * 0.5
     }
     pub fn all<B>(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let (mut y, _) = (self.up.forward(input), input);
@@ -493,6 +702,15 @@ impl Net {
         }
         for block in &self.inner {
             y = block.forward(y);
+        }
+        for block in &self.more {
+            y = block.forward(y);
+        }
+        if let Some(layer) = &self.present {
+            y = layer.forward(y);
+        }
+        if let Some(layer) = &self.absent {
+            y = layer.forward(y);
         }
         for pair in &self.pairs {
             let (a, b) = pair.forward(y);
@@ -528,12 +746,4 @@ programs! {
     program_21 program_21_saving program_21_backward
     program_22 program_22_saving program_22_backward
     program_23 program_23_saving program_23_backward
-    program_24 program_24_saving program_24_backward
-    program_25 program_25_saving program_25_backward
-    program_26 program_26_saving program_26_backward
-    program_27 program_27_saving program_27_backward
-    program_28 program_28_saving program_28_backward
-    program_29 program_29_saving program_29_backward
-    program_30 program_30_saving program_30_backward
-    program_31 program_31_saving program_31_backward
 }

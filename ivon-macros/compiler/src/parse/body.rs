@@ -227,6 +227,8 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
         Expr::Tuple(t) => make(ExpressionKind::Tuple(t.elems.iter().map(|e| expression(e, errors)).collect())),
         Expr::Unary(u) => match u.op {
             UnOp::Neg(_) => make(ExpressionKind::Negate(Box::new(expression(&u.expr, errors)))),
+            // `*skip`, of a list that is walked by reference.
+            UnOp::Deref(_) if simple_name(bare(&u.expr)).is_some() => read(&u.expr, errors),
             UnOp::Not(_) => make(ExpressionKind::Not(Box::new(expression(&u.expr, errors)))),
             _ => wrong(e, errors),
         },
