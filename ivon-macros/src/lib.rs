@@ -10,7 +10,7 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// The item of a `#[variational]` in which rustc has evaluated `#[cfg]` and `#[cfg_attr]`.
 #[doc(hidden)]
-#[proc_macro_derive(__Configured, attributes(__variational))]
+#[proc_macro_derive(__Configured, attributes(__arguments))]
 pub fn __configured(input: TokenStream) -> TokenStream {
     ivon_compiler::configured(input.into()).into()
 }

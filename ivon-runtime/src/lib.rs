@@ -39,8 +39,8 @@ pub use ops::gradcheck;
 pub use optimizers::state::{State, running_statistics};
 pub use posterior::{LogAverage, Posterior};
 pub use private::{
-    Extent, bind, count, difference, divides, is_built_in, is_built_in_type, is_whole, left_open, minus, over, plus, quotient,
-    solve, times,
+    Extent, NoModel, Probe, bind, count, difference, divides, is_built_in, is_built_in_type, is_whole, left_open, minus, over,
+    plus, quotient, solve, times,
 };
 #[doc(hidden)]
 pub use private::{built_in, names};

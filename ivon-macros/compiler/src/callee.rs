@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use syn::{GenericArgument, ImplItem, Item, ItemFn, ItemImpl, Path, PathArguments, Type, Visibility};
 
 /// Signatures by the path that the person wrote.
-#[derive(Default)]
 pub struct Callees {
     known: BTreeMap<String, Callee>,
+    /// The path of the runtime, for hints.
+    pub runtime: String,
 }
 
 pub enum Callee {
@@ -35,6 +36,10 @@ pub struct Signatures {
 }
 
 impl Callees {
+    pub fn new(runtime: &Path) -> Callees {
+        Callees { known: BTreeMap::new(), runtime: path_text(runtime) }
+    }
+
     /// Takes in what travelled for one path.
     pub fn add(&mut self, path: &Path, item: &Item) {
         // A signature was checked where it was written; what is wrong with it was said there.

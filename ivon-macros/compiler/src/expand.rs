@@ -100,6 +100,12 @@ fn expand(file: &File, others: &[File]) -> Result<String, ExpandError> {
     Ok(text)
 }
 
+/// The names of the runtime's layers and ops, in order.
+#[cfg(test)]
+pub fn runtime_names() -> Result<Vec<String>, ExpandError> {
+    Ok(Known::of_runtime()?.signatures.into_keys().collect())
+}
+
 impl Known {
     fn of_runtime() -> Result<Known, ExpandError> {
         if let Some(known) = RUNTIME.with(|runtime| runtime.get().cloned()) {

@@ -23,6 +23,7 @@ mod expression;
 mod fuse;
 mod hygiene;
 mod ir;
+mod library;
 mod lower;
 mod names;
 mod parse;
@@ -56,7 +57,7 @@ struct Compiled {
 
 /// Compiles a model or a function whose callees are known.
 fn compile(finish: &Finish) -> Compiled {
-    let mut callees = Callees::default();
+    let mut callees = Callees::new(&finish.runtime);
     for (path, item) in finish.callees.iter().zip(&finish.signatures) {
         callees.add(path, item);
     }

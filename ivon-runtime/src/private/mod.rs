@@ -51,6 +51,22 @@ pub const fn is_built_in<F: BuiltInFunction>(_: &F) {}
 /// The same of a type by that name.
 pub const fn is_built_in_type<F: BuiltInFunction>() {}
 
+/// Asks whether a type is a model: `Probe::<M>::IS_MODEL`. The inherent constant hides that of [`NoModel`].
+pub struct Probe<M>(std::marker::PhantomData<M>);
+
+impl<M: crate::Model> Probe<M> {
+    /// Its impl is annotated.
+    pub const IS_MODEL: bool = true;
+}
+
+/// The answer for all other types.
+pub trait NoModel {
+    /// Its impl is not annotated.
+    const IS_MODEL: bool = false;
+}
+
+impl<M> NoModel for Probe<M> {}
+
 /// A type of numbers that a constant may have.
 pub trait Number {
     /// Whether it has whole numbers only.

@@ -293,6 +293,10 @@ impl Builder {
 }
 
 /// A model: something with parameters, and perhaps buffers. `#[variational]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a model: `#[variational]` is missing on its struct or on its impl",
+    label = "a model is a struct and an impl, both with `#[variational]`"
+)]
 pub trait Model {
     /// The name of its type.
     const NAME: &'static str;

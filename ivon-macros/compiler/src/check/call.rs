@@ -65,6 +65,10 @@ impl Checker<'_> {
                 let name = path_text(path);
                 match self.callees.get(path) {
                     None | Some(Callee::Missing) => {
+                        if let Some(import) = crate::library::import(&name, &self.callees.runtime) {
+                            self.errors.at(instruction.place, format!("`{name}` is not imported: `{import}`"));
+                            return None;
+                        }
                         let hint =
                             nearest(&name, self.callables()).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
                         self.errors.at(instruction.place, format!(

@@ -103,6 +103,10 @@ pub fn check_fields(model: &mut Model, callees: &Callees, errors: &Errors) {
                 errors.at(layer.place, text);
                 continue;
             }
+            if let Some(import) = crate::library::import(&name, &callees.runtime) {
+                errors.at(layer.place, format!("`{name}` is not imported: `{import}`"));
+                continue;
+            }
             errors.at(layer.place, format!(
                 "`{name}` is not a model here: `#[variational]` is missing on it or on its impl, its methods are private, or it is not imported"));
             continue;

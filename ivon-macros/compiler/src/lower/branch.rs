@@ -146,14 +146,9 @@ impl Lower<'_> {
             Condition::Flag(e) => match self.expression(e)? {
                 Operand::Flag(tokens) => Some(ir::Condition::Flag(tokens)),
                 _ => {
-                    self.errors.at(
-                        e.place,
-                        format!(
-                            "`{}` is not true or false: an `if` asks for a flag, `const FLAG: bool`, a setting or an argument of type bool; what depends on \
-                             values is computed, as by `max`, `min` or `relu`",
-                            e.text
-                        ),
-                    );
+                    let text = "an `if` asks for what is true or false before the model runs: a flag `const FLAG: bool`, a setting or an argument \
+                                of type bool; between tensors choose with `select(mask, a, b)`";
+                    self.errors.at(e.place, text);
                     None
                 }
             },

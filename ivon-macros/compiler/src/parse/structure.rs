@@ -393,7 +393,14 @@ fn init_name(init: &Expr) -> String {
 fn check_init(init: &Expr, errors: &Errors) {
     let (name, count) = (init_name(init), if let Expr::Call(c) = init { c.args.len() } else { 0 });
     match INITS.iter().find(|(n, _)| *n == name) {
-        Some((_, wanted)) if *wanted == count => {}
+        Some((_, wanted)) if *wanted == count => {
+            let Expr::Call(call) = init else { return };
+            let negative = |e: &&Expr| crate::fuse::constant(&e.to_token_stream()).is_some_and(|value| value < 0.0);
+            if let (true, Some(number)) = (["normal", "uniform"].contains(&name.as_str()), call.args.iter().find(negative)) {
+                let what = if name == "normal" { "a standard deviation" } else { "a bound" };
+                errors.at(number, format!("`{name}` takes {what}, which is not below zero: it is drawn around 0 on both sides"));
+            }
+        }
         Some((_, wanted)) => {
             errors.at(init, format!("`{name}` takes {wanted} number{}, not {count}", if *wanted == 1 { "" } else { "s" }))
         }

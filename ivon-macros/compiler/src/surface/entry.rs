@@ -76,7 +76,7 @@ pub fn has_conditions(tokens: &TokenStream) -> bool {
 pub fn evaluate(runtime: &Path, arguments: &TokenStream, item: &TokenStream) -> TokenStream {
     quote! {
         #[::core::prelude::v1::derive(#runtime::__Configured)]
-        #[__variational(#arguments)]
+        #[__arguments(#arguments)]
         #[#runtime::__erased]
         enum __VariationalItem { Item = { #item 0 } }
     }
@@ -88,7 +88,7 @@ pub fn evaluate(runtime: &Path, arguments: &TokenStream, item: &TokenStream) -> 
 /// If the input is something else.
 pub fn evaluated(input: TokenStream) -> syn::Result<(TokenStream, Option<Item>)> {
     let item: ItemEnum = parse2(input)?;
-    let arguments = item.attrs.iter().find(|a| a.path().is_ident("__variational"));
+    let arguments = item.attrs.iter().find(|a| a.path().is_ident("__arguments"));
     let arguments = match arguments.map(|a| &a.meta) {
         Some(Meta::List(list)) => list.tokens.clone(),
         _ => TokenStream::new(),

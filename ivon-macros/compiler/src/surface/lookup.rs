@@ -4,6 +4,7 @@ use crate::names;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use syn::spanned::Spanned;
 use syn::{Path, Visibility};
@@ -38,6 +39,21 @@ pub fn unique(name: &str) -> String {
     let count = seen.entry(name.to_string()).or_default();
     *count += 1;
     if *count == 1 { name.to_string() } else { format!("{name}_{count}") }
+}
+
+/// A number for each struct of a crate.
+pub fn number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Where the other annotated impl of a struct stands, if there is one. An impl that is expanded again is the same one.
+pub fn another_impl(structure: u64, place: Span) -> Option<String> {
+    static IMPLS: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
+    let place = format!("{}:{}:{}", place.file(), place.start().line, place.start().column + 1);
+    let mut impls = IMPLS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = impls.entry(structure).or_insert_with(|| place.clone());
+    (*known != place).then(|| known.clone())
 }
 
 /// Asks each path's macro for its payload and hands them all, in order, to the callback at the head of `then`.

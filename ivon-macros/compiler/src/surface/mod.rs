@@ -20,10 +20,10 @@ use crate::errors::{Errors, Place};
 use crate::parse;
 pub use depth::bounded;
 use lookup::{look_up, travelling_macro};
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
 pub use respan::{ours, with_names_of};
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseStream, Parser};
 use syn::visit::{self, Visit};
 use syn::{
     Attribute, Error, Expr, ExprCall, FnArg, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemStruct, ItemTrait, Path,
@@ -53,8 +53,13 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if entry::has_conditions(&item) {
         return entry::evaluate(&runtime, &arguments, &item);
     }
-    match parse2::<Item>(item.clone()).map(entry::with_parentheses) {
-        Ok(Item::Struct(item)) => structure(item),
+    let parsed = parse2::<Item>(item.clone()).map(entry::with_parentheses);
+    let (parsed, again) = match parsed {
+        Ok(item) => once(item),
+        Err(error) => (Err(error), TokenStream::new()),
+    };
+    let compiled = match parsed {
+        Ok(Item::Struct(item)) => structure(&runtime, item),
         Ok(Item::Impl(item)) => implementation(&runtime, item),
         Ok(Item::Fn(item)) => function(&runtime, item),
         Ok(Item::Trait(item)) => interface(&runtime, item),
@@ -68,8 +73,30 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
             ),
             item,
         ),
-        Err(error) => with_error(error, item),
-    }
+        Err(error) => {
+            let stand_in = without_body(&item).map(|item| stand_in(&runtime, &item));
+            let error = with_error(error, item);
+            quote!(#error #stand_in)
+        }
+    };
+    quote!(#again #compiled)
+}
+
+/// The item with one `#[variational]`, and an error where there were more.
+fn once(mut item: Item) -> (Result<Item>, TokenStream) {
+    let attributes = match &mut item {
+        Item::Struct(i) => &mut i.attrs,
+        Item::Impl(i) => &mut i.attrs,
+        Item::Fn(i) => &mut i.attrs,
+        Item::Trait(i) => &mut i.attrs,
+        _ => return (Ok(item), TokenStream::new()),
+    };
+    let is_ours = |a: &Attribute| a.path().segments.last().is_some_and(|s| s.ident == "variational");
+    let again = attributes.iter().find(|a| is_ours(a));
+    let text = "`#[variational]` stands here twice: leave one out";
+    let error = again.map(|a| Error::new_spanned(a, text).to_compile_error()).unwrap_or_default();
+    attributes.retain(|a| !is_ours(a));
+    (Ok(item), error)
 }
 
 /// An item whose conditions rustc has evaluated.
@@ -96,10 +123,12 @@ fn fields_macro(name: &Ident) -> Ident {
     Ident::new(&format!("struct_{}_lacks_variational", crate::names::plain(name)), name.span())
 }
 
-fn structure(item: ItemStruct) -> TokenStream {
+fn structure(runtime: &Path, item: ItemStruct) -> TokenStream {
     let mut bare = item.clone();
     bare.attrs = parse::silenced(&item.attrs);
-    let definition = travelling_macro(&fields_macro(&item.ident), &Visibility::Inherited, bare.to_token_stream());
+    let number = proc_macro2::Literal::u64_unsuffixed(lookup::number());
+    let definition = travelling_macro(&fields_macro(&item.ident), &Visibility::Inherited, quote!(#number #bare));
+    let check = has_forward_pass(runtime, &item);
     // What is wrong with the struct is said once the impl has seen it; tuple structs are said here, because they cannot be erased.
     if let syn::Fields::Unnamed(fields) = &item.fields {
         let error = Error::new_spanned(fields, "the fields of a model have names: write `struct Model { up: Linear<..> }`")
@@ -108,7 +137,51 @@ fn structure(item: ItemStruct) -> TokenStream {
         return quote!(#error #stub #definition);
     }
     let emitted = crate::emit::erased_structure(&item);
-    quote!(#emitted #definition)
+    quote!(#emitted #definition #check)
+}
+
+/// The attribute on the struct cannot see the impl; rustc sees whether it made a model.
+fn has_forward_pass(runtime: &Path, item: &ItemStruct) -> TokenStream {
+    if item.generics.type_params().next().is_some() {
+        return quote!();
+    }
+    let (name, quiet) = (&item.ident, crate::names::quiet());
+    let text = format!("`{name}` has no forward pass that `#[variational]` knows: put the attribute on its impl, too");
+    quote_spanned! {name.span()=>
+        #quiet
+        const _: () = {
+            use #runtime::NoModel as _;
+            ::core::assert!(#runtime::Probe::<#name>::IS_MODEL, #text);
+        };
+    }
+}
+
+/// An impl whose body is not Rust.
+fn without_body(item: &TokenStream) -> Option<ItemImpl> {
+    let mut tokens: Vec<TokenTree> = item.clone().into_iter().collect();
+    tokens.pop();
+    let head: TokenStream = tokens.into_iter().collect();
+    parse2(quote!(#head {})).ok()
+}
+
+/// Where an impl was refused as a whole: what the struct asks for, so that nothing else fails.
+fn stand_in(runtime: &Path, item: &ItemImpl) -> TokenStream {
+    let Type::Path(TypePath { path, qself: None, .. }) = &*item.self_ty else { return quote!() };
+    let mut path = path.clone();
+    if item.generics.type_params().next().is_some() {
+        return quote!();
+    }
+    path.segments.iter_mut().for_each(|s| s.arguments = PathArguments::None);
+    let quiet = crate::names::quiet();
+    quote! {
+        #quiet
+        const _: () = {
+            impl #runtime::Model for #path {
+                const NAME: &'static ::core::primitive::str = "";
+                fn visit_parameters<'a>(&'a self, _: &mut dyn ::core::ops::FnMut(&'a #runtime::Parameter)) {}
+            }
+        };
+    }
 }
 
 fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
@@ -130,10 +203,9 @@ fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
     };
     let name = parse::last(path).clone();
     if !item.items.iter().any(|i| matches!(i, ImplItem::Fn(_))) {
-        return bad(
-            &item.self_ty,
-            "an annotated impl has a forward pass: `pub fn forward<B>(&self, x: Tensor<B, IN>) -> Tensor<B, OUT>`",
-        );
+        let text = "an annotated impl has a forward pass: `pub fn forward<B>(&self, x: Tensor<B, IN>) -> Tensor<B, OUT>`";
+        let (error, stand_in) = (bad(&item.self_ty, text), stand_in(runtime, &item));
+        return quote!(#error #stand_in);
     }
     let signature = impl_signature(&name, &item);
     let mut fields = path.clone();
@@ -358,7 +430,8 @@ pub fn callees(subject: &Subject) -> Vec<Path> {
 }
 
 struct WithStruct {
-    structure: ItemStruct,
+    /// What the struct's macro gave, or that there is none.
+    structure: TokenStream,
     runtime: Path,
     item: ItemImpl,
 }
@@ -368,26 +441,75 @@ impl Parse for WithStruct {
         let (content, runtime);
         braced!(content in input);
         braced!(runtime in input);
-        let (runtime, item): (_, ItemImpl) = (runtime.parse()?, input.parse()?);
-        if content.peek(Token![const]) {
-            return Err(Error::new_spanned(
-                &item.self_ty,
-                "the struct of this model is not annotated: put `#[variational]` on it, in this module",
-            ));
+        Ok(WithStruct { structure: content.parse()?, runtime: runtime.parse()?, item: input.parse()? })
+    }
+}
+
+impl WithStruct {
+    /// The struct, in the names of the impl.
+    fn structure(&self) -> Result<ItemStruct> {
+        let read = |content: ParseStream| -> Result<Option<(u64, TokenStream)>> {
+            if content.peek(Token![const]) {
+                content.parse::<TokenStream>()?;
+                return Ok(None);
+            }
+            let number = content.parse::<syn::LitInt>()?.base10_parse()?;
+            Ok(Some((number, content.parse()?)))
+        };
+        let Some((number, structure)) = read.parse2(self.structure.clone())? else {
+            let text = "the struct of this model is not annotated: put `#[variational]` on it, in this module";
+            return Err(Error::new_spanned(&self.item.self_ty, text));
+        };
+        let place = Place::of(&self.item.self_ty).first();
+        if let Some(other) = lookup::another_impl(number, place) {
+            let text = format!(
+                "a model has one impl with `#[variational]`, and the other one stands at {other}: put all forward passes there, and other \
+                 functions into a plain impl"
+            );
+            return Err(Error::new_spanned(&self.item.self_ty, text));
         }
-        let home = item.impl_token.span;
-        let structure: ItemStruct = parse2(respan::as_if_written_in(home, content.parse()?))?;
-        let structure = respan::with_names_of(&item, structure)?;
-        Ok(WithStruct { structure, runtime, item })
+        let home = self.item.impl_token.span;
+        let structure: ItemStruct = parse2(respan::as_if_written_in(home, structure))?;
+        respan::with_names_of(&self.item, structure)
+    }
+}
+
+impl WithStruct {
+    /// An error, and what else rustc would miss.
+    fn refused(&self, error: Error) -> TokenStream {
+        let error = error.to_compile_error();
+        let (runtime, item) = (&self.runtime, &self.item);
+        if self.structure.to_string().starts_with("const") {
+            // The struct is as the user wrote it, with its dimensions.
+            let (generics, ty) = (&item.generics, &item.self_ty);
+            let quiet = crate::names::quiet();
+            return quote! {
+                #error
+                #quiet
+                impl #generics #ty {
+                    pub fn new() -> Self { ::core::unreachable!("this model did not compile") }
+                }
+            };
+        }
+        let stand_in = match error.to_string().contains("a model has one impl") {
+            true => quote!(),
+            false => stand_in(runtime, item),
+        };
+        quote!(#error #stand_in)
     }
 }
 
 /// Round 2: the fields are known. Asks for the signature of everything that is called.
 pub fn with_struct(input: TokenStream) -> TokenStream {
-    let WithStruct { structure, runtime, item } = match bounded(&input).and_then(|()| parse2(input)) {
+    let parts: WithStruct = match bounded(&input).and_then(|()| parse2(input)) {
         Ok(parts) => parts,
         Err(e) => return e.to_compile_error(),
     };
+    let structure = match parts.structure() {
+        Ok(structure) => structure,
+        Err(e) => return parts.refused(e),
+    };
+    let WithStruct { runtime, item, .. } = parts;
     let callees = Callees::of_model(&structure, &item);
     look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #structure #item))
 }
