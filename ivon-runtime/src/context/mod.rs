@@ -5,7 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod collected;
 mod counts;
 pub mod cuda;
-pub(crate) mod elementwise;
+pub mod elementwise;
 pub(crate) mod flat;
 mod key;
 mod memory;

@@ -50,25 +50,9 @@ use crate::signature;
 mod activations;
 pub mod gradcheck;
 pub mod pointwise;
+pub mod shared;
 
-mod along;
-mod attend;
-mod axes;
-mod channels;
-mod check;
-mod columns;
-mod entropy;
-mod extreme;
-mod gelu_along;
-mod normalize;
-mod patterns;
-mod pool;
-mod reduce;
-#[cfg(test)]
-mod specification;
-mod strips;
 mod vectors;
-mod window;
 
 // The compiler knows their shape rules: they take dimensions, axes and ranges rather than tensors alone.
 pub mod amax;
@@ -217,79 +201,33 @@ signature! {
 
 pub use crate::context::elementwise::{add_assign, copy};
 pub use activations::*;
-pub use axes::Axes;
 pub use compare_ids::Comparison;
+pub use shared::Axes;
 pub use vectors::*;
 
 /// The CUDA sources of all ops, for tests that compile them.
 pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
     let mut all = vec![
-        &along::cuda::KERNELS,
-        &attend::cuda::PLAIN,
-        &attend::cuda::CACHED,
+        &shared::along::cuda::KERNELS,
+        &shared::attend::cuda::PLAIN,
+        &shared::attend::cuda::CACHED,
         &batch_norm::cuda::KERNELS,
-        &channels::cuda::KERNELS,
+        &shared::channels::cuda::KERNELS,
         &conv2d::cuda::KERNELS,
         &dropout::cuda::KERNELS,
         &embedding::cuda::KERNELS,
-        &entropy::cuda::KERNELS,
-        &extreme::cuda::KERNELS,
+        &shared::entropy::cuda::KERNELS,
+        &shared::extreme::cuda::KERNELS,
         &logsumexp::cuda::KERNELS,
-        &normalize::cuda::KERNELS,
-        &patterns::cuda::KERNELS,
-        &pool::cuda::KERNELS,
-        &reduce::cuda::KERNELS,
+        &shared::normalize::cuda::KERNELS,
+        &shared::patterns::cuda::KERNELS,
+        &shared::pool::cuda::KERNELS,
+        &shared::reduce::cuda::KERNELS,
         &softmax::cuda::KERNELS,
-        &strips::cuda::KERNELS,
+        &shared::strips::cuda::KERNELS,
         &transpose::cuda::KERNELS,
     ];
-    all.extend(attend::cuda::FORWARD.iter().chain(&attend::cuda::BACKWARD).map(|(_, source)| source));
-    all.extend(normalize::cuda::IN_REGISTERS.iter().map(|(_, source)| source));
+    all.extend(shared::attend::cuda::FORWARD.iter().chain(&shared::attend::cuda::BACKWARD).map(|(_, source)| source));
+    all.extend(shared::normalize::cuda::IN_REGISTERS.iter().map(|(_, source)| source));
     all
 }
-
-/// Runs generic code with the element type that a [`DType`](crate::core::dtype::DType) of floats stands for: `with_real!(cx.dtype(), E => f::<E>())`.
-macro_rules! with_real {
-    ($dtype:expr, $E:ident => $body:expr) => {
-        match $dtype {
-            $crate::core::dtype::DType::F64 => {
-                type $E = f64;
-                $body
-            }
-            _ => {
-                type $E = f32;
-                $body
-            }
-        }
-    };
-}
-use with_real;
-
-/// [`with_real`] for an op with a `Weight`: `with_weight!(cx.dtype(), weight.dtype(), E, W => f::<E, W>())`.
-macro_rules! with_weight {
-    ($dtype:expr, $weight:expr, $E:ident, $W:ident => $body:expr) => {
-        match ($dtype, $weight) {
-            ($crate::core::dtype::DType::F64, $crate::core::dtype::DType::Bf16) => {
-                type $E = f64;
-                type $W = half::bf16;
-                $body
-            }
-            ($crate::core::dtype::DType::F64, _) => {
-                type $E = f64;
-                type $W = f64;
-                $body
-            }
-            (_, $crate::core::dtype::DType::Bf16) => {
-                type $E = f32;
-                type $W = half::bf16;
-                $body
-            }
-            _ => {
-                type $E = f32;
-                type $W = f32;
-                $body
-            }
-        }
-    };
-}
-use with_weight;

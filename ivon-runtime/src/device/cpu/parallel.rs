@@ -3,10 +3,10 @@
 use crate::device::cpu::threads::each;
 
 /// Elements a task of elementwise work: enough to be worth a task, few enough for a core's cache.
-pub(crate) const CHUNK: usize = 16 * 1024;
+pub const CHUNK: usize = 16 * 1024;
 
 /// Calls `work` with every piece of `y` and its number, on all threads; a single piece stays on this one.
-pub(crate) fn pieces<T: Send>(y: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+pub fn pieces<T: Send>(y: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     if y.len() <= length {
         if !y.is_empty() {
             work(0, y);
@@ -17,11 +17,7 @@ pub(crate) fn pieces<T: Send>(y: &mut [T], length: usize, work: impl Fn(usize, &
 }
 
 /// [`pieces`] of two slices side by side, each with its own length of a piece; there are as many of the one as of the other.
-pub(crate) fn pieces2<T: Send, U: Send>(
-    y: (&mut [T], usize),
-    z: (&mut [U], usize),
-    work: impl Fn(usize, &mut [T], &mut [U]) + Sync,
-) {
+pub fn pieces2<T: Send, U: Send>(y: (&mut [T], usize), z: (&mut [U], usize), work: impl Fn(usize, &mut [T], &mut [U]) + Sync) {
     debug_assert_eq!(y.0.len().div_ceil(y.1), z.0.len().div_ceil(z.1));
     if y.0.len() <= y.1 {
         if !y.0.is_empty() {
@@ -33,6 +29,6 @@ pub(crate) fn pieces2<T: Send, U: Send>(
 }
 
 /// How many rows of this width make a task.
-pub(crate) fn rows_a_task(width: usize) -> usize {
+pub fn rows_a_task(width: usize) -> usize {
     (CHUNK / width.max(1)).max(1)
 }

@@ -3,14 +3,15 @@
 #[cfg(test)]
 mod tests;
 
-use super::axes::Axes;
-use super::extreme::{self, Extreme};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::Result;
+use crate::ops::shared::axes::Axes;
+use crate::ops::shared::extreme;
+use crate::ops::shared::extreme::Extreme;
 use crate::tensor::Tensor;
 
-pub use super::extreme::Saved;
+pub use crate::ops::shared::extreme::Saved;
 
 /// The smallest number along axes: `None` for all, `Some(1)`, `[1, 2]`. NaN where one of the numbers is. The output lacks the axes, or has them with size 1:
 /// [`Axes::keep`]. PyTorch's `amin`.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ops::specification::{numbers, specify};
+use crate::ops::shared::specification::{numbers, specify};
 
 #[test]
 fn gradients_and_precision() {

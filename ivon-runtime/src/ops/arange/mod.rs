@@ -1,10 +1,11 @@
 //! The numbers 0, 1, 2, ..
 
-use super::patterns::{self, Pattern};
 use crate::context::Context;
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
+use crate::ops::shared::patterns;
+use crate::ops::shared::patterns::Pattern;
 use crate::tensor::Tensor;
 
 /// y\[i\] = i, for `n` values of i.

@@ -1,9 +1,10 @@
 //! The place of the largest number along an axis.
 
-use super::axes::Axes;
-use super::extreme::{self, Extreme};
 use crate::context::Context;
 use crate::core::error::Result;
+use crate::ops::shared::axes::Axes;
+use crate::ops::shared::extreme;
+use crate::ops::shared::extreme::Extreme;
 use crate::tensor::Tensor;
 
 /// The place of the first largest number along an axis, or in the whole tensor (`None`), as ids; a NaN counts as the largest. PyTorch's `argmax`. It has no
@@ -19,7 +20,7 @@ pub fn forward(cx: &Context, x: &Tensor, axes: impl Into<Axes>) -> Result<Tensor
 mod tests {
     use super::*;
     use crate::ops::argmin;
-    use crate::ops::specification::{f32_context, refused};
+    use crate::ops::shared::specification::{f32_context, refused};
 
     #[test]
     fn the_first_of_equal_ones_and_nan_before_all() {

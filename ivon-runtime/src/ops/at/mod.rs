@@ -3,15 +3,16 @@
 #[cfg(test)]
 mod tests;
 
-use super::axes::Axes;
-use super::strips::{self, Strip};
-use super::{check, with_real};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::elementwise;
 use crate::context::profile::Cost;
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
+use crate::ops::shared::axes::Axes;
+use crate::ops::shared::strips;
+use crate::ops::shared::strips::Strip;
+use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 
 /// The axis, the place on it, and the shape of `x`.

@@ -3,10 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use super::attend;
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::Result;
+use crate::ops::shared::attend;
 use crate::tensor::Tensor;
 
 /// `qkv`, the output and the log-sum-exp of every query.

@@ -3,14 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use super::window::Sliding;
-use super::{check, pool, with_real};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
 use crate::core::error::Result;
 use crate::core::shape::Shape;
 use crate::device::cpu::real::Real;
+use crate::ops::shared::window::Sliding;
+use crate::ops::shared::{check, pool, with_real};
 use crate::tensor::Tensor;
 use crate::versions;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ops::specification::{f32_context, numbers, refused, specify};
+use crate::ops::shared::specification::{f32_context, numbers, refused, specify};
 
 fn specified([kernel, stride, padding]: [usize; 3], small: [usize; 4], large: [usize; 4]) {
     specify!(

@@ -8,12 +8,12 @@ use crate::context::cuda::Arg;
 use crate::core::dtype::DType;
 use crate::core::error::Result;
 use crate::device::cuda::{Grid, Source};
-use crate::ops::columns::{Columns, over_groups};
+use crate::ops::shared::columns::{Columns, over_groups};
 use crate::tensor::Tensor;
 use crate::tensor::parameter::Buffer;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
-pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("batch_norm", include_str!("kernel.cu")) };
+pub(crate) static KERNELS: Source = unsafe { Source::new("batch_norm", include_str!("kernel.cu")) };
 
 /// Mean and r of the batch; moves the running statistics where the pass does so.
 pub(super) fn of_batch(

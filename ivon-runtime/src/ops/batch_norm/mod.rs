@@ -5,12 +5,12 @@ pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::reduce::sum_rows;
-use super::{check, with_real};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
 use crate::core::error::{Error, Result};
+use crate::ops::shared::reduce::sum_rows;
+use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 use crate::tensor::parameter::Buffer;
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::context::flat::{Flat, Layout};
 use crate::core::dtype::DType;
 use crate::ops::gradcheck;
-use crate::ops::specification::{f32_context, f64_context, numbers, refused, specify};
+use crate::ops::shared::specification::{f32_context, f64_context, numbers, refused, specify};
 use crate::optimizers::state::running_statistics;
 use crate::tensor::parameter::{Builder, Init, Model, Parameter};
 

@@ -1,7 +1,7 @@
 use super::super::{batch_norm, pointwise};
 use super::*;
 use crate::device::cpu::real::Real;
-use crate::ops::specification::{f32_context, f64_context, numbers, refused, specify};
+use crate::ops::shared::specification::{f32_context, f64_context, numbers, refused, specify};
 use crate::ops::{gradcheck, relu};
 use crate::optimizers::state::running_statistics;
 use crate::tensor::parameter::{Builder, Init, Model, Parameter};

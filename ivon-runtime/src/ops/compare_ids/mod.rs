@@ -1,11 +1,12 @@
 //! A mask of ids: 1 where a comparison holds, else 0.
 
-use super::patterns::{self, Pattern};
-use super::{check, with_real};
 use crate::context::Context;
 use crate::context::profile::Cost;
 use crate::core::error::{Error, Result};
 use crate::device::cpu::parallel::{CHUNK, pieces};
+use crate::ops::shared::patterns;
+use crate::ops::shared::patterns::Pattern;
+use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 
 /// A comparison of ids.
@@ -113,7 +114,7 @@ fn range(comparison: Comparison, number: f64) -> Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::specification::{f32_context, refused};
+    use crate::ops::shared::specification::{f32_context, refused};
 
     #[test]
     fn with_numbers_as_with_whole_numbers() {

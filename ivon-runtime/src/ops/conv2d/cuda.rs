@@ -9,12 +9,13 @@ use crate::core::error::Result;
 use crate::device::cuda::blas::Sizes;
 use crate::device::cuda::dnn::Way;
 use crate::device::cuda::{Convolution, Grid, Product, Source};
-use crate::ops::{linear, reduce};
+use crate::ops::linear;
+use crate::ops::shared::reduce;
 use crate::tensor::Tensor;
 use std::rc::Rc;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
-pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("conv2d", include_str!("kernel.cu")) };
+pub(crate) static KERNELS: Source = unsafe { Source::new("conv2d", include_str!("kernel.cu")) };
 
 /// Rows and columns that a block makes.
 const TILE: usize = 64;

@@ -22,7 +22,7 @@ use crate::device::cpu::matmul::avx512::{
     is_available, pack_across, round,
 };
 use crate::device::cpu::parallel::{CHUNK, pieces};
-use crate::ops::window::{Sliding, Window};
+use crate::ops::shared::window::{Sliding, Window};
 use crate::tensor::Tensor;
 use half::bf16;
 

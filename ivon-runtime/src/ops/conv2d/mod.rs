@@ -7,13 +7,13 @@ mod plain;
 #[cfg(test)]
 mod tests;
 
-use super::window::{Sliding, Window};
-use super::{check, reduce, with_real, with_weight};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
+use crate::ops::shared::window::{Sliding, Window};
+use crate::ops::shared::{check, reduce, with_real, with_weight};
 use crate::tensor::Tensor;
 
 /// The operands.

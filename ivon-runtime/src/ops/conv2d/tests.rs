@@ -1,7 +1,7 @@
 use super::*;
 use crate::core::dtype::DType;
 use crate::device::Device;
-use crate::ops::specification::{Input, f32_context, gradients, numbers, precision, refused};
+use crate::ops::shared::specification::{Input, f32_context, gradients, numbers, precision, refused};
 
 /// A window over images of these sizes: (kernel, stride, padding, dilation, groups), then batch, height, width, channels in and out.
 #[derive(Clone, Copy)]

@@ -3,14 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use super::entropy;
+use crate::ops::shared::entropy;
 
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::Result;
 use crate::tensor::Tensor;
 
-pub use super::entropy::IGNORE;
+pub use crate::ops::shared::entropy::IGNORE;
 
 /// Logits, targets and the log-sum-exp of every row.
 #[derive(Debug)]

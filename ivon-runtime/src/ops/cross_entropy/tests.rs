@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::error::Error;
-use crate::ops::specification::{Input, f32_context, ids, numbers, refused, specify};
+use crate::ops::shared::specification::{Input, f32_context, ids, numbers, refused, specify};
 
 #[test]
 fn gradients_and_precision() {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ops::specification::{Input, f32_context, f64_context, ids, numbers, refused, specify};
+use crate::ops::shared::specification::{Input, f32_context, f64_context, ids, numbers, refused, specify};
 
 #[test]
 fn gradients_and_precision() {

@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 use crate::tensor::noise::GROUP;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
-pub(in crate::ops) static KERNELS: Source =
+pub(crate) static KERNELS: Source =
     unsafe { Source::new("dropout", concat!(include_str!("../../device/cuda/kernels/noise.cuh"), include_str!("kernel.cu"))) };
 
 /// y = mask · x, or += it.

@@ -4,7 +4,6 @@ pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::{check, with_real};
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
 use crate::context::{Context, Stream};
@@ -12,6 +11,7 @@ use crate::core::error::Result;
 use crate::core::shape::Shape;
 use crate::device::cpu::parallel::{CHUNK, pieces};
 use crate::device::cpu::real::Real;
+use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 use crate::tensor::noise::{GROUP, Noise};
 use crate::versions;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::context::Pass;
-use crate::ops::specification::{f32_context, numbers, refused, specify};
+use crate::ops::shared::specification::{f32_context, numbers, refused, specify};
 
 const PASS: Pass = Pass { seed: 7, step: 3, pass: 1 };
 

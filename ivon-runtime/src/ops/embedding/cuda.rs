@@ -8,7 +8,7 @@ use crate::device::cuda::{Grid, Source};
 use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
-pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("embedding", include_str!("kernel.cu")) };
+pub(crate) static KERNELS: Source = unsafe { Source::new("embedding", include_str!("kernel.cu")) };
 
 /// Positions that a block sorts.
 const SORTED: usize = 2048;

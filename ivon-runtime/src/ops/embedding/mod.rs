@@ -4,7 +4,6 @@ pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::{check, with_real, with_weight};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::elementwise;
@@ -14,6 +13,7 @@ use crate::core::shape::Shape;
 use crate::device::cpu::matmul::Stored;
 use crate::device::cpu::parallel::{pieces, rows_a_task};
 use crate::device::cpu::real::Real;
+use crate::ops::shared::{check, with_real, with_weight};
 use crate::tensor::Tensor;
 use crate::versions;
 

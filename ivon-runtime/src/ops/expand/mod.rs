@@ -3,13 +3,13 @@
 #[cfg(test)]
 mod tests;
 
-use super::along;
-use super::axes::Axes;
-use super::check;
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
+use crate::ops::shared::along;
+use crate::ops::shared::axes::Axes;
+use crate::ops::shared::check;
 use crate::tensor::Tensor;
 
 /// The shape of `x`.

@@ -1,9 +1,10 @@
 //! The identity matrix.
 
-use super::patterns::{self, Pattern};
 use crate::context::Context;
 use crate::core::error::Result;
 use crate::core::shape::Shape;
+use crate::ops::shared::patterns;
+use crate::ops::shared::patterns::Pattern;
 use crate::tensor::Tensor;
 
 /// y\[i, j\] is 1 where i = j, else 0, for `n` values of each.

@@ -3,12 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use super::axes::Axes;
-use super::{along, check};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::Result;
 use crate::core::shape::Shape;
+use crate::ops::shared::axes::Axes;
+use crate::ops::shared::{along, check};
 use crate::tensor::Tensor;
 
 /// The shape of `x`.

@@ -3,14 +3,15 @@
 #[cfg(test)]
 mod tests;
 
-use super::channels::{self, Images, sum_images, sum_places};
-use super::{check, with_real};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
 use crate::core::error::{Error, Result};
 use crate::device::cpu::parallel::{pieces, pieces2};
 use crate::device::cpu::real::Real;
+use crate::ops::shared::channels;
+use crate::ops::shared::channels::{Images, sum_images, sum_places};
+use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 use crate::versions;
 

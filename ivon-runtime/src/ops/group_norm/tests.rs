@@ -1,6 +1,6 @@
 use super::*;
 use crate::ops::layer_norm;
-use crate::ops::specification::{f32_context, f64_context, numbers, refused, specify};
+use crate::ops::shared::specification::{f32_context, f64_context, numbers, refused, specify};
 
 #[test]
 fn gradients_and_precision() {

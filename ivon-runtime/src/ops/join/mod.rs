@@ -3,13 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use super::strips::{self, Strip};
-use super::{check, with_real};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
+use crate::ops::shared::strips;
+use crate::ops::shared::strips::Strip;
+use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 
 /// The axis, and the shapes of the parts.

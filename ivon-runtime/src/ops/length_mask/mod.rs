@@ -1,10 +1,11 @@
 //! A mask of lengths.
 
-use super::check;
 use super::one_hot::with_last;
-use super::patterns::{self, Pattern};
 use crate::context::Context;
 use crate::core::error::Result;
+use crate::ops::shared::check;
+use crate::ops::shared::patterns;
+use crate::ops::shared::patterns::Pattern;
 use crate::tensor::Tensor;
 
 /// y\[.., t\] is 1 where t is below the length, else 0, for `steps` values of t. It has no gradient.

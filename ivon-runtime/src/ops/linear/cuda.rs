@@ -14,7 +14,7 @@ pub(super) fn forward(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&T
 }
 
 /// y = a b + bias in every row: in one, or, where the library knows no way to, one after the other.
-pub(in crate::ops) fn product_and_bias(
+pub(crate) fn product_and_bias(
     cx: &Context,
     sizes: Sizes,
     a: Operand,

@@ -4,14 +4,15 @@ pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::gelu_along::{self, Slope, multiply_by_slope};
 use super::pointwise::Kernel;
-use super::{check, reduce, with_real, with_weight};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
 use crate::core::error::{Error, Result};
 use crate::device::cpu::matmul::{Finish, Matrix, Onto, multiply_as, multiply_onto, multiply_then};
+use crate::ops::shared::gelu_along;
+use crate::ops::shared::gelu_along::{Slope, multiply_by_slope};
+use crate::ops::shared::{check, reduce, with_real, with_weight};
 use crate::tensor::Tensor;
 
 /// The operands.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::core::dtype::DType;
 use crate::device::Device;
-use crate::ops::specification::{f32_context, numbers, refused, specify};
+use crate::ops::shared::specification::{f32_context, numbers, refused, specify};
 
 #[test]
 fn gradients_and_precision_with_a_bias() {

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::context::elementwise;
 use crate::context::profile::Cost;
 use crate::core::error::Result;
-use crate::ops::strips::{Strip, cuda as strips};
+use crate::ops::shared::strips::{Strip, cuda as strips};
 use crate::tensor::Tensor;
 
 /// What the number of rows is made a multiple of: 128 bytes of bf16.

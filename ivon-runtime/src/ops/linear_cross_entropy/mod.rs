@@ -7,10 +7,11 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::{check, entropy, linear};
+use super::linear;
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::{Error, Result};
+use crate::ops::shared::{check, entropy};
 use crate::tensor::Tensor;
 
 /// What [`backward`] reads.

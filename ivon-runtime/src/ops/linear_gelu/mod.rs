@@ -4,13 +4,15 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::gelu_along::{self, Gelu, Slope, activate};
-use super::{check, linear, pointwise, with_weight};
+use super::{linear, pointwise};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::Result;
 use crate::device::cpu::matmul::{Finish, Matrix, Onto, multiply_then};
 use crate::ops::pointwise::Kernel;
+use crate::ops::shared::gelu_along;
+use crate::ops::shared::gelu_along::{Gelu, Slope, activate};
+use crate::ops::shared::{check, with_weight};
 use crate::tensor::Tensor;
 
 /// What [`backward`] reads: the operands, and h.

@@ -1,5 +1,5 @@
 use crate::device::cpu::real::Real;
-use crate::ops::reduce::{log_sum_exp, sum_of};
+use crate::ops::shared::reduce::{log_sum_exp, sum_of};
 use crate::versions;
 
 versions! {

@@ -5,12 +5,12 @@ use crate::context::Context;
 use crate::context::cuda::Arg;
 use crate::core::error::Result;
 use crate::device::cuda::{Grid, Source};
-use crate::ops::axes::Parts;
-use crate::ops::normalize::cuda::rows_grid;
+use crate::ops::shared::axes::Parts;
+use crate::ops::shared::normalize::cuda::rows_grid;
 use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
-pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("logsumexp", include_str!("kernel.cu")) };
+pub(crate) static KERNELS: Source = unsafe { Source::new("logsumexp", include_str!("kernel.cu")) };
 
 pub(super) fn forward(cx: &Context, x: &Tensor, y: &mut Tensor, exact: Option<&mut Tensor>, step: Parts) -> Result<()> {
     let (Parts { outer, axis, inner }, exact) = (step, Arg::from(exact));

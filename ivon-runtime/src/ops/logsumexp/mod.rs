@@ -4,10 +4,7 @@ pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::axes::{Axes, Parts};
-use super::extreme::{arranged, order};
 use super::permute::reordered;
-use super::{check, with_real};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
@@ -16,6 +13,9 @@ use crate::core::error::Result;
 use crate::core::shape::Shape;
 use crate::device::cpu::parallel::{pieces, rows_a_task};
 use crate::device::cpu::real::Real;
+use crate::ops::shared::axes::{Axes, Parts};
+use crate::ops::shared::extreme::{arranged, order};
+use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 use crate::versions;
 

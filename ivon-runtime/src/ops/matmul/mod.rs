@@ -4,7 +4,6 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::{check, with_real};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
@@ -13,6 +12,7 @@ use crate::core::shape::Shape;
 use crate::device::cpu::matmul::{Matrix, Precision, multiply_as};
 use crate::device::cpu::parallel::pieces;
 use crate::device::cpu::real::Real;
+use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 
 /// The operands.

@@ -3,12 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use super::along;
-use super::axes::Axes;
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::Result;
 use crate::core::shape::Shape;
+use crate::ops::shared::along;
+use crate::ops::shared::axes::Axes;
 use crate::tensor::Tensor;
 
 /// The axes, and the shape of `x`.

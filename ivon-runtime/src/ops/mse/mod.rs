@@ -3,12 +3,13 @@
 #[cfg(test)]
 mod tests;
 
+use super::mean;
 use super::pointwise::{self, Kernel};
-use super::{check, mean};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::{Error, Result};
 use crate::device::cpu::real::Real;
+use crate::ops::shared::check;
 use crate::tensor::Tensor;
 
 /// Both arguments.

@@ -1,9 +1,10 @@
 //! One-hot rows of ids.
 
-use super::check;
-use super::patterns::{self, Pattern};
 use crate::context::Context;
 use crate::core::error::{Error, Result};
+use crate::ops::shared::check;
+use crate::ops::shared::patterns;
+use crate::ops::shared::patterns::Pattern;
 use crate::tensor::Tensor;
 
 /// y\[.., c\] is 1 where c is the id, else 0, for `classes` values of c. It has no gradient.
@@ -26,7 +27,7 @@ pub(super) fn with_last(at: &str, ids: &Tensor, last: usize) -> Result<crate::co
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::specification::{f32_context, refused};
+    use crate::ops::shared::specification::{f32_context, refused};
     use crate::ops::{arange, eye, length_mask};
 
     #[test]

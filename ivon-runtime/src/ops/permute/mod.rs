@@ -3,11 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use super::{check, transpose};
+use super::transpose;
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::{Error, Result};
 use crate::core::shape::{MAX_RANK, Shape};
+use crate::ops::shared::check;
 use crate::tensor::Tensor;
 
 /// The order that undoes this one.

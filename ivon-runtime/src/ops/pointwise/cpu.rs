@@ -4,7 +4,7 @@ use super::Kernel;
 use crate::device::cpu::parallel::{CHUNK, pieces};
 use crate::device::cpu::real::Real;
 use crate::device::cpu::threads::each;
-use crate::ops::axes::Repeats;
+use crate::ops::shared::axes::Repeats;
 use crate::versions;
 
 /// Elements a tile. A tile's inputs and outputs lie in arrays on the stack: LLVM knows their length and that they do not

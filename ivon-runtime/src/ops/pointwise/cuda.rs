@@ -8,7 +8,7 @@ use crate::core::dtype::DType;
 use crate::core::error::Result;
 use crate::core::shape::Shape;
 use crate::device::cuda::{Cuda, Grid, Source, Text};
-use crate::ops::axes::Repeats;
+use crate::ops::shared::axes::Repeats;
 use crate::tensor::Tensor;
 use std::fmt::Write;
 

@@ -9,8 +9,7 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::axes::Repeats;
-use super::{along, check, expand, with_real};
+use super::expand;
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
@@ -18,6 +17,8 @@ use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
 use crate::device::cpu::real::Real;
+use crate::ops::shared::axes::Repeats;
+use crate::ops::shared::{along, check, with_real};
 use crate::tensor::Tensor;
 
 /// A pointwise expression of `I` tensors and `S` numbers with `O` results.

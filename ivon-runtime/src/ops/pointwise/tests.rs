@@ -1,5 +1,5 @@
 use super::*;
-use crate::ops::specification::{f32_context, numbers, refused, specify};
+use crate::ops::shared::specification::{f32_context, numbers, refused, specify};
 
 /// y = tanh(x) · gain + scale · b, with a gain and b of any shape that broadcasts.
 struct Fused;
@@ -64,7 +64,7 @@ fn gradients_and_precision_of_every_broadcast() {
 fn a_wide_output_is_summed_in_groups_of_rows() {
     // 1 is a width of its own, 5 and 300 take groups of rows, 20000 blocks of columns.
     for (rows, width) in [(50_001, 1), (9001, 5), (777, 300), (5, 20_000)] {
-        let cx = crate::ops::specification::f64_context();
+        let cx = crate::ops::shared::specification::f64_context();
         let d_y = crate::ops::gradcheck::tensor(&cx, [rows, width], 1).unwrap();
         let shape = if width == 1 { Shape::default() } else { Shape::new(&[width]) };
         let d_y = if width == 1 { d_y.reshaped([rows]) } else { d_y };

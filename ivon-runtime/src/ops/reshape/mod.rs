@@ -3,11 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use super::check;
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
+use crate::ops::shared::check;
 use crate::tensor::Tensor;
 
 /// The shape of `x`.

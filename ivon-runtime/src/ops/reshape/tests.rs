@@ -1,5 +1,5 @@
 use super::*;
-use crate::ops::specification::{f32_context, gradients, numbers, precision, refused};
+use crate::ops::shared::specification::{f32_context, gradients, numbers, precision, refused};
 use crate::ops::{squeeze, unsqueeze};
 
 #[test]

@@ -3,10 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use super::normalize;
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::Result;
+use crate::ops::shared::normalize;
 use crate::tensor::Tensor;
 
 /// `x`, `gain`, and 1 / root mean square of every row.

@@ -1,5 +1,5 @@
 use crate::device::cpu::real::Real;
-use crate::ops::reduce::{max_of, sum_of, sum_of2};
+use crate::ops::shared::reduce::{max_of, sum_of, sum_of2};
 use crate::versions;
 
 versions! {

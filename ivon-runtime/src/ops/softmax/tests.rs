@@ -1,5 +1,5 @@
 use super::*;
-use crate::ops::specification::{f32_context, numbers, refused, specify};
+use crate::ops::shared::specification::{f32_context, numbers, refused, specify};
 
 #[test]
 fn gradients_and_precision() {

@@ -1,9 +1,10 @@
 //! Squeeze: an axis of size 1 goes.
 
-use super::{check, reshape};
+use super::reshape;
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::core::error::{Error, Result};
+use crate::ops::shared::check;
 use crate::tensor::Tensor;
 
 pub use super::reshape::Saved;
@@ -41,7 +42,7 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> R
 mod tests {
     use super::*;
     use crate::core::shape::Shape;
-    use crate::ops::specification::{f32_context, refused};
+    use crate::ops::shared::specification::{f32_context, refused};
 
     #[test]
     fn an_axis_of_size_one_goes() {

@@ -8,7 +8,7 @@ use crate::device::cuda::{Grid, Source};
 use crate::tensor::Tensor;
 
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
-pub(in crate::ops) static KERNELS: Source = unsafe { Source::new("transpose", include_str!("kernel.cu")) };
+pub(crate) static KERNELS: Source = unsafe { Source::new("transpose", include_str!("kernel.cu")) };
 
 /// What the driver allows in y and z.
 const MOST_BLOCKS: usize = 65535;

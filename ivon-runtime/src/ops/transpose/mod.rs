@@ -5,12 +5,12 @@ pub(super) mod cuda;
 #[cfg(test)]
 mod tests;
 
-use super::{check, with_real};
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
 use crate::core::error::Result;
 use crate::core::shape::Shape;
+use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 
 /// The two axes, and the shape of `x`.

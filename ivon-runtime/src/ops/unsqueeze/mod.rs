@@ -44,7 +44,7 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, d_x: &mut Adjoint) -> R
 mod tests {
     use super::*;
     use crate::core::shape::Shape;
-    use crate::ops::specification::{f32_context, refused};
+    use crate::ops::shared::specification::{f32_context, refused};
 
     #[test]
     fn an_axis_comes_in_every_place() {
