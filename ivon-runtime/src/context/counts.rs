@@ -18,12 +18,20 @@ pub(crate) struct Counts {
     /// Each micro-batch has a posterior sample of its own.
     sampled: bool,
     /// The counts of the losses of the first micro-batch that counts something, in the order of their calls.
-    first: Option<Vec<usize>>,
+    first: Option<Vec<Count>>,
     /// Those of the last micro-batch that began.
-    now: Vec<usize>,
+    now: Vec<Count>,
     /// Micro-batches that began, and Σ n / n_first over them without the last one.
     begun: usize,
     total: f64,
+}
+
+/// The number of targets of a loss, or of elements of a mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Count {
+    n: usize,
+    /// A mean, which may be one of parameters: with the same number in every micro-batch it asks for no weight.
+    is_mean: bool,
 }
 
 impl Counts {
@@ -32,13 +40,18 @@ impl Counts {
         Counts { parts, sampled, ..Counts::default() }
     }
 
+    /// The counts of the loss that decides the weight, now and in the first micro-batch: the first loss, or else the first mean whose number differs.
+    fn deciding(&self) -> Option<(usize, usize)> {
+        let first = self.first.as_ref().unwrap_or(&self.now);
+        let mut pairs = self.now.iter().zip(first);
+        let differs = |(now, first): &(&Count, &Count)| now.n != first.n || now.n == 0;
+        let deciding = pairs.clone().find(|(now, _)| !now.is_mean).or_else(|| pairs.find(differs))?;
+        Some((deciding.0.n, deciding.1.n))
+    }
+
     /// n / n_first of the last micro-batch that began.
     fn weight(&self) -> f64 {
-        match (&self.first, self.now.first()) {
-            (_, Some(0)) => 0.0,
-            (Some(first), Some(now)) => *now as f64 / *first.first().unwrap_or(now) as f64,
-            _ => 1.0,
-        }
+        self.deciding().map_or(1.0, |(now, first)| if now == 0 { 0.0 } else { now as f64 / first as f64 })
     }
 
     /// The factor of the gradient of the last micro-batch that began.
@@ -52,12 +65,17 @@ impl Counts {
     fn check(&self) -> Result<()> {
         let Counts { first, now, .. } = self;
         let first = first.as_ref().unwrap_or(now);
-        // now[i] / first[i] is the same for all i, and no loss counts something where the first one counts nothing.
-        let same =
-            |i: usize| now[i] as u128 * first[0] as u128 == now[0] as u128 * first[i] as u128 && (now[0] > 0 || now[i] == 0);
-        if now.len() == first.len() && (0..now.len()).all(same) {
+        let Some((n, n_first)) = self.deciding() else { return Ok(()) };
+        // now / first is the same for all, and no loss counts something where the deciding one counts nothing.
+        let fits = |(now, first): (&Count, &Count)| {
+            let same = now.n as u128 * n_first as u128 == n as u128 * first.n as u128 && (n > 0 || now.n == 0);
+            same || now.is_mean && now.n == first.n
+        };
+        if now.len() == first.len() && now.iter().zip(first).all(fits) {
             return Ok(());
         }
+        let numbers = |counts: &[Count]| counts.iter().map(|count| count.n).collect::<Vec<_>>();
+        let (now, first) = (numbers(now), numbers(first));
         Err(Error::value(
             "micro-batches",
             format!(
@@ -74,6 +92,9 @@ impl Context {
     /// # Errors
     /// If nothing counts, unless other micro-batches of the batch may: the mean of no losses is not a number.
     pub fn counted(&self, at: &str, n: usize) -> Result<()> {
+        if self.counts_later() {
+            return Ok(());
+        }
         let mut counts = self.counts.borrow_mut();
         if counts.parts <= 1 {
             return if n == 0 {
@@ -82,8 +103,22 @@ impl Context {
                 Ok(())
             };
         }
-        counts.now.push(n);
+        counts.now.push(Count { n, is_mean: false });
         Ok(())
+    }
+
+    /// As [`Context::counted`], for a mean of `n` elements that is a number. It may be a penalty on parameters, so the same `n` in every micro-batch
+    /// asks for no weight beside a loss that counts otherwise.
+    pub(crate) fn averaged(&self, n: usize) {
+        let mut counts = self.counts.borrow_mut();
+        if counts.parts > 1 && !self.counts_later() {
+            counts.now.push(Count { n, is_mean: true });
+        }
+    }
+
+    /// True in a dry run whose pass is run afterwards. On a GPU the dry run of a step may be all that runs of its forward pass.
+    fn counts_later(&self) -> bool {
+        self.planning() && self.cuda.is_none()
     }
 
     /// True where a batch is worked through in several micro-batches, so that one of them may count no target.

@@ -20,7 +20,8 @@ pub struct Saved {
     y: Tensor,
 }
 
-/// The mean over all elements of (ln 2π + v + (y - m)² e^-v) / 2 for the mean m and the log-variance v, in nats; three tensors of one shape.
+/// The mean over all elements of (ln 2π + v + (y - m)² e^-v) / 2 for the mean m and the log-variance v, in nats; three tensors of one shape. Micro-batches weigh by their
+/// elements ([`Context::counted`]).
 ///
 /// # Errors
 /// If the shapes differ, or there is no element.
@@ -32,11 +33,13 @@ pub fn forward(cx: &Context, mean: &Tensor, log_variance: &Tensor, y: &Tensor) -
             return Err(Error::mismatch(AT, ("mean", mean.shape()), (name, other.shape())));
         }
     }
-    if mean.shape().elements() == 0 {
+    let n = mean.shape().elements();
+    if n == 0 && !cx.in_micro_batches() {
         return Err(Error::shape(AT, format!("`mean` is {}: the mean of nothing is not a number", mean.shape())));
     }
+    cx.counted(AT, n)?;
     let losses = pointwise::forward(cx, Loss, [mean, log_variance, y], [std::f64::consts::TAU.ln()])?;
-    mean::forward(cx, &losses, None)
+    mean::of_loss(cx, &losses)
 }
 
 /// [`forward`], and what [`backward`] reads.

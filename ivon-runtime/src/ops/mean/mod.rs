@@ -19,14 +19,28 @@ pub struct Saved {
 }
 
 /// The mean over axes: `None` for all, `Some(1)`, `[1, 2]`. The output lacks them, or has them with size 1: [`Axes::keep`]. NaN where there is nothing to
-/// average.
+/// average. In a batch of several micro-batches, a mean that is a number weighs by the elements averaged.
 ///
 /// # Errors
 /// If `x` lacks one of the axes.
 pub fn forward(cx: &Context, x: &Tensor, axes: impl Into<Axes>) -> Result<Tensor> {
     let axes = axes.into();
     along::check("mean", cx, x, axes)?;
-    along::forward(cx, x, axes, 1.0 / along::count(x.shape(), axes) as f64)
+    let n = along::count(x.shape(), axes);
+    if axes.result(x.shape()).rank() == 0 {
+        cx.averaged(n);
+    }
+    along::forward(cx, x, axes, share(cx, n))
+}
+
+/// The mean over all elements, for a loss that has counted them.
+pub(super) fn of_loss(cx: &Context, x: &Tensor) -> Result<Tensor> {
+    along::forward(cx, x, Axes::from(None), share(cx, x.shape().elements()))
+}
+
+/// 1 / n. A micro-batch of nothing has a mean of 0, which does not count.
+fn share(cx: &Context, n: usize) -> f64 {
+    if n == 0 && cx.in_micro_batches() { 0.0 } else { 1.0 / n as f64 }
 }
 
 /// [`forward`], and what [`backward`] reads.

@@ -19,7 +19,7 @@ pub struct Saved {
     y: Tensor,
 }
 
-/// The mean of (x - y)² over all elements of two tensors of one shape.
+/// The mean of (x - y)² over all elements of two tensors of one shape. Micro-batches weigh by their elements ([`Context::counted`]).
 ///
 /// # Errors
 /// If the shapes differ, or there is no element.
@@ -28,11 +28,13 @@ pub fn forward(cx: &Context, x: &Tensor, y: &Tensor) -> Result<Tensor> {
     if x.shape() != y.shape() {
         return Err(Error::mismatch("mse", ("x", x.shape()), ("y", y.shape())));
     }
-    if x.shape().elements() == 0 {
+    let n = x.shape().elements();
+    if n == 0 && !cx.in_micro_batches() {
         return Err(Error::shape("mse", format!("`x` is {}: the mean of nothing is not a number", x.shape())));
     }
+    cx.counted("mse", n)?;
     let squares = pointwise::forward(cx, Square, [x, y], [])?;
-    mean::forward(cx, &squares, None)
+    mean::of_loss(cx, &squares)
 }
 
 /// [`forward`], and what [`backward`] reads.

@@ -3,7 +3,7 @@
 use super::super::driver::Driver;
 use super::{Recorder, Seen};
 use crate::core::dtype::DType;
-use crate::ops::{cross_entropy, cross_entropy::IGNORE};
+use crate::ops::{cross_entropy, cross_entropy::IGNORE, gaussian_nll, mse};
 use crate::optimizers::{HessianEstimate, Optimizer, SamplePer};
 use crate::prelude::*;
 use std::cell::RefCell;
@@ -113,6 +113,68 @@ fn a_batch_in_which_nothing_counts_is_refused() {
     for parts in [1, 4] {
         let error = gradient(&Data::new(3, &[0; 4]), parts).unwrap_err().to_string();
         assert!(error.contains("no target counts"), "{error}");
+    }
+}
+
+/// Regression with every loss that is a mean, and a penalty on the weights.
+#[variational]
+struct Line {
+    #[parameter(init = ones)]
+    w: Parameter<3>,
+}
+
+#[variational]
+impl Line {
+    fn squares<B>(&self, x: Tensor<B, 3>, y: Tensor<B, 3>) -> Tensor {
+        mse(x * self.w, y)
+    }
+    fn likelihood<B>(&self, x: Tensor<B, 3>, y: Tensor<B, 3>) -> Tensor {
+        gaussian_nll(x * self.w, x + self.w, y)
+    }
+    fn averaged<B>(&self, x: Tensor<B, 3>, y: Tensor<B, 3>) -> Tensor {
+        abs(x * self.w - y).mean() + (self.w * self.w).mean()
+    }
+    fn penalised<B>(&self, x: Tensor<B, 3>, y: Tensor<B, 3>) -> Tensor {
+        0.1 * (self.w * self.w).mean() + mse(x * self.w, y)
+    }
+}
+
+#[test]
+fn micro_batches_of_unequal_size_weigh_by_their_elements() {
+    type Loss = fn(&Line, &Context, &Tensor, &Tensor) -> Result<f64>;
+    let losses: [(&str, Loss); 4] = [
+        ("mse", Line::squares_gradient),
+        ("gaussian_nll", Line::likelihood_gradient),
+        ("mean", Line::averaged_gradient),
+        ("a penalty before mse", Line::penalised_gradient),
+    ];
+    let model = Line::new();
+    let numbers = |rows: usize, shift: f64| (0..3 * rows).map(|i| (i as f64 * 0.7 + shift).sin()).collect::<Vec<_>>();
+    let (x, y) = (numbers(9, 0.0), numbers(9, 2.0));
+    let gradient = |loss: Loss, sizes: &[usize]| {
+        let settings = Settings { dtype: DType::F64, micro_batches: sizes.len(), ..Settings::default() };
+        let mut driver = Driver::new(&model, settings, &[], false).unwrap();
+        driver.zero_gradient().unwrap();
+        // At weights of 1.
+        driver.state.weights.as_mut_slice::<f64>().fill(1.0);
+        let value = driver
+            .gradient(0, 0, sizes.len(), &None, &mut |cx, part| {
+                let start: usize = sizes[..part].iter().sum();
+                let of = |all: &[f64]| Tensor::from_slice(&all[3 * start..3 * (start + sizes[part])], [sizes[part], 3]).unwrap();
+                loss(&model, cx, &of(&x), &of(&y))
+            })
+            .unwrap();
+        let gradient = &driver.state.gradient;
+        let range = gradient.layout().entries()[0].range();
+        [vec![value], gradient.as_slice::<f64>()[range].to_vec()].concat()
+    };
+    for (name, loss) in losses {
+        let whole = gradient(loss, &[9]);
+        for sizes in [&[4, 5][..], &[1, 0, 8], &[0, 2, 7], &[3, 3, 3]] {
+            let parts = gradient(loss, sizes);
+            let near = whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() <= 1e-12);
+            assert!(near, "{name} in parts of {sizes:?}: {parts:?}, in one batch {whole:?}");
+        }
     }
 }
 
