@@ -8,7 +8,10 @@ use std::process::{Command, Output};
 
 /// Makes a driver of functions that return 0, but for those in `special`, which are C. Whether there is a compiler.
 fn library(folder: &Path, soname: &str, functions: &[&str], special: &str) -> bool {
-    let name = "libcuda.so.1";
+    library_of_name(folder, "libcuda.so.1", soname, functions, special)
+}
+
+fn library_of_name(folder: &Path, name: &str, soname: &str, functions: &[&str], special: &str) -> bool {
     let plain = functions.iter().filter(|f| !special.contains(&format!("int {f}(")));
     let plain: String = plain.map(|f| format!("int {f}() {{ return 0; }}\n")).collect();
     let source = folder.join("stub.c");
@@ -87,6 +90,30 @@ fn a_driver_that_nothing_finds_by_its_name_is_named() {
     }
     let (driver, _) = driver(folder.path());
     assert!(driver["problems"][0].as_str().unwrap().contains("SONAME"), "{driver}");
+}
+
+/// The loader tries `libcuda.so` before `libcuda.so.1`, and the system has another file of that name.
+#[test]
+fn the_file_that_computes_is_named() {
+    let (folder, system) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let none = "int cuInit() { return 0; }\nint cuDeviceGetCount(int *n) { *n = 0; return 0; }\n";
+    let made = library(folder.path(), "libcuda.so.1", functions("driver"), none)
+        && library_of_name(system.path(), "libcuda.so", "libcuda.so", functions("driver"), none);
+    if !made {
+        return;
+    }
+    let devices = |path: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
+        command.args(["devices", "--json"]).env_clear().env("IVON_CUDA_LIBRARIES", folder.path()).env("LD_LIBRARY_PATH", path);
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["cuda"]["libraries"][0]["path"].as_str().map(std::path::PathBuf::from)
+    };
+    assert_eq!(devices(Path::new("/nowhere")), Some(folder.path().join("libcuda.so.1")));
+    assert_eq!(devices(system.path()), Some(system.path().join("libcuda.so").canonicalize().unwrap()));
+    // An incomplete one is no driver, whatever else is there.
+    assert!(library_of_name(system.path(), "libcuda.so", "libcuda.so", &["cuInit"], ""));
+    assert_eq!(devices(system.path()), None);
 }
 
 #[test]

@@ -11,12 +11,16 @@ use crate::core::checksum::crc32c;
 use crate::core::digest::Digest;
 use crate::core::error::Result;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The directory of the entries, if not the user's own cache.
 const VARIABLE: &str = "IVON_KERNEL_CACHE";
 
 /// No entry is larger, in bytes.
 const MOST: u64 = 64 << 20;
+
+/// All entries together take at most so many bytes: those that were not used for longest go.
+const MOST_IN_ALL: u64 = 1 << 30;
 
 const MAGIC: &[u8; 8] = b"ivoncub1";
 
@@ -56,11 +60,13 @@ fn through(
         return make();
     }
     if let Some(image) = trust::read(&path, MOST).and_then(|entry| image_of(&entry, key)) {
+        // When it was used last. Where that cannot be kept, it goes as if it had not been used.
+        let _ = std::fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         return Ok(image);
     }
     let image = make()?;
     // Without a place to keep it there is nothing to be done: the image is good all the same.
-    let _ = write(directory, &path, &entry_of(key, &image));
+    let _ = write(directory, &path, &entry_of(key, &image)).and_then(|()| limit(directory, MOST_IN_ALL));
     Ok(image)
 }
 
@@ -88,10 +94,33 @@ fn image_of(entry: &[u8], key: &str) -> Option<Vec<u8>> {
 
 fn write(directory: &Path, path: &Path, entry: &[u8]) -> std::io::Result<()> {
     trust::create(directory)?;
-    let number = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
+    let number = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
     let fresh = path.with_extension(format!("{}-{number}.new", std::process::id()));
     let written = trust::write(&fresh, entry).and_then(|()| std::fs::rename(&fresh, path));
     written.inspect_err(|_| drop(std::fs::remove_file(&fresh)))
+}
+
+/// Removes the entries that were not used for longest, until all others take at most `most` bytes.
+fn limit(directory: &Path, most: u64) -> std::io::Result<()> {
+    let mut entries = vec![];
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let is_ours = entry.path().extension().is_some_and(|end| ["cubin", "choice", "new"].iter().any(|ours| end == *ours));
+        // Another process may remove it meanwhile.
+        if let (true, Ok(metadata)) = (is_ours, entry.metadata()) {
+            entries.push((metadata.modified()?, metadata.len(), entry.path()));
+        }
+    }
+    entries.sort();
+    let mut all: u64 = entries.iter().map(|(_, length, _)| length).sum();
+    for (_, length, path) in entries {
+        if all <= most {
+            break;
+        }
+        std::fs::remove_file(path)?;
+        all -= length;
+    }
+    Ok(())
 }
 
 /// `$IVON_KERNEL_CACHE`, or `ivon/kernels` in the user's cache. Nothing if there is neither, or the variable is empty.
@@ -153,6 +182,33 @@ mod tests {
             assert_eq!(std::fs::read(&path).unwrap(), whole, "mended");
         }
         assert_eq!(folder.1.get(), 1 + 2 * whole.len());
+    }
+
+    #[test]
+    fn the_entries_that_were_not_used_for_longest_go() {
+        let folder = Folder::new();
+        let age = |path: &Path, seconds| {
+            let then = SystemTime::now() - std::time::Duration::from_secs(seconds);
+            std::fs::File::open(path).unwrap().set_modified(then).unwrap();
+        };
+        for (key, seconds) in [("a", 40), ("b", 30), ("c", 20)] {
+            let before = folder.files();
+            folder.get(key, &[7; 100]);
+            let fresh = folder.files().into_iter().find(|file| !before.contains(file)).unwrap();
+            age(&fresh, seconds);
+        }
+        std::fs::write(folder.0.path().join("of the user.txt"), [0; 1000]).unwrap();
+        folder.get("a", b"is used");
+        let one =
+            std::fs::metadata(folder.files().iter().find(|file| file.extension().unwrap() == "cubin").unwrap()).unwrap().len();
+        limit(folder.0.path(), 2 * one).unwrap();
+        assert_eq!(folder.files().len(), 3);
+        let before = folder.1.get();
+        folder.get("a", b"new");
+        folder.get("c", b"new");
+        assert_eq!(folder.1.get(), before, "a, used just now, and c are kept");
+        folder.get("b", b"new");
+        assert_eq!(folder.1.get(), before + 1, "b had to go");
     }
 
     #[test]

@@ -125,7 +125,7 @@ thread_local! {
 
 /// The number of the first GPU that a model can run on, where the libraries that are needed are there, too.
 pub fn first() -> Option<usize> {
-    if libraries::has_driver() { libraries::report().first_gpu() } else { None }
+    if libraries::has_driver() { libraries::in_use().first_gpu() } else { None }
 }
 
 impl Cuda {

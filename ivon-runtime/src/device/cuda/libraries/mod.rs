@@ -2,7 +2,7 @@
 //!
 //! cudarc loads a library by its name at the first call into it, and panics where there is none or where it lacks the function. So each one is
 //! looked for here first, by name and then in the places where toolkits and Python packages put it, and loaded by its path: a later loading
-//! by name then finds the loaded one.
+//! by name then finds the loaded one, unless another file goes by a name that cudarc tries first: then that one computes, and is the one reported.
 
 mod search;
 mod table;
@@ -19,7 +19,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use table::LIBRARIES;
+use table::{LIBRARIES, Library};
 
 /// A directory that [`report`] looks in first, or several, separated as in `PATH`.
 pub const VARIABLE: &str = "IVON_CUDA_LIBRARIES";
@@ -123,10 +123,16 @@ impl Report {
     }
 }
 
-/// Looks for the libraries, loads them, and asks the driver for the GPUs; once in a process.
+/// Looks for all libraries, loads them, and asks the driver for the GPUs; once in a process.
 pub fn report() -> &'static Report {
     static REPORT: OnceLock<Report> = OnceLock::new();
-    REPORT.get_or_init(|| search(&directories()))
+    REPORT.get_or_init(|| search(&directories(), |_| true))
+}
+
+/// [`report`] without the libraries that are opened where they are used: what a computation needs.
+pub(super) fn in_use() -> &'static Report {
+    static REPORT: OnceLock<Report> = OnceLock::new();
+    REPORT.get_or_init(|| search(&directories(), |library| library.loaded_as.is_some()))
 }
 
 /// Whether there is a driver: without one nothing else needs to be looked for, and most machines have none.
@@ -136,7 +142,7 @@ pub(super) fn has_driver() -> bool {
 
 /// Whether convolutions can be left to cuDNN.
 pub(super) fn has_cudnn() -> bool {
-    report().libraries.iter().any(|library| library.name == "cuDNN" && library.path.is_some())
+    in_use().libraries.iter().any(|library| library.name == "cuDNN" && library.path.is_some())
 }
 
 /// The library of ranges for NVIDIA's tools.
@@ -152,18 +158,18 @@ pub(crate) fn ranges() -> Result<Loaded> {
 
 /// An error that says what is missing, where CUDA cannot be used on this GPU.
 pub(crate) fn require(ordinal: usize) -> Result<()> {
-    let report = report();
-    let problem = match report.gpus.get(ordinal) {
-        _ if !report.usable() => "CUDA cannot be used here".to_string(),
-        None => format!("there is no cuda:{ordinal}: there are {}", report.gpus.len()),
+    let found = in_use();
+    let problem = match found.gpus.get(ordinal) {
+        _ if !found.usable() => "CUDA cannot be used here".to_string(),
+        None => format!("there is no cuda:{ordinal}: there are {}", found.gpus.len()),
         Some(gpu) if !gpu.usable => format!("{} is too old", gpu.name),
         Some(_) => return Ok(()),
     };
-    Err(Error::Device { message: format!("cuda:{ordinal} was asked for, but {problem}\n{}", report.text().trim_end()) })
+    Err(Error::Device { message: format!("cuda:{ordinal} was asked for, but {problem}\n{}", report().text().trim_end()) })
 }
 
-fn search(directories: &[PathBuf]) -> Report {
-    let libraries: Vec<Finding> = LIBRARIES.iter().map(|library| library.find(directories)).collect();
+fn search(directories: &[PathBuf], wanted: fn(&&Library) -> bool) -> Report {
+    let libraries: Vec<Finding> = LIBRARIES.iter().filter(wanted).map(|library| library.find(directories)).collect();
     let (gpus, problem) = match libraries[0].path {
         None => (vec![], Some("there is no NVIDIA driver".to_string())),
         Some(_) => match gpus() {

@@ -31,8 +31,8 @@ impl Library {
                 self.load_before(&path);
             }
             match self.load(&path) {
-                Ok(version) => {
-                    (finding.path, finding.version) = (Some(path), version);
+                Ok((version, other)) => {
+                    (finding.path, finding.version) = (Some(other.unwrap_or(path)), version);
                     return finding;
                 }
                 // A bare name that the system does not know is no finding.
@@ -44,7 +44,8 @@ impl Library {
         finding
     }
 
-    fn load(&self, path: &Path) -> std::result::Result<Option<String>, String> {
+    /// Its version, and the file that cudarc loads, where that is another one.
+    fn load(&self, path: &Path) -> std::result::Result<(Option<String>, Option<PathBuf>), String> {
         let at = path.display();
         // SAFETY: loading runs the library's initialisers; they are those of NVIDIA's libraries, which do nothing but set up themselves.
         let library = unsafe { Loaded::new(path) }.map_err(|error| {
@@ -52,19 +53,46 @@ impl Library {
             let words = std::error::Error::source(&error).map_or(error.to_string(), |source| source.to_string());
             format!("{at} cannot be loaded: {words}")
         })?;
-        let missing: Vec<&str> = self.functions.iter().copied().filter(|name| !has(&library, name)).collect();
-        if !missing.is_empty() {
-            return Err(format!("{at} is incomplete: it has no {}", missing.join(", ")));
-        }
-        let version = (self.version)(&library);
-        // It stays loaded: what follows finds it by the name that it gives itself.
+        self.check_functions(&library, &at.to_string())?;
+        // Loaded libraries stay loaded: what follows finds them by the name that they give themselves.
         // SAFETY: as above.
         let known = |name: &&&str| unsafe { Loaded::new(**name) }.is_ok();
         if self.needed && self.files.iter().find(known).is_none() {
             return Err(format!("{at} does not go by the name of its file (its SONAME is another)"));
         }
-        std::mem::forget(library);
-        Ok(version)
+        let other = self.loaded_as.and_then(|name| self.loaded_instead(name, &library));
+        let (version, other) = match other {
+            None => ((self.version)(&library), None),
+            Some((other, file)) => {
+                self.check_functions(&other, &format!("{}, which is loaded instead of {at},", file.display()))?;
+                let version = (self.version)(&other);
+                std::mem::forget(other);
+                (version, Some(file))
+            }
+        };
+        if self.loaded_as.is_some() {
+            std::mem::forget(library);
+        }
+        Ok((version, other))
+    }
+
+    fn check_functions(&self, library: &Loaded, at: &str) -> std::result::Result<(), String> {
+        let missing: Vec<&str> = self.functions.iter().copied().filter(|name| address(library, name).is_none()).collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("{at} is incomplete: it has no {}", missing.join(", "))) }
+    }
+
+    /// The library that cudarc loads by its names, and its file, where that is not the one given.
+    fn loaded_instead(&self, name: &str, library: &Loaded) -> Option<(Loaded, PathBuf)> {
+        let names = cudarc::get_lib_name_candidates(name);
+        // SAFETY: as in `load`. cudarc loads the same one.
+        let (found, other) = names.into_iter().find_map(|name| Some((unsafe { Loaded::new(&name) }.ok()?, name)))?;
+        let function = self.functions.first()?;
+        let there = address(&found, function);
+        if there == address(library, function) {
+            return None;
+        }
+        let file = there.and_then(file_at).unwrap_or_else(|| PathBuf::from(other));
+        Some((found, file))
     }
 
     /// Loads what does not say by itself where it lies.
@@ -83,9 +111,21 @@ impl Library {
     }
 }
 
-fn has(library: &Loaded, name: &str) -> bool {
+/// Where a function of a library lies.
+fn address(library: &Loaded, name: &str) -> Option<usize> {
     // SAFETY: the function is not called, and so its type does not matter.
-    unsafe { library.get::<unsafe extern "C" fn()>(name.as_bytes()) }.is_ok()
+    unsafe { library.get::<unsafe extern "C" fn()>(name.as_bytes()) }.ok().map(|function| *function as usize)
+}
+
+/// The file that lies at an address of this process, on Linux.
+fn file_at(address: usize) -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let (start, end) = line.split(' ').next()?.split_once('-')?;
+        let hexadecimal = |text| usize::from_str_radix(text, 16).ok();
+        let is_there = (hexadecimal(start)?..hexadecimal(end)?).contains(&address);
+        is_there.then(|| line.find('/').map(|at| PathBuf::from(&line[at..])))?
+    })
 }
 
 /// Directories named by [`VARIABLE`] or [`look_first_in`].

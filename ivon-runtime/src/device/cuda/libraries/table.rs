@@ -10,6 +10,8 @@ pub(super) struct Library {
     pub purpose: &'static str,
     /// Whether nothing goes without it.
     pub needed: bool,
+    /// The name by which cudarc loads it, if cudarc calls it. Others are opened where they are used.
+    pub loaded_as: Option<&'static str>,
     /// File names by which it may go, the preferred one first.
     pub files: &'static [&'static str],
     /// Directories of Python packages, below `site-packages`.
@@ -28,6 +30,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
         name: "driver",
         purpose: "the GPU itself",
         needed: true,
+        loaded_as: Some("cuda"),
         files: &["libcuda.so.1", "libcuda.so"],
         packages: &[],
         // Every one that the runtime calls, through cudarc too: those of CUDA 12.8.
@@ -85,6 +88,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
         name: "NVRTC",
         purpose: "compiles kernels for the GPU",
         needed: true,
+        loaded_as: Some("nvrtc"),
         files: &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
         packages: &["nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib", "torch/lib"],
         functions: &[
@@ -113,6 +117,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
         name: "cuBLASLt",
         purpose: "products of matrices",
         needed: true,
+        loaded_as: Some("cublasLt"),
         files: &["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"],
         packages: &["nvidia/cu13/lib", "nvidia/cublas/lib", "torch/lib"],
         functions: &[
@@ -141,6 +146,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
         name: "cuDNN",
         purpose: "fast convolutions; without it our own kernels serve, slowly",
         needed: false,
+        loaded_as: Some("cudnn"),
         files: &["libcudnn.so.9"],
         packages: &["nvidia/cudnn/lib", "torch/lib"],
         functions: &[
@@ -164,6 +170,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
         name: "NCCL",
         purpose: "several GPUs; not used yet",
         needed: false,
+        loaded_as: None,
         files: &["libnccl.so.2", "libnccl.so"],
         packages: &["nvidia/nccl/lib", "torch/lib"],
         functions: &["ncclGetVersion", "ncclAllReduce"],
@@ -175,6 +182,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
         name: "NVTX",
         purpose: "ranges of layers and ops for Nsight Systems",
         needed: false,
+        loaded_as: None,
         files: &["libnvtx3interop.so.1", "libnvtx3interop.so", "libnvToolsExt.so.1", "libnvToolsExt.so"],
         packages: &["nvidia/cu13/lib", "nvidia/nvtx/lib"],
         functions: &["nvtxRangePushA", "nvtxRangePop"],
