@@ -8,6 +8,7 @@ use ivon_runtime::blr::{Descent, Expectation, Loss, Precision, Vector};
 use plotters::chart::SeriesLabelPosition;
 use shared::data::logistic_regression;
 use shared::figure::{Axis, Panel, Series, Style, draw};
+use shared::scale::steps;
 use std::error::Error;
 
 const EXAMPLES: usize = 400;
@@ -71,7 +72,7 @@ impl Run {
     }
 
     fn last(&self) -> f64 {
-        let tail = &self.excess[self.excess.len() - 100..];
+        let tail = &self.excess[self.excess.len().saturating_sub(100)..];
         tail.iter().sum::<f64>() / tail.len() as f64
     }
 }
@@ -80,10 +81,11 @@ impl Run {
 fn run(name: &str, mut descent: Descent, loss: &dyn Loss, best: f64) -> Option<Run> {
     let rate = descent.rate;
     let mut excess = Vec::new();
-    for t in 0..STEPS {
+    let steps = steps(STEPS as usize) as u32;
+    for t in 0..steps {
         excess.push((objective(loss, &descent.mean) - best).max(1e-16));
         if name != "Newton" {
-            descent.rate = rate * (2.0 * f64::from(STEPS - t) / f64::from(STEPS)).min(1.0);
+            descent.rate = rate * (2.0 * f64::from(steps - t) / f64::from(steps)).min(1.0);
         }
         descent.step(loss).ok()?;
     }

@@ -9,6 +9,7 @@ use ivon_runtime::blr::{Curvature, Descent, DiagonalGaussian, Expectation, Gauss
 use plotters::chart::SeriesLabelPosition;
 use shared::data::logistic_regression;
 use shared::figure::{Axis, Panel, Series, Style, draw};
+use shared::scale::steps;
 use std::error::Error;
 
 const EXAMPLES: usize = 400;
@@ -45,7 +46,7 @@ fn follow(samples: u32, beta1: f64) -> Result<Vec<Measured>, Box<dyn Error>> {
         ..Descent::ivon(Vector::zeros(FEATURES), 1.0, 0.03, EXAMPLES as f64)
     };
     let mut measured = Vec::new();
-    for _ in 0..STEPS {
+    for _ in 0..steps(STEPS) {
         let q = DiagonalGaussian::new(ivon.mean.clone(), ivon.precision().diagonal())?;
         let exact = Expectation::Exact.of(&loss, &q, Curvature::Hessian, 1)?;
         let euclidean = exact.gradient + q.mean() * DECAY;
@@ -116,7 +117,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             all.sort_by(f64::total_cmp);
             all[all.len() / 2]
         };
-        let (first, last) = (&run[..100], &run[STEPS - 500..]);
+        let (first, last) = (&run[..run.len().min(100)], &run[run.len().saturating_sub(500)..]);
         let label = format!("{samples} sample{}, beta1 = {beta1}", if samples == 1 { "" } else { "s" });
         println!(
             "{label:<26} {:>12.1} {:>11.1} {:>12.2} {:>11.2}",

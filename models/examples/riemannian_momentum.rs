@@ -10,6 +10,7 @@ use ivon_runtime::blr::{
 use plotters::chart::SeriesLabelPosition;
 use shared::data::normals;
 use shared::figure::{Axis, Chart, Panel, Series, Style, draw_rows};
+use shared::scale::steps;
 use std::error::Error;
 
 const EXAMPLES: usize = 40;
@@ -116,7 +117,7 @@ fn run(bound: &Bound, hessian_rate: f64, beta1: f64, correction: bool, transport
         ..Descent::ivon(Vector::from_element(2, 0.05), 2.0, 0.03, EXAMPLES as f64)
     };
     let (mut precision, mut lowest, mut bounds, mut failed) = (Vec::new(), Vec::new(), Vec::new(), None);
-    for t in 0..STEPS {
+    for t in 0..steps(STEPS) {
         let s = ivon.precision().diagonal();
         precision.push(s[0] / ivon.ess);
         lowest.push(s.min() / ivon.ess);
@@ -148,8 +149,9 @@ fn transports(bound: &Bound, best: f64, rates: &[f64]) -> Result<Vec<Series>, Bo
             print!("{beta1:>7} {name:<34}");
             let mut points = Vec::new();
             for rate in rates {
-                let runs =
-                    (0..RUNS).map(|seed| run(bound, *rate, beta1, true, transport, seed)).collect::<Result<Vec<Run>, _>>()?;
+                let runs = (0..steps(RUNS as usize) as u64)
+                    .map(|seed| run(bound, *rate, beta1, true, transport, seed))
+                    .collect::<Result<Vec<Run>, _>>()?;
                 let tail = |r: &Run| {
                     let tail = &r.bounds[r.bounds.len() * 4 / 5..];
                     tail.iter().map(|b| b.1).sum::<f64>() / tail.len() as f64
@@ -199,20 +201,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         let label = format!("beta1 = {beta1}, {}", if correction { "corrected" } else { "plain" });
         let mut points = Vec::new();
         for rate in rates {
-            let runs = (0..RUNS).map(|seed| run(&bound, rate, beta1, correction, 0.0, seed)).collect::<Result<Vec<Run>, _>>()?;
+            let runs = (0..steps(RUNS as usize) as u64)
+                .map(|seed| run(&bound, rate, beta1, correction, 0.0, seed))
+                .collect::<Result<Vec<Run>, _>>()?;
             let whole: Vec<&Run> = runs.iter().filter(|r| r.failed.is_none()).collect();
             let n = whole.len() as f64;
             // Over the last fifth of all runs that came to the end.
             let tail =
                 |r: &Run| r.bounds[r.bounds.len() * 4 / 5..].iter().map(|b| b.1).sum::<f64>() / (r.bounds.len() / 5) as f64;
             let above = whole.iter().map(|r| tail(r)).sum::<f64>() / n - best_bound;
-            let late = |r: &Run| r.precision[STEPS * 4 / 5..].iter().sum::<f64>() / (STEPS / 5) as f64;
+            let late = |r: &Run| {
+                let last = &r.precision[r.precision.len() * 4 / 5..];
+                last.iter().sum::<f64>() / last.len() as f64
+            };
             let truth = best.precision()[(0, 0)] / best.ess;
             let ratio = whole.iter().map(|r| late(r)).sum::<f64>() / n / truth;
             let failed = runs.len() - whole.len();
             let show = |x: f64, digits: usize| if x.is_finite() { format!("{x:.digits$}") } else { "-".into() };
             let word = if correction { "yes" } else { "no" };
-            println!("{rate:>10} {beta1:>7} {word:>12} {failed:>5}/{RUNS} {:>20} {:>24}", show(above, 3), show(ratio, 2));
+            println!("{rate:>10} {beta1:>7} {word:>12} {failed:>5}/{} {:>20} {:>24}", runs.len(), show(above, 3), show(ratio, 2));
             points.push((rate, ratio));
             if rate == 0.01 {
                 let steps = whole.first().map_or(0, |r| r.bounds.len());

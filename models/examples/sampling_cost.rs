@@ -13,6 +13,7 @@ use plotters::chart::SeriesLabelPosition;
 use shared::figure::{Axis, Panel, Series, Style, draw};
 use shared::net::Classifier;
 use shared::pictures::pictures;
+use shared::scale::steps;
 use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
@@ -93,13 +94,13 @@ fn ivon(model: &Classifier, samples: usize) -> Result<Ivon> {
 
 fn main() -> std::result::Result<(), Box<dyn Error>> {
     println!("{} threads; medians, in brackets the quartiles over turns", rayon::current_num_threads());
-    let mut steps = Vec::new();
+    let mut series_of_steps = Vec::new();
     println!("\na step, by the step of AdamW on the same batch");
     println!("{:>9} {:>6} {:>14} {:>24} {:>24} {:>24}", "weights", "batch", "AdamW (ms)", "IVON", "IVON, 4 samples", "SGD");
     for (color, batch) in BATCHES.into_iter().enumerate() {
         let (x, y) = pictures(batch, 1).all()?;
         let (mut one, mut four) = (Vec::new(), Vec::new());
-        for (i, width) in WIDTHS.into_iter().enumerate() {
+        for (i, width) in WIDTHS[..steps(WIDTHS.len())].iter().copied().enumerate() {
             let model = Classifier::build(256, width, 10)?;
             let weights = Layout::of(&model).elements();
             let gradient = |cx: &Context, _: usize| model.loss_gradient(cx, &x, &y);
@@ -130,7 +131,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
             four.push((weights as f64, ratio("ivon 4").median() / 4.0));
         }
         for (points, samples, style) in [(one, "1 sample", Style::Line), (four, "4 samples, by 4", Style::Dashed)] {
-            steps.push(Series { label: format!("{samples}, batch {batch}"), color, style, points });
+            series_of_steps.push(Series { label: format!("{samples}, batch {batch}"), color, style, points });
         }
     }
 
@@ -151,7 +152,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         .enumerate()
         .map(|(color, name)| Series { label: name.to_string(), color, style: Style::Line, points: Vec::new() })
         .collect();
-    for (i, width) in WIDTHS.into_iter().enumerate() {
+    for (i, width) in WIDTHS[..steps(WIDTHS.len())].iter().copied().enumerate() {
         let model = Classifier::build(256, width, 10)?;
         let layout = Layout::of(&model);
         let weights = layout.elements();
@@ -209,7 +210,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
                 x: left,
                 y: Axis::linear("ratio of times").covering(0.0, 4.0),
                 legend: SeriesLabelPosition::UpperRight,
-                series: steps,
+                series: series_of_steps,
             },
             Panel {
                 title: "the parts",
@@ -226,7 +227,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
 /// Turns for net `i`: fewer for larger ones.
 fn turns(i: usize) -> usize {
     let share = i as f64 / (WIDTHS.len() - 1) as f64;
-    (TURNS.0 as f64 * (TURNS.1 as f64 / TURNS.0 as f64).powf(share)) as usize
+    steps((TURNS.0 as f64 * (TURNS.1 as f64 / TURNS.0 as f64).powf(share)) as usize)
 }
 
 /// Normals into a buffer, on all threads.

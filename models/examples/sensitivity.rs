@@ -9,6 +9,7 @@ use shared::figure::{Chart, draw_rows};
 use shared::heat::{HeatMap, Palette, Ticks};
 use shared::net::{Classifier, train};
 use shared::pictures::{Examples, pictures};
+use shared::scale::steps;
 use shared::score::{Scores, score};
 use std::error::Error;
 
@@ -34,7 +35,7 @@ fn run(data: &Examples, fresh: &Examples, hidden: usize, config: &IvonConfig, lr
         let (x, _) = fresh.all()?;
         Ok(score(&mut ivon, SAMPLES, &fresh.y, |cx| model.logits(cx, &x))?.1)
     };
-    let all: Vec<Scores> = (0..SEEDS).map(one).collect::<Result<_>>().ok()?;
+    let all: Vec<Scores> = (0..steps(SEEDS as usize) as u64).map(one).collect::<Result<_>>().ok()?;
     let mean = |f: fn(&Scores) -> f64| all.iter().map(f).sum::<f64>() / all.len() as f64;
     // Worse than ten nats is no result.
     let come_to_an_end = all.iter().all(|s| s.nll < 10.0);
@@ -50,7 +51,7 @@ struct Pair {
 }
 
 fn pairs() -> Vec<Pair> {
-    vec![
+    let mut all = vec![
         Pair {
             x: ("lr", vec![0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]),
             y: ("h₀", vec![0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0]),
@@ -71,7 +72,12 @@ fn pairs() -> Vec<Pair> {
             y: ("β₁", vec![0.0, 0.5, 0.9, 0.97, 0.99]),
             set: |config, _, x, y| (config.samples, config.beta1) = (x as usize, y),
         },
-    ]
+    ];
+    for pair in &mut all {
+        pair.x.1.truncate(steps(pair.x.1.len()));
+        pair.y.1.truncate(steps(pair.y.1.len()));
+    }
+    all
 }
 
 /// The maps of NLL and of calibration of a pair.
@@ -119,9 +125,9 @@ fn suggested() -> Result<()> {
         "examples", "hidden", "suggested", "at lr", "h₀", "best of 9 neighbours", "AdamW, lr 0.001", "error of both"
     );
     let fresh = pictures(1000, 2);
-    for examples in [250, 1000, 4000] {
+    for examples in [250, 1000, 4000].into_iter().take(steps(3)) {
         let data = pictures(examples, 1);
-        for hidden in [16, 64] {
+        for hidden in [16, 64].into_iter().take(steps(2)) {
             let model = Classifier::build(data.width, hidden, data.classes)?;
             let suggestion = Ivon::suggest(examples, &model);
             let near = |lr: f64, h0: f64| {

@@ -4,6 +4,7 @@ use super::regression::{column, mean_and_deviation};
 use super::shared::data::normals;
 use super::shared::figure::{Axis, Panel, Series, Style};
 use super::shared::net::{Regressor, copy};
+use super::shared::scale;
 use ivon_runtime::blr::{Expectation, FullGaussian, Gaussian, LinearRegression, Matrix, Surrogate, Vector, conjugate};
 use ivon_runtime::prelude::*;
 use plotters::chart::SeriesLabelPosition;
@@ -32,7 +33,7 @@ fn trained(x: &[f64], y: &[f64]) -> Result<(Regressor, Ivon)> {
     let mut ivon = Ivon::new(&model, config, Settings { seed: 1, ..Settings::default() })?;
     let schedule = Schedule::cosine(0.01, 0.0, 200, STEPS);
     let (x, y) = (column(x)?, column(y)?);
-    for step in 0..STEPS {
+    for step in 0..scale::steps(STEPS) {
         ivon.step(schedule.at(step), |cx| model.loss_gradient(cx, &x, &y))?;
     }
     Ok((model, ivon))
@@ -68,7 +69,7 @@ fn go_on(model: &Regressor, start: &Ivon, x: &[f64], y: &[f64], left_out: Option
         values.iter().enumerate().filter(|(i, _)| Some(*i) != left_out).map(|(_, v)| *v).collect()
     };
     let (kept_x, kept_y) = (column(&keep(x))?, column(&keep(y))?);
-    let steps = MORE;
+    let steps = scale::steps(MORE);
     let ess = kept_x.dim(0) as f64;
     let mut ivon = Ivon::new(model, IvonConfig { ess, ..start.config().clone() }, Settings { seed: 1, ..Settings::default() })?;
     copy(start, &mut ivon)?;

@@ -2,6 +2,7 @@
 
 use super::shared::figure::{Axis, Panel, Series, Style};
 use super::shared::net::Bumps;
+use super::shared::scale;
 use ivon_runtime::blr::{FullGaussian, Gaussian, LinearRegression, Loss, Matrix, Vector};
 use ivon_runtime::noise::Noise;
 use ivon_runtime::prelude::*;
@@ -71,7 +72,7 @@ pub fn bands() -> std::result::Result<Panel, Box<dyn Error>> {
     let mut ivon = Ivon::new(&model, config, Settings::default())?;
     let schedule = Schedule::cosine(0.01, 0.0, 200, STEPS);
     let (tx, ty) = (column(&x)?, column(&y)?);
-    for step in 0..STEPS {
+    for step in 0..scale::steps(STEPS) {
         ivon.step(schedule.at(step), |cx| model.loss_gradient(cx, &tx, &ty))?;
     }
     let grid: Vec<f64> = (0..=160).map(|i| -4.0 + 8.0 * f64::from(i) / 160.0).collect();

@@ -1,5 +1,6 @@
 //! Figures of the experiments: panels of lines on linear or logarithmic axes, written as SVG.
 
+use super::scale;
 use plotters::chart::SeriesLabelPosition;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
@@ -147,7 +148,7 @@ impl Ranged for Coordinates {
     }
 }
 
-/// Draws the panels side by side into `docs/experiments/{name}.svg` and returns the path.
+/// Draws the panels side by side into `docs/experiments/{name}.svg`, or at a reduced [scale](scale::figures) `{name}.svg`, and returns the path.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -170,7 +171,7 @@ pub trait Chart {
 /// # Errors
 /// When the file cannot be written.
 pub fn draw_rows(name: &str, columns: usize, charts: &[&dyn Chart]) -> Result<PathBuf, Box<dyn Error>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/experiments");
+    let folder = scale::figures();
     std::fs::create_dir_all(&folder)?;
     let path = folder.canonicalize()?.join(format!("{name}.svg"));
     {

@@ -8,4 +8,5 @@ pub mod files;
 pub mod heat;
 pub mod net;
 pub mod pictures;
+pub mod scale;
 pub mod score;

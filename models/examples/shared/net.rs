@@ -1,6 +1,7 @@
 //! The two nets of the experiments, and one way to train them.
 
 use super::pictures::Examples;
+use super::scale;
 use ivon_runtime::layers::Linear;
 use ivon_runtime::ops::{cross_entropy, gelu_tanh, mse};
 use ivon_runtime::prelude::*;
@@ -90,7 +91,7 @@ impl<const IN: usize, const HIDDEN: usize, const CLASSES: usize> Classifier<IN, 
     }
 }
 
-/// Trains on shuffled batches for the steps of the schedule; `after` sees every step and its loss.
+/// Trains on shuffled batches for the steps of the schedule, or as many as the [scale](scale::steps) says; `after` sees every step and its loss.
 ///
 /// # Errors
 /// Those of the model and of the optimizer.
@@ -103,7 +104,7 @@ pub fn train(
     mut after: impl FnMut(usize, f64, &mut dyn Optimizer) -> Result<()>,
 ) -> Result<()> {
     let mut order = examples.shuffled(batch);
-    for step in 0..schedule.steps {
+    for step in 0..scale::steps(schedule.steps) {
         let (x, y) = order.next_batch()?;
         let loss = optimizer.step_in_parts(schedule.at(step), &mut |cx, _| model.loss_gradient(cx, &x, &y))?;
         after(step, loss, optimizer)?;

@@ -94,10 +94,18 @@ fn command_line(text: &str) -> Option<(Program, String)> {
     }
 }
 
-/// A call of cargo names a package, a target and flags that exist. These need builds of their own: examples and tests are built and run by
-/// `cargo test`, benchmarks take minutes.
-pub fn check_cargo(line: &str) -> Result<&'static str, String> {
-    let words: Vec<&str> = line.split(' ').collect();
+/// What a call of cargo runs.
+pub enum Call<'a> {
+    /// An example of `models`, or a benchmark of a package, with these arguments.
+    Program { is_bench: bool, name: &'a str, arguments: Vec<&'a str> },
+    /// Nothing that is executed here: why.
+    Other(&'static str),
+}
+
+/// A call of cargo names a package, a target and flags that exist.
+pub fn check_cargo(line: &str) -> Result<Call<'_>, String> {
+    let (call, arguments) = line.split_once(" -- ").unwrap_or((line, ""));
+    let words: Vec<&str> = call.split(' ').collect();
     let after = |flag: &str| words.iter().position(|w| *w == flag).and_then(|i| words.get(i + 1)).copied();
     let folder = match after("-p") {
         None => "models",
@@ -114,12 +122,13 @@ pub fn check_cargo(line: &str) -> Result<&'static str, String> {
             return Err(format!("{} has no target `{target}`", place.display()));
         }
     }
-    match words[1] {
-        "run" => Ok("an example: `cargo test` compiles it"),
-        "bench" => Ok("a benchmark: minutes, in a release build"),
-        "test" => Ok("a test: `cargo test` runs it"),
-        "install" | "add" | "build" => Ok("changes the user's installation or crate"),
-        other => Err(format!("`cargo {other}` is not known to this test")),
+    let arguments = arguments.split(' ').filter(|word| !word.is_empty()).collect();
+    match (words[1], after("--example"), after("--bench")) {
+        ("run", Some(name), _) => Ok(Call::Program { is_bench: false, name, arguments }),
+        ("bench", _, Some(name)) => Ok(Call::Program { is_bench: true, name, arguments }),
+        ("test", ..) => Ok(Call::Other("a test: `cargo test` runs it")),
+        ("install" | "add" | "build" | "bench" | "run", ..) => Ok(Call::Other("changes the user's installation or crate")),
+        (other, ..) => Err(format!("`cargo {other}` is not known to this test")),
     }
 }
 

@@ -180,3 +180,33 @@ fn put(words: &mut Vec<String>, flag: &str, value: &str, add: bool) {
         None => {}
     }
 }
+
+/// The scale, in words.
+pub const SCALE: &str = "runs with 1 to 4 steps, 1 or 2 samples, networks of 16 channels and images of 32 pixels; examples with a hundredth of \
+                         their steps; benchmarks with one round of small sizes";
+
+/// The value of `IVON_EXAMPLE_SCALE`.
+pub const OF_EXAMPLES: &str = "0.01";
+
+/// The arguments of a benchmark, and those that take the place of what stands behind a flag of the pages.
+const BENCHES: &[(&str, &[&str])] = &[
+    ("batch_norm", &["1", "1"]),
+    ("conv", &["resnet20", "2", "1"]),
+    ("expansion", &[]),
+    ("images", &["--data", "cifar", "--batch", "4", "--rounds", "1", "--size", "32"]),
+    ("matmul", &["1", "64x64x64"]),
+    ("ops", &["1", "16", "768", "1", "16"]),
+    ("update", &["--threads", "1", "--parameters", "6400", "--rounds", "1"]),
+];
+
+/// The arguments of an example or a benchmark at the reduced scale. Benchmarks that are not in the table keep theirs.
+pub fn reduced_program(is_bench: bool, name: &str, arguments: &[&str]) -> Vec<String> {
+    if let Some((_, reduced)) = BENCHES.iter().find(|(bench, _)| is_bench && *bench == name) {
+        return reduced.iter().map(|word| word.to_string()).collect();
+    }
+    let mut words: Vec<String> = arguments.iter().map(|word| word.to_string()).collect();
+    for (flag, value) in [("--mnist", "mnist"), ("--cifar", "cifar-10-batches-bin"), ("--epochs", "1")] {
+        put(&mut words, flag, value, false);
+    }
+    words
+}

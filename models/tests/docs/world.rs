@@ -1,6 +1,6 @@
 //! Data and runs under the names that the pages use, made small by the command itself.
 
-use crate::common;
+use crate::{common, reduce};
 use models::weights::{self, Precision, Table, Values};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,6 +62,12 @@ impl World {
         for set in ["mnist", "digits"] {
             common::idx(&self.path(set), 20, 8);
         }
+        // CIFAR-10's binary files: records of a label and 3072 bytes.
+        let records: Vec<u8> =
+            (0..60u32).flat_map(|i| [(i % 10) as u8].into_iter().chain((0..3072).map(move |p| (i * 7 + p) as u8))).collect();
+        for name in ["data_batch_1.bin", "test_batch.bin"] {
+            std::fs::write(self.path(&format!("cifar-10-batches-bin/{name}")), &records).unwrap();
+        }
         let jpeg = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/images/fixtures/444.jpg");
         for name in ["cat.jpg", "photo.jpg"] {
             std::fs::copy(&jpeg, self.path(name)).unwrap();
@@ -115,6 +121,18 @@ impl World {
             Command::new("sh").current_dir(self.root.path()).args(["-c", &format!("printf '%s\\n' {line}")]).output().unwrap();
         assert!(output.status.success(), "{line}: {}", common::text(&output));
         String::from_utf8(output.stdout).unwrap().lines().map(str::to_string).collect()
+    }
+
+    /// Runs an example or a benchmark; the error is all that it wrote.
+    pub fn runs_program(&self, program: &Path, arguments: &[String]) -> Result<(), String> {
+        let mut command = Command::new(program);
+        command.current_dir(self.root.path()).args(arguments);
+        let scale = [("IVON_EXAMPLE_SCALE", reduce::OF_EXAMPLES), ("RAYON_NUM_THREADS", "2")];
+        let output = command.envs(scale).output().map_err(|e| format!("{}: {e}", program.display()))?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(format!("executed as: {} {}\n{}", program.display(), arguments.join(" "), common::text(&output))),
+        }
     }
 
     /// Runs the command; the error is all that it wrote.
