@@ -62,9 +62,9 @@ impl Rule for AdamWConfig {
         }
     }
 
-    fn on_gpu(&self) -> (&'static str, Vec<Number>) {
+    fn on_gpu(&self) -> Option<(&'static str, Vec<Number>)> {
         let numbers = [self.beta1, 1.0 - self.beta1, self.beta2, 1.0 - self.beta2, self.eps];
-        ("adamw", numbers.map(|x| Number::Float(x as f32)).into())
+        Some(("adamw", numbers.map(|x| Number::Float(x as f32)).into()))
     }
 
     fn debiased(&self, number: u32, lr: f64) -> [f64; 2] {

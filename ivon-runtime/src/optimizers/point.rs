@@ -8,7 +8,7 @@ use crate::context::cuda::Arg;
 use crate::context::flat::{Flat, Layout};
 use crate::context::profile::{Cost, Phase};
 use crate::core::dtype::DType;
-use crate::core::error::Result;
+use crate::core::error::{Error, Result};
 use crate::optimizers::state::{State, weight_decays};
 use crate::posterior::Posterior;
 use crate::posterior::pass;
@@ -18,30 +18,59 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::rc::Rc;
 
-/// An update rule without a posterior.
+/// An update rule without a posterior, for [`Point`]. Rules of other crates implement it too:
+///
+/// ```
+/// use ivon_runtime::optimizers::{Rule, Step};
+/// use ivon_runtime::{Flat, Result};
+///
+/// /// mean = mean - lr · g
+/// #[derive(serde::Serialize)]
+/// struct Descent;
+///
+/// impl Rule for Descent {
+///     const NAME: &'static str = "descent";
+///     const BUFFERS: &'static [&'static str] = &[];
+///     const OPERATIONS: usize = 2;
+///
+///     fn update(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool {
+///         let lr = step.lr as f32;
+///         step.elementwise(buffers, gradient, |_decay, [mean], g| *mean -= lr * g)
+///     }
+/// }
+/// ```
 pub trait Rule: Serialize {
     /// Its name in logs.
     const NAME: &'static str;
-    /// Its buffers beside the mean.
+    /// The names of its buffers beside the mean. Checkpoints hold them by these names.
     const BUFFERS: &'static [&'static str];
     /// Operations of an update, for each element.
     const OPERATIONS: usize;
     /// Weight decay of tensors of two or more dimensions.
-    fn weight_decay(&self) -> f64;
+    fn weight_decay(&self) -> f64 {
+        0.0
+    }
     /// Refuses hyper-parameters that make no sense.
     ///
     /// # Errors
     /// Which one, and what is allowed.
-    fn check(&self) -> Result<()>;
-    /// One pass over memory: takes the gradient in and zeroes it. Whether every mean stayed finite.
-    #[doc(hidden)]
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+    /// One pass over memory: takes the gradient in and zeroes it. `buffers` are the mean and then [`Rule::BUFFERS`], f32. Returns
+    /// true if every mean stayed finite. [`Step::elementwise`] is such a pass.
     fn update(&self, step: Step, buffers: &mut [(&'static str, Flat)], gradient: &mut Flat) -> bool;
-    /// The kernel of the same pass on a GPU, and its last arguments: numbers that are the same in every step.
+    /// The kernel of the same pass on a GPU, and its last arguments: numbers that are the same in every step. A rule without one
+    /// trains on the CPU.
     #[doc(hidden)]
-    fn on_gpu(&self) -> (&'static str, Vec<Number>);
+    fn on_gpu(&self) -> Option<(&'static str, Vec<Number>)> {
+        None
+    }
     /// What changes from step to step: the learning rate over the debiasing of the momentum, and the debiasing factor of the variance.
     #[doc(hidden)]
-    fn debiased(&self, number: u32, lr: f64) -> [f64; 2];
+    fn debiased(&self, _number: u32, lr: f64) -> [f64; 2] {
+        [lr, 1.0]
+    }
 }
 
 /// A number that a kernel of a [`Rule`] takes.
@@ -61,19 +90,64 @@ impl From<Number> for Arg<'static> {
     }
 }
 
-/// What a [`Rule`] needs to know of a step.
-#[doc(hidden)]
+/// The numbers of one update of a [`Rule`].
 #[derive(Clone, Copy)]
 pub struct Step<'a> {
-    /// Counted from 1.
+    /// The step, counted from 1.
     pub number: u32,
+    /// The learning rate.
     pub lr: f64,
-    /// What clipping multiplies the gradient with.
+    /// The factor by which clipping multiplies the gradient.
     pub scale: f32,
+    /// The places of the parameters in the buffers.
     pub layout: &'a Layout,
     /// Weight decay of each parameter.
     pub decays: &'a [f64],
+    /// The type of the weights that the model computes with.
     pub dtype: DType,
+}
+
+impl Step<'_> {
+    /// Calls `rule` for every element that is not frozen, on all threads, with the weight decay of its parameter, its place in each of
+    /// the N `buffers` and its gradient after clipping; then zeroes the gradient. Returns true if every mean stayed finite.
+    ///
+    /// The result does not depend on the number of threads.
+    ///
+    /// # Panics
+    /// If there are not N buffers: the mean and those that the rule names.
+    pub fn elementwise<const N: usize>(
+        &self,
+        buffers: &mut [(&'static str, Flat)],
+        gradient: &mut Flat,
+        rule: impl Fn(f32, [&mut f32; N], f32) + Sync,
+    ) -> bool {
+        match self.dtype {
+            DType::F64 => self.each::<f64, N>(buffers, gradient, rule),
+            _ => self.each::<f32, N>(buffers, gradient, rule),
+        }
+    }
+
+    fn each<E: pass::Compute, const N: usize>(
+        &self,
+        buffers: &mut [(&'static str, Flat)],
+        gradient: &mut Flat,
+        rule: impl Fn(f32, [&mut f32; N], f32) + Sync,
+    ) -> bool {
+        let found = buffers.len();
+        let Ok(buffers) = <&mut [_; N]>::try_from(buffers) else { panic!("a rule of {N} buffers was given {found}") };
+        let mut state = buffers.each_mut().map(|(_, flat)| flat.as_mut_slice::<f32>());
+        let state = state.each_mut().map(|values| &mut **values);
+        pass::update_parts(self.layout, (state, &mut *gradient.as_mut_slice::<E>()), |i, _, (mut state, gradient)| {
+            let decay = self.decays[i] as f32;
+            let mut good = true;
+            for (k, g) in gradient.iter_mut().enumerate() {
+                rule(decay, state.each_mut().map(|values| &mut values[k]), g.f32() * self.scale);
+                *g = E::of(0.0);
+                good &= state.first().is_none_or(|mean| mean[k].is_finite());
+            }
+            good
+        })
+    }
 }
 
 /// An optimizer whose posterior is a point.
@@ -95,6 +169,9 @@ impl<R: Rule> Point<R> {
         let decays = weight_decays(driver.state.layout(), config.weight_decay());
         let mut point = Point { driver, rule: config, decays };
         if let Some(gpu) = &point.driver.state.gpu {
+            if point.rule.on_gpu().is_none() {
+                return Err(Error::config(format!("`{}` has no kernel for a GPU: train with Device::Cpu", R::NAME)));
+            }
             gpu.set_decays(point.driver.state.layout(), &point.decays, |_| 1.0)?;
         }
         point.prepare()?;
@@ -131,7 +208,9 @@ impl<R: Rule> Point<R> {
         let state = &self.driver.state;
         let [rate, debias] = self.rule.debiased(state.step() + 1, lr).map(|x| x as f32);
         gpu.set_moving(Moving { lr: lr as f32, rate, debias, ..Moving::default() })?;
-        let (kernel, numbers) = self.rule.on_gpu();
+        let Some((kernel, numbers)) = self.rule.on_gpu() else {
+            return Err(Error::config(format!("`{}` has no kernel for a GPU", R::NAME)));
+        };
         let (weights, gradient) = (state.own_weights.then(|| state.weights.share()), state.gradient.share());
         let (largest, several) = (self.driver.settings.grad_clip, self.driver.settings.micro_batches > 1);
         Ok(Rc::new(Finish::new(gpu, state.written_by_update(gpu), several.then(|| gradient.share()), move |gpu, cx| {

@@ -57,8 +57,8 @@ impl Rule for SgdConfig {
         }
     }
 
-    fn on_gpu(&self) -> (&'static str, Vec<Number>) {
-        ("sgd", vec![Number::Float(self.momentum as f32), Number::Word(self.nesterov as u32)])
+    fn on_gpu(&self) -> Option<(&'static str, Vec<Number>)> {
+        Some(("sgd", vec![Number::Float(self.momentum as f32), Number::Word(self.nesterov as u32)]))
     }
 
     fn debiased(&self, _: u32, lr: f64) -> [f64; 2] {
