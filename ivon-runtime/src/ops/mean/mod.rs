@@ -33,8 +33,11 @@ pub fn forward(cx: &Context, x: &Tensor, axes: impl Into<Axes>) -> Result<Tensor
     along::forward(cx, x, axes, share(cx, n))
 }
 
-/// The mean over all elements, for a loss that has counted them.
-pub(super) fn of_loss(cx: &Context, x: &Tensor) -> Result<Tensor> {
+/// The mean over all elements of a loss that has called [`Context::counted`] itself. [`forward`] counts them.
+///
+/// # Errors
+/// As [`forward`].
+pub fn of_loss(cx: &Context, x: &Tensor) -> Result<Tensor> {
     along::forward(cx, x, Axes::from(None), share(cx, x.shape().elements()))
 }
 
