@@ -1,4 +1,4 @@
-//! What moves elements: tables, dropout, slices, transposes.
+//! What moves elements: tables, dropout, slices, stacks, transposes.
 
 use crate::compare::{check, ids, numbers};
 use crate::{adjoint, both};
@@ -46,6 +46,26 @@ fn slices_and_concatenations() {
             let d_y = joined()?.0;
             let of_parts = both(cx, [*x[0].shape(), *x[1].shape()], |[a, b]| {
                 ops::join::backward(cx, joined()?.1, d_y.clone(), &mut [a, b])
+            })?;
+            Ok([vec![forward()?.0, d_y.clone()], grads, of_parts].concat())
+        });
+    }
+}
+
+#[test]
+fn single_places_and_stacks() {
+    for (dims, axis, place) in
+        [(vec![4, 6], 1, 3), (vec![3, 5, 16], 1, 0), (vec![2, 64, 24], 2, 23), (vec![7], 0, 6), (vec![5, 8], 0, 2)]
+    {
+        let mut part = dims.clone();
+        part.remove(axis);
+        check(&[numbers(&dims, 1), numbers(&part, 2), numbers(&part, 3)], |cx, x| {
+            let forward = || ops::at::forward_saving(cx, &x[0], axis, place);
+            let grads = both(cx, [*x[0].shape()], |[d_x]| ops::at::backward(cx, forward()?.1, x[1].clone(), d_x))?;
+            let stacked = || ops::stack::forward_saving(cx, &[&x[1], &x[2]], axis);
+            let d_y = stacked()?.0;
+            let of_parts = both(cx, [*x[1].shape(), *x[2].shape()], |[a, b]| {
+                ops::stack::backward(cx, stacked()?.1, d_y.clone(), &mut [a, b])
             })?;
             Ok([vec![forward()?.0, d_y.clone()], grads, of_parts].concat())
         });
