@@ -212,3 +212,50 @@ fn lists_in_loops_within_loops() {
     let x = tensor([2, 3, 2], 1);
     verify!(Inner::<2>::new(), x);
 }
+
+model! {
+    FromZeros<H> { cell: Linear<{ 2 * H }, { 4 * H }>, head: Linear<H, 1> }
+    fn loss<B, T>(&self, x: Tensor<B, T, H>) -> Tensor {
+        let mut h = zeros([B, H]);
+        let mut c = zeros([B, H]);
+        for t in 0..T {
+            let gates = self.cell.forward(concat([x.at(1, t), h], 1));
+            let i = sigmoid(gates.slice(1, 0..H));
+            let f = sigmoid(gates.slice(1, H..2 * H));
+            let o = sigmoid(gates.slice(1, 2 * H..3 * H));
+            c = f * c + i * tanh(gates.slice(1, 3 * H..4 * H));
+            h = o * tanh(c);
+        }
+        self.head.forward(h).mean()
+    }
+}
+
+#[test]
+fn a_state_that_starts_from_zeros() {
+    let x = tensor([2, 3, 2], 1);
+    verify!(FromZeros::<2>::new(), x);
+    let x = tensor([2, 1, 2], 1);
+    verify!(FromZeros::<2>::new(), x);
+}
+
+model! {
+    Chain<N> { cell: Linear<N, N> }
+    fn loss<B>(&self, x: Tensor<B, N>) -> Tensor {
+        let mut a = ones([B, N]);
+        let mut b = ones([B, N]);
+        let mut c = ones([B, N]);
+        for i in 0..5 {
+            a = b;
+            b = c;
+            c = if i > 1 { self.cell.forward(x) * a } else { self.cell.forward(x * c) };
+        }
+        (a * b + c).mean()
+    }
+}
+
+/// What depends on a parameter reaches `a` after two iterations.
+#[test]
+fn a_chain_of_carried_values_and_a_branch_on_the_iteration() {
+    let x = tensor([2, 3], 1);
+    verify!(Chain::<3>::new(), x);
+}
