@@ -297,7 +297,7 @@ impl Branch {
     }
 }
 
-/// What a block reads, or hands on, that is not made inside.
+/// Values from outside that a block reads or hands on.
 fn captured(
     body: &[Instruction],
     inside: impl Iterator<Item = ValueId>,

@@ -1,4 +1,4 @@
-//! Lists of a forward pass, and what a backward pass makes of them: `let mut skips = Vec::new();` in a model.
+//! Lists of a forward pass and their adjoints: `let mut skips = Vec::new();` in a model.
 
 use crate::context::adjoint::Adjoint;
 use crate::core::error::{Error, Result};
@@ -76,7 +76,7 @@ impl Adjoints {
     }
 }
 
-/// What one of two blocks has kept: that of the block that was executed.
+/// The saved values of the block of an `if` that was executed.
 #[derive(Clone, Debug)]
 pub enum Either<A, B> {
     /// The condition holds.

@@ -100,7 +100,7 @@ impl Forward<'_> {
         (code, moved)
     }
 
-    /// What is computed before a loop, and its head.
+    /// Returns the lines before a loop and its head.
     fn head(&self, l: &Loop, instruction: &Instruction, saving: bool) -> (TokenStream, TokenStream) {
         let Some(Counter { index, start, end, reversed }) = &l.counter else {
             let (pattern, arrays) = walked(self.method, l);

@@ -151,7 +151,7 @@ impl SavedPlan {
                 let name = names::side_struct(method.owner, function, field, side);
                 let types = plan.types(method, function);
                 let docs = format!(
-                    " What a branch keeps where its condition {}.",
+                    " Saved values of a branch whose condition {}.",
                     if side == "Then" { "holds" } else { "does not hold" }
                 );
                 let generics = parse::impl_generics(plan.layers(method));

@@ -5,7 +5,7 @@ use super::*;
 use crate::ir;
 use crate::parse::{Body, Condition, If};
 
-/// What a block of an `if` leaves.
+/// A block of an `if` in SSA.
 struct Side {
     body: Vec<Instruction>,
     /// Its last expression, if it ends with one that was understood.
@@ -165,7 +165,7 @@ impl Lower<'_> {
         }
     }
 
-    /// What an `if` is whose blocks end with these.
+    /// Makes one operand of the last expressions of both blocks.
     fn merge(
         &mut self,
         then: Operand,

@@ -5,12 +5,12 @@ use crate::dims::Dim;
 use crate::parse::If;
 use syn::Expr;
 
-/// What is known of a list at a point of a pass.
+/// A list at a point of a pass.
 #[derive(Clone)]
 pub struct List {
-    /// How many tensors it has; `None` where that depends on the iteration of a loop.
+    /// The number of its tensors; `None` if that depends on the iteration of a loop.
     length: Option<Dim>,
-    /// Whether a loop around this point fills it.
+    /// True inside a loop that fills it.
     open: bool,
 }
 
@@ -123,7 +123,7 @@ impl Lower<'_> {
         }
     }
 
-    /// How many tensors a list has, where it is read as a whole.
+    /// The number of tensors of a list that is read as a whole.
     pub(super) fn length(&mut self, list: ValueId, place: Place) -> Option<Dim> {
         let name = &self.values[list].name;
         match self.lists.get(&list)? {

@@ -6,13 +6,13 @@ use crate::names;
 use crate::parse::{For, Iterable, IterableKind, LoopPattern};
 use syn::Expr;
 
-/// How many iterations a loop has.
+/// The number of iterations of a loop.
 struct Count {
     expr: Expr,
     dim: Dim,
 }
 
-/// What a name of the pattern stands for, and whether it is walked from the end.
+/// The meaning of a name of the pattern.
 #[allow(clippy::large_enum_variant)] // there are few of them
 enum Leaf {
     Layer { field: usize, variable: Option<Ident> },
@@ -94,7 +94,7 @@ impl Lower<'_> {
         self.body.push(Instruction { op, arguments: vec![], argument_places: vec![], results, place, text, saved });
     }
 
-    /// How often a loop over this iterates; arrays that are walked in pairs have one length, which is checked later.
+    /// The number of iterations. Arrays that are walked in pairs have one length, which is checked later.
     fn count(&mut self, over: &Iterable, lengths: &mut Vec<(Dim, Dim, Place)>) -> Option<Count> {
         match &over.kind {
             IterableKind::Reversed(inner) | IterableKind::Enumerated(inner) => self.count(inner, lengths),
@@ -110,7 +110,7 @@ impl Lower<'_> {
                     self.errors.at(over.place, format!("`{field}` is no array: a loop goes over `[Layer<..>; COUNT]`"));
                     return None;
                 };
-                // What is wrong with a length is said at the field.
+                // A mistake in a length is reported at the field.
                 Some(Count { expr: count.clone(), dim: Dim::parse(count, &mut vec![]).ok()? })
             }
             IterableKind::Name(name) => match self.binding(name).cloned() {
@@ -151,7 +151,7 @@ impl Lower<'_> {
         }
     }
 
-    /// What each name of the pattern stands for.
+    /// Finds the meaning of each name of the pattern.
     fn leaves(&mut self, pattern: &LoopPattern, over: &Iterable, reversed: bool, leaves: &mut Vec<(Leaf, bool)>) -> Option<()> {
         let pair = || match pattern {
             LoopPattern::Pair(pair, _) => Some(&**pair),
@@ -288,7 +288,7 @@ impl Lower<'_> {
 }
 
 impl Iterable {
-    /// What is walked, without `rev` and `enumerate` around it.
+    /// Itself, without `rev` and `enumerate` around it.
     fn innermost(&self) -> &Iterable {
         match &self.kind {
             IterableKind::Reversed(inner) | IterableKind::Enumerated(inner) => inner.innermost(),

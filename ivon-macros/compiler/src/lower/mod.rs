@@ -94,7 +94,7 @@ struct Lower<'a> {
     variables: Vec<Ident>,
     /// Names of generated code that a variable cannot have: numbers, dimensions.
     taken: BTreeSet<String>,
-    /// How many tensors each list has so far.
+    /// The lists so far.
     lists: BTreeMap<ValueId, List>,
     /// How deep pointwise functions are inlined into each other.
     depth: usize,

@@ -118,7 +118,7 @@ pub struct Field {
     pub name: Ident,
     pub kind: FieldKind,
     pub options: Options,
-    /// Of a layer that may be absent: when it is there.
+    /// The flag that says when an optional layer is there.
     pub when: Option<Expr>,
     pub place: Place,
 }
@@ -289,7 +289,7 @@ pub enum LoopPattern {
     Ignored,
 }
 
-/// What a loop goes over.
+/// The arrays, lists and ranges of a loop.
 pub struct Iterable {
     pub kind: IterableKind,
     pub place: Place,

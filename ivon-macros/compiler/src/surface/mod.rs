@@ -430,7 +430,7 @@ pub fn callees(subject: &Subject) -> Vec<Path> {
 }
 
 struct WithStruct {
-    /// What the struct's macro gave, or that there is none.
+    /// The output of the struct's macro, or a marker that there is none.
     structure: TokenStream,
     runtime: Path,
     item: ItemImpl,
