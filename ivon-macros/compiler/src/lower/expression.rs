@@ -183,8 +183,7 @@ impl Lower<'_> {
                     let name = parse::INTRINSICS.iter().find(|(i, _, _)| i == intrinsic).map_or("max", |(_, name, _)| name);
                     let text = format!(
                         "as a method, `{name}` is over an axis, `x.{name}(1)`; element by element it is a function: `{name}({}, {})`",
-                        of.text,
-                        argument.text.replacen("- ", "-", usize::from(argument.text.starts_with("- ")))
+                        of.text, argument.text
                     );
                     self.errors.at(self.place(e.place), text);
                     None

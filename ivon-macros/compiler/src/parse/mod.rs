@@ -619,11 +619,8 @@ pub fn expr_text(expr: impl ToTokens) -> String {
         (" ,", ","),
         ("self .", "self."),
         ("& ", "&"),
-        (" :: ", "::"),
+        (" ::", "::"),
         (":: ", "::"),
-        ("< ", "<"),
-        (" <", "<"),
-        (" >", ">"),
         ("[ ", "["),
         (" ]", "]"),
         (" .. ", ".."),
@@ -634,7 +631,31 @@ pub fn expr_text(expr: impl ToTokens) -> String {
     for operator in ["+", "-", "*", "/", "="] {
         text = text.replace(&format!("{operator}("), &format!("{operator} ("));
     }
-    text
+    for before in ["(", ", ", "[", "= "] {
+        text = text.replace(&format!("{before}- "), &format!("{before}-"));
+    }
+    let text = with_angles(&text);
+    text.strip_prefix("- ").map(|rest| format!("-{rest}")).unwrap_or(text)
+}
+
+/// Sets the brackets of `Linear < 4 , 4 >` close to what they enclose; a comparison, `x < y`, keeps its spaces.
+fn with_angles(text: &str) -> String {
+    let mut out = String::new();
+    let (mut depth, mut rest) = (0, text.chars().peekable());
+    while let Some(c) = rest.next() {
+        let before = if matches!(c, '<' | '>') { out.trim_end() } else { "" };
+        let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        let is_type = before.ends_with("::") || name.starts_with(char::is_uppercase);
+        let opens = c == '<' && is_type && rest.clone().any(|c| c == '>');
+        let closes = c == '>' && depth > 0 && !before.ends_with(['-', '=']);
+        if opens || closes {
+            out.truncate(before.len());
+            depth = if opens { depth + 1 } else { depth - 1 };
+        }
+        out.push(c);
+        while opens && rest.next_if_eq(&' ').is_some() {}
+    }
+    out
 }
 
 /// The last segment of a path.
@@ -698,4 +719,25 @@ pub fn const_generics(generics: &syn::Generics, errors: &Errors) -> Vec<Generic>
         });
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_reads_as_it_was_written() {
+        for text in [
+            "select(x > 0.0, x, -1.0)",
+            "x < y",
+            "one_hot::<CLASSES>(ids) * (ids != PAD)",
+            "Linear<WIDTH, { 4 * WIDTH }>",
+            "max(-x, 2.0) - 1.0",
+            "-x.slice(0, 0..T)",
+            "Ids<B, T>",
+        ] {
+            let tokens: TokenStream = text.parse().unwrap();
+            assert_eq!(expr_text(tokens), text);
+        }
+    }
 }
