@@ -14,6 +14,18 @@ pub struct Suggestion {
     pub lr: f64,
 }
 
+impl Suggestion {
+    /// The same for a run of so many steps: `beta2` is at least 1 - 2 / `steps`.
+    ///
+    /// Then the Hessian has e^-2 of its start left at the end. In a run much longer than 1 / (1 - beta2) steps nothing of it is left: h falls
+    /// towards 0 wherever the data say nothing of a weight, sigma and the step, lr (h0 + delta) / (h + delta), grow, and the run diverges.
+    #[must_use]
+    pub fn for_steps(mut self, steps: usize) -> Suggestion {
+        self.config.beta2 = self.config.beta2.max(1.0 - 2.0 / steps.max(2) as f64);
+        self
+    }
+}
+
 impl Ivon {
     /// Hyper-parameters to start from, for a model trained from scratch on `dataset_size` examples in batches of about 50.
     ///
@@ -27,7 +39,8 @@ impl Ivon {
     /// | `beta2` | 1 − 0.5 / N, at least 0.999 | h is a mean over estimates whose relative variance is ess / batch (Fisher information); this leaves about half a per cent of it |
     /// | `lr` | 0.5 | with h near its start, what moves a weight is lr · gradient, as in SGD |
     ///
-    /// and the defaults of [`IvonConfig`] for the rest. For batches of B, multiply 1 − beta2 by B / 50; large batches allow a larger lr.
+    /// and the defaults of [`IvonConfig`] for the rest. A run of more than 2,000 steps asks for [`Suggestion::for_steps`] beside it, or it may
+    /// diverge. For batches of B, multiply 1 − beta2 by B / 50; large batches allow a larger lr.
     /// The rules are fits to a sweep (docs/experiments/sensitivity.md) and to the published settings for CIFAR-10 and ImageNet (Shen et al. 2024,
     /// Appendix); within a factor of four they are rarely far from the best. For GPT-2 take the published settings instead.
     ///
