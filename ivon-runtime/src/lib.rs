@@ -52,7 +52,7 @@ pub use tensor::{Tensor, noise};
 pub use training::schedule::{Decay, Schedule};
 pub use training::{checkpoint, disk, run, trainer};
 
-/// What a file with a model needs. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
+/// The imports of a file with a model. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
 pub mod prelude {
     pub use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Optimizer, Settings, Sgd, SgdConfig};
     pub use crate::trainer::Trainer;

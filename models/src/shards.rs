@@ -19,7 +19,7 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// Whether a path is that of an index.
+/// True if a path is that of an index.
 pub fn is_index(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ENDING))
 }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 const FORMAT: &str = "ivon-weights";
 const VERSION: &str = "1";
 
-/// Whether notes are those of a weights file of ours.
+/// True if notes are those of a weights file of ours.
 pub fn is_ours(notes: &Notes) -> bool {
     notes.get("format").is_some_and(|format| format == FORMAT)
 }

@@ -27,7 +27,7 @@ pub enum Callee {
 
 /// The methods of a model, or of an interface.
 pub struct Signatures {
-    /// Whether these are of a trait.
+    /// True if these are of a trait.
     pub interface: bool,
     /// How many type parameters there are.
     pub layers: usize,

@@ -108,7 +108,7 @@ fn rename_elements(body: &mut [Instruction], old: &Ident, new: &Ident) {
     }
 }
 
-/// Whether generated code makes names of this form beside values': `t0` and `s0` inside of kernels, `x_shape` and `x_after` outside. None may be
+/// True if generated code makes names of this form beside values': `t0` and `s0` inside of kernels, `x_shape` and `x_after` outside. None may be
 /// what [`unique`] makes of a name, `x_2`, or it would never find one.
 fn is_ours(name: &str) -> bool {
     let inside = name.strip_prefix(['t', 's']).is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()));

@@ -47,7 +47,7 @@ pub struct Descent {
     pub beta1: f64,
     /// How expectations are taken.
     pub expectation: Expectation,
-    /// What stands for the Hessian.
+    /// The matrix in place of the Hessian.
     pub curvature: Curvature,
     /// The effective sample size, λ in the papers: the number of examples, unless the posterior is tempered.
     pub ess: f64,

@@ -31,7 +31,7 @@ pub enum Expectation {
     MonteCarlo { samples: u32, seed: u64 },
 }
 
-/// What stands for the Hessian of the loss.
+/// The matrix in place of the Hessian of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Curvature {
     /// ∇²ℓ(θ) itself.

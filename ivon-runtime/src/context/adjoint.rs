@@ -96,12 +96,12 @@ impl Adjoint {
         (self.function.take().and_then(|function| function.multiplied), self.into_option())
     }
 
-    /// Whether anybody needs it.
+    /// True if anybody needs it.
     pub fn wanted(&self) -> bool {
         !matches!(self.slot, Slot::Skip)
     }
 
-    /// Whether the sum has no contribution yet.
+    /// True if the sum has no contribution yet.
     pub fn is_empty(&self) -> bool {
         matches!(self.slot, Slot::Empty)
     }

@@ -36,7 +36,7 @@ impl Cache {
         self.length
     }
 
-    /// Whether it holds none.
+    /// True if it holds none.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }

@@ -145,7 +145,7 @@ impl Context {
         counts.begun += 1;
     }
 
-    /// How many losses of the micro-batch have counted so far.
+    /// The number of losses of the micro-batch that have counted so far.
     pub(crate) fn losses(&self) -> usize {
         self.counts.borrow().now.len()
     }

@@ -1,4 +1,4 @@
-//! What a forward or backward pass runs in: the device, the memory plan, the weights in use and the gradient buffer.
+//! The environment of a forward or backward pass: the device, the memory plan, the weights in use and the gradient buffer.
 
 pub(crate) mod adjoint;
 pub(crate) mod cache;
@@ -36,7 +36,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// What a forward or backward pass runs in.
+/// The environment of a forward or backward pass: device, memory plan, weights in use, gradient buffer.
 pub struct Context {
     cuda: Option<Rc<Cuda>>,
     dtype: DType,
@@ -57,7 +57,7 @@ pub struct Context {
     memory: RefCell<Memory>,
     cache: RefCell<Option<Cache>>,
     replays: Replays,
-    /// What follows the backward pass of the step that is being taken; whether it may be a part of its graph.
+    /// Work after the backward pass of the current step, and whether it may be a part of the step's graph.
     finish: RefCell<Finishing>,
     update_in_graph: Cell<bool>,
     /// Digest of everything that a dry run has launched so far; `None` when no one records it.

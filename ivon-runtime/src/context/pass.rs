@@ -34,7 +34,7 @@ pub struct Stream {
 }
 
 impl Context {
-    /// Whether dropout drops.
+    /// True if dropout drops.
     pub fn training(&self) -> bool {
         self.training.get()
     }

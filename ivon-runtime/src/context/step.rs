@@ -78,7 +78,7 @@ impl Context {
         self.replays.set_check(on);
     }
 
-    /// How many different steps were captured as graphs so far.
+    /// The number of different steps captured as graphs so far.
     pub fn graphs(&self) -> usize {
         self.replays.captured()
     }
@@ -134,7 +134,7 @@ impl Context {
         observer.as_ref().filter(|_| !self.planning()).cloned()
     }
 
-    /// Whether somebody looks.
+    /// True if somebody looks.
     pub(crate) fn observed(&self) -> bool {
         self.observer.borrow().is_some()
     }
@@ -151,7 +151,7 @@ impl Context {
         self.update_in_graph.set(on);
     }
 
-    /// What follows the backward pass of the next gradient.
+    /// Sets the work after the backward pass of the next gradient.
     pub(crate) fn set_finish(&self, finish: Option<Rc<dyn AfterBackward>>) {
         let asked = finish.filter(|_| self.update_in_graph.get());
         *self.finish.borrow_mut() = asked.map_or(Finishing::Apart, Finishing::Asked);

@@ -1,4 +1,4 @@
-//! What a pass reads and where its gradients go: weights, gradient buffer, running statistics.
+//! The buffers of a pass: weights, gradient buffer, running statistics.
 
 use super::Context;
 use crate::context::adjoint::Adjoint;

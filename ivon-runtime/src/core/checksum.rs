@@ -43,12 +43,12 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 pub(crate) struct Crc32c(u32);
 
 impl Crc32c {
-    /// Of nothing yet.
+    /// Starts a checksum of no bytes.
     pub fn new() -> Crc32c {
         Crc32c(!0)
     }
 
-    /// Of all of `bytes`.
+    /// The checksum of `bytes`.
     pub fn of(bytes: &[u8]) -> u32 {
         let mut crc = Crc32c::new();
         crc.add(bytes);

@@ -1,4 +1,4 @@
-//! What can go wrong at run time. A message says what was expected, what was found, where, and what to do.
+//! Errors at run time. A message says what was expected, what was found, where, and what to do.
 
 use crate::core::shape::Shape;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What every layer needs: errors, shapes, element types, digests.
+//! The items that every layer needs: errors, shapes, element types, digests.
 
 pub(crate) mod checksum;
 pub(crate) mod digest;

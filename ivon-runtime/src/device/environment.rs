@@ -29,7 +29,7 @@ pub fn check() -> Result<()> {
     crate::device::cuda::choices()
 }
 
-/// What the variable says; nothing where it is not set, or empty.
+/// The value of the variable; `None` where it is not set or empty.
 pub(crate) fn choice<T: Copy>(variable: &str, known: &[(&str, T)]) -> Result<Option<T>> {
     std::env::var_os(variable).map_or(Ok(None), |value| meaning(variable, &value, known))
 }

@@ -25,7 +25,7 @@ impl Device {
         cuda::first().map_or(Device::Cpu, Device::Cuda)
     }
 
-    /// Whether it can be used.
+    /// True if it can be used.
     ///
     /// # Errors
     /// If it cannot: what is missing, where it was looked for, and how to get it.

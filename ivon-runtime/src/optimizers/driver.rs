@@ -1,4 +1,4 @@
-//! What every optimizer does around its update: running the micro-batches, clipping, keeping order between steps.
+//! The steps of every optimizer around its update: running the micro-batches, clipping, keeping order between steps.
 
 use super::gpu::{Bad, Finish};
 use super::{Gradient, Tracer};
@@ -19,14 +19,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 
-/// What every optimizer is set up with.
+/// The settings of every optimizer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Seed of the initial means, the posterior's noise and dropout. 0 by default.
     pub seed: u64,
     /// Where to compute.
     pub device: Device,
-    /// What to compute in: f32, or f64 for the reference. The state is f32 in both.
+    /// The type to compute in: f32, or f64 for the reference. The state is f32 in both.
     pub dtype: DType,
     /// Parts that a batch is worked through in, to save memory; the result is the same up to rounding, also where targets are ignored: losses such as
     /// cross-entropy weigh a part by its targets that count. 1 by default.
@@ -52,9 +52,9 @@ pub(super) struct Driver {
     pub ready: bool,
     /// The running statistics before the step that is being taken: a step that fails leaves them as they were.
     before: Vec<f32>,
-    /// Whether a step has begun and not come to its end.
+    /// True if a step has begun and not come to its end.
     begun: bool,
-    /// Whether the update was a part of the last gradient.
+    /// True if the update was a part of the last gradient.
     finished: bool,
     partial: Vec<f64>,
     /// Steps that this optimizer has taken.
@@ -221,7 +221,7 @@ impl Driver {
         if std::mem::take(&mut self.finished) { Ok(()) } else { finish.run(&self.cx) }
     }
 
-    /// What the gradient must be multiplied with so that its global norm is at most `grad_clip`: PyTorch's
+    /// The factor of the gradient with which its global norm is at most `grad_clip`: PyTorch's
     /// `min(1, clip / (norm + 1e-6))`.
     pub fn clip_scale(&mut self) -> Result<f32> {
         let Some(clip) = self.settings.grad_clip else { return Ok(1.0) };
@@ -284,7 +284,7 @@ impl Driver {
         self.state.gradient.clear()
     }
 
-    /// Whether the update before went well, which a GPU says only now: it is not waited for when it is asked for.
+    /// True if the update before went well, which a GPU says only now: it is not waited for when it is asked for.
     ///
     /// # Errors
     /// If it did not: what went out of range.
@@ -416,7 +416,7 @@ impl Drop for Rest<'_> {
     }
 }
 
-/// What to do about numbers that run away.
+/// The advice for values that leave their range.
 const ADVICE: &str = "lower the learning rate or set grad_clip; for IVON, raise hess_init or weight_decay, or set clip_radius";
 
 /// Refuses a configuration value.

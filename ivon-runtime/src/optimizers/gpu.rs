@@ -41,14 +41,14 @@ pub(crate) struct Gpu {
     owners: Block,
     groups: u64,
     status: Block,
-    /// What kernels read of a step: a [`Moving`].
+    /// The numbers of a step that kernels read: a [`Moving`].
     moving: Block,
     partial: Block,
     watch: Watch,
     found: Cell<Option<Bad>>,
 }
 
-/// What the kernels found wrong in an update.
+/// The faults that kernels find in an update.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Bad {
     /// The gradient has no finite norm.
@@ -359,16 +359,16 @@ impl Gpu {
 pub(crate) struct IvonPass {
     /// Of the noise.
     pub key: [u32; 2],
-    /// Whether it is the last sample of the update.
+    /// True if it is the last sample of the update.
     pub last: bool,
     pub gradsq: bool,
-    /// Whether the samples weigh by the targets that their micro-batches count.
+    /// True if the samples weigh by the targets that their micro-batches count.
     pub weighed: bool,
     /// ess, 1 / ess, beta1, 1 − beta2, ½ (1 − beta2), clip radius, 1 / samples, 1 − beta1.
     pub numbers: [f32; 8],
 }
 
-/// What changes from step to step, as `kernel.cu` has it.
+/// The numbers that change from step to step, as `kernel.cu` has it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Moving {
     pub lr: f32,

@@ -123,7 +123,7 @@ pub trait Optimizer {
         self.step_in_parts(lr, &mut |cx, _| gradient(cx))
     }
 
-    /// What `pass` finds at the mean of the posterior.
+    /// The result of `pass` at the mean of the posterior.
     ///
     /// # Errors
     /// Those of `pass`.
@@ -134,7 +134,7 @@ pub trait Optimizer {
         at(self, Weights::Mean, pass)
     }
 
-    /// What `pass` finds at posterior sample `k`: the same noise for the same `k`, whatever the step.
+    /// The result of `pass` at posterior sample `k`: the same noise for the same `k`, whatever the step.
     ///
     /// # Errors
     /// Those of `pass`.

@@ -66,7 +66,7 @@ pub trait Rule: Serialize {
     fn on_gpu(&self) -> Option<(&'static str, Vec<Number>)> {
         None
     }
-    /// What changes from step to step: the learning rate over the debiasing of the momentum, and the debiasing factor of the variance.
+    /// The numbers that change from step to step: the learning rate over the debiasing of the momentum, and the debiasing factor of the variance.
     #[doc(hidden)]
     fn debiased(&self, _number: u32, lr: f64) -> [f64; 2] {
         [lr, 1.0]
@@ -224,7 +224,7 @@ impl<R: Rule> Point<R> {
         })))
     }
 
-    /// What is wrong with an element, if anything.
+    /// The fault of an element, if there is one.
     fn out_of_range(&self, element: usize) -> Option<String> {
         let mean = self.driver.state.mean()[element];
         (!mean.is_finite()).then(|| format!("the weight is {mean}"))

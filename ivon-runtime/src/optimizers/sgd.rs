@@ -23,7 +23,7 @@ pub type Sgd = Point<SgdConfig>;
 pub struct SgdConfig {
     /// Decay of the momentum. 0.9 by default; 0 for none.
     pub momentum: f64,
-    /// Whether the momentum looks ahead.
+    /// True if the momentum looks ahead.
     pub nesterov: bool,
     /// Weight decay, added to the gradient, on tensors of two or more dimensions; 0 on others; a parameter's own wins.
     pub weight_decay: f64,

@@ -199,7 +199,7 @@ impl State {
         self.running.layout()
     }
 
-    /// What an update costs, with so many operations for each element: buffers and gradient are read and written, and weights of their own written.
+    /// The cost of an update with this many operations for each element: buffers and gradient are read and written, and weights of their own written.
     pub(crate) fn cost_of_update(&self, operations: usize) -> Cost {
         let own = if self.own_weights { self.weights.bytes() } else { 0 };
         let buffers: usize = self.buffers.iter().map(|(_, buffer)| buffer.bytes()).sum();

@@ -8,7 +8,7 @@ use crate::versions;
 /// Group `[i; 64]` of a buffer.
 pub(crate) type Group<E> = [E; GROUP];
 
-/// What a sample is drawn from, beside the mean.
+/// The distribution of a sample around the mean.
 #[derive(Clone, Copy)]
 pub(crate) struct Spread<'a> {
     pub noise: Noise,

@@ -145,7 +145,7 @@ impl<'a> Posterior<'a> {
         &self.layout
     }
 
-    /// Whether it is a point.
+    /// True if it is a point.
     pub fn is_point(&self) -> bool {
         self.precision.is_none()
     }
@@ -286,7 +286,7 @@ impl LogAverage {
         LogAverage::default()
     }
 
-    /// How many samples have been added.
+    /// The number of samples added.
     pub fn count(&self) -> usize {
         self.count
     }

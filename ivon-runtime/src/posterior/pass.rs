@@ -20,7 +20,7 @@ pub(crate) const GROUP: usize = crate::tensor::noise::GROUP;
 pub(crate) trait Compute: Element {
     /// The type of the gradients of such weights: that of [`DType::sums`](crate::core::dtype::DType::sums).
     type Gradient: Compute;
-    /// Whether it holds every f32.
+    /// True if it holds every f32.
     const EXACT: bool = true;
 
     fn of(x: f32) -> Self;

@@ -1,10 +1,10 @@
-//! What generated code calls besides ops: checks of what a signature promises.
+//! Functions that generated code calls besides ops: checks of what a signature promises.
 
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
 use crate::tensor::Tensor;
 
-/// What generated code calls by a short name: the module around it may have others by that name, or no prelude.
+/// Names that generated code uses in their short form: the module around it may have others by that name, or no prelude.
 pub mod names {
     pub use core::primitive::{bool, f64, str, u64, usize};
     pub use std::mem::drop;
@@ -69,7 +69,7 @@ impl<M> NoModel for Probe<M> {}
 
 /// A type of numbers that a constant may have.
 pub trait Number {
-    /// Whether it has whole numbers only.
+    /// True if it has whole numbers only.
     const WHOLE: bool;
 }
 
@@ -79,12 +79,12 @@ macro_rules! numbers {
 numbers!(true: u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 numbers!(false: f32 f64);
 
-/// Whether a constant is of a type of whole numbers.
+/// True if a constant is of a type of whole numbers.
 pub const fn is_whole<N: Number>(_: &N) -> bool {
     N::WHOLE
 }
 
-/// What a signature says of one dimension.
+/// One dimension of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// Any number of leading dimensions (`Rest: Dims`).

@@ -22,9 +22,9 @@ const MARGINS: (f64, f64, f64, f64) = (64.0, 20.0, 60.0, 48.0);
 /// A colour of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// What the chart is about.
+    /// The colour of the chart's subject.
     Blue,
-    /// What it is compared with.
+    /// The colour of the values it is compared with.
     Orange,
     /// A third one.
     Green,
@@ -124,7 +124,7 @@ impl Chart {
         Chart { title: title.into(), size: (460.0, 360.0), x, y, marks: vec![], legend: vec![] }
     }
 
-    /// Of another width and height than 460 by 360.
+    /// Sets a size other than 460 by 360.
     pub fn sized(self, width: f64, height: f64) -> Chart {
         Chart { size: (width, height), ..self }
     }

@@ -1,4 +1,4 @@
-//! What a posterior is good for: uncertainty, calibration, merging.
+//! Uses of a posterior: uncertainty, calibration, merging.
 
 pub mod figure;
 mod merge;

@@ -61,7 +61,7 @@ impl Init {
     }
 }
 
-/// What `#[parameter(..)]` says of a parameter, or of all parameters of a layer.
+/// The options of `#[parameter(..)]` for a parameter or for all parameters of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
     /// Where the mean starts. On a layer: for its tensors of two or more dimensions.
@@ -83,12 +83,12 @@ impl Options {
     }
 }
 
-/// What `#[parameter(..)]` says of a layer.
+/// The options of `#[parameter(..)]` for a layer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LayerOptions<'a> {
-    /// Of all its parameters.
+    /// The options of all its parameters.
     pub all: Options,
-    /// Of single parameters of its own, by name: `#[parameter(gain.init = zeros)]`.
+    /// The options of single parameters by name: `#[parameter(gain.init = zeros)]`.
     pub of: &'a [(&'a str, Options)],
 }
 
@@ -98,7 +98,7 @@ impl From<Options> for LayerOptions<'_> {
     }
 }
 
-/// Whether a name is in a list, for checks when a model is compiled.
+/// True if a name is in a list, for checks when a model is compiled.
 #[doc(hidden)]
 pub const fn contains(names: &[&str], name: &str) -> bool {
     let (name, mut i) = (name.as_bytes(), 0);
@@ -154,7 +154,7 @@ impl Parameter {
     pub fn weight_decay(&self) -> Option<f64> {
         self.weight_decay
     }
-    /// Whether it stays at its start.
+    /// True if it stays at its start.
     pub fn frozen(&self) -> bool {
         self.frozen
     }
@@ -186,7 +186,7 @@ impl Buffer {
     pub fn init(&self) -> Init {
         self.place.init
     }
-    /// What it has in common with a parameter: a place in a flat buffer.
+    /// The parameter that stands for its place in a flat buffer.
     pub(crate) fn place(&self) -> &Parameter {
         &self.place
     }
@@ -202,11 +202,11 @@ pub struct Builder {
     outer: Vec<Level>,
 }
 
-/// What `#[parameter(..)]` says of one of the layers being built.
+/// The options of `#[parameter(..)]` for one of the layers being built.
 #[derive(Debug)]
 struct Level {
     all: Options,
-    /// Of single parameters, by path.
+    /// The options of single parameters, by path.
     of: Vec<(String, Options)>,
 }
 
@@ -311,7 +311,7 @@ pub trait Model {
         all
     }
 
-    /// What its methods compute, to be drawn: `model.graph().svg("loss")`.
+    /// The graph of its methods, for drawing: `model.graph().svg("loss")`.
     fn graph(&self) -> Graph {
         Graph::new(Self::NAME, &[])
     }

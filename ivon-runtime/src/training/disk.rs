@@ -46,7 +46,7 @@ pub fn replace(path: &Path, content: impl FnOnce(&Path) -> Result<()>) -> Result
 /// That [`write()`] will be able to write a file, as far as can be known before: what is not a file, or lies where nothing can be made, is refused.
 ///
 /// # Errors
-/// What is in the way.
+/// The file that is in the way.
 pub fn check_writable(path: &Path) -> Result<()> {
     let (_, beside) = places(path)?;
     match File::create_new(&beside) {

@@ -19,7 +19,7 @@ pub enum Decay {
     Step {
         /// Steps between two falls, counted from the end of warm-up.
         every: usize,
-        /// What the learning rate is multiplied with.
+        /// The factor of the learning rate.
         factor: f64,
     },
 }

@@ -33,12 +33,12 @@ pub struct StoredClassifier {
 const WEIGHTS: &str = "model.safetensors";
 const SIGMA: &str = "sigma.safetensors";
 
-/// Whether tensors of these names are those of a residual network of torchvision's.
+/// True if tensors of these names are those of a residual network of torchvision's.
 pub fn is_torchvision<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     names.any(|name| name.ends_with("layer1.0.conv1.weight"))
 }
 
-/// Whether notes are of a classifier's weights file.
+/// True if notes are of a classifier's weights file.
 pub fn is_ours(notes: &Notes) -> bool {
     stored::is_ours(notes) && notes.contains_key("design")
 }

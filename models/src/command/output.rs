@@ -18,7 +18,7 @@ macro_rules! tell {
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Whether standard output was closed by who read it: then the error that ended the command is none.
+/// True if standard output was closed by who read it: then the error that ended the command is none.
 pub fn closed() -> bool {
     CLOSED.load(Ordering::Relaxed)
 }

@@ -33,7 +33,7 @@ impl Tokens {
         self.length
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }

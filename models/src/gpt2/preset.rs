@@ -16,7 +16,7 @@ pub struct Dimensions {
     pub context: usize,
     /// Number of token ids.
     pub vocab: usize,
-    /// Whether linear layers and norms have biases: GPT-2 has them, nanoGPT trains without.
+    /// True if linear layers and norms have biases: GPT-2 has them, nanoGPT trains without.
     pub bias: bool,
 }
 

@@ -239,7 +239,7 @@ impl Emulator {
         unsafe { set(text.as_ptr()) }
     }
 
-    /// Whether copies by cp.async land at once (which shows memory that is overwritten too early) or at their wait (which shows one that is
+    /// True if copies by cp.async land at once (which shows memory that is overwritten too early) or at their wait (which shows one that is
     /// missing), in what this thread launches from now on.
     pub fn set_eager_copies(&self, eager: bool) {
         let set: Symbol<unsafe extern "C" fn(c_int)> = self.symbol("emulator_set_eager_copies");

@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the backward pass of a program needs to know.
 pub struct Derivative {
-    /// Whether each value has an adjoint.
+    /// True if each value has an adjoint.
     pub active: Vec<bool>,
     /// Whether its adjoint is wanted whatever the arguments: it depends on a parameter.
     pub learned: Vec<bool>,
-    /// Whether its adjoint surely has a contribution, whatever the number of turns of loops.
+    /// True if its adjoint surely has a contribution, whatever the number of turns of loops.
     pub sure: Vec<bool>,
     /// The backward kernels, by the value that the kernel makes.
     pub kernels: BTreeMap<ValueId, BackwardKernel>,

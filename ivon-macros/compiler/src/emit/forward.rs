@@ -82,7 +82,7 @@ impl<'a> Forward<'a> {
         lines
     }
 
-    /// Whether a value is a local of this block.
+    /// True if a value is a local of this block.
     pub(super) fn is_own(&self, v: ValueId, body: &[Instruction]) -> bool {
         matches!(self.method.value(v).role, Role::Local | Role::Carried) && body.iter().any(|i| i.results.contains(&v))
     }

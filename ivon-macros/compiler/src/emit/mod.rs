@@ -42,7 +42,7 @@ pub(crate) struct Method<'a> {
     pub callees: &'a Callees,
     /// Kernels made on the way.
     pub kernels: RefCell<BTreeMap<String, TokenStream>>,
-    /// Whether it takes `&self`; a free function does not.
+    /// True if it takes `&self`; a free function does not.
     pub receiver: bool,
     /// The name of the type it belongs to.
     pub owner: &'a Ident,
@@ -167,7 +167,7 @@ impl Method<'_> {
         self.derivative.active[value]
     }
 
-    /// Whether an instruction has a backward pass.
+    /// True if an instruction has a backward pass.
     pub fn is_active(&self, instruction: &Instruction) -> bool {
         match &instruction.op {
             // Its adjoint is that of the tensors in it.
@@ -255,12 +255,12 @@ impl Method<'_> {
         }
     }
 
-    /// Whether all that reads a parameter takes it in the type that weights are stored in.
+    /// True if all that reads a parameter takes it in the type that weights are stored in.
     pub fn is_weight(&self, v: ValueId) -> bool {
         !self.program.outputs.contains(&v) && !self.program.body.iter().any(|i| self.reads_widened(i, v))
     }
 
-    /// Whether an instruction reads a value other than as a `Weight`.
+    /// True if an instruction reads a value other than as a `Weight`.
     fn reads_widened(&self, instruction: &Instruction, v: ValueId) -> bool {
         match &instruction.op {
             Op::Loop(l) => {

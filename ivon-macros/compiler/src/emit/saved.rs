@@ -128,7 +128,7 @@ impl SavedPlan {
         (!layers.is_empty()).then(|| quote!(<#(#layers),*>))
     }
 
-    /// Whether a value itself is kept.
+    /// True if a value itself is kept.
     pub fn keeps(&self, v: ValueId) -> bool {
         self.tensors.iter().any(|(known, _)| *known == v)
     }
@@ -209,7 +209,7 @@ impl ToTokens for SavedPlan {
     }
 }
 
-/// Whether the shape of a kernel's input must be kept: where it is broadcast, unless it is a parameter.
+/// True if the shape of a kernel's input must be kept: where it is broadcast, unless it is a parameter.
 fn needs_shape(method: &Method, input: ValueId, result: ValueId) -> bool {
     let shape = |v: ValueId| -> &Option<Shape> { &method.value(v).shape };
     shape(input) != shape(result) && !matches!(method.value(input).role, Role::Parameter { .. })

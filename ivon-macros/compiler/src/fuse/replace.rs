@@ -94,7 +94,7 @@ impl Replace<'_> {
     }
 }
 
-/// Whether a kernel computes what a pattern does, with the pattern's input i being input `bound[i]`, which is found here.
+/// True if a kernel computes what a pattern does, with the pattern's input i being input `bound[i]`, which is found here.
 fn matches(kernel: &Kernel, node: NodeId, pattern: &Graph, wanted: NodeId, bound: &mut Vec<Option<usize>>) -> bool {
     let mut both = |pairs: [(NodeId, NodeId); 2]| {
         let before = bound.clone();

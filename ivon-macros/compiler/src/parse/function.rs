@@ -211,7 +211,7 @@ fn outputs(output: &ReturnType, sig: &Signature, errors: &Errors, divisions: &mu
     }
 }
 
-/// Whether a function is pointwise: every argument is `Tensor<Rest>` or a number, and the body is arithmetic and intrinsics.
+/// True if a function is pointwise: every argument is `Tensor<Rest>` or a number, and the body is arithmetic and intrinsics.
 /// Its body then travels with it and is fused into whatever calls it.
 pub fn pointwise_body(function: &Function) -> bool {
     let [Variable { name, pack: true }] = function.variables.as_slice() else { return false };

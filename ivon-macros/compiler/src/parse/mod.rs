@@ -197,7 +197,7 @@ pub struct Function {
     pub attributes: Kept,
     /// What a call of it takes the place of.
     pub replaces: Option<Replaces>,
-    /// Whether it makes the adjoint of its result itself: `#[adjoint]`.
+    /// True if it makes the adjoint of its result itself: `#[adjoint]`.
     pub adjoint: bool,
     pub variables: Vec<Variable>,
     /// Const generics of the function itself.
@@ -693,7 +693,7 @@ fn last_arguments(path: &Path) -> Option<&syn::PathArguments> {
     path.segments.last().map(|s| &s.arguments).filter(|a| !a.is_none())
 }
 
-/// Whether a generic argument is a layer, not a dimension: one of the type parameters, or what is neither one of the const generics nor written in
+/// True if a generic argument is a layer, not a dimension: one of the type parameters, or what is neither one of the const generics nor written in
 /// capitals.
 pub fn is_layer_argument(argument: &syn::GenericArgument, generics: &syn::Generics) -> bool {
     let syn::GenericArgument::Type(syn::Type::Path(p)) = argument else { return false };

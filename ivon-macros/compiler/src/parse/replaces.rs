@@ -23,7 +23,7 @@ pub struct Replaces {
     pub root: NodeId,
 }
 
-/// Whether an attribute of a method or an op is of concern to those who call it.
+/// True if an attribute of a method or an op is of concern to those who call it.
 pub fn travels(attribute: &Attribute) -> bool {
     attribute.path().is_ident("replaces") || attribute.path().is_ident("adjoint")
 }

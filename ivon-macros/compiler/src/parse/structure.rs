@@ -443,7 +443,7 @@ impl Parse for Item {
     }
 }
 
-/// Whether an attribute is one of ours, so that it does not reach rustc.
+/// True if an attribute is one of ours, so that it does not reach rustc.
 pub fn is_ours(attribute: &Attribute) -> bool {
     matches!(&attribute.meta, Meta::List(_) | Meta::Path(_) | Meta::NameValue(_))
         && ["parameter", "setting", "buffer"].iter().any(|name| attribute.path().is_ident(name))

@@ -16,7 +16,7 @@ use crate::core::error::{Error, Result};
 /// log 2π.
 pub(super) const LOG_TWO_PI: f64 = 1.837_877_066_409_345_3;
 
-/// What the Gaussians share: samples, and the way from derivatives of a loss to ∇_μ.
+/// The part that all Gaussians share: samples, and the way from derivatives of a loss to ∇_μ.
 pub trait Gaussian: Family {
     /// m.
     fn mean(&self) -> &Vector;

@@ -1,4 +1,4 @@
-//! What is done along with a product: cuBLASLt's epilogues.
+//! Work done along with a product: cuBLASLt's epilogues.
 
 use crate::context::Context;
 use crate::core::digest::Digester;
@@ -7,7 +7,7 @@ use crate::core::error::Result;
 use crate::device::cuda::blas::Kind;
 use crate::tensor::Tensor;
 
-/// What is done along with a product C \[m, n\] = A B. Vectors and matrices are of C's type.
+/// Work done along with a product C \[m, n\] = A B. Vectors and matrices are of C's type.
 pub(crate) enum Along<'a> {
     Nothing,
     /// A vector \[n\] is added to every row of the result.
@@ -48,7 +48,7 @@ impl Along<'_> {
     }
 }
 
-/// What an epilogue reads or writes.
+/// An operand of an epilogue.
 pub(crate) enum Part<'a> {
     Nothing,
     Read(&'a Tensor),
@@ -70,7 +70,7 @@ impl Part<'_> {
         self.tensor().inspect(|tensor| tensor.leave(trail));
     }
 
-    /// Whether it has as many elements of this type as the library will read or write.
+    /// True if it has as many elements of this type as the library will read or write.
     pub fn fits(&self, elements: usize, dtype: DType) -> bool {
         self.tensor().is_none_or(|x| x.shape().elements() == elements && x.dtype() == dtype)
     }

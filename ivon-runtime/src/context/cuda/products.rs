@@ -106,7 +106,7 @@ fn clear(cx: &Context, cuda: &Cuda, c: &mut Tensor) -> Result<()> {
     unsafe { cuda.fill(c.address_mut(cx)?, Fill::Half(0), halves) }
 }
 
-/// Whether the library can do this along with a product C (+)= A B, and should. Also to be asked in a dry run.
+/// True if the library can do this along with a product C (+)= A B, and should. Also to be asked in a dry run.
 ///
 /// # Errors
 /// If the library is lacking.

@@ -39,7 +39,7 @@ pub(crate) struct Replays {
     check: Cell<Option<bool>>,
 }
 
-/// What is known of a step.
+/// The state of a step.
 #[derive(Clone)]
 enum Seen {
     /// It ran once.
@@ -238,7 +238,7 @@ impl Replays {
         self.check.set(Some(on));
     }
 
-    /// How many steps were captured.
+    /// The number of captured steps.
     pub fn captured(&self) -> usize {
         self.seen.borrow().values().filter(|seen| matches!(seen, Seen::Captured(_))).count()
     }

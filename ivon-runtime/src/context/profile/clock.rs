@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// What measures.
+/// A clock of the CPU or of a GPU.
 pub(super) enum Clock {
     Processor,
     Gpu { cuda: Rc<Cuda>, intervals: RefCell<Vec<Interval>>, failure: RefCell<Option<Error>> },

@@ -1,4 +1,4 @@
-//! What an op computes and moves, counted from shapes alone.
+//! Operations and bytes of an op, counted from shapes alone.
 
 use crate::device::cpu::matmul::Precision;
 use crate::tensor::Tensor;

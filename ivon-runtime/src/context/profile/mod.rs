@@ -58,7 +58,7 @@ impl Phase {
     }
 }
 
-/// What a scope is of.
+/// The kinds of scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Root,
@@ -75,7 +75,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) parent: usize,
     pub(crate) calls: u64,
-    /// Of the scope and all in it.
+    /// Seconds of the scope and of all scopes within it.
     pub(crate) seconds: f64,
     pub(crate) cost: Cost,
 }
@@ -168,7 +168,7 @@ impl Drop for Scope {
     }
 }
 
-/// What was recorded.
+/// A recorded profile.
 #[derive(Debug)]
 pub struct Profile {
     /// A tree; children come after their parents.
@@ -181,7 +181,7 @@ impl Profile {
         self.nodes[0].seconds
     }
 
-    /// How many scopes were opened.
+    /// The number of scopes that were opened.
     pub fn scopes(&self) -> u64 {
         self.nodes.iter().map(|n| n.calls).sum::<u64>() - 1
     }
@@ -197,7 +197,7 @@ impl Context {
         Ok(())
     }
 
-    /// What was recorded since [`Context::record`].
+    /// Returns the profile recorded since [`Context::record`].
     ///
     /// # Errors
     /// If nothing was, or the GPU is lost.

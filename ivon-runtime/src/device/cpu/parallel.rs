@@ -28,7 +28,7 @@ pub fn pieces2<T: Send, U: Send>(y: (&mut [T], usize), z: (&mut [U], usize), wor
     }
 }
 
-/// How many rows of this width make a task.
+/// The number of rows of this width in a task.
 pub fn rows_a_task(width: usize) -> usize {
     (CHUNK / width.max(1)).max(1)
 }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 /// An instruction set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
-    /// What every machine of the target has.
+    /// The instructions that every machine of the target has.
     Baseline,
     /// 256-bit vectors, and multiply-add.
     Avx2,
@@ -24,12 +24,12 @@ pub enum Level {
 pub fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
-        // What it cannot mean is refused by `variables::check`.
+        // `variables::check` refuses values without a meaning.
         wanted().ok().flatten().unwrap_or(Level::Avx512).min(detected())
     })
 }
 
-/// What the environment lowers it to.
+/// The level that the environment asks for.
 pub(crate) fn wanted() -> Result<Option<Level>> {
     choice("IVON_SIMD", &[("baseline", Level::Baseline), ("avx2", Level::Avx2), ("avx512", Level::Avx512)])
 }

@@ -1,10 +1,10 @@
-//! What a person may decide by variables of the environment, so that all ways to compute can be measured.
+//! Choices of the user by environment variables, so that all ways to compute can be measured.
 
 use super::dnn::Cudnn;
 use crate::core::error::Result;
 use crate::device::environment::{SWITCH, choice};
 
-/// What was decided; the defaults stand with those who ask.
+/// The choices made. Each default is with its caller.
 pub(crate) struct Choices {
     /// `IVON_TUNE`: whether ways to compute are measured, see [`tune`](super::tune).
     pub tuning: bool,

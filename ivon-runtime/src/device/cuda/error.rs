@@ -1,4 +1,4 @@
-//! What the driver's error codes mean, in words.
+//! The driver's error codes in words.
 
 use crate::core::error::Error;
 use cudarc::driver::DriverError;

@@ -104,15 +104,15 @@ impl Cuda {
         }
     }
 
-    /// Whether a step that needs so many bytes for its activations has room, where `now` of them are there.
+    /// Checks that a step with this many bytes of activations has room, where `now` of them are allocated already.
     ///
     /// # Errors
     /// If it has not: the sum, and the largest batch that does. Activations grow with the `batch`.
     pub(crate) fn check_room(&self, name: &str, needed: usize, now: usize, batch: usize) -> Result<()> {
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
-        // What the libraries take for themselves is in use already.
+        // The memory of the libraries is in use already.
         self.open_libraries()?;
-        // What was given back is free once the stream has got so far.
+        // Memory that was given back is free once the stream has reached that point.
         self.synchronize()?;
         let (free, all) = self.memory()?;
         let room = (free + now).saturating_sub(LATER.min(all / 16));
@@ -215,7 +215,7 @@ impl Cuda {
     }
 }
 
-/// What memory is filled with.
+/// The value that memory is filled with.
 #[derive(Clone, Copy)]
 pub(crate) enum Fill {
     Half(u16),

@@ -72,7 +72,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use uploads::Uploads;
 
-/// What the process has told a person on stderr so far, that a run goes on without.
+/// The notices on stderr so far: faults that a run goes on without.
 #[doc(hidden)]
 pub fn notices() -> Vec<String> {
     notice::said()
@@ -83,7 +83,7 @@ pub(crate) fn choices() -> Result<()> {
     Choices::of_environment().map(|_| ())
 }
 
-/// What kernels are compiled with in front; behind it stands `typedef float real;` or `typedef bf16 real;`.
+/// The text in front of every kernel; behind it stands `typedef float real;` or `typedef bf16 real;`.
 pub const HEADER: &str = include_str!("kernels/rt.cuh");
 
 /// An opened GPU, shared by the contexts of a thread.
@@ -100,11 +100,11 @@ pub struct Cuda {
     pub(crate) copies: Arc<CudaStream>,
     /// Streams allocate memory; not known before the first allocation.
     ordered: Cell<Option<bool>>,
-    /// Whether what is asked for is captured rather than done.
+    /// True if what is asked for is captured rather than done.
     capturing: Cell<bool>,
     uploads: RefCell<Option<Uploads>>,
     pub(crate) choices: Choices,
-    /// Whether ways to compute are chosen by measuring them.
+    /// True if ways to compute are chosen by measuring them.
     tuning: Cell<bool>,
     blas: OnceCell<Blas>,
     /// Compiled kernels, by the digest of their source and the type that they compute in.

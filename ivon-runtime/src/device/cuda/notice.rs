@@ -1,4 +1,4 @@
-//! What a person should know, and a run goes on without.
+//! Notices to the user: each is printed once, and the run goes on.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ pub(crate) fn once(about: &str, message: &str) {
     }
 }
 
-/// What something was said about so far.
+/// The subjects of the notices so far.
 pub(crate) fn said() -> Vec<String> {
     SAID.lock().map_or(vec![], |said| said.iter().cloned().collect())
 }

@@ -7,7 +7,7 @@
 use super::{Cuda, Fill, Memory, cache};
 use crate::core::error::Result;
 
-/// How many ways are looked at where they are measured.
+/// The number of algorithms that are measured at most.
 pub(super) const MOST: usize = 8;
 
 /// What the libraries are asked for ways with: to be counted up whenever limits, masks or filters change, for a choice that was kept is a number in that list.
@@ -28,7 +28,7 @@ impl Cuda {
         self.tuning.set(on);
     }
 
-    /// How many ways a library is to be asked for.
+    /// The number of algorithms to ask a library for.
     pub(super) fn ways_wanted(&self) -> usize {
         if self.tuning.get() { MOST } else { 1 }
     }

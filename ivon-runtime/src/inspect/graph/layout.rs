@@ -53,7 +53,7 @@ pub(super) struct Place {
 pub(super) struct Route {
     /// (x, upper y, lower y) of each vertical part.
     pub verticals: Vec<(f64, f64, f64)>,
-    /// Whether it ends in an arrow: at boxes, not at their inner borders.
+    /// True if it ends in an arrow: at boxes, not at their inner borders.
     pub arrow: bool,
 }
 
@@ -185,7 +185,7 @@ struct Net {
     rows: Vec<Vec<usize>>,
     /// For each edge, the items it passes, ends included.
     paths: Vec<Vec<usize>>,
-    /// Whether an item is of the spine.
+    /// True if an item is of the spine.
     spine: Vec<bool>,
     tops: Vec<f64>,
     heights: Vec<f64>,

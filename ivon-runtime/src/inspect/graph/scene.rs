@@ -4,7 +4,7 @@ use crate::tensor::graph::sizes::{Dim, Known, show};
 use crate::tensor::graph::{Graph, Method, Name, Part, Step, Value};
 use std::collections::BTreeMap;
 
-/// What is drawn at one level.
+/// The nodes and edges drawn at one level.
 #[derive(Debug, Default)]
 pub(super) struct Scene {
     pub nodes: Vec<Node>,
@@ -29,13 +29,13 @@ pub(super) struct End {
 #[derive(Debug)]
 pub(super) struct Node {
     pub kind: Kind,
-    /// What a person calls it.
+    /// The user's name for it.
     pub name: String,
     /// Its type, behind the name.
     pub ty: String,
     /// The shapes of what it makes.
     pub shape: String,
-    /// What it says to who points at it.
+    /// The text shown under the pointer.
     pub tooltip: String,
     /// How often it is repeated, where it stands for an array of layers.
     pub repeated: Option<usize>,
@@ -270,7 +270,7 @@ fn layer(part: Option<&Part>, field: &str, method: &str, shapes: &[Option<Vec<Di
     Node { ty: graph.type_text(), inside, ..leaf(Kind::Layer, &name) }
 }
 
-/// Whether a method is at most one op and one kernel.
+/// True if a method is at most one op and one kernel.
 fn is_simple(graph: &Graph, method: &Method) -> bool {
     fn count(graph: &Graph, method: &Method) -> Option<(usize, usize)> {
         method.steps.iter().try_fold((0, 0), |(ops, kernels), step| match step {

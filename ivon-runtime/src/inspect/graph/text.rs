@@ -7,7 +7,7 @@ pub(super) const SMALL: f64 = 11.0;
 
 /// The width of a text of a size: no less than in the common monospaced and sans-serif fonts, of which DejaVu Sans is the widest.
 pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
-    /// What a letter takes of the size in a monospaced font.
+    /// The width of a letter in a monospaced font, as a share of the size.
     const MONOSPACED: f64 = 0.602;
     let one = |c: char| {
         let plain: f64 = match c {

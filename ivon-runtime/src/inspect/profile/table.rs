@@ -2,7 +2,7 @@
 
 use crate::context::profile::{Cost, Kind, Phase, Profile};
 
-/// What a phase took. Its ops and `other` add up to `seconds`.
+/// The time of a phase. Its ops and `other` add up to `seconds`.
 #[derive(Debug)]
 pub struct PhaseTime {
     /// Which.
@@ -11,11 +11,11 @@ pub struct PhaseTime {
     pub seconds: f64,
     /// Its ops, those that took longest first.
     pub ops: Vec<OpTime>,
-    /// What belongs to no op: memory, checks, the model's own code.
+    /// Time outside of ops: memory, checks, the model's own code.
     pub other: f64,
 }
 
-/// What all calls of an op took in a phase.
+/// The time of all calls of an op in a phase.
 #[derive(Debug, PartialEq)]
 pub struct OpTime {
     /// The op, or the kernel.
@@ -24,13 +24,13 @@ pub struct OpTime {
     pub calls: u64,
     /// In all, without other ops that it calls.
     pub seconds: f64,
-    /// What it computed and moved.
+    /// Its operations and bytes.
     pub cost: Cost,
     /// On a GPU, the kernels that it launched.
     pub kernels: Vec<OpTime>,
 }
 
-/// What all calls of a layer took in a phase, with everything in it.
+/// The time of all calls of a layer in a phase, with everything within it.
 #[derive(Debug)]
 pub struct LayerTime {
     /// The names of the fields that lead there: `blocks.mlp.up`; the layers of an array share one.
@@ -117,7 +117,7 @@ impl Profile {
         phase.unwrap_or(Phase::Other)
     }
 
-    /// Whether a node lies in no other: then its time is not part of another one's.
+    /// True if a node lies in no other: then its time is not part of another one's.
     fn outermost(&self, node: usize) -> bool {
         self.nodes[node].parent == 0
     }

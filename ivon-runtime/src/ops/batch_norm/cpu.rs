@@ -13,7 +13,7 @@ fn rows(channels: usize) -> usize {
     rows_a_task(channels).max(32)
 }
 
-/// How many groups of rows there are.
+/// The number of groups of rows.
 pub(super) fn groups(count: usize, channels: usize) -> usize {
     count.div_ceil(rows(channels))
 }

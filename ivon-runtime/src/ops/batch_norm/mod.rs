@@ -41,7 +41,7 @@ pub(super) struct Arguments<'a> {
     /// The op's name.
     pub at: &'static str,
     pub x: &'a Tensor,
-    /// What is added before the ReLU, if there is one.
+    /// The residual that is added before the ReLU.
     pub residual: Option<&'a Tensor>,
     pub relu: bool,
     pub gain: &'a Tensor,

@@ -47,7 +47,7 @@ fn way(cx: &Context, g: &Geometry, product: Product) -> Result<Option<Rc<Way>>> 
     convolution(cx, described, is_product(g))
 }
 
-/// Whether x \[pixels, IN\], weight \[OUT, IN\] and y \[pixels, OUT\] are the matrices of a product as they lie.
+/// True if x \[pixels, IN\], weight \[OUT, IN\] and y \[pixels, OUT\] are the matrices of a product as they lie.
 fn is_product(g: &Geometry) -> bool {
     g.is_product() && g.groups == 1
 }

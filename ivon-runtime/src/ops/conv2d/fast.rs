@@ -26,7 +26,7 @@ use crate::ops::shared::window::{Sliding, Window};
 use crate::tensor::Tensor;
 use half::bf16;
 
-/// Whether these kernels are for this machine and this convolution. (Products with `x` itself need no window.)
+/// True if these kernels are for this machine and this convolution. (Products with `x` itself need no window.)
 pub(super) fn applies(cx: &Context, g: &Geometry) -> bool {
     let empty = g.pixels() == 0 || g.outputs == 0 || g.inputs == 0;
     cx.dtype() == DType::F32 && is_available() && g.groups == 1 && !g.is_product() && !empty
@@ -137,7 +137,7 @@ fn lanes(x: &Tensor) -> &[f32] {
     unsafe { std::slice::from_raw_parts(pairs.as_ptr().cast(), pairs.len() / 2) }
 }
 
-/// Whether the taps of a row are one stretch of memory.
+/// True if the taps of a row are one stretch of memory.
 fn is_folded(g: &Geometry) -> bool {
     let window = g.sliding.window;
     g.inputs < 16 && window.dilation == 1 && window.kernel > 1

@@ -56,7 +56,7 @@ impl Geometry {
         self.sliding.batch * self.sliding.positions()
     }
 
-    /// Whether every output pixel sees its own input pixel alone, so that `x` is the matrix of patches.
+    /// True if every output pixel sees its own input pixel alone, so that `x` is the matrix of patches.
     pub(crate) fn is_product(&self) -> bool {
         let Window { kernel, stride, padding, .. } = self.sliding.window;
         (kernel, stride, padding) == (1, 1, 0)

@@ -22,7 +22,7 @@ pub(super) fn workspace(cx: &Context, g: &Geometry) -> Result<Tensor> {
     cx.empty(if is_direct(g) { [0, 0] } else { [images(g) * g.sliding.positions(), g.patch()] })
 }
 
-/// Whether `x` is its own matrix of patches.
+/// True if `x` is its own matrix of patches.
 fn is_direct(g: &Geometry) -> bool {
     g.is_product() && g.groups == 1
 }

@@ -29,7 +29,7 @@ struct Mask {
     noise: Noise,
     /// An element stays if its random word is not below this.
     threshold: u32,
-    /// What those that stay are multiplied by.
+    /// The factor of the elements that stay.
     scale: f64,
 }
 

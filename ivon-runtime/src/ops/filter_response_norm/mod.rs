@@ -15,7 +15,7 @@ use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 use crate::versions;
 
-/// What the backward pass reads.
+/// The values that the backward pass reads.
 #[derive(Debug)]
 pub struct Saved {
     x: Tensor,

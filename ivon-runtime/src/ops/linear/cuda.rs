@@ -55,7 +55,7 @@ pub(super) fn input(cx: &Context, d_y: &Tensor, weight: &Tensor, d_x: &mut Tenso
     multiply(cx, sizes(d_y, weight), Operand::new(d_y), Operand::new(weight), Along::Nothing, d_x, add)
 }
 
-/// Whether this product is multiplied by the slope of GELU along; always on the CPU.
+/// True if this product is multiplied by the slope of GELU along; always on the CPU.
 pub(super) fn multiplies_along(cx: &Context, d_y: &Tensor, weight: &Tensor) -> Result<bool> {
     let (a, b) = (Operand::new(d_y), Operand::new(weight));
     Ok(cx.cuda().is_none() || knows(cx, sizes(d_y, weight), a, b, Kind::GeluSlope, d_y.dtype(), false)?)
@@ -66,7 +66,7 @@ pub(super) fn input_of_gelu(cx: &Context, d_y: &Tensor, weight: &Tensor, h: &Ten
     multiply(cx, sizes(d_y, weight), Operand::new(d_y), Operand::new(weight), Along::GeluSlope(h), d_h, false)
 }
 
-/// Of d_y W.
+/// The sizes of the product d_y W.
 fn sizes(d_y: &Tensor, weight: &Tensor) -> Sizes {
     Sizes { batch: 1, m: d_y.shape().rows(), n: weight.dim(1), k: weight.dim(0) }
 }

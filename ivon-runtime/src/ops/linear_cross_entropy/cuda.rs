@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 
 /// What the number of rows is made a multiple of: 128 bytes of bf16.
 const ALIGNED: usize = 64;
-/// What the library's fast kernels ask of a row, in bytes.
+/// The alignment of rows that the library's fast kernels require, in bytes.
 const NEEDED: usize = 16;
 
 /// `weight` with rows of zeros below, where the context computes on a GPU and the logits would not be aligned.

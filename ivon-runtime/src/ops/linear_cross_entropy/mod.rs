@@ -14,7 +14,7 @@ use crate::core::error::{Error, Result};
 use crate::ops::shared::{check, entropy};
 use crate::tensor::Tensor;
 
-/// What [`backward`] reads.
+/// The values that [`backward`] reads.
 #[derive(Debug)]
 pub struct Saved {
     product: linear::Saved,

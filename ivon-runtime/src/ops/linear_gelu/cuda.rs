@@ -6,7 +6,7 @@ use crate::core::error::Result;
 use crate::device::cuda::blas::{Kind, Sizes};
 use crate::tensor::Tensor;
 
-/// Whether GELU is computed along with the product; always on the CPU.
+/// True if GELU is computed along with the product; always on the CPU.
 pub(super) fn activates_along(cx: &Context, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, keep: bool) -> Result<bool> {
     let kind = Kind::Gelu { bias: bias.is_some(), kept: keep };
     Ok(cx.cuda().is_none() || knows(cx, sizes(x, weight), Operand::new(x), Operand::transposed(weight), kind, x.dtype(), false)?)

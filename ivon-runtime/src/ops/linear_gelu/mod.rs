@@ -15,7 +15,7 @@ use crate::ops::shared::gelu_along::{Gelu, Slope, activate};
 use crate::ops::shared::{check, with_weight};
 use crate::tensor::Tensor;
 
-/// What [`backward`] reads: the operands, and h.
+/// The values that [`backward`] reads: the operands and h.
 #[derive(Debug)]
 pub struct Saved {
     linear: linear::Saved,

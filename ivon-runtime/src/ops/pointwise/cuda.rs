@@ -94,14 +94,14 @@ pub(super) fn source(name: &str, body: &str, [inputs, numbers, outputs]: [usize;
         .named_text(name, body)
 }
 
-/// What the text of a kernel depends on besides its body.
+/// Everything besides the body that the text of a kernel depends on.
 struct Form {
-    /// Of each input, whether it is f32 whatever the model computes in.
+    /// For each input, true if it is f32 in every context.
     inputs: Vec<bool>,
-    /// Of each input, true if it repeats along an axis: see [`Repeats`].
+    /// For each input, true if it repeats along an axis: see [`Repeats`].
     along: Vec<bool>,
     numbers: usize,
-    /// Of each output, likewise.
+    /// The same for each output.
     outputs: Vec<bool>,
     /// Elements a thread at a time.
     vector: usize,

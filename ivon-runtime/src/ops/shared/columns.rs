@@ -17,7 +17,7 @@ pub(crate) struct Columns {
     pub group: usize,
     /// Groups that there are.
     pub groups: usize,
-    /// Whether threads work on 16 bytes rather than on single elements.
+    /// True if threads work on 16 bytes rather than on single elements.
     pub wide: bool,
 }
 

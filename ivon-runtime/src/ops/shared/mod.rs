@@ -1,4 +1,4 @@
-//! What ops share: checks of arguments, dispatch over element types, cutting work, sums of rows, and families of ops that differ in
+//! The items that ops share: checks of arguments, dispatch over element types, cutting work, sums of rows, and families of ops that differ in
 //! little. An op of another crate uses the same items.
 
 pub(crate) mod along;

@@ -1,4 +1,4 @@
-//! What every op's tests ask: gradients, f32 against f64, the same bits on any number of threads.
+//! The properties that every op's tests check: gradients, f32 against f64, the same bits on any number of threads.
 
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
@@ -136,7 +136,7 @@ pub fn precision<const N: usize, S>(
     assert!(bits(&single) == bits(&three), "other bits on three threads than on one");
 }
 
-/// What both passes cost is told: each is an op of a profile, and moves as many bytes as it gives.
+/// Both passes state their cost: each is an op of a profile, and moves as many bytes as it gives.
 pub fn costs<const N: usize, S>(
     inputs: [Input; N],
     forward_saving: impl Fn(&Context, [&Tensor; N]) -> Result<(Tensor, S)>,

@@ -60,7 +60,7 @@ impl Window {
         self.dilation.saturating_mul(self.kernel - 1).saturating_add(1)
     }
 
-    /// How many positions there are along an axis: floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
+    /// The number of positions along an axis: floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
     fn positions(self, size: usize) -> Option<usize> {
         let room = self.padding.checked_mul(2)?.checked_add(size)?.checked_sub(self.reach())?;
         Some(room / self.stride + 1)

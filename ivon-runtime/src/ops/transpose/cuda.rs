@@ -10,7 +10,7 @@ use crate::tensor::Tensor;
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(crate) static KERNELS: Source = unsafe { Source::new("transpose", include_str!("kernel.cu")) };
 
-/// What the driver allows in y and z.
+/// The driver's limit in y and z.
 const MOST_BLOCKS: usize = 65535;
 
 /// y\[o, b, m, a, i\] = x\[o, a, m, b, i\], or += it.

@@ -26,7 +26,7 @@ pub struct Constants {
     /// lr · (hess_init + delta), or lr
     pub rate: f32,
     pub radius: f32,
-    /// What clipping multiplies the gradient with.
+    /// The factor by which clipping multiplies the gradient.
     pub scale: f32,
     /// `scale` times the weight of the sample in the averages.
     pub weighted: f32,
@@ -112,7 +112,7 @@ impl<E: Compute> Buffers for Part<'_, E> {
 }
 
 /// Adds the gradient of one sample, and its part of the Hessian estimate, to the sums, zeroes it, and draws the next sample.
-/// Whether everything stayed in range.
+/// True if everything stayed in range.
 pub fn accumulate<E: Compute, const GRADSQ: bool>(c: &Constants, start: u64, part: Part<E>) -> bool {
     part.in_groups(start, |first, part| accumulate_groups::<E, GRADSQ>(c, first, part))
 }
@@ -175,7 +175,7 @@ fn add<G: Compute, const GRADSQ: bool>(
 }
 
 /// The update of the last sample: takes its gradient (and the sums) in, zeroes them, and draws the next step's first sample.
-/// Whether everything stayed in range.
+/// True if everything stayed in range.
 pub fn update<E: Compute, const GRADSQ: bool, const SUMS: bool>(c: &Constants, start: u64, part: Part<E>) -> bool {
     part.in_groups(start, |first, part| update_groups::<E, GRADSQ, SUMS>(c, first, part))
 }

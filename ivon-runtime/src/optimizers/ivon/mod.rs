@@ -292,7 +292,7 @@ impl Ivon {
         })))
     }
 
-    /// What is wrong with an element, if anything.
+    /// The fault of an element, if there is one.
     fn out_of_range(&self, parameter: usize, element: usize) -> Option<String> {
         if self.driver.state.layout().entries()[parameter].parameter.frozen() {
             return None;
@@ -323,7 +323,7 @@ impl Ivon {
         }
     }
 
-    /// Whether the update before went well, where that is not known yet.
+    /// True if the update before went well, where that is not known yet.
     fn check_last_update(&self) -> Result<()> {
         self.driver.check_last_update(|parameter, element| self.out_of_range(parameter, element))
     }

@@ -5,7 +5,7 @@ use crate::context::flat::Layout;
 use crate::optimizers::state::mean_square;
 use crate::tensor::parameter::Model;
 
-/// What [`Ivon::suggest`] says.
+/// The result of [`Ivon::suggest`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suggestion {
     /// The hyper-parameters.

@@ -70,7 +70,7 @@ impl Model for Bowl {
     }
 }
 
-/// What a tracer saw.
+/// The record of a tracer.
 #[derive(Default)]
 pub struct Seen {
     /// (noise, gradient) of each sample of the current step.

@@ -1,4 +1,4 @@
-//! What is refused, what is noticed, and which parameters are left alone.
+//! Tests of refusals, of notices, and of parameters that stay as they are.
 
 use super::*;
 

@@ -12,7 +12,7 @@ pub struct Bin {
     pub from: f64,
     /// Where it ends.
     pub to: f64,
-    /// How many examples.
+    /// The number of examples.
     pub examples: usize,
     /// Their mean confidence; 0 of none.
     pub confidence: f64,

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::core::error::{Error, Result};
 use crate::tensor::Tensor;
 
-/// What an ensemble predicts for examples that come in batches: at the mean, and averaged over the first 1, 4, 16, ... samples.
+/// The predictions of an ensemble for examples that come in batches: at the mean, and averaged over the first 1, 4, 16, ... samples.
 #[derive(Clone, Debug)]
 pub struct Classification {
     mean: Predictions,
@@ -15,7 +15,7 @@ pub struct Classification {
 }
 
 impl Classification {
-    /// Of no examples yet, for these numbers of samples, each at least 1 and in rising order; none for the mean alone.
+    /// Starts without examples, for these numbers of samples, each at least 1 and in rising order; none for the mean alone.
     ///
     /// # Errors
     /// If they are not.

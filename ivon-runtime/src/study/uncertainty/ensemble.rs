@@ -18,13 +18,13 @@ pub struct Ensemble<'a> {
 struct Member<'a> {
     posterior: Posterior<'a>,
     seed: u64,
-    /// Of its own, because a memory plan is that of one model.
+    /// Each posterior has its own context, because a memory plan belongs to one model.
     cx: Context,
     weights: Flat,
 }
 
 impl<'a> Ensemble<'a> {
-    /// Of nobody yet, to compute in `dtype`.
+    /// Creates an empty ensemble that computes in `dtype`.
     pub fn new(device: Device, dtype: DType) -> Ensemble<'a> {
         Ensemble { device, dtype, members: vec![] }
     }
@@ -51,17 +51,17 @@ impl<'a> Ensemble<'a> {
         Ok(())
     }
 
-    /// How many posteriors.
+    /// The number of posteriors.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Whether all are points, so that every sample is the mean.
+    /// True if all are points, so that every sample is the mean.
     pub fn is_point(&self) -> bool {
         self.members.iter().all(|m| m.posterior.is_point())
     }

@@ -46,7 +46,7 @@ fn drawn(bins: &[Bin]) -> Vec<Bin> {
     wide
 }
 
-/// How many examples have which confidence, right and wrong ones: one chart for each.
+/// Histograms of the confidence of right and of wrong predictions, one chart for each entry.
 ///
 /// # Errors
 /// As [`Predictions::scores`].

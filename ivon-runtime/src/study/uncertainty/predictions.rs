@@ -1,4 +1,4 @@
-//! What is known of each example's prediction, and the scores that follow from it.
+//! The recorded predictions of examples, and the scores that follow from them.
 
 use super::calibration::{self, Calibration};
 use super::detection::{Detection, Detections};
@@ -15,7 +15,7 @@ pub struct Predictions {
     pub total: Vec<f64>,
     /// Mean entropy of the samples' own probabilities: what no more data could settle. The rest of the total is epistemic.
     pub aleatoric: Vec<f64>,
-    /// Whether the most probable class is the label; empty without labels, as the following.
+    /// True if the most probable class is the label; empty without labels, as the following.
     pub right: Vec<bool>,
     /// log p of the label.
     pub log_likelihood: Vec<f64>,
@@ -26,7 +26,7 @@ pub struct Predictions {
 /// Scores of predictions with labels, as means over the examples. Entropies and NLL are in nats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Scores {
-    /// How many examples.
+    /// The number of examples.
     pub examples: usize,
     /// Share of examples whose most probable class is the label.
     pub accuracy: f64,
@@ -47,12 +47,12 @@ pub struct Scores {
 }
 
 impl Predictions {
-    /// How many examples.
+    /// The number of examples.
     pub fn len(&self) -> usize {
         self.confidence.len()
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.confidence.is_empty()
     }

@@ -19,11 +19,11 @@ pub struct Predictive {
     sum: Vec<f64>,
     /// Σ_k H(p_k), `[ROWS]`.
     entropies: Vec<f64>,
-    /// Of the labels, `[ROWS]`.
+    /// The likelihood of the labels, `[ROWS]`.
     likelihood: LogAverage,
 }
 
-/// What one sample says of one row.
+/// The prediction of one sample for one row.
 struct Row {
     entropy: f64,
     /// log p of the label; 0 where there is none.
@@ -33,13 +33,13 @@ struct Row {
 const AT: &str = "Predictive";
 
 impl Predictive {
-    /// Of no samples yet, for `rows` examples of so many classes without labels.
+    /// Starts without samples, for `rows` examples of this many classes without labels.
     pub fn new(rows: usize, classes: usize) -> Predictive {
         let (sum, entropies) = (vec![0.0; rows * classes], vec![0.0; rows]);
         Predictive { classes, labels: None, samples: 0, sum, entropies, likelihood: LogAverage::new() }
     }
 
-    /// Of no samples yet, for examples with these labels.
+    /// Starts without samples, for examples with these labels.
     ///
     /// # Errors
     /// If a label is not below the number of classes: which one.
@@ -147,15 +147,15 @@ impl Predictive {
     }
 }
 
-/// What the averaged probabilities say of an example.
+/// The summary of an example's averaged probabilities.
 struct Summary {
     confidence: f64,
     entropy: f64,
-    /// Whether it is right, and its Brier score.
+    /// True if it is right, and its Brier score.
     labelled: Option<(bool, f64)>,
 }
 
-/// Of the probabilities `sums` / n.
+/// Summarises the probabilities `sums` / n.
 fn summary(sums: &[f64], n: f64, label: Option<usize>) -> Summary {
     let (mut best, mut entropy, mut squares) = (0, 0.0, 0.0);
     for (class, sum) in sums.iter().enumerate() {

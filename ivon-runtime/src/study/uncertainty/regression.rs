@@ -21,7 +21,7 @@ pub struct Regression {
 /// Scores of a predictive mixture, as means over the targets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RegressionScores {
-    /// How many targets.
+    /// The number of targets.
     pub examples: usize,
     /// Predictive log-likelihood of the mixture, log ((1/n) Σ_k N(y; m_k, v_k)), in nats of the targets' units.
     pub log_likelihood: f64,
@@ -36,7 +36,7 @@ pub struct RegressionScores {
 const AT: &str = "Regression";
 
 impl Regression {
-    /// Of no samples yet.
+    /// Starts without samples.
     ///
     /// # Errors
     /// If there is no target, or one is not finite.

@@ -11,16 +11,16 @@ pub type Name = &'static str;
 /// A value and its shape in the words of the signature: `("up", "[B, T, 4 * WIDTH]")`.
 pub type Value = (Name, &'static str);
 
-/// What a method computes.
+/// The computation of a method.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
     /// Its name.
     pub name: &'static str,
     /// Its tensor arguments.
     pub inputs: &'static [Value],
-    /// What it does, in order.
+    /// Its steps, in order.
     pub steps: &'static [Step],
-    /// What it returns.
+    /// The values it returns.
     pub outputs: &'static [Name],
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Part {
     pub(crate) field: &'static str,
     /// `None` for a single layer.
     pub(crate) count: Option<usize>,
-    /// Of the first of them; the others are built alike. `None` where there are none.
+    /// The graph of the first of them; the others are built alike. `None` where there are none.
     pub(crate) graph: Option<Graph>,
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Sizes(Vec<Size>);
 struct Size {
     name: &'static str,
     value: String,
-    /// Whether it has the value that it has unless a person says otherwise.
+    /// True if it has the value that it has unless a person says otherwise.
     usual: bool,
 }
 
@@ -36,11 +36,11 @@ impl Sizes {
     }
 }
 
-/// What the names in one method stand for.
+/// The meaning of the names in one method.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     dims: BTreeMap<String, Dim>,
-    /// What `..` stands for.
+    /// The dimensions that `..` stands for.
     rest: Option<Vec<Dim>>,
 }
 

@@ -1,4 +1,4 @@
-//! What the Box-Muller transform needs of a number, so that one source serves a float and a bundle of vectors.
+//! The operations that the Box-Muller transform needs, so that one source serves a float and a bundle of vectors.
 
 use std::ops::{Add, Mul, Sub};
 
@@ -27,7 +27,7 @@ pub(super) trait Word: Copy {
     fn signed_to_float(self) -> Self::Float;
     fn as_bits(self) -> Self::Float;
     fn at_least(self, constant: u32) -> Self::Mask;
-    /// Whether the bit is set.
+    /// True if the bit is set.
     fn has(self, bit: u32) -> Self::Mask;
 }
 

@@ -42,7 +42,7 @@ pub(super) trait Vector: Copy {
     unsafe fn unsigned_to_float(x: Self::Word) -> Self::Float;
     unsafe fn signed_to_float(x: Self::Word) -> Self::Float;
     unsafe fn at_least(a: Self::Word, b: Self::Word) -> Self::Mask;
-    /// Whether all bits of b, which is one bit, are set.
+    /// True if all bits of b, which is one bit, are set.
     unsafe fn has(a: Self::Word, b: Self::Word) -> Self::Mask;
 
     /// The same number in lanes of 64 bits.

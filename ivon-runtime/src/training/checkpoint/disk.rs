@@ -1,4 +1,4 @@
-//! What checkpoints are written to: the machine's disk, or a test's, which fails.
+//! The storage of checkpoints: the machine's disk, or that of a test, which fails.
 
 use crate::core::checksum::Crc32c;
 use crate::core::error::Result;

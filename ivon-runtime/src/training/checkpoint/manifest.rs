@@ -12,14 +12,14 @@ use std::path::Path;
 
 /// The file's name.
 pub(super) const NAME: &str = "manifest.json";
-/// What it says it is.
+/// The name of the format.
 const FORMAT: &str = "ivon-checkpoint";
 /// The version written. Version 1, of models without buffers, is read too.
 pub const VERSION: u32 = 2;
 /// The versions read.
 const READ: std::ops::RangeInclusive<u64> = 1..=VERSION as u64;
 
-/// What a checkpoint holds.
+/// The contents of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -35,7 +35,7 @@ pub struct Manifest {
     pub seed: u64,
     /// Updates done.
     pub step: u32,
-    /// What the run knows beside the state.
+    /// The notes of the run beside the state.
     pub notes: Notes,
     /// Every parameter, in declaration order.
     pub parameters: Vec<ParameterEntry>,
@@ -46,11 +46,11 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
 }
 
-/// What a run knows beside the optimizer's state.
+/// The notes of a run beside the optimizer's state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notes {
-    /// What the run was told, as it calls it.
+    /// The configuration of the run, by its own names.
     pub config: Map<String, Value>,
     /// The schedule and the size of a batch.
     pub trainer: Map<String, Value>,
@@ -72,7 +72,7 @@ pub struct ParameterEntry {
     pub shape: Vec<usize>,
     /// Its weight decay (delta), where the optimizer has a posterior.
     pub weight_decay: Option<f64>,
-    /// Whether it is not trained.
+    /// True if it is not trained.
     pub frozen: bool,
 }
 
@@ -231,7 +231,7 @@ impl Manifest {
     }
 }
 
-/// What stands before and after the checksum in the last lines.
+/// The text before and after the checksum in the last lines.
 const TRAILER: (&str, &str) = ("  \"crc32c\": \"", "\"\n}");
 
 /// The text above the trailer, and the checksum in it.

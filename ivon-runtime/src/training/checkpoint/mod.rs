@@ -52,7 +52,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Whether a folder is one of a checkpoint, whole or not.
+    /// True if a folder is one of a checkpoint, whole or not.
     pub fn is_at(path: impl AsRef<Path>) -> bool {
         path.as_ref().join(manifest::NAME).exists()
     }
@@ -101,7 +101,7 @@ impl Checkpoint {
         &self.path
     }
 
-    /// What it holds.
+    /// Its contents.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }

@@ -117,7 +117,7 @@ impl Checkpoints {
         steps.iter().rev().find_map(|step| Checkpoint::open(self.path(*step)).ok().filter(|c| c.manifest().step == *step))
     }
 
-    /// What else there is to go on from.
+    /// Adds the checkpoints from which the run can continue.
     fn with_advice(&self, error: Error) -> Error {
         let Error::File { path, message } = error else { return error };
         let advice = match self.last_good() {

@@ -9,7 +9,7 @@ const POINTS: usize = 1024;
 #[derive(Default)]
 struct Line {
     points: Vec<(f64, f64)>,
-    /// How many values make a point.
+    /// The number of values in a point.
     values: usize,
     /// Sums of the values of the next point, and how many there are.
     next: (f64, f64, usize),

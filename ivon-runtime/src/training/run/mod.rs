@@ -54,7 +54,7 @@ const REDRAW: Duration = Duration::from_secs(5);
 pub struct Run {
     /// Steps between two checkpoints; 0 for none but the best and the last. 500 by default.
     pub checkpoint_every: usize,
-    /// How many of the last checkpoints stay, beside the best. 2 by default.
+    /// The number of last checkpoints that stay, beside the best. 2 by default.
     pub keep: usize,
     /// Steps between two lines of metrics. 10 by default.
     pub metrics_every: usize,
@@ -67,9 +67,9 @@ pub struct Run {
     curve: Curve,
     drawn: Option<Instant>,
     config: Map<String, Value>,
-    /// What a run that goes on is told from its next step on.
+    /// The new configuration of a resumed run, which holds from its next step on.
     told: Option<Map<String, Value>>,
-    /// Whether this process has taken a step.
+    /// True if this process has taken a step.
     stepped: bool,
     /// Schedule and batch, steps of the run, and the name in the image; from `start`.
     trainer: Map<String, Value>,
@@ -546,7 +546,7 @@ pub fn read_config<C: DeserializeOwned>(path: impl AsRef<Path>) -> Result<C> {
     toml::from_str(&text).map_err(|e| Error::file(&file, e))
 }
 
-/// Whether a folder is that of a run.
+/// True if a folder is that of a run.
 pub fn holds_a_run(path: impl AsRef<Path>) -> bool {
     let path = path.as_ref();
     path.join(metrics::NAME).exists() || path.join(CHECKPOINTS).exists()

@@ -5,12 +5,12 @@ use crate::core::error::{Error, Result};
 use crate::optimizers::{Optimizer, Weights, at};
 use crate::posterior::LogAverage;
 
-/// What a model says of every validation example at one set of weights.
+/// The predictions of a model for every validation example at one set of weights.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Predictions {
     /// The log-likelihood of each example, in nats.
     LogLikelihoods(Vec<f64>),
-    /// Of a choice between classes: the log-probability of every class, `[examples, classes]`, and the right class of each example.
+    /// A choice between classes: the log-probability of every class, `[examples, classes]`, and the right class of each example.
     Classes {
         /// Row-major.
         log_probabilities: Vec<f64>,
@@ -30,7 +30,7 @@ impl From<Vec<f64>> for Predictions {
 pub struct Evaluation {
     /// At the mean of the posterior.
     pub mean: f64,
-    /// Of the probabilities averaged over samples; that at the mean where there were no samples to average.
+    /// The loss of the probabilities averaged over samples; that at the mean where there were no samples to average.
     pub posterior: f64,
     /// The share of examples whose most probable class at the mean is the right one; of [`Predictions::Classes`].
     pub accuracy: Option<f64>,
@@ -43,7 +43,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Of no examples.
+    /// The evaluation of no examples.
     pub fn none() -> Evaluation {
         let (mean, posterior) = (f64::NAN, f64::NAN);
         Evaluation { mean, posterior, accuracy: None, accuracy_posterior: None, samples: 0, examples: 0 }

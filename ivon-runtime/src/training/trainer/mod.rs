@@ -60,7 +60,7 @@ pub struct Trainer {
 pub struct Summary {
     /// Updates done, those of earlier runs of the same state included.
     pub steps: usize,
-    /// Whether progress stopped it before its last step.
+    /// True if progress stopped it before its last step.
     pub stopped: bool,
     /// Time spent on updates.
     pub training: Duration,
@@ -194,7 +194,7 @@ fn not_finite(evaluation: &Evaluation) -> Option<String> {
 /// A warning where the average over samples predicts much worse than the mean: by more than a tenth of its loss, or of a nat.
 fn noisy(evaluation: &Evaluation) -> Option<String> {
     let Evaluation { mean, posterior, samples, .. } = *evaluation;
-    // What is not a number is noisy, too.
+    // NaN counts as noisy.
     let close = posterior - mean <= 0.1 * mean.abs().max(1.0);
     (samples > 0 && !close && mean.is_finite()).then(|| {
         format!(

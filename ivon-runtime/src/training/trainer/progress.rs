@@ -1,4 +1,4 @@
-//! What a run tells while it goes.
+//! Progress of a run.
 
 use super::{Evaluation, Smooth, Summary, Trainer};
 use crate::core::error::{Error, Result};
@@ -20,7 +20,7 @@ pub struct Report {
     pub loss: f64,
     /// Loss averaged over about the last 20 steps.
     pub smooth: f64,
-    /// What `smooth` is the value of.
+    /// The average whose value is `smooth`.
     pub average: Smooth,
     /// Time spent on updates so far.
     pub training: Duration,
@@ -28,18 +28,18 @@ pub struct Report {
     pub rate: f64,
     /// Time left, as far as one can tell.
     pub remaining: Duration,
-    /// Whether an evaluation of this state follows.
+    /// True if an evaluation of this state follows.
     pub evaluating: bool,
 }
 
-/// What a run that goes on has behind it.
+/// The history of a resumed run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Before {
     /// Time spent on updates.
     pub training: Duration,
     /// The average of the training loss.
     pub average: Smooth,
-    /// What is not as it was, in words.
+    /// The differences from the earlier run, in words.
     pub warnings: Vec<String>,
     /// True where the state was not evaluated: the run was stopped before an evaluation that was due.
     pub unevaluated: bool,

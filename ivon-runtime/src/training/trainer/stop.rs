@@ -19,7 +19,7 @@ impl Stop {
         self.0.swap(true, Ordering::SeqCst)
     }
 
-    /// Whether the run was asked to end.
+    /// True if the run was asked to end.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

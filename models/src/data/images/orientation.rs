@@ -67,7 +67,7 @@ impl Orientation {
         number.and_then(Orientation::of_number).unwrap_or_default()
     }
 
-    /// Whether rows become columns.
+    /// True if rows become columns.
     pub fn transposes(self) -> bool {
         self as u8 >= Orientation::Transposed as u8
     }

@@ -81,7 +81,7 @@ pub struct Transform {
     pub size: usize,
     /// How training images are cropped.
     pub crop: Crop,
-    /// Whether half of the training images are mirrored.
+    /// True if half of the training images are mirrored.
     pub flip: bool,
     /// For evaluation with [`Fit::Cover`]: the shorter side is resized to `size` times this, and the centre is cut out.
     pub ratio: f64,

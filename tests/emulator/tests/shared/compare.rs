@@ -37,7 +37,7 @@ pub fn scalar(cx: &Context, dtype: DType, value: f32) -> Result<Tensor> {
     }
 }
 
-/// Whether a real GPU is to be tested, rather than the emulated one.
+/// True if a real GPU is to be tested, rather than the emulated one.
 pub fn real_gpu() -> bool {
     std::env::var_os(ivon_emulator::REAL_GPU).is_some()
 }

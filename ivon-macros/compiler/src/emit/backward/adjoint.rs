@@ -84,7 +84,7 @@ impl Backward<'_> {
         }
     }
 
-    /// Whether what makes a value makes its adjoint, too, and gets that back: see `#[adjoint]`.
+    /// True if what makes a value makes its adjoint, too, and gets that back: see `#[adjoint]`.
     pub(super) fn is_made(&self, v: ValueId) -> bool {
         let derivative = self.method.derivative;
         let handed_on = self.method.function.adjoint && self.method.program.outputs.contains(&v);

@@ -28,7 +28,7 @@ pub enum Precision {
     Bf16,
 }
 
-/// What a product is added to.
+/// The matrix to which a product is added.
 #[derive(Clone, Copy, Debug)]
 pub enum Onto<'a, E> {
     /// Nothing: the old content of C is not read.
@@ -43,7 +43,7 @@ pub enum Onto<'a, E> {
 /// a matrix beside C, which is empty where there is none.
 pub type Each<'a, E> = dyn Fn(usize, &mut [E], &mut [E]) + Sync + 'a;
 
-/// What is done to C while it is in a cache.
+/// Work on C while it is in a cache.
 pub struct Finish<'a, E> {
     /// Called once for every piece of every row.
     pub each: &'a Each<'a, E>,
@@ -83,7 +83,7 @@ impl<'a, E> Matrix<'a, E> {
         }
     }
 
-    /// Whether every element lies in `data`.
+    /// True if every element lies in `data`.
     fn is_in_bounds(&self) -> bool {
         extent((self.rows, self.row_stride), (self.columns, self.column_stride)).is_some_and(|n| n <= self.data.len())
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 /// Set in the count of finished tasks when one has panicked.
 const PANICKED: usize = 1 << (usize::BITS - 1);
 
-/// How many threads are worth waking for so many multiply-adds: one for each few microseconds of work.
+/// The number of threads worth waking for this many multiply-adds: one for each few microseconds of work.
 pub(crate) fn threads_for(multiply_adds: usize) -> usize {
     const FOR_ONE: usize = 1 << 19;
     (1 + multiply_adds / FOR_ONE).min(crate::device::cpu::threads::count())

@@ -4,7 +4,7 @@
 //! results depend on the cut alone. Whoever has to wait spins for some microseconds and then sleeps until woken. Nobody yields: on a machine with
 //! more runnable threads than CPUs that gives a whole turn away, milliseconds of it, while a sleeper comes back soon after its wake-up.
 //!
-//! How many threads there are is the current rayon pool's number, which `--threads`, `RAYON_NUM_THREADS` and tests set.
+//! The number of threads is that of the current rayon pool, which `--threads`, `RAYON_NUM_THREADS` and tests set.
 
 mod gate;
 mod sync;
@@ -94,7 +94,7 @@ pub(crate) fn join_pool() {
     });
 }
 
-/// How many threads rayon will start: by its own rule.
+/// The number of threads that rayon will start, by its own rule.
 fn expected_threads() -> usize {
     let variable = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
     variable.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))

@@ -17,7 +17,7 @@ pub(crate) use std::sync::{
 
 type Work = &'static (dyn Fn() + Sync);
 
-/// What the threads of a region do.
+/// The work of the threads of a region.
 pub(crate) struct Job(UnsafeCell<Option<Work>>);
 
 // SAFETY: a shared reference to the job gives access to what it holds by `set` and `get` alone, whose callers keep writing apart from reading. What it

@@ -16,7 +16,7 @@ fn data_type(dtype: DType) -> sys::cudaDataType {
     }
 }
 
-/// What is to be computed.
+/// A description of the product.
 pub(super) struct Operation(pub sys::cublasLtMatmulDesc_t);
 
 impl Operation {
@@ -71,7 +71,7 @@ impl Drop for Layout {
     }
 }
 
-/// What the library is to prefer.
+/// The preferences given to the library.
 pub(super) struct Preference(pub sys::cublasLtMatmulPreference_t);
 
 impl Preference {

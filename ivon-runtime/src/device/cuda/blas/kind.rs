@@ -26,7 +26,7 @@ impl fmt::Display for Kind {
 }
 
 impl Kind {
-    /// What the library calls it. Products are put to it transposed: its D is our C transposed, its B our A.
+    /// The library's name for it. Products are put to it transposed: its D is our C transposed, its B our A.
     pub fn epilogue(self) -> Epilogue {
         match self {
             Kind::Nothing => Epilogue::CUBLASLT_EPILOGUE_DEFAULT,
@@ -40,12 +40,12 @@ impl Kind {
         }
     }
 
-    /// Whether a vector is read or written.
+    /// True if a vector is read or written.
     pub fn has_vector(self) -> bool {
         matches!(self, Kind::Bias | Kind::RowSums | Kind::Gelu { bias: true, .. })
     }
 
-    /// Whether a matrix as large as C is read or written.
+    /// True if a matrix as large as C is read or written.
     pub fn has_matrix(self) -> bool {
         matches!(self, Kind::Gelu { kept: true, .. } | Kind::GeluSlope)
     }

@@ -20,7 +20,7 @@ const WORKSPACE: usize = 32 << 20;
 /// What every operand is aligned to: parameters in a flat buffer of bf16 are to 128 bytes, all else to 256. Unless told otherwise, the library takes matrices to be aligned to 256.
 const ALIGNED: u32 = 128;
 
-/// What a way to compute depends on.
+/// Everything that the choice of an algorithm depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Key {
     sizes: Sizes,
@@ -81,7 +81,7 @@ impl Blas {
         Ok(Blas { handle, workspace, ways: RefCell::default() })
     }
 
-    /// Whether it can compute this. Where it cannot, the run goes on with kernels of our own, and says so once.
+    /// True if it can compute this. Where it cannot, the run goes on with kernels of our own, and says so once.
     pub fn knows(&self, cuda: &Cuda, key: Key) -> bool {
         let tell = |error: &Error| {
             notice::once(
@@ -186,7 +186,7 @@ impl Blas {
         Ok((operation, [layout(0, a)?, layout(1, b)?, layout(2, [m, n])?]))
     }
 
-    /// What the library expects to be the fastest: at least one way, at most so many.
+    /// The algorithms that the library expects to be the fastest: at least one way, at most so many.
     fn heuristics(&self, key: Key, operation: &Operation, [a, b, c]: &[Layout; 3], most: usize) -> Result<Vec<Proposal>> {
         use sys::cublasLtMatmulPreferenceAttributes_t::*;
         let preference = Preference::new()?;

@@ -22,9 +22,9 @@ pub(crate) struct Sizes {
     pub k: usize,
 }
 
-/// Whether the library is asked to do this along with a product whose C is of this type.
+/// True if the library is asked to do this along with a product whose C is of this type.
 ///
-/// What it knows is not always quick. GELU along with a product was measured to be slower than a product and a kernel before Hopper and in f32 (llm.c, pull request 338), and so were
+/// An epilogue that the library knows is not always quick. GELU along with a product was measured to be slower than a product and a kernel before Hopper and in f32 (llm.c, pull request 338), and so were
 /// sums (NVIDIA/CUDALibrarySamples, issue 90). On Hopper NVIDIA's own TransformerEngine asks for both. A person may decide otherwise ([`Choices`](super::choices::Choices)).
 /// The rows of the matrix beside C are multiples of 8 elements long: cuBLAS's documentation of CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD.
 pub(crate) fn asked(cuda: &Cuda, sizes: Sizes, along: Kind, c: DType) -> bool {

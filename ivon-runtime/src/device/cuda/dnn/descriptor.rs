@@ -75,7 +75,7 @@ impl Drop for Descriptor {
     }
 }
 
-/// What a status means, with the library's own words.
+/// The error of a status, with the library's own words.
 pub(super) fn told(status: cudnnStatus_t, what: impl FnOnce() -> String) -> Result<()> {
     if status == cudnnStatus_t::CUDNN_STATUS_SUCCESS {
         return Ok(());

@@ -111,7 +111,7 @@ const DOWN_CONVERT_INPUTS: i32 = 1;
 const REDUCED_PRECISION_REDUCTION: i32 = 2;
 const NONDETERMINISTIC: i32 = 4;
 
-/// Whether the engine of a configuration gives the same bits each time, sums in f32, and computes f32 where f32 is asked for: on tensor cores it would be TF32.
+/// True if the engine of a configuration gives the same bits each time, sums in f32, and computes f32 where f32 is asked for: on tensor cores it would be TF32.
 pub(crate) fn allowed(configuration: &Descriptor, dtype: DType) -> Result<bool> {
     let kind = Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR;
     let engines = configuration.get_descriptors(Name::CUDNN_ATTR_ENGINECFG_ENGINE, kind, 1)?;

@@ -144,11 +144,11 @@ impl Drop for Opened {
 /// Those that may be used and can be, in the order in which cuDNN proposes them.
 fn executions(c: &Convolution, gpu: Gpu) -> Result<impl Iterator<Item = Execution>> {
     let dtype = c.dtype;
-    // What says nothing of itself is not trusted.
+    // An engine without notes on itself is not used.
     let allowed = move |configuration: &Descriptor| graph::allowed(configuration, dtype).unwrap_or(false);
     let graph = Graph::new(c, gpu)?;
     let configurations = graph.configurations(gpu)?;
-    // What cannot be readied does not take this shape on this GPU.
+    // An engine that cannot be readied does not support this shape on this GPU.
     let ready = move |configuration| {
         let _while_it_lives = &graph;
         Execution::new(configuration, gpu).ok()

@@ -153,7 +153,7 @@ template <class T, int N> struct __align__(sizeof(T) * N) Vector {
   T at[N];
 };
 
-// How many elements 16 bytes hold.
+// The number of elements in 16 bytes.
 template <class T> struct Wide {
   static constexpr int N = 16 / sizeof(T);
 };

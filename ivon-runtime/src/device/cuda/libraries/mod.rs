@@ -24,7 +24,7 @@ use table::{LIBRARIES, Library};
 /// A directory that [`report`] looks in first, or several, separated as in `PATH`.
 pub const VARIABLE: &str = "IVON_CUDA_LIBRARIES";
 
-/// What was found of CUDA on this machine.
+/// The parts of CUDA found on this machine.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The GPUs, if the driver works.
@@ -40,29 +40,29 @@ pub struct Report {
 /// A GPU.
 #[derive(Clone, Debug, Serialize)]
 pub struct Gpu {
-    /// What `--device` calls it.
+    /// Its name for `--device`.
     pub device: String,
-    /// What its maker calls it.
+    /// The maker's name for it.
     pub name: String,
     /// Compute capability: "9.0".
     pub capability: String,
     /// Bytes of memory.
     pub memory: usize,
-    /// Whether our kernels run on it: those for tensor cores are for compute capability 8.0 and later.
+    /// True if our kernels run on it: those for tensor cores are for compute capability 8.0 and later.
     pub usable: bool,
 }
 
 /// The least compute capability of a GPU: that of Ampere, whose tensor cores compute in bf16.
 const LEAST_CAPABILITY: (i32, i32) = (8, 0);
 
-/// What became of the search for one library.
+/// The result of the search for one library.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     /// The library.
     pub name: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: &'static str,
-    /// Whether CUDA cannot be used without it.
+    /// True if CUDA cannot be used without it.
     pub needed: bool,
     /// Where it is; a bare name was found by the system's loader.
     pub path: Option<PathBuf>,
@@ -75,7 +75,7 @@ pub struct Finding {
 }
 
 impl Report {
-    /// Whether a model can run on a GPU.
+    /// True if a model can run on a GPU.
     pub fn usable(&self) -> bool {
         self.first_gpu().is_some()
     }
@@ -135,12 +135,12 @@ pub(super) fn in_use() -> &'static Report {
     REPORT.get_or_init(|| search(&directories(), |library| library.loaded_as.is_some()))
 }
 
-/// Whether there is a driver: without one nothing else needs to be looked for, and most machines have none.
+/// True if there is a driver: without one nothing else needs to be looked for, and most machines have none.
 pub(super) fn has_driver() -> bool {
     LIBRARIES[0].find(&directories()).path.is_some()
 }
 
-/// Whether convolutions can be left to cuDNN.
+/// True if convolutions can be left to cuDNN.
 pub(super) fn has_cudnn() -> bool {
     in_use().libraries.iter().any(|library| library.name == "cuDNN" && library.path.is_some())
 }

@@ -6,9 +6,9 @@ use std::ffi::c_int;
 /// One of NVIDIA's libraries.
 pub(super) struct Library {
     pub name: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: &'static str,
-    /// Whether nothing goes without it.
+    /// True if nothing goes without it.
     pub needed: bool,
     /// The name by which cudarc loads it, if cudarc calls it. Others are opened where they are used.
     pub loaded_as: Option<&'static str>,
@@ -18,7 +18,7 @@ pub(super) struct Library {
     pub packages: &'static [&'static str],
     /// Functions without which it is of no use.
     pub functions: &'static [&'static str],
-    /// What has to be loaded before it, from the same directory.
+    /// Libraries to be loaded before it from the same directory.
     pub before: &'static [&'static str],
     pub version: fn(&Loaded) -> Option<String>,
     /// How to get it.

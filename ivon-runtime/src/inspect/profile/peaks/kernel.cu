@@ -1,4 +1,4 @@
-// What a GPU computes at most.
+// The peak rates of a GPU.
 
 // Numbers between -1 and 1 that look random: with zeros a GPU multiplies faster than with anything one would multiply.
 extern "C" __global__ void scramble(real* x, uint64_t elements) {

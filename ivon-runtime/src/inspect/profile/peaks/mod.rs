@@ -1,4 +1,4 @@
-//! What this machine can do at most, measured: what shares of a profile are shares of.
+//! The measured peaks of this machine, to which a profile's shares refer.
 
 pub(crate) mod gpu;
 mod registers;
@@ -20,13 +20,13 @@ pub struct Peaks {
     pub fma_bf16: Option<f64>,
     /// Operations a second of our product of large f32 matrices; on a GPU, of cuBLASLt's.
     pub gemm: f64,
-    /// Of bf16 matrices, where the CPU has the instruction, and on a GPU that computes in bf16.
+    /// The same for bf16 matrices, where the CPU has the instruction, and on a GPU that computes in bf16.
     pub gemm_bf16: Option<f64>,
     /// Bytes a second, read and written, of copying more than the caches hold.
     pub copy: f64,
 }
 
-/// What bounds an op.
+/// The resource that bounds an op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Roof {
     /// Its operations.

@@ -6,7 +6,7 @@ use crate::device::cpu::real::Real;
 use crate::ops::shared::reduce::sum_of2;
 use crate::versions;
 
-/// What the gradient is computed from.
+/// The operands of the gradient.
 #[derive(Clone, Copy)]
 pub(crate) struct Inputs<'a, E> {
     pub qkv: &'a [E],

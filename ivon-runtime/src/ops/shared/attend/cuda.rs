@@ -54,7 +54,7 @@ fn flash(kernels: &'static Flash, cx: &Context, size: usize, shared: usize) -> R
     Ok(of_size.filter(|_| serves))
 }
 
-/// Whether the GPU gives a block so much shared memory.
+/// True if the GPU gives a block so much shared memory.
 fn fits(cx: &Context, shared: usize) -> Result<bool> {
     cx.cuda().map_or(Ok(true), |gpu| Ok(shared <= gpu.shared_memory()?))
 }

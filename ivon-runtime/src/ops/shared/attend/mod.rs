@@ -24,7 +24,7 @@ use crate::tensor::Tensor;
 use heads::{Geometry, SharedMut};
 use tile::{NARROW, WIDE};
 
-/// What the backward pass reads.
+/// The values that the backward pass reads.
 #[derive(Debug)]
 pub(crate) struct Saved {
     heads: usize,

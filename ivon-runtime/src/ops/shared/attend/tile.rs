@@ -103,14 +103,14 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// How many keys of the block, from its first, query `i` of the block sees.
+    /// The number of keys of the block, from its first, that query `i` of the block sees.
     #[inline(always)]
     pub fn visible(&self, i: usize) -> usize {
         let end = if self.causal { (self.first + i + 1).min(self.length) } else { self.length };
         end.saturating_sub(self.first_key).min(BLOCK)
     }
 
-    /// How many queries of the block, from its first, do not see key `j` of the block.
+    /// The number of queries of the block, from its first, that do not see key `j` of the block.
     #[inline(always)]
     pub fn unseen_by(&self, j: usize) -> usize {
         let key = self.first_key + j;

@@ -20,7 +20,7 @@ fn sizes(x: &Tensor) -> [usize; 3] {
     [images, elements / channels.max(1), channels]
 }
 
-/// Whether threads work on 16 bytes of so many neighbouring channels, and how many pieces these are.
+/// True if threads work on 16 bytes of so many neighbouring channels, and how many pieces these are.
 fn pieces(cx: &Context, channels: usize) -> (bool, usize) {
     let piece = 16 / cx.dtype().bytes();
     let wide = channels.is_multiple_of(piece);

@@ -10,7 +10,7 @@ use crate::tensor::Tensor;
 // SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
 pub(crate) static KERNELS: Source = unsafe { Source::new("entropy", include_str!("kernel.cu")) };
 
-/// What a row's loss and gradient are made of.
+/// The operands of a row's loss and gradient.
 pub(crate) struct Targets<'a> {
     /// Of the numbers of a row, which may be longer.
     pub classes: usize,

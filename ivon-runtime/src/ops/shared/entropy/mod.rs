@@ -20,7 +20,7 @@ use crate::versions;
 /// The target of a row that does not count: what padding is labelled with.
 pub const IGNORE: u32 = u32::MAX;
 
-/// What the backward pass reads.
+/// The values that the backward pass reads.
 #[derive(Debug)]
 pub(crate) struct Saved {
     logits: Tensor,
@@ -191,7 +191,7 @@ pub(crate) fn backward(at: &str, cx: &Context, saved: Saved, d_loss: Tensor, d_l
     Ok(())
 }
 
-/// What the gradient of a row depends on besides its logits.
+/// Everything besides the logits that the gradient of a row depends on.
 struct Rows<'a, E> {
     targets: &'a [u32],
     lse: &'a [E],

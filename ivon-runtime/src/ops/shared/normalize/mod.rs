@@ -15,7 +15,7 @@ use crate::device::cpu::real::Real;
 use crate::tensor::Tensor;
 use crate::versions;
 
-/// What the backward pass reads.
+/// The values that the backward pass reads.
 #[derive(Debug)]
 pub struct Saved {
     x: Tensor,

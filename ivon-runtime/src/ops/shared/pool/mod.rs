@@ -1,4 +1,4 @@
-//! What max and average pooling share: checks, and which pixels a window sees.
+//! The items that max and average pooling share: checks, and which pixels a window sees.
 
 pub(crate) mod cuda;
 

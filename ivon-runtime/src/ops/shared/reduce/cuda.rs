@@ -16,7 +16,7 @@ pub(crate) static KERNELS: Source = unsafe { Source::new("reduce", include_str!(
 const BLOCKS: usize = 1024;
 /// The shortest line that is worth a block.
 const SHORTEST: usize = 2048;
-/// What the driver allows in y and z.
+/// The driver's limit in y and z.
 const MOST_BLOCKS: usize = 65535;
 
 /// y \[outer, inner\] = scale · the sum of x \[outer, axis, inner\] over its axis, or += it.

@@ -1,4 +1,4 @@
-//! What a checkpoint is not good for, and what it says then.
+//! Checkpoints that are refused, with their messages.
 
 use super::*;
 

@@ -23,7 +23,7 @@ struct Band {
     /// First and last coefficient.
     first: usize,
     last: usize,
-    /// Whether bits of the same coefficients came before.
+    /// True if bits of the same coefficients came before.
     refines: bool,
     /// The lowest bit that it brings.
     low: u32,

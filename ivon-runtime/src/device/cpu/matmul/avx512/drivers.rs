@@ -21,7 +21,7 @@ pub(crate) struct Product<'a, A, B> {
     pub row_stride: usize,
     /// One row or as many as C has, of as many columns: C itself, or memory that nobody writes.
     pub old: Old,
-    /// What is done at the end.
+    /// Work on the finished rows.
     pub last: Option<Last<'a>>,
 }
 

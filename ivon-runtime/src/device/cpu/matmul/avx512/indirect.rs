@@ -47,7 +47,7 @@ impl Pixel {
     }
 }
 
-/// What is added to a row of C.
+/// The summand of a row of C.
 #[derive(Clone, Copy)]
 pub(crate) enum Plus {
     Nothing,
@@ -83,7 +83,7 @@ const FEW_ROWS: usize = 800;
 const MANY_WEIGHTS: usize = 1 << 20;
 /// Columns of such a task.
 const COLUMNS: usize = 4 * NR;
-/// What a tap outside of the image reads.
+/// Zeros that a tap outside of the image reads.
 static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 
 thread_local!(static TABLE: RefCell<Vec<*const f32>> = const { RefCell::new(vec![]) });

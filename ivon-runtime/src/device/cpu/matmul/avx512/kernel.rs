@@ -79,7 +79,7 @@ unsafe impl Sync for Old {}
 impl Old {
     pub const NONE: Old = Old { start: std::ptr::null(), row_stride: 0 };
 
-    /// What is to be added from this row and column on.
+    /// The summand from this row and column on.
     pub fn at(self, row: usize, column: usize) -> Old {
         match self.start.is_null() {
             true => self,
@@ -99,7 +99,7 @@ pub(super) fn columns(n: usize) -> [__mmask16; NV] {
     std::array::from_fn(|v| first(n.saturating_sub(16 * v)))
 }
 
-/// What operands lie in memory as: f32 or bf16.
+/// The types in which operands lie in memory: f32 or bf16.
 pub(crate) trait Source: Copy {
     /// 16 elements as f32; zeros beside `keep`, and all zeros where `p` is null.
     ///

@@ -30,12 +30,12 @@ use crate::device::cpu::real::Real;
 use crate::device::cpu::simd::{Level, level};
 use half::bf16;
 
-/// Whether this machine has AVX-512.
+/// True if this machine has AVX-512.
 pub(crate) fn is_available() -> bool {
     level() == Level::Avx512
 }
 
-/// Whether this machine multiplies bf16.
+/// True if this machine multiplies bf16.
 pub(crate) fn has_bf16() -> bool {
     is_available() && is_x86_feature_detected!("avx512bf16")
 }

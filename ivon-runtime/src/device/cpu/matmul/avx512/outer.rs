@@ -82,7 +82,7 @@ struct Task {
     panels: Range,
     /// As large as C.
     sums: *mut f32,
-    /// Whether the old content of `sums` is not read.
+    /// True if the old content of `sums` is not read.
     fresh: bool,
 }
 
@@ -363,7 +363,7 @@ struct Tile<'a> {
     c: *mut f32,
     row_stride: usize,
     columns: [__mmask16; 2],
-    /// Whether the old content of C is not read.
+    /// True if the old content of C is not read.
     fresh: bool,
 }
 
