@@ -317,9 +317,15 @@ impl World {
         self.release(more.memory, more.able);
         let Held { tensor, memory, able } = sum;
         let mut adjoint = Adjoint::of(tensor);
-        adjoint.add(&cx, more.tensor).unwrap();
+        // A copy of a place in a buffer would not reach the buffer.
+        let refused = !unique && able && self.memories[memory].flat.is_some();
+        let added = adjoint.add(&cx, more.tensor);
+        assert_eq!(added.is_err(), refused, "{added:?}");
         let tensor = adjoint.into_option().unwrap();
-        if unique {
+        if refused {
+            drop(tensor);
+            self.release(memory, able);
+        } else if unique {
             self.memories[memory].values = values;
             self.tensors.push(Held { tensor, memory, able });
         } else {
