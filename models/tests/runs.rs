@@ -425,8 +425,8 @@ fn a_run_that_has_ended_and_takes_no_step_stays_as_it_is() {
 #[test]
 fn ctrl_c_saves_and_ends_and_the_run_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let straight = succeeds(folder.path(), &format!("{TINY} --steps 400 --out straight"));
-    let mut command = ivon(folder.path(), &format!("{TINY} --steps 400 --out run"));
+    let straight = succeeds(folder.path(), &format!("{TINY} --steps 2000 --out straight"));
+    let mut command = ivon(folder.path(), &format!("{TINY} --steps 2000 --out run"));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let metrics = folder.path().join("run/metrics.jsonl");
     while std::fs::metadata(&metrics).map_or(true, |m| m.len() == 0) {

@@ -10,7 +10,7 @@ struct Numbered {
 
 impl Source for Numbered {
     fn name(&self, index: usize) -> String {
-        format!("picture {index}")
+        format!("image {index}")
     }
 
     fn picture(&self, index: usize) -> Result<Picture> {
@@ -135,9 +135,9 @@ fn for_a_damaged_picture_stands_the_next_good_one_and_no_other_changes_its_place
 fn strict_pictures_make_the_first_damaged_one_an_error() {
     let pictures = Pictures::new(Numbered { damaged: vec![7] }, (0..10).collect(), 1).strict(true);
     let loader = loader(&Arc::new(pictures), 10, 0);
-    assert_eq!(loader.batch_at(0).unwrap_err().to_string(), "picture 7: is damaged");
+    assert_eq!(loader.batch_at(0).unwrap_err().to_string(), "image 7: is damaged");
     let error = loader.prefetch(1).unwrap().batch(0, 0).unwrap_err().to_string();
-    assert_eq!(error, "picture 7: is damaged");
+    assert_eq!(error, "image 7: is damaged");
     let examples = Examples::new(loader.pictures.clone(), plain(), 4).unwrap();
     let results: Vec<Result<Batch>> = examples.collect();
     assert!(results[0].is_ok() && results[1].is_err(), "{results:?}");
