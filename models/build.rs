@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// What of the repository is text for people. Build output, runs and downloads lie elsewhere.
+/// Files and directories whose Rust and Markdown text is collected. Build output, runs and downloads lie elsewhere.
 const SOURCES: [&str; 6] = ["README.md", "docs", "ivon-macros", "ivon-runtime", "models", "tests"];
 
 fn main() -> io::Result<()> {

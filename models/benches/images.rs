@@ -4,8 +4,8 @@
 //! cargo bench -p models --bench images [-- --data FOLDER --size PIXELS --batch N --pictures N --rounds N]
 //! ```
 //!
-//! `FOLDER` is any set of images (`docs/images.md`); without it, generated shapes. Rounds take turns and the best of each counts. `images.py`
-//! beside this file does the same work by torchvision.
+//! `FOLDER` is a directory with any set of images (`docs/images.md`); without it, generated shapes are used. The two pipelines alternate,
+//! and the best round of each counts. `images.py` beside this file does the same work by torchvision.
 
 use ivon_runtime::{Error, Result};
 use models::data::images::{

@@ -1,4 +1,4 @@
-//! A classifier of one's own, and how well it knows what it knows: scores at the mean and over posterior samples, foreign inputs, images.
+//! A user-defined classifier and its uncertainty: scores at the mean and over posterior samples, out-of-distribution inputs, images.
 //!
 //! `cargo run --release --example classification` trains on a few clusters of points for a second or two, and writes `runs/classification/*.svg`.
 
@@ -70,7 +70,7 @@ fn main() -> Result<()> {
         test.add(&mut ensemble, Some(labels), |cx, _| model.logits(cx, &x))?;
     }
     let mut outside = Classification::new(&growing(SAMPLES))?;
-    // Of other clusters.
+    // Points of other clusters: out of distribution.
     let x = Tensor::from_slice(&points(3, 3, 1000).0, [1000, COLUMNS])?;
     outside.add(&mut ensemble, None, |cx, _| model.logits(cx, &x))?;
 

@@ -74,7 +74,7 @@ impl Loss for Net {
     }
 }
 
-/// What is minimised, ess · E_q\[ℓ\] + KL(q ‖ prior), by quadrature.
+/// The objective to minimise, ess · E_q\[ℓ\] + KL(q ‖ prior), by quadrature.
 struct Bound<'a> {
     net: &'a Net,
     grid: Vec<(f64, Vector)>,

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example sampling_cost`
 //!
-//! Everything is measured in turns within one run, so that a machine that others use slows all down alike; medians and quartiles of ratios.
+//! The contestants alternate within one run, so that other load slows all down alike. Results are medians and quartiles of ratios.
 
 mod shared;
 
@@ -51,7 +51,7 @@ fn clock(call: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
     Ok(begin.elapsed().as_secs_f64() * 1e3)
 }
 
-/// What is measured; each a column of times, one a turn.
+/// Measured times: one column per contestant, one row per round.
 struct Times {
     names: Vec<&'static str>,
     columns: Vec<Vec<f64>>,
@@ -66,17 +66,17 @@ impl Times {
         Spread::of(self.of(name).iter().copied()).median()
     }
 
-    /// The ratio of two, turn by turn.
+    /// The ratio of two contestants, round by round.
     fn ratio(&self, name: &str, to: &str) -> Spread {
         Spread::of(self.of(name).iter().zip(self.of(to)).map(|(a, b)| a / b))
     }
 }
 
-/// Times all calls in turns; the first two turns do not count.
+/// Times all calls, alternating between them; the first two rounds do not count.
 fn alternate(turns: usize, calls: &mut [(&'static str, &mut dyn FnMut() -> Result<()>)]) -> Result<Times> {
     let mut columns = vec![Vec::new(); calls.len()];
     for turn in 0..turns + 2 {
-        // From another one each turn, so that none always comes after the same.
+        // Each round starts with another call, so that no call always follows the same one.
         for k in 0..calls.len() {
             let which = (k + turn) % calls.len();
             let time = clock(calls[which].1)?;

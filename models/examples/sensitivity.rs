@@ -20,13 +20,13 @@ const STEPS: usize = 2000;
 const SEEDS: u64 = 2;
 const SAMPLES: u32 = 16;
 
-/// What all runs have that do not vary it.
+/// The configuration and learning rate of every run, before the hyper-parameters under study are set.
 fn base() -> (IvonConfig, f64) {
     let config = IvonConfig { ess: EXAMPLES as f64, hess_init: 0.1, beta2: 0.999, weight_decay: 1e-3, ..IvonConfig::default() };
     (config, 1.0)
 }
 
-/// The scores on fresh images, averaged over seeds; nothing where a run comes to no end.
+/// The scores on fresh images, averaged over seeds; `None` if a run fails or diverges.
 fn run(data: &Examples, fresh: &Examples, hidden: usize, config: &IvonConfig, lr: f64) -> Option<Scores> {
     let one = |seed: u64| -> Result<Scores> {
         let model = Classifier::build(data.width, hidden, data.classes)?;
@@ -37,7 +37,7 @@ fn run(data: &Examples, fresh: &Examples, hidden: usize, config: &IvonConfig, lr
     };
     let all: Vec<Scores> = (0..steps(SEEDS as usize) as u64).map(one).collect::<Result<_>>().ok()?;
     let mean = |f: fn(&Scores) -> f64| all.iter().map(f).sum::<f64>() / all.len() as f64;
-    // Worse than ten nats is no result.
+    // A loss above ten nats counts as diverged.
     let come_to_an_end = all.iter().all(|s| s.nll < 10.0);
     come_to_an_end.then_some(Scores { nll: mean(|s| s.nll), error: mean(|s| s.error), ece: mean(|s| s.ece) })
 }

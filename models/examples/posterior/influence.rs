@@ -1,4 +1,4 @@
-//! What would have happened without an example, from the posterior alone.
+//! Predicts how the result changes when an example is left out, from the posterior alone.
 
 use super::regression::{column, mean_and_deviation};
 use super::shared::data::normals;

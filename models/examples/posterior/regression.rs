@@ -1,4 +1,4 @@
-//! One-dimensional regression with gaps in the data: the bands widen where there is none.
+//! One-dimensional regression with gaps in the data: the bands widen inside the gaps.
 
 use super::shared::figure::{Axis, Panel, Series, Style};
 use super::shared::net::Bumps;

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// Colours that stay apart for most people (Okabe and Ito 2008).
+/// Colours that most readers can tell apart, including colour-blind ones (Okabe and Ito 2008).
 pub const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -49,7 +49,7 @@ pub struct Series {
 pub struct Axis {
     pub label: &'static str,
     pub scale: Scale,
-    /// What it covers at least.
+    /// The range that the axis covers at least.
     pub limits: Option<(f64, f64)>,
 }
 
@@ -113,7 +113,7 @@ impl Axis {
         Coordinates { ticks: self.ticks(&range), range }
     }
 
-    /// What the axis covers, with a little room.
+    /// The range that the axis covers, with a small margin.
     fn range(&self, values: impl Iterator<Item = f64>) -> Range<f64> {
         let limits = self.limits.iter().flat_map(|(low, high)| [self.place(*low), self.place(*high)]);
         let (low, high) =
@@ -139,7 +139,7 @@ impl Ranged for Coordinates {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // Light lines come between the ticks; there are none.
+        // No light lines are drawn between the ticks.
         if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
     }
 
@@ -249,7 +249,7 @@ impl Chart for Panel {
     }
 }
 
-/// What the eye sees of a line: in each of 300 steps across, its lowest and highest point. A path that goes back keeps all.
+/// Reduces a line to its visible points: the lowest and highest in each of 300 steps across. A path that goes back in x keeps all points.
 fn thin(points: Vec<(f64, f64)>, across: &Range<f64>) -> Vec<(f64, f64)> {
     if points.windows(2).any(|pair| pair[1].0 < pair[0].0) {
         return points;

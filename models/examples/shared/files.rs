@@ -33,7 +33,7 @@ fn idx(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
     }
 }
 
-/// Grey images of digits `[n, 784]` from a folder with the four files of MNIST (or Fashion-MNIST), unpacked: for training and for tests.
+/// Grey images of digits `[n, 784]` from a directory with the four files of MNIST (or Fashion-MNIST), unpacked: for training and for tests.
 ///
 /// # Errors
 /// If a file is missing or not what it should be.
@@ -51,8 +51,8 @@ pub fn mnist(folder: &Path) -> Result<(Examples, Examples)> {
     Ok((part("train")?, part("t10k")?))
 }
 
-/// Colour images `[n, 3072]` from a folder with `data_batch_1.bin` to `data_batch_5.bin` (one is enough) and `test_batch.bin` of CIFAR-10: for
-/// training and for tests.
+/// Colour images `[n, 3072]` from a directory with `data_batch_1.bin` to `data_batch_5.bin` (one is enough) and `test_batch.bin` of
+/// CIFAR-10: for training and for tests.
 ///
 /// # Errors
 /// If a file is missing or not what it should be.

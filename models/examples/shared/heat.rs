@@ -41,7 +41,7 @@ pub struct HeatMap {
     pub y: Ticks,
     /// Rows from the bottom to the top; what is not a number is left white with a cross.
     pub values: Vec<Vec<f64>>,
-    /// What the palette's ends stand for.
+    /// The values at the two ends of the palette.
     pub range: (f64, f64),
     pub palette: Palette,
     /// Decimals of the number that is written into each cell, if one is.

@@ -1,4 +1,4 @@
-//! What the experiments share.
+//! Parts that the experiments share.
 
 #![allow(dead_code, reason = "no experiment uses all of it")]
 

@@ -26,7 +26,7 @@ pub struct Bumps<const HIDDEN: usize> {
 
 #[variational]
 impl<const HIDDEN: usize> Bumps<HIDDEN> {
-    /// What the heights multiply, `[B, HIDDEN]`.
+    /// The features that the heights multiply, `[B, HIDDEN]`.
     pub fn features<B>(&self, x: Tensor<B, 1>) -> Tensor<B, HIDDEN> {
         let u = self.scale.forward(x) + self.shift;
         exp(-0.5 * u * u)

@@ -34,7 +34,7 @@ impl Scores {
     }
 }
 
-/// The scores at the mean, and of probabilities averaged over posterior samples (the same where there is no posterior).
+/// The scores at the mean, and of probabilities averaged over posterior samples (the same without a posterior).
 ///
 /// # Errors
 /// Those of `logits`.

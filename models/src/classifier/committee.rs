@@ -36,10 +36,10 @@ struct Member {
 type Logits = dyn Fn(&Context, &Tensor) -> Result<Tensor>;
 
 impl Committee {
-    /// All of them, with their posteriors at a temperature, to compute on a device in a type.
+    /// Builds a committee of the candidates, with their posteriors at a temperature, to compute on a device in a type.
     ///
     /// # Errors
-    /// If there is none, one does not say how it sees images, or their classes differ: which.
+    /// If there are no candidates, one does not state how it sees images, or their classes differ; the error names the candidate.
     pub fn new(candidates: Vec<Candidate>, temperature: f64, (device, dtype): (Device, DType)) -> Result<Committee> {
         let (mut members, mut transforms, mut designs) = (vec![], vec![], vec![]);
         let mut ensemble = Ensemble::new(device, dtype);

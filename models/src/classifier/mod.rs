@@ -44,7 +44,7 @@ impl Architecture {
         }
     }
 
-    /// Whether it is made for small images, of about 32 × 32 pixels, and not for photographs.
+    /// True if it is made for small images, of about 32 × 32 pixels, and not for photographs.
     pub fn is_small(self) -> bool {
         matches!(self, Architecture::Lenet | Architecture::Resnet20)
     }
@@ -83,7 +83,7 @@ impl Norm {
     }
 }
 
-/// What a classifier is built from.
+/// The dimensions that a classifier is built from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Design {
     /// Which network.
@@ -109,7 +109,7 @@ pub trait Classifier: Model {
     /// Adds the gradient of the mean negative log-likelihood of `labels` `[B]`, in planned memory; the loss, in nats.
     ///
     /// # Errors
-    /// If the images do not fit the model, or a label is no class.
+    /// If the images do not fit the model, or a label is not a class.
     fn loss_gradient(&self, cx: &Context, images: &Tensor, labels: &Tensor) -> Result<f64>;
 
     /// Log-probabilities of the classes, `[B, CLASSES]`, row-major.
@@ -152,7 +152,7 @@ classifiers!(LeNet, ResNet20<BatchNorm2d>, ResNet20<GroupNorm>, ResNet20<FilterR
 
 /// Something to do with a classifier, whatever its type.
 pub trait Visitor {
-    /// What comes of it.
+    /// The result of the visit.
     type Output;
 
     /// Does it.
@@ -166,7 +166,7 @@ impl Design {
     /// Builds the model and hands it to a visitor.
     ///
     /// # Errors
-    /// If there is no such model, and those of the visitor.
+    /// If no such model exists, and those of the visitor.
     pub fn build<V: Visitor>(&self, visitor: V) -> Result<V::Output> {
         self.check()?;
         let Design { architecture, norm, channels, size, classes } = *self;
@@ -182,7 +182,7 @@ impl Design {
     }
 
     /// # Errors
-    /// If there is no such model.
+    /// If no such model exists.
     pub fn check(&self) -> Result<()> {
         /// Beyond these no memory holds an image or the last layer.
         const MOST: usize = 1 << 20;

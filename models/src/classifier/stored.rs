@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// What was learned of the weights of a classifier, and what it is.
+/// The stored weights of a classifier, and its design.
 pub struct StoredClassifier {
     /// The model; [`Design::build`] makes it.
     pub design: Design,
@@ -29,7 +29,7 @@ pub struct StoredClassifier {
     pub step: Option<u32>,
 }
 
-/// The files of an exported folder.
+/// The files of an exported directory.
 const WEIGHTS: &str = "model.safetensors";
 const SIGMA: &str = "sigma.safetensors";
 
@@ -50,10 +50,10 @@ pub fn architecture(checkpoint: &Checkpoint) -> Option<Architecture> {
 }
 
 impl StoredClassifier {
-    /// What a run had learned.
+    /// Reads the posterior of a run's checkpoint.
     ///
     /// # Errors
-    /// If it is the checkpoint of another model, or does not say what it is.
+    /// If the checkpoint belongs to another model, or does not state its design.
     pub fn of_run(checkpoint: &Checkpoint) -> Result<StoredClassifier> {
         let manifest = checkpoint.manifest();
         let config = Value::Object(manifest.notes.config.clone());
@@ -69,7 +69,7 @@ impl StoredClassifier {
         Ok(StoredClassifier { design, classes: Some(classes), transform: Some(transform), posterior, step: Some(manifest.step) })
     }
 
-    /// What is in a weights file, of ours or with torchvision's names.
+    /// Reads a weights file, of ours or with torchvision's names.
     ///
     /// # Errors
     /// If it is neither, or does not hold together: everything that is wrong with it.
@@ -117,11 +117,11 @@ impl StoredClassifier {
         classes.chain(self.transform.iter().map(|transform| ("transform", json!(transform).to_string()))).collect()
     }
 
-    /// Writes a folder that torchvision's networks load: `model.safetensors` with the mean and the running statistics, and `sigma.safetensors` where
-    /// there is a posterior.
+    /// Writes a directory that torchvision's networks load: `model.safetensors` with the mean and the running statistics, and, for a
+    /// posterior, `sigma.safetensors`.
     ///
     /// # Errors
-    /// If it holds a model already, cannot be written, or torchvision has no such network.
+    /// If the directory holds a model already, cannot be written, or torchvision has no such network.
     pub fn export(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| disk::unwritable(folder, &e))?;
         if let Some(name) = [WEIGHTS, SIGMA].iter().find(|name| folder.join(name).exists()) {

@@ -133,7 +133,7 @@ fn rows(group: &Group) -> Vec<Row> {
     counts.into_iter().map(row).collect()
 }
 
-/// Of the numbers that a column has.
+/// The mean and spread of the numbers in a column; `None` if it has none.
 fn spread(lines: &[&Numbers], column: usize) -> Option<Spread> {
     let values: Vec<f64> = lines.iter().filter_map(|numbers| numbers[column]).collect();
     let n = values.len() as f64;

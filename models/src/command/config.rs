@@ -1,4 +1,4 @@
-//! What a run was told, as a file: every flag of `ivon train` is a key, by the same name.
+//! The flags of a run as a file: every flag of `ivon train` is a key, by the same name.
 //!
 //! ```toml
 //! preset = "nano"
@@ -8,8 +8,8 @@
 //! data = ["a.txt", "b.txt"]
 //! ```
 //!
-//! `--config FILE` reads it, and what stands on the command line wins. A run folder holds the one of its run, which `--resume DIR` reads; tables in
-//! it, such as `[text]`, say what was found and are not read.
+//! `--config FILE` reads it; flags on the command line override it. A run directory holds the file of its run, which `--resume DIR` reads.
+//! Tables in it, such as `[text]`, record values that were derived, and are not read.
 
 use super::flags::NAMES;
 use super::flags::values::Bound;
@@ -64,7 +64,7 @@ pub fn parse() -> Result<Cli> {
     }
 }
 
-/// The model's name and what was said of it, of `ivon train`; not where there is no such model.
+/// The model's name and the flags given to it, for `ivon train`; `None` if there is no such model.
 fn of_train(matches: &ArgMatches) -> Option<(&str, &ArgMatches)> {
     let (model, given) = matches.subcommand()?.1.subcommand()?;
     NAMES.contains(&model).then_some((model, given))
@@ -94,7 +94,7 @@ fn matched(arguments: Vec<OsString>, file: Option<&File>) -> (Cli, ArgMatches) {
 struct Flag {
     /// Its long name.
     name: String,
-    /// What clap calls it.
+    /// The id of the flag in clap.
     id: String,
     kind: Kind,
 }

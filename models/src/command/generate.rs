@@ -56,7 +56,7 @@ pub struct Generate {
     #[arg(long)]
     uncertainty: bool,
 
-    /// Whether to write colours
+    /// When to write colours
     #[arg(long, value_enum, default_value = "auto")]
     color: Color,
 
@@ -111,7 +111,7 @@ impl Generate {
     /// Generates and prints.
     ///
     /// # Errors
-    /// If there is no such model, or prompt and flags do not fit it.
+    /// If the model is not found, or prompt and flags do not fit it.
     pub fn run(&self) -> Result<()> {
         let stored = Stored::open(&self.from, self.heads)?;
         transfer::say_doubt(&self.from, &stored);
@@ -145,7 +145,7 @@ impl Generate {
         if self.json {
             say!("{}", self.result(&stored, samples, &prompt, &drawn, seconds)?)?;
         } else if self.uncertainty && !writer.colors {
-            // The colours' place, where there are none.
+            // The list replaces the colours.
             say!("\nmutual information of token and weights, nats:")?;
             for token in &drawn {
                 say!("{:8.4}  {:?}", token.epistemic, stored.tokenizer.decode(&[token.id])?)?;
@@ -298,7 +298,7 @@ impl Writer {
             rest += chunk.invalid().len();
         }
         self.waiting.drain(..rest);
-        // What could steer a terminal is not for it.
+        // Replaces control characters, which could steer a terminal.
         let text: String = text.chars().map(|c| if c.is_control() && !"\n\t".contains(c) { '\u{fffd}' } else { c }).collect();
         let color = epistemic.filter(|_| self.colors).and_then(|x| SCALE.iter().find(|(limit, _)| x <= *limit)).map(|s| s.1);
         let text = match color {

@@ -1,4 +1,4 @@
-//! What the machine has, and what this process took.
+//! Memory of the machine, and peak memory of this process.
 
 use ivon_runtime::{Error, Result};
 

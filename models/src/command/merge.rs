@@ -34,7 +34,7 @@ impl Merge {
     /// Merges and writes.
     ///
     /// # Errors
-    /// If there are no such models, they differ, or the folder cannot be written.
+    /// If a model is not found, the models differ, or the directory cannot be written.
     pub fn run(&self) -> Result<()> {
         each_once(&self.runs)?;
         let count = self.runs.len();
@@ -87,7 +87,7 @@ impl Merge {
     }
 }
 
-/// What all runs were told of their data; nothing if they were trained on different data, or one says nothing of it.
+/// The first run's flags on data, if all runs have the same data; empty if the data differ or the first run has no checksum of it.
 fn of_data(told: &[Map<String, Value>]) -> Map<String, Value> {
     let checksum = |told: &Map<String, Value>| {
         let tables = ["text", "pictures"].iter().filter_map(|table| told.get(*table)?.get("checksum").cloned());
@@ -118,7 +118,7 @@ fn agree((a, first): (&Path, &Model), (b, other): (&Path, &Model)) -> Result<()>
     }
 }
 
-/// What a model is, in a line.
+/// The kind of a model, in one line.
 fn what(model: &Model) -> String {
     match model {
         Model::Text(stored) => format!("GPT-2 of {} on {} tokens", stored.dimensions.summary(), stored.tokenizer.name()),

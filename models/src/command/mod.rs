@@ -1,6 +1,6 @@
 //! The `ivon` command.
 
-// `println!` and `eprintln!` panic where nobody reads: `say!` and `tell!` do not.
+// `println!` and `eprintln!` panic when the output is closed: `say!` and `tell!` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 #[macro_use]
@@ -60,7 +60,7 @@ pub fn definition() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command line; an error is one message on standard error, and no error that nobody reads on.
+/// Runs the command line. An error is one message on standard error; a closed standard output is not an error.
 pub fn main() -> ExitCode {
     signals::limits_are_errors();
     let parsed = config::parse().and_then(|cli| ivon_runtime::variables::check().map(|()| cli));

@@ -1,12 +1,12 @@
-//! What commands say. Whoever reads it may stop reading: a command whose output nobody wants any more ends quietly and well, as
-//! `ivon generate .. | head -1` expects; what is told on standard error, of a run that goes on over night, is told while somebody listens.
+//! Output of commands. A reader may close standard output early, as `ivon generate .. | head -1` does: the command then ends quietly with
+//! status 0. A closed standard error stops nothing: messages of a long run are written only while they can be.
 
 use ivon_runtime::{Error, Result};
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Writes a line to standard output, as `println!` does; the error of a command that nobody reads is for [`closed`].
+/// Writes a line to standard output, as `println!` does. On a closed standard output it returns an error, which [`closed`] recognises.
 macro_rules! say {
     ($($text:tt)*) => { $crate::command::output::line(format_args!($($text)*)) };
 }
@@ -18,20 +18,20 @@ macro_rules! tell {
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// True if standard output was closed by who read it: then the error that ended the command is none.
+/// True if the reader closed standard output: then the error that ended the command is not reported.
 pub fn closed() -> bool {
     CLOSED.load(Ordering::Relaxed)
 }
 
-/// A line on standard output.
+/// Writes a line to standard output.
 ///
 /// # Errors
-/// If it cannot be written, or nobody reads it.
+/// If it cannot be written, or standard output is closed.
 pub fn line(text: Arguments) -> Result<()> {
     text_now(&format!("{text}\n"))
 }
 
-/// Text on standard output, at once.
+/// Writes text to standard output and flushes it.
 ///
 /// # Errors
 /// As [`line`].
@@ -43,7 +43,7 @@ pub fn text_now(text: &str) -> Result<()> {
     })
 }
 
-/// A line on standard error. That nobody reads it is no reason to stop.
+/// Writes a line to standard error. A closed standard error is ignored.
 pub fn aside(text: Arguments) {
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -56,7 +56,7 @@ impl Predict {
     /// Predicts and prints.
     ///
     /// # Errors
-    /// If there is no such classifier, or an image cannot be read.
+    /// If the classifier is not found, or an image cannot be read.
     pub fn run(&self) -> Result<()> {
         let dtype = self.device.training_dtype()?;
         let candidate = |path: &PathBuf| {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Make a token file of text, once, so that training starts at once
 #[derive(Args, Debug)]
 pub struct Prepare {
-    /// Text: files, folders with all files in them, or patterns such as 'books/*.txt'
+    /// Text: files, directories with all files in them, or patterns such as 'books/*.txt'
     #[arg(value_name = "PATH", required = true)]
     data: Vec<PathBuf>,
 

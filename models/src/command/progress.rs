@@ -1,4 +1,4 @@
-//! What a run shows while it goes: a bar on a terminal, plain lines elsewhere.
+//! Progress of a run: a bar on a terminal, plain lines elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ivon_runtime::optimizers::Optimizer;

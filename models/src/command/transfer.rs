@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// Make one weights file of ours out of a stored model
 #[derive(Args, Debug)]
 pub struct Import {
-    /// A run, one of its checkpoints, a folder that Hugging Face's library saved, or a weights file of its, of nanoGPT's, of torchvision's or of ours
-    /// (safetensors)
+    /// A run, one of its checkpoints, a directory that Hugging Face's library saved, or a weights file (safetensors) of Hugging Face's,
+    /// nanoGPT's, torchvision's or ours
     #[arg(value_name = "PATH")]
     from: PathBuf,
 
@@ -34,7 +34,7 @@ pub struct Export {
     #[arg(value_name = "PATH")]
     from: PathBuf,
 
-    /// The folder to write
+    /// The directory to write
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
@@ -59,7 +59,7 @@ impl Model {
     /// Opens whatever holds a model.
     ///
     /// # Errors
-    /// If there is none, or it does not hold together: everything that is wrong with it.
+    /// If no model is found, or it is inconsistent: the error lists everything that is wrong with it.
     pub fn open(path: &Path, heads: Option<usize>) -> Result<Model> {
         if run::holds_a_run(path) || Checkpoint::is_at(path) {
             let checkpoint = run::checkpoint(path, Which::Latest)?;
@@ -89,7 +89,7 @@ impl Model {
     }
 }
 
-/// The weights file at a path, the path itself or in the folder that it is, if it is of a classifier.
+/// The weights file of a classifier at a path, which is the file or its directory; `None` if it is not a classifier.
 fn weights_of_pictures(path: &Path) -> Result<Option<PathBuf>> {
     let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
     if !file.is_file() {
@@ -100,7 +100,7 @@ fn weights_of_pictures(path: &Path) -> Result<Option<PathBuf>> {
     Ok(of_pictures.then_some(file))
 }
 
-/// What is read of a stored model: the path itself, and in a folder of another program its files.
+/// The files that are read for a stored model: the path itself, and the model files inside a directory of another program.
 pub fn sources(path: &Path) -> Vec<PathBuf> {
     let of_model = |file: &PathBuf| {
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -122,7 +122,7 @@ impl Import {
     /// Reads and writes.
     ///
     /// # Errors
-    /// If there is no such model, or the file cannot be written.
+    /// If the model is not found, or the file cannot be written.
     pub fn run(&self) -> Result<()> {
         disk::apart(&self.out, sources(&self.from).iter().map(PathBuf::as_path))?;
         let model = Model::open(&self.from, self.heads)?;
@@ -139,7 +139,7 @@ impl Export {
     /// Reads and writes.
     ///
     /// # Errors
-    /// If there is no such model, or the folder cannot be written.
+    /// If the model is not found, or the directory cannot be written.
     pub fn run(&self) -> Result<()> {
         outside_of_runs(&self.out)?;
         let model = Model::open(&self.from, self.heads)?;

@@ -37,7 +37,7 @@ impl Bench {
     }
 }
 
-/// What is measured, whatever the model.
+/// Flags of every measurement, for all models.
 #[derive(Args, Debug)]
 struct Measurement {
     /// Steps that are timed
@@ -66,12 +66,12 @@ struct Measurement {
     json: bool,
 }
 
-/// What is measured: a model on one batch.
+/// The subject of a measurement: a model on one batch.
 struct Subject<'a, M> {
     model: &'a M,
     /// How it is described: fields of the result.
     about: Value,
-    /// The same for people.
+    /// The same as text.
     name: String,
     micro_batches: usize,
     /// Examples of an update, and what they are called.

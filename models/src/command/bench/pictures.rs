@@ -37,7 +37,7 @@ pub struct Pictures {
     measurement: Measurement,
 }
 
-/// What a bench takes for the number of images that there are to train on: ImageNet's.
+/// The number of training images that a bench assumes: ImageNet's.
 const EXAMPLES: usize = 1_281_167;
 
 impl Pictures {

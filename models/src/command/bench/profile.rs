@@ -72,7 +72,7 @@ impl Breakdown<'_> {
         seconds / self.profile.seconds()
     }
 
-    /// For people.
+    /// Prints the profile as text.
     ///
     /// # Errors
     /// If standard output cannot be written.

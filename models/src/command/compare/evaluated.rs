@@ -6,7 +6,7 @@ use ivon_runtime::{Error, Result, disk, run};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// What a run was told that does not change what it learns; where the data has a checksum, its place does not either.
+/// Flags that do not change what a run learns. The path of the data is one of them, because the data has a checksum.
 const WITHOUT_EFFECT: [&str; 5] = ["seed", "threads", "checkpoint-every", "keep", "data"];
 
 /// The evaluation of a run, or of several together.
@@ -24,7 +24,7 @@ impl Evaluated {
     /// The evaluation in a directory.
     ///
     /// # Errors
-    /// If there is none.
+    /// If no evaluation is found.
     pub fn read(folder: &Path) -> Result<Evaluated> {
         let path = folder.join("metrics.json");
         let text = std::fs::read_to_string(&path).map_err(|e| match e.kind() {

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 /// Likelihood, calibration and uncertainty of trained models, at the mean and averaged over posterior samples
 #[derive(Args, Debug)]
 pub struct Evaluate {
-    /// The folder of a run or of one of its checkpoints, or whatever else `ivon import` takes. Several predict together: a mixture of their posteriors
+    /// The directory of a run or of one of its checkpoints, or whatever else `ivon import` takes. Several predict together: a mixture of
+    /// their posteriors
     #[arg(value_name = "RUN", required = true, num_args = 1..)]
     runs: Vec<PathBuf>,
 
@@ -28,7 +29,7 @@ pub struct Evaluate {
     #[arg(long, value_name = "T", default_value = "1", value_parser = values::non_negative, allow_negative_numbers = true)]
     temperature: f64,
 
-    /// What to evaluate with: text, whose last tenth is taken, or images, whose validation part is taken [default: the run's]
+    /// Data to evaluate with: text, whose last tenth is taken, or images, whose validation part is taken [default: the run's]
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Data")]
     data: Vec<PathBuf>,
 
@@ -36,11 +37,11 @@ pub struct Evaluate {
     #[arg(long, value_name = "PATH", num_args = 1.., requires = "data", help_heading = "Data")]
     validation_data: Vec<PathBuf>,
 
-    /// Pictures out of distribution, in any form that --data has and without classes too; or `glyphs` or `shapes`, which are generated
+    /// Images out of distribution, in any form that --data has and without classes too; or `glyphs` or `shapes`, which are generated
     #[arg(long, value_name = "PATH", help_heading = "Data")]
     ood: Option<PathBuf>,
 
-    /// How many images to look at, at most, of each set [default: the run's]
+    /// The most images to look at, of each set [default: the run's]
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Data")]
     eval_examples: Option<usize>,
 
@@ -75,7 +76,7 @@ impl Evaluate {
     /// Evaluates and prints.
     ///
     /// # Errors
-    /// If there is no such model, or data and models do not go together.
+    /// If the model is not found, or data and models do not go together.
     pub fn run(&self) -> Result<()> {
         self.device.training_dtype()?;
         each_once(&self.runs)?;

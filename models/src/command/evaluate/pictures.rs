@@ -42,7 +42,7 @@ impl Evaluate {
         let channels: BTreeSet<usize> = runs.iter().map(|run| run.stored.design.channels).collect();
         let test = self.test(&runs[0], examples, &channels)?;
         let step = runs[0].step;
-        // What `ivon compare` tells seeds by.
+        // `ivon compare` recognises seeds by these.
         let trained: Vec<Value> =
             runs.iter().map(|run| json!({"seed": run.seed, "step": run.step, "config": run.told})).collect();
         let candidate = |(path, run): (&PathBuf, Opened<StoredClassifier>)| Candidate {

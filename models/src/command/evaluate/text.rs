@@ -34,7 +34,7 @@ impl Evaluate {
         if seq > context {
             return Err(Error::config(format!("--seq {seq} is longer than the model's context of {context}: shorten it")));
         }
-        // Of the rows that a run works on at a time, so that sums are taken in its order.
+        // The rows that the run processed at a time, so that sums are taken in the same order.
         let rows = told("batch").map(|b| b / told("micro-batches").unwrap_or(1).max(1));
         let batch = self.batch.or(rows).unwrap_or(BATCH);
         let tokens = self.eval_tokens.or(told("eval-tokens")).unwrap_or(TOKENS);

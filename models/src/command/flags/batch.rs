@@ -1,4 +1,4 @@
-//! What a step sees.
+//! Flags for the data and the batches of a step.
 
 use super::values::{MOST_ROWS, count};
 use crate::command::memory;
@@ -11,12 +11,12 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Data")]
 pub struct DataFlags {
-    /// What to learn: text or token files (nanoGPT's and llm.c's .bin), folders with all files in them, or patterns such as 'data/*.txt'
-    /// [default: the text of this program's own repository]
+    /// Text to learn: text or token files (nanoGPT's and llm.c's .bin), directories with all files in them, or patterns such as
+    /// 'data/*.txt' [default: the text of this program's own repository]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub data: Vec<PathBuf>,
 
-    /// What to validate with, in the same forms [default: the last tenth of --data]
+    /// Text to validate with, in the same forms [default: the last tenth of --data]
     #[arg(long, value_name = "PATH", num_args = 1.., requires = "data")]
     pub validation_data: Vec<PathBuf>,
 

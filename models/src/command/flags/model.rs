@@ -50,7 +50,7 @@ pub struct TokenizerFlags {
     pub tokenizer: Option<Tokenizer>,
 }
 
-/// What keeps a model from learning by heart.
+/// Flags for dropout, which reduces overfitting.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Model")]
 pub struct DropoutFlags {
@@ -74,7 +74,7 @@ impl SizeFlags {
         ]
     }
 
-    /// The preset's name, for messages and folders.
+    /// The preset's name, for messages and directories.
     pub fn preset_name(&self) -> &str {
         self.preset.as_deref().unwrap_or(PRESET)
     }

@@ -39,7 +39,7 @@ impl<T: Args, P: Args> Models<T, P> {
     /// The model by kind.
     ///
     /// # Errors
-    /// If there is none of that name.
+    /// If no model has that name.
     pub fn chosen(&self) -> Result<Chosen<'_, T, P>> {
         let (architecture, pictures) = match self {
             Models::Gpt2(text) => return Ok(Chosen::Text(text)),

@@ -121,26 +121,26 @@ pub struct OptimizerFlags {
     pub grad_clip: Option<Bound>,
 }
 
-/// An optimizer ready to step, and its configuration for people and programs.
+/// An optimizer ready to step, and its configuration as text and as data.
 pub struct Trained {
     /// The optimizer.
     pub optimizer: Box<dyn Optimizer>,
     /// Every number of it, in the words of the flags.
     pub config: Value,
-    /// What a replay of IVON has to know: the configuration in the words of the trace.
+    /// The configuration that a replay of IVON needs, in the words of the trace.
     pub replay: Option<Value>,
 }
 
-/// What an optimizer is set up with besides its own numbers.
+/// Everything an optimizer is set up with besides its own numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
-    /// Where to compute.
+    /// The device to compute on.
     pub device: Device,
-    /// In what type.
+    /// The type to compute in.
     pub dtype: DType,
-    /// Of all randomness.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// Parts of a batch.
+    /// The number of parts of a batch.
     pub micro_batches: usize,
 }
 
@@ -149,11 +149,11 @@ pub struct Setup {
 pub struct Defaults {
     /// Learning rates after warm-up, of ivon, adamw and sgd.
     pub lr: [f64; 3],
-    /// Of ivon.
+    /// Configuration of ivon.
     pub ivon: IvonConfig,
-    /// Of adamw.
+    /// Configuration of adamw.
     pub adamw: AdamWConfig,
-    /// Of sgd.
+    /// Configuration of sgd.
     pub sgd: SgdConfig,
     /// The largest global norm of a gradient.
     pub grad_clip: Option<f64>,

@@ -104,7 +104,7 @@ pub struct PictureData {
     pub origin: String,
     /// The names of the classes.
     pub classes: Vec<String>,
-    /// What the user should know of how the set was read.
+    /// Remarks for the user on how the set was read.
     pub notes: Vec<String>,
     /// Images to train on.
     pub training: Arc<Pictures>,

@@ -9,7 +9,7 @@ use ivon_runtime::{Error, Result};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// What a run is told and leaves behind.
+/// Flags for the inputs and outputs of a run.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Run")]
 pub struct RunFlags {
@@ -17,8 +17,8 @@ pub struct RunFlags {
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u64>)]
     pub seed: u64,
 
-    /// Start from these weights instead of random ones: a run, or a weights file of ours, Hugging Face's, nanoGPT's or torchvision's, or a folder that
-    /// Hugging Face's library saved. They say what the dimensions of a language model are. IVON's Hessian starts at --hess-init
+    /// Start from these weights instead of random ones: a run, or a weights file of ours, Hugging Face's, nanoGPT's or torchvision's, or a
+    /// directory that Hugging Face's library saved. They set the dimensions of a language model. IVON's Hessian starts at --hess-init
     #[arg(long, value_name = "PATH")]
     pub init: Option<PathBuf>,
 
@@ -30,12 +30,12 @@ pub struct RunFlags {
     #[arg(long, value_name = "STEPS", default_value = "500", value_parser = whole::<usize>)]
     pub checkpoint_every: usize,
 
-    /// How many of the last checkpoints stay, beside the best
+    /// The number of latest checkpoints to keep, beside the best
     #[arg(long, value_name = "N", default_value = "2", value_parser = count)]
     pub keep: usize,
 
-    /// Go on with the run in this folder from its last checkpoint, with the bits of a run that was never stopped; all flags are the run's. One of its
-    /// checkpoints' folders goes on from there
+    /// Go on with the run in this directory from its last checkpoint, with the bits of a run that was never stopped; all flags are the
+    /// run's. The directory of one of its checkpoints goes on from there
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "config"])]
     pub resume: Option<PathBuf>,
 
@@ -48,7 +48,7 @@ pub struct RunFlags {
     pub json: bool,
 }
 
-/// Where runs lie that were given no folder.
+/// The directory of runs for which no directory was given.
 const RUNS: &str = "runs";
 
 impl RunFlags {
@@ -63,7 +63,7 @@ impl RunFlags {
         }
     }
 
-    /// The run folder as far as it is known before there is one: where no flag names it, the folder that it will lie in.
+    /// The run directory as far as it is known before it is made: without a flag that names it, the directory that it will lie in.
     ///
     /// # Errors
     /// If the run to go on with is not there.
@@ -90,11 +90,11 @@ impl RunFlags {
         Ok(last.map(|step| (folder, step)))
     }
 
-    /// The run folder: a new one, or that of the run that goes on, with the optimizer brought into its state. `config` is what the run is told;
-    /// `check` is asked before anything is changed.
+    /// The run directory: a new one, or that of the run that goes on, with the optimizer restored to its state. `config` holds the flags of
+    /// the run; `check` is called before anything is changed.
     ///
     /// # Errors
-    /// If the folder cannot be used, or the checkpoint is damaged or of something else, and those of `check`.
+    /// If the directory cannot be used, or the checkpoint is damaged or of something else, and those of `check`.
     pub fn open(
         &self,
         name: &str,
@@ -128,7 +128,7 @@ impl RunFlags {
         let manifest = checkpoint.manifest();
         let of_checkpoint = |key: &str| manifest.notes.config.get(key).cloned().unwrap_or(Value::Null);
         let of_now = |key: &str| config.get(key).cloned().unwrap_or(Value::Null);
-        // What a checkpoint does not say, it does not contradict; but that it began with random weights it says by silence.
+        // A key that the checkpoint does not record cannot contradict. `init` is the exception: its absence records random weights.
         let kept = KEPT.iter().map(|key| (*key, of_checkpoint(key), of_now(key)));
         let kept = kept.filter(|(key, then, _)| *key == "init" || !then.is_null());
         let seed = ("seed", manifest.seed.into(), self.seed.into());
@@ -156,7 +156,7 @@ fn same(a: &Value, b: &Value) -> bool {
 /// say where it began.
 const KEPT: [&str; 4] = ["heads", "tokenizer", "init", "zero-init"];
 
-/// The run folder and the checkpoint that a path means: that of a run, or of one of its checkpoints.
+/// The run directory and the checkpoint that a path refers to: a run, or one of its checkpoints.
 fn place(path: &Path) -> Result<(PathBuf, Which)> {
     if !path.is_dir() {
         return Err(Error::file(path, "is no folder: give that of a run, runs/gpt2-micro-1"));

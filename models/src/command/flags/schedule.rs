@@ -35,12 +35,12 @@ pub struct ScheduleFlags {
     pub min_lr: Option<f64>,
 }
 
-/// What the learning rate is multiplied with at each fall of [`ScheduleName::Step`].
+/// The factor of the learning rate at each fall of [`ScheduleName::Step`].
 const FALL: f64 = 0.1;
-/// How many equal parts that schedule has.
+/// The number of equal parts that schedule has.
 const PARTS: usize = 3;
 
-/// What holds where no flag says otherwise.
+/// Values that hold where no flag sets them.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Updates over which the learning rate rises.

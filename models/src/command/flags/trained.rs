@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 pub struct Opened<M> {
     /// The model with its posterior.
     pub stored: M,
-    /// What its run was told; nothing of a weights file.
+    /// The flags of its run; empty for a weights file.
     pub told: Map<String, Value>,
-    /// Seed of the run; 0 of a weights file.
+    /// Seed of the run; 0 for a weights file.
     pub seed: u64,
     /// Updates done.
     pub step: Option<u32>,
@@ -23,7 +23,7 @@ pub struct Opened<M> {
 /// Opens a run (its last checkpoint, or the best), one of its checkpoints, or whatever else `ivon import` takes.
 ///
 /// # Errors
-/// If there is no such model, or it is damaged.
+/// If the model is not found, or it is damaged.
 pub fn open(path: &Path, best: bool) -> Result<Opened<Model>> {
     if !run::holds_a_run(path) && !Checkpoint::is_at(path) {
         return Ok(Opened { stored: Model::open(path, None)?, told: told_of_merged(path)?, seed: 0, step: None });
@@ -37,7 +37,7 @@ pub fn open(path: &Path, best: bool) -> Result<Opened<Model>> {
     Ok(Opened { stored, told: manifest.notes.config.clone(), seed: manifest.seed, step: Some(manifest.step) })
 }
 
-/// What a run was told of its data.
+/// The flags that describe a run's data.
 pub const DATA: [&str; 11] = [
     "data",
     "validation-data",
@@ -52,7 +52,7 @@ pub const DATA: [&str; 11] = [
     "pictures",
 ];
 
-/// What the runs of a merged model were all told of their data; nothing of other weights.
+/// The flags on data that the record of a merged model holds; empty for other weights.
 fn told_of_merged(path: &Path) -> Result<Map<String, Value>> {
     let file = match path.is_dir() {
         true => path.join("merge.json"),

@@ -1,4 +1,4 @@
-//! What a number on the command line may be. Not-a-number and out-of-range values end here, with what is allowed.
+//! Parsers for numbers on the command line. They refuse NaN and out-of-range values, and the message states what is allowed.
 
 use std::str::FromStr;
 

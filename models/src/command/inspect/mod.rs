@@ -51,7 +51,7 @@ pub struct Inspect {
     json: bool,
 }
 
-/// What is to be looked at.
+/// The model to inspect.
 enum Subject {
     /// A language model by name, or stored.
     Text(Option<Box<Stored>>),
@@ -63,7 +63,7 @@ impl Inspect {
     /// Looks and prints.
     ///
     /// # Errors
-    /// If there is no such model, or the flags do not fit it.
+    /// If the model is not found, or the flags do not fit it.
     pub fn run(&self) -> Result<()> {
         if let Some(graph) = &self.graph {
             disk::apart(graph, transfer::sources(&self.what).iter().map(PathBuf::as_path))?;

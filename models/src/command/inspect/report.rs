@@ -1,4 +1,4 @@
-//! What is shown of a model, whatever it is.
+//! The report on a model, whatever its kind.
 
 use crate::command::output;
 use ivon_runtime::memory::Plan;
@@ -9,7 +9,7 @@ use std::path::Path;
 /// Flat buffers of IVON in f32: mean, Hessian, momentum, sample, gradient.
 const BUFFERS: usize = 5;
 
-/// What is known of one parameter's posterior.
+/// Statistics of one parameter's posterior.
 struct Spread {
     h: f64,
     sigma: f64,
@@ -34,19 +34,19 @@ impl Spread {
     }
 }
 
-/// What is known of a model and of a training step.
+/// Everything that is reported of a model and of a training step.
 pub struct Report<'a, M> {
     pub model: &'a M,
     pub posterior: Option<&'a Posterior<'static>>,
-    /// What it is, in words.
+    /// The model in words.
     pub title: String,
-    /// The same for programs.
+    /// The same as JSON.
     pub about: Value,
     /// Updates that a run had done.
     pub step: Option<u32>,
     /// Floating point operations of a forward pass over one example.
     pub flops: f64,
-    /// What an example is called, and what else the operations depend on.
+    /// The name of an example, and what else the operations depend on.
     pub example: (&'static str, String),
     /// A micro-batch in words.
     pub batch: String,
@@ -147,7 +147,7 @@ pub fn plan<M: Model>(model: &M, gradient: impl FnOnce(&Context) -> Result<f64>)
 /// Draws a method of a model into an SVG file.
 ///
 /// # Errors
-/// If there is no such method, or the file cannot be written.
+/// If the method is not found, or the file cannot be written.
 pub fn draw<M: Model>(model: &M, method: &str, dims: &[(&str, usize)], file: &Path) -> Result<()> {
     let svg = model.graph().svg_of(method, dims)?;
     disk::write_bytes(file, svg.as_bytes())

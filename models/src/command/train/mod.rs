@@ -24,7 +24,7 @@ pub struct Train {
     pub told: Told,
 }
 
-/// What a run was told on the command line and in its configuration file.
+/// The flags of a run, from the command line and its configuration file.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     /// Every flag that has a value, given or by default.

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// What a classifier is trained with.
+/// Flags to train a classifier.
 #[derive(Args, Debug)]
 #[command(allow_negative_numbers = true)] // so that they reach the check that says what is allowed
 pub struct Pictures {
@@ -67,7 +67,7 @@ impl Pictures {
         self.common.check(|| Ok(self.data.data.iter().cloned().collect()))?;
         let batch = self.batch.unwrap_or(if architecture.is_small() { 50 } else { 32 });
         rows(batch, self.micro_batches, "images")?;
-        // What can be said without the images.
+        // Checks that need no images.
         let size = self.data.size.unwrap_or(architecture.usual_size());
         Design { architecture, norm: self.norm, channels: 3, size, classes: 1 }.check()?;
         let mut data = self.data.load(architecture, self.common.run.resume.is_some(), self.transform_of_run(told)?.as_ref())?;

@@ -1,4 +1,4 @@
-//! What all runs have in common, whatever is trained: flags, run folder, going on, checkpoints, the end.
+//! The common part of all runs, for every kind of model: flags, run directory, resuming, checkpoints, the end.
 
 use super::Told;
 use crate::command::config;
@@ -48,7 +48,7 @@ pub struct EvaluationFlags {
     eval_samples: usize,
 }
 
-/// What a run shows of its first updates.
+/// Flags of the trace of the first updates.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Run")]
 struct TraceFlags {
@@ -61,7 +61,7 @@ struct TraceFlags {
     trace_steps: usize,
 }
 
-/// What is particular to a kind of model and its data.
+/// The part of a run that is specific to a kind of model and its data.
 pub trait Task {
     /// The model's type.
     type Model: Model;
@@ -69,19 +69,19 @@ pub trait Task {
     /// The model.
     fn model(&self) -> &Self::Model;
 
-    /// What folders of runs are called, before the number: `gpt2-micro`.
+    /// The name of run directories, without the number: `gpt2-micro`.
     fn name(&self) -> String;
 
-    /// What to say before the first step, line by line.
+    /// The lines to print before the first step.
     fn introduction(&self) -> Vec<String>;
 
-    /// What was worked out from flags and data: first what flags stand for that were not given.
+    /// Values that flags and data determine. The first holds the values that a flag such as `--preset` stands for.
     fn found(&self) -> Vec<Value>;
 
-    /// The data: what it is called, and what is known of it, with a `checksum`.
+    /// The data: its name, and its properties, with a `checksum`.
     fn data(&self) -> (&'static str, Value);
 
-    /// Adds the gradient of a micro-batch; its loss.
+    /// Adds the gradient of a micro-batch; returns its loss.
     ///
     /// # Errors
     /// If the data cannot be read.
@@ -105,15 +105,15 @@ pub trait Task {
     fn report(&self, optimizer: &mut dyn Optimizer, summary: &Summary) -> Result<Value>;
 }
 
-/// What flags and data have settled for a run.
+/// The settings of a run, derived from flags and data.
 pub struct Session<'a> {
     /// The model's name on the command line.
     pub model: &'static str,
     /// The flags of every run.
     pub common: &'a Common,
-    /// What was said.
+    /// The flags that were given.
     pub told: &'a Told,
-    /// What holds where no flag says otherwise.
+    /// Values that hold where no flag sets them.
     pub defaults: Defaults,
     /// Learning rates and steps.
     pub schedule: Schedule,
@@ -136,7 +136,7 @@ impl Common {
         self.run.config_file()
     }
 
-    /// What can be said without looking into `data`: files and folders that are to be read.
+    /// Checks everything that needs no look into `data`, which returns the files and directories to be read.
     ///
     /// # Errors
     /// If the flags do not go together.
@@ -149,13 +149,13 @@ impl Common {
         let data = data()?;
         let start = self.run.init.iter().flat_map(|path| transfer::sources(path));
         let mut read: Vec<PathBuf> = start.chain(self.run.config_file()?).chain(data.iter().cloned()).collect();
-        // A file that lies in a folder of data is taken for data.
+        // A file inside a data directory counts as data.
         let place = disk::resolved(trace);
         if trace.exists() && data.iter().any(|path| place.starts_with(disk::resolved(path))) {
             read.push(trace.clone());
         }
         disk::apart(trace, read.iter().map(PathBuf::as_path))?;
-        // A run writes what it likes into its folder, and makes it, with those that it lies in, where there is none.
+        // A run writes anything into its directory, and creates it and its parents if they do not exist.
         let home = self.run.home()?;
         let run = disk::resolved(&home);
         if !place.is_dir() && (place.starts_with(&run) || run.starts_with(&place)) {

@@ -15,7 +15,7 @@ use ivon_runtime::{Context, Result};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// What a language model is trained with.
+/// Flags to train a language model.
 #[derive(Args, Debug)]
 #[command(allow_negative_numbers = true)] // so that they reach the check that says what is allowed
 pub struct Text {
