@@ -42,8 +42,8 @@ pub fn names(path: &Path) -> Result<Vec<String>> {
 /// Reads every tensor, of these types, of every file that an index names.
 ///
 /// # Errors
-/// If the index is none, names a file of another folder or one that cannot be read, or the files do not hold what it says: all tensors
-/// that are missing or that it does not know.
+/// If the index cannot be read, names a file of another directory or one that cannot be read, or the files differ from the index: the error
+/// lists all tensors that are missing or unknown.
 pub fn read<E: Number>(path: &Path, types: Types) -> Result<Table<E>> {
     let index = index(path)?;
     let files: BTreeSet<&String> = index.weight_map.values().collect();

@@ -1,7 +1,7 @@
-//! What is stored of every kind of model: our own weights file, posteriors of values, where training starts.
+//! Storage that all kinds of models share: our own weights file, posteriors from values, the start of training.
 //!
 //! Our weights file is a safetensors file with `mean/<parameter>`, of a posterior `sigma/<parameter>`, and of a model with buffers `running/<buffer>`,
-//! under the names and shapes of the model; and notes: `format` (`ivon-weights`), `version`, and what the model is.
+//! under the names and shapes of the model; and notes: `format` (`ivon-weights`), `version`, and the design of the model.
 
 use crate::weights::{self, Notes, Precision, Table, Values};
 use ivon_runtime::optimizers::Optimizer;
@@ -70,7 +70,7 @@ pub fn read<M: Model>(model: &M, mut table: Table<f32>, notes: &Notes) -> Result
 /// The posterior with these values of every parameter and of every buffer; a point without sigma.
 ///
 /// # Errors
-/// If a sigma is no standard deviation.
+/// If a sigma is not a standard deviation.
 pub fn posterior<M: Model>(
     model: &M,
     mean: &[Vec<f32>],

@@ -55,7 +55,7 @@ pub type Notes = HashMap<String, String>;
 /// The types of elements that a reader takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Types {
-    /// Floating point; integers only where they are no weights: counters and masks.
+    /// Floating point; integers only where they are not weights: counters and masks.
     Weights,
     /// Floating point or integers.
     All,
@@ -64,7 +64,7 @@ pub enum Types {
 /// Reads every tensor of a file, or of the files that an index names: floating point of 16, 32 or 64 bits, or integers.
 ///
 /// # Errors
-/// If the file cannot be read, is no safetensors file, or a tensor has another type or values beyond `E`.
+/// If the file cannot be read, is not a safetensors file, or a tensor has another type or values beyond `E`.
 pub fn read<E: Number>(path: &Path) -> Result<Table<E>> {
     Ok(read_types(path, Types::All)?.0)
 }
@@ -122,7 +122,7 @@ fn is_counter_or_mask(name: &str) -> bool {
 /// The names of the tensors of a file, or of those that an index names, and the text beside them.
 ///
 /// # Errors
-/// If the file cannot be read, or is no safetensors file.
+/// If the file cannot be read, or is not a safetensors file.
 pub fn names(path: &Path) -> Result<(Vec<String>, Notes)> {
     if shards::is_index(path) {
         return Ok((shards::names(path)?, Notes::new()));

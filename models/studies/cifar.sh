@@ -4,8 +4,8 @@
 #
 #   models/studies/cifar.sh CIFAR DIGITS [OUT] [flags of `ivon train` for all runs, such as --epochs 20]
 #
-# CIFAR is a folder of the images, DIGITS one with MNIST's t10k-images-idx3-ubyte.gz and its labels. Runs go to OUT (default runs/cifar). A run that is there
-# already goes on, or is left as it is if it has ended: start the study again after an interruption.
+# CIFAR is a directory with the images, DIGITS one with MNIST's t10k-images-idx3-ubyte.gz and its labels. Runs go to OUT (runs/cifar).
+# A run that exists goes on, or is left as it is if it has ended: start the study again after an interruption.
 set -eu
 
 if [ $# -lt 2 ]; then

@@ -1,4 +1,4 @@
-//! The `ivon` command as a person runs it.
+//! The `ivon` command as a user runs it.
 
 use models::weights::{self, Precision, Table, Values};
 use std::path::Path;

@@ -31,7 +31,7 @@ fn library_of_name(folder: &Path, name: &str, soname: &str, functions: &[&str], 
     }
 }
 
-/// Runs the command where no other CUDA can be found than that in the folder, as far as the system has none by name.
+/// Runs the command so that no other CUDA than that in the directory is found, unless the system has one by name.
 fn ivon(folder: &Path, arguments: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ivon"))
         .args(arguments.split(' '))
@@ -111,7 +111,7 @@ fn the_file_that_computes_is_named() {
     };
     assert_eq!(devices(Path::new("/nowhere")), Some(folder.path().join("libcuda.so.1")));
     assert_eq!(devices(system.path()), Some(system.path().join("libcuda.so").canonicalize().unwrap()));
-    // An incomplete one is no driver, whatever else is there.
+    // An incomplete library is not accepted as a driver, whatever else is there.
     assert!(library_of_name(system.path(), "libcuda.so", "libcuda.so", &["cuInit"], ""));
     assert_eq!(devices(system.path()), None);
 }

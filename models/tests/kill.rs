@@ -40,10 +40,10 @@ const OF_IMAGES: [&str; 4] = [
     "train resnet20 --optimizer ivon --norm frn --mc-samples 2 --epochs 2 --checkpoint-every 5",
 ];
 
-/// Threads of the run that is not stopped, and in turns those of the runs that are killed and go on: results do not depend on them.
+/// Threads of the run that is not stopped; the runs that are killed and go on cycle through them. Results do not depend on them.
 const THREADS: [&str; 3] = ["--threads 1", "--threads 3", "--threads 2"];
 
-/// A program of its own: the optimizers.
+/// The optimizers that a user's own program is tested with.
 const OWN: [&str; 3] = ["ivon", "adamw", "sgd"];
 
 #[variational]

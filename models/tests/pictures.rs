@@ -1,4 +1,4 @@
-//! Classifiers of images through the command, as a person trains them.
+//! Classifiers of images through the command, as a user trains them.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What the command does with a run that is there: going on, evaluating, generating, exporting, starting from its configuration.
+//! Commands on an existing run: going on, evaluating, generating, exporting, starting from its configuration.
 
 mod common;
 #[path = "common/events.rs"]
@@ -67,7 +67,7 @@ fn a_configuration_can_be_read_back_and_the_command_line_wins() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("mine.txt"), "All work and no play makes a dull boy. ".repeat(100)).unwrap();
     let first = succeeds(folder.path(), &format!("{TINY} --steps 6 --dropout 0.1 --no-bias --data mine.txt --out run"));
-    // From another folder: paths in the file are absolute.
+    // From another directory: paths in the file are absolute.
     let away = tempfile::tempdir().unwrap();
     std::fs::copy(folder.path().join("run/config.toml"), away.path().join("again.toml")).unwrap();
     let again = succeeds(away.path(), "train gpt2 --config again.toml --out again --json");
@@ -312,7 +312,7 @@ fn a_limit_on_the_size_of_files_is_an_error_with_a_message() {
     assert!(text(&output).contains("cannot be written") && text(&output).contains("ulimit -f"), "{}", text(&output));
 }
 
-/// What the metrics of a run say of differences from its checkpoint.
+/// The differences from a checkpoint that the metrics of a run report.
 fn differences(run: &Path) -> Vec<String> {
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let lines = metrics.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());

@@ -1,4 +1,4 @@
-//! What `ivon evaluate`, `predict` and `merge` say of trained models.
+//! Results of `ivon evaluate`, `predict` and `merge` for trained models.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ fn an_evaluation_of_a_classifier_leaves_its_figures_in_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let trained = succeeds(folder.path(), &format!("{LENET} --out run"));
     let found = succeeds(folder.path(), "evaluate run --samples 4 --ood glyphs --json");
-    // What training found at its end: the same images, the same samples.
+    // Training found the same at its end: the same images, the same samples.
     assert!((number(&found["mean"]["nll"]) - number(&trained["validation_loss"])).abs() < 1e-5);
     assert_eq!(found["mean"]["accuracy"], trained["validation_accuracy"]);
     let two = succeeds(folder.path(), "evaluate run --samples 2 --json");
@@ -68,7 +68,7 @@ fn an_evaluation_of_a_classifier_leaves_its_figures_in_the_run() {
     for name in ["reliability", "confidence", "rejection", "entropy"] {
         let svg = |place: &str| std::fs::read_to_string(folder.path().join(place).join(format!("{name}.svg"))).unwrap();
         assert!(svg("results").starts_with("<svg") && !svg("results").contains("NaN"), "{name}");
-        // The last evaluation into the run's own folder that had foreign images was of 4 samples, the last one of 2.
+        // The last evaluation into the run's own directory with out-of-distribution images had 4 samples, the last one of all 2.
         let samples = if name == "entropy" { "over 4 samples" } else { "over 2 samples" };
         assert!(svg("results").contains("over 4 samples") && svg("run").contains(samples), "{name}");
     }
@@ -142,7 +142,7 @@ fn runs_are_evaluated_together_if_their_classes_are_the_same() {
     assert!(number(&both["mean"]["nll"]) <= 0.5 * (number(&a["mean"]["nll"]) + number(&b["mean"]["nll"])) + 1e-9);
     assert!(number(&both["mean"]["epistemic"]) > 0.0, "two runs disagree");
     assert_eq!(both["growing"].as_array().unwrap().len(), 2);
-    // What was exported of a run says what the run says; the run itself, by another name, would count twice.
+    // An exported run predicts as the run does. The run itself under another name would count twice.
     succeeds(folder.path(), "import run1 --out same.safetensors");
     let twice = succeeds(folder.path(), "evaluate run1 same.safetensors --samples 0 --json");
     assert!((number(&twice["mean"]["nll"]) - number(&a["mean"]["nll"])).abs() < 1e-9);

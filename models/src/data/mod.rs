@@ -30,7 +30,7 @@ const TRAINING_SHARE: f64 = 0.9;
 pub struct Corpus {
     /// How it was encoded.
     pub tokenizer: Tokenizer,
-    /// What to learn.
+    /// Text to learn.
     pub training: Tokens,
     /// Text to validate with.
     pub validation: Tokens,
@@ -147,7 +147,7 @@ fn note_of_mark(origin: &str) -> String {
     format!("{origin} begins with the mark of UTF-8 (U+FEFF), which is left out")
 }
 
-/// Bytes that are learnt as they are, although they are no text in UTF-8.
+/// The note on text that is not UTF-8 and is learnt byte by byte.
 fn note_of_bytes(tokenizer: Tokenizer, bytes: &[u8], origin: &str, offset: u64) -> Option<String> {
     let error = std::str::from_utf8(bytes).err().filter(|_| tokenizer == Tokenizer::Bytes)?;
     let at = offset + error.valid_up_to() as u64;

@@ -24,7 +24,7 @@ pub fn unpacking(path: &Path) -> Option<String> {
     Some(format!("{command} {}", path.display()))
 }
 
-/// What to say of it.
+/// The error for a packed file.
 pub fn error(path: &Path, command: &str) -> Error {
     Error::file(path, format!("is packed; unpack it (`{command}`) and give what comes out"))
 }

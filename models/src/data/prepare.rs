@@ -42,7 +42,8 @@ pub struct Encoding {
 /// `progress` is called with the number of bytes read in all.
 ///
 /// # Errors
-/// If a file cannot be read or is not for the tokenizer (which, at which byte), there is no text, or `out` cannot be written.
+/// If a file cannot be read or is not for the tokenizer (the error names the file and the byte), the files have no text, or `out` cannot
+/// be written.
 pub fn prepare(files: &[PathBuf], encoding: Encoding, out: &Path, mut progress: impl FnMut(u64)) -> Result<Prepared> {
     let Encoding { tokenizer, marks, format } = encoding;
     let mut prepared = Prepared::default();

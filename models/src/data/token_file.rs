@@ -15,7 +15,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const MAGIC: i32 = 20240520;
-/// What llm.c puts before tokens of Llama 3, which are uint32.
+/// The magic number of llm.c for tokens of Llama 3, which are uint32.
 const MAGIC_OF_WIDE: i32 = 20240801;
 const VERSION: i32 = 1;
 /// Bytes of the header.

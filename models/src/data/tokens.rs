@@ -15,9 +15,9 @@ pub struct Tokens {
 #[derive(Clone, Debug)]
 struct Part {
     source: Source,
-    /// What of the source.
+    /// The range of ids in the source.
     range: Range<usize>,
-    /// Where it begins in the whole.
+    /// The position of its first id in the whole.
     start: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a trained model says of a text: its likelihood.
+//! The likelihood of a text under a trained model.
 
 use super::Gpt2;
 use crate::data::Batch;

@@ -50,7 +50,7 @@ impl<const VOCAB: usize, const CONTEXT: usize, const WIDTH: usize, const HEADS: 
         self.tokens.attend(self.features(ids))
     }
 
-    /// What the logits are products of.
+    /// The features that the output matrix multiplies into logits.
     fn features<B, T>(&self, ids: Ids<B, T>) -> Tensor<B, T, WIDTH> {
         let embedded = self.tokens.forward(ids) + self.positions.slice(0, 0..T);
         let mut x = self.dropout.forward(embedded);

@@ -88,7 +88,7 @@ pub fn bare<E>(table: Table<E>) -> Result<Table<E>> {
     Ok(table)
 }
 
-/// Whether a bare table keeps weights as `[out, in]`: its first layer that is not square shows it.
+/// True if a bare table keeps weights as `[out, in]`; the shape of its first layer that is not square decides.
 fn keeps_rows_of_outputs<E>(table: &Table<E>) -> bool {
     let width = |name: &str| table.get(name).and_then(|v| v.shape.last().copied());
     match (width(TOKENS), table.get("h.0.mlp.c_fc.weight").map(|v| &v.shape[..])) {

@@ -3,7 +3,7 @@
 use ivon_runtime::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What a GPT-2 is built from.
+/// The dimensions that a GPT-2 is built from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dimensions {
     /// Number of blocks.
@@ -23,7 +23,7 @@ pub struct Dimensions {
 /// Dimensions with a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
-    /// What `--preset` calls it.
+    /// Its name for `--preset`.
     pub name: &'static str,
     /// Its dimensions.
     pub dimensions: Dimensions,
@@ -53,7 +53,7 @@ impl Preset {
     /// The preset of this name.
     ///
     /// # Errors
-    /// If there is none; the message lists them.
+    /// If no preset has this name; the message lists them.
     pub fn named(name: &str) -> Result<Preset> {
         PRESETS.into_iter().find(|p| p.name == name).ok_or_else(|| {
             let known: Vec<String> = PRESETS.iter().map(|p| format!("{} ({})", p.name, p.dimensions.summary())).collect();

@@ -47,12 +47,11 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Opens a run folder (its last checkpoint), one of its checkpoints, a weights file of ours, of Hugging Face's or nanoGPT's, or a folder that
-    /// Hugging Face's library saved. `heads` is for files that
-    /// do not say how many there are.
+    /// Opens a run directory (its last checkpoint), one of its checkpoints, a weights file of ours, of Hugging Face's or nanoGPT's, or a
+    /// directory that Hugging Face's library saved. `heads` is for files that do not record the number of heads.
     ///
     /// # Errors
-    /// If it is none of these, says another number of heads, or does not hold together: everything that is wrong with it.
+    /// If it is none of these, records another number of heads, or is inconsistent: the error lists everything that is wrong with it.
     pub fn open(path: &Path, heads: Option<usize>) -> Result<Stored> {
         if path.is_dir() {
             return match run::holds_a_run(path) || Checkpoint::is_at(path) {
@@ -95,10 +94,10 @@ impl Stored {
         Ok(stored)
     }
 
-    /// What a run had learned.
+    /// Reads the posterior of a run's checkpoint.
     ///
     /// # Errors
-    /// If it is the checkpoint of another model, does not say how many heads there are, or says another number than `heads`.
+    /// If the checkpoint belongs to another model, does not record the number of heads, or records another number than `heads`.
     pub fn of_run(checkpoint: &Checkpoint, heads: Option<usize>) -> Result<Stored> {
         let manifest = checkpoint.manifest();
         let at = |message: String| Error::file(checkpoint.path(), message);
@@ -177,11 +176,11 @@ impl Stored {
         stored::write(path, &self.posterior, &about)
     }
 
-    /// Writes a folder that other programs open: `model.safetensors` with the mean, `sigma.safetensors` with sigma under the same names where
-    /// there is a posterior, and Hugging Face's `config.json`.
+    /// Writes a directory that other programs open: `model.safetensors` with the mean, for a posterior `sigma.safetensors` with sigma under
+    /// the same names, and Hugging Face's `config.json`.
     ///
     /// # Errors
-    /// If it holds a model already, or cannot be written.
+    /// If the directory holds a model already, or cannot be written.
     pub fn export(&self, folder: &Path, convention: Convention) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| disk::unwritable(folder, &e))?;
         let exists = |name: &&&str| folder.join(name).exists();
@@ -324,7 +323,7 @@ impl Config {
     }
 }
 
-/// How many attention heads there are: no shape shows it, so what is stated beside the weights holds, and what was `given` where nothing is.
+/// The number of attention heads. No shape shows it: the number recorded beside the weights holds, or else the one that was `given`.
 ///
 /// # Errors
 /// If the two differ.
@@ -338,7 +337,7 @@ fn stated_heads(stated: Option<usize>, given: Option<usize>) -> Result<Option<us
     }
 }
 
-/// What the tensors of a bare table, and the configuration beside them, say of the model.
+/// The dimensions of a model, from the tensors of a bare table and the configuration beside them.
 fn dimensions(table: &Table<f32>, config: Option<&Config>, heads: Option<usize>) -> Result<Dimensions> {
     let matrix = |name: &str| match table.get(name).map(|v| &v.shape[..]) {
         Some([rows, columns]) if *rows > 0 && *columns > 0 => Ok((*rows, *columns)),

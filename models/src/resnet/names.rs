@@ -8,12 +8,12 @@ use ivon_runtime::{Error, Model, Result, Shape};
 /// Counts of batches that PyTorch keeps beside running statistics: they enter no result.
 const COUNT: &str = "num_batches_tracked";
 
-/// What a model holds, by our names: parameters first, then running statistics, each in declaration order.
+/// The tensors of a model under our names: parameters first, then running statistics, each in declaration order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensors<E> {
-    /// Of the parameters, or gradients of them.
+    /// Values or gradients of the parameters.
     pub parameters: Vec<Vec<E>>,
-    /// Of the buffers.
+    /// Values of the buffers.
     pub buffers: Vec<Vec<E>>,
 }
 

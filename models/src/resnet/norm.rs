@@ -1,4 +1,4 @@
-//! What may normalise a residual network.
+//! The normalisations of a residual network.
 
 use ivon_runtime::layers::{BatchNorm2d, FilterResponseNorm, GroupNorm};
 use ivon_runtime::prelude::*;

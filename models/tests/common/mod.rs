@@ -5,14 +5,14 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The command with these arguments, to be run in a folder.
+/// The command with these arguments, to be run in a directory.
 pub fn ivon(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ivon"));
     command.current_dir(folder).args(arguments.split_whitespace());
     command
 }
 
-/// IDX files of `training` and `validation` grey images of 28 × 28 pixels, of ten classes in turn.
+/// Writes IDX files of `training` and `validation` grey images of 28 × 28 pixels; the labels cycle through ten classes.
 pub fn idx(folder: &Path, training: u32, validation: u32) {
     std::fs::create_dir_all(folder).unwrap();
     for (part, count) in [("train", training), ("t10k", validation)] {
@@ -28,12 +28,12 @@ pub fn idx(folder: &Path, training: u32, validation: u32) {
     }
 }
 
-/// All that it wrote.
+/// The whole output of a command: standard output, then standard error.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// The last line of standard output as JSON, if it is.
+/// Runs a command that must succeed; returns the last line of its standard output as JSON, or null.
 pub fn succeeds(folder: &Path, arguments: &str) -> serde_json::Value {
     let output = ivon(folder, arguments).output().unwrap();
     assert!(output.status.success(), "ivon {arguments}\n{}", text(&output));
@@ -41,7 +41,7 @@ pub fn succeeds(folder: &Path, arguments: &str) -> serde_json::Value {
     out.lines().last().and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default()
 }
 
-/// What it wrote where it ended with an error: neither a success nor a panic.
+/// Runs a command that must fail with an error, not a panic; returns its output.
 pub fn fails(folder: &Path, arguments: &str) -> String {
     let output = ivon(folder, arguments).output().unwrap();
     assert!(matches!(output.status.code(), Some(1 | 2)), "ivon {arguments}: {:?}\n{}", output.status, text(&output));

@@ -11,7 +11,7 @@ pub struct Line {
     number: usize,
     /// The program that it calls.
     pub program: Program,
-    /// What stands behind `ivon`, or the whole line of other programs.
+    /// The text after `ivon`, or the whole line of other programs.
     pub text: String,
 }
 
@@ -94,7 +94,7 @@ fn command_line(text: &str) -> Option<(Program, String)> {
     }
 }
 
-/// What a call of cargo runs.
+/// The target of a call of cargo.
 pub enum Call<'a> {
     /// An example of `models`, or a benchmark of a package, with these arguments.
     Program { is_bench: bool, name: &'a str, arguments: Vec<&'a str> },

@@ -1,6 +1,6 @@
 //! The reduced scale: what takes the place of the pages' numbers, and what stands for their placeholders.
 
-/// What stands for a placeholder of a page.
+/// The text that replaces a placeholder of a page.
 const PLACEHOLDERS: &[(&str, &str)] = &[
     ("RUN1", "runs/a"),
     ("RUN2", "runs/b"),
@@ -14,7 +14,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("N", "1"),
 ];
 
-/// True for text that names a subcommand, or one of its flags, and is no line to be typed: `ivon train`, `ivon bench --profile`,
+/// True for text that names a subcommand, or one of its flags, and is not a line to be typed: `ivon train`, `ivon bench --profile`,
 /// `ivon generate ..`.
 pub fn is_mention(line: &str) -> bool {
     let given = line.split(' ').count();
@@ -115,9 +115,9 @@ const SCALES: &[Scale] = &[
     },
 ];
 
-/// The line with something in the place of its placeholders.
+/// The line with its placeholders replaced.
 pub fn filled(line: &str) -> String {
-    // What a line writes must not take the place of what another one reads.
+    // The output of a line must not overwrite the input of another one.
     let line = line.replace("--out DIR", "--out out");
     let fill = |word: &str| {
         let found = PLACEHOLDERS.iter().find(|(placeholder, _)| *placeholder == word);

@@ -25,7 +25,7 @@ pub fn is_picture(path: &Path) -> bool {
     extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
-/// Reads a JPEG or PNG file, in the channels that it has, as it is stored: [`Picture::upright`] turns it.
+/// Reads a JPEG or PNG file, in the channels that it has and the orientation in which it is stored; [`Picture::upright`] rotates it.
 ///
 /// # Errors
 /// If it cannot be read, is neither, or is damaged: how.
@@ -35,10 +35,11 @@ pub fn read(path: &Path) -> Result<Picture> {
     decode(&bytes).map_err(|message| Error::file(path, message))
 }
 
-/// Decodes the bytes of a JPEG or PNG file, in the channels that it has, as it is stored: [`Picture::upright`] turns it.
+/// Decodes the bytes of a JPEG or PNG file, in the channels that it has and the orientation in which it is stored;
+/// [`Picture::upright`] rotates it.
 ///
 /// # Errors
-/// What is wrong with it.
+/// If the bytes are not a supported image or are damaged; the message states the reason.
 pub fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let decoder = match bytes {
         [0xff, 0xd8, 0xff, ..] => jpeg::decode,
@@ -46,11 +47,11 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, String> {
         [] => return Err("is empty".into()),
         _ => return Err(other(bytes)),
     };
-    // A decoder may have a case that was not foreseen: that is damage, too.
+    // A panic of a decoder counts as damage, too.
     catch_unwind(AssertUnwindSafe(|| decoder(bytes))).unwrap_or_else(|_| Err("is damaged: the decoder gave up".into()))
 }
 
-/// What to say of a file that is neither JPEG nor PNG.
+/// The error for a file that is neither JPEG nor PNG; it names the format if it is known.
 fn other(bytes: &[u8]) -> String {
     let has = |at: usize, text: &[u8]| bytes.get(at..at + text.len()) == Some(text);
     let brand = |names: &[&[u8]]| has(4, b"ftyp") && names.iter().any(|name| has(8, name));

@@ -32,7 +32,7 @@ impl Part {
     }
 }
 
-/// What the caller needs.
+/// The kind of set that the caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// Images with their classes.
@@ -67,7 +67,7 @@ const DEEPEST: usize = 4;
 /// Finds the images at a path, or in the one directory of it that has any.
 ///
 /// # Errors
-/// If there are none, or they cannot be used.
+/// If no images are found, or they cannot be used.
 pub fn find(path: &Path, channels: usize, need: Need) -> Result<ImageSet<Part>> {
     let kind = path.metadata().map_err(|e| unreadable(path, &e))?.file_type();
     if kind.is_file() {

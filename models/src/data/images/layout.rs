@@ -8,7 +8,7 @@ use ivon_runtime::{Error, Result};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// What a part is used for.
+/// The use of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Training,
@@ -122,7 +122,7 @@ pub struct Layout {
     pub directory: PathBuf,
     /// How it is arranged.
     pub arrangement: Arrangement,
-    /// What the user should know of how it was read.
+    /// Remarks for the user on how it was read.
     pub notes: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use ivon_runtime::Result;
 const LOOKED_AT: usize = 10_000;
 
 impl Normalisation {
-    /// Of the pixels of up to 10,000 images, spread evenly over these, in 8-bit values divided by 255.
+    /// Measures the pixels of up to 10,000 images, spread evenly over these, in 8-bit values divided by 255.
     ///
     /// # Errors
     /// If an image is damaged and the images are strict, or none can be read.

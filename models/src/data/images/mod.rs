@@ -77,7 +77,7 @@ impl Style {
 /// The two parts of a set.
 #[derive(Debug)]
 pub struct Parts {
-    /// Images to train on; empty if there are none.
+    /// Images to train on; may be empty.
     pub training: Pictures,
     /// Images for validation.
     pub validation: Pictures,
@@ -92,7 +92,7 @@ pub struct ImageSet<P = Parts> {
     pub style: Style,
     /// The names of the classes, by label.
     pub classes: Vec<String>,
-    /// What the user should know of how the set was read, a sentence each.
+    /// Remarks for the user on how the set was read, a sentence each.
     pub notes: Vec<String>,
     /// The images.
     pub parts: P,

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What is done with the orientation that a file tells.
+/// The treatment of the orientation that a file records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exif {
-    /// The image is turned upright, as `ImageOps.exif_transpose` of Pillow does.
+    /// The image is rotated upright, as `ImageOps.exif_transpose` of Pillow does.
     Apply,
     /// The pixels stay as they are stored, as torchvision reads them.
     #[default]

@@ -20,7 +20,7 @@ const MOST_FILES: usize = 100_000;
 /// At most this many bytes of files are read to compare them.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// The warning about images for validation that are trained on too: how many, and one of them. `None` if there are none.
+/// The warning about validation images that are in the training part too: their number, and one of them. `None` if there are none.
 pub fn warning(training: &Pictures, validation: &Pictures) -> Option<String> {
     let found = shared(training, validation);
     let (of_validation, of_training) = *found.first()?;
@@ -80,7 +80,7 @@ fn by_key<'a, K: Eq + Hash>(
     (0..validation.len()).filter_map(|i| Some((i, *ours.get(&of(validation, i)?)?))).collect()
 }
 
-/// The length of a file. An empty file is no image, so that two of them are not the same one.
+/// The length of a file. An empty file is not an image, so two empty files do not count as equal.
 fn length(content: Content) -> Option<u64> {
     match content {
         Content::File { path, .. } => fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len()).filter(|n| *n > 0),

@@ -30,12 +30,12 @@ impl Picture {
         Picture { orientation, ..self }
     }
 
-    /// The same image, with something about its file that its user should know.
+    /// The same image, with a remark on its file for the user.
     pub fn with_remark(self, remark: Option<String>) -> Picture {
         Picture { remark, ..self }
     }
 
-    /// What the user of the file should know, to put after its name.
+    /// A remark for the user on the file; it follows the file's name.
     pub fn remark(&self) -> Option<&str> {
         self.remark.as_deref()
     }

@@ -359,7 +359,7 @@ impl Pictures {
         }
     }
 
-    /// What the user should know of an image that was met, with its name: of the first such image, and once.
+    /// A remark for the user on the first image that has one, with its name; returned once.
     pub fn remark(&self) -> Option<String> {
         let mut remark = self.remark.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *remark, Remark::Said) {

@@ -5,7 +5,7 @@ use ivon_runtime::noise::{Noise, philox};
 /// Told apart from the noise of the posterior, of dropout and of texts, which are keyed by the same seed.
 const KEY: u32 = 0x1_0A6E5;
 
-/// What numbers are drawn for. Numbers for different purposes are independent.
+/// The purpose of random numbers. Numbers for different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {

@@ -42,7 +42,7 @@ struct Weights {
 }
 
 impl Weights {
-    /// Of the outputs `wanted` among `outputs` in all.
+    /// Weights for the outputs `wanted`, a part of `outputs`.
     fn new(inputs: usize, outputs: usize, wanted: Range<usize>) -> Weights {
         let scale = inputs as f64 / outputs as f64;
         let support = scale.max(1.0); // half the width of the triangle

@@ -57,12 +57,12 @@ impl Normalisation {
         Normalisation { mean: vec![0.485, 0.456, 0.406], deviation: vec![0.229, 0.224, 0.225] }
     }
 
-    /// Of the training images of CIFAR-10.
+    /// Values of the training images of CIFAR-10.
     pub fn cifar10() -> Normalisation {
         Normalisation { mean: vec![0.4914, 0.4822, 0.4465], deviation: vec![0.2470, 0.2435, 0.2616] }
     }
 
-    /// Of the training images of CIFAR-100.
+    /// Values of the training images of CIFAR-100.
     pub fn cifar100() -> Normalisation {
         Normalisation { mean: vec![0.5071, 0.4865, 0.4409], deviation: vec![0.2673, 0.2564, 0.2762] }
     }
@@ -74,10 +74,10 @@ impl Normalisation {
     }
 }
 
-/// What is done with an image; kept with a run, so that the model sees the same kind of images ever after.
+/// The transformation of an image. It is kept with a run, so that the model always sees the same kind of images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transform {
-    /// Rows and columns of what comes out.
+    /// Rows and columns of the output.
     pub size: usize,
     /// How training images are cropped.
     pub crop: Crop,
@@ -90,13 +90,13 @@ pub struct Transform {
     pub fit: Fit,
     /// Mean and deviation of the channels.
     pub normalisation: Normalisation,
-    /// What is done with the orientation that a file tells. Runs that do not say were trained on images as they are stored.
+    /// The treatment of the orientation that a file records. Runs without this field were trained on images as they are stored.
     #[serde(default, skip_serializing_if = "Exif::is_ignore")]
     pub exif: Exif,
 }
 
 impl Transform {
-    /// Channels of what comes out.
+    /// Channels of the output.
     pub fn channels(&self) -> usize {
         self.normalisation.mean.len()
     }
@@ -226,7 +226,7 @@ fn padded(pixels: &[u8], size: usize, channels: usize, [top, left]: [usize; 2]) 
     // The columns of the image that are in the window, and where they begin in either.
     let (from, to) = (left.saturating_sub(PADDING), PADDING.saturating_sub(left));
     let length = size.saturating_sub(from.max(to)) * channels;
-    // Of an image no wider than its border a window can be all black.
+    // A window that lies in the border alone is black.
     if length == 0 {
         return out;
     }

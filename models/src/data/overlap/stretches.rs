@@ -34,14 +34,14 @@ pub fn shared(training: &[Input], validation: &[Input]) -> Vec<Shared> {
         return vec![];
     }
     let mut all = search(validation, training, true);
-    // What is known of a file for validation is not said of the other one again.
+    // A pair of files that is known from the validation side is not reported again from the other one.
     let known = all.len();
     for shared in search(training, validation, false) {
         if !all[..known].iter().any(|s| s.whole == shared.part && s.part == shared.whole) || shared.found == shared.of {
             all.push(shared);
         }
     }
-    // The whole ones first: they are refused.
+    // Files that are found whole come first: they are refused.
     all.sort_by_key(|shared| shared.found < shared.of);
     all
 }

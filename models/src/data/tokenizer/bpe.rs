@@ -44,7 +44,7 @@ impl Vocabulary {
         self.ids.get(token).copied().unwrap_or(NONE)
     }
 
-    /// Appends the ids of a word. Takes 20 bytes a byte of a word that is no token.
+    /// Appends the ids of a word. Takes 20 bytes of memory per byte of a word that is not a token.
     ///
     /// # Panics
     /// If the word has 4 GiB or more.

@@ -200,7 +200,7 @@ impl Tokenizer {
         })
     }
 
-    /// The text of some ids. Bytes that are no UTF-8 become `�`; so do ids beyond the tokenizer's.
+    /// The text of some ids. Bytes that are not UTF-8 become `�`, and so do ids beyond the tokenizer's.
     ///
     /// # Errors
     /// If the embedded vocabulary cannot be loaded.

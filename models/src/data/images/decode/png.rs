@@ -99,7 +99,7 @@ fn halved(values: &[u8], grey: bool) -> Vec<u8> {
     values.chunks_exact(2).map(|pair| value(pair) as u8).collect()
 }
 
-/// What to say of 16-bit values that leave their upper bits empty, as those of many cameras and scanners do.
+/// The error for 16-bit values that leave their upper bits empty, as those of many cameras and scanners do.
 fn unused_bits(values: &[u8]) -> Option<String> {
     let most = values.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).max().unwrap_or(0);
     (1..=0x0fff).contains(&most).then(|| {
@@ -115,7 +115,7 @@ fn unused_bits(values: &[u8]) -> Option<String> {
 struct Palette<'a> {
     /// Red, green, blue.
     colours: &'a [u8],
-    /// Of the first colours; the others are opaque.
+    /// Opacities of the first colours; the others are opaque.
     opacity: Option<&'a [u8]>,
 }
 

@@ -194,7 +194,7 @@ fn a_colour_beyond_the_palette_is_refused() {
         let expected = format!("is damaged: a pixel has colour {index}, and its palette has only 2");
         assert_eq!(decode(&file).unwrap_err(), expected);
     }
-    // Bits that only fill up the last byte of a row are no pixels.
+    // Bits that only fill up the last byte of a row are not pixels.
     let file = with_chunks(header(1, 3, 2, 3), &[(b"PLTE", vec![1, 2, 3, 4, 5, 6])], &[0, 0b00_01_00_11]);
     assert_eq!(decode(&file).unwrap().pixels(), [1, 2, 3, 4, 5, 6, 1, 2, 3]);
 }

@@ -65,7 +65,7 @@ fn without_a_validation_part_a_tenth_is_held_out_the_same_every_time() {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 40);
-        // To evaluate with there is no need to hold out.
+        // A set for evaluation is not divided.
         assert_eq!(ImageSet::for_evaluation(folder.path(), 3).unwrap().parts.len(), 40);
     }
 }

@@ -1,5 +1,5 @@
-//! What generated images show: outlines in the unit disc. All are their own mirror images, or are turned by any angle and mirrored in half of the
-//! training images without becoming another class.
+//! The outlines on generated images, in the unit disc. Each is its own mirror image, or it is rotated by any angle and mirrored in half
+//! of the training images, without becoming another class.
 
 use super::Figure;
 use super::distance::{Point, disc, line, polygon};
@@ -52,7 +52,7 @@ fn shape(name: &str) -> Outline {
     }
 }
 
-/// Corners on a circle, their radii in turn.
+/// Corners at equal angles; their distances from the centre repeat `radii`.
 fn regular(count: usize, radii: &[f64]) -> Vec<Point> {
     let corner = |i: usize| polar(radii[i % radii.len()], TAU * i as f64 / count as f64);
     (0..count).map(corner).collect()

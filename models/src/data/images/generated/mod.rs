@@ -1,9 +1,9 @@
-//! Pictures made by rule, for any machine: [`shapes`](Figure::Shapes) to learn, and [`glyphs`](Figure::Glyphs), which a model of the
+//! Generated images, the same on any machine: [`shapes`](Figure::Shapes) to learn, and [`glyphs`](Figure::Glyphs), which a model of the
 //! shapes has never seen.
 //!
-//! What an image shows hides behind what does not matter: place, size, angle, colours (light on dark as often as dark on light), a background of
-//! gradient, stripes and blots, scattered marks, and noise. No single pixel says anything about the class, so that a linear model cannot do better
-//! than chance by much; a small convolutional net can.
+//! Properties that do not matter for the class vary at random: place, size, angle, colours (light on dark as often as dark on light), a
+//! background of gradient, stripes and blots, scattered marks, and noise. No single pixel tells the class, so a linear model is
+//! hardly better than chance; a small convolutional net is.
 
 mod distance;
 mod figures;
@@ -37,15 +37,15 @@ impl Figure {
 /// Which images to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generated {
-    /// What they show.
+    /// The figures that they show.
     pub figure: Figure,
     /// Rows and columns.
     pub size: usize,
     /// Numbers a pixel: 3, or 1 for grey.
     pub channels: usize,
-    /// Pictures to train on.
+    /// Images to train on.
     pub training: usize,
-    /// Pictures for validation.
+    /// Images for validation.
     pub validation: usize,
     /// Other images of the same kind.
     pub seed: u64,

@@ -3,7 +3,7 @@
 use super::frame::{Component, Frame};
 use ivon_runtime::versions;
 
-/// What the components mean.
+/// The meaning of the components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
     Grey,

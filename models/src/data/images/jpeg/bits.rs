@@ -74,7 +74,7 @@ impl<'a> Bits<'a> {
     /// Uses one bit.
     ///
     /// # Errors
-    /// If there is none.
+    /// If no bit is left.
     #[inline(always)]
     pub fn bit(&mut self) -> Result<bool, String> {
         self.refill();

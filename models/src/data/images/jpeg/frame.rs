@@ -33,9 +33,9 @@ pub struct Component {
     pub rows: usize,
     /// `[8 rows, 8 columns]`.
     pub samples: Vec<u8>,
-    /// Of a progressive frame, `[rows, columns]`.
+    /// Blocks of a progressive frame, `[rows, columns]`.
     pub blocks: Vec<Block>,
-    /// Of every coefficient: its lowest bits that are still missing; `None` before its first scan.
+    /// For every coefficient, the number of lowest bits that are still missing; `None` before its first scan.
     pub missing: [Option<u8>; 64],
 }
 

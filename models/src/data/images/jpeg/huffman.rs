@@ -11,7 +11,7 @@ const LOOK: u32 = 9;
 pub struct Table {
     /// By the next [`LOOK`] bits: the length of the code in the upper byte, 0 if it is longer, and the symbol.
     short: [u16; 1 << LOOK],
-    /// By length: one more than the last code, in 16 bits; 0 if there is none of it.
+    /// By length: one more than the last code, in 16 bits; 0 if no code has this length.
     ends: [u32; 17],
     /// By length: what to add to a code for its place among the symbols.
     offsets: [i32; 17],
@@ -50,7 +50,7 @@ impl Table {
     /// The next symbol.
     ///
     /// # Errors
-    /// If the bits are no code.
+    /// If no code matches the bits.
     #[inline(always)]
     pub fn symbol(&self, bits: &mut Bits) -> Result<u8, String> {
         let entry = self.short[bits.peek(LOOK)];

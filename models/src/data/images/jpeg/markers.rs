@@ -5,7 +5,7 @@ use super::frame::Frame;
 use super::huffman::Table;
 use super::{CUT, damaged};
 
-/// What [`Reader::next`] found.
+/// A result of [`Reader::next`].
 pub enum Event<'a> {
     /// A frame header of this marker.
     Frame(u8, &'a [u8]),
@@ -44,7 +44,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// # Errors
-    /// If these bytes are no JPEG file.
+    /// If these bytes are not a JPEG file.
     pub fn new(bytes: &'a [u8]) -> Result<Reader<'a>, String> {
         match bytes {
             [0xff, 0xd8, ..] => {
@@ -171,10 +171,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What the components mean, by the rules of libjpeg.
+    /// The meaning of the components, by the rules of libjpeg.
     ///
     /// # Errors
-    /// If their number is another than 1, 3 or 4.
+    /// If the number of components is not 1, 3 or 4.
     pub fn colours(&self, frame: &Frame) -> Result<Colours, String> {
         let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
         Ok(match (&ids[..], self.jfif, self.adobe) {

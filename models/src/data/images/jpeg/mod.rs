@@ -8,8 +8,8 @@
 //! Baseline, extended and progressive files of 8 bits with Huffman codes, in any sampling and any order of scans; ITU T.81 is the specification.
 //! Arithmetic codes, 12 bits, lossless and hierarchical files are refused by name.
 //!
-//! [`markers`] reads the segments, [`scan`] the blocks by [`huffman`] codes from [`bits`], [`idct`] turns them into samples, and [`assemble`] the
-//! samples into pixels.
+//! [`markers`] reads the segments, [`scan`] the blocks by [`huffman`] codes from [`bits`], [`idct`] transforms them into samples, and
+//! [`assemble`] combines the samples into pixels.
 
 mod assemble;
 mod bits;
@@ -56,7 +56,7 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, String> {
             }
             Event::Scan(segment) => {
                 let frame = frame.as_mut().ok_or_else(|| damaged("its first scan comes before the size of the image"))?;
-                // What comes after the first scan changes no colours.
+                // Markers after the first scan do not change the colours.
                 if colours.is_none() {
                     colours = Some(reader.colours(frame)?);
                 }

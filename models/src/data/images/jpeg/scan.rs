@@ -124,7 +124,7 @@ impl Frame {
         }
         let (high, low) = (bits >> 4, bits & 15);
         let band = match self.kind {
-            // What a sequential scan says of bands is ignored, as by libjpeg.
+            // Bands in a sequential scan are ignored, as by libjpeg.
             Kind::Sequential => Band { first: 0, last: 63, refines: false, low: 0, empty: 0 },
             Kind::Progressive => {
                 Band { first: usize::from(first), last: usize::from(last), refines: high != 0, low: u32::from(low), empty: 0 }
@@ -214,7 +214,7 @@ impl Part<'_> {
         bits.check()
     }
 
-    /// What a progressive scan brings of a block.
+    /// Decodes the bits of a block in a progressive scan.
     fn progressive(&mut self, bits: &mut Bits, block: &mut Block, band: &mut Band) -> Result<(), String> {
         match (band.first, band.refines) {
             (0, false) => {

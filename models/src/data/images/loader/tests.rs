@@ -25,7 +25,7 @@ fn numbered(n: usize, damaged: &[usize]) -> Arc<Pictures> {
     Arc::new(Pictures::new(Numbered { damaged: damaged.to_vec() }, (0..n as u32).map(|i| 1000 + i).collect(), 1))
 }
 
-/// What leaves the values of pixels as they are.
+/// A transform that keeps the values of pixels.
 fn plain() -> Transform {
     let normalisation = Normalisation { mean: vec![0.0], deviation: vec![1.0 / 255.0] };
     Transform { size: 1, crop: Crop::None, flip: false, ratio: 1.0, fit: Fit::Cover, normalisation, exif: Exif::Ignore }
@@ -200,7 +200,7 @@ fn views_of_other_channels_and_sizes_show_the_same_images() {
         let batches: Vec<Vec<Batch>> =
             Views::of(&images, &[colour.clone(), plain()], batch).unwrap().map(Result::unwrap).collect();
         let all = |view: usize| batches.iter().flat_map(|b| labels(&b[view])).collect::<Vec<u32>>();
-        // What one view cannot show is left out of both.
+        // Images that one view cannot show are left out of both.
         assert_eq!(all(0), [0, 1, 2, 4, 5, 6, 8, 9]);
         assert_eq!(all(1), all(0));
         let shapes = batches[0].iter().map(|b| b.images.shape().to_vec()).collect::<Vec<_>>();

@@ -31,7 +31,7 @@ fn resizing_gives_the_bits_of_pillow() {
 fn where_pillow_takes_columns_first_the_rounding_in_between_differs() {
     let expected = include_bytes!("../fixtures/resized-7x130.raw");
     assert_eq!(difference(&resize(&picture(), Region::of(&picture()), 7, 130), expected), 1);
-    // Of a part, without a look at what lies around it.
+    // Resizing a region ignores the pixels around it.
     let region = Region { top: 5, left: 7, height: 31, width: 22 };
     assert_eq!(difference(&resize(&picture(), region, 24, 24), include_bytes!("../fixtures/part.raw")), 1);
 }

@@ -87,7 +87,7 @@ fn random_regions_have_the_area_and_the_aspect_that_was_asked_for_and_reach_ever
     }
     assert!(areas.iter().all(|a| (0.075..=1.0).contains(a)) && ratios.iter().all(|r| (0.73..1.37).contains(r)));
     assert_eq!(corners, [true; 4]);
-    // What 20,000 draws of torchvision 0.29 give for this size: area 0.4351 ± 0.2161, logarithm of the ratio 0.0314 ± 0.1635.
+    // Reference from 20,000 draws of torchvision 0.29 for this size: area 0.4351 ± 0.2161, logarithm of the ratio 0.0314 ± 0.1635.
     let moments = |x: &[f64]| {
         let mean = x.iter().sum::<f64>() / x.len() as f64;
         (mean, (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64).sqrt())
@@ -177,7 +177,7 @@ fn contained_images_keep_all_their_pixels_between_black_ones() {
         assert_eq!(seen(&transform(3), &counting(3, 2), index), [1, 2, 0, 11, 12, 0, 21, 22, 0]);
         assert_eq!(seen(&transform(4), &counting(2, 4), index), [0, 0, 0, 0, 1, 2, 3, 4, 11, 12, 13, 14, 0, 0, 0, 0]);
     }
-    // Of another size, the longer side is resized.
+    // For another size, the longer side is resized.
     let larger = seen(&transform(8), &Picture::new([4, 2, 1], vec![200; 8]), None);
     assert!(larger.chunks(8).all(|row| row == [0, 0, 200, 200, 200, 200, 0, 0]), "{larger:?}");
     let thin = seen(&transform(4), &Picture::new([1, 100, 1], vec![9; 100]), None);
