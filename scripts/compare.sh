@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs two commands in turn and prints the ratio of the medians of their `seconds_per_step`, with spread: neighbours on the machine disturb both alike.
+# Runs two commands alternately and prints the ratio of the medians of their `seconds_per_step`, with spread: other load slows both alike.
 #
 #   scripts/compare.sh ROUNDS OURS PEER
 #
 #   scripts/compare.sh 5 'target/release/ivon bench gpt2 --preset nano --batch 8 --seq 256 --optimizer adamw --threads 2 --device cpu --json' \
 #                        'env OMP_NUM_THREADS=2 python torch_gpt2.py --preset nano --batch 8 --optimizer adamw'
 #
-# Each prints a line of JSON with `seconds_per_step`, as `ivon bench --json` does; what else it prints is not looked at.
+# Each prints a line of JSON with `seconds_per_step`, as `ivon bench --json` does; other output is ignored.
 set -eu
 
 if [ $# -ne 3 ] || ! [ "$1" -gt 0 ] 2> /dev/null; then

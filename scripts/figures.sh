@@ -30,7 +30,7 @@ experiments() {
 }
 
 for name in "${@:-graph first-run generated experiments}"; do
-  # One word or, without arguments, all.
+  # An argument is one name. Without arguments the word holds all names.
   for figure in $name; do
     case $figure in
       graph | first-run | generated | experiments) "$figure" ;;

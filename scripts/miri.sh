@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs Miri, which finds undefined behaviour, over the tests of who owns memory (tensors, buffers, pools, plans, contexts): `scripts/miri.sh`.
+# Runs Miri, which finds undefined behaviour, over the tests of memory ownership (tensors, buffers, pools, plans, contexts).
 #
 # Miri is a component of some nightly toolchains (`rustup component add --toolchain nightly miri`). Where no toolchain has it, the script says so
 # and succeeds; the same tests run without it in `cargo test`.
@@ -19,8 +19,8 @@ if [ -z "${found:-}" ]; then
   exit 0
 fi
 
-# A target directory of its own: it is built by another compiler. Without isolation, tests may read the clock and the memory of the machine. Tests leak
-# tensors on purpose.
+# Its own target directory, because another compiler builds it. Without isolation, tests may read the clock and the memory of the machine.
+# Tests leak tensors on purpose.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
 export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-strict-provenance -Zmiri-ignore-leaks ${MIRIFLAGS:-}"
 miri() { timeout 600 cargo ${toolchain:+"$toolchain"} miri "$@"; }

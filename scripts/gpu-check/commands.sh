@@ -1,7 +1,7 @@
-# Running commands within their time, and reading what they print.
+# Runs commands within their time, and reads their output.
 # shellcheck shell=bash
 
-# Makes a folder for passing files, and one for results where that named cannot be written.
+# Makes a directory for temporary files, and one for results if the one given cannot be written.
 begin() {
   work=$(mktemp -d)
   trap 'rm -rf "$work"; kill $(jobs -p) 2> /dev/null' EXIT
@@ -10,10 +10,10 @@ begin() {
     results=${TMPDIR:-/tmp}/gpu-check
     mkdir -p "$results" || exit 2
   fi
-  # Compiled once for all parts: our kernels, and PyTorch's.
+  # Kernels are compiled once for all parts: ours, and PyTorch's.
   export IVON_KERNEL_CACHE=${IVON_KERNEL_CACHE:-$work/kernels}
   export TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-$work/inductor}
-  # PyTorch's own libraries first, so that both compute with the same.
+  # PyTorch's own libraries come first, so that both compute with the same.
   export IVON_CUDA_LIBRARIES=${IVON_CUDA_LIBRARIES:-$("$python" -c '
 import glob, importlib.util, os
 torch = importlib.util.find_spec("torch")
@@ -22,7 +22,7 @@ print(":".join(sorted(glob.glob(f"{packages}/nvidia/*/lib"))))' 2> /dev/null)}
   look_at_python
 }
 
-# Whether there is a GPU that can be used; its name, and what earlier calls found out about it.
+# True if a GPU can be used; sets its name, and reads the findings of earlier calls.
 open_gpu() {
   timeout --kill-after=5 60 "$ivon" devices --json > "$work/devices.json" 2>&1
   if ! grep -q '"cuda_usable":true' "$work/devices.json"; then
@@ -34,11 +34,11 @@ open_gpu() {
   recall
 }
 
-# Seconds that are left for the part.
+# Seconds left for the part.
 left() { echo $((until - SECONDS)); }
-# Whether a part has so many seconds left for something, which else is named at its end: `time_for SECONDS WHAT`.
+# True if the part has this many seconds left: `time_for SECONDS WHAT`. Otherwise WHAT is listed at the end of the part.
 time_for() { [ "$(left)" -ge "$1" ] || { unbegun+=("$2"); return 1; }; }
-# Runs a command for so many seconds at most, if the part has them; 124 where they were over.
+# Runs a command for at most this many seconds, if the part has them; status 124 if the time is over.
 within() { # seconds, command
   local seconds=$1 most
   shift
@@ -50,7 +50,7 @@ within() { # seconds, command
 }
 bounded() { within "$(left)" "$@"; }
 
-# What to say of a command that failed: `outcome STATUS WHAT [FILE WITH ITS MESSAGES]`. A peer's failure is not ours.
+# Reports a command that failed: `outcome STATUS WHAT [FILE WITH ITS MESSAGES]`. A peer's failure is skipped, not failed.
 outcome() {
   [ "$1" != 0 ] || return 0
   local words
@@ -63,21 +63,21 @@ outcome() {
   return 1
 }
 
-# What a command that went well had to say all the same: that a library refused something, say.
+# Notes the messages of a command that succeeded, for example that a library refused something.
 told() { # what, file
   [ ! -s "$2" ] || { note "told_${1// /_}" "\"$(quoted "$(tail -n 3 "$2" | cut -c1-400)")\""; logged "$1 went well" "$2"; }
 }
 
-# A field of the JSON object that a command prints last.
+# A field of the last JSON object in a command's output.
 field() { tail -n 1 | grep -o "\"$1\": *[^,}]*" | head -n 1 | cut -d: -f2- | tr -d '" '; }
-# Whether |a / b - 1| <= limit; not, where one is no number.
+# True if |a / b - 1| <= limit; false if one is not a number.
 near() { awk -v a="${1:-x}" -v b="${2:-x}" -v limit="$3" 'BEGIN { if (a !~ /^-?[0-9]/ || b + 0 == 0) exit 1; d = a / b - 1; exit !(d <= limit && d >= -limit) }'; }
-# The median of numbers, one a line.
+# The median of numbers, one per line.
 median() { sort -g | awk '{ x[NR] = $1 } END { if (NR) printf "%.9g", (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2 }'; }
 
 # ---- Python and the peers' scripts ------------------------------------------------------------------------------------------
 
-# Importing PyTorch takes a while, on a fresh machine half a minute: the others' programs come from the disk meanwhile.
+# Importing PyTorch takes half a minute on a fresh machine: it is loaded from the disk in the background.
 look_at_python() {
   {
     timeout --kill-after=5 120 "$python" scripts/gpu-check/python.py "$kit/python" > "$work/python.new" 2> "$work/python.errors" ||
@@ -86,13 +86,13 @@ look_at_python() {
   } &
 }
 
-# Waits for that; what was found of a kind: version, GPU, no GPU, problem, uncompiled, ivon.
+# Waits for that and prints the findings of a kind: version, GPU, no GPU, problem, uncompiled, ivon.
 of_python() {
   while [ ! -f "$work/python" ]; do sleep 0.2; done
   sed -n "s/^$1 //p" "$work/python"
 }
 
-# Whether a peer's script can run here, on the GPU.
+# True if a peer's script can run here, on the GPU.
 has_peer() { # script
   [ -f "$peers/$1" ] || { skip "$1 is not in $peers"; return 1; }
   local problem
@@ -100,7 +100,7 @@ has_peer() { # script
   [ -z "$problem" ] || { skip "$1: ${problem//$'\n'/; }"; return 1; }
 }
 
-# Whether there is the authors' package of IVON.
+# True if the authors' package of IVON is installed.
 has_ivon_opt() {
   [ -n "$(of_python ivon)" ] || { skip "$1: ivon-opt is neither in target/gpu-check/python nor in $python"; return 1; }
 }

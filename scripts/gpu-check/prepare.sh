@@ -1,4 +1,4 @@
-# What is carried to the machine with the GPU: target/gpu-check.
+# Builds target/gpu-check, the directory that is copied to the machine with the GPU.
 # shellcheck shell=bash
 
 prepare() {
@@ -33,12 +33,12 @@ copy_peers() {
     [ -f "$folder/torch_gpt2.py" ] && mkdir -p "$kit/peers" && cp "$folder"/*.py "$kit/peers" && break
   done
   [ -d "$kit/peers" ] || echo "PEERS names no folder of peers' scripts: there will be no comparison with PyTorch" >&2
-  # The one package of the peers' that a machine with PyTorch lacks: pure Python.
+  # The only package of the peers that a machine with PyTorch lacks; it is pure Python.
   "$python" -m pip install --quiet --no-deps --no-compile --target "$kit/python" ivon-opt ||
     echo "ivon-opt could not be fetched: its memory will not be measured" >&2
 }
 
-# The run on the CPU that those on the GPU are compared with: minutes that the GPU need not wait for.
+# The reference run on the CPU. It takes minutes, so it is done before the machine with the GPU is used.
 train_reference() {
   mkdir -p "$kit/reference"
   training_flags > "$kit/reference/flags"
@@ -47,5 +47,5 @@ train_reference() {
   rm -rf "$kit/reference/run/checkpoints"
 }
 
-# The newest version of glibc that a program asks for.
+# The newest version of glibc that a program needs.
 needed_glibc() { objdump -T "$kit"/ivon "$kit"/test-* | grep -o 'GLIBC_[0-9.]*' | cut -d_ -f2 | sort -V | tail -n 1; }

@@ -1,15 +1,15 @@
-# What is found out: a line of JSON for each part, written anew with every finding, so that nothing is lost where somebody cuts the whole.
+# Findings: a line of JSON for each part. All are written again after every finding, so that nothing is lost if the script is interrupted.
 # shellcheck shell=bash
 
-# Of the part that runs: its findings, as JSON.
+# Findings of the running part, as JSON.
 part=
 skipped=() failed=() names=() unbegun=()
 declare -A measured
-# Of all parts.
+# Findings of all parts.
 declare -A lines
 any_failed=
 
-# Text in a string of JSON: what of ASCII needs no quoting.
+# Text for a JSON string: keeps the ASCII characters that need no quoting.
 quoted() { printf '%s' "$1" | tr '\n\t' '  ' | tr -cd '\40-\176' | tr -d '\\"'; }
 joined() { local IFS=,; echo "$*"; }
 
@@ -41,7 +41,7 @@ save() {
   } > "$results/$GPU.json.new" && mv "$results/$GPU.json.new" "$results/$GPU.json"
 }
 
-# Reads what earlier calls have left.
+# Reads the results of earlier calls.
 recall() {
   local name rest
   while read -r name rest; do
@@ -50,7 +50,7 @@ recall() {
   done < <(grep '^"' "$results/$GPU.json" 2> /dev/null)
 }
 
-# Keeps what a command said, for whoever mends it: `logged WHAT FILE`.
+# Keeps the output of a command for debugging: `logged WHAT FILE`.
 logged() {
   { printf '==== %s: %s\n' "$part" "$1"; tail -c 30000 "$2"; printf '\n'; } >> "$results/$GPU-log.txt"
 }
@@ -72,7 +72,7 @@ run_part() { # name
   echo "-- $part: $((SECONDS - part_start)) s, ${#failed[@]} failed, ${#skipped[@]} skipped"
 }
 
-# The end: what failed once more, the tables, where the rest is. Fails where a part did.
+# Prints the summary: failures again, the tables, where the other results are. Fails if a part failed.
 summary() { # parts that ran
   printf '\n== after %s s\n' "$SECONDS"
   [[ " $* " != *" bench "* ]] || cat "$results/$GPU.md" 2> /dev/null

@@ -1,4 +1,4 @@
-# Our steps beside PyTorch's compiled ones, in turn: rounds of processes, and their medians.
+# Our steps and PyTorch's compiled ones, alternately: rounds of processes, and their medians.
 # shellcheck shell=bash
 
 bench() {
@@ -7,7 +7,7 @@ bench() {
   local preset=small length=1024 batches=(32 64 16) classes=resnet50 images=(128 256) pixels=(--size 224) times=(--steps 40 --warmup 10)
   [ -z "$rehearse" ] || preset=tiny length=32 batches=(2) classes=resnet20 images=(2) pixels=() times=(--steps 2 --warmup 1)
   local text=gpt2_${preset} round batch usual=(gpt2 --preset "$preset" --seq "$length" --batch "${batches[0]}")
-  # What matters most first; a later round costs the peer little, since its kernels are compiled.
+  # The most important rounds come first; a later round costs the peer little, since its kernels are compiled.
   round_of_text "${batches[0]}" 1
   round_of_pictures "${pictures[0]}" 1
   round_of_text "${batches[0]}" 2
@@ -47,7 +47,7 @@ round_of_pictures() { # batch, round
 
 compared_with_adamw() { ratio "ivon_over_adamw_b$1" "${text}_b$1_ivon" "${text}_b$1_adamw"; } # batch
 
-# What may be done in another way than the usual one, which is a guess: below 1, the other is quicker.
+# Alternatives to the usual way, which was chosen by estimate: a ratio below 1 means that the alternative is quicker.
 ways_of_text=(gelu_apart:IVON_GELU_EPILOGUE=off sums_apart:IVON_SUMS_EPILOGUE=off tuned:IVON_TUNE=on)
 ways_of_pictures=(tuned:IVON_TUNE=on cudnn_all:IVON_CUDNN=all cudnn_windows:IVON_CUDNN=windows)
 
@@ -67,7 +67,7 @@ in_ways_of_pictures() { # round
   done
 }
 
-# Runs a command with one more variable in its environment.
+# Runs a command with an additional environment variable.
 with() { # VARIABLE=value, command
   local -x "${1?}"
   shift
@@ -89,7 +89,7 @@ theirs() { # name, round, script, arguments
   local name=$1 round=$2 script=$3 lacking
   shift 3
   has_peer "$script" || return
-  # The first process of a size compiles for a minute; what failed before fails again.
+  # The first process of a size compiles for a minute; a size that failed before would fail again.
   if [ "$round" = 1 ]; then time_for 45 "$name" || return; else [ -f "$work/runs/$name.1.json" ] && time_for 25 "$name, round $round" || return; fi
   if [ -n "$rehearse" ]; then
     run_theirs "$@" --device cpu
@@ -115,7 +115,7 @@ run_theirs() { # arguments, for the script, name and round of `theirs`
 
 # ---- rounds -----------------------------------------------------------------------------------------------------------------
 
-# What the driver says of the GPU meanwhile, for ours and theirs alike.
+# Records the driver's figures of the GPU during a run, for ours and theirs alike.
 watch_gpu() {
   watch_job=''
   : > "$work/watched"
@@ -133,7 +133,7 @@ watched() {
     END { printf "\"gpu_mib\": %s, \"gpu_watts\": %s, \"gpu_mhz\": %s", mib, watts, mhz }' "$work/watched")
 }
 
-# Keeps a run as a round of this name, and notes the medians of its rounds.
+# Stores a run as a round of this name, and notes the median of its rounds.
 keep() { # name, round
   local file=$work/runs/$1.$2.json
   tail -n 1 "$work/run.json" | sed "s/}\$/, $of_gpu}/" > "$file"
@@ -146,10 +146,10 @@ keep() { # name, round
   tables
 }
 
-# The field of every line.
+# Prints the field of every line.
 each() { while read -r line; do field "$1" <<< "$line"; done; } # field
 
-# How much longer a step of one took than that of another, round by round: `ratio NAME OF TO`.
+# The ratio of the times of a step of two runs, round by round: `ratio NAME OF TO`.
 ratio() {
   local round all=()
   for round in 1 2 3 4; do

@@ -1,4 +1,4 @@
-# Against other people's programs: Hugging Face, torchvision, ivon-opt.
+# Comparison with other programs: Hugging Face, torchvision, ivon-opt.
 # shellcheck shell=bash
 
 conformance() {
@@ -16,7 +16,7 @@ conformance() {
   trace_of_updates
 }
 
-# What enters and leaves every update, replayed by the authors' package.
+# The inputs and outputs of every update, replayed by the authors' package.
 trace_of_updates() {
   [ -f "$peers/conformance_ivon.py" ] || { skip "conformance_ivon.py is not in $peers"; return; }
   has_ivon_opt "updates against ivon-opt" || return

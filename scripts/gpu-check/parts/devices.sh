@@ -1,4 +1,4 @@
-# What CUDA is found, and whether anything runs at all.
+# Finds CUDA, and checks that a model runs at all.
 # shellcheck shell=bash
 
 devices() {
@@ -9,7 +9,7 @@ devices() {
   first_steps gpt2_f32 gpt2 --preset nano --seq 128 --batch 4 --dtype f32
   first_steps gpt2_bf16 gpt2 --preset nano --seq 128 --batch 4 --dtype bf16
   first_steps resnet20_bf16 resnet20 --batch 16 --dtype bf16
-  # Libraries take a while to come from the disk: what PyTorch has is asked for last.
+  # Libraries load slowly from the disk: PyTorch is asked last.
   note python "\"$(quoted "$(of_python version; of_python GPU; of_python problem; of_python "no GPU"; of_python uncompiled)")\""
 }
 

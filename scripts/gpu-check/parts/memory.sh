@@ -1,4 +1,4 @@
-# The memory plan against what the GPU says.
+# The memory plan against the use that the GPU reports.
 # shellcheck shell=bash
 
 memory() {
@@ -16,19 +16,19 @@ memory() {
   note bytes_of_state "$state"
   note bytes_of_activations "$arena"
   if [ -n "$before" ]; then
-    # The driver's own part and the libraries' workspaces come on top of what is planned.
+    # The driver's own part and the libraries' workspaces are added to the plan.
     local own=$((after - before * 1024 * 1024)) most=$(((state + arena) * 105 / 100 + (3 << 29)))
     note bytes_beside_the_plan $((own - state - arena))
     [ "$own" -le "$most" ] || fail "$own bytes are in use where $state of state and $arena of activations were planned"
   else
     skip "there is no nvidia-smi: what was in use before is not known"
   fi
-  # A batch that no GPU holds is refused with the sum, and not by a failing allocation.
+  # A batch that is too large for any GPU is refused with the computed size, before an allocation fails.
   bounded "$ivon" bench gpt2 "${size[@]}" --batch "$many" --dtype bf16 --device cuda:0 --steps 1 > "$work/refused" 2>&1 &&
     fail "a batch of $many was not refused"
   grep -q 'largest batch that fits' "$work/refused" || fail "the refusal does not name the largest batch: $(tail -n 1 "$work/refused")"
   note refusal "\"$(quoted "$(grep 'largest batch' "$work/refused")")\""
 }
 
-# MiB of the GPU that are in use, by anybody; nothing where nobody says.
+# MiB of the GPU in use by all processes; empty if unknown.
 used_memory() { nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits 2> /dev/null | head -n 1 | tr -cd 0-9; }

@@ -1,8 +1,8 @@
-# Where the time of a step goes, kernel by kernel.
+# The time of a step, kernel by kernel.
 # shellcheck shell=bash
 
 profile() {
-  # As in the first round of `bench`, so that PyTorch has it compiled.
+  # The sizes are those of the first round of `bench`, so that PyTorch has them compiled.
   local batch=32 text=(--preset small --seq 1024) images=(resnet50 --batch 128 --size 224)
   [ -z "$rehearse" ] || batch=2 text=(--preset tiny --seq 32) images=(resnet20 --batch 2)
   profile_of gpt2 "${text[@]}" --batch "$batch" && shares_of_peaks
@@ -17,7 +17,7 @@ profile_of() { # arguments of bench, the model first
   outcome $? "profile of $name" "$work/errors" || return
   cp "$work/profile" "$results/$GPU-profile-$name.txt"
   head -n 25 "$work/profile"
-  # What a step takes beyond its kernels, the GPU waits for the CPU.
+  # The time of a step beyond its kernels is the time that the GPU waits for the CPU.
   note "${name}_step_ms" "$(awk '/ s a step/ { print 1e3 * $1; exit }' "$work/profile")"
   note "${name}_kernels_ms" "$(awk '/^a recorded step/ { all = 1e3 * $4 } /^other/ { other = $2 } END { print all - other }' "$work/profile")"
 }
@@ -25,7 +25,7 @@ profile_of() { # arguments of bench, the model first
 # The field of a line of the profile: `of_profile PHASE OP FIELD`, counted from the number of calls.
 of_profile() { awk -v phase="$1" -v op="  $2 " -v field="$3" '/^[a-z]/ { now = $1 } now == phase && index($0, op) == 1 { print $(field + 1); exit }' "$work/profile"; }
 
-# What the targets ask of a profile of GPT-2: the share of the update in the copy bandwidth, and attention's milliseconds in all layers.
+# The values that have targets for GPT-2: the share of the update in the copy bandwidth, and attention's milliseconds in all layers.
 shares_of_peaks() {
   local update copy
   update=$(awk '/^update/ { now = 1 } now && /^  ivon / { print $7; exit }' "$work/profile")
@@ -37,7 +37,7 @@ shares_of_peaks() {
   note attention_backward_ms "$(of_profile backward causal_attention 2)"
 }
 
-# PyTorch's on the same sizes.
+# PyTorch's attention at the same sizes.
 flash_attention() {
   has_peer torch_gpt2.py || return
   local sizes=(--device cuda --layers 12 --batch "$batch" --heads 12 --length 1024 --size 64)
@@ -46,7 +46,7 @@ flash_attention() {
   outcome $? "torch_attention" "$work/errors" && note torch_attention_ms "$(tail -n 1 "$work/flash.json")"
 }
 
-# The kernels of PyTorch's steps, to set beside ours.
+# The kernels of PyTorch's steps, for comparison with ours.
 profile_of_peer() { # name, script, arguments
   local name=$1 script=$2 flags=(--device cuda --dtype bf16)
   shift 2

@@ -1,7 +1,7 @@
-# Kernels under NVIDIA's compute-sanitizer, which makes them ten to a hundred times slower: those that could go wrong first.
+# Kernels under NVIDIA's compute-sanitizer, which makes them ten to a hundred times slower: the most error-prone ones first.
 # shellcheck shell=bash
 
-# Kernels of ours that share memory between threads, or wait for other blocks.
+# Our kernels that share memory between threads, or wait for other blocks.
 delicate=(attention::attention attention::attention_sums_in_a_fixed_order_of_blocks attention::attention_of_new_positions_to_those_in_a_cache
   rows::layer_norm rows::softmax_and_its_logarithm pictures::batch_norms losses::cross_entropy_plain_smoothed_and_in_place
   moves::embedding_sums_repeated_ids_in_their_order)
@@ -22,13 +22,13 @@ sanitizer() {
   sanitized memcheck 90 ops "${others[@]}"
 }
 
-# Runs tests under a tool; what it got through where its time was over.
+# Runs tests under a tool; if the time is over, reports those that were completed.
 sanitized() { # kind, seconds, program, tests
   local kind=$1 seconds=$2 program=$kit/test-$3 what="$1 of $3"
   shift 3
   [ -x "$program" ] || { skip "$program is not there: run prepare"; return; }
   time_for 15 "$what: $*" || return
-  # What a library asks for and does not get is no fault of a kernel.
+  # A refused request of a library is not an error of a kernel.
   IVON_TEST_GPU=1 within "$seconds" "$tool" --tool "$kind" --report-api-errors no --launch-timeout 60 --error-exitcode 86 \
     "$program" --exact "$@" --test-threads=1 > "$work/log" 2>&1
   local status=$? passed

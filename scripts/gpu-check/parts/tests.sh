@@ -4,11 +4,11 @@
 kernels() { run_tests ops 80; }
 models() { run_tests models 40; run_tests training 30; run_tests update_in_graph 20; run_tests profile 20; }
 
-# All tests of a program in one process. A kernel that fails takes the GPU from those after it, and one that hangs their time: what has not
-# passed is run again, each test in a process of its own.
+# Runs all tests of a program in one process. A kernel that fails makes the GPU unusable for later tests, and one that hangs uses up their
+# time: a test that has not passed is run again in a process of its own.
 run_tests() { # program, seconds
   local program=$kit/test-$1 skips=() all name
-  # The emulator would take minutes for them.
+  # These tests would take minutes on the emulator.
   [ -z "$rehearse" ] || skips=(--skip of_more_)
   [ -x "$program" ] || { skip "target/gpu-check/test-$1 is not there: run prepare"; return; }
   mapfile -t all < <(tests_of "$program" "${skips[@]+"${skips[@]}"}")
@@ -43,7 +43,7 @@ tests_of() { # program, what to skip
   comm -23 <("$@" --list 2> /dev/null | sort) <("$@" --list --ignored 2> /dev/null | sort) | sed -n 's/: test$//p'
 }
 
-# The panic's message, or the last words where there is none.
+# The panic's message, or the last lines of output without a panic.
 what_it_said() { # log
   local words
   words=$(grep -A 2 'panicked at' "$1" | head -n 3 | cut -c1-300)

@@ -1,7 +1,7 @@
-# 200 steps of GPT-2 nano on the GPU, beside the same on the CPU.
+# 200 steps of GPT-2 nano on the GPU, and the same on the CPU.
 # shellcheck shell=bash
 
-# The flags of all runs, as words. They learn the text that the command has in it.
+# The flags of all runs, as words. The runs train on the text that is built into the command.
 training_flags() {
   local size="--preset nano --steps 200 --warmup 20 --batch 8 --seq 128"
   [ -z "$rehearse" ] || size="--preset tiny --steps 8 --warmup 2 --batch 2 --seq 16"
@@ -33,7 +33,7 @@ train() { # device, type, folder
   note "seconds_${1%:*}_$2" "$(field seconds < "$3/result.json")"
 }
 
-# Whether a run on the GPU ends where that of the CPU does: `ends_near LIMIT TYPE`.
+# Fails unless a run on the GPU ends near the validation loss of the CPU: `ends_near LIMIT TYPE`.
 ends_near() {
   local found
   found=$(field validation_loss < "$work/$2/result.json")
@@ -43,5 +43,5 @@ ends_near() {
 
 # Losses of the steps of a run, from its metrics.
 losses() { grep -o '"loss":[^,}]*' "$1/run/metrics.jsonl" | cut -d: -f2; }
-# Of pairs, one a line, relative to the first; more than any limit where a number is missing.
+# The largest relative difference of pairs, one per line, relative to the first of each; 1e9 if a number is missing.
 largest_difference() { awk '{ d = $1 $2 ~ /n/ || NF < 2 ? 1e9 : $2 / $1 - 1; if (d < 0) d = -d } d > most { most = d } END { print NR ? most + 0 : 1e9 }'; }
