@@ -1,4 +1,4 @@
-//! What must compile: `ui/pass`.
+//! Models that must compile: `ui/pass`.
 
 #[path = "../ui/pass/conditions.rs"]
 mod conditions;

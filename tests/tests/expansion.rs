@@ -4,7 +4,7 @@ use std::process::Command;
 
 const DIR: &str = "IVON_EXPAND_DIR";
 
-/// What a test of this file runs in a process of its own, because the variable belongs to the process.
+/// The other tests of this file run this one in a process of its own, because the variable belongs to the process.
 #[test]
 #[ignore = "run by the other tests, with the variable set"]
 fn compile_one_model() {

@@ -123,7 +123,7 @@ fn sources() -> Vec<syn::File> {
     files.iter().map(|path| syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap()).collect()
 }
 
-/// What a model's last round gets: signatures of callees, their paths, the runtime, and the items.
+/// The input of a model's last round: signatures of callees, their paths, the runtime, and the items.
 fn rounds() -> Vec<TokenStream> {
     vec![
         quote! {
@@ -235,7 +235,7 @@ fn mutated_sources() {
     }
 }
 
-/// Nesting beyond what a person writes is refused before the stack ends.
+/// Nesting far beyond hand-written code is refused before the stack overflows.
 #[test]
 fn deep_nesting_is_an_error() {
     let model =

@@ -1,5 +1,5 @@
-//! A person may call things as generated code does: either it compiles, or we say which name is taken. Every name that generated code uses by itself
-//! is tried in every place where a person gives one, and so is a constant beside the model.
+//! A user may choose any name that generated code uses: either the model compiles, or the error says which name is taken. Every name that
+//! generated code uses by itself is tried in every place where a user gives one, and so is a constant beside the model.
 
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ fn alone(tokens: TokenStream, into: &mut BTreeSet<String>) {
     }
 }
 
-/// What generated code has and its source has not.
+/// The names that generated code contains and its source does not.
 fn names() -> BTreeSet<String> {
     let (mut generated, mut written) = (BTreeSet::new(), BTreeSet::new());
     for model in MODELS {
@@ -131,7 +131,7 @@ const PLACES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What may stand beside a model without touching it: functions, and what Rust writes in capitals.
+/// Items that may stand beside a model without touching it: functions, and items that Rust writes in capitals.
 const BESIDE: &[&str] = &["pub fn NAME() {}", "pub const NAME: usize = 7;", "pub static NAME: usize = 7;", "pub struct NAME;"];
 
 #[test]

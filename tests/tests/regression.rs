@@ -1,4 +1,4 @@
-//! Bugs that were found in use, each named for what a person saw.
+//! Bugs that were found in use, each named after its symptom.
 
 use ivon_runtime::layers::{Dropout, GroupNorm, Linear};
 use ivon_runtime::ops::{cross_entropy, mse};
@@ -217,7 +217,7 @@ fn a_negative_weight_decay_of_a_parameter_gave_a_loss_that_is_not_a_number() {
     assert_eq!(refused, "weight_decay of `layer.weight` is -1: it must be zero or a positive number");
 }
 
-/// A literal that is no finite f64 was read as 0.
+/// A literal that is not a finite f64 was read as 0.
 #[test]
 fn a_number_beyond_f64_vanished() {
     let model = |number: &str| {

@@ -1,4 +1,4 @@
-//! Generated code is for people: it is read in review. The same files are compiled as models in `src/lib.rs`.
+//! Generated code is read in review. The same files are compiled as models in `src/lib.rs`.
 
 macro_rules! snapshot {
     ($name:ident) => {

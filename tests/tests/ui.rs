@@ -1,6 +1,6 @@
 //! Wrong models: each is refused with the message beside it.
 //!
-//! `TRYBUILD=overwrite cargo test -p ivon-tests --test ui` writes the messages anew; read them as the person would who made the mistake.
+//! `TRYBUILD=overwrite cargo test -p ivon-tests --test ui` writes the messages anew; read them as the user would who made the mistake.
 
 const TOPICS: [&str; 15] = [
     "arity",

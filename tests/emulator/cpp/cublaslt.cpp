@@ -1,8 +1,8 @@
 // A stand-in for libcublasLt.so: the matrix product and the epilogues that the runtime asks for, in plain loops that sum in f32.
 //
 // D = epilogue(alpha · op(A) op(B) + beta · C), column-major unless a layout says otherwise. A bias has one element for each row of D.
-// What this stand-in does not know it refuses, so that nothing is taken for tested that is not. Sizes of attributes, defaults and combinations
-// of types are those of the real library (versions 12.8.4 and 13.1.0 were asked, and their headers and manual read).
+// This stand-in refuses everything it does not implement, so that no untested behaviour counts as tested. Sizes of attributes, defaults and
+// combinations of types are those of the real library (from experiments with versions 12.8.4 and 13.1.0, their headers and their manual).
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -34,7 +34,7 @@ enum { WORKSPACE = 1, REDUCTIONS = 3, ALIGNMENT = 5 };
 // cublasLtReductionScheme_t: partial sums are added up in the output's type, in place or beside it.
 enum { IN_OUTPUT_TYPE = 1 | 4, ALL_REDUCTIONS = 7 };
 
-// What a handle of the library is of, with the attributes that it has and how many bytes each takes.
+// The kind of a handle of the library: its attributes, and the number of bytes of each.
 struct Kind {
   std::map<int, size_t> attributes;
 };
@@ -206,7 +206,8 @@ int check(const Product& p) {
   // "Bias vector elements are the same type as the elements of output matrix", and so is what GELU is of.
   if (has_vector(epilogue) && (p.what.get(BIAS_TYPE, -1) != -1 && p.what.get(BIAS_TYPE) != p.d.type)) return NOT_SUPPORTED;
   if (has_vector(epilogue) && (p.what.get(BIAS_POINTER) == 0 || p.d.batch > 1)) return INVALID_VALUE;
-  // What GELU is of: "must be divisible by 8 and be no less than the number of rows in the output matrix", and loaded 16 bytes at a time.
+  // The saved input of GELU: "must be divisible by 8 and be no less than the number of rows in the output matrix", and loaded 16 bytes at
+  // a time.
   if (has_matrix(epilogue)) {
     int64_t ld = p.what.get(AUX_LD), at = p.what.get(AUX_POINTER);
     if (ld % 8 || ld < p.d.rows || at == 0 || at % 16 || p.d.batch > 1) return INVALID_VALUE;
@@ -241,7 +242,7 @@ uint64_t problem(std::initializer_list<const void*> descriptors) {
   return hash;
 }
 
-// What an address is a multiple of.
+// The alignment of an address.
 uint32_t alignment_of(uint64_t address) { return address ? (uint32_t)std::min<uint64_t>(address & -address, 256) : 256; }
 
 // cublasLtMatmulAlgo_t: the problem that it solves, and what it relies on.

@@ -81,7 +81,7 @@ struct Descriptor {
   int kind;
   bool finalized = false;
   std::map<int, std::vector<char>> values;
-  // What finalizing makes of it.
+  // Results of finalizing.
   Tensor tensor;
   Convolution convolution;
   int engine = 0;

@@ -1,4 +1,4 @@
-// What a kernel sees instead of CUDA's own headers when g++ compiles it. It stays small: it is compiled with every kernel.
+// Replaces CUDA's own headers when g++ compiles a kernel. It stays small, because it is compiled with every kernel.
 #pragma once
 #include <cmath>
 #include <cstddef>

@@ -31,7 +31,7 @@ struct Loaded {
   std::map<std::string, Function> functions;
 };
 
-// What a test asked to go wrong: counted down, -1 for never.
+// Failures that a test has asked for: counted down, -1 for never.
 struct Failures {
   std::atomic<long> allocations{-1}, launches{-1}, faults{-1};
   std::atomic<bool> lost{false};
@@ -58,7 +58,7 @@ Driver& driver() {
 
 thread_local void* current_context = nullptr;
 
-// What this thread has asked for.
+// Counts of the calls of this thread.
 thread_local struct {
   uint64_t allocations = 0, launches = 0, stalls = 0;
 } counts;
@@ -67,7 +67,7 @@ int initialized() { return driver().initialized ? SUCCESS : NOT_INITIALIZED; }
 
 size_t padded(size_t n) { return (n + 255) / 256 * 256; }
 
-// Whether the bytes lie in one allocation.
+// True if the bytes lie in one allocation.
 bool owned(uint64_t address, size_t n) {
   std::lock_guard<std::mutex> guard(driver().mutex);
   auto after = driver().blocks.upper_bound(address);
@@ -110,7 +110,7 @@ void release(uint64_t address, size_t n) {
   free((void*)address);
 }
 
-// Nobody may name it any more; its size, 0 where there is none at this address.
+// Removes the block at an address from the list; returns its size, or 0 if no block begins there.
 size_t forget(uint64_t address) {
   Driver& d = driver();
   std::lock_guard<std::mutex> guard(d.mutex);
@@ -122,7 +122,8 @@ size_t forget(uint64_t address) {
   return n;
 }
 
-// A copy between the CPU's memory and the device's. What is not page-locked may be read "synchronously", or later: nobody may rely on either.
+// A copy between the CPU's memory and the device's. Memory that is not page-locked may be read "synchronously" or later; callers may rely
+// on neither.
 int transfer(void* to, const void* from, size_t n, void* stream, const void* host) {
   if (!is_pinned(host, n)) {
     if (int code = refuse_capture(stream, CAPTURE_UNSUPPORTED)) return code;
@@ -325,8 +326,8 @@ EMULATOR_API int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t n, void
   return submit(stream, [=] { return memmove((void*)to, (void*)from, n), SUCCESS; });
 }
 
-// What a pointer that says __restrict__ points to is given by no other one, if either is written through: it may be read through a cache that does not
-// see what is written.
+// A kernel may get one address for two pointers only if neither says __restrict__ or both are const: memory behind a __restrict__ pointer
+// may be read through a cache that does not see writes.
 static void refuse_aliases(const Kernel& kernel, void** arguments) {
   auto& all = kernel.parameters;
   auto address = [&](size_t i) { return *static_cast<uint64_t*>(arguments[i]); };

@@ -1,4 +1,4 @@
-// What the stand-ins share: the driver's error codes, and putting work on a stream.
+// Shared by the stand-ins: the driver's error codes, and submitting work to a stream.
 #pragma once
 #include <cstddef>
 #include <functional>
@@ -20,7 +20,7 @@ using Work = std::function<int()>;
 // any. When it is done says the pace: see streams.h.
 __attribute__((visibility("default"))) int submit(void* stream, Work work, const void* host = nullptr, size_t bytes = 0);
 
-// What the stand-ins for libraries are asked to refuse, one bit each.
+// The features that the stand-ins for libraries can be asked to refuse, one bit each.
 enum Refusal {
   EPILOGUES = 1,       // cuBLASLt knows no way to do anything along with a product
   CUDNN = 2,           // cuDNN does not start

@@ -11,8 +11,8 @@
 #include <sstream>
 #include "device.h"
 
-// EMULATOR_FOLDER: where this library, the header and compiled modules lie. EMULATOR_COMPILER: the compiler and its flags; EMULATOR_WATCH: those of
-// modules alone, which must not reach the linker: it would bring a library of its own.
+// EMULATOR_FOLDER: the directory of this library, the header and compiled modules. EMULATOR_COMPILER: the compiler and its flags;
+// EMULATOR_WATCH: flags of modules alone, which must not reach the linker: it would link a sanitizer library.
 
 namespace emulator {
 
@@ -107,7 +107,7 @@ static std::string compile_text(const std::string& source) {
   for (const Written& kernel : kernels_of(source)) text += "EMULATOR_KERNEL(" + kernel.name + ", (" + kernel.threads + "))\n";
   std::ofstream(file) << text;
   std::string object = own + ".o", quietly = " >> " + log + " 2>&1";
-  // A sanitizer that is preloaded into this process is no concern of the compiler.
+  // A sanitizer that is preloaded into this process must not be loaded into the compiler.
   auto run = [&](const std::string& arguments) { return system(("env -u LD_PRELOAD " EMULATOR_COMPILER " " + arguments + quietly).c_str()) == 0; };
   bool compiled = run("-c " EMULATOR_WATCH " -include " EMULATOR_FOLDER "/device.h -o " + object + " " + file) &&
                   run("-shared -o " + result + " " + object + " " EMULATOR_FOLDER "/libcuda.so");

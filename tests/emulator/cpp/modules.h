@@ -7,7 +7,7 @@
 
 namespace emulator {
 
-// What a parameter of a kernel says of itself.
+// The qualifiers of a kernel's parameter.
 struct Parameter {
   bool pointer, constant, restricted;
 };
@@ -26,16 +26,16 @@ struct Module {
   std::map<std::string, Kernel> kernels;
 };
 
-// Compiles (or finds in the folder of an earlier run) and loads; nothing, with the compiler's words in `log`, where that fails.
+// Compiles a source (or finds it in the directory of an earlier run) and loads it; null if that fails, with the compiler's output in `log`.
 __attribute__((visibility("default"))) std::shared_ptr<Module> load(const std::string& source, std::string& log);
 
-// What `load` begins with: the compiler's words alone, empty where the source compiles.
+// The first step of `load`: the compiler's output alone, empty if the source compiles.
 __attribute__((visibility("default"))) std::string compile(const std::string& source);
 
 // Cubins of the emulator are the source itself behind its length.
 __attribute__((visibility("default"))) std::string image_of(const std::string& source);
 
-// The source of an image, which ends where it says so; whether it is one.
+// Reads the source of an image, which ends where its length says; false if it is not an image of the emulator.
 bool source_of(const char* image, std::string& source);
 
 }  // namespace emulator

@@ -9,5 +9,5 @@ static thread_local std::string ranges;
 EMULATOR_API int nvtxRangePushA(const char* name) { return ranges += name, ranges += '(', 0; }
 EMULATOR_API int nvtxRangePop() { return ranges += ')', 0; }
 
-// What this thread did so far: "forward(linear())".
+// The ranges of this thread so far: "forward(linear())".
 EMULATOR_API const char* emulator_ranges() { return ranges.c_str(); }

@@ -1,9 +1,9 @@
-// Finds races: accesses to the same bytes by two threads, one of them a write, that nothing orders. What orders them is a barrier of their block,
-// a `__syncwarp` of their warp, and between blocks a release that was acquired; shuffles, votes and products of matrices do not, as the CUDA
-// programming guide has it. So a missing barrier is found in whatever order threads ran.
+// Finds races: accesses to the same bytes by two threads, one of them a write, that nothing orders. Accesses are ordered by a barrier of
+// their block, a `__syncwarp` of their warp, and between blocks by a release that was acquired; shuffles, votes and products of matrices
+// do not order them, as the CUDA programming guide says. So a missing barrier is found whatever the order in which threads ran.
 //
-// Kernels are compiled with g++'s instrumentation for ThreadSanitizer, whose functions are defined here: what they keep for every two bytes is who
-// wrote and read them last. With `EMULATOR_RACES`; else nothing is watched.
+// Kernels are compiled with g++'s instrumentation for ThreadSanitizer, whose functions are defined here: for every two bytes they record
+// the last writer and the last reader. This needs `EMULATOR_RACES`; without it accesses are not watched.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +25,7 @@ void write(const void* at, size_t n);
 // A copy by cp.async is under way, and has come.
 void copy_begins(const void* to, size_t n);
 void copy_ends(const void* to, size_t n);
-// What a block tells others through a number in memory.
+// Synchronisation between blocks through a number in memory.
 void release(const void* at);
 void acquire(const void* at);
 void barrier(uint64_t block);

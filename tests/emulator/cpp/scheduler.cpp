@@ -76,7 +76,7 @@ struct Scheduler {
   size_t stack_size = 0;
 };
 
-// Of the launches of this thread: tests that run at the same time each have their own.
+// Settings for the launches of this thread: tests that run at the same time have their own.
 static thread_local Order next_order;
 static thread_local Copies next_copies = Copies::LATE;
 

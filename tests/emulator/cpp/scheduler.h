@@ -34,7 +34,7 @@ struct Launch {
   std::string name;
   dim3 grid, block;
   size_t dynamic_shared = 0;
-  // What one thread runs.
+  // The code of one thread.
   std::function<void()> body;
   // The static shared memory of the kernel's module.
   char* shared_begin = nullptr;

@@ -1,6 +1,6 @@
-// Streams, events and graphs. What is put on a stream happens in its order, and in the order of the events that streams wait for, but not
-// before it must: a result is there when somebody has waited for it, page-locked and pageable memory is read when the copy is done, and two
-// streams overtake each other wherever nothing keeps them from it. A graph launched is one piece of work.
+// Streams, events and graphs. Work on a stream is done in its order, and in the order of the events that streams wait for, but as late as
+// possible: a result exists once it has been waited for, page-locked and pageable memory is read when the copy is done, and two streams
+// overtake each other wherever nothing orders them. A launched graph is one piece of work.
 //
 // A stream is used by the thread that made it, as the runtime does.
 #pragma once
@@ -9,7 +9,7 @@
 
 namespace emulator {
 
-// When work is done: as it is asked for, only when somebody waits for it, or some of it now and then, by a seed.
+// When work is done: as it is submitted, only when it is waited for, or some of it now and then, by a seed.
 struct Pace {
   enum Kind { EAGER, LATE, SHUFFLED } kind = LATE;
   uint64_t seed = 0;
@@ -17,31 +17,31 @@ struct Pace {
   static Pace parse(const char* text);
 };
 
-// Of the streams of this thread.
+// Sets the pace of this thread's streams.
 void set_pace(Pace pace);
 
-// Does what all streams of this thread hold.
+// Does all pending work of this thread's streams.
 void drain();
 
-// What goes before a call that "is potentially unsafe" during a capture (cuThreadExchangeStreamCaptureMode): it neither is captured nor may happen
-// meanwhile. CAPTURE_UNSUPPORTED, and the captures of this thread are invalid, where there is one.
+// Called before a function that "is potentially unsafe" during a capture (cuThreadExchangeStreamCaptureMode) and must not be called in
+// one. If this thread is capturing, returns CAPTURE_UNSUPPORTED and invalidates its captures.
 int check_not_capturing();
 
 // The same for a stream that cannot capture this call.
 int refuse_capture(void* stream, Result code);
 
-// Whether work that is still to be done uses this memory of the CPU.
+// True if pending work uses this memory of the CPU.
 bool is_in_use(const void* host, size_t bytes);
 
 // ---- of driver.cpp ------------------------------------------------------------------------------------------------------
 
-// Whether calls may go on: the driver was initialised, a living context is current, and nothing has failed that lasts.
+// SUCCESS if calls may go on: the driver was initialised, a living context is current, and no lasting failure has occurred.
 int ready();
 
 // A kernel has failed: every call fails from now on, until the context is destroyed.
 void break_context(int code);
 
-// The CPU may have to wait for all that was asked for: counted, for steps that are not to.
+// Counts a call in which the CPU may have to wait for all submitted work; steps are tested to make none.
 void stall();
 
 }  // namespace emulator

@@ -1,4 +1,4 @@
-// What the lanes of a warp do together: shuffles, votes, matrix fragments (as in the PTX ISA, "Matrix fragments for
+// Operations of the lanes of a warp: shuffles, votes, matrix fragments (as in the PTX ISA, "Matrix fragments for
 // mma.m16n8k16 with floating point type", .bf16), and the copies of cp.async, which are each thread's own.
 #include <cstring>
 #include "scheduler.h"

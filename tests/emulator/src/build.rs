@@ -22,7 +22,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("warp.cpp", include_str!("../cpp/warp.cpp")),
 ];
 
-/// What the stand-in for the driver is made of.
+/// The sources of the stand-in for the driver.
 const DRIVER: &[&str] = &["driver.cpp", "streams.cpp", "modules.cpp", "races.cpp", "scheduler.cpp", "warp.cpp"];
 
 /// Kernels use types as bits, and must round as they say: no contraction of a product and a sum.
@@ -33,7 +33,7 @@ const RACES: (&str, &str) = ("-O2 -DEMULATOR_RACES", "-fsanitize=thread");
 /// Shared memory lies in a section of its own, which is told to ASan (an option of g++ alone).
 const SANITIZED: &str = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fsanitize-sections=emulator_shared";
 
-/// What is looked for while kernels run.
+/// The kind of errors to look for while kernels run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watch {
     Nothing,
@@ -55,13 +55,13 @@ pub fn sanitizers() -> Option<String> {
     let find = |name: &str| {
         let output = Command::new(&compiler).arg(format!("-print-file-name={name}")).output().ok()?;
         let path = String::from_utf8(output.stdout).ok()?.trim().to_string();
-        // The name alone comes back where there is none.
+        // If the library is not found, the name alone comes back.
         path.contains('/').then_some(path)
     };
     Some(format!("{}:{}", find("libasan.so")?, find("libubsan.so")?))
 }
 
-/// The folder with `libcuda.so`, `libnvrtc.so`, `libcublasLt.so`, `libnvtx3interop.so` and `libcudnn.so.9`; nothing where there is no compiler.
+/// The directory with `libcuda.so`, `libnvrtc.so`, `libcublasLt.so`, `libnvtx3interop.so` and `libcudnn.so.9`; `None` without a compiler.
 ///
 /// # Panics
 /// If they do not compile.

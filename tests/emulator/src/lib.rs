@@ -3,7 +3,7 @@
 //! [`load`] builds stand-ins for `libcuda.so`, `libnvrtc.so`, `libcublasLt.so`, `libcudnn.so.9` and the library of ranges with g++ and loads them, so that cudarc finds them before
 //! it looks for the real ones. From then on the real runtime runs: sources are "compiled" by g++, kernels run one CUDA thread after the
 //! other with warps, barriers and shared memory checked, streams, graphs and memory behave as the driver's, and what it forbids is refused.
-//! What goes wrong on purpose is in [`Failures`], the order of threads in [`Order`], that of streams in [`Pace`].
+//! [`Failures`] provokes errors, [`Order`] sets the order of threads, and [`Pace`] that of streams.
 
 mod build;
 
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// What is looked for while kernels run: `sanitizers` or `races`, set by [`again`].
+/// The kind of errors to look for while kernels run: `sanitizers` or `races`, set by [`again`].
 const WATCH: &str = "IVON_EMULATOR_WATCH";
 
 /// The stand-ins, loaded once and for the life of the process.
@@ -39,17 +39,17 @@ pub enum Order {
 }
 
 impl Order {
-    /// What tests go through.
+    /// The orders that tests go through.
     pub const ALL: [Order; 4] = [Order::Forward, Order::Reverse, Order::Lockstep, Order::Shuffled(7)];
 }
 
-/// When what is asked for of a thread's streams is done, as far as events leave that open. Results may not depend on it: where they do, somebody did
-/// not wait.
+/// When submitted work of a thread's streams is done, as far as events leave that open. Results may not depend on it: if they do, a wait is
+/// missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Pace {
     /// At once.
     Eager,
-    /// When somebody waits for it; where nothing else is said.
+    /// When it is waited for; the default.
     #[default]
     Late,
     /// Some of it now and then, by a seed.
@@ -57,7 +57,7 @@ pub enum Pace {
 }
 
 impl Pace {
-    /// What tests go through.
+    /// The paces that tests go through.
     pub const ALL: [Pace; 5] = [Pace::Eager, Pace::Late, Pace::Shuffled(1), Pace::Shuffled(2), Pace::Shuffled(3)];
 }
 
@@ -94,7 +94,7 @@ pub fn load() -> Option<&'static Emulator> {
     EMULATOR.get_or_init(open).as_ref()
 }
 
-/// What this process looks for while kernels run.
+/// The kind of errors that this process looks for while kernels run.
 pub fn watching() -> Watch {
     match std::env::var(WATCH).as_deref() {
         Ok("sanitizers") => Watch::Sanitizers,
@@ -103,7 +103,7 @@ pub fn watching() -> Watch {
     }
 }
 
-/// This binary, to be run again with somebody watching; nothing where there is no g++ with sanitizers.
+/// This binary, to be run again under a watch; `None` without g++ with sanitizers.
 fn own(watch: Watch) -> Option<Command> {
     let mut command = Command::new(std::env::current_exe().ok()?);
     match watch {
@@ -120,21 +120,21 @@ fn own(watch: Watch) -> Option<Command> {
 /// A bug to be seeded into a kernel: the first place in its source that reads `from` is made to read `to`.
 #[derive(Clone, Copy, Debug)]
 pub struct Mutation {
-    /// What is wrong then.
+    /// A description of the bug.
     pub name: &'static str,
     pub from: &'static str,
     pub to: &'static str,
     /// The test of this binary that has to fail.
     pub test: &'static str,
-    /// Who is needed to see it.
+    /// The watch that is needed to find it.
     pub watch: Watch,
 }
 
 impl Mutation {
-    /// Runs the test with the bug in a process of its own: what gave the bug away, or why it was not found.
+    /// Runs the test with the bug in a process of its own. Returns the message that revealed the bug.
     ///
     /// # Errors
-    /// If the test passes, or the bug has no place in the sources.
+    /// If the test passes, the bug has no place in the sources, or g++ has no sanitizers; the message states the reason.
     pub fn caught(&self) -> Result<String, String> {
         let mut command = own(self.watch).ok_or("there is no g++ with sanitizers")?;
         command
@@ -157,11 +157,11 @@ impl Mutation {
     }
 }
 
-/// Runs tests of this binary again in a process of their own, with somebody watching the emulator and all kernels; nothing where there is no g++
+/// Runs tests of this binary again in a process of their own, with a watch over the emulator and all kernels; they are skipped without g++
 /// with sanitizers.
 ///
 /// # Panics
-/// If one fails there: what was said is in the message.
+/// If one fails there; the message holds its output.
 pub fn again(watch: Watch, names: &[&str]) {
     let Some(mut command) = own(watch) else {
         return skipped("g++ with AddressSanitizer was not found");
@@ -247,7 +247,7 @@ impl Emulator {
         unsafe { set(eager as c_int) }
     }
 
-    /// What goes wrong from now on.
+    /// Sets the failures from now on.
     pub fn set_failures(&self, failures: Failures) {
         let Failures { allocation_after, launch_after, fault_after, device_lost, refused } = failures;
         let allocation: Symbol<unsafe extern "C" fn(c_long)> = self.symbol("emulator_fail_allocation_after");
@@ -315,19 +315,19 @@ impl Emulator {
     }
 }
 
-/// What goes wrong on purpose; nothing by default.
+/// Failures to provoke; none by default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Failures {
-    /// After so many more allocations there is no memory.
+    /// After this many more allocations the memory is exhausted.
     pub allocation_after: Option<u32>,
-    /// After so many more launches the next one fails.
+    /// After this many more launches the next one fails.
     pub launch_after: Option<u32>,
-    /// After so many more kernels, those of graphs too, one reads an address that is none: it was launched well, and whoever waits for it learns it. Everything
-    /// fails from then on, until the context is destroyed.
+    /// After this many more kernels, including those of graphs, one reads an invalid address. Its launch succeeds; the error is reported
+    /// when the kernel is waited for. Every call fails from then on, until the context is destroyed.
     pub fault_after: Option<u32>,
     /// The device is gone: everything fails.
     pub device_lost: bool,
-    /// What a library does not do, of what the real ones may refuse.
+    /// A feature that a library refuses, as the real one may.
     pub refused: Option<Refused>,
 }
 

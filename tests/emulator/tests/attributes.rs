@@ -1,5 +1,5 @@
-//! The stand-in for cuBLASLt takes the attributes that the real library takes, where that is installed: descriptors need no GPU. `IVON_CUDA_LIBRARIES` names its folder where
-//! it is not found by itself.
+//! The stand-in for cuBLASLt takes the attributes that the real library takes, where that is installed: descriptors need no GPU.
+//! `IVON_CUDA_LIBRARIES` names its directory if it is not found by itself.
 
 use ivon_emulator::load;
 use ivon_runtime::cuda::libraries;

@@ -40,7 +40,7 @@ fn nvrtc() -> bool {
     true
 }
 
-/// What ptxas says of a kernel.
+/// The resources of a kernel, from the output of ptxas.
 #[derive(Default, Clone, Debug)]
 struct Kernel {
     registers: u32,

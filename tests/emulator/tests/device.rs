@@ -18,7 +18,7 @@ fn stream() -> Arc<CudaStream> {
     context.new_stream().unwrap()
 }
 
-/// What lies on the device, once it is there: a copy to memory that is not page-locked may or may not be waited for.
+/// The data on the device. It waits for the stream, since a copy to memory that is not page-locked may return before it is done.
 fn read<T: DeviceRepr + Default + Clone>(stream: &Arc<CudaStream>, from: &CudaSlice<T>) -> Vec<T> {
     let values = stream.clone_dtoh(from).unwrap();
     stream.synchronize().unwrap();
@@ -324,8 +324,8 @@ mod product {
         }
     }
 
-    /// What the real library refuses: sizes of attributes (asked of versions 12.8.4 and 13.1.0), combinations of types, and addresses that are aligned
-    /// to less than the way to compute was found for.
+    /// The real library refuses these: sizes of attributes (tried with versions 12.8.4 and 13.1.0), combinations of types, and addresses
+    /// that are aligned to less than the algorithm was chosen for.
     #[test]
     fn what_the_library_refuses() {
         let Some(_) = load() else { return };
@@ -429,7 +429,7 @@ fn sanitizers_watch_kernels_and_memory() {
     assert!(text.contains("use-after-poison") && text.contains(" in add "), "{text}");
 }
 
-/// Run by the test above; wrong on purpose, which without sanitizers nobody notices.
+/// Run by the test above. It is wrong on purpose, which only a sanitizer finds.
 #[test]
 #[ignore = "wrong on purpose"]
 fn reads_beyond_the_end() {
@@ -444,7 +444,7 @@ fn reads_beyond_the_end() {
     unsafe { arguments.launch(LaunchConfig::for_num_elems(100)).unwrap() };
 }
 
-/// Turns a line round, 32 threads a warp; with this between writing and reading shared memory.
+/// Swaps neighbouring elements of a line, 32 threads a warp; `between` stands between writing and reading shared memory.
 fn turned(between: &str) {
     let Some(_) = load() else { return };
     let _turn = turn();

@@ -1,4 +1,4 @@
-//! What the stand-in for the driver refuses, as the real one does, and what it leaves open, as the real one may.
+//! The stand-in for the driver refuses what the real one refuses, and leaves open what the real one leaves open.
 
 use cudarc::driver::sys::{CUevent_flags, CUfunction_attribute, CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
 use cudarc::driver::{CudaContext, CudaStream, DriverError, result};
@@ -30,7 +30,7 @@ fn upload(stream: &CudaStream, to: u64, from: &[u8]) -> Result<(), DriverError> 
     unsafe { result::memcpy_htod_async(to, from, stream.cu_stream()) }
 }
 
-/// What lies on the device after all that its stream was asked for.
+/// The byte on the device after all work of its stream.
 fn read(stream: &CudaStream, from: u64) -> u8 {
     let mut byte = [0];
     // SAFETY: the tests give memory of the device, and this waits for the copy.

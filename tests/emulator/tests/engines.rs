@@ -1,9 +1,10 @@
-//! What the real cuDNN makes of our descriptions of convolutions, where it is installed (9.8 or later): it needs no GPU to ready an engine for an H100. `IVON_CUDA_LIBRARIES` names its folder where it is not found by itself.
+//! The real cuDNN accepts our descriptions of convolutions, where it is installed (9.8 or later). It needs no GPU to prepare an engine for
+//! an H100. `IVON_CUDA_LIBRARIES` names its directory if it is not found by itself.
 
 use ivon_runtime::DType;
 use ivon_runtime::cuda::{Convolution, Product, libraries, workspace};
 
-/// What cuDNN asks of a GPU, of an H100.
+/// The properties of an H100 that cuDNN asks for.
 const H100: &str = r#"{"regsPerBlock": 65536, "multiProcessorCount": 132, "warpSize": 32, "maxSharedMemoryPerBlock": 49152,
     "maxSharedMemoryPerBlockOptin": 232448, "reservedSharedMemoryPerBlock": 1024, "maxRegistersPerSM": 65536, "maxCtasPerSM": 32,
     "maxThreadsPerBlock": 1024, "maxThreadsPerSM": 2048, "maxGridSize": [2147483647, 65535, 65535],

@@ -1,4 +1,4 @@
-//! What goes wrong on a GPU ends in an error that says what and what to do, and never takes the last checkpoint along.
+//! A failure on a GPU ends in an error that says what happened and what to do, and never destroys the last checkpoint.
 
 #[path = "shared/language.rs"]
 mod language;
@@ -134,7 +134,7 @@ ivon_runtime::signature! {
     pub fn square<Rest: Dims>(x: Tensor<Rest>) -> Tensor<Rest>;
 }
 
-/// An op for the CPU alone, as a person may write one.
+/// An op for the CPU alone, as a user may write one.
 mod square {
     use super::*;
 
@@ -262,7 +262,7 @@ fn outputs_with(refused: Option<Refused>, tuned: bool, emulator: &Emulator) -> V
     all
 }
 
-/// What a library knows no way to compute is computed without it, and that is said.
+/// An operation that a library refuses is computed without it, and a notice says so.
 #[test]
 fn what_a_library_refuses_is_computed_by_our_own_kernels() {
     let Some((emulator, _turn)) = gpu() else { return };

@@ -55,7 +55,7 @@ fn distance(a: &dyn Optimizer, b: &dyn Optimizer) -> f64 {
         assert_eq!((name, a.len()), (other, b.len()));
         let scale = a.iter().fold(1e-9f32, |m, x| m.max(x.abs()));
         for (x, y) in a.iter().zip(&*b) {
-            // What is not a number is far away.
+            // NaN counts as an infinite distance.
             let distance = ((x - y).abs() / scale) as f64;
             largest = largest.max(if distance.is_nan() { f64::INFINITY } else { distance });
         }
@@ -107,7 +107,7 @@ fn several_samples_and_micro_batches() {
     });
 }
 
-/// [`batch`], of whose targets another number counts in each micro-batch of a step, in turn none.
+/// [`batch`] with a different number of counted targets in each micro-batch of a step, sometimes none.
 fn uneven(number: usize) -> (Tensor, Tensor) {
     let (ids, targets) = batch(number);
     let counted = [0, 3, 32, 7][(number / 10 + number % 10) % 4];
@@ -202,7 +202,7 @@ fn a_trace_is_that_of_the_processor() {
     let trace = |device| {
         let config = IvonConfig { samples: 2, ..ivon_config() };
         let mut optimizer = ivon(&model, config, Settings { grad_clip: Some(0.1), ..settings(device) });
-        // The update would be a part of the graph, were nobody looking.
+        // Without the trace, the update would be a part of the graph.
         optimizer.context().set_update_in_graph(true);
         let seen = Rc::new(RefCell::new(vec![]));
         optimizer.trace(Some(Box::new(Recorder(seen.clone()))));

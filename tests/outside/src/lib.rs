@@ -1,4 +1,4 @@
-//! What a crate outside of the runtime can write: ops, copied from ours with other paths, and an optimizer.
+//! Ops and an optimizer in a crate outside of the runtime; the ops are copied from ours with other paths.
 //!
 //! `cargo test -p ivon-outside` runs the tests of the copied ops here: gradients against central differences in f64, f32 against f64,
 //! any number of threads.

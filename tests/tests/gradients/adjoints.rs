@@ -78,7 +78,7 @@ fn a_loop_makes_it_and_carries_it_on() {
     verify_training!(Inside::<4>::new(), x);
 }
 
-/// A person's own layer, which hands the adjoint on as `Linear` does.
+/// A user's own layer, which passes the adjoint on as `Linear` does.
 #[variational]
 struct Own<const N: usize> {
     weight: Parameter<N, N>,

@@ -1,9 +1,9 @@
-//! What every test here does: generated gradients against central differences.
+//! The check of every test here: generated gradients against central differences.
 
 use ivon_runtime::prelude::*;
 use ivon_runtime::{Flat, Layout, gradcheck, running_statistics};
 
-/// What differs by more than this, relative to 1 + |gradient|, is wrong: central differences in f64 err by about 1e-9 here.
+/// The largest difference, relative to 1 + |gradient|: central differences in f64 err by about 1e-9 here.
 const TOLERANCE: f64 = 1e-7;
 const STEP: f64 = 1e-5;
 

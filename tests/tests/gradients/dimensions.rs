@@ -79,7 +79,7 @@ fn a_symbolic_dimension_is_solved_for() {
     verify!(Solved::<2>::new(), x, y);
 }
 
-/// Where there is no such dimension, and where one does not divide: when the model runs.
+/// No such dimension exists, or one does not divide: refused when the model runs.
 #[test]
 fn a_symbolic_dimension_that_does_not_come_out_is_refused() {
     let (cx, model) = (context(), Solved::<2>::new());

@@ -131,7 +131,7 @@ impl<const N: usize, const LAYERS: usize> Unread<N, LAYERS> {
     }
 }
 
-/// `captured` is read in the loop alone, and each turn rebinds `last` without reading it.
+/// `captured` is read in the loop alone, and each iteration rebinds `last` without reading it.
 #[test]
 fn a_value_that_only_turns_of_a_loop_read_and_one_that_none_reads() {
     let x = tensor([2, 3], 1);

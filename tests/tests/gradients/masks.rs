@@ -24,7 +24,7 @@ fn comparisons_and_select() {
     verify!(Selected::<3>::new(), x, y);
 }
 
-/// What is not chosen may be infinite or NaN: neither it nor its gradient comes through.
+/// An element that is not chosen may be infinite or NaN: neither it nor its gradient comes through.
 #[test]
 fn what_is_not_chosen_does_not_come_through() {
     let cx = context();
@@ -129,7 +129,7 @@ fn bent<Rest: Dims>(x: Tensor<Rest>) -> (Tensor<Rest>, Tensor<Rest>, Tensor<Rest
     (relu6(x), hard_swish(x), elu(x, 0.5))
 }
 
-/// An argument of which only places and masks are read has no gradient, and nobody misses it.
+/// An argument of which only places and masks are read has no gradient.
 #[variational]
 fn looked_up<B, N>(x: Tensor<B, N>, table: Tensor<N, 2>) -> Tensor<B, 2> {
     embedding(x.argmax(1), table) * (x > 0.0).sum_keep(1)

@@ -253,7 +253,7 @@ model! {
     }
 }
 
-/// What depends on a parameter reaches `a` after two iterations.
+/// A value that depends on a parameter reaches `a` after two iterations.
 #[test]
 fn a_chain_of_carried_values_and_a_branch_on_the_iteration() {
     let x = tensor([2, 3], 1);

@@ -1,4 +1,4 @@
-//! What the programs compute when rustc compiles them as ordinary Rust: rows of four numbers, and layers that are written out.
+//! The values of the programs when rustc compiles them as ordinary Rust: rows of four numbers, and layers that are written out.
 
 use std::marker::PhantomData;
 use std::ops::{Add, Mul, Neg, Sub};

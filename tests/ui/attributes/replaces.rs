@@ -1,4 +1,4 @@
-//! What a method takes in is one call of another method and arithmetic around it; the adjoint that it hands on is made by what it returns.
+//! A method replaces one call of another method with arithmetic around it; the adjoint that it passes on is made by its result.
 use ivon_runtime::ops::{linear, linear_gelu};
 use ivon_runtime::prelude::*;
 

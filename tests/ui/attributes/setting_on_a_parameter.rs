@@ -1,4 +1,4 @@
-//! A parameter is no setting.
+//! A parameter is not a setting.
 use ivon_runtime::{prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! What may be absent is an `Option`.
+//! A parameter that may be absent is an `Option`.
 use ivon_runtime::{prelude::*};
 
 #[variational]

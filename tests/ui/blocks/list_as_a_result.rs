@@ -1,4 +1,4 @@
-//! A list is no tensor.
+//! A list is not a tensor.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

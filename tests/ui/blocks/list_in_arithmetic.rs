@@ -1,4 +1,4 @@
-//! A list is no tensor to compute with.
+//! A list is not an operand of arithmetic.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

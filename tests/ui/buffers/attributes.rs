@@ -1,4 +1,4 @@
-//! What the attribute of a buffer takes, and where it goes.
+//! The arguments of the attribute of a buffer, and the fields that it stands on.
 use ivon_runtime::{ops::batch_norm, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! A buffer is no tensor to compute with.
+//! A buffer is not an operand of arithmetic.
 use ivon_runtime::{ops::batch_norm, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! Groups that are known divide the channels; nobody has to build the model to learn that they do not.
+//! Known groups divide the channels; this is checked without building the model.
 use ivon_runtime::{layers::Conv2d, prelude::*};
 
 #[variational]

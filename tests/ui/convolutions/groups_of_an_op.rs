@@ -1,4 +1,4 @@
-//! Groups that are known divide the channels.
+//! Known groups divide the channels.
 use ivon_runtime::{ops::conv2d, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! Which dimensions a layer gets is said by its impl of the trait.
+//! The impl of the trait sets the dimensions of a layer.
 use ivon_runtime::{layers::LayerNorm, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! What stands for a type parameter has its trait.
+//! A layer for a type parameter implements its trait.
 use ivon_runtime::{layers::LayerNorm, prelude::*};
 
 #[variational]

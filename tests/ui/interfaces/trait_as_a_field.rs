@@ -1,4 +1,4 @@
-//! A trait is no layer.
+//! A trait is not a layer.
 use ivon_runtime::prelude::*;
 
 #[variational]

@@ -1,4 +1,4 @@
-//! There is no arithmetic on ids.
+//! Ids do not support arithmetic.
 use ivon_runtime::{layers::{Embedding, Linear}, prelude::*};
 
 #[variational]

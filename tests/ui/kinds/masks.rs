@@ -1,4 +1,4 @@
-//! Comparisons and masks of what they are not for.
+//! Comparisons and masks in places that do not take them.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -67,7 +67,7 @@ fn an_argument_keeps_its_brackets() {
     values::equal(&values::of(&net, |cx, x| net.product(cx, x)), &right);
 }
 
-/// Of a pointwise function, whose body travels.
+/// Makes a pointwise function, whose body is compiled where it is called.
 macro_rules! scaled {
     ($name:ident, $factor:expr) => {
         #[variational]

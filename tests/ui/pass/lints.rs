@@ -33,10 +33,10 @@
 #![cfg_attr(not(clippy), forbid(warnings))]
 use ivon_runtime::{layers::Linear, ops::gelu, prelude::*};
 
-/// What layers have in common.
+/// The interface of the layers.
 #[variational]
 pub trait Same<const C: usize> {
-    /// Of the same shape.
+    /// Keeps the shape.
     fn forward<Rest: Dims>(&self, x: Tensor<Rest, C>) -> Tensor<Rest, C>;
 }
 

@@ -1,4 +1,4 @@
-//! As many results as the signature promises.
+//! A function returns as many results as its signature promises.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

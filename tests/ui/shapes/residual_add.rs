@@ -1,4 +1,4 @@
-//! What is added to has another width.
+//! A value is added to one of another width.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! There are no closures.
+//! Closures are not supported.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! There is no `let else`.
+//! `let else` is not supported.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

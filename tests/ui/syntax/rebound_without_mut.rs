@@ -1,4 +1,4 @@
-//! What a loop rebinds is `mut`.
+//! A variable that a loop rebinds is `mut`.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! A text is no number.
+//! A text is not a number.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -104,7 +104,7 @@ fn attention_of_more_blocks_than_a_gpu_holds() {
     if !real_gpu() {
         return; // as below
     }
-    // Turns go from blocks that have ended to those that start after them.
+    // Work passes from blocks that have ended to those that start after them.
     for (length, size) in [(1024, 64), (2048, 64), (1024, 128)] {
         for causal in [false, true] {
             check_within(1e-4, 3e-2, &qkv_and_d_y(4, 12, length, size), |cx, x| attend(cx, 12, causal, x));

@@ -31,7 +31,7 @@ fn nan_in_rows() {
             ])
         });
     }
-    // Of the keys the first is NaN, so that the first tile of keys has no finite score.
+    // The first key is NaN, so that the first tile of keys has no finite score.
     let mut qkv = numbers(&[1, 70, 3 * 2 * 8], 2).as_slice::<f32>().to_vec();
     qkv[16..32].fill(f32::NAN);
     check(&[Tensor::from_slice(&qkv, [1, 70, 48]).unwrap()], |cx, x| Ok(vec![ops::causal_attention::forward(cx, 2, &x[0])?]));
@@ -47,7 +47,7 @@ fn nan_and_ties_of_pictures() {
         let c = [channels];
         // Channel 1 has NaN.
         let x = with_nan(&dims, 1, 1, 5 * channels);
-        // Of few values, so that many are equal; in one window of one channel all are -infinity.
+        // Few distinct values, so that many are equal; in one channel all are -infinity.
         let mut few: Vec<f32> = numbers(&dims, 4).as_slice::<f32>().iter().map(|x| x.round()).collect();
         few.iter_mut().step_by(channels).for_each(|x| *x = f32::NEG_INFINITY);
         let few = Tensor::from_slice(&few, dims).unwrap();

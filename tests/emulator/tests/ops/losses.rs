@@ -24,7 +24,7 @@ fn cross_entropy_plain_smoothed_and_in_place() {
                 let (loss, saved) = ops::cross_entropy_smoothed::forward_saving(cx, &x[0], &targets, 0.25)?;
                 ops::cross_entropy_smoothed::backward(cx, saved, d_loss(&loss)?, d_x)
             })?;
-            // Nobody else reads these logits.
+            // The backward pass may overwrite these logits: no other handle reads them.
             let mut in_place = Adjoint::new();
             let own = ops::copy(cx, &x[0])?;
             let (loss_of_own, saved) = ops::cross_entropy::forward_saving(cx, &own, &targets)?;

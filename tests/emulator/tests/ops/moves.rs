@@ -1,4 +1,4 @@
-//! What moves elements: tables, dropout, slices, stacks, transposes.
+//! Ops that move elements: tables, dropout, slices, stacks, transposes.
 
 use crate::compare::{check, ids, numbers};
 use crate::{adjoint, both};

@@ -108,7 +108,7 @@ fn pooling() {
     for ([kernel, stride, padding], dims) in
         [([2, 2, 0], [2, 6, 5, 3]), ([3, 2, 1], [1, 9, 8, 7]), ([3, 1, 1], [2, 4, 4, 33]), ([3, 2, 1], [2, 7, 8, 16])]
     {
-        // Of few values, so that many are equal.
+        // Few distinct values, so that many are equal.
         let x = numbers(&dims, 1);
         let few: Vec<f32> = x.as_slice::<f32>().iter().map(|x| x.round()).collect();
         check(&[x, Tensor::from_slice(&few, dims).unwrap()], |cx, x| {

@@ -4,7 +4,7 @@ use crate::both;
 use crate::compare::{check_within, look_for_the_emulator, numbers, real_gpu};
 use ivon_runtime::{Adjoint, Context, DType, Device, ops};
 
-/// Of a few matrices, and of more than the library takes at once.
+/// A few matrices, and more than the library takes at once.
 #[test]
 fn products_in_batches() {
     for [batch, m, k, n] in [[3, 5, 7, 4], [1, 1, 9, 1], [(1 << 16) + 3, 1, 2, 1]] {

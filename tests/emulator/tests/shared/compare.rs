@@ -17,7 +17,7 @@ pub fn numbers(dims: &[usize], seed: u64) -> Tensor {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // What bf16 can hold.
+        // A value that bf16 represents exactly.
         bf16::from_f32((state >> 40) as f32 / (1u32 << 22) as f32 - 2.0).to_f32()
     };
     let all: Vec<f32> = (0..dims.iter().product()).map(|_| next()).collect();
@@ -52,7 +52,7 @@ pub fn look_for_the_emulator() -> bool {
     true
 }
 
-/// The contexts of this thread: CPU, GPU in f32, GPU in bf16. Nothing where there is no emulator.
+/// The contexts of this thread: CPU, GPU in f32, GPU in bf16. Does nothing without an emulator.
 fn with_contexts(work: impl FnOnce(&Context, &Context, &Context)) {
     thread_local!(static CONTEXTS: RefCell<Option<[Context; 3]>> = const { RefCell::new(None) });
     if !look_for_the_emulator() {
