@@ -1,4 +1,4 @@
-//! Names that have a meaning in CUDA C++, or in the code around a kernel: to the user they are names like any other.
+//! Names that mean something in CUDA C++, or in the code around a kernel: to a person they are names like any other.
 
 use ivon_runtime::prelude::*;
 

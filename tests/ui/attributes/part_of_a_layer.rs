@@ -1,4 +1,4 @@
-//! Attributes of one parameter of a layer.
+//! What an attribute says of one parameter of a layer.
 use ivon_runtime::{layers::LayerNorm, prelude::*};
 
 #[variational]

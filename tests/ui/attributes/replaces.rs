@@ -1,4 +1,4 @@
-//! A method replaces one call of another method with arithmetic around it; the adjoint that it passes on is made by its result.
+//! What a method takes in is one call of another method and arithmetic around it; the adjoint that it hands on is made by what it returns.
 use ivon_runtime::ops::{linear, linear_gelu};
 use ivon_runtime::prelude::*;
 

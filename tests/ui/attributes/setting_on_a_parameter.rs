@@ -1,4 +1,4 @@
-//! A parameter is not a setting.
+//! A parameter is no setting.
 use ivon_runtime::{prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! A parameter that may be absent is an `Option`.
+//! What may be absent is an `Option`.
 use ivon_runtime::{prelude::*};
 
 #[variational]

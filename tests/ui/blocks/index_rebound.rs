@@ -1,4 +1,4 @@
-//! The number of an iteration is not a tensor.
+//! The number of an iteration is no tensor.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

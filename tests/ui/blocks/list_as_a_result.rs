@@ -1,4 +1,4 @@
-//! A list is not a tensor.
+//! A list is no tensor.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

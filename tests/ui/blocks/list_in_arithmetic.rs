@@ -1,4 +1,4 @@
-//! A list is not an operand of arithmetic.
+//! A list is no tensor to compute with.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

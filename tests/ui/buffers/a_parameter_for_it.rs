@@ -1,4 +1,4 @@
-//! A parameter, an argument and a number are not buffers.
+//! A parameter, an argument and a number are no buffers.
 use ivon_runtime::{ops::batch_norm, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! The arguments of the attribute of a buffer, and the fields that it stands on.
+//! What the attribute of a buffer takes, and where it goes.
 use ivon_runtime::{ops::batch_norm, prelude::*};
 
 #[variational]

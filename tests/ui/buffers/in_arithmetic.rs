@@ -1,4 +1,4 @@
-//! A buffer is not an operand of arithmetic.
+//! A buffer is no tensor to compute with.
 use ivon_runtime::{ops::batch_norm, prelude::*};
 
 #[variational]

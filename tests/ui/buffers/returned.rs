@@ -1,4 +1,4 @@
-//! A buffer is not a result, and has no shape to change.
+//! A buffer is no result, and has no shape to change.
 use ivon_runtime::{ops::batch_norm, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! Known groups divide the channels; this is checked without building the model.
+//! Groups that are known divide the channels; nobody has to build the model to learn that they do not.
 use ivon_runtime::{layers::Conv2d, prelude::*};
 
 #[variational]

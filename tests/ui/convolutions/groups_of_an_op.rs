@@ -1,4 +1,4 @@
-//! Known groups divide the channels.
+//! Groups that are known divide the channels.
 use ivon_runtime::{ops::conv2d, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! A layer that changes the shape does not implement a trait whose layers keep it.
+//! A layer that does not keep the shape is none that does.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

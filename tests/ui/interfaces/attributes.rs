@@ -1,4 +1,4 @@
-//! A method of a trait replaces one call of another of its methods; `#[adjoint]` is for layers, not for their trait.
+//! What a method of a trait takes in is one call of another of its methods; whose adjoint a method makes is a layer's own matter.
 use ivon_runtime::prelude::*;
 
 #[variational]

@@ -1,4 +1,4 @@
-//! The trait of a type parameter is annotated, and is not a model.
+//! The trait of a type parameter is annotated, and is no model.
 use ivon_runtime::{layers::LayerNorm, prelude::*};
 
 pub trait Keeps {}

@@ -1,4 +1,4 @@
-//! The impl of the trait sets the dimensions of a layer.
+//! Which dimensions a layer gets is said by its impl of the trait.
 use ivon_runtime::{layers::LayerNorm, prelude::*};
 
 #[variational]

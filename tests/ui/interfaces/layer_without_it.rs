@@ -1,4 +1,4 @@
-//! A layer for a type parameter implements its trait.
+//! What stands for a type parameter has its trait.
 use ivon_runtime::{layers::LayerNorm, prelude::*};
 
 #[variational]

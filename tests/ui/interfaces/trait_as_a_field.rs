@@ -1,4 +1,4 @@
-//! A trait is not a layer.
+//! A trait is no layer.
 use ivon_runtime::prelude::*;
 
 #[variational]

@@ -1,4 +1,4 @@
-//! Ids do not support arithmetic.
+//! There is no arithmetic on ids.
 use ivon_runtime::{layers::{Embedding, Linear}, prelude::*};
 
 #[variational]

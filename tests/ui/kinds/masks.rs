@@ -1,4 +1,4 @@
-//! Comparisons and masks in places that do not take them.
+//! Comparisons and masks of what they are not for.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! A parameter that may be absent is not an operand.
+//! A parameter that may be absent is no operand.
 use ivon_runtime::{prelude::*};
 
 #[variational]

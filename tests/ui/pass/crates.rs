@@ -1,4 +1,4 @@
-//! Models of another crate, flags with defaults, settings, and a user's own op.
+//! Models of another crate, flags with defaults, settings, and an op of one's own.
 use ivon_runtime::prelude::*;
 use ivon_tests::mlp::Mlp as Perceptron;
 use ivon_tests::pointwise::{Gate, swish};

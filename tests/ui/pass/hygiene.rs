@@ -67,7 +67,7 @@ fn an_argument_keeps_its_brackets() {
     values::equal(&values::of(&net, |cx, x| net.product(cx, x)), &right);
 }
 
-/// Makes a pointwise function, whose body is compiled where it is called.
+/// Of a pointwise function, whose body travels.
 macro_rules! scaled {
     ($name:ident, $factor:expr) => {
         #[variational]

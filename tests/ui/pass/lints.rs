@@ -33,10 +33,10 @@
 #![cfg_attr(not(clippy), forbid(warnings))]
 use ivon_runtime::{layers::Linear, ops::gelu, prelude::*};
 
-/// The interface of the layers.
+/// What layers have in common.
 #[variational]
 pub trait Same<const C: usize> {
-    /// Keeps the shape.
+    /// Of the same shape.
     fn forward<Rest: Dims>(&self, x: Tensor<Rest, C>) -> Tensor<Rest, C>;
 }
 

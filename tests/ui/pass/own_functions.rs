@@ -48,7 +48,7 @@ use mine::tanh;
 use mine::tenfold as relu;
 use mine::{Act, scaled};
 
-/// The constant of this module, not of `mine`.
+/// Of this module, not of `mine`.
 const SCALE: f64 = 100.0;
 
 #[variational]

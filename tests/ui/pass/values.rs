@@ -1,4 +1,4 @@
-//! Inputs of the tests here: a model in f64 with weights that are all different, and a row of four numbers.
+//! What the tests here compute with: a model in f64 with weights that are all different, and a row of four numbers.
 use ivon_runtime::prelude::*;
 use ivon_runtime::{Flat, Layout};
 

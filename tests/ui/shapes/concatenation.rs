@@ -1,4 +1,4 @@
-//! The other dimensions of concatenated tensors are equal.
+//! The other dimensions of what is joined are equal.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

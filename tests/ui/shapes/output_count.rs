@@ -1,4 +1,4 @@
-//! A function returns as many results as its signature promises.
+//! As many results as the signature promises.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

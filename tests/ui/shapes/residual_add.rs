@@ -1,4 +1,4 @@
-//! A value is added to one of another width.
+//! What is added to has another width.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! Closures are not supported.
+//! There are no closures.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! Code that is not valid Rust is reported as rustc would.
+//! What is no Rust is reported as rustc would.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! `let else` is not supported.
+//! There is no `let else`.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

@@ -1,4 +1,4 @@
-//! A variable that a loop rebinds is `mut`.
+//! What a loop rebinds is `mut`.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

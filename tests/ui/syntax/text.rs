@@ -1,4 +1,4 @@
-//! A text is not a number.
+//! A text is no number.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]

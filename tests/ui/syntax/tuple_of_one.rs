@@ -1,4 +1,4 @@
-//! A single value is not a tuple.
+//! A single value is no tuple.
 use ivon_runtime::{layers::Linear, prelude::*};
 
 #[variational]
