@@ -1,4 +1,4 @@
-//! Where a backward pass puts the gradient of one value.
+//! The gradient of one value in a backward pass.
 
 use crate::context::Context;
 use crate::context::elementwise;
@@ -15,19 +15,21 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Adjoint {
     slot: Slot,
-    /// Set where the value is a function of another one, whose slope a contribution may be multiplied by.
+    /// Set where the value is an elementwise function of another value: a contribution may then be multiplied by the function's
+    /// slope.
     function: Option<Function>,
-    /// The name of the parameter whose place in the gradient buffer the sum is.
+    /// The name of the parameter, if the sum is its place in the gradient buffer.
     parameter: Option<Arc<str>>,
 }
 
-/// y = f(argument), elementwise: a contribution to the adjoint of y, times f'(argument), is one to the adjoint of `argument`.
+/// y = f(argument), elementwise. A contribution to the adjoint of y, multiplied by f'(argument), is a contribution to the adjoint
+/// of `argument`.
 #[derive(Debug)]
 struct Function {
-    /// The name that the op which made the adjoint and the ops that contribute agree on.
+    /// The name on which the op that made the adjoint and the contributing ops agree.
     name: &'static str,
     argument: Tensor,
-    /// A contribution that has been multiplied.
+    /// A contribution that is already multiplied by f'(argument).
     multiplied: Option<Tensor>,
 }
 
@@ -40,46 +42,47 @@ enum Slot {
 }
 
 impl Adjoint {
-    /// An adjoint without a contribution yet.
+    /// Creates an adjoint without contributions.
     #[allow(clippy::new_without_default)] // `skip` is as good a default
     pub fn new() -> Self {
         Slot::Empty.into()
     }
 
-    /// An adjoint that nobody needs: ops leave its computation out.
+    /// Creates an adjoint that is not needed: ops skip its computation.
     pub fn skip() -> Self {
         Slot::Skip.into()
     }
 
-    /// Empty where somebody needs it, else one that is left out.
+    /// Creates an empty adjoint if it is wanted, otherwise one that ops skip.
     pub fn when(wanted: bool) -> Self {
         if wanted { Adjoint::new() } else { Adjoint::skip() }
     }
 
-    /// An adjoint that has this contribution.
+    /// Creates an adjoint with this contribution.
     pub fn of(contribution: Tensor) -> Self {
         Slot::Sum(contribution).into()
     }
 
-    /// The adjoint of a parameter: its place in the gradient buffer, which everything is added to.
+    /// Creates the adjoint of a parameter. Its sum is the parameter's place in the gradient buffer, and all contributions are
+    /// added to it.
     pub(crate) fn of_parameter(place: Tensor, parameter: &Parameter) -> Self {
         Adjoint { parameter: Some(parameter.shared_name()), ..Adjoint::of(place) }
     }
 
-    /// The adjoint of y = f(`argument`), elementwise, for a function of this `name`. An op that contributes to it and knows the
-    /// function may multiply its contribution by f'(`argument`) along with what it computes.
+    /// Creates the adjoint of y = f(`argument`), elementwise, for the function `name`. An op that contributes to it and knows the
+    /// function may multiply its contribution by f'(`argument`) in its own kernel.
     pub fn of_function(name: &'static str, argument: Tensor) -> Self {
         Adjoint { function: Some(Function { name, argument, multiplied: None }), ..Adjoint::new() }
     }
 
-    /// The argument, where the value is the function of this `name` and a contribution would be the first. Then
-    /// [`Adjoint::add_multiplied`] may take the place of [`Adjoint::target`].
+    /// Returns the argument if the value is the function `name` and has no contribution yet. The caller may then use
+    /// [`Adjoint::add_multiplied`] instead of [`Adjoint::target`].
     pub fn argument_of(&self, name: &str) -> Option<&Tensor> {
         let function = self.function.as_ref().filter(|function| function.name == name && function.multiplied.is_none())?;
         self.is_empty().then_some(&function.argument)
     }
 
-    /// Takes the first contribution, multiplied by the slope of the function.
+    /// Takes the first contribution, already multiplied by the slope of the function.
     ///
     /// # Panics
     /// If [`Adjoint::argument_of`] has not returned an argument: a mistake in an op.
@@ -90,13 +93,13 @@ impl Adjoint {
         }
     }
 
-    /// The contribution that was multiplied by the slope, and the sum of all others: for the op that made the adjoint by
-    /// [`Adjoint::of_function`].
+    /// Returns the contribution that was multiplied by the slope, and the sum of all others. For the op that made the adjoint
+    /// with [`Adjoint::of_function`].
     pub fn into_parts(mut self) -> (Option<Tensor>, Option<Tensor>) {
         (self.function.take().and_then(|function| function.multiplied), self.into_option())
     }
 
-    /// True if anybody needs it.
+    /// True if the gradient is needed.
     pub fn wanted(&self) -> bool {
         !matches!(self.slot, Slot::Skip)
     }
@@ -106,12 +109,12 @@ impl Adjoint {
         matches!(self.slot, Slot::Empty)
     }
 
-    /// The tensor that a kernel puts its contribution into, and whether to add to it (`true`) or to overwrite it (`false`).
-    /// `None` where the adjoint is not wanted.
+    /// Returns the tensor for a kernel's contribution, and whether the kernel must add to it (`true`) or overwrite it (`false`).
+    /// Returns `None` if the adjoint is not wanted.
     ///
     /// # Errors
-    /// As [`Context::empty`]. If the sum so far has another number of elements. If it is the adjoint of a parameter and its memory is shared:
-    /// a copy would not reach the gradient buffer.
+    /// Those of [`Context::empty`]. If the sum so far has a different number of elements. If it is the adjoint of a parameter and
+    /// its memory is shared: a copy would not reach the gradient buffer.
     #[track_caller]
     pub fn target(&mut self, cx: &Context, shape: impl Into<Shape>) -> Result<Option<(&mut Tensor, bool)>> {
         let shape = shape.into();
@@ -133,7 +136,7 @@ impl Adjoint {
                                        it before, and take its values with `to_f64` instead of keeping it";
                         return Err(Error::value(format!("the gradient of {name}"), message));
                     }
-                    // Another tensor still reads this memory: sum up in a copy.
+                    // Another tensor still reads this memory: add to a copy.
                     self.slot = Slot::Sum(elementwise::copy(cx, sum)?);
                 }
                 true
@@ -145,7 +148,7 @@ impl Adjoint {
         }
     }
 
-    /// Adds a contribution; the first one is moved in without a copy.
+    /// Adds a contribution. The first one is moved in without a copy.
     pub fn add(&mut self, cx: &Context, contribution: Tensor) -> Result<()> {
         match &self.slot {
             Slot::Skip => Ok(()),
@@ -160,7 +163,7 @@ impl Adjoint {
         }
     }
 
-    /// Adds what another adjoint of the same value has summed up.
+    /// Adds the sum of another adjoint of the same value.
     ///
     /// # Errors
     /// If the shapes differ.
@@ -174,7 +177,7 @@ impl Adjoint {
         }
     }
 
-    /// The sum over all uses of the value `name`.
+    /// Returns the sum over all uses of the value `name`.
     ///
     /// # Errors
     /// If nothing contributed: an op that uses the value has left its gradient out.
@@ -185,7 +188,7 @@ impl Adjoint {
         })
     }
 
-    /// The sum; zeros of this shape where nothing contributed.
+    /// Returns the sum, or zeros of this shape if nothing contributed.
     pub fn into_tensor(self, cx: &Context, shape: impl Into<Shape>) -> Result<Tensor> {
         match self.into_option() {
             Some(sum) => Ok(sum),
@@ -193,7 +196,7 @@ impl Adjoint {
         }
     }
 
-    /// The sum, if there is one.
+    /// Returns the sum, if anything contributed.
     pub fn into_option(self) -> Option<Tensor> {
         let lost = self.function.is_some_and(|function| function.multiplied.is_some());
         assert!(!lost, "the adjoint of a function was not given back to the op that made it");

@@ -1,52 +1,52 @@
-//! Keys and values of the positions that a model has seen, so that the next one costs one position and not all of them again.
+//! Keys and values of the positions that a model has seen. The next position then costs one position, not all of them again.
 
 use crate::context::Context;
 use crate::core::error::{Error, Result};
 use crate::tensor::Tensor;
 
-/// What [`causal_attention`](crate::ops::causal_attention) remembers from pass to pass inside of [`Context::cached`](crate::context::Context::cached): one
-/// layer for every call of it in a pass, in the order of the calls.
+/// The keys and values that [`causal_attention`](crate::ops::causal_attention) keeps between passes inside of
+/// [`Context::cached`](crate::context::Context::cached). Holds one layer for each call in a pass, in the order of the calls.
 #[derive(Debug)]
 pub struct Cache {
     capacity: usize,
     length: usize,
-    /// Calls of attention in the pass that goes on, and positions that it adds.
+    /// Calls of attention in the current pass, and the positions that the pass adds.
     next: usize,
     added: usize,
     layers: Vec<Layer>,
 }
 
-/// The memory of one call of attention.
+/// The keys and values of one call of attention.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    /// \[B · HEADS, SIZE, capacity\]: a score is a sum over rows of it. On a GPU \[B · HEADS, capacity, SIZE\].
+    /// \[B · HEADS, SIZE, capacity\] on the CPU: a score sums over its rows. \[B · HEADS, capacity, SIZE\] on a GPU.
     pub keys: Tensor,
     /// \[B · HEADS, capacity, SIZE\].
     pub values: Tensor,
 }
 
 impl Cache {
-    /// An empty one, for so many positions at most.
+    /// Creates an empty cache for at most `capacity` positions.
     pub fn new(capacity: usize) -> Cache {
         Cache { capacity, length: 0, next: 0, added: 0, layers: vec![] }
     }
 
-    /// The positions that it holds.
+    /// The number of positions in the cache.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// True if it holds none.
+    /// True if the cache holds no positions.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// The most positions that it can hold.
+    /// The largest number of positions that the cache can hold.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Forgets all positions; the memory stays.
+    /// Removes all positions. The memory is kept.
     pub fn clear(&mut self) {
         self.length = 0;
     }
@@ -55,10 +55,10 @@ impl Cache {
         (self.next, self.added) = (0, 0);
     }
 
-    /// Keeps what the pass has added.
+    /// Keeps the positions that the pass added.
     ///
     /// # Errors
-    /// If it called attention less often than the passes before it.
+    /// If the pass called attention less often than the passes before it.
     pub(crate) fn end(&mut self) -> Result<()> {
         if self.next != self.layers.len() {
             let message = format!("the pass called attention {} times, those before it {} times", self.next, self.layers.len());
@@ -68,7 +68,8 @@ impl Cache {
         Ok(())
     }
 
-    /// The layer of the next call of attention, which adds `added` positions of `heads` heads (over the whole batch) of `size` elements.
+    /// Returns the layer of the next call of attention. The call adds `added` positions of `heads` heads (over the whole batch)
+    /// with `size` elements each.
     pub(crate) fn layer(&mut self, cx: &Context, heads: usize, added: usize, size: usize) -> Result<&mut Layer> {
         if self.length + added > self.capacity {
             let Cache { length, capacity, .. } = self;

@@ -14,16 +14,16 @@ impl Collected {
         Collected::default()
     }
 
-    /// Adds a tensor. Returns its place.
+    /// Appends a tensor. Returns its index.
     pub fn push(&mut self, x: Tensor) -> usize {
         self.0.push(x);
         self.0.len() - 1
     }
 
-    /// The tensor at a place of the list `name`.
+    /// Returns the tensor at index `place` of the list `name`.
     ///
     /// # Errors
-    /// If there is none.
+    /// If the index is out of range.
     pub fn get(&self, name: &str, place: usize) -> Result<&Tensor> {
         let missing = || Error::config(format!("`{name}[{place}]`: `{name}` has {} tensors here, counted from 0", self.0.len()));
         self.0.get(place).ok_or_else(missing)
@@ -35,7 +35,7 @@ impl Collected {
     }
 }
 
-/// The adjoints of a list's tensors, each at the place of its tensor.
+/// The adjoints of a list's tensors. An adjoint has the index of its tensor.
 #[derive(Debug)]
 pub struct Adjoints {
     each: Vec<Adjoint>,
@@ -43,18 +43,18 @@ pub struct Adjoints {
 }
 
 impl Adjoints {
-    /// Adjoints without a contribution yet.
+    /// Creates a list of adjoints without contributions.
     #[allow(clippy::new_without_default)] // as `Adjoint::new`
     pub fn new() -> Adjoints {
         Adjoints::when(true)
     }
 
-    /// The same where they are needed, else adjoints that are left out.
+    /// Creates such a list if the adjoints are wanted, otherwise adjoints that ops skip.
     pub fn when(wanted: bool) -> Adjoints {
         Adjoints { each: vec![], wanted }
     }
 
-    /// The adjoints of the first `count` tensors.
+    /// Returns the adjoints of the first `count` tensors.
     pub fn first(&mut self, count: usize) -> Vec<&mut Adjoint> {
         let wanted = self.wanted;
         if self.each.len() < count {
@@ -63,29 +63,29 @@ impl Adjoints {
         self.each[..count].iter_mut().collect()
     }
 
-    /// The adjoint of the tensor at a place.
+    /// Returns the adjoint of the tensor at an index.
     pub fn at(&mut self, place: usize) -> &mut Adjoint {
         self.first(place + 1);
         &mut self.each[place]
     }
 
-    /// Takes the adjoint of the tensor at a place, which leaves the list: that is what `push` does, backwards.
+    /// Removes the adjoint of the tensor at an index from the list and returns it: the backward step of `push`.
     pub fn take(&mut self, place: usize) -> Adjoint {
         let empty = Adjoint::when(self.wanted);
         std::mem::replace(self.at(place), empty)
     }
 }
 
-/// The saved values of the block of an `if` that was executed.
+/// The saved values of the executed block of an `if`.
 #[derive(Clone, Debug)]
 pub enum Either<A, B> {
-    /// The condition holds.
+    /// The condition was true.
     Then(A),
-    /// It does not.
+    /// The condition was false.
     Else(B),
 }
 
-/// A layer of the array `name`.
+/// Returns the layer at index `place` of the array `name`.
 ///
 /// # Errors
 /// If the array is shorter.

@@ -1,27 +1,28 @@
-//! Micro-batches whose losses are means over different numbers of targets weigh as they do in one batch.
+//! Weights of micro-batches whose losses are means over different numbers of targets, so that each target weighs as it does in
+//! one batch.
 //!
-//! A loss that is a mean over n counted targets says so ([`Context::counted`]). Of the micro-batches of a batch, the gradient of each is scaled by
-//! n over the n of the first one that counts something, and the sum of all by `parts · n_first / Σ n` ([`Context::correction`]). Both are exactly 1 where
-//! all counts are equal.
+//! A loss that is a mean over n counted targets reports n ([`Context::counted`]). The gradient of a micro-batch is scaled by n /
+//! n_first, where n_first is the count of the first micro-batch that counts a target. The sum of all gradients is scaled by
+//! `parts · n_first / Σ n` ([`Context::correction`]). Both factors are exactly 1 if all counts are equal.
 //!
-//! Where each micro-batch has a posterior sample of its own, the gradient of a micro-batch is that of its own mean, and the optimizer applies both factors to
-//! its averages over samples.
+//! If each micro-batch has its own posterior sample, the gradient of a micro-batch is that of its own mean. The optimizer then
+//! applies both factors to its averages over samples.
 
 use super::Context;
 use crate::core::error::{Error, Result};
 
-/// The targets that the losses of the micro-batches of a batch counted.
+/// The numbers of targets that the losses of a batch's micro-batches counted.
 #[derive(Default)]
 pub(crate) struct Counts {
-    /// Micro-batches of the batch; 0 outside of a batch.
+    /// The number of micro-batches of the batch; 0 outside of a batch.
     parts: usize,
-    /// Each micro-batch has a posterior sample of its own.
+    /// True if each micro-batch has its own posterior sample.
     sampled: bool,
-    /// The counts of the losses of the first micro-batch that counts something, in the order of their calls.
+    /// The counts of the losses of the first micro-batch that counts a target, in the order of their calls.
     first: Option<Vec<Count>>,
-    /// Those of the last micro-batch that began.
+    /// The counts of the last micro-batch that began.
     now: Vec<Count>,
-    /// Micro-batches that began, and Σ n / n_first over them without the last one.
+    /// The number of micro-batches that began, and Σ n / n_first over all of them but the last.
     begun: usize,
     total: f64,
 }
@@ -30,17 +31,19 @@ pub(crate) struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Count {
     n: usize,
-    /// A mean, which may be one of parameters: with the same number in every micro-batch it asks for no weight.
+    /// True for a mean, which may be a mean of parameters: if its number is the same in every micro-batch, it does not ask for a
+    /// weight.
     is_mean: bool,
 }
 
 impl Counts {
-    /// A batch of so many micro-batches, none of which has begun.
+    /// Creates the counts of a batch of `parts` micro-batches, none of which has begun.
     pub fn new(parts: usize, sampled: bool) -> Counts {
         Counts { parts, sampled, ..Counts::default() }
     }
 
-    /// The counts of the loss that decides the weight, now and in the first micro-batch: the first loss, or else the first mean whose number differs.
+    /// The counts of the loss that determines the weight, in the last and in the first micro-batch. It is the first loss that is
+    /// not a mean; without one, the first mean whose number differs or is 0.
     fn deciding(&self) -> Option<(usize, usize)> {
         let first = self.first.as_ref().unwrap_or(&self.now);
         let mut pairs = self.now.iter().zip(first);
@@ -54,19 +57,20 @@ impl Counts {
         self.deciding().map_or(1.0, |(now, first)| if now == 0 { 0.0 } else { now as f64 / first as f64 })
     }
 
-    /// The factor of the gradient of the last micro-batch that began.
+    /// The factor for the gradient of the last micro-batch that began.
     fn scale(&self) -> f64 {
         let weight = self.weight();
-        // The gradient of its own mean; where nothing counts, 0.
+        // With its own sample a micro-batch has the gradient of its own mean: factor 1, or 0 if no target counts.
         if self.sampled && weight > 0.0 { 1.0 } else { weight }
     }
 
-    /// Refuses losses of one pass whose counts ask for different weights.
+    /// Returns an error if the losses of one pass ask for different weights.
     fn check(&self) -> Result<()> {
         let Counts { first, now, .. } = self;
         let first = first.as_ref().unwrap_or(now);
         let Some((n, n_first)) = self.deciding() else { return Ok(()) };
-        // now / first is the same for all, and no loss counts something where the deciding one counts nothing.
+        // now / first is the same for all losses. If the deciding loss counts no target, no other loss may count one. A mean with
+        // the same number as before always fits.
         let fits = |(now, first): (&Count, &Count)| {
             let same = now.n as u128 * n_first as u128 == n as u128 * first.n as u128 && (n > 0 || now.n == 0);
             same || now.is_mean && now.n == first.n
@@ -87,10 +91,11 @@ impl Counts {
 }
 
 impl Context {
-    /// Called by a loss that is a mean over `n` targets, for each forward pass. Where a batch is worked through in micro-batches, each weighs by its n.
+    /// Reports that a loss is a mean over `n` targets. A loss calls it in each forward pass. In a batch of several micro-batches,
+    /// each micro-batch is weighted by its n.
     ///
     /// # Errors
-    /// If nothing counts, unless other micro-batches of the batch may: the mean of no losses is not a number.
+    /// If `n` is 0 and no other micro-batch can count a target: the mean of no losses is not a number.
     pub fn counted(&self, at: &str, n: usize) -> Result<()> {
         if self.counts_later() {
             return Ok(());
@@ -107,8 +112,8 @@ impl Context {
         Ok(())
     }
 
-    /// As [`Context::counted`], for a mean of `n` elements that is a number. It may be a penalty on parameters, so the same `n` in every micro-batch
-    /// asks for no weight beside a loss that counts otherwise.
+    /// Like [`Context::counted`], for a mean of `n` elements that is a number. It may be a penalty on parameters: with the same
+    /// `n` in every micro-batch it does not ask for a weight beside a loss with other counts.
     pub(crate) fn averaged(&self, n: usize) {
         let mut counts = self.counts.borrow_mut();
         if counts.parts > 1 && !self.counts_later() {
@@ -116,17 +121,18 @@ impl Context {
         }
     }
 
-    /// True in a dry run whose pass is run afterwards. On a GPU the dry run of a step may be all that runs of its forward pass.
+    /// True in a dry run that is followed by the real pass. On a GPU the dry run may be the only execution of a step's forward
+    /// code.
     fn counts_later(&self) -> bool {
         self.planning() && self.cuda.is_none()
     }
 
-    /// True where a batch is worked through in several micro-batches, so that one of them may count no target.
+    /// True if a batch is split into several micro-batches, so that one of them may count no target.
     pub fn in_micro_batches(&self) -> bool {
         self.counts.borrow().parts > 1
     }
 
-    /// Begins a batch, or goes on with it; the default is no batch. Returns the batch that the context was in.
+    /// Begins a batch, or continues it. The default is no batch. Returns the batch that was set before.
     pub(crate) fn set_batch(&self, counts: Counts) -> Counts {
         self.counts.replace(counts)
     }
@@ -145,35 +151,35 @@ impl Context {
         counts.begun += 1;
     }
 
-    /// The number of losses of the micro-batch that have counted so far.
+    /// The number of counts that the losses of the micro-batch have reported so far.
     pub(crate) fn losses(&self) -> usize {
         self.counts.borrow().now.len()
     }
 
-    /// Forgets all but the first `losses`: the forward pass that counted the others runs again.
+    /// Removes all counts but the first `losses`, because the forward pass that reported the others runs again.
     pub(crate) fn recount(&self, losses: usize) {
         self.counts.borrow_mut().now.truncate(losses);
     }
 
-    /// The factor of the gradient of the pass that has run.
+    /// The factor for the gradient of the pass that has run.
     pub(crate) fn scale_of_pass(&self) -> f64 {
         self.counts.borrow().scale()
     }
 
-    /// The weight of the micro-batch that has run, relative to the first one that counts something.
+    /// The weight of the micro-batch that has run, relative to the first one that counts a target.
     ///
     /// # Errors
-    /// If its losses count targets in different proportions than those of other micro-batches.
+    /// If the losses of the micro-batch count targets in other proportions than those of the first one.
     pub(crate) fn weight_of_pass(&self) -> Result<f64> {
         let counts = self.counts.borrow();
         counts.check()?;
         Ok(counts.weight())
     }
 
-    /// The factor of the sum of the weighted gradients, once the last forward pass has run; 1 before.
+    /// The factor for the sum of the weighted gradients after the last forward pass; 1 before that.
     ///
     /// # Errors
-    /// If nothing counts.
+    /// If no target counts in any micro-batch.
     pub(crate) fn correction(&self) -> Result<f64> {
         let counts = self.counts.borrow();
         if counts.begun < counts.parts {

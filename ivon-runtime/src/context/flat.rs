@@ -1,4 +1,4 @@
-//! Flat buffers: all parameters of a model (or all its buffers) one after the other, each a 256-byte-aligned view.
+//! Flat buffers: all parameters (or all buffers) of a model in one block of memory, each a 256-byte-aligned view.
 
 use crate::context::Context;
 use crate::core::dtype::{DType, Element};
@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Where each parameter lies, in elements.
+/// The place of each parameter, in elements.
 #[derive(Clone, Debug)]
 pub struct Layout {
     model: &'static str,
@@ -20,19 +20,19 @@ pub struct Layout {
     padded: usize,
 }
 
-/// One parameter's place, or one buffer's.
+/// The place of one parameter or buffer.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The parameter; of a buffer, its name and shape.
+    /// The parameter. For a buffer: its name and shape.
     pub parameter: Parameter,
-    /// Its first element in a flat buffer: a multiple of 64, so that it is aligned to 256 bytes in f32.
+    /// The index of its first element in a flat buffer: a multiple of 64, so that it is aligned to 256 bytes in f32.
     pub offset: usize,
-    /// Its first element when all parameters follow each other without padding: the index that noise is drawn for.
+    /// The index of its first element if the parameters followed each other without padding: the index for which noise is drawn.
     pub start: usize,
 }
 
 impl Entry {
-    /// Its elements in a flat buffer.
+    /// The range of its elements in a flat buffer.
     pub fn range(&self) -> Range<usize> {
         self.offset..self.offset.saturating_add(self.parameter.shape().elements())
     }
@@ -46,7 +46,7 @@ impl Layout {
         Layout::packed(M::NAME, all)
     }
 
-    /// The layout of a model's buffers, in declaration order: that of its running statistics.
+    /// The layout of a model's buffers (its running statistics), in declaration order.
     pub fn of_buffers<M: Model>(model: &M) -> Rc<Layout> {
         let mut all = vec![];
         model.visit_buffers(&mut |b| all.push(b.place().clone()));
@@ -54,14 +54,14 @@ impl Layout {
     }
 
     fn packed(model: &'static str, all: Vec<Parameter>) -> Rc<Layout> {
-        // Parameters of one index would share memory.
+        // Parameters with the same index would share memory.
         let in_order = all.iter().enumerate().all(|(i, p)| p.index() == i);
         assert!(in_order, "the parameters of `{model}` are not those of one `Builder` in their order");
         let (mut elements, mut padded) = (0usize, 0usize);
         let mut place = |parameter: Parameter| {
             let count = parameter.shape().elements();
             let entry = Entry { parameter, offset: padded, start: elements };
-            // Sizes that overflow stay at the largest number, for which no memory is found.
+            // A size that overflows saturates; allocating that much memory fails.
             elements = elements.saturating_add(count);
             padded = padded.saturating_add(count.checked_next_multiple_of(ALIGNMENT / 4).unwrap_or(usize::MAX));
             entry
@@ -70,7 +70,7 @@ impl Layout {
         Rc::new(Layout { model, entries, elements, padded })
     }
 
-    /// The first parameter, by name and shape, in which two layouts differ: this one's and the other's.
+    /// Returns the first parameter, by name and shape, in which two layouts differ: that of `self` and that of `other`.
     pub(crate) fn difference(&self, other: &Layout) -> Option<(String, String)> {
         let named = |layout: &Layout, i: usize| {
             let entry = layout.entries.get(i);
@@ -90,7 +90,7 @@ impl Layout {
         &self.entries
     }
 
-    /// The number of parameters in the sense of scalars, without padding.
+    /// The number of scalar parameters, without padding.
     pub fn elements(&self) -> usize {
         self.elements
     }
@@ -101,7 +101,7 @@ impl Layout {
     }
 }
 
-/// One value per parameter element, for all parameters of a model. A context or posterior that is given it shares the memory.
+/// One value for each element of all parameters of a model. A context or posterior that receives a buffer shares its memory.
 pub struct Flat {
     layout: Rc<Layout>,
     whole: Rc<Block>,
@@ -113,23 +113,23 @@ impl Flat {
     /// A buffer of zeros.
     ///
     /// # Errors
-    /// If there is not so much memory.
+    /// If there is not enough memory.
     pub fn zeros(layout: &Rc<Layout>, dtype: DType) -> Result<Flat> {
         Flat::zeros_on(None, layout, dtype)
     }
 
-    /// A buffer of zeros where a context computes.
+    /// Creates a buffer of zeros on the context's device.
     ///
     /// # Errors
-    /// If there is not so much memory.
+    /// If there is not enough memory.
     pub fn zeros_in(cx: &Context, layout: &Rc<Layout>, dtype: DType) -> Result<Flat> {
         Flat::zeros_on(cx.cuda(), layout, dtype)
     }
 
-    /// The same values where a context computes: a copy on its GPU, else the buffer itself.
+    /// Returns the same values on the context's device: a copy on its GPU, otherwise the buffer itself.
     ///
     /// # Errors
-    /// If there is not so much memory.
+    /// If there is not enough memory.
     pub fn moved_to(self, cx: &Context) -> Result<Flat> {
         if cx.cuda().is_none() {
             return Ok(self);
@@ -149,27 +149,27 @@ impl Flat {
         Ok(Flat { layout: layout.clone(), whole, parts, dtype })
     }
 
-    /// The size in bytes of a buffer of this layout, with padding; `usize::MAX` where that overflows.
+    /// The size of a buffer of this layout in bytes, with padding; `usize::MAX` if that overflows.
     pub(crate) fn bytes_of(layout: &Layout, dtype: DType) -> usize {
         layout.padded().saturating_mul(dtype.bytes())
     }
 
-    /// Another owner of the same memory.
+    /// Returns another owner of the same memory.
     pub(crate) fn share(&self) -> Flat {
         Flat { layout: self.layout.clone(), whole: self.whole.clone(), parts: self.parts.clone(), dtype: self.dtype }
     }
 
-    /// The same values in memory of their own.
+    /// Copies the values to memory of their own.
     ///
     /// # Errors
-    /// If there is not so much memory, or the buffer is being written.
+    /// If there is not enough memory, or the buffer is being written.
     pub(crate) fn copied(&self) -> Result<Flat> {
         let copy = Flat::zeros(&self.layout, self.dtype)?;
         copy.writing()?.bytes_mut().copy_from_slice(self.reading()?.bytes());
         Ok(copy)
     }
 
-    /// Where each parameter lies.
+    /// The place of each parameter.
     pub fn layout(&self) -> &Rc<Layout> {
         &self.layout
     }
@@ -179,16 +179,16 @@ impl Flat {
         self.dtype
     }
 
-    /// Its size in bytes.
+    /// The size in bytes.
     pub fn bytes(&self) -> usize {
         self.whole.bytes()
     }
 
-    /// One parameter's part as a tensor, which may be written while it is the only one on that part.
+    /// Returns the part of one parameter as a tensor. It may be written while it is the only tensor on that part.
     ///
     /// # Panics
-    /// If it is a parameter of another model that does not fit. If another tensor on the part exists that may be written, or a mutable slice of
-    /// the buffer: what is written must not be read elsewhere.
+    /// If the parameter belongs to another model and does not fit. If another tensor on the part exists that may be written, or a
+    /// mutable slice of the buffer: memory that is written must not be read elsewhere.
     pub fn tensor(&self, parameter: &Parameter) -> Tensor {
         match self.checked(parameter, Handle::new) {
             Ok(tensor) => tensor,
@@ -196,7 +196,7 @@ impl Flat {
         }
     }
 
-    /// One parameter's part as a tensor that is only read; any number of them may exist.
+    /// Returns the part of one parameter as a tensor that can only be read. Any number of them may exist.
     ///
     /// # Errors
     /// If a tensor on the part exists that may be written, or a mutable slice of the buffer.
@@ -204,7 +204,7 @@ impl Flat {
         self.checked(parameter, Handle::lent)
     }
 
-    /// One parameter's part as a tensor that is about to be written.
+    /// Returns the part of one parameter as a tensor to be written.
     ///
     /// # Errors
     /// If another tensor on the part exists, or a slice of the buffer.
@@ -224,15 +224,15 @@ impl Flat {
         }
     }
 
-    /// True while a tensor of a part exists: the buffer may not be written as a whole then.
+    /// True while a tensor on a part exists. The buffer as a whole may not be written then.
     pub fn is_held(&self) -> bool {
         self.whole.is_held()
     }
 
-    /// Refuses to write the buffer called `name` while a tensor or a slice of it exists.
+    /// Checks that no tensor and no slice of the buffer called `name` exists, so that the buffer may be written.
     ///
     /// # Errors
-    /// Names the parameter that the tensor is on, and what to do.
+    /// If one exists: the parameter that the tensor is on, and how to release it.
     pub(crate) fn check_free(&self, name: &str) -> Result<()> {
         if self.whole.is_sliced() {
             return Err(sliced(name));
@@ -243,12 +243,12 @@ impl Flat {
         }
     }
 
-    /// Where it lies on a GPU; 0 in the CPU's memory.
+    /// The address on a GPU; 0 if the buffer lies in the CPU's memory.
     pub(crate) fn address(&self) -> u64 {
         self.whole.on_gpu().map_or(0, |(_, address)| address)
     }
 
-    /// Copies a buffer on a GPU to one of the same layout in host memory.
+    /// Copies the values of this buffer, which lies on a GPU, to a buffer of the same layout in the CPU's memory.
     ///
     /// # Errors
     /// If a tensor or a slice of the copy exists, or the GPU is lost.
@@ -256,18 +256,18 @@ impl Flat {
         assert_eq!(self.bytes(), copy.bytes());
         let Some((cuda, address)) = self.whole.on_gpu() else { panic!("{self:?} is not on a GPU") };
         let mut to = copy.writing()?;
-        // SAFETY: so many bytes lie at the address, by the assertion.
+        // SAFETY: by the assertion, this many bytes lie at the address.
         unsafe { cuda.download(address, to.bytes_mut()) }
     }
 
-    /// A copy in the CPU's memory of a buffer on a GPU.
+    /// Returns a copy in the CPU's memory of a buffer that lies on a GPU.
     pub(crate) fn host_copy(&self) -> Result<Flat> {
         let copy = Flat::zeros_on(None, &self.layout, self.dtype)?;
         self.download_to(&copy)?;
         Ok(copy)
     }
 
-    /// Copies to a buffer on a GPU from one of the same layout in host memory.
+    /// Copies values to this buffer, which lies on a GPU, from a buffer of the same layout in the CPU's memory.
     ///
     /// # Errors
     /// If the copy is being written, or the GPU is lost.
@@ -275,39 +275,42 @@ impl Flat {
         assert_eq!(self.bytes(), copy.bytes());
         let Some((cuda, address)) = self.whole.on_gpu() else { panic!("{self:?} is not on a GPU") };
         let from = copy.reading()?;
-        // SAFETY: so many bytes lie at the address, by the assertion; kernels read them in the order of the stream.
+        // SAFETY: by the assertion, this many bytes lie at the address; kernels read them in the order of the stream.
         unsafe { cuda.upload(from.bytes(), address) }
     }
 
-    /// Copies a buffer of the same layout; both lie on a GPU.
+    /// Copies the values of a buffer of the same layout. Both lie on a GPU.
     pub(crate) fn copy_from(&self, other: &Flat) -> Result<()> {
         assert_eq!(self.bytes(), other.bytes());
         let Some((cuda, address)) = self.whole.on_gpu() else { panic!("{self:?} is not on a GPU") };
-        // SAFETY: so many bytes lie at both addresses, which kernels use in the order of the stream.
+        // SAFETY: this many bytes lie at both addresses; kernels use them in the order of the stream.
         unsafe { cuda.copy(other.address(), address, self.bytes()) }
     }
 
-    /// Zeroes it, wherever it lies.
+    /// Sets all values to zero, on any device.
     ///
     /// # Errors
-    /// If a tensor or a slice of it exists, or the GPU is lost.
+    /// If a tensor or a slice of the buffer exists, or the GPU is lost.
     pub(crate) fn clear(&mut self) -> Result<()> {
         let mut writing = self.writing()?;
         match self.whole.on_gpu() {
-            // SAFETY: so many bytes lie at the address; the size is a multiple of 128, for each parameter begins at a multiple of 64 elements.
+            // SAFETY: this many bytes lie at the address. The size is a multiple of 128, because each parameter begins at a
+            // multiple of 64 elements.
             Some((cuda, address)) => unsafe { cuda.fill(address, Fill::Word(0), self.bytes() / 4) },
             None => {
-                // Zero bytes are a zero of every type.
+                // Zero bytes are the value zero in every type.
                 writing.bytes_mut().fill(0);
                 Ok(())
             }
         }
     }
 
-    /// All elements including padding, to be read. While the slice exists nothing writes the buffer: a pass that would is refused.
+    /// All elements including padding, to read. While the slice exists, the buffer cannot be written: a pass that would write it
+    /// returns an error.
     ///
     /// # Panics
-    /// If the element type is another one, the buffer lies on a GPU, or a tensor on a part exists that may be written, or a mutable slice.
+    /// If `E` is not the element type, the buffer lies on a GPU, a tensor on a part exists that may be written, or a mutable
+    /// slice exists.
     #[track_caller]
     pub fn as_slice<E: Element>(&self) -> Values<'_, E> {
         assert_eq!(self.dtype, E::DTYPE);
@@ -317,10 +320,11 @@ impl Flat {
         }
     }
 
-    /// All elements including padding, to be written. While the slice exists nothing else uses the buffer: a pass that would is refused.
+    /// All elements including padding, to write. While the slice exists, the buffer cannot be used otherwise: a pass that would
+    /// use it returns an error.
     ///
     /// # Panics
-    /// If the element type is another one, the buffer lies on a GPU, or a tensor on a part exists, or another slice.
+    /// If `E` is not the element type, the buffer lies on a GPU, or a tensor on a part or another slice exists.
     #[track_caller]
     pub fn as_mut_slice<E: Element>(&mut self) -> ValuesMut<'_, E> {
         match self.values_mut() {
@@ -334,10 +338,10 @@ impl Flat {
         Values { count: 0, ..self.as_slice() }
     }
 
-    /// [`Flat::as_mut_slice`].
+    /// Like [`Flat::as_mut_slice`], with an error instead of a panic if something else uses the buffer.
     ///
     /// # Errors
-    /// If a tensor on a part exists, or another slice.
+    /// If a tensor on a part or another slice exists.
     pub(crate) fn values_mut<E: Element>(&mut self) -> Result<ValuesMut<'_, E>> {
         assert_eq!(self.dtype, E::DTYPE);
         Ok(ValuesMut { writing: self.writing()?, count: self.layout.padded(), owner: PhantomData })
@@ -356,13 +360,13 @@ impl Flat {
             self.check_free("Flat")?;
             return Err(sliced("Flat"));
         };
-        // Copies on a GPU would keep the old content.
+        // The copies on a GPU would keep the old values.
         self.parts.iter().for_each(|part| part.set_mirror(None));
         Ok(writing)
     }
 }
 
-/// The error where a slice of a flat buffer is in the way.
+/// The error for a slice of a flat buffer that prevents an access.
 fn sliced(at: &str) -> Error {
     Error::value(
         at,
@@ -371,7 +375,7 @@ fn sliced(at: &str) -> Error {
     )
 }
 
-/// The error where a tensor on a part of a flat buffer is in the way.
+/// The error for a tensor on a part of a flat buffer that prevents an access.
 fn held(at: &str) -> Error {
     Error::value(
         at,
@@ -380,7 +384,7 @@ fn held(at: &str) -> Error {
     )
 }
 
-/// The elements of a flat buffer, to be read. The buffer cannot be written meanwhile.
+/// The elements of a flat buffer, to read. The buffer cannot be written meanwhile.
 pub struct Values<'a, E> {
     reading: Reading,
     count: usize,
@@ -401,7 +405,7 @@ impl<E: Element> AsRef<[E]> for Values<'_, E> {
     }
 }
 
-/// The elements of a flat buffer, to be written. The buffer cannot be used otherwise meanwhile.
+/// The elements of a flat buffer, to write. The buffer cannot be used otherwise meanwhile.
 pub struct ValuesMut<'a, E> {
     writing: Writing,
     count: usize,

@@ -10,10 +10,10 @@ use crate::tensor::Tensor;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A plan and the steps that it was made for. There are few, so they are looked for one by one.
+/// A plan and the steps for which it was made. There are few plans, so a search looks at each.
 pub(super) struct Planned {
     name: &'static str,
-    /// The last few steps that it was used for: other settings may well ask for the same memory.
+    /// The last few steps that used the plan. Steps with different settings often need the same memory.
     keys: Vec<StepKey>,
     training: bool,
     gradient: bool,
@@ -22,7 +22,7 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// A step whose settings change every time gets a dry run for each: keep few.
+    /// A step whose settings change every time adds a key each time: keep few.
     const KEYS: usize = 16;
 
     fn remember(&mut self, key: StepKey) {
@@ -41,7 +41,7 @@ pub(super) enum Memory {
 }
 
 impl Memory {
-    /// An allocation failed: a planned step is over, even if it goes on as if nothing had happened.
+    /// Notes that an allocation failed. A planned step then fails, even if its code ignores the error.
     fn failed(&self, error: &Error) {
         match self {
             Memory::Pooled => {}
@@ -52,21 +52,21 @@ impl Memory {
 }
 
 impl Context {
-    /// True in a dry run: an op allocates what it would allocate and returns before it touches memory.
+    /// True in a dry run. An op then makes its allocations and returns before it touches memory.
     pub fn planning(&self) -> bool {
         matches!(&*self.memory.borrow(), Memory::Recording(_))
     }
 
-    /// A tensor of the compute type with undefined content.
+    /// Allocates a tensor of the compute type with undefined content.
     ///
     /// # Errors
-    /// If there is not so much memory; in a planned run, if the step allocates another sequence than in its dry run.
+    /// If there is not enough memory. In a planned run: if the allocations differ from those of the dry run.
     #[track_caller]
     pub fn empty(&self, shape: impl Into<Shape>) -> Result<Tensor> {
         self.empty_of(self.dtype, shape)
     }
 
-    /// A tensor of any type with undefined content.
+    /// Allocates a tensor of any type with undefined content.
     ///
     /// # Errors
     /// As [`Context::empty`].
@@ -79,7 +79,7 @@ impl Context {
             _ if bytes > MOST_BYTES => Err(Block::too_large(bytes)),
             Memory::Pooled => self.pool.handle(bytes),
             Memory::Recording(recorder) => match recorder.failure.check() {
-                // Not in a closure, which would be the caller that the block notes.
+                // No closure here: `#[track_caller]` would report the closure as the place of the allocation.
                 Ok(()) => Ok(Handle::of(Block::ghost(bytes, recorder))),
                 Err(error) => Err(error),
             },
@@ -88,14 +88,14 @@ impl Context {
         Ok(Tensor::on(handle.inspect_err(|error| memory.failed(error))?, shape, dtype))
     }
 
-    /// A tensor of zeros of the compute type, in memory of its own that outlives planned runs.
+    /// Allocates a tensor of zeros of the compute type in memory of its own, which outlives planned runs.
     pub(crate) fn kept(&self, shape: impl Into<Shape>) -> Result<Tensor> {
         let shape = shape.into();
         let bytes = shape.elements().saturating_mul(self.dtype.bytes());
         Ok(Tensor::on(Handle::of(Block::zeroed(self.cuda.as_ref(), bytes)?), shape, self.dtype))
     }
 
-    /// A tensor of zeros of the compute type.
+    /// Allocates a tensor of zeros of the compute type.
     ///
     /// # Errors
     /// As [`Context::empty`].
@@ -103,7 +103,7 @@ impl Context {
         self.filled(shape, 0.0)
     }
 
-    /// A tensor of the compute type with this value everywhere.
+    /// Allocates a tensor of the compute type and sets every element to `value`.
     ///
     /// # Errors
     /// As [`Context::empty`].
@@ -123,8 +123,8 @@ impl Context {
                     _ => Fill::Word(bits),
                 };
                 let count = filled.shape().elements();
-                // SAFETY: the tensor has so many elements of this type, and no kernel that was launched before still reads what its block held: kernels
-                // run in the order of the stream.
+                // SAFETY: the tensor has this many elements of this type. No kernel that was launched before still reads the old
+                // content of its block: kernels run in the order of the stream.
                 unsafe { cuda.fill(filled.address_mut(self)?, fill, count)? };
             }
             None => match self.dtype {
@@ -135,15 +135,16 @@ impl Context {
         Ok(filled)
     }
 
-    /// Runs `step` in planned memory. The first time for a key (a name will do, see [`StepKey`]) and shapes, a dry run (shapes only, no arithmetic) records what
-    /// it allocates, and a plan packs that into the arena; every later run uses the same addresses.
+    /// Runs `step` in planned memory. The first run for a key (a name suffices, see [`StepKey`]) and the shapes of `inputs`
+    /// starts with a dry run: shapes only, no arithmetic. It records the allocations, and a plan packs them into the arena. All
+    /// later runs use the same addresses.
     ///
-    /// Nothing that `step` returns may hold one of its tensors: take numbers out with [`Tensor::item`] or copy them.
-    /// Inside another planned run, `step` is a part of that one.
+    /// The result of `step` must not hold any of its tensors: read numbers with [`Tensor::item`], or copy the tensors. A planned
+    /// run inside of another one becomes a part of the outer run.
     ///
     /// # Errors
-    /// Those of `step`; if a tensor of an earlier planned run is still held; and the first allocation of `step` that failed, also where `step`
-    /// went on without it.
+    /// Those of `step`. If a tensor of an earlier planned run is still held. If an allocation of `step` failed, even if `step`
+    /// ignored the error: the first such error.
     pub fn planned<R>(&self, key: impl Into<StepKey>, inputs: &[&Tensor], step: impl Fn(&Context) -> Result<R>) -> Result<R> {
         let key = key.into();
         let name = key.name();
@@ -190,7 +191,7 @@ impl Context {
         result.and_then(|value| failure.map(|()| value))
     }
 
-    /// Refuses to run the step called `name` while a tensor of an earlier one is held.
+    /// Returns an error if a tensor of an earlier planned step is still held, for the step called `name`.
     pub(crate) fn check_arena(&self, name: &str) -> Result<()> {
         if !self.arena.is_held() {
             return Ok(());
@@ -215,7 +216,7 @@ impl Context {
     }
 
     pub(super) fn with_memory<R>(&self, memory: Memory, step: impl FnOnce() -> R) -> R {
-        /// Back to what was before, also when `step` panics.
+        /// Restores the old memory, even if `step` panics.
         struct Restore<'a>(&'a RefCell<Memory>, Memory);
         impl Drop for Restore<'_> {
             fn drop(&mut self) {
@@ -226,17 +227,17 @@ impl Context {
         step()
     }
 
-    /// The memory plans made so far: name and plan.
+    /// The memory plans made so far, each with its name.
     pub fn plans(&self) -> Vec<(&'static str, Plan)> {
         self.plans.borrow().iter().map(|p| (p.name, p.run.plan.clone())).collect()
     }
 
-    /// Size of the arena in bytes: the activations and gradients of values, of the largest plan.
+    /// The size of the arena in bytes: the activations and gradients of values of the largest plan.
     pub fn arena_bytes(&self) -> usize {
         self.arena.bytes()
     }
 
-    /// Gives pooled memory that no tensor uses back to the system.
+    /// Frees pooled memory that no tensor uses.
     pub fn trim(&self) {
         self.pool.trim();
     }

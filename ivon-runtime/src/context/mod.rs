@@ -44,7 +44,7 @@ pub struct Context {
     training: Cell<bool>,
     loss_scale: Cell<f64>,
     counts: RefCell<Counts>,
-    /// The parameters whose gradient a backward pass has asked for.
+    /// The parameters for which a backward pass has requested the gradient.
     reached: RefCell<BTreeSet<usize>>,
     pass: Cell<Pass>,
     streams: Cell<u32>,
@@ -57,23 +57,24 @@ pub struct Context {
     memory: RefCell<Memory>,
     cache: RefCell<Option<Cache>>,
     replays: Replays,
-    /// Work after the backward pass of the current step, and whether it may be a part of the step's graph.
+    /// The work after the backward pass of the current step, and how far it is done.
     finish: RefCell<Finishing>,
     update_in_graph: Cell<bool>,
-    /// Digest of everything that a dry run has launched so far; `None` when no one records it.
+    /// The hash of everything launched so far in a dry run; `None` when no one records it.
     trail: RefCell<Option<Digester>>,
-    /// Step and pass on the GPU, where graphs read them; whether they are what they should be.
+    /// Step and pass in the GPU's memory, where graphs read them, and whether they are up to date.
     counters: OnceCell<Rc<Block>>,
     counted: Cell<bool>,
     observer: RefCell<Option<Observer>>,
 }
 
 impl Context {
-    /// A context that computes in `dtype`: f32, bf16 (on the CPU: weights and products of bf16, and f32 for the rest), or f64 for the
-    /// reference implementation. The first one makes the thread that calls one of the global rayon pool, unless that is in use already.
+    /// Creates a context that computes in `dtype`: f32; bf16 (on the CPU: weights and products in bf16, the rest in f32); or f64,
+    /// for the reference implementation. The first context of a process makes its thread a member of the global rayon pool,
+    /// unless that pool is already in use.
     ///
     /// # Errors
-    /// If the type is not one to compute in on this device, or the device cannot be used: what is missing and how to get it.
+    /// If the device cannot compute in this type, or the device cannot be used: the missing part and how to get it.
     pub fn new(device: Device, dtype: DType) -> Result<Context> {
         match (device, dtype) {
             (_, DType::U32) => return Err(Error::config("a model computes in f32, f64 or bf16, not in ids")),
@@ -88,7 +89,7 @@ impl Context {
             Device::Cuda(ordinal) => Some(Cuda::open(ordinal)?),
         };
         Ok(Context {
-            // On the CPU only weights and products are of bf16.
+            // On the CPU only weights and products use bf16.
             dtype: if device == Device::Cpu { dtype.sums() } else { dtype },
             precision: if dtype == DType::Bf16 { Precision::Bf16 } else { Precision::F32 },
             training: Cell::new(false),
@@ -116,28 +117,28 @@ impl Context {
         })
     }
 
-    /// Where it computes.
+    /// The device on which the context computes.
     pub fn device(&self) -> Device {
         self.cuda.as_ref().map_or(Device::Cpu, |cuda| cuda.device())
     }
 
-    /// The GPU it computes on, if it does not compute on the CPU.
+    /// The GPU on which the context computes; `None` on the CPU.
     pub fn cuda(&self) -> Option<&Rc<Cuda>> {
         self.cuda.as_ref()
     }
 
-    /// The type of activations: f32, f64, or, on a GPU, bf16.
+    /// The type of activations: f32, f64 or, on a GPU, bf16.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// How it multiplies matrices.
+    /// The precision of matrix products.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// An input of a model in the type that ops expect: f32 becomes bf16 where a GPU computes in that; everything else is given back as it is.
-    /// Methods that end in `_gradient` do this themselves.
+    /// Converts an input of a model to the type that ops expect. f32 becomes bf16 on a GPU that computes in bf16; all other
+    /// inputs are returned unchanged. Methods whose names end in `_gradient` do this themselves.
     ///
     /// # Errors
     /// As [`Context::empty`].

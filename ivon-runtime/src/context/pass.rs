@@ -1,4 +1,4 @@
-//! A pass: training or not, the scale of its loss, its randomness, and the positions before it.
+//! A pass: training mode, the scale of its loss, its randomness, and the positions before it.
 
 use super::Context;
 use crate::context::cache::Cache;
@@ -10,10 +10,10 @@ use crate::tensor::Tensor;
 use std::cell::RefMut;
 use std::rc::Rc;
 
-/// Bytes that kernels read of a pass: step and pass, then what [`Context::upload_weight`] brings.
+/// Bytes of a pass that kernels read: step and pass, then the numbers that [`Context::upload_weight`] copies.
 const COUNTERS: usize = 24;
 
-/// The randomness of one forward pass, for dropout: which seed, which step, which pass of the step.
+/// The randomness of one forward pass, for dropout: seed, step, and pass within the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Pass {
     /// Seed of the run.
@@ -34,7 +34,7 @@ pub struct Stream {
 }
 
 impl Context {
-    /// True if dropout drops.
+    /// True in training: dropout is active.
     pub fn training(&self) -> bool {
         self.training.get()
     }
@@ -44,36 +44,36 @@ impl Context {
         self.training.set(training);
     }
 
-    /// The gradient of the loss with respect to itself: 1, or 1 / micro-batches, times the weight of the targets that the forward pass counted
-    /// ([`Context::counted`]). Ask for it after the forward pass.
+    /// The gradient of the loss with respect to itself: 1, or 1 / micro-batches, times the weight of the targets that the forward
+    /// pass counted ([`Context::counted`]). Read it after the forward pass.
     pub fn loss_scale(&self) -> f64 {
         self.loss_scale.get() * self.scale_of_pass()
     }
 
-    /// Sets [`Context::loss_scale`], but for the weight of the targets.
+    /// Sets [`Context::loss_scale`] without the weight of the targets.
     pub fn set_loss_scale(&self, scale: f64) {
         self.loss_scale.set(scale);
     }
 
-    /// Begins a pass with randomness of its own.
+    /// Begins a pass with its own randomness.
     pub fn set_pass(&self, pass: Pass) {
         self.pass.set(pass);
         self.streams.set(0);
         self.counted.set(false);
     }
 
-    /// Randomness for one op call; the next call gets another one. An op that needs it again in its backward pass keeps the
-    /// [`Stream`], not the numbers.
+    /// Returns the randomness for one op call. Each call returns a different stream. An op that needs the same randomness in its
+    /// backward pass keeps the [`Stream`], not the numbers.
     pub fn stream(&self) -> Stream {
         let Pass { seed, step, pass } = self.pass.get();
         let call = self.streams.replace(self.streams.get() + 1);
-        // Another key than that of the posterior's noise, which is the seed itself.
+        // A different key than that of the posterior's noise, which is the seed itself.
         let key = [seed as u32 ^ 0xD00D_5EED, (seed >> 32) as u32 ^ call.wrapping_mul(0x9E37_79B9)];
         Stream { key, counter: [step, pass] }
     }
 
-    /// For a kernel on the GPU: a pointer to the upper half of the Philox counters, two `uint32_t`, which change from step to step. It is
-    /// null in a dry run. The key is an argument like any other.
+    /// For a kernel on the GPU: a pointer to the upper half of the Philox counters, two `uint32_t` that change from step to step.
+    /// Null in a dry run. The key is an ordinary argument.
     ///
     /// # Errors
     /// If the GPU is lost.
@@ -87,7 +87,7 @@ impl Context {
         Ok(counters.map_or(Arg::Null, |(_, address)| Arg::Pointer(unsafe { Pointer::new(address) })))
     }
 
-    /// Brings step and pass to the GPU, if they are not there.
+    /// Copies step and pass to the GPU, if they are not there.
     pub(crate) fn upload_counters(&self) -> Result<()> {
         let Some(cuda) = &self.cuda else { return Ok(()) };
         if self.counted.get() {
@@ -109,8 +109,8 @@ impl Context {
         Ok(())
     }
 
-    /// The gradient of the loss with respect to itself, as a tensor. With micro-batches on a GPU it is read from memory, because a captured step is replayed
-    /// where another number of targets counts: [`Context::upload_weight`] brings it there.
+    /// Returns the gradient of the loss with respect to itself, as a tensor. With micro-batches on a GPU it is read from memory,
+    /// because a captured step is also replayed for other numbers of targets: [`Context::upload_weight`] copies it there.
     pub(crate) fn d_loss(&self) -> Result<Tensor> {
         let Some(cuda) = self.cuda.as_ref().filter(|_| self.in_micro_batches()) else {
             return self.filled([], self.loss_scale());
@@ -126,16 +126,16 @@ impl Context {
         }
         let (offset, bytes) = if self.dtype == DType::Bf16 { (12, 2) } else { (8, 4) };
         let from = self.counters.get().and_then(|block| block.on_gpu()).map_or(0, |(_, address)| address) + offset;
-        // SAFETY: the block of the counters has these bytes, and so has the tensor, whose only handle this is.
+        // SAFETY: the block of the counters has these bytes, and so has the tensor, which is the only handle on its memory.
         unsafe { cuda.copy(from, d_loss.address_mut(self)?, bytes)? };
         Ok(d_loss)
     }
 
-    /// Copies the weights of the micro-batch that has run to the GPU: the gradient of the loss with respect to itself as f32 and as bf16, the factor of the
-    /// sum of all gradients, and the weight of the micro-batch among samples.
+    /// Copies the weights of the micro-batch that has run to the GPU: the gradient of the loss with respect to itself as f32 and
+    /// as bf16, the factor for the sum of all gradients, and the weight of the micro-batch among samples.
     ///
     /// # Errors
-    /// If no micro-batch counts any target, losses count in different proportions, or the GPU is lost.
+    /// If no micro-batch counts a target, the losses count in different proportions, or the GPU is lost.
     pub(crate) fn upload_weight(&self) -> Result<()> {
         if !self.in_micro_batches() {
             return Ok(());
@@ -147,11 +147,11 @@ impl Context {
         let [correction, weight] = [self.correction()?, self.weight_of_pass()?].map(|factor| (factor as f32).to_bits());
         let bytes = [scale.to_bits(), half, correction, weight].map(u32::to_le_bytes).concat();
         let address = block.on_gpu().map_or(0, |(_, address)| address);
-        // SAFETY: the block has sixteen bytes behind step and pass, which kernels read in the order of the stream.
+        // SAFETY: the block has sixteen bytes after step and pass; kernels read them in the order of the stream.
         unsafe { cuda.upload(&bytes, address + 8) }
     }
 
-    /// Has so many more streams been asked for; how many there were before.
+    /// Skips `count` streams, as if ops had requested them. Returns the number of streams requested before.
     pub(crate) fn skip_streams(&self, count: u32) -> u32 {
         self.streams.replace(self.streams.get() + count)
     }
@@ -160,13 +160,14 @@ impl Context {
         self.streams.set(count);
     }
 
-    /// Runs one pass over the positions that follow those in `cache`: causal attention looks at them too, and the cache takes the new ones in. The
-    /// model has to be told where they are, if it asks (learned positions).
+    /// Runs one pass over the positions that follow those in `cache`. Causal attention reads the cached positions too, and the
+    /// new positions are added to the cache. A model with learned positions needs the indices of the new positions as an input.
     ///
     /// # Errors
-    /// Those of `step`, and if it does not fit what the cache holds. The cache is empty then, as it is if `step` panics. A dry run leaves it as it is.
+    /// Those of `step`, and if the pass does not fit the content of the cache. After an error or a panic of `step` the cache is
+    /// empty. A dry run does not change it.
     pub fn cached<R>(&self, cache: &mut Cache, step: impl FnOnce(&Context) -> Result<R>) -> Result<R> {
-        /// Puts the outer cache back into the context and the inner one back to its owner, also when `step` panics.
+        /// Restores the outer cache of the context and returns the inner one to its owner, even if `step` panics.
         struct Restore<'a> {
             cx: &'a Context,
             outer: Option<Cache>,

@@ -1,4 +1,4 @@
-//! A step: the value and its gradient, on a GPU as graphs; who watches it, and what follows it.
+//! A step: the value and its gradient, on a GPU as graphs; its observer, and the work after the backward pass.
 
 use super::Context;
 use super::memory::Memory;
@@ -10,34 +10,34 @@ use crate::memory::{Recorder, StepKey};
 use crate::tensor::Tensor;
 use std::rc::Rc;
 
-/// Work of an optimizer that follows the backward pass on the GPU: clipping and the update.
+/// The work of an optimizer after the backward pass on the GPU: clipping and the update.
 pub(crate) trait AfterBackward {
     /// Launches the work. It does nothing if the loss is not finite.
     fn run_if_finite(&self, cx: &Context, loss: &Tensor) -> Result<()>;
-    /// The buffers that it writes, but for the gradient, each with its name.
+    /// The buffers that it writes except the gradient, each with its name.
     fn written(&self) -> Vec<(&'static str, Flat)>;
-    /// The status words of the update: faults found so far and the clipping of the gradient.
+    /// The status words of the update: faults found so far, and the clipping of the gradient.
     fn status(&self) -> Result<[u8; 16]>;
-    /// Sets what [`AfterBackward::status`] returns.
+    /// Sets the result of [`AfterBackward::status`].
     fn set_status(&self, status: &[u8; 16]) -> Result<()>;
 }
 
-/// How far a step on a GPU has come with what follows its backward pass.
+/// The state of the work after the backward pass of a step on a GPU.
 #[derive(Clone, Default)]
 pub(crate) enum Finishing {
-    /// It is the optimizer's affair.
+    /// The optimizer launches the work itself.
     #[default]
     Apart,
-    /// It is to be a part of the next gradient.
+    /// The next gradient must include the work.
     Asked(Rc<dyn AfterBackward>),
-    /// It was.
+    /// A gradient has included the work.
     Done,
 }
 
 impl Context {
-    /// The value of `forward` and its gradient: `backward` is given what the forward pass saved and [`Context::loss_scale`], the gradient of the
-    /// loss, and adds to the gradients of the parameters. Both run in planned memory, as in [`Context::planned`]; on a GPU as graphs, after the
-    /// first few steps of a shape.
+    /// Returns the value of `forward` and computes its gradient. `backward` receives the saved values of the forward pass and
+    /// [`Context::loss_scale`], the gradient of the loss, and adds to the gradients of the parameters. Both run in planned
+    /// memory, as in [`Context::planned`]. On a GPU they run as graphs after the first few steps of a shape.
     ///
     /// # Errors
     /// Those of `forward` and `backward`, and of [`Context::planned`].
@@ -64,16 +64,17 @@ impl Context {
         })
     }
 
-    /// Runs steps on a GPU kernel by kernel from now on (`false`), or as graphs again.
+    /// Runs steps on a GPU as graphs (`true`, the default) or kernel by kernel (`false`).
     pub fn set_graphs(&self, on: bool) {
         self.replays.set_off(!on);
     }
 
-    /// Checks each replayed graph against an eager step from now on, or no longer: both run on the same inputs and counters, and loss,
-    /// gradient and running statistics must be equal to the bit, and everything that the update writes where it is a part of the graph. It takes
-    /// several times as long and is for finding defects. `IVON_CHECK_GRAPHS=on` switches it on for all contexts.
+    /// Starts or stops checking each replayed graph against an eager step. Both run on the same inputs and counters. Loss,
+    /// gradient and running statistics must be equal to the bit, and so must the results of an update that is a part of the
+    /// graph. The check makes a step several times slower; it is for finding defects. `IVON_CHECK_GRAPHS=on` turns it on for all
+    /// contexts.
     ///
-    /// A step that differs is an error that names the step and the first parameter that differs.
+    /// A difference is an error with the name of the step and the first parameter that differs.
     pub fn set_check_graphs(&self, on: bool) {
         self.replays.set_check(on);
     }
@@ -83,8 +84,8 @@ impl Context {
         self.replays.captured()
     }
 
-    /// Digest of everything that decides what `step` does on a GPU: its key and inputs, the state of this context, and all that a
-    /// dry run launches. Also returns the number of streams that it asks for.
+    /// Returns the digest of everything that determines the work of `step` on a GPU: its key and inputs, the state of this
+    /// context, and all launches of a dry run. Also returns the number of random streams that the step requests.
     pub(crate) fn trail(
         &self,
         key: StepKey,
@@ -106,7 +107,7 @@ impl Context {
         trail.number(self.dtype as u64).number(self.training() as u64).number(self.loss_scale.get().to_bits());
         trail.number(self.in_micro_batches() as u64);
         trail.number(self.arena.address());
-        // The running statistics are written in a real pass alone, so no launch of the dry run names them.
+        // Running statistics are written only in a real pass, so no launch of the dry run names them.
         for flat in [&self.weights, &self.gradient, &self.running] {
             let flat = flat.borrow();
             let found = flat.as_ref().map(|flat| [flat.address() as usize, flat.bytes(), flat.dtype() as usize]);
@@ -121,32 +122,32 @@ impl Context {
             .map(|(name, flat)| (name, flat.borrow().as_ref().map(Flat::share)))
     }
 
-    /// Adds a launch of a dry run to the trail, if one is recorded.
+    /// Adds a launch of a dry run to the trail, if a trail is recorded.
     pub(crate) fn launched(&self, leave: impl FnOnce(&mut Digester)) {
         if let Some(trail) = &mut *self.trail.borrow_mut() {
             leave(trail);
         }
     }
 
-    /// Who looks at what is done; nobody at a dry run, which does nothing.
+    /// The current observer. `None` in a dry run, which computes nothing.
     pub(crate) fn observer(&self) -> Option<Observer> {
         let observer = self.observer.borrow();
         observer.as_ref().filter(|_| !self.planning()).cloned()
     }
 
-    /// True if somebody looks.
+    /// True if an observer is set.
     pub(crate) fn observed(&self) -> bool {
         self.observer.borrow().is_some()
     }
 
-    /// Another observer from now on; the one before.
+    /// Sets the observer. Returns the previous one.
     pub(crate) fn set_observer(&self, observer: Option<Observer>) -> Option<Observer> {
         self.observer.replace(observer)
     }
 
-    /// Lets the update of a step on a GPU be a part of the graph of its last backward pass, so that the whole step is two launches: for those
-    /// who ask for one gradient, and nothing after it, wherever an optimizer calls their function. A second gradient is refused then, because the
-    /// weights have moved on already. Off at first; without effect on the CPU.
+    /// Allows the update of a step on a GPU to be a part of the graph of its backward pass, so that the whole step is two
+    /// launches. Use it if the function that the optimizer calls computes exactly one gradient and does nothing after it. A
+    /// second gradient is then an error, because the weights have already changed. Off by default; no effect on the CPU.
     pub fn set_update_in_graph(&self, on: bool) {
         self.update_in_graph.set(on);
     }

@@ -9,18 +9,18 @@ use crate::tensor::Tensor;
 use crate::tensor::parameter::{Buffer, Parameter};
 
 impl Context {
-    /// The weights that [`Context::sample`] reads from now on: a sample of the posterior, or its mean.
+    /// Sets the weights that [`Context::sample`] reads from now on: a sample of the posterior, or its mean.
     pub fn set_weights(&self, weights: &Flat) {
         *self.weights.borrow_mut() = Some(weights.share());
     }
 
-    /// The buffer that backward passes add gradients to; without one they compute none.
+    /// Sets the buffer to which backward passes add gradients. Without a buffer they compute none.
     pub fn set_gradient(&self, gradient: Option<&Flat>) {
         *self.gradient.borrow_mut() = gradient.map(Flat::share);
     }
 
-    /// The weights of a parameter in this pass: theta = mean + sigma · noise, or the mean where the mean is in use. In the type that they are
-    /// stored in: what an argument `Weight<..>` of an op takes.
+    /// Returns the weights of a parameter in this pass: theta = mean + sigma · noise, or the mean if the mean is in use. They
+    /// have the type in which they are stored, as an op's argument `Weight<..>` expects.
     ///
     /// # Errors
     /// If no weights were set, or those of another model.
@@ -33,7 +33,7 @@ impl Context {
         weights.lent(parameter)
     }
 
-    /// [`Context::weight`] in the type of activations: for ops that know no other.
+    /// Returns [`Context::weight`] in the type of activations, for ops that support no other.
     ///
     /// # Errors
     /// As [`Context::weight`].
@@ -42,7 +42,7 @@ impl Context {
         if weight.dtype() == self.dtype { Ok(weight) } else { elementwise::widen(self, &weight) }
     }
 
-    /// [`Context::sample`] for a parameter that may be absent.
+    /// [`Context::sample`] for an optional parameter.
     ///
     /// # Errors
     /// As [`Context::sample`].
@@ -50,11 +50,11 @@ impl Context {
         parameter.map(|p| self.sample(p)).transpose()
     }
 
-    /// Where the gradient of a parameter is added up; nowhere for frozen and absent ones.
+    /// Returns the adjoint that adds to the gradient of a parameter. It is skipped for frozen and absent parameters.
     ///
     /// # Errors
-    /// If the gradient buffer is that of another model. If a tensor or an adjoint on this gradient still exists, or a slice of the buffer: what is
-    /// added would not arrive.
+    /// If the gradient buffer belongs to another model. If a tensor or an adjoint on this gradient, or a slice of the buffer,
+    /// still exists: a contribution would be lost.
     pub fn gradient<'a>(&self, parameter: impl Into<Option<&'a Parameter>>) -> Result<Adjoint> {
         match (self.gradient.borrow().as_ref(), parameter.into()) {
             (Some(gradient), Some(parameter)) if !parameter.frozen() => {
@@ -67,7 +67,7 @@ impl Context {
         }
     }
 
-    /// True where a backward pass has asked for the gradient of the parameter of this index.
+    /// True if a backward pass has requested the gradient of the parameter with this index.
     pub(crate) fn has_reached(&self, parameter: usize) -> bool {
         self.reached.borrow().contains(&parameter)
     }
@@ -84,13 +84,14 @@ impl Context {
         }
     }
 
-    /// The values of the model's buffers, in the layout of [`Layout::of_buffers`](crate::context::flat::Layout::of_buffers), f32.
+    /// Sets the values of the model's buffers, in f32 and in the layout of
+    /// [`Layout::of_buffers`](crate::context::flat::Layout::of_buffers).
     pub fn set_running_statistics(&self, running: Option<&Flat>) {
         *self.running.borrow_mut() = running.map(Flat::share);
     }
 
-    /// The values of a buffer, f32 whatever the context computes in, to be read. An op keeps no handle on it beyond its call: the next
-    /// pass may write there.
+    /// Returns the values of a buffer to read, in f32 whatever the compute type. An op must not keep the tensor after its call,
+    /// because the next pass may write there.
     ///
     /// # Errors
     /// If no running statistics were set, or those of another model.
@@ -98,11 +99,11 @@ impl Context {
         self.place(buffer, Flat::lent)
     }
 
-    /// The values of a buffer, f32, to be read and written: a gradient pass in training keeps it up to date. `None` in any other pass
-    /// (evaluation, a dry run), which leaves it as it is.
+    /// Returns the values of a buffer, in f32, to read and update in a gradient pass in training. Returns `None` in all other
+    /// passes (evaluation, a dry run), which must not change the buffer.
     ///
     /// # Errors
-    /// As [`Context::running`]; and if a tensor on the buffer is still held.
+    /// Those of [`Context::running`]. If a tensor on the buffer is still held.
     pub fn update_running(&self, buffer: &Buffer) -> Result<Option<Tensor>> {
         if !self.training() || self.gradient.borrow().is_none() || self.planning() {
             return Ok(None);

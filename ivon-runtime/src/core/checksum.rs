@@ -1,11 +1,11 @@
-//! CRC-32C (Castagnoli; RFC 3720, appendix B.4): what guards checkpoints and TensorBoard's records. It finds every error in up to
-//! 32 neighbouring bits.
+//! CRC-32C (Castagnoli; RFC 3720, appendix B.4), which protects checkpoints and TensorBoard's records. It detects every error
+//! within 32 neighbouring bits.
 
 /// The polynomial 1EDC6F41, reflected.
 const POLYNOMIAL: u32 = 0x82F6_3B78;
 
-/// `TABLES[k][b]` is the checksum of byte `b` followed by `k` zero bytes, so that eight bytes take eight look-ups and no chain of
-/// eight steps.
+/// `TABLES[k][b]` is the checksum of byte `b` followed by `k` zero bytes. Eight bytes then need eight independent look-ups
+/// instead of a chain of eight steps.
 const TABLES: [[u32; 256]; 8] = tables();
 
 const fn tables() -> [[u32; 256]; 8] {
@@ -33,29 +33,29 @@ const fn tables() -> [[u32; 256]; 8] {
     tables
 }
 
-/// The checksum of some bytes.
+/// Computes the checksum of `bytes`.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     Crc32c::of(bytes)
 }
 
-/// A checksum of bytes that come in pieces.
+/// A checksum that is computed over several pieces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Crc32c(u32);
 
 impl Crc32c {
-    /// Starts a checksum of no bytes.
+    /// Creates the checksum of an empty sequence.
     pub fn new() -> Crc32c {
         Crc32c(!0)
     }
 
-    /// The checksum of `bytes`.
+    /// Computes the checksum of `bytes`.
     pub fn of(bytes: &[u8]) -> u32 {
         let mut crc = Crc32c::new();
         crc.add(bytes);
         crc.value()
     }
 
-    /// Takes more bytes in.
+    /// Appends bytes.
     pub fn add(&mut self, bytes: &[u8]) {
         let mut crc = self.0;
         let (eights, rest) = bytes.as_chunks::<8>();

@@ -1,9 +1,9 @@
-//! The one hash by which steps, kernels and cache entries are recognised: SipHash-2-4 with 128 bits (Aumasson and Bernstein
-//! 2012), under a fixed key.
+//! The hash that identifies steps, kernels and cache entries: SipHash-2-4 with 128 bits (Aumasson and Bernstein 2012), under a
+//! fixed key.
 //!
-//! Two different inputs give the same digest with a probability of about 2⁻¹²⁸, so a digest stands for what it was made of.
-//! That holds only where different inputs are different bytes: every piece is written with its kind in front, and a text with
-//! its length, so that neither `"ab", "c"` and `"a", "bc"` nor a number and a text of its bytes are the same input.
+//! Two different inputs have the same digest with a probability of about 2⁻¹²⁸, so a digest identifies its input. This requires
+//! that different inputs are different bytes: every piece is written with its kind in front, and a text with its length. So
+//! `"ab", "c"` differs from `"a", "bc"`, and a number differs from a text with the same bytes.
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::fmt;
@@ -13,7 +13,7 @@ use std::hash::Hasher;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Digest(u128);
 
-/// Takes a sequence in, piece by piece.
+/// Hashes a sequence piece by piece.
 #[derive(Clone)]
 pub(crate) struct Digester(SipHasher24);
 
@@ -22,27 +22,27 @@ const TEXT: u8 = 2;
 const DIGEST: u8 = 3;
 
 impl Digester {
-    /// Begins the digest of a thing of this kind: digests of different kinds differ.
+    /// Begins a digest of this kind. Digests of different kinds differ.
     pub fn new(kind: &str) -> Digester {
         let mut fresh = Digester(SipHasher24::new());
         fresh.text(kind);
         fresh
     }
 
-    /// Takes in a number.
+    /// Adds a number.
     pub fn number(&mut self, number: u64) -> &mut Self {
         self.0.write(&[NUMBER]);
         self.0.write(&number.to_le_bytes());
         self
     }
 
-    /// Takes in a sequence of numbers, with its length.
+    /// Adds a sequence of numbers, with its length.
     pub fn numbers(&mut self, numbers: &[usize]) -> &mut Self {
         self.number(numbers.len() as u64);
         numbers.iter().fold(self, |digester, n| digester.number(*n as u64))
     }
 
-    /// Takes in a text.
+    /// Adds a text.
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.0.write(&[TEXT]);
         self.0.write(&(text.len() as u64).to_le_bytes());
@@ -50,21 +50,21 @@ impl Digester {
         self
     }
 
-    /// Takes in another digest.
+    /// Adds another digest.
     pub fn digest(&mut self, digest: Digest) -> &mut Self {
         self.0.write(&[DIGEST]);
         self.0.write(&digest.0.to_le_bytes());
         self
     }
 
-    /// The digest of everything taken in so far.
+    /// Returns the digest of everything added so far.
     pub fn finish(&self) -> Digest {
         Digest(self.0.finish128().as_u128())
     }
 }
 
 impl Digest {
-    /// The digest of one text.
+    /// Returns the digest of one text.
     pub fn of_text(kind: &str, text: &str) -> Digest {
         Digester::new(kind).text(text).finish()
     }
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn it_does_not_change_between_builds() {
-        // Files in the kernel cache go by it.
+        // The names of files in the kernel cache depend on this value.
         assert_eq!(Digest::of_text("kernel", "x").to_string(), "da56c07b73cd7a0f4df17a2ccc94f3dd");
     }
 }

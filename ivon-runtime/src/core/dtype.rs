@@ -5,18 +5,18 @@ use std::fmt::Debug;
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum DType {
-    /// 32-bit floating point: state, and compute by default.
+    /// 32-bit floating point: state, and the default compute type.
     F32,
-    /// 64-bit floating point: the reference implementation, which the fast one is checked against.
+    /// 64-bit floating point: the reference implementation, against which the fast one is checked.
     F64,
-    /// 16-bit floating point with 8 bits of exponent: the type of the weights where products are of bf16; sums and state are f32.
+    /// 16-bit floating point with 8 bits of exponent: the type of weights in bf16 products. Sums and state are f32.
     Bf16,
     /// Ids: token ids, class labels.
     U32,
 }
 
 impl DType {
-    /// Bytes an element.
+    /// Bytes per element.
     pub fn bytes(self) -> usize {
         match self {
             DType::Bf16 => 2,
@@ -25,13 +25,13 @@ impl DType {
         }
     }
 
-    /// The type of activations, gradients and sums where the weights are of this one: f32 for bf16, else the same.
+    /// The type of activations, gradients and sums for weights of this type: f32 for bf16, otherwise the same type.
     pub fn sums(self) -> DType {
         if self == DType::Bf16 { DType::F32 } else { self }
     }
 }
 
-/// Keeps [`Element`] to the types here: a tensor's memory is read as them.
+/// Restricts [`Element`] to the types of this file, because the memory of a tensor is read as them.
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
@@ -42,7 +42,7 @@ mod sealed {
 
 /// A Rust type that can be a tensor's element: `f32`, `f64`, `half::bf16` or `u32`.
 pub trait Element: sealed::Sealed + Copy + Default + Debug + PartialEq + Send + Sync + 'static {
-    /// Its tag.
+    /// The type as a value.
     const DTYPE: DType;
 }
 

@@ -3,58 +3,59 @@
 use crate::core::shape::Shape;
 use std::fmt;
 
-/// The result of everything in this crate that can fail.
+/// The result of every fallible function in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation could not be done.
+/// The reason why an operation failed.
 ///
-/// There is no conversion from [`std::io::Error`], which knows no path: `std::fs::read(path).map_err(|e| Error::file(path, e))?` says which
-/// file it was. A `main` with errors of several kinds returns `Result<(), Box<dyn std::error::Error>>`.
+/// There is no conversion from [`std::io::Error`], which does not contain a path: `std::fs::read(path).map_err(|e|
+/// Error::file(path, e))?` names the file. A `main` with errors of several kinds returns `Result<(), Box<dyn
+/// std::error::Error>>`.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
-    /// Shapes that do not fit an operation; `at` is the op or the model's method.
+    /// Shapes that do not fit an operation. `at` is the op or the model's method.
     Shape { at: String, message: String },
-    /// An id that is not in the table it looks up.
+    /// An id that is not in its table.
     Id { at: String, id: u32, position: usize, limit: usize },
-    /// A value that is not finite, or out of the range in which the algorithm makes sense.
+    /// A value that is not finite, or outside of the range in which the algorithm is valid.
     Value { at: String, message: String },
-    /// A configuration that makes no sense: which key, what is allowed.
+    /// An invalid configuration: the key, and the values that are allowed.
     Config { message: String },
-    /// A device that was asked for and cannot be used.
+    /// A requested device that cannot be used.
     Device { message: String },
     /// A file that cannot be read or written.
     File { path: std::path::PathBuf, message: String },
 }
 
 impl Error {
-    /// Shapes that do not fit.
+    /// Creates an error for shapes that do not fit.
     pub fn shape(at: impl Into<String>, message: impl Into<String>) -> Self {
         Error::Shape { at: at.into(), message: message.into() }
     }
 
-    /// Two shapes that should be the same, each with the name it goes by.
+    /// Creates an error for two named shapes that must be equal.
     pub fn mismatch(at: &str, left: (&str, &Shape), right: (&str, &Shape)) -> Self {
         Error::shape(at, format!("`{}` is {} but `{}` is {}", left.0, left.1, right.0, right.1))
     }
 
-    /// A value out of range.
+    /// Creates an error for a value out of range.
     pub fn value(at: impl Into<String>, message: impl Into<String>) -> Self {
         Error::Value { at: at.into(), message: message.into() }
     }
 
-    /// A configuration that makes no sense.
+    /// Creates an error for an invalid configuration.
     pub fn config(message: impl Into<String>) -> Self {
         Error::Config { message: message.into() }
     }
 
-    /// A file that cannot be used.
+    /// Creates an error for a file that cannot be used.
     pub fn file(path: impl Into<std::path::PathBuf>, message: impl fmt::Display) -> Self {
         Error::File { path: path.into(), message: message.to_string() }
     }
 
-    /// The same error seen from one level further out: `at` is put in front of where it happened, so that a message
-    /// reads like a path, `Gpt2::loss: blocks[3]: attention: layer_norm: ...`.
+    /// Adds an outer level to the place of the error: `outer` is put in front of `at`, so that a message reads like a path,
+    /// `Gpt2::loss: blocks[3]: attention: layer_norm: ...`.
     pub fn within(self, outer: &str) -> Self {
         let join = |at: String| format!("{outer}: {at}");
         match self {
@@ -80,7 +81,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The message too: what `main` prints of a `Result` is for people.
+/// Prints the message, because users see the `Debug` form of an error that `main` returns.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         fmt::Display::fmt(self, f)

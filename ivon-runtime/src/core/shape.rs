@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-/// The most dimensions a tensor may have.
+/// The largest number of dimensions of a tensor.
 pub const MAX_RANK: usize = 6;
 
 /// The dimensions of a tensor, outermost first. A scalar has none.
@@ -28,7 +28,8 @@ impl Shape {
         self.rank as usize
     }
 
-    /// The number of elements: the product of the dimensions, 1 for a scalar; `usize::MAX` where that overflows, which no memory holds.
+    /// The number of elements: the product of the dimensions, 1 for a scalar. `usize::MAX` if the product overflows, which is
+    /// more than any memory.
     pub fn elements(&self) -> usize {
         product(self)
     }
@@ -38,12 +39,12 @@ impl Shape {
         self.split_last().map_or(1, |(last, _)| *last)
     }
 
-    /// How often the innermost dimension is repeated: `elements = rows · last`.
+    /// The number of rows of length [`Shape::last`]: `elements = rows · last`.
     pub fn rows(&self) -> usize {
         self.split_last().map_or(1, |(_, lead)| product(lead))
     }
 
-    /// The same shape with one more innermost dimension, if that is not one too many.
+    /// Returns the same shape with an additional innermost dimension; `None` if it already has [`MAX_RANK`] dimensions.
     pub fn push(&self, last: usize) -> Option<Shape> {
         let mut shape = *self;
         *shape.dims.get_mut(self.rank())? = last;
@@ -51,7 +52,7 @@ impl Shape {
         Some(shape)
     }
 
-    /// The same shape with another innermost dimension.
+    /// Returns the same shape with another innermost dimension.
     pub fn with_last(&self, last: usize) -> Shape {
         let mut shape = *self;
         match shape.rank {
@@ -65,7 +66,7 @@ impl Shape {
 }
 
 fn product(dims: &[usize]) -> usize {
-    // A zero anywhere makes it zero, also beside what overflows.
+    // A zero dimension makes the product zero, even if the other dimensions overflow.
     dims.iter().fold(1, |n: usize, d| if *d == 0 { 0 } else { n.saturating_mul(*d) })
 }
 

@@ -1,4 +1,4 @@
-//! Work done along with a product: cuBLASLt's epilogues.
+//! Work that cuBLASLt does along with a product: its epilogues.
 
 use crate::context::Context;
 use crate::core::digest::Digester;
@@ -7,19 +7,20 @@ use crate::core::error::Result;
 use crate::device::cuda::blas::Kind;
 use crate::tensor::Tensor;
 
-/// Work done along with a product C \[m, n\] = A B. Vectors and matrices are of C's type.
+/// Work that is done along with a product C \[m, n\] = A B. Vectors and matrices have C's type.
 pub(crate) enum Along<'a> {
     Nothing,
-    /// A vector \[n\] is added to every row of the result.
+    /// Adds a vector \[n\] to every row of the result.
     Bias(&'a Tensor),
-    /// The sums of the rows of A, \[m\], are written here: the gradient of the bias, where A is that of the output, transposed.
+    /// Writes the sums of the rows of A, \[m\]. If A is the transposed gradient of the output, they are the gradient of the bias.
     RowSums(&'a mut Tensor),
-    /// The result becomes gelu(result), after a vector was added as by [`Along::Bias`]; what GELU is of goes to `input`.
+    /// Replaces the result by gelu(result), after adding a vector as in [`Along::Bias`]. The argument of GELU is written to
+    /// `input`.
     Gelu {
         bias: Option<&'a Tensor>,
         input: Option<&'a mut Tensor>,
     },
-    /// The result is multiplied by gelu'(h), with this h of as many elements.
+    /// Multiplies the result by gelu'(h). h has as many elements as the result.
     GeluSlope(&'a Tensor),
 }
 
@@ -34,7 +35,7 @@ impl Along<'_> {
         }
     }
 
-    /// A vector and a matrix: what is read, and what is written.
+    /// The operands: a vector and a matrix, each read or written.
     pub fn parts(&mut self) -> [Part<'_>; 2] {
         match self {
             Along::Nothing => [Part::Nothing, Part::Nothing],
@@ -64,18 +65,18 @@ impl Part<'_> {
         }
     }
 
-    /// Adds it to the trail of a dry run.
+    /// Adds the operand to the trail of a dry run.
     pub fn leave(&self, trail: &mut Digester) {
         trail.number(self.tensor().is_some() as u64);
         self.tensor().inspect(|tensor| tensor.leave(trail));
     }
 
-    /// True if it has as many elements of this type as the library will read or write.
+    /// True if the operand has as many elements, and the type, that the library reads or writes.
     pub fn fits(&self, elements: usize, dtype: DType) -> bool {
         self.tensor().is_none_or(|x| x.shape().elements() == elements && x.dtype() == dtype)
     }
 
-    /// What a dry run sees to, as for the operands.
+    /// In a dry run: checks that an operand to be read was written before, and marks a written one.
     pub fn check(&self, kernel: &str) -> Result<()> {
         match self {
             Part::Nothing => Ok(()),

@@ -18,7 +18,7 @@ pub enum Arg<'a> {
     Out(&'a mut Tensor),
     /// No tensor: a null pointer.
     Null,
-    /// Memory of the GPU that is no tensor.
+    /// Memory of the GPU that is not a tensor.
     Pointer(Pointer<'a>),
     /// `uint32_t`
     U32(u32),
@@ -30,20 +30,21 @@ pub enum Arg<'a> {
     F32(f32),
 }
 
-/// An address on the GPU that the runtime vouches for, as long as its owner lives. No number becomes one.
+/// An address on the GPU that the runtime guarantees to be valid as long as its owner lives. Cannot be made from a number.
 #[derive(Clone, Copy)]
 pub struct Pointer<'a>(u64, PhantomData<&'a ()>);
 
 impl Pointer<'_> {
     /// # Safety
-    /// The memory at the address lives until the kernels that are given it are done, which use it as they are made to.
+    /// The memory at the address must live until all kernels that receive it have finished, and they must use it as their
+    /// declarations say.
     pub(crate) unsafe fn new(address: u64) -> Self {
         Pointer(address, PhantomData)
     }
 }
 
 impl Arg<'_> {
-    /// The value that is passed: a tensor in the CPU's memory is copied to the GPU first.
+    /// The value that is passed. A tensor in the CPU's memory is copied to the GPU first.
     pub(super) fn value(&mut self, cx: &Context) -> Result<Value> {
         Ok(match self {
             Arg::In(tensor) => Value::Long(tensor.address(cx)?),
@@ -57,11 +58,12 @@ impl Arg<'_> {
         })
     }
 
-    /// Checks that a kernel of a context that computes in `real` on `device` may take this for its parameter: the kind of the
-    /// argument, the element type of a tensor, and that a tensor to be written is the only handle on its memory, on this GPU.
+    /// Checks that a kernel of a context that computes in `real` on `device` may take this argument for its parameter. Compares
+    /// the kind of the argument and the element type of a tensor. A tensor that is written must be the only handle on its memory
+    /// and lie on this GPU.
     ///
     /// # Errors
-    /// The reason.
+    /// The reason, as text.
     pub(super) fn fits(&self, parameter: &Parameter, device: Device, real: DType) -> Result<(), String> {
         match (self, parameter.kind) {
             (Arg::U32(_), Kind::U32) | (Arg::I32(_), Kind::I32) | (Arg::U64(_), Kind::U64) | (Arg::F32(_), Kind::F32) => Ok(()),
@@ -100,7 +102,7 @@ impl Arg<'_> {
         }
     }
 
-    /// Bytes that a kernel moves for it: those of a tensor once, whatever the kernel does.
+    /// Bytes that a kernel moves for this argument. A tensor counts once, whatever the kernel does.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Arg::In(tensor) => tensor.bytes(),
@@ -109,7 +111,7 @@ impl Arg<'_> {
         }
     }
 
-    /// Notes in a dry run that a tensor is written, or checks that one that is read was.
+    /// In a dry run: marks a tensor that is written, and checks that a tensor that is read was written before.
     pub(super) fn check(&self, kernel: &str) -> Result<()> {
         match self {
             Arg::In(tensor) => tensor.check_launched(kernel),
@@ -121,7 +123,7 @@ impl Arg<'_> {
         }
     }
 
-    /// Adds it to the trail of a dry run.
+    /// Adds the argument to the trail of a dry run.
     pub(super) fn leave(&self, trail: &mut Digester) {
         match self {
             Arg::In(tensor) => tensor.leave(trail.number(0)),
@@ -152,7 +154,7 @@ fn has_type(tensor: &Tensor, declared: Pointee, real: DType) -> Result<(), Strin
     }
 }
 
-/// Checks that a tensor lies on this GPU, or may be copied there.
+/// Checks that a tensor lies on this GPU, or can be copied there.
 fn is_on(tensor: &Tensor, device: Device, copied: bool) -> Result<(), String> {
     match tensor.device() {
         found if found == device || tensor.is_ghost() => Ok(()),
@@ -204,7 +206,7 @@ impl From<u64> for Arg<'_> {
     }
 }
 
-/// 64 bits.
+/// Becomes `uint64_t`.
 impl From<usize> for Arg<'_> {
     fn from(x: usize) -> Self {
         Arg::U64(x as u64)
@@ -217,14 +219,15 @@ impl From<f32> for Arg<'_> {
     }
 }
 
-/// As `uint32_t` 0 or 1.
+/// Becomes `uint32_t`, 0 or 1.
 impl From<bool> for Arg<'_> {
     fn from(x: bool) -> Self {
         Arg::U32(x as u32)
     }
 }
 
-/// The arguments of a kernel: `&mut args![x, bias, &mut y, width, eps as f32]`. A name that holds a `&mut Tensor` is given as it is.
+/// The arguments of a kernel: `&mut args![x, bias, &mut y, width, eps as f32]`. A variable of type `&mut Tensor` is passed
+/// without `&mut`.
 #[macro_export]
 macro_rules! args {
     ($($arg:expr),* $(,)?) => { [$($crate::cuda::Arg::from($arg)),*] };

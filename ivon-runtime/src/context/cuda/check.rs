@@ -1,14 +1,14 @@
-//! Replays held against eager steps, to find a graph that does something else than the step that it is launched for.
+//! Compares replayed graphs with eager steps, to find a graph that differs from the step for which it is launched.
 
 use crate::context::flat::Flat;
 use crate::context::{AfterBackward, Context};
 use crate::core::error::{Error, Result};
 
-/// Runs a step as a graph and then, from the same state, kernel by kernel. Leaves what the latter writes and returns its loss. `finish` is the
-/// update, where it is a part of the step.
+/// Runs a step as a graph and then, from the same state, kernel by kernel. Keeps the results of the eager step and returns its
+/// loss. `finish` is the update, if it is a part of the step.
 ///
 /// # Errors
-/// Those of both; and if the loss or anything that later steps read is not equal to the bit.
+/// Those of both steps. If the loss or any memory that later steps read differs in a bit.
 pub(super) fn compared(
     cx: &Context,
     name: &str,
@@ -41,7 +41,7 @@ struct Written {
     status: Option<[u8; 16]>,
 }
 
-/// The memory itself, each buffer with its name.
+/// The buffers themselves, each with its name.
 fn written(cx: &Context, finish: Option<&dyn AfterBackward>) -> Vec<(&'static str, Flat)> {
     let of_passes = cx.written().map(|(name, flat)| flat.map(|flat| (name, flat)));
     of_passes.into_iter().flatten().chain(finish.into_iter().flat_map(AfterBackward::written)).collect()
@@ -65,7 +65,7 @@ impl Written {
     }
 }
 
-/// The first difference between two ends of a step, in words.
+/// Describes the first difference between the results of two steps.
 fn difference(found: &(f64, Written), expected: &(f64, Written)) -> Result<Option<String>> {
     if found.0.to_bits() != expected.0.to_bits() {
         return Ok(Some(format!("its loss is {}, and kernel by kernel {}", found.0, expected.0)));

@@ -8,8 +8,9 @@ use crate::device::cuda::dnn::{Convolution, Cudnn, INSTEAD, Product, Way};
 use crate::tensor::Tensor;
 use std::rc::Rc;
 
-/// How cuDNN computes a convolution in this context; nothing where there is no cuDNN, or none of its engines will do: a run goes on without.
-/// Of one that `is_product` as it lies, [`Cudnn`] says when.
+/// Returns the way in which cuDNN computes a convolution in this context. Returns `None` if cuDNN is not found, not asked for, or
+/// has no suitable engine; the op's own kernels are used then. `is_product` is true for a convolution that is a matrix product
+/// without rearranging memory; [`Cudnn`] says which of these cuDNN computes.
 ///
 /// # Errors
 /// If the GPU is lost.
@@ -30,13 +31,14 @@ pub(crate) fn convolution(cx: &Context, c: Convolution, is_product: bool) -> Res
 }
 
 impl Way {
-    /// Computes the tensor that the convolution writes, from the other two. What it works in comes from the context, in a dry run too.
+    /// Computes the tensor that the convolution writes from the other two. The workspace is allocated from the context, in a dry
+    /// run too.
     ///
     /// # Errors
-    /// If there is no memory for what it works in, or the library fails.
+    /// If there is not enough memory for the workspace, or the library fails.
     ///
     /// # Panics
-    /// If a tensor is of another size than the convolution says, or the written one is shared: mistakes in the op.
+    /// If the size of a tensor differs from that of the convolution, or the written tensor is shared. Both are bugs in the op.
     pub fn run(&self, cx: &Context, from: [&Tensor; 2], to: &mut Tensor) -> Result<()> {
         let mut workspace = match self.execution.workspace {
             0 => None,
@@ -44,7 +46,7 @@ impl Way {
         };
         cx.launched(|trail| {
             let c = &self.convolution;
-            // The engine follows from these for the life of the GPU: it is chosen once.
+            // These numbers determine the engine for the life of the GPU: it is chosen once.
             let numbers = [c.stride, c.padding, c.dilation, c.product as usize, c.dtype as usize, self.execution.workspace];
             trail.text("convolve").numbers(&[c.x, c.weight, c.y].concat()).numbers(&numbers);
             [from[0], from[1], &*to].into_iter().chain(&workspace).for_each(|tensor| tensor.leave(trail));
@@ -68,7 +70,8 @@ impl Way {
         assert_eq!(given.map(|tensor| tensor.shape().elements()), elements, "the operands of {:?}", self.convolution);
         assert!(given.iter().all(|x| x.dtype() == self.convolution.dtype), "the element types of {:?}", self.convolution);
         let workspace = workspace.as_mut().map_or(Ok(0), |workspace| workspace.address_mut(cx))?;
-        // SAFETY: the tensors are of the sizes just compared, of the context's type, and aligned, as all blocks are; the workspace is as large as it was asked for.
+        // SAFETY: the sizes of the tensors were compared above, they have the context's type, and all blocks are aligned; the
+        // workspace has the requested size.
         unsafe { self.execution.run(opened.handle, addresses, workspace) }
     }
 }

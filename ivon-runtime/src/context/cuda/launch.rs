@@ -9,15 +9,16 @@ use crate::device::cuda::signature::Signature;
 use crate::device::cuda::{Grid, Source};
 
 impl Source {
-    /// Launches a kernel, compiled for the type that the context computes in; in a dry run, nothing.
+    /// Launches a kernel, compiled for the type in which the context computes. Launches nothing in a dry run.
     ///
-    /// The arguments are those of the kernel, in its order: tensors as pointers, `None` as a null pointer, `usize` as a 64-bit number.
-    /// A `&mut` tensor is one that the kernel writes. A tensor in the CPU's memory is copied to the GPU first, if it is not there yet.
+    /// The arguments are those of the kernel, in its order. Tensors become pointers, `None` a null pointer, `usize` a 64-bit
+    /// number. The kernel writes the tensors that are passed as `&mut`. A tensor in the CPU's memory is copied to the GPU first,
+    /// if it is not there yet.
     ///
     /// # Errors
-    /// If the arguments are not those that the text declares: their number, the kind of each, the element type of a tensor, `const`
-    /// for tensors that are read and none for those that are written. If a tensor to be written is shared or not on the GPU of the
-    /// context. If the kernels cannot be compiled or launched. If the context computes on the CPU.
+    /// If the arguments differ from the declaration in the text: their number, the kind of each, the element type of a tensor,
+    /// `const` for tensors that are read and no `const` for tensors that are written. If a tensor to be written is shared or not
+    /// on the context's GPU. If the kernels cannot be compiled or launched. If the context computes on the CPU.
     pub fn launch(&self, cx: &Context, kernel: &str, grid: Grid, args: &mut [Arg]) -> Result<()> {
         let signature = self.signature(kernel)?;
         self.check(cx, kernel, signature, args)?;
@@ -34,13 +35,13 @@ impl Source {
         let _kernel = cx.kernel(kernel, || Cost::default().moves(args.iter().map(Arg::bytes).sum()));
         let values = args.iter_mut().map(|arg| arg.value(cx)).collect::<Result<Vec<Value>>>()?;
         if grid.blocks.contains(&0) {
-            return Ok(()); // nothing to be computed
+            return Ok(()); // nothing to compute
         }
         let function = cuda.function(self, cx.dtype(), kernel, signature)?;
         cuda.launch(&function, kernel, grid, &values)
     }
 
-    /// Checks arguments against the parameters that the text declares.
+    /// Checks the arguments against the parameters that the text declares.
     fn check(&self, cx: &Context, kernel: &str, signature: &Signature, args: &[Arg]) -> Result<()> {
         let parameters = signature.parameters();
         if args.len() != parameters.len() {

@@ -1,4 +1,4 @@
-//! Tensors on a GPU: launches of kernels, products, convolutions, batches on their way, and steps as graphs.
+//! Tensors on a GPU: kernel launches, products, convolutions, uploads of batches, and steps as graphs.
 
 mod address;
 mod along;

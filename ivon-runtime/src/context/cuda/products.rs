@@ -9,7 +9,7 @@ use crate::device::cuda::blas::{Key, Kind, Places, Sizes, asked};
 use crate::device::cuda::{Cuda, Fill};
 use crate::tensor::Tensor;
 
-/// A matrix for a product: a tensor, taken as one row-major matrix or as a batch of them.
+/// An operand of a product: a tensor as one row-major matrix or as a batch of them.
 #[derive(Clone, Copy)]
 pub(crate) struct Operand<'a> {
     tensor: &'a Tensor,
@@ -17,7 +17,7 @@ pub(crate) struct Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
-    /// The matrix as it lies.
+    /// The matrix as it lies in memory.
     pub fn new(tensor: &'a Tensor) -> Self {
         Operand { tensor, transposed: false }
     }
@@ -28,16 +28,16 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// The library takes batches of fewer than 2¹⁶ matrices. So many keep the next part as aligned as the first.
+/// The library takes batches of fewer than 2¹⁶ matrices. A multiple of this size keeps the next part as aligned as the first.
 const MOST_BATCH: usize = 1 << 15;
 
-/// C (+)= A B, and what is done along with it, if [`knows`] says that it can be.
+/// C (+)= A B, and the work along with it, if [`knows`] returns true for it.
 ///
 /// # Errors
-/// If the library is lacking or refuses.
+/// If the library is missing or refuses.
 ///
 /// # Panics
-/// If a tensor is smaller than the sizes say, or `c` is shared: mistakes in the op.
+/// If a tensor is smaller than the sizes require, or `c` is shared. Both are bugs in the op.
 pub(crate) fn multiply(
     cx: &Context,
     sizes: Sizes,
@@ -49,7 +49,7 @@ pub(crate) fn multiply(
 ) -> Result<()> {
     let Sizes { batch, m, n, k } = sizes;
     cx.launched(|trail| {
-        // The library's algorithm follows from these for the life of the GPU: it is chosen once.
+        // These numbers determine the library's algorithm for the life of the GPU: it is chosen once.
         let numbers =
             [batch, m, n, k, a.transposed as usize, b.transposed as usize, accumulate as usize, along.kind().epilogue() as usize];
         trail.text("multiply").numbers(&numbers);
@@ -99,17 +99,17 @@ pub(crate) fn multiply(
     })
 }
 
-/// c = 0, which a product of no depth is: the library takes no matrix without elements.
+/// c = 0: the result of a product with k = 0. The library does not accept matrices without elements.
 fn clear(cx: &Context, cuda: &Cuda, c: &mut Tensor) -> Result<()> {
     let halves = c.bytes() / 2;
-    // SAFETY: the tensor has so many bytes, and `address_mut` saw that it is its only handle.
+    // SAFETY: the tensor has this many bytes, and `address_mut` checked that it is the only handle on its memory.
     unsafe { cuda.fill(c.address_mut(cx)?, Fill::Half(0), halves) }
 }
 
-/// True if the library can do this along with a product C (+)= A B, and should. Also to be asked in a dry run.
+/// True if the library can, and should, do this along with a product C (+)= A B. Must also be called in a dry run.
 ///
 /// # Errors
-/// If the library is lacking.
+/// If the library is missing.
 pub(crate) fn knows(cx: &Context, sizes: Sizes, a: Operand, b: Operand, along: Kind, c: DType, accumulate: bool) -> Result<bool> {
     let Some(cuda) = cx.cuda() else { return Ok(false) };
     if sizes.batch * sizes.m * sizes.n * sizes.k == 0 || !asked(cuda, sizes, along, c) {

@@ -1,14 +1,15 @@
-//! Training steps as CUDA graphs: asked for once, then launched as a whole.
+//! Training steps as CUDA graphs: captured once, then launched as a whole.
 //!
-//! The first step of a shape runs kernel by kernel, which compiles the kernels; a later one is captured; from then on the graph is
-//! launched. A dry run before each step shows whether a graph is still what the model would do. It follows the model's code with all
-//! its settings but launches nothing, and leaves a trail: a [`Digest`] of the step's key, its inputs, and for every launch the text of
-//! the kernel, the grid, and all arguments with places, element types and shapes of tensors. A graph is launched where the trail is the
-//! one that it was captured with. The values that change from step to step, such as the counters of random numbers, are read from the
-//! memory of the GPU.
+//! The first step of a shape runs kernel by kernel, which compiles the kernels. A later step is captured, and from then on the
+//! graph is launched. A dry run before each step shows whether a graph still does what the model would do. It executes the
+//! model's code with all settings but launches nothing, and records a trail: a [`Digest`] of the step's key, its inputs and, for
+//! every launch, the text of the kernel, the grid and all arguments with places, element types and shapes of tensors. A graph is
+//! launched if the trail equals the trail of its capture. Values that change from step to step, such as the counters of random
+//! numbers, are read from the GPU's memory.
 //!
-//! A step is two graphs: the forward pass, then the backward pass with (where the optimizer may give it away) clipping, update and the next sample.
-//! So the loss comes back by an ordinary copy in between, while the rest runs, and an update is stopped on the GPU if the loss is not finite.
+//! A step is two graphs: the forward pass, and the backward pass followed (if the optimizer allows it) by clipping, the update
+//! and the next sample. An ordinary copy between the two returns the loss while the rest runs. The GPU skips the update if the
+//! loss is not finite.
 
 use super::check;
 use super::staging::Staging;
@@ -30,21 +31,21 @@ use std::rc::Rc;
 #[derive(Default)]
 pub(crate) struct Replays {
     staging: Staging,
-    /// By the trail of the step.
+    /// Steps by their trails.
     seen: RefCell<HashMap<Digest, Seen>>,
     loss: OnceCell<Watch>,
-    /// Every step runs kernel by kernel.
+    /// True if every step runs kernel by kernel.
     off: Cell<bool>,
-    /// Replays are compared with eager steps; `None` leaves it to `IVON_CHECK_GRAPHS`.
+    /// True if replays are compared with eager steps; `None` uses the value of `IVON_CHECK_GRAPHS`.
     check: Cell<Option<bool>>,
 }
 
 /// The state of a step.
 #[derive(Clone)]
 enum Seen {
-    /// It ran once.
+    /// The step ran once.
     Once,
-    /// It does something that cannot be captured.
+    /// The step does something that cannot be captured.
     Never,
     Captured(Rc<Step>),
 }
@@ -52,14 +53,14 @@ enum Seen {
 /// A captured step.
 struct Step {
     forward: CudaGraph,
-    /// The backward pass, and the update where that is a part of it.
+    /// The backward pass, and the update if it is a part of the graph.
     rest: CudaGraph,
-    /// Where the loss lies.
+    /// The address and type of the loss.
     loss: (u64, DType),
 }
 
 impl Replays {
-    /// The value of `forward` and its gradient by `backward`: see [`Context::differentiated`].
+    /// Returns the value of `forward` and computes its gradient with `backward`: see [`Context::differentiated`].
     pub fn differentiated<S>(
         &self,
         cx: &Context,
@@ -87,7 +88,7 @@ impl Replays {
         let checking = self.check.get().unwrap_or(cuda.choices.check_graphs);
         let finish = match cx.finishing() {
             Finishing::Apart => None,
-            // A profile shows the update by itself.
+            // A profile shows the update as a phase of its own.
             Finishing::Asked(_) if cx.observed() => None,
             Finishing::Asked(finish) => Some(finish),
             Finishing::Done => {
@@ -102,7 +103,7 @@ impl Replays {
             cx.recount(losses);
             forward(cx)
         };
-        // All that follows the forward pass.
+        // Everything after the forward pass.
         let rest = |cx: &Context, value: &Tensor, saved: S| {
             let d_value = cx.d_loss()?;
             backward(cx, saved, d_value)?;
@@ -137,7 +138,7 @@ impl Replays {
             rest(cx, &value, saved)
         })?;
         let launch = |step: &Step| {
-            // The graph is about to write the arena.
+            // The graph will write to the arena.
             cx.check_arena(key.name())?;
             let replay = || {
                 cx.skip_streams(streams);
@@ -160,7 +161,7 @@ impl Replays {
                     self.remember(trail, Seen::Captured(step.clone()));
                     launch(&step)
                 }
-                // A mistake of the model comes back as the same error.
+                // An error in the model's code comes back as the same error.
                 Err(error) => {
                     self.remember(trail, Seen::Never);
                     let loss = eager()?;
@@ -173,7 +174,7 @@ impl Replays {
         loss.map(finished)
     }
 
-    /// Both passes as graphs. Nothing is computed.
+    /// Captures both passes as graphs. Computes nothing.
     fn capture<S>(
         &self,
         cx: &Context,
@@ -199,7 +200,7 @@ impl Replays {
     }
 
     fn remember(&self, trail: Digest, seen: Seen) {
-        /// Whoever changes a setting in every step gets a graph for each: keep few.
+        /// A setting that changes in every step makes a new graph for each: keep few.
         const MOST: usize = 64;
         let mut all = self.seen.borrow_mut();
         if all.len() >= MOST {
@@ -215,7 +216,7 @@ impl Replays {
         loss.wait()
     }
 
-    /// Has the loss copied back as soon as it is there.
+    /// Starts copying the loss back as soon as it is computed.
     fn fetch(&self, cuda: &Cuda, (address, dtype): (u64, DType)) -> Result<Loss<'_>> {
         let watch = match self.loss.get() {
             Some(watch) => watch,
@@ -228,12 +229,12 @@ impl Replays {
         Ok(Loss { watch, dtype })
     }
 
-    /// Runs every step kernel by kernel from now on, or not.
+    /// Runs every step kernel by kernel from now on (`true`), or uses graphs again.
     pub fn set_off(&self, off: bool) {
         self.off.set(off);
     }
 
-    /// Compares every replay with an eager step from now on, or not.
+    /// Compares every replay with an eager step from now on (`true`), or stops comparing.
     pub fn set_check(&self, on: bool) {
         self.check.set(Some(on));
     }
@@ -244,7 +245,7 @@ impl Replays {
     }
 }
 
-/// A loss on its way back.
+/// A loss that is being copied back.
 struct Loss<'a> {
     watch: &'a Watch,
     dtype: DType,

@@ -1,5 +1,5 @@
-//! Batches on their way to the GPU: two places for every input, filled in turn, so that the next batch is copied while the GPU works on
-//! the one before.
+//! Uploads of batches to the GPU. Every input has two places, filled alternately, so that the next batch is copied while the GPU
+//! works on the current one.
 
 use crate::core::error::Result;
 use crate::device::cuda::Cuda;
@@ -23,26 +23,26 @@ pub(crate) struct Staging {
     inputs: RefCell<HashMap<(&'static str, usize, usize), Input>>,
 }
 
-/// One input of a step: two places.
+/// One input of a step, with two places.
 struct Input {
     places: [Place; 2],
     next: usize,
 }
 
 struct Place {
-    /// On the GPU.
+    /// The place on the GPU.
     block: Rc<Block>,
-    /// Where it is copied from.
+    /// The page-locked memory that it is copied from.
     pinned: Pinned,
-    /// The last copy from `pinned` is over.
+    /// Recorded after the last copy from `pinned`.
     copied: CudaEvent,
-    /// The last step that read `block` is over.
+    /// Recorded after the last step that read `block`.
     used: CudaEvent,
 }
 
 impl Staging {
-    /// Copies each input in the CPU's memory to the GPU and makes that copy its mirror: at one of two addresses, whatever the batch.
-    /// The GPU's stream goes on once they are there.
+    /// Copies each input that lies in the CPU's memory to the GPU and makes the copy its mirror. The address is one of two, for
+    /// every batch. The GPU's stream continues after the copies.
     pub fn upload(&self, cuda: &Rc<Cuda>, name: &'static str, inputs: &[&Tensor]) -> Result<()> {
         let mut known = self.inputs.borrow_mut();
         for (i, tensor) in inputs.iter().enumerate() {
@@ -56,14 +56,14 @@ impl Staging {
         Ok(())
     }
 
-    /// The step that was asked for last is the last one to read what was uploaded for it.
+    /// Marks that the last requested step is the last one to read the inputs that were uploaded for it.
     pub fn used(&self, cuda: &Cuda, name: &'static str, inputs: &[&Tensor]) -> Result<()> {
         let mut known = self.inputs.borrow_mut();
         for (i, tensor) in inputs.iter().enumerate() {
             let Some(input) = tensor.host_bytes().and_then(|bytes| known.get_mut(&(name, i, bytes.len()))) else { continue };
             input.places[input.next].used.record(&cuda.stream).doing("record an event")?;
             input.next = 1 - input.next;
-            // Its address is about to be that of another batch.
+            // The next batch will use this address.
             tensor.set_mirror(None);
         }
         Ok(())
@@ -75,7 +75,7 @@ impl Input {
         let place = || -> Result<Place> {
             let event = || cuda.context.new_event(None).doing("make an event");
             let block = Rc::new(Block::zeroed(Some(cuda), bytes)?);
-            // The zeros are written by another stream than the copies.
+            // Another stream than that of the copies writes the zeros.
             cuda.synchronize()?;
             Ok(Place { block, pinned: Pinned::new(&cuda.copies, bytes)?, copied: event()?, used: event()? })
         };
@@ -85,13 +85,14 @@ impl Input {
     fn upload(&mut self, cuda: &Cuda, bytes: &[u8]) -> Result<Rc<Block>> {
         let Place { block, pinned, copied, used } = &mut self.places[self.next];
         copied.synchronize().doing("wait for a copy")?;
-        // On all threads: a batch of photographs is 77 MB, for which one takes several milliseconds.
+        // On all threads: a batch of photographs is 77 MB, which takes one thread several milliseconds.
         pinned.bytes_mut().par_chunks_mut(PART).zip(bytes.par_chunks(PART)).for_each(|(to, from)| to.copy_from_slice(from));
         cuda.copies.wait(used).doing("wait for a step")?;
         let address = block.on_gpu().map_or(0, |(_, address)| address);
         if !bytes.is_empty() {
             cuda.bind()?;
-            // SAFETY: both have so many bytes. `pinned` is not written before `copied`, the block not read before it.
+            // SAFETY: both have the same number of bytes. `pinned` is not written before `copied`, and the block is not read
+            // before it.
             unsafe { result::memcpy_htod_async(address, pinned.bytes(), cuda.copies.cu_stream()) }.doing("copy to the GPU")?;
         }
         copied.record(&cuda.copies).doing("record an event")?;

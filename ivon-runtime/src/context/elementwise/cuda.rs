@@ -6,10 +6,10 @@ use crate::core::error::Result;
 use crate::device::cuda::{Cuda, Grid, Source};
 use crate::tensor::Tensor;
 
-// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+// SAFETY: launched only in this file, with the sizes of the tensors; the kernels compare every index with them.
 pub(crate) static KERNELS: Source = unsafe { Source::new("elementwise", include_str!("kernel.cu")) };
 
-/// Threads are reused beyond so many blocks: enough to fill any GPU.
+/// A larger grid would not help: this many blocks fill any GPU, and threads continue with further elements.
 const BLOCKS: usize = 4096;
 
 pub(super) fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
@@ -28,7 +28,7 @@ pub(super) fn copy(cx: &Context, cuda: &Cuda, x: &Tensor, y: &mut Tensor) -> Res
         return x.check_launched("copy");
     }
     let bytes = x.shape().elements() * x.dtype().bytes();
-    // SAFETY: both have so many bytes.
+    // SAFETY: both have this many bytes.
     unsafe { cuda.copy(x.address(cx)?, y.address_mut(cx)?, bytes) }
 }
 

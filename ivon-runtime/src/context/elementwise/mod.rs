@@ -1,4 +1,4 @@
-//! Copies, conversions and sums of tensors: what contexts and adjoints are made of.
+//! Copies, conversions and sums of tensors, used by contexts and adjoints.
 
 pub(crate) mod cuda;
 
@@ -12,7 +12,7 @@ use crate::tensor::Tensor;
 use crate::versions;
 use half::bf16;
 
-/// A copy of a tensor in memory of its own.
+/// Copies a tensor to memory of its own.
 ///
 /// # Errors
 /// As [`Context::empty`].
@@ -32,7 +32,7 @@ pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
     Ok(y)
 }
 
-/// bf16 as f32.
+/// Converts bf16 to f32.
 pub(crate) fn widen(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut y = cx.empty_of(DType::F32, *x.shape())?;
     let _op = cx.op("widen", || Cost::default().reads([x]).writes(&y, false));
@@ -43,7 +43,7 @@ pub(crate) fn widen(cx: &Context, x: &Tensor) -> Result<Tensor> {
     Ok(y)
 }
 
-/// f32 in the type of activations on a GPU.
+/// Converts f32 to the type of activations on a GPU.
 pub(crate) fn narrow(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut y = cx.empty(*x.shape())?;
     cuda::narrow(cx, x, &mut y)?;

@@ -1,4 +1,4 @@
-//! Time on the CPU, and on a GPU by events between its kernels.
+//! Time on the CPU, and on a GPU with events between its kernels.
 
 use crate::context::Context;
 use crate::core::error::{Error, Result};
@@ -20,23 +20,23 @@ pub(super) struct Interval {
     to: Moment,
 }
 
-/// When a scope began.
+/// The begin of a scope.
 pub(super) enum Stamp {
     Processor(Instant),
     Gpu(Moment),
-    /// Not timed itself.
+    /// The scope is not timed.
     None,
 }
 
 impl Clock {
-    /// The clock of what the context computes on.
+    /// Returns the clock of the device on which the context computes.
     pub fn of(cx: &Context) -> Result<Clock> {
         let Some(cuda) = cx.cuda().cloned() else { return Ok(Clock::Processor) };
         cuda.synchronize()?;
         Ok(Clock::Gpu { cuda, intervals: RefCell::default(), failure: RefCell::default() })
     }
 
-    /// On a GPU only kernels are timed: between them it may stand still.
+    /// Begins a time. On a GPU only kernels are timed, because the GPU may be idle between them.
     pub fn start(&self, kernel: bool) -> Stamp {
         match self {
             Clock::Processor => Stamp::Processor(Instant::now()),
@@ -51,7 +51,7 @@ impl Clock {
         }
     }
 
-    /// Seconds since `start`, where they are known at once.
+    /// Returns the seconds since `start`, if they are known at once.
     pub fn stop(&self, node: usize, start: &mut Stamp) -> Option<f64> {
         match (self, std::mem::replace(start, Stamp::None)) {
             (Clock::Processor, Stamp::Processor(start)) => Some(start.elapsed().as_secs_f64()),
@@ -66,10 +66,10 @@ impl Clock {
         }
     }
 
-    /// On a GPU, waits for it: the seconds of each kernel that was launched, by node.
+    /// On a GPU: waits for all kernels and returns the seconds of each launch, by node.
     ///
     /// # Errors
-    /// If the GPU was lost meanwhile.
+    /// If the GPU was lost.
     pub fn finish(&self) -> Result<Option<Vec<(usize, f64)>>> {
         let Clock::Gpu { cuda, intervals, failure } = self else { return Ok(None) };
         if let Some(error) = failure.take() {

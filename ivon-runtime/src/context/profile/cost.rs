@@ -6,26 +6,27 @@ use std::ops::AddAssign;
 
 /// Operations and bytes of an op.
 ///
-/// An operation is an addition, subtraction, multiplication, division, comparison or a call of a function such as `exp`, each counted as one; a
-/// multiply-add is two. Integer work (random numbers) is not counted. Bytes are those that have to move if nothing stays in a cache: every
-/// operand is read once, every result written once, and read before where it is added to.
+/// An operation is an addition, subtraction, multiplication, division, comparison or a call of a function such as `exp`. Each
+/// counts as one; a multiply-add counts as two. Integer arithmetic (random numbers) is not counted. Bytes are those that must
+/// move if nothing stays in a cache: every operand is read once, and every result is written once. A result that is added to is
+/// also read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Operations on f32 (or f64) numbers.
     pub flops: u64,
-    /// Those of products of bf16 matrices, with sums in f32.
+    /// Operations in products of bf16 matrices, with sums in f32.
     pub bf16_flops: u64,
     /// Bytes read and written.
     pub bytes: u64,
 }
 
 impl Cost {
-    /// So many operations, and no bytes yet.
+    /// This many operations, and no bytes.
     pub fn flops(flops: usize) -> Cost {
         Cost { flops: flops as u64, ..Cost::default() }
     }
 
-    /// So many operations for each element of a tensor.
+    /// This many operations for each element of a tensor.
     pub fn each(tensor: &Tensor, flops: usize) -> Cost {
         Cost::flops(flops * tensor.shape().elements())
     }
@@ -39,22 +40,22 @@ impl Cost {
         }
     }
 
-    /// And so many operations for each element of a tensor.
+    /// Adds this many operations for each element of a tensor.
     pub fn and_each(self, tensor: &Tensor, flops: usize) -> Cost {
         Cost { flops: self.flops + (flops * tensor.shape().elements()) as u64, ..self }
     }
 
-    /// And reads these tensors.
+    /// Adds reads of these tensors.
     pub fn reads<const N: usize>(self, tensors: [&Tensor; N]) -> Cost {
         self.moves(tensors.iter().map(|x| x.bytes()).sum())
     }
 
-    /// And writes this one, or adds to it.
+    /// Adds a write of this tensor; with `add`, also a read.
     pub fn writes(self, tensor: &Tensor, add: bool) -> Cost {
         self.moves(tensor.bytes() * if add { 2 } else { 1 })
     }
 
-    /// And moves so many bytes.
+    /// Adds this many moved bytes.
     pub fn moves(self, bytes: usize) -> Cost {
         Cost { bytes: self.bytes + bytes as u64, ..self }
     }

@@ -1,8 +1,9 @@
-//! Where a step's time goes: by phase, by layer, by op, and on a GPU by kernel.
+//! The time of a step by phase, by layer, by op and, on a GPU, by kernel.
 //!
-//! While a [`Context`] records, scopes make a tree: an optimizer and [`Context::differentiated`] open those of phases, generated code those of
-//! layers, ops their own, and a launch on a GPU that of a kernel. Each counts its calls, its time, and what it says it computes and moves
-//! ([`Cost`]). While nobody records, a scope costs a look at one cell, and a dry run opens none.
+//! While a [`Context`] records, scopes form a tree. An optimizer and [`Context::differentiated`] open the scopes of phases,
+//! generated code those of layers, ops their own, and a launch on a GPU that of a kernel. Each scope counts its calls, its time,
+//! and its computation and memory traffic ([`Cost`]). If nothing is recorded, a scope costs one read of a cell. A dry run opens
+//! no scopes.
 //!
 //! ```text
 //! optimizer.context().record()?;
@@ -30,22 +31,22 @@ use std::time::Instant;
 /// The parts of a training step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// A batch goes to the GPU.
+    /// A batch is copied to the GPU.
     Data,
-    /// A sample of the posterior is drawn on its own. In training the update draws the next one in its pass over memory.
+    /// A sample of the posterior is drawn separately. In training, the update draws the next sample in its pass over memory.
     Sampling,
     /// From the inputs to the loss.
     Forward,
     /// From the loss to the gradients.
     Backward,
-    /// The gradient is clipped and taken in.
+    /// The gradient is clipped and applied.
     Update,
     /// Anything else.
     Other,
 }
 
 impl Phase {
-    /// Its name in tables.
+    /// The name of the phase in tables.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Data => "data",
@@ -68,24 +69,24 @@ pub(crate) enum Kind {
     Kernel,
 }
 
-/// All scopes of one kind and name within the same one.
+/// All scopes with one kind, name and parent.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) name: String,
     pub(crate) parent: usize,
     pub(crate) calls: u64,
-    /// Seconds of the scope and of all scopes within it.
+    /// Seconds in the scope, including all scopes within it.
     pub(crate) seconds: f64,
     pub(crate) cost: Cost,
 }
 
-/// A tree that grows.
+/// A tree that is being recorded.
 pub(crate) struct Recording {
     clock: Clock,
     start: Instant,
     nodes: RefCell<Vec<Node>>,
-    /// The innermost scope that is open.
+    /// The innermost open scope.
     innermost: Cell<usize>,
 }
 
@@ -122,7 +123,7 @@ impl Recording {
         self.innermost.set(parent);
     }
 
-    /// The whole tree, once the GPU has done everything.
+    /// Waits for the GPU and returns the whole tree.
     fn finish(&self) -> Result<Profile> {
         let of_kernels = self.clock.finish()?;
         let seconds = self.start.elapsed().as_secs_f64();
@@ -131,7 +132,7 @@ impl Recording {
             nodes[*node].seconds += seconds;
         }
         if of_kernels.is_some() {
-            // The GPU is timed at its kernels: what is around them takes as long as they do. Children come after their parents.
+            // On a GPU only kernels are timed: an outer scope takes as long as its kernels. Children come after their parents.
             for node in (1..nodes.len()).rev() {
                 let (parent, seconds) = (nodes[node].parent, nodes[node].seconds);
                 nodes[parent].seconds += seconds;
@@ -142,14 +143,14 @@ impl Recording {
     }
 }
 
-/// Who looks at scopes.
+/// The recipient of scopes.
 #[derive(Clone)]
 pub(crate) enum Observer {
     Recording(Rc<Recording>),
     Ranges(Rc<Ranges>),
 }
 
-/// Ends where it is dropped.
+/// An open scope. It ends when it is dropped.
 #[must_use = "a scope lasts until this is dropped"]
 pub struct Scope(Option<Open>);
 
@@ -171,12 +172,12 @@ impl Drop for Scope {
 /// A recorded profile.
 #[derive(Debug)]
 pub struct Profile {
-    /// A tree; children come after their parents.
+    /// The nodes of the tree; children come after their parents.
     pub(crate) nodes: Vec<Node>,
 }
 
 impl Profile {
-    /// Seconds from beginning to end.
+    /// Seconds from the start to the end of the recording.
     pub fn seconds(&self) -> f64 {
         self.nodes[0].seconds
     }
@@ -188,7 +189,8 @@ impl Profile {
 }
 
 impl Context {
-    /// Records phases, layers and ops from now on. On a GPU, steps run kernel by kernel until [`Context::recorded`]: a graph has no scopes.
+    /// Starts recording phases, layers and ops. On a GPU, steps run kernel by kernel until [`Context::recorded`], because a graph
+    /// has no scopes.
     ///
     /// # Errors
     /// If the GPU is lost.
@@ -197,10 +199,10 @@ impl Context {
         Ok(())
     }
 
-    /// Returns the profile recorded since [`Context::record`].
+    /// Stops recording. Returns the profile since [`Context::record`].
     ///
     /// # Errors
-    /// If nothing was, or the GPU is lost.
+    /// If nothing was recorded, or the GPU is lost.
     pub fn recorded(&self) -> Result<Profile> {
         match self.set_observer(None) {
             Some(Observer::Recording(recording)) => recording.finish(),
@@ -208,17 +210,18 @@ impl Context {
         }
     }
 
-    /// Makes ranges of phases, layers and ops for NVIDIA's tools (NVTX) from now on, or not. On a GPU, steps run kernel by kernel meanwhile.
+    /// Starts (`true`) or stops making ranges of phases, layers and ops for NVIDIA's tools (NVTX). On a GPU, steps run kernel by
+    /// kernel meanwhile.
     ///
     /// # Errors
-    /// If the library of ranges is lacking: where it was looked for and how to get it.
+    /// If the NVTX library is missing: where it was searched and how to get it.
     pub fn set_ranges(&self, on: bool) -> Result<()> {
         let ranges = if on { Some(Observer::Ranges(Rc::new(Ranges::open()?))) } else { None };
         self.set_observer(ranges);
         Ok(())
     }
 
-    /// A scope of an op, from here to where the result is dropped: its name, and what it computes and moves.
+    /// Opens the scope of an op, with its name and cost. The scope ends when the result is dropped.
     ///
     /// ```text
     /// let _op = cx.op("linear d_x", || Cost::product(cx.precision(), [rows, inputs, outputs]).reads([&d_y, &weight]).writes(d_x, add));
@@ -227,17 +230,17 @@ impl Context {
         self.scope(Kind::Op, name, cost)
     }
 
-    /// The scope of a kernel on a GPU.
+    /// Opens the scope of a kernel on a GPU.
     pub(crate) fn kernel(&self, name: &str, cost: impl FnOnce() -> Cost) -> Scope {
         self.scope(Kind::Kernel, name, cost)
     }
 
-    /// The scope of a phase.
+    /// Opens the scope of a phase.
     pub(crate) fn phase(&self, phase: Phase) -> Scope {
         self.scope(Kind::Phase(phase), phase.name(), Cost::default)
     }
 
-    /// A call of the layer `name`: its scope, and its name in an error that comes out of it.
+    /// Calls the layer `name` in a scope, and adds the name to errors of the call.
     ///
     /// # Errors
     /// Those of `call`, [`within`](Error::within) the layer.
