@@ -1,4 +1,4 @@
-//! The `gemm` crate: f64, products with vectors, and f32 on machines for which there is no kernel of our own.
+//! Products by the `gemm` crate: f64, products with vectors, and f32 on machines without a kernel of our own.
 
 use super::Matrix;
 use crate::core::dtype::DType;
@@ -7,7 +7,7 @@ use crate::device::cpu::threads::in_team;
 use gemm::Parallelism;
 use std::mem::size_of;
 
-/// C (+)= A B. Shapes and bounds were checked by [`multiply`](super::multiply); no dimension is zero.
+/// C (+)= A B. [`multiply`](super::multiply) has checked shapes and bounds. No dimension is zero.
 pub(super) fn multiply<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
     match E::DTYPE {
         DType::F32 => call::<E, f32>(a, b, c, row_stride, accumulate),
@@ -19,11 +19,11 @@ pub(super) fn multiply<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_str
 fn call<E: Real, T: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
     assert_eq!((E::DTYPE, size_of::<E>()), (T::DTYPE, size_of::<T>()));
     let (m, n, k) = (a.rows, b.columns, a.columns);
-    // Threads of a region would wait for those of the pool.
+    // The threads of a region would wait for those of the pool.
     let parallelism = if in_team() { Parallelism::None } else { Parallelism::Rayon(0) };
-    // SAFETY: `E` is `T` by its tag. `super::multiply` asserted that every element (i, j) of the three matrices, at
-    // i * row_stride + j * column_stride, lies in its slice; `c` is borrowed mutably, so it overlaps neither operand, and its rows
-    // do not overlap. Strides fit isize because slices do.
+    // SAFETY: `E` is `T` by its tag. `super::multiply` checked that every element (i, j) of the three matrices, at i * row_stride
+    // + j * column_stride, lies in its slice. `c` is borrowed mutably, so it overlaps neither operand, and its rows do not
+    // overlap. Strides fit isize because slices do.
     unsafe {
         gemm::gemm::<T>(
             m,

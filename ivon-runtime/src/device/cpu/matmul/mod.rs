@@ -1,6 +1,6 @@
 //! Matrix products on the CPU: `C (+)= A B` for operands with any strides, on all threads of the current rayon pool.
 //!
-//! Results have the same bits for every number of threads: sums are cut by shape alone.
+//! The bits of a result do not depend on the number of threads: sums are split by shape alone.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
@@ -17,52 +17,52 @@ use crate::device::cpu::real::Real;
 use half::bf16;
 use rayon::prelude::*;
 
-/// How a product of f32 matrices is computed; sums are f32 in any case.
+/// The precision of a product of f32 matrices. Sums are f32 in any case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Precision {
-    /// Operands as they are.
+    /// Multiplies the operands unchanged.
     #[default]
     F32,
-    /// Operands rounded to bf16 (to the nearest, ties to even): twice as fast where the CPU has AVX512-BF16, with a relative
-    /// error of about 0.2 %; as [`Precision::F32`] elsewhere, and for f64.
+    /// Rounds the operands to bf16 (to the nearest, ties to even). Twice as fast on a CPU with AVX512-BF16, with a relative error
+    /// of about 0.2 %. The same as [`Precision::F32`] on other CPUs, and for f64.
     Bf16,
 }
 
-/// The matrix to which a product is added.
+/// The summand of a product.
 #[derive(Clone, Copy, Debug)]
 pub enum Onto<'a, E> {
-    /// Nothing: the old content of C is not read.
+    /// No summand: the old content of C is not read.
     Nothing,
     /// The old content of C.
     Content,
-    /// One row, for every row of C, whose old content is not read: a bias.
+    /// One row, such as a bias, which is added to every row. The old content of C is not read.
     Row(&'a [E]),
 }
 
-/// What is done to a piece of a row of C when its sums are complete: it takes the place in C where the piece begins, the piece, and the same piece of
-/// a matrix beside C, which is empty where there is none.
+/// A function that is called for a part of a row of C when its sums are complete. Receives the index in C at which the part
+/// begins, the part, and the same part of the matrix beside C (empty without such a matrix).
 pub type Each<'a, E> = dyn Fn(usize, &mut [E], &mut [E]) + Sync + 'a;
 
 /// Work on C while it is in a cache.
 pub struct Finish<'a, E> {
-    /// Called once for every piece of every row.
+    /// Called once for every part of every row.
     pub each: &'a Each<'a, E>,
-    /// Another matrix that lies as C does.
+    /// Another matrix with the layout of C.
     pub beside: Option<&'a mut [E]>,
 }
 
 /// A view of a matrix in a slice: element (i, j) is `data[i * row_stride + j * column_stride]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a, E> {
-    /// Where the elements lie.
+    /// The slice that holds the elements.
     pub data: &'a [E],
     /// Number of rows.
     pub rows: usize,
     /// Number of columns.
     pub columns: usize,
-    /// Distance of neighbouring rows, in elements.
+    /// The distance between neighbouring rows, in elements.
     pub row_stride: usize,
-    /// Distance of neighbouring columns, in elements.
+    /// The distance between neighbouring columns, in elements.
     pub column_stride: usize,
 }
 
@@ -89,11 +89,11 @@ impl<'a, E> Matrix<'a, E> {
     }
 }
 
-/// What the elements of the second operand of a product with sums in `E` may lie in memory as: `E` itself, or weights in bf16.
+/// A type in which the second operand of a product with sums in `E` may be stored: `E` itself, or bf16 for weights.
 pub trait Stored<E: Real>: Element {
-    /// The same value.
+    /// Converts the value to `E`.
     fn widen(self) -> E;
-    /// The same matrix of `E`, in `memory` where it is another type.
+    /// Converts the matrix to `E`. A conversion uses `memory`; a matrix of `E` is returned unchanged.
     fn widened<'a>(matrix: Matrix<'a, Self>, memory: &'a mut Vec<E>) -> Matrix<'a, E>;
 }
 
@@ -124,7 +124,7 @@ impl<E: Real> Stored<E> for bf16 {
     }
 }
 
-/// How many elements from the first to the last of a matrix, given (count, stride) of its axes; none where that overflows.
+/// The number of elements from the first to the last of a matrix, for the (count, stride) of its axes. `None` if it overflows.
 fn extent(rows: (usize, usize), columns: (usize, usize)) -> Option<usize> {
     if rows.0 == 0 || columns.0 == 0 {
         return Some(0);
@@ -133,11 +133,11 @@ fn extent(rows: (usize, usize), columns: (usize, usize)) -> Option<usize> {
     last.checked_add(1)
 }
 
-/// C (+)= A B, for A `[m, k]`, B `[k, n]` and C `[m, n]`, row-major with `row_stride`; elements of `c` between the rows are
-/// left as they are. Without `accumulate` the old content of C is not read.
+/// C (+)= A B for A `[m, k]`, B `[k, n]` and C `[m, n]`, row-major with `row_stride`. Elements of `c` between the rows do not
+/// change. Without `accumulate` the old content of C is not read.
 ///
 /// # Panics
-/// If the shapes do not fit or a matrix exceeds its slice: a mistake in the op that calls, which checks shapes first.
+/// If the shapes do not fit or a matrix exceeds its slice. This is a bug in the calling op, which must check shapes first.
 pub fn multiply<E: Real, B: Stored<E>>(a: Matrix<E>, b: Matrix<B>, c: &mut [E], row_stride: usize, accumulate: bool) {
     multiply_as(Precision::F32, a, b, c, row_stride, accumulate);
 }
@@ -160,7 +160,7 @@ pub fn multiply_as<E: Real, B: Stored<E>>(
 /// C = `onto` + A B, with the sum of the products computed first.
 ///
 /// # Panics
-/// As [`multiply`]; and if a row to add is not as long as those of C.
+/// Those of [`multiply`]. If a row to add is not as long as a row of C.
 pub fn multiply_onto<E: Real, B: Stored<E>>(
     precision: Precision,
     a: Matrix<E>,
@@ -172,10 +172,10 @@ pub fn multiply_onto<E: Real, B: Stored<E>>(
     multiply_then(precision, a, b, onto, None, c, row_stride);
 }
 
-/// [`multiply_onto`], with something done to the result before it leaves the cache.
+/// [`multiply_onto`] with additional work on the result before it leaves the cache.
 ///
 /// # Panics
-/// As [`multiply_onto`]; and if the matrix beside C is smaller.
+/// Those of [`multiply_onto`]. If the matrix beside C is smaller than C.
 pub fn multiply_then<E: Real, B: Stored<E>>(
     precision: Precision,
     a: Matrix<E>,

@@ -1,8 +1,8 @@
-//! Packing buffers: one of a kind for each thread, kept from call to call.
+//! Packing buffers: one of each kind per thread, kept between calls.
 
 use std::cell::RefCell;
 
-/// Which of a thread's buffers; a task may hold one of each.
+/// The kinds of a thread's buffers. A task may use one of each at a time.
 #[derive(Clone, Copy)]
 pub(crate) enum Buffer {
     /// Packed once and read by all threads.
@@ -18,10 +18,10 @@ thread_local!(static BUFFERS: RefCell<[Vec<f32>; 3]> = const { RefCell::new([con
 /// f32 elements of a cache line.
 const LINE: usize = 16;
 
-/// Calls `f` with a buffer of `n` elements, aligned to a cache line, of undefined content.
+/// Calls `f` with a buffer of `n` elements, aligned to a cache line, with undefined content.
 ///
-/// The buffer is taken out of its place meanwhile: should this thread come by again before `f` returns, because it steals work
-/// while it waits, it gets another one.
+/// The buffer is taken out of its place meanwhile. If this thread calls the function again before `f` returns, because it steals
+/// work while it waits, it gets another buffer.
 pub(crate) fn with<R>(buffer: Buffer, n: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     let place = buffer as usize;
     let mut memory = BUFFERS.with(|b| std::mem::take(&mut b.borrow_mut()[place]));

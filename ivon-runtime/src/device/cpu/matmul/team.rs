@@ -1,23 +1,24 @@
 //! Work in stages, without barriers.
 //!
-//! Tasks are numbered through all stages and taken in order from one counter. A task runs when every task of the stages before
-//! its own has finished. It waits only for tasks with smaller numbers, which are in the hands of running threads: so it makes progress with any
-//! number of threads, be it one that nobody joins. Which thread runs a task is left to chance, so a result must depend on the task alone.
+//! Tasks are numbered over all stages and taken in order from one counter. A task runs when all tasks of earlier stages have
+//! finished. It waits only for tasks with smaller numbers, which running threads have taken, so the work progresses with any
+//! number of threads, even if no helper joins. The thread that runs a task is arbitrary, so a result must depend on the task
+//! alone.
 
 use crate::device::cpu::threads::{AtomicUsize, Gate, together};
 use std::sync::atomic::Ordering;
 
-/// Set in the count of finished tasks when one has panicked.
+/// Set in the count of finished tasks when a task has panicked.
 const PANICKED: usize = 1 << (usize::BITS - 1);
 
-/// The number of threads worth waking for this many multiply-adds: one for each few microseconds of work.
+/// The number of threads worth waking for this many multiply-adds: one thread for every few microseconds of work.
 pub(crate) fn threads_for(multiply_adds: usize) -> usize {
     const FOR_ONE: usize = 1 << 19;
     (1 + multiply_adds / FOR_ONE).min(crate::device::cpu::threads::count())
 }
 
-/// Runs `task(stage, i)` for `i` in `0..tasks(stage)` and `stage` in `0..stages`, on up to `threads` threads: a stage begins
-/// when the one before it has finished. Returns when all have.
+/// Runs `task(stage, i)` for `i` in `0..tasks(stage)` and `stage` in `0..stages`, on up to `threads` threads. A stage begins when
+/// the previous one has finished. Returns when all stages have finished.
 pub(crate) fn run_stages(
     threads: usize,
     stages: usize,
@@ -41,7 +42,8 @@ pub(crate) fn run_stages(
                 }
                 (start, end) = (end, end + tasks(stage));
             }
-            // A task of this stage cannot have been counted before all of the stages before it, so the count says it all.
+            // The count reaches `start` only when all tasks of the earlier stages have finished: no task of this stage is counted
+            // before.
             progress.wait_until(|| finished.load(Ordering::SeqCst) >= start);
             assert!(finished.load(Ordering::Relaxed) & PANICKED == 0, "a task on another thread panicked");
             let guard = Guard(&finished, &progress);
@@ -54,7 +56,7 @@ pub(crate) fn run_stages(
     });
 }
 
-/// Frees the waiting threads when a task panics.
+/// Releases the waiting threads when a task panics.
 struct Guard<'a>(&'a AtomicUsize, &'a Gate);
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
@@ -73,7 +75,7 @@ mod tests {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
     }
 
-    /// Every task once, none before all of the stage before it; more threads asked for than there are.
+    /// Every task runs once, and after all tasks of the previous stage. More threads are requested than exist.
     fn stages_run_in_order() {
         const TASKS: [usize; 4] = [3, 0, 40, 7];
         let counts = TASKS.map(|_| AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! Loops over blocks: which panels are packed when, and which thread multiplies them.
+//! Loops over blocks: the order in which panels are packed, and the thread that multiplies them.
 
 use super::kernel::{Kernel, MR, NR, Old, Range, Tile, columns};
 use super::pack::Operand;
@@ -13,43 +13,44 @@ pub(crate) struct Product<'a, A, B> {
     pub m: usize,
     pub n: usize,
     pub k: usize,
-    /// Panel elements are rows.
+    /// A panel element is a row.
     pub a: A,
-    /// Panel elements are columns.
+    /// A panel element is a column.
     pub b: B,
     pub c: Shared,
     pub row_stride: usize,
-    /// One row or as many as C has, of as many columns: C itself, or memory that nobody writes.
+    /// The summand: one row for all rows of C, or as many rows as C has, with as many columns. It is C itself or memory that
+    /// nothing writes.
     pub old: Old,
-    /// Work on the finished rows.
+    /// Work on finished parts of rows.
     pub last: Option<Last<'a>>,
 }
 
-/// [`Finish`](crate::device::cpu::matmul::Finish) of matrices that tasks share.
+/// [`Finish`](crate::device::cpu::matmul::Finish), in the form that tasks share.
 #[derive(Clone, Copy)]
 pub(crate) struct Last<'a> {
     pub each: &'a Each<'a, f32>,
     pub c: Shared,
-    /// Null, or a matrix that lies as C does.
+    /// Null, or a matrix with the layout of C.
     pub beside: Shared,
 }
 
 impl Last<'_> {
-    /// Elements `at..at + n` of a row.
+    /// Calls `each` for elements `at..at + n` of C.
     ///
     /// # Safety
-    /// They exist, and in this stage they are the caller's alone.
+    /// The elements must exist, and only the caller may access them in this stage.
     unsafe fn call(self, at: usize, n: usize) {
         let beside_n = if self.beside.0.is_null() { 0 } else { n };
         let beside = if beside_n > 0 { self.beside.at(at) } else { std::ptr::NonNull::dangling().as_ptr() };
-        // SAFETY: what this function requires; what lies beside C is another tensor of at least its size.
+        // SAFETY: the caller upholds this function's contract; the matrix beside C is another tensor of at least its size.
         let (c, beside) =
             unsafe { (std::slice::from_raw_parts_mut(self.c.at(at), n), std::slice::from_raw_parts_mut(beside, beside_n)) };
         (self.each)(at, c, beside);
     }
 }
 
-/// Memory that tasks of one stage write to, each in a place of its own, and those of a later stage read or write again.
+/// Memory that the tasks of one stage write, each its own part, and that tasks of later stages read or write again.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(pub *mut f32);
 // SAFETY: see above; `run_stages` separates the stages.
@@ -60,7 +61,7 @@ impl Shared {
     }
 }
 
-/// Where a packed block of A, or of B, and the result lie.
+/// The places of a packed block of A, a packed block of B, and the result.
 #[derive(Clone, Copy)]
 struct Panels<'a> {
     lanes: usize,
@@ -69,16 +70,16 @@ struct Panels<'a> {
     c: *mut f32,
     row_stride: usize,
     old: Old,
-    /// Where these are the last k steps: what is done then, and where in C the block begins.
+    /// Set for the last k steps: the work on finished parts, and the place in C at which the block begins.
     last: Option<(Last<'a>, usize)>,
 }
 
 impl<A: Operand, B: Operand> Product<'_, A, B> {
-    /// Computes it. No dimension is zero.
+    /// Computes the product. No dimension may be zero.
     ///
     /// # Safety
-    /// The operands have these shapes; C holds `m` rows that do not overlap, and nobody else accesses it; the machine has the features of
-    /// `KN`.
+    /// The operands must have these shapes. C must hold `m` rows that do not overlap and that nothing else accesses. The machine
+    /// must have the features of `KN`.
     pub(crate) unsafe fn run<KN: Kernel>(self) {
         let Product { m, n, k, .. } = self;
         let threads = threads_for((m * n).saturating_mul(k) / KN::K);
@@ -94,8 +95,8 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
         }
     }
 
-    /// Blocks of A are packed once and shared; every thread packs its own columns of B and multiplies all rows with them. The
-    /// next block of A is packed, into a second buffer, by threads that find no more columns.
+    /// Packs blocks of A once for all threads. Every thread packs its own columns of B and multiplies all rows with them. Threads
+    /// that find no more columns pack the next block of A into a second buffer.
     ///
     /// # Safety
     /// As [`Product::run`].
@@ -104,7 +105,7 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
         const ROWS: usize = MR * 288;
         /// Rows of A packed by one task.
         const GROUP: usize = MR * 8;
-        /// Elements up to which a block of A has all of k: then a task finishes its columns of C while they are in the cache.
+        /// Size up to which a block of A has all k steps. A task then finishes its columns of C while they are in the cache.
         const WHOLE: usize = 1 << 22;
         let Product { m, n, k, .. } = self;
         let width = self.tile_width(threads);
@@ -129,9 +130,9 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
                 let slice = part(task / groups(i), depth, steps.count);
                 let to = buffer(i).wrapping_add(slice_at(rows, slice) + group.start * slice.count.div_ceil(KN::K));
                 let at = Range { start: rows.start + group.start, count: group.count };
-                // SAFETY: rows and steps lie in A. GROUP is a multiple of MR and `depth` one of K, so that the group's panels end before those of
-                // the next group and slice, the last before `size`, and no other task of this stage writes them. Those that
-                // read this buffer did so in the stage before the last.
+                // SAFETY: rows and steps lie in A. GROUP is a multiple of MR and `depth` a multiple of K, so the group's panels
+                // end before those of the next group and slice, and the last panels end at `size` at the latest; no other task of
+                // this stage writes them. The tasks that read this buffer ran in the stage before the last.
                 unsafe { KN::pack::<A, MR>(self.a, to, at, Range { start: steps.start + slice.start, count: slice.count }) };
             };
             let multiply = |i: usize, tile: usize| {
@@ -140,8 +141,8 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
                 scratch::with(Buffer::Right, width * KN::BLOCK, |b| {
                     for slice in slices(steps) {
                         let start = steps.start + slice.start;
-                        // SAFETY: columns and steps lie in B, and `width` is a multiple of NR. Block `i` of A was packed in the stage before this one.
-                        // The columns of C are this task's alone in this stage.
+                        // SAFETY: columns and steps lie in B, and `width` is a multiple of NR. Block `i` of A was packed in the
+                        // previous stage. Only this task accesses these columns of C in this stage.
                         unsafe {
                             KN::pack::<B, NR>(self.b, b.as_mut_ptr(), at, Range { start, count: slice.count });
                             let place = rows.start * self.row_stride + at.start;
@@ -172,19 +173,19 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
         });
     }
 
-    /// What a product of steps from `step` on is added to: `old`, and later the sum so far, which is in C.
+    /// The summand for a product of the steps from `step` on: `old` for the first ones, then the sum so far, which is in C.
     fn old_or_sum(&self, step: usize, row: usize, column: usize, c: *const f32) -> Old {
         if step > 0 { Old { start: c, row_stride: self.row_stride } } else { self.old.at(row, column) }
     }
 
-    /// Columns of B that a task packs: such that the last thread ends soonest.
+    /// Columns of B that a task packs, chosen so that the last thread ends as early as possible.
     fn tile_width(&self, threads: usize) -> usize {
         let ends = |width: usize| self.n.div_ceil(width).div_ceil(threads) * width;
         [4 * NR, 3 * NR, 2 * NR, NR].into_iter().min_by_key(|&width| ends(width)).unwrap_or(NR)
     }
 
-    /// For many rows and few columns: all of B is packed once and shared, and every thread packs its own rows of A, which then
-    /// stay in its second-level cache.
+    /// For many rows and few columns: packs all of B once for all threads. Every thread packs its own rows of A, which then stay
+    /// in its second-level cache.
     ///
     /// # Safety
     /// As [`Product::run`].
@@ -192,7 +193,7 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
         let Product { m, n, k, .. } = self;
         let depth = KN::BLOCK * KN::K;
         let width = n.next_multiple_of(NR);
-        // Rows of A packed by one task: what the cache holds, in equal shares.
+        // Rows of A packed by one task: as many as the cache holds, in equal shares.
         let most = MR * (8192 / width).clamp(4, 12);
         let height = m.div_ceil(m.div_ceil(most).next_multiple_of(threads)).next_multiple_of(MR);
         let k_blocks = k.div_ceil(depth);
@@ -210,8 +211,8 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
                 let rows = part(task, height, m);
                 scratch::with(Buffer::Left, height * KN::BLOCK, |a| {
                     for steps in (0..k_blocks).map(|i| part(i, depth, k)) {
-                        // SAFETY: rows and steps lie in A, and `height` is a multiple of MR. B was packed in the stage before. The rows of C are
-                        // this task's alone.
+                        // SAFETY: rows and steps lie in A, and `height` is a multiple of MR. B was packed in the previous stage.
+                        // Only this task accesses these rows of C.
                         unsafe {
                             KN::pack::<A, MR>(self.a, a.as_mut_ptr(), rows, steps);
                             let place = rows.start * self.row_stride;
@@ -235,8 +236,8 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
         });
     }
 
-    /// For small results of long sums (gradients of weights): partial sums over slices of k, whose number depends on the shape
-    /// alone, then their sum in order.
+    /// For small results of long sums (gradients of weights): computes partial sums over slices of k, then adds them in order.
+    /// The number of slices depends only on the shape.
     ///
     /// # Safety
     /// As [`Product::run`].
@@ -254,8 +255,8 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
                     scratch::with(Buffer::Right, width * KN::BLOCK, |b| {
                         for block in (0..whole.count.div_ceil(depth)).map(|i| part(i, depth, whole.count)) {
                             let steps = Range { start: whole.start + block.start, count: block.count };
-                            // SAFETY: all rows, all columns and steps below k; the buffers hold them as whole panels. The partial sum `task` is this
-                            // task's alone: `m` rows of `width`.
+                            // SAFETY: these are all rows, all columns, and steps below k; the buffers hold them as whole panels.
+                            // Only this task accesses partial sum `task`, which has `m` rows of `width`.
                             unsafe {
                                 KN::pack::<A, MR>(self.a, a.as_mut_ptr(), Range { start: 0, count: m }, steps);
                                 KN::pack::<B, NR>(self.b, b.as_mut_ptr(), Range { start: 0, count: n }, steps);
@@ -276,11 +277,11 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
                 });
             };
             let add_up = |row: usize| {
-                // SAFETY: the row of C is this task's alone; the partial sums were written in the stage before.
+                // SAFETY: only this task accesses this row of C; the partial sums were written in the previous stage.
                 let c = unsafe { std::slice::from_raw_parts_mut(self.c.at(row * self.row_stride), n) };
                 let old = self.old.at(row, 0).start;
                 if !old.is_null() && old != c.as_ptr() {
-                    // SAFETY: what is not C is memory that nobody writes.
+                    // SAFETY: `old` is not C here, so nothing writes that memory.
                     c.copy_from_slice(unsafe { std::slice::from_raw_parts(old, n) });
                 }
                 for task in 0..slices {
@@ -304,11 +305,12 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
 }
 
 impl Panels<'_> {
-    /// C = old + A B for packed blocks of `m` rows and `n` columns. A panel of B stays in the first-level cache while the panels of
-    /// A, 288 rows at a time, come from the second-level one.
+    /// C = old + A B for packed blocks of `m` rows and `n` columns. A panel of B stays in the first-level cache while the panels
+    /// of A, 288 rows at a time, come from the second-level cache.
     ///
     /// # Safety
-    /// The panels are packed, `m` rows of `n` columns of C are the caller's alone; the machine has the features of `KN`.
+    /// The panels must be packed. Only the caller may access these `m` rows of `n` columns of C. The machine must have the
+    /// features of `KN`.
     unsafe fn multiply<KN: Kernel>(self, m: usize, n: usize) {
         const ROWS: usize = MR * 24;
         for start in (0..m).step_by(ROWS) {
@@ -323,13 +325,14 @@ impl Panels<'_> {
                         columns: columns(n - j),
                         old: self.old.at(i, j),
                     };
-                    // SAFETY: panel `i / MR` of A and `j / NR` of B, of `lanes` each; rows and columns below m and n of C.
+                    // SAFETY: panel `i / MR` of A and panel `j / NR` of B have `lanes` lanes each; rows and columns lie below m
+                    // and n of C.
                     unsafe { KN::tile(MR.min(m - i), tile) };
                 }
             }
             if let Some((last, place)) = self.last {
                 for i in start..m.min(start + ROWS) {
-                    // SAFETY: a row of the block that was just written.
+                    // SAFETY: this is a row of the block that was just written.
                     unsafe { last.call(place + i * self.row_stride, n) };
                 }
             }
@@ -337,7 +340,7 @@ impl Panels<'_> {
     }
 }
 
-/// Part `i` of an axis of length `whole` that is cut into parts of `size`.
+/// Part `i` of an axis of length `whole` that is split into parts of `size`.
 pub(super) fn part(i: usize, size: usize, whole: usize) -> Range {
     Range { start: i * size, count: size.min(whole - i * size) }
 }

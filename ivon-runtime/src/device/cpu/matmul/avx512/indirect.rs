@@ -1,9 +1,10 @@
-//! Products with rows that lie anywhere: convolutions without a matrix of patches.
+//! Products whose rows lie anywhere in memory: convolutions without a matrix of patches.
 //!
-//! After Dukhan, "The Indirect Convolution Algorithm" (2019): row `i` of A consists of one stretch of `channels` elements for every tap of a
-//! window, and a table says where each begins. The microkernel broadcasts lanes of A from where they are, so only B, the weights, is packed. A lane is one f32, or
-//! two neighbouring bf16: A lies in memory in the precision that it is multiplied in.
-//! An element of C is summed in the same order whatever the tasks: over taps and channels, in blocks of a fixed size.
+//! After Dukhan, "The Indirect Convolution Algorithm" (2019). Row `i` of A consists of one stretch of `channels` elements for
+//! every tap of a window, and a table holds the start of each stretch. The microkernel broadcasts lanes of A from their place in
+//! memory, so only B, the weights, is packed. A lane is one f32 or two neighbouring bf16: A lies in memory in the precision of
+//! the product. An element of C is summed in the same order for every choice of tasks: over taps and channels, in blocks of a
+//! fixed size.
 
 use super::drivers::{Shared, part};
 use super::kernel::{Bf16, F32, Kernel, MR, NR, Range, columns, pairs};
@@ -14,11 +15,12 @@ use crate::device::cpu::matmul::team::{run_stages, threads_for};
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 
-/// Where the rows of A and C lie: one for every pixel of some images.
+/// The places of the rows of A and C: one row for every pixel of some images.
 pub(crate) trait Rows: Copy + Sync {
     /// Height and width of an image.
     fn grid(&self) -> [usize; 2];
-    /// Calls `input(tap, start)` with the place of every tap of the pixel that is not zeros, and says where its row of C begins.
+    /// Calls `input(tap, start)` with the place of every tap of the pixel that lies in the image. Returns the place of the
+    /// pixel's row of C.
     fn locate(&self, pixel: Pixel, input: impl FnMut(usize, *const f32)) -> *mut f32;
 }
 
@@ -36,7 +38,7 @@ impl Pixel {
         Pixel { image: i / width / height, row: i / width % height, column: i % width }
     }
 
-    /// The one after it.
+    /// The pixel after this one.
     #[inline(always)]
     fn next(self, [height, width]: [usize; 2]) -> Pixel {
         match (self.column + 1 < width, self.row + 1 < height) {
@@ -51,44 +53,46 @@ impl Pixel {
 #[derive(Clone, Copy)]
 pub(crate) enum Plus {
     Nothing,
-    /// Its old content.
+    /// The old content of the row.
     Content,
-    /// This row, as long as those of C: memory that nobody writes.
+    /// This row, as long as a row of C. Nothing may write it.
     Row(*const f32),
 }
 
-// SAFETY: a place to read from, see above.
+// SAFETY: a `Plus` only points to memory that is read and that nothing writes, see above.
 unsafe impl Sync for Plus {}
 
-/// C = plus + A B, where A has `rows` rows of `taps` stretches of `channels` lanes, and B as many rows of lanes and `columns` columns.
+/// C = plus + A B. A has `rows` rows of `taps` stretches of `channels` lanes. B has a row for each of these lanes, and `columns`
+/// columns.
 #[derive(Clone, Copy)]
 pub(crate) struct Indirect<R, B> {
-    /// As many as there are pixels.
+    /// The number of pixels.
     pub rows: usize,
     pub columns: usize,
     pub taps: usize,
     pub channels: usize,
     pub places: R,
-    /// k runs over (tap, channel), element by element; panel elements are columns.
+    /// k runs over (tap, channel), element by element. A panel element is a column.
     pub b: B,
     pub plus: Plus,
 }
 
-/// Channels that are summed before the next block of channels: a panel of B stays in the first-level cache.
+/// Channels that are summed before the next block of channels begins: a panel of B then stays in the first-level cache.
 const BLOCK: usize = <F32 as Kernel>::BLOCK;
-/// Rows of a task.
+/// Rows per task.
 const ROWS: usize = 20 * MR;
-/// Rows up to which all of them may be one task, and weights from which on that pays: they do not fit a cache.
+/// With at most this many rows, and at least `MANY_WEIGHTS` weights, which do not fit a cache, a task computes all rows of some
+/// columns.
 const FEW_ROWS: usize = 800;
 const MANY_WEIGHTS: usize = 1 << 20;
 /// Columns of such a task.
 const COLUMNS: usize = 4 * NR;
-/// Zeros that a tap outside of the image reads.
+/// Zeros for taps outside of the image.
 static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 
 thread_local!(static TABLE: RefCell<Vec<*const f32>> = const { RefCell::new(vec![]) });
 
-/// A stretch of k, in lanes: the channels from `channel` on, `count` of them, of `taps` taps from `tap` on.
+/// A block of k, in lanes: `count` channels from `channel` on, of `taps` taps from `tap` on.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
     tap: usize,
@@ -98,7 +102,7 @@ pub(crate) struct Block {
 }
 
 impl<R: Rows, B: Operand> Indirect<R, B> {
-    /// Blocks of k, in order: several taps of few channels, or parts of one of many.
+    /// Returns block `i` of k: several taps with all of their few channels, or a part of the many channels of one tap.
     fn block(&self, i: usize) -> Block {
         if self.channels <= BLOCK {
             let taps = self.taps_a_block();
@@ -122,11 +126,12 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
         }
     }
 
-    /// Computes it. No dimension is zero.
+    /// Computes the product. No dimension may be zero.
     ///
     /// # Safety
-    /// Every place that `places` gives holds `channels` lanes to read, or `columns` of C, which are nobody else's; rows of C do not overlap; `b`
-    /// has these elements; the machine has the features of `KN`.
+    /// Every place that `places` returns must hold `channels` lanes to read, or `columns` elements of C that nothing else
+    /// accesses. Rows of C must not overlap. `b` must have the elements described above. The machine must have the features of
+    /// `KN`.
     pub(crate) unsafe fn run<KN: Gather>(self) {
         let k = self.taps * self.channels;
         let threads = threads_for((self.rows * self.columns).saturating_mul(k));
@@ -139,14 +144,14 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
         }
     }
 
-    /// All of B is packed once and shared; tasks share the rows.
+    /// Packs all of B once for all threads; tasks share the rows.
     ///
     /// # Safety
     /// As [`Indirect::run`].
     unsafe fn by_rows<KN: Gather>(self, threads: usize) {
         let Indirect { rows, columns: n, taps, channels, .. } = self;
         let (tiles, width) = (n.div_ceil(NR), n.next_multiple_of(NR));
-        // Equal shares, some for every thread.
+        // Equal shares, the same number for every thread.
         let height = rows.div_ceil((rows.div_ceil(ROWS)).next_multiple_of(threads)).next_multiple_of(MR);
         scratch::with(Buffer::Shared, width * taps * channels, |panels| {
             let panels = Shared(panels.as_mut_ptr());
@@ -160,7 +165,8 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
                     for i in 0..self.blocks() {
                         let k = self.steps(self.block(i));
                         for column in (0..n).step_by(NR) {
-                            // SAFETY: B was packed in the stage before; the rows of C are this task's alone; the rest is what this function requires.
+                            // SAFETY: B was packed in the previous stage. Only this task accesses these rows of C. The caller
+                            // upholds the rest of the contract.
                             unsafe { self.multiply::<KN>(places, i, panels.at(width * k.start + column * k.count), column) };
                         }
                     }
@@ -171,7 +177,8 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
         });
     }
 
-    /// For few rows and many weights, which pass through the cache once: every task packs columns of its own, and computes all rows.
+    /// For few rows and many weights: the weights pass through the cache once. Every task packs its own columns and computes all
+    /// rows.
     ///
     /// # Safety
     /// As [`Indirect::run`].
@@ -184,8 +191,8 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
                     for column in (columns.start..columns.start + columns.count).step_by(NR) {
                         for i in 0..self.blocks() {
                             let at = Range { start: column, count: NR.min(n - column) };
-                            // SAFETY: columns and steps lie in B, and a block has `BLOCK` steps at most; these columns of C are this task's alone; the
-                            // rest is what this function requires.
+                            // SAFETY: columns and steps lie in B, and a block has at most `BLOCK` steps. Only this task accesses
+                            // these columns of C. The caller upholds the rest of the contract.
                             unsafe {
                                 KN::pack::<B, NR>(self.b, panel.as_mut_ptr(), at, elements::<KN>(self.steps(self.block(i))));
                                 self.multiply::<KN>(places, i, panel.as_ptr(), column);
@@ -198,12 +205,13 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
         run_stages(threads, 1, |_| n.div_ceil(COLUMNS), |_, task| multiply(task));
     }
 
-    /// The lanes of k of a block.
+    /// Returns the lanes of k in a block.
     fn steps(&self, block: Block) -> Range {
         Range { start: block.tap * self.channels + block.channel, count: block.taps * block.count }
     }
 
-    /// Calls `f` with the places of these rows: for every tile of MR rows, `taps` times MR places, and those of C.
+    /// Calls `f` with the places of these rows. For every tile of MR rows there are `taps` times MR places of A, and MR places of
+    /// C.
     fn with_places(&self, rows: Range, f: impl FnOnce(Places)) {
         let size = MR * (self.taps + 1);
         with_table(rows.count.div_ceil(MR) * size, |table| {
@@ -220,10 +228,12 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
         });
     }
 
-    /// C += block `i` of A times the panel `b`, for some rows and the columns from `column` on; of the first block, C = plus + that.
+    /// C += block `i` of A times the panel `b`, for some rows and the columns from `column` on. The first block computes C = plus
+    /// + its product.
     ///
     /// # Safety
-    /// `b` holds NR elements for every step of the block, and these columns of these rows of C are the caller's alone; the rest as [`Indirect::run`].
+    /// `b` must hold NR elements for every step of the block. Only the caller may access these columns of these rows of C. For
+    /// the rest see [`Indirect::run`].
     unsafe fn multiply<KN: Gather>(&self, places: Places, i: usize, b: *const f32, column: usize) {
         let (block, taps, rest) = (self.block(i), self.taps, self.columns - column);
         for (t, table) in places.table.chunks_exact(MR * (taps + 1)).enumerate() {
@@ -236,25 +246,26 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
                 columns: columns(rest),
                 plus: if i > 0 { Plus::Content } else { self.plus },
             };
-            // SAFETY: the table holds MR places for each of the block's taps and MR rows of C; the rest is what this function requires.
+            // SAFETY: the table holds MR places for each of the block's taps, and MR rows of C. The caller upholds the rest of
+            // the contract.
             unsafe { tile.compute::<KN>(MR.min(places.rows - t * MR), rest > 16) };
         }
     }
 }
 
-/// The elements of some lanes.
+/// Converts lanes to elements.
 fn elements<KN: Kernel>(lanes: Range) -> Range {
     Range { start: lanes.start * KN::K, count: lanes.count * KN::K }
 }
 
-/// Where some rows lie, tile by tile.
+/// The places of some rows, tile by tile.
 #[derive(Clone, Copy)]
 struct Places<'a> {
     rows: usize,
     table: &'a [*const f32],
 }
 
-/// A table that is kept for the next call; taken out meanwhile, as [`scratch::with`] does.
+/// Calls `f` with a table that is kept for the next call. Meanwhile it is taken out, as in [`scratch::with`].
 pub(super) fn with_table(n: usize, f: impl FnOnce(&mut [*const f32])) {
     let mut table = TABLE.with(|t| std::mem::take(&mut *t.borrow_mut()));
     if table.len() < n {
@@ -267,12 +278,12 @@ pub(super) fn with_table(n: usize, f: impl FnOnce(&mut [*const f32])) {
 /// Up to MR rows of C, and up to NR columns.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile {
-    /// MR places for every tap of the block, null for zeros.
+    /// MR places for every tap of the block; null for zeros.
     places: *const *const f32,
     block: Block,
     /// The panel: NR lanes for every lane of the block.
     b: *const f32,
-    /// Where the rows of C begin, MR of them.
+    /// The places at which the MR rows of C begin.
     c: *const *mut f32,
     column: usize,
     columns: [__mmask16; 2],
@@ -281,7 +292,7 @@ pub(crate) struct Tile {
 
 impl Tile {
     /// # Safety
-    /// What the fields promise, for `1..=MR` rows; the machine has the features of `KN`.
+    /// The fields must hold what their comments say, for `rows` in `1..=MR`. The machine must have the features of `KN`.
     unsafe fn compute<KN: Gather>(self, rows: usize, wide: bool) {
         macro_rules! by_rows {
             ($v:literal: $($m:literal)*) => {
@@ -298,9 +309,9 @@ impl Tile {
     }
 }
 
-/// A precision with a microkernel whose rows lie anywhere.
+/// A precision with a microkernel for rows that lie anywhere.
 pub(crate) trait Gather: Kernel {
-    /// `M` rows and `V` vectors of columns.
+    /// Computes `M` rows and `V` vectors of columns.
     ///
     /// # Safety
     /// As [`Tile::compute`].
@@ -314,8 +325,8 @@ macro_rules! microkernel {
             unsafe fn gather<const M: usize, const V: usize>(t: Tile) {
                 let mut sums = [[_mm512_setzero_ps(); V]; M];
                 let mut b = t.b;
-                // SAFETY: see `Tile`: places hold the block's channels, and zeros as many; row `i` of C holds its columns, and masked lanes are not accessed.
-                // Prefetching is harmless anywhere.
+                // SAFETY: see `Tile`: every place holds the block's channels, and the zeros are as many. Row `i` of C holds its
+                // columns, and masked lanes are not accessed. Prefetching is harmless at any address.
                 unsafe {
                     for row in 0..M {
                         let c = (*t.c.add(row)).wrapping_add(t.column);

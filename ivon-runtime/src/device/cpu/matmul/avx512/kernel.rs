@@ -3,44 +3,44 @@
 use super::pack::{Operand, interleave};
 use std::arch::x86_64::*;
 
-/// Rows of a tile: 12 x 2 accumulators, 2 vectors of B and one broadcast element of A take 27 of the 32 registers. (14 rows and
-/// 8 x 48 were 3 to 17 % slower.)
+/// Rows of a tile: 12 x 2 accumulators, 2 vectors of B and one broadcast element of A use 27 of the 32 registers. (14 rows, and 8
+/// x 48, were 3 to 17 % slower.)
 pub(super) const MR: usize = 12;
-/// Vectors of a tile's row.
+/// Vectors in a row of a tile.
 const NV: usize = 2;
 /// Columns of a tile.
 pub(super) const NR: usize = NV * 16;
 
-/// A precision: how lanes are made of f32 and how they are multiplied.
+/// A precision: the way in which lanes are made of f32 and multiplied.
 pub(crate) trait Kernel {
-    /// k steps a lane.
+    /// k steps per lane.
     const K: usize;
-    /// Lanes of a block of k: a panel of B is 32 KiB then and stays in the first-level cache.
+    /// Lanes in a block of k: a panel of B then has 32 KiB and stays in the first-level cache.
     const BLOCK: usize = 256;
 
-    /// 16 lanes of neighbouring panel elements, of which `keep` exist, at the `K` rows of k; a null row stands for zeros.
+    /// Loads 16 lanes of neighbouring panel elements, of which `keep` exist, at the `K` rows of k. A null row stands for zeros.
     ///
     /// # Safety
-    /// The kept elements of non-null rows can be read; the machine has the features.
+    /// The kept elements of non-null rows must be readable. The machine must have the features.
     unsafe fn across<S: Source>(rows: [*const S; 2], keep: __mmask16) -> __m512i;
-    /// Up to 16 lanes of `steps` neighbouring k steps; zeros beyond.
+    /// Loads up to 16 lanes of `steps` neighbouring k steps. The remaining lanes are zero.
     ///
     /// # Safety
-    /// `steps` elements (16 `K` at most) can be read; the machine has the features.
+    /// `steps` elements (at most 16 `K`) must be readable. The machine must have the features.
     unsafe fn along<S: Source>(p: *const S, steps: usize) -> __m512i;
     /// [`Operand::pack`], compiled with the features.
     ///
     /// # Safety
-    /// As [`Operand::pack`]; the machine has the features.
+    /// Those of [`Operand::pack`]. The machine must have the features.
     unsafe fn pack<O: Operand, const W: usize>(operand: O, panels: *mut f32, at: Range, k: Range);
     /// C = old + A B for `rows` of a tile.
     ///
     /// # Safety
-    /// What [`Tile`] promises, for so many rows, `1..=MR`; the machine has the features.
+    /// The contract of [`Tile`], for `rows` in `1..=MR`. The machine must have the features.
     unsafe fn tile(rows: usize, tile: Tile);
 }
 
-/// `count` steps of an axis from `start`.
+/// `count` steps of an axis from `start` on.
 #[derive(Clone, Copy)]
 pub(crate) struct Range {
     pub start: usize,
@@ -50,36 +50,36 @@ pub(crate) struct Range {
 /// A product of two panels.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile {
-    /// Length of the panels.
+    /// The number of lanes of the panels.
     pub lanes: usize,
-    /// `lanes * MR` elements can be read here, whatever the number of rows.
+    /// `lanes * MR` elements are readable here, for every number of rows.
     pub a: *const f32,
-    /// `lanes * NR` elements can be read here.
+    /// `lanes * NR` elements are readable here.
     pub b: *const f32,
-    /// The elements of `columns` can be read and written here, in every row.
+    /// The elements of `columns` are readable and writable here, in every row.
     pub c: *mut f32,
-    /// Distance of the rows of C.
+    /// The distance between rows of C, in elements.
     pub row_stride: usize,
-    /// Which columns of C exist.
+    /// Masks of the columns of C that exist.
     pub columns: [__mmask16; NV],
-    /// What to add: the elements of `columns` can be read there, in every row.
+    /// The summand. The elements of `columns` are readable there, in every row.
     pub old: Old,
 }
 
-/// What a product is added to: row `i` begins at `start + i * row_stride`; zeros where `start` is null.
+/// The summand of a product: row `i` begins at `start + i * row_stride`. Zeros if `start` is null.
 #[derive(Clone, Copy)]
 pub(crate) struct Old {
     pub start: *const f32,
     pub row_stride: usize,
 }
 
-// SAFETY: a place to read from; what may be read when is said where it is made.
+// SAFETY: an `Old` only points to memory that is read; the code that makes one ensures that it may be read.
 unsafe impl Sync for Old {}
 
 impl Old {
     pub const NONE: Old = Old { start: std::ptr::null(), row_stride: 0 };
 
-    /// The summand from this row and column on.
+    /// Returns the summand from this row and column on.
     pub fn at(self, row: usize, column: usize) -> Old {
         match self.start.is_null() {
             true => self,
@@ -88,57 +88,58 @@ impl Old {
     }
 }
 
-/// The first `n` of 16 lanes.
+/// The mask of the first `n` of 16 lanes.
 #[inline(always)]
 pub(super) fn first(n: usize) -> __mmask16 {
     ((1u32 << n.min(16)) - 1) as u16
 }
 
-/// The first `n` columns of a tile.
+/// The masks of the first `n` columns of a tile.
 pub(super) fn columns(n: usize) -> [__mmask16; NV] {
     std::array::from_fn(|v| first(n.saturating_sub(16 * v)))
 }
 
-/// The types in which operands lie in memory: f32 or bf16.
+/// The types of operands in memory: f32 or bf16.
 pub(crate) trait Source: Copy {
-    /// 16 elements as f32; zeros beside `keep`, and all zeros where `p` is null.
+    /// Loads 16 elements as f32. Elements outside of `keep` are zero, and all are zero if `p` is null.
     ///
     /// # Safety
-    /// The kept elements can be read unless `p` is null; the machine has AVX-512BW and VL.
+    /// The kept elements must be readable unless `p` is null. The machine must have AVX-512BW and VL.
     unsafe fn load(p: *const Self, keep: __mmask16) -> __m512;
-    /// Two times 16 elements, as [`Source::load`] takes them, as bf16: those of the first, then those of the second.
+    /// Loads two times 16 elements, each as in [`Source::load`], and converts them to bf16: first those of `first`, then those of
+    /// `second`.
     ///
     /// # Safety
-    /// As [`Source::load`], for both; the machine has AVX512-BF16.
+    /// Those of [`Source::load`], for both. The machine must have AVX512-BF16.
     unsafe fn halves(first: (*const Self, __mmask16), second: (*const Self, __mmask16)) -> __m512i;
 }
 
 impl Source for f32 {
     #[inline(always)]
     unsafe fn load(p: *const f32, keep: __mmask16) -> __m512 {
-        // SAFETY: masked lanes are not accessed, and with a null pointer all are masked.
+        // SAFETY: masked lanes are not accessed, and all lanes are masked if the pointer is null.
         unsafe { _mm512_maskz_loadu_ps(if p.is_null() { 0 } else { keep }, p) }
     }
 
     #[inline(always)]
     unsafe fn halves(first: (*const f32, __mmask16), second: (*const f32, __mmask16)) -> __m512i {
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { bits(_mm512_cvtne2ps_pbh(f32::load(second.0, second.1), f32::load(first.0, first.1))) }
     }
 }
 
 /// # Safety
-/// As [`Source::load`].
+/// Those of [`Source::load`].
 #[inline(always)]
 unsafe fn load_bf16(p: *const half::bf16, keep: __mmask16) -> __m256i {
-    // SAFETY: masked lanes are not accessed, and with a null pointer all are masked.
+    // SAFETY: masked lanes are not accessed, and all lanes are masked if the pointer is null.
     unsafe { _mm256_maskz_loadu_epi16(if p.is_null() { 0 } else { keep }, p.cast()) }
 }
 
 impl Source for half::bf16 {
     #[inline(always)]
     unsafe fn load(p: *const half::bf16, keep: __mmask16) -> __m512 {
-        // SAFETY: what this function requires. A bf16 is the upper half of an f32.
+        // SAFETY: the caller upholds this function's contract. A bf16 is the upper half of an f32.
         unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(load_bf16(p, keep)))) }
     }
 
@@ -155,12 +156,12 @@ impl Source for half::bf16 {
 macro_rules! microkernel {
     ($name:ident, $features:literal, |$sum:ident, $a:ident, $b:ident| $multiply_add:expr) => {
         /// # Safety
-        /// As [`Kernel::tile`], for `M` rows.
+        /// Those of [`Kernel::tile`], for `M` rows.
         #[target_feature(enable = $features)]
         unsafe fn $name<const M: usize>(t: Tile) {
             let mut sums = [[_mm512_setzero_ps(); NV]; M];
-            // SAFETY: both panels have `lanes` steps, of MR >= M and NR elements. Row `i` of C holds its columns at
-            // `c + i * row_stride`, and masked lanes are not accessed. Prefetching is harmless anywhere.
+            // SAFETY: both panels have `lanes` steps, of MR >= M and NR elements. Row `i` of C holds its columns at `c + i *
+            // row_stride`, and masked lanes are not accessed. Prefetching is harmless at any address.
             unsafe {
                 for row in 0..M {
                     let c = t.c.wrapping_add(row * t.row_stride);
@@ -204,7 +205,7 @@ pub(super) fn pairs(lanes: __m512) -> __m512bh {
 /// Rounds numbers to bf16, to the nearest, ties to even.
 ///
 /// # Safety
-/// The machine has AVX512-BF16.
+/// The machine must have AVX512-BF16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(crate) unsafe fn round(from: &[f32], to: &mut [half::bf16]) {
     for (from, to) in from.chunks(32).zip(to.chunks_mut(32)) {
@@ -227,7 +228,7 @@ fn bits(pairs: __m512bh) -> __m512i {
 
 macro_rules! by_rows {
     ($rows:expr, $tile:ident($t:expr), $($m:literal)*) => {
-        // SAFETY: what this function requires, for `$m` rows.
+        // SAFETY: the caller upholds this function's contract, for `$m` rows.
         unsafe {
             match $rows { $($m => $tile::<$m>($t),)* rows => unreachable!("a tile of {rows} rows") }
         }

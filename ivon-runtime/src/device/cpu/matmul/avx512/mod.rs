@@ -1,15 +1,15 @@
 //! Matrix products with AVX-512, in f32 or, through `vdpbf16ps`, with operands rounded to bf16.
 //!
 //! After Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): both operands are copied into panels
-//! that the microkernel reads from end to end. A panel consists of 32-bit lanes: one f32, or two consecutive bf16 of the k axis.
+//! that the microkernel reads sequentially. A panel consists of 32-bit lanes: one f32, or two consecutive bf16 of the k axis.
 //!
 //! * `kernel`: the microkernel, 12 rows x 32 columns in 24 registers, in both precisions
-//! * `pack`: operands to panels; an `Operand` is a matrix or anything that says where its elements lie
-//! * `indirect`: convolutions, whose rows lie anywhere; `outer`: the gradients of their weights
+//! * `pack`: copies operands to panels; an `Operand` is a matrix or another source that knows the places of its elements
+//! * `indirect`: convolutions, whose rows lie anywhere in memory; `outer`: the gradients of their weights
 //! * `drivers`: loops over blocks, on all threads
 //!
-//! An element of C is summed in the same order whatever the tiles and the threads: k in blocks of a fixed size, and
-//! for long sums in slices fixed by the shape.
+//! An element of C is summed in the same order for all tiles and threads: k in blocks of a fixed size, and long sums in slices
+//! that depend only on the shape.
 
 mod drivers;
 mod indirect;
@@ -35,13 +35,13 @@ pub(crate) fn is_available() -> bool {
     level() == Level::Avx512
 }
 
-/// True if this machine multiplies bf16.
+/// True if this machine has instructions for bf16 products.
 pub(crate) fn has_bf16() -> bool {
     is_available() && is_x86_feature_detected!("avx512bf16")
 }
 
-/// C = `onto` + A B if these are matrices for these kernels (f32, contiguous along one axis, not a vector); else false, and nothing was done. Shapes
-/// and bounds were checked by [`multiply_onto`](super::multiply_onto); no dimension is zero.
+/// Computes C = `onto` + A B if these kernels can (f32, contiguous along one axis, not a vector). Otherwise does nothing and
+/// returns false. [`multiply_onto`](super::multiply_onto) has checked shapes and bounds. No dimension is zero.
 pub(super) fn multiply<E: Real, B: Stored<E>>(
     precision: Precision,
     a: Matrix<E>,
@@ -53,7 +53,7 @@ pub(super) fn multiply<E: Real, B: Stored<E>>(
 ) -> bool {
     let contiguous = |row_stride, column_stride| row_stride == 1 || column_stride == 1;
     let contiguous = contiguous(a.row_stride, a.column_stride) && contiguous(b.row_stride, b.column_stride);
-    // Packing a matrix to multiply it with one vector would double the traffic.
+    // Packing a matrix to multiply it with one vector would double the memory traffic.
     let vector = precision == Precision::F32 && (a.rows == 1 || b.columns == 1);
     if E::DTYPE != DType::F32 || !is_available() || vector || !contiguous {
         return false;
@@ -72,8 +72,8 @@ pub(super) fn multiply<E: Real, B: Stored<E>>(
     let last = of_f32.as_ref().map(|(each, beside)| Last { each, c: Shared(c), beside: Shared(*beside) });
     let left = View { start: a.data.as_ptr().cast::<f32>(), panel_stride: a.row_stride, k_stride: a.column_stride };
     let (m, n, k) = (a.rows, b.columns, a.columns);
-    // SAFETY: `E` is f32 and `B` the type that its tag says. The caller checked that all elements lie in their slices and that the rows of C
-    // do not overlap; `c` is borrowed mutably, so that nobody else reads or writes it.
+    // SAFETY: `E` is f32, and `B` is the type of its tag. The caller checked that all elements lie in their slices and that the
+    // rows of C do not overlap; `c` is borrowed mutably, so nothing else reads or writes it.
     unsafe {
         match B::DTYPE {
             DType::Bf16 => {
@@ -89,21 +89,21 @@ pub(super) fn multiply<E: Real, B: Stored<E>>(
     true
 }
 
-/// The same elements under their other name.
+/// The same elements as type `E`.
 ///
 /// # Safety
-/// `E` is f32.
+/// `E` must be f32.
 unsafe fn own<E: Real>(x: &mut [f32]) -> &mut [E] {
-    // SAFETY: the same type, and the borrow of the one is that of the other.
+    // SAFETY: both are the same type, and the result borrows `x`.
     unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
 }
 
-/// Computes a product in the given precision, or in f32 where the machine has no other.
+/// Computes a product in the given precision, or in f32 if the machine does not support it.
 ///
 /// # Safety
-/// As [`Product::run`], but for the features of bf16; the machine has AVX-512.
+/// Those of [`Product::run`] without the features of bf16. The machine must have AVX-512.
 pub(crate) unsafe fn run<A: Operand, B: Operand>(precision: Precision, product: Product<A, B>) {
-    // SAFETY: what this function requires; bf16 was detected.
+    // SAFETY: the caller upholds this function's contract; bf16 was detected.
     unsafe {
         match precision {
             Precision::Bf16 if has_bf16() => product.run::<Bf16>(),

@@ -1,10 +1,10 @@
-//! Gradients of the weights of convolutions: sums over pixels of outer products, of vectors that are read from where they lie.
+//! Gradients of the weights of convolutions: sums over pixels of outer products. The vectors are read from their place in memory.
 //!
-//! C\[o, (tap, c)\] (+)= the sum over output pixels p of d_y\[p, o\] · x\[p under tap, c\]. The microkernel broadcasts elements of d_y and reads
-//! vectors of channels of x; both are contiguous in every pixel, and a tap skips the pixels that it sees outside of the image. Only what is far
-//! from its neighbours, where lines of the cache would drive each other out, is copied together first. In bf16, where a lane is two pixels, both operands are
-//! packed, and a tap reads zeros for the pixels outside.
-//! Pixels are cut into slices, fixed by the shape, whose sums are added up in order at the end.
+//! C\[o, (tap, c)\] (+)= the sum over output pixels p of d_y\[p, o\] · x\[p under tap, c\]. The microkernel broadcasts elements
+//! of d_y and reads vectors of channels of x. Both are contiguous in every pixel, and a tap skips pixels outside of the image.
+//! Pixels that lie far apart, so that their cache lines would evict each other, are first copied together. In bf16, where a lane
+//! is two pixels, both operands are packed, and a tap reads zeros for pixels outside. The pixels are split into slices that
+//! depend only on the shape. The sums of the slices are added in order at the end.
 
 use super::drivers::{Shared, part};
 use super::indirect::with_table;
@@ -16,26 +16,26 @@ use crate::device::cpu::matmul::scratch::Buffer;
 use crate::device::cpu::matmul::team::{run_stages, threads_for};
 use std::arch::x86_64::*;
 
-/// Where the pixels of x lie that a tap sees.
+/// The places of the pixels of x that a tap reads.
 pub(crate) trait Strips: Copy + Sync {
-    /// What tap `tap` sees of row `row` of output pixels, counted through all images.
+    /// Returns the pixels that tap `tap` reads for row `row` of output pixels, counted over all images.
     fn strip(&self, tap: usize, row: usize) -> Strip;
 }
 
 /// Neighbouring pixels.
 #[derive(Clone, Copy)]
 pub(crate) struct Strip {
-    /// The first output pixel of the row that sees one of them, and how many do.
+    /// The first output pixel of the row for which the tap lies in the image, and the number of such pixels.
     pub first: usize,
     pub count: usize,
-    /// The channels of what the first one sees.
+    /// The channels of the first pixel that is read.
     pub x: *const f32,
 }
 
-/// See above.
+/// A product of this module: see its documentation.
 #[derive(Clone, Copy)]
 pub(crate) struct Outer<S> {
-    /// Rows of output pixels in all images, and pixels of a row.
+    /// Rows of output pixels in all images, and pixels per row.
     pub rows: usize,
     pub width: usize,
     pub outputs: usize,
@@ -46,86 +46,88 @@ pub(crate) struct Outer<S> {
     /// Elements from one pixel of a strip to the next.
     pub step: usize,
     pub d_y: *const f32,
-    /// C: `outputs` rows of `taps * channels`.
+    /// C: `outputs` rows of `taps * channels` elements.
     pub c: *mut f32,
     pub add: bool,
 }
 
-// SAFETY: what it points to is said where it runs: operands that are only read, and a C of which every task writes its own part.
+// SAFETY: the contract of `run` covers the pointers: operands are only read, and every task writes its own part of C.
 unsafe impl<S: Sync> Sync for Outer<S> {}
 
-/// Pixels whose products are summed in registers: what they need stays in the first-level cache.
+/// Pixels whose products are summed in registers: their operands stay in the first-level cache.
 const PIXELS: usize = 192;
-/// Elements from pixel to pixel from which on these are copied together: their lines would share few places of the first-level cache.
+/// Distance of neighbouring pixels, in elements, from which on they are copied together: their cache lines would share few sets
+/// of the first-level cache.
 const FAR: usize = 128;
-/// Most rows of such pixels.
+/// The largest number of rows of pixels in a block.
 const STRIPS: usize = 32;
 
-/// How the pixels are cut into slices, and the columns of C into groups.
+/// The split of the pixels into slices and of the columns of C into groups.
 #[derive(Clone, Copy)]
 struct Cut {
-    /// Rows of pixels of a block, blocks, blocks of a slice, slices.
+    /// Rows of pixels per block, blocks, blocks per slice, slices.
     high: usize,
     blocks: usize,
     slice: usize,
     slices: usize,
-    /// Panels of up to NR channels: of a tap, of a group of them, and groups.
+    /// Panels of up to NR channels: per tap, per group, and the number of groups.
     of_tap: usize,
     group: usize,
     groups: usize,
 }
 
-/// A slice's sums in a group's columns.
+/// The sums of one slice in the columns of one group.
 #[derive(Clone, Copy)]
 struct Task {
     blocks: (usize, usize),
     panels: Range,
-    /// As large as C.
+    /// The sums, laid out like C.
     sums: *mut f32,
     /// True if the old content of `sums` is not read.
     fresh: bool,
 }
 
 impl<S: Strips> Outer<S> {
-    /// Computes it, in bf16 only where the machine has it. No dimension is zero.
+    /// Computes the product; in bf16 only if the machine supports it. No dimension may be zero.
     ///
     /// # Safety
-    /// Strips lie in memory with all their channels; `d_y` holds `rows * width` pixels of `outputs` and C is as large as said, and nobody else
-    /// accesses it; the machine has AVX-512.
+    /// Strips must lie in memory with all their channels. `d_y` must hold `rows * width` pixels of `outputs` elements. C must
+    /// have the described size, and nothing else may access it. The machine must have AVX-512.
     pub(crate) unsafe fn run(self, precision: Precision) {
         match precision {
             Precision::Bf16 if super::has_bf16() => {
                 let cut = self.cut(PIXELS * Bf16::K);
-                // SAFETY: what this function requires; bf16 was detected.
+                // SAFETY: the caller upholds this function's contract; bf16 was detected.
                 self.in_slices(Bf16::K, cut, |task| unsafe { self.packed::<Bf16>(cut, task) });
             }
             _ => {
                 let cut = self.cut(PIXELS);
-                // SAFETY: what this function requires.
+                // SAFETY: the caller upholds this function's contract.
                 self.in_slices(1, cut, |task| unsafe { self.in_place(cut, task) });
             }
         }
     }
 
-    /// Weights.
+    /// The number of weights.
     fn size(&self) -> usize {
         self.outputs * self.taps * self.channels
     }
 
-    /// With blocks of about so many pixels.
+    /// Returns the split into blocks of about `pixels` pixels.
     fn cut(&self, pixels: usize) -> Cut {
         let high = (pixels / self.width).clamp(1, STRIPS);
         let blocks = self.rows.div_ceil(high);
-        // Few slices where their sums are large.
+        // Few slices if their sums are large.
         let slice = blocks.div_ceil(((1 << 19) / self.size()).clamp(1, 16));
         let slices = blocks.div_ceil(slice);
-        // Tasks share the columns, so that there are enough tasks.
+        // Tasks share the columns too, so that there are enough tasks.
         let of_tap = self.channels.div_ceil(NR);
         let group = (self.taps * of_tap).div_ceil(32usize.div_ceil(slices));
         Cut { high, blocks, slice, slices, of_tap, group, groups: (self.taps * of_tap).div_ceil(group) }
     }
 
-    /// Calls `multiply` for every slice and group, then adds up the slices. `speed`: multiply-adds for one of f32.
+    /// Calls `multiply` for every slice and group, then adds the slices. `speed`: multiply-adds in the time of one f32
+    /// multiply-add.
     fn in_slices(&self, speed: usize, cut: Cut, multiply: impl Fn(Task) + Sync) {
         let Cut { blocks, slice, slices, group, groups, .. } = cut;
         let (size, add) = (self.size(), self.add);
@@ -146,10 +148,10 @@ impl<S: Strips> Outer<S> {
             const CHUNK: usize = 4096;
             let add_up = |task: usize| {
                 let Range { start, count } = part(task, CHUNK, size);
-                // SAFETY: this stretch of C is this task's alone.
+                // SAFETY: only this task accesses this part of C.
                 let c = unsafe { std::slice::from_raw_parts_mut(c.at(start), count) };
                 for number in 0..slices {
-                    // SAFETY: the sums were written in the stage before.
+                    // SAFETY: the sums were written in the previous stage.
                     let sums = unsafe { std::slice::from_raw_parts(partial.at(number * size + start), count) };
                     match number == 0 && !add {
                         true => c.copy_from_slice(sums),
@@ -168,23 +170,23 @@ impl<S: Strips> Outer<S> {
         });
     }
 
-    /// A task in f32.
+    /// Computes a task in f32.
     ///
     /// # Safety
-    /// As [`Outer::run`]; these columns of the task's sums are nobody else's.
+    /// Those of [`Outer::run`]. Nothing else may access these columns of the task's sums.
     unsafe fn in_place(&self, cut: Cut, task: Task) {
         let Outer { rows, width, outputs, taps, channels, .. } = *self;
         let pixels = cut.high * width;
-        // Rows of a tile in equal parts.
+        // The outputs in tiles of equal size.
         let tile = outputs.div_ceil(outputs.div_ceil(MR));
-        // Far pixels, and enough work on them to pay for the copy.
+        // Copying pays for pixels that lie far apart, if there is enough work on them.
         let (copy_x, copy_d_y) = (self.step >= FAR && outputs >= 4 * MR, outputs >= FAR && cut.group >= 4);
         let multiply = |x_copy: &mut [f32], d_y_copy: &mut [f32]| {
             for block in task.blocks.0..task.blocks.1 {
                 let in_block = part(block, cut.high, rows);
                 let d_y = self.d_y.wrapping_add(in_block.start * width * outputs);
                 if copy_d_y {
-                    // SAFETY: the pixels of the block, and `pixels` times whole tiles to write.
+                    // SAFETY: these are the pixels of the block; the copy has room for `pixels` times the whole tiles.
                     unsafe { copy_tiles(d_y, in_block.count * width, outputs, tile, pixels, d_y_copy.as_mut_ptr()) };
                 }
                 for panel in task.panels.start..task.panels.start + task.panels.count {
@@ -198,7 +200,7 @@ impl<S: Strips> Outer<S> {
                         strip.x = strip.x.wrapping_add(channel);
                         if copy_x {
                             let to = x_copy[i * width * NR..].as_mut_ptr();
-                            // SAFETY: these channels of the strip's pixels; a row has `width` of them at most.
+                            // SAFETY: the strip's pixels have these channels, and a row has at most `width` of them.
                             unsafe { copy_strip(*strip, self.step, columns, to) };
                             strip.x = to;
                         }
@@ -219,7 +221,7 @@ impl<S: Strips> Outer<S> {
                             columns,
                             fresh: task.fresh && block == task.blocks.0,
                         };
-                        // SAFETY: pixels, outputs and channels exist; the rest is what this function requires.
+                        // SAFETY: pixels, outputs and channels exist. The caller upholds the rest of the contract.
                         unsafe { work.compute(tile.min(outputs - output), channels - channel > 16) };
                     }
                 }
@@ -231,10 +233,10 @@ impl<S: Strips> Outer<S> {
         });
     }
 
-    /// A task with both operands packed, for precisions whose lanes are several pixels.
+    /// Computes a task with both operands packed, for precisions whose lanes are several pixels.
     ///
     /// # Safety
-    /// As [`Outer::in_place`]; the machine has the features of `KN`.
+    /// Those of [`Outer::in_place`]. The machine must have the features of `KN`.
     unsafe fn packed<KN: Kernel>(&self, cut: Cut, task: Task) {
         let Outer { rows, width, outputs, taps, channels, .. } = *self;
         let most = (cut.high * width).div_ceil(KN::K);
@@ -245,7 +247,7 @@ impl<S: Strips> Outer<S> {
                 let (all, lanes) = (Range { start: 0, count: places.len() }, places.len().div_ceil(KN::K));
                 let of_block = self.d_y.wrapping_add(in_block.start * width * outputs);
                 let pixels = View { start: of_block, panel_stride: 1, k_stride: outputs };
-                // SAFETY: the pixels of the block with all outputs; whole panels of them can be written.
+                // SAFETY: these are the pixels of the block with all outputs; the buffer has room for whole panels.
                 unsafe { KN::pack::<_, MR>(pixels, d_y.as_mut_ptr(), Range { start: 0, count: outputs }, all) };
                 let mut tap_in_places = None;
                 for panel in task.panels.start..task.panels.start + task.panels.count {
@@ -254,7 +256,7 @@ impl<S: Strips> Outer<S> {
                         self.locate(tap, in_block, places);
                     }
                     let at = Range { start: channel, count: NR.min(channels - channel) };
-                    // SAFETY: these channels of the pixels that are seen; a whole panel can be written.
+                    // SAFETY: the pixels that the tap reads have these channels; the buffer has room for a whole panel.
                     unsafe { KN::pack::<_, NR>(Seen(places), x.as_mut_ptr(), at, all) };
                     for output in (0..outputs).step_by(MR) {
                         let (c, row_stride) =
@@ -269,7 +271,8 @@ impl<S: Strips> Outer<S> {
                             columns: columns(channels - channel),
                             old: if fresh { Old::NONE } else { Old { start: c, row_stride } },
                         };
-                        // SAFETY: both panels were packed, of `lanes` each; outputs and channels exist; the rest is what this function requires.
+                        // SAFETY: both panels were packed, of `lanes` each; outputs and channels exist. The caller upholds the
+                        // rest of the contract.
                         unsafe { KN::tile(MR.min(outputs - output), tile) };
                     }
                 }
@@ -282,7 +285,7 @@ impl<S: Strips> Outer<S> {
         });
     }
 
-    /// Where the pixels lie that a tap sees from these rows; null outside.
+    /// Writes the places of the pixels that a tap reads for these rows; null outside of the image.
     fn locate(&self, tap: usize, rows: Range, places: &mut [*const f32]) {
         for (i, places) in places.chunks_exact_mut(self.width).enumerate() {
             let strip = self.strips.strip(tap, rows.start + i);
@@ -294,17 +297,17 @@ impl<S: Strips> Outer<S> {
     }
 }
 
-/// Pixels as an operand: k steps are pixels, panel elements are channels.
+/// Pixels as an operand: a k step is a pixel, a panel element is a channel.
 #[derive(Clone, Copy)]
 struct Seen<'a>(&'a [*const f32]);
 
-// SAFETY: pixels that are only read.
+// SAFETY: the pixels are only read.
 unsafe impl Sync for Seen<'_> {}
 
 impl Operand for Seen<'_> {
     #[inline(always)]
     unsafe fn pack<KN: Kernel, const W: usize>(self, panels: *mut f32, at: Range, k: Range) {
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             pack_across::<KN, f32, W>(panels, at.count, k.count, |step, i| match self.0[k.start + step] {
                 place if place.is_null() => place,
@@ -314,15 +317,15 @@ impl Operand for Seen<'_> {
     }
 }
 
-/// Copies these columns of a strip's pixels: NR elements a pixel.
+/// Copies these columns of a strip's pixels, NR elements per pixel.
 ///
 /// # Safety
-/// The pixels have these columns, and as many times NR elements can be written; the machine has AVX-512.
+/// The pixels must have these columns. NR elements per pixel must be writable at `to`. The machine must have AVX-512.
 #[target_feature(enable = "avx512f")]
 unsafe fn copy_strip(strip: Strip, step: usize, columns: [__mmask16; 2], to: *mut f32) {
     for i in 0..strip.count {
         for (j, keep) in columns.into_iter().enumerate() {
-            // SAFETY: what this function requires; masked lanes are not read.
+            // SAFETY: the caller upholds this function's contract; masked lanes are not read.
             unsafe {
                 let x = _mm512_maskz_loadu_ps(keep, strip.x.wrapping_add(i * step + 16 * j));
                 _mm512_storeu_ps(to.add(i * NR + 16 * j), x);
@@ -331,16 +334,17 @@ unsafe fn copy_strip(strip: Strip, step: usize, columns: [__mmask16; 2], to: *mu
     }
 }
 
-/// Copies `count` pixels of `outputs` into tiles of `tile` outputs, which lie `pixels` pixels apart.
+/// Copies `count` pixels of `outputs` elements into tiles of `tile` outputs, each with room for `pixels` pixels.
 ///
 /// # Safety
-/// The pixels exist, and `pixels >= count` times `outputs`, rounded up to whole tiles, elements can be written; the machine has AVX-512.
+/// The pixels must exist. `pixels >= count` times `outputs`, rounded up to whole tiles, elements must be writable. The machine
+/// must have AVX-512.
 #[target_feature(enable = "avx512f")]
 unsafe fn copy_tiles(d_y: *const f32, count: usize, outputs: usize, tile: usize, pixels: usize, to: *mut f32) {
     for i in 0..count {
         for output in (0..outputs).step_by(tile) {
             let keep = first(tile.min(outputs - output));
-            // SAFETY: what this function requires; masked lanes are neither read nor written.
+            // SAFETY: the caller upholds this function's contract; masked lanes are neither read nor written.
             unsafe {
                 let x = _mm512_maskz_loadu_ps(keep, d_y.wrapping_add(i * outputs + output));
                 _mm512_mask_storeu_ps(to.wrapping_add(output * pixels + i * tile), keep, x);
@@ -349,13 +353,13 @@ unsafe fn copy_tiles(d_y: *const f32, count: usize, outputs: usize, tile: usize,
     }
 }
 
-/// Up to MR outputs and NR channels of a tap, over a block of pixels.
+/// A tile of C: up to MR outputs and NR channels of a tap, summed over a block of pixels.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
-    /// One for every row of pixels.
+    /// One strip for every row of pixels.
     strips: &'a [Strip],
     width: usize,
-    /// The outputs of the block's first pixel, and elements from pixel to pixel.
+    /// The outputs of the block's first pixel, and the elements from pixel to pixel.
     d_y: *const f32,
     d_y_step: usize,
     /// Elements from pixel to pixel of a strip.
@@ -369,14 +373,14 @@ struct Tile<'a> {
 
 impl Tile<'_> {
     /// # Safety
-    /// What the fields promise, for `1..=MR` rows; the machine has AVX-512.
+    /// The fields must hold what their comments say, for `rows` in `1..=MR`. The machine must have AVX-512.
     unsafe fn compute(self, rows: usize, wide: bool) {
         macro_rules! by_rows {
             ($v:literal: $($m:literal)*) => {
                 match rows { $($m => tile::<$m, $v>(self),)* rows => unreachable!("a tile of {rows} rows") }
             };
         }
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             match wide {
                 true => by_rows!(2: 1 2 3 4 5 6 7 8 9 10 11 12),
@@ -386,15 +390,15 @@ impl Tile<'_> {
     }
 }
 
-/// `M` outputs and `V` vectors of channels.
+/// Computes `M` outputs and `V` vectors of channels.
 ///
 /// # Safety
-/// As [`Tile::compute`].
+/// Those of [`Tile::compute`].
 #[target_feature(enable = "avx512f")]
 unsafe fn tile<const M: usize, const V: usize>(t: Tile) {
     let mut sums = [[_mm512_setzero_ps(); V]; M];
-    // SAFETY: strips hold `count` pixels with these channels, d_y as many with these outputs, and C these rows and columns; masked lanes are not
-    // accessed. Prefetching is harmless anywhere.
+    // SAFETY: strips hold `count` pixels with these channels, d_y as many with these outputs, and C these rows and columns;
+    // masked lanes are not accessed. Prefetching is harmless at any address.
     unsafe {
         for row in 0..M {
             for j in 0..V {

@@ -1,16 +1,16 @@
-//! Operands to panels: `W` panel elements (rows of A, columns of B) of lane 0, then those of lane 1, and so on.
+//! Copies operands to panels: `W` panel elements (rows of A, columns of B) of lane 0, then those of lane 1, and so on.
 
 use super::kernel::{Kernel, Range, Source, first};
 use std::arch::x86_64::*;
 
-/// An operand: knows where its elements lie. A matrix, or the patches of an image.
+/// An operand, which knows the places of its elements: a matrix, or the patches of an image.
 pub(crate) trait Operand: Copy + Sync {
-    /// Packs the panel elements `at` (whole panels but for the last) at the k steps `k` into panels of `W`, one after the other;
-    /// zeros fill up the last panel and the last lane.
+    /// Packs the panel elements `at` (whole panels except the last) at the k steps `k` into panels of `W`, one after the other.
+    /// Zeros fill the last panel and the last lane.
     ///
     /// # Safety
-    /// The operand has these elements; `at.count` rounded up to `W`, times `k.count` rounded up to `KN::K` and divided by it, elements
-    /// can be written; the machine has the features of `KN`.
+    /// The operand must have these elements. At `panels`, `at.count` rounded up to `W`, times `k.count` rounded up to `KN::K` and
+    /// divided by it, elements must be writable. The machine must have the features of `KN`.
     unsafe fn pack<KN: Kernel, const W: usize>(self, panels: *mut f32, at: Range, k: Range);
 }
 
@@ -19,9 +19,9 @@ pub(crate) trait Operand: Copy + Sync {
 pub(crate) struct View<S> {
     /// The first element.
     pub start: *const S,
-    /// Distance of panel elements (rows of A, columns of B).
+    /// The distance between panel elements (rows of A, columns of B).
     pub panel_stride: usize,
-    /// Distance of k steps.
+    /// The distance between k steps.
     pub k_stride: usize,
 }
 
@@ -32,7 +32,7 @@ impl<S: Source> Operand for View<S> {
     #[inline(always)]
     unsafe fn pack<KN: Kernel, const W: usize>(self, panels: *mut f32, at: Range, k: Range) {
         let start = self.start.wrapping_add(at.start * self.panel_stride + k.start * self.k_stride);
-        // SAFETY: the pointers are those of elements that the caller vouches for.
+        // SAFETY: the pointers are those of elements that exist by the caller's contract.
         unsafe {
             if self.panel_stride == 1 {
                 pack_across::<KN, S, W>(panels, at.count, k.count, |k, i| start.wrapping_add(k * self.k_stride + i));
@@ -44,11 +44,11 @@ impl<S: Source> Operand for View<S> {
     }
 }
 
-/// Packs `n` panel elements, each contiguous along k from `element(i)`, with `steps` of k. A null element is zeros; what lies
-/// `ahead` elements further is prefetched.
+/// Packs `n` panel elements, each contiguous along k from `element(i)`, with `steps` steps of k. A null element is zeros.
+/// Prefetches the memory `ahead` elements further.
 ///
 /// # Safety
-/// As [`Operand::pack`].
+/// Those of [`Operand::pack`].
 #[inline(always)]
 pub(crate) unsafe fn pack_along<KN: Kernel, S: Source, const W: usize>(
     panels: *mut f32,
@@ -63,8 +63,9 @@ pub(crate) unsafe fn pack_along<KN: Kernel, S: Source, const W: usize>(
             let rows = n.saturating_sub(j + i).min(16);
             for lane in (0..lanes).step_by(16) {
                 let k = lane * KN::K;
-                // SAFETY: `element` points at `steps` elements, of which those from `k` are read; prefetching is harmless. The panel at
-                // `j` has `lanes * W` elements from `j * lanes` (j is a multiple of W), and lanes from `W` on are masked.
+                // SAFETY: `element` points at `steps` elements, of which those from `k` on are read; prefetching is harmless. The
+                // panel at `j` has `lanes * W` elements from `j * lanes` (j is a multiple of W), and lanes from `W` on are
+                // masked.
                 unsafe {
                     let mut block = [_mm512_setzero_si512(); 16];
                     for (r, row) in block.iter_mut().enumerate().take(rows) {
@@ -87,11 +88,11 @@ pub(crate) unsafe fn pack_along<KN: Kernel, S: Source, const W: usize>(
     }
 }
 
-/// Packs `n` panel elements, contiguous along the panel axis: element `i` of step `k` is at `element(k, i)`, which is asked once for
-/// every panel and null for zeros.
+/// Packs `n` panel elements, contiguous along the panel axis: element `i` of step `k` is at `element(k, i)`. `element` is called
+/// once for every panel, and returns null for zeros.
 ///
 /// # Safety
-/// As [`Operand::pack`].
+/// Those of [`Operand::pack`].
 #[inline(always)]
 pub(crate) unsafe fn pack_across<KN: Kernel, S: Source, const W: usize>(
     panels: *mut f32,
@@ -99,8 +100,8 @@ pub(crate) unsafe fn pack_across<KN: Kernel, S: Source, const W: usize>(
     steps: usize,
     element: impl Fn(usize, usize) -> *const S,
 ) {
-    /// Lanes that are packed for all panels before the next ones: the same lanes of two panels lie a multiple of the cache's period
-    /// apart and would drive each other out, and rows are read further than one panel.
+    /// Lanes that are packed for all panels before the next ones. The same lanes of two panels lie a multiple of the cache's
+    /// period apart and would evict each other, and reading a row loads elements beyond one panel.
     const LANES: usize = 32;
     let lanes = steps.div_ceil(KN::K);
     for start in (0..lanes).step_by(LANES) {
@@ -112,8 +113,8 @@ pub(crate) unsafe fn pack_across<KN: Kernel, S: Source, const W: usize>(
                 for i in (0..W).step_by(16) {
                     let rows = rows.map(|p| if p.is_null() { p } else { p.wrapping_add(i) });
                     let to = panels.wrapping_add(j * lanes + lane * W + i);
-                    // SAFETY: elements from `n` on are masked and not read. The panel at `j` has `lanes * W` elements from `j * lanes`
-                    // (j is a multiple of W), and lanes from `W` on are masked.
+                    // SAFETY: elements from `n` on are masked and not read. The panel at `j` has `lanes * W` elements from `j *
+                    // lanes` (j is a multiple of W), and lanes from `W` on are masked.
                     unsafe {
                         let row = KN::across(rows, first(n.saturating_sub(j + i)));
                         _mm512_mask_storeu_epi32(to.cast(), first(W - i), row);
@@ -124,10 +125,10 @@ pub(crate) unsafe fn pack_across<KN: Kernel, S: Source, const W: usize>(
     }
 }
 
-/// Transposes a block of 16 x 16 lanes: pairs of rows, of pairs, of fours, of eights.
+/// Transposes a block of 16 x 16 lanes in four steps: on pairs of rows, of pairs, of fours and of eights.
 ///
 /// # Safety
-/// The machine has AVX-512.
+/// The machine must have AVX-512.
 #[inline(always)]
 unsafe fn transpose(r: &mut [__m512i; 16]) {
     // SAFETY: arithmetic on registers only.
@@ -156,10 +157,10 @@ unsafe fn transpose(r: &mut [__m512i; 16]) {
     }
 }
 
-/// Two halves of 16 numbers of 16 bits to 16 pairs: 0 16 1 17 2 18 ...
+/// Interleaves the two halves of 32 numbers of 16 bits, which makes 16 pairs: 0 16 1 17 2 18 ...
 ///
 /// # Safety
-/// The machine has AVX-512BW.
+/// The machine must have AVX-512BW.
 #[inline(always)]
 pub(super) unsafe fn interleave(halves: __m512i) -> __m512i {
     const PAIRS: [u16; 32] = {
