@@ -1,4 +1,4 @@
-//! Computing on the CPU: instruction sets, arithmetic, threads, products of matrices.
+//! Computation on the CPU: instruction sets, arithmetic, threads, matrix products.
 
 pub mod matmul;
 pub(crate) mod parallel;

@@ -1,11 +1,11 @@
-//! Work cut by shape, never by the number of threads, so that results do not depend on it.
+//! Splits work by shape alone, so that results do not depend on the number of threads.
 
 use crate::device::cpu::threads::each;
 
-/// Elements a task of elementwise work: enough to be worth a task, few enough for a core's cache.
+/// Elements per task of elementwise work: worth the cost of a task, and small enough for a core's cache.
 pub const CHUNK: usize = 16 * 1024;
 
-/// Calls `work` with every piece of `y` and its number, on all threads; a single piece stays on this one.
+/// Calls `work` with the index of every piece of `y` and the piece, on all threads. A single piece runs on this thread.
 pub fn pieces<T: Send>(y: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     if y.len() <= length {
         if !y.is_empty() {
@@ -16,7 +16,7 @@ pub fn pieces<T: Send>(y: &mut [T], length: usize, work: impl Fn(usize, &mut [T]
     }
 }
 
-/// [`pieces`] of two slices side by side, each with its own length of a piece; there are as many of the one as of the other.
+/// Like [`pieces`], for two slices with their own lengths of a piece. Both must have the same number of pieces.
 pub fn pieces2<T: Send, U: Send>(y: (&mut [T], usize), z: (&mut [U], usize), work: impl Fn(usize, &mut [T], &mut [U]) + Sync) {
     debug_assert_eq!(y.0.len().div_ceil(y.1), z.0.len().div_ceil(z.1));
     if y.0.len() <= y.1 {
@@ -28,7 +28,7 @@ pub fn pieces2<T: Send, U: Send>(y: (&mut [T], usize), z: (&mut [U], usize), wor
     }
 }
 
-/// The number of rows of this width in a task.
+/// The number of rows of this width per task.
 pub fn rows_a_task(width: usize) -> usize {
     (CHUNK / width.max(1)).max(1)
 }

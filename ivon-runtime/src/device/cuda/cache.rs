@@ -1,10 +1,11 @@
-//! Compiled kernels on disk, so that only the first run on a machine compiles, and ways to compute that were measured.
+//! Compiled kernels on disk, so that only the first run on a machine compiles, and the results of measured choices.
 //!
-//! An entry is named by the digest of everything it follows from (text, options, version of the compiler) and contains that in full, so that two
-//! that share a hash are told apart. It is written to a file of another name first: readers see all of it or nothing. What is damaged is
-//! compiled again.
+//! The name of an entry is the digest of everything that determines it (text, options, version of the compiler). The entry also
+//! contains that in full, so that two with the same hash are distinguished. It is first written to a file of another name:
+//! readers see all of it or nothing. A damaged entry is compiled again.
 //!
-//! An entry is machine code that runs with the rights of the user, so only files of the user are read: see [`trust`](super::trust).
+//! An entry is machine code that runs with the rights of the user, so only files that belong to the user are read: see
+//! [`trust`](super::trust).
 
 use super::{compile, notice, trust};
 use crate::core::checksum::crc32c;
@@ -13,21 +14,21 @@ use crate::core::error::Result;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The directory of the entries, if not the user's own cache.
+/// The directory of the entries, if not in the user's cache directory.
 const VARIABLE: &str = "IVON_KERNEL_CACHE";
 
-/// No entry is larger, in bytes.
+/// The largest size of an entry in bytes.
 const MOST: u64 = 64 << 20;
 
-/// All entries together take at most so many bytes: those that were not used for longest go.
+/// The largest total size of all entries in bytes. Those that were unused for longest are removed.
 const MOST_IN_ALL: u64 = 1 << 30;
 
 const MAGIC: &[u8; 8] = b"ivoncub1";
 
-/// The machine code of a source for GPUs of this compute capability: from the disk, or compiled and kept there.
+/// Returns the machine code of a source for GPUs of this compute capability: from the disk, or compiled and then stored.
 ///
 /// # Errors
-/// If it has to be compiled and cannot be. Where nothing can be kept, it is compiled each time.
+/// If the source has to be compiled and compiling fails. If it cannot be stored, it is compiled in every run.
 pub(super) fn cubin(name: &str, text: &str, capability: (u32, u32)) -> Result<Vec<u8>> {
     let options = compile::options(capability);
     let (major, minor) = compile::version();
@@ -35,7 +36,7 @@ pub(super) fn cubin(name: &str, text: &str, capability: (u32, u32)) -> Result<Ve
     through(directory().as_deref(), name, "cubin", &key, || compile::compile(name, text, &options))
 }
 
-/// The number that was chosen under this key, once and for all where it can be kept.
+/// Returns the number that was chosen under this key. It is chosen once, if it can be stored.
 ///
 /// # Errors
 /// Those of `choose`.
@@ -44,7 +45,7 @@ pub(super) fn choice(key: &str, choose: impl FnOnce() -> Result<usize>) -> Resul
     Ok(bytes.first_chunk().map_or(0, |bytes| usize::from_le_bytes(*bytes)))
 }
 
-/// The entry of this key, or what `make` makes, which is kept.
+/// Returns the entry of this key. If there is none, stores and returns the result of `make`.
 fn through(
     directory: Option<&Path>,
     name: &str,
@@ -60,17 +61,17 @@ fn through(
         return make();
     }
     if let Some(image) = trust::read(&path, MOST).and_then(|entry| image_of(&entry, key)) {
-        // When it was used last. Where that cannot be kept, it goes as if it had not been used.
+        // Records the time of the last use. If that fails, the entry counts as not used.
         let _ = std::fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         return Ok(image);
     }
     let image = make()?;
-    // Without a place to keep it there is nothing to be done: the image is good all the same.
+    // If storing fails, the image is still valid.
     let _ = write(directory, &path, &entry_of(key, &image)).and_then(|()| limit(directory, MOST_IN_ALL));
     Ok(image)
 }
 
-/// Checksum of the rest, lengths, key, image.
+/// An entry: checksum of the rest, lengths, key, image.
 fn entry_of(key: &str, image: &[u8]) -> Vec<u8> {
     let mut body = vec![];
     body.extend((key.len() as u64).to_le_bytes());
@@ -80,7 +81,7 @@ fn entry_of(key: &str, image: &[u8]) -> Vec<u8> {
     [MAGIC.as_slice(), &checksum.to_le_bytes(), &body].concat()
 }
 
-/// The image of an entry that is whole and belongs to this key.
+/// Returns the image of an entry that is complete and belongs to this key.
 fn image_of(entry: &[u8], key: &str) -> Option<Vec<u8>> {
     let rest = entry.strip_prefix(MAGIC)?;
     let (checksum, body) = rest.split_first_chunk::<4>()?;
@@ -100,13 +101,13 @@ fn write(directory: &Path, path: &Path, entry: &[u8]) -> std::io::Result<()> {
     written.inspect_err(|_| drop(std::fs::remove_file(&fresh)))
 }
 
-/// Removes the entries that were not used for longest, until all others take at most `most` bytes.
+/// Removes the entries that were unused for longest, until the others take at most `most` bytes.
 fn limit(directory: &Path, most: u64) -> std::io::Result<()> {
     let mut entries = vec![];
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let is_ours = entry.path().extension().is_some_and(|end| ["cubin", "choice", "new"].iter().any(|ours| end == *ours));
-        // Another process may remove it meanwhile.
+        // Another process may have removed the file.
         if let (true, Ok(metadata)) = (is_ours, entry.metadata()) {
             entries.push((metadata.modified()?, metadata.len(), entry.path()));
         }
@@ -123,7 +124,7 @@ fn limit(directory: &Path, most: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-/// `$IVON_KERNEL_CACHE`, or `ivon/kernels` in the user's cache. Nothing if there is neither, or the variable is empty.
+/// `$IVON_KERNEL_CACHE`, or `ivon/kernels` in the user's cache directory. `None` if both are missing or the variable is empty.
 fn directory() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if std::env::var_os(VARIABLE).is_some() {
@@ -144,7 +145,7 @@ mod tests {
         fn new() -> Folder {
             Folder(tempfile::tempdir().unwrap(), Cell::new(0))
         }
-        /// What is found under the key, where compiling gives `image`.
+        /// Returns the content under the key, if compiling returns `image`.
         fn get(&self, key: &str, image: &[u8]) -> Vec<u8> {
             let make = || {
                 self.1.set(self.1.get() + 1);

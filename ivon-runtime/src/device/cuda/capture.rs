@@ -1,4 +1,4 @@
-//! Captures of what is asked of a GPU as graphs.
+//! Captures launches on a GPU as graphs.
 
 use super::Cuda;
 use super::error::Context as _;
@@ -7,7 +7,7 @@ use cudarc::driver::CudaGraph;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 
 impl Cuda {
-    /// The launches of `work` as a graph, instead of being run.
+    /// Records the launches of `work` as a graph, without running them.
     pub(crate) fn captured<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<(CudaGraph, R)> {
         let capture = Capture::begin(self)?;
         let result = work();
@@ -20,8 +20,8 @@ impl Cuda {
     }
 }
 
-/// A capture of the stream. It also ends where the captured work panics: a stream that goes on capturing would record all later launches instead
-/// of running them.
+/// A capture of the stream. It ends even if the captured work panics: otherwise the stream would record all later launches
+/// instead of running them.
 struct Capture<'a> {
     cuda: &'a Cuda,
     open: bool,
@@ -48,7 +48,7 @@ impl Capture<'_> {
 impl Drop for Capture<'_> {
     fn drop(&mut self) {
         if self.open {
-            // The panic goes on; a device that is lost reports itself at the next call.
+            // The panic continues; a lost device reports itself at the next call.
             let _ = self.close();
         }
     }

@@ -1,26 +1,26 @@
-//! Choices of the user by environment variables, so that all ways to compute can be measured.
+//! Choices of the user by environment variables, so that all variants of a computation can be measured.
 
 use super::dnn::Cudnn;
 use crate::core::error::Result;
 use crate::device::environment::{SWITCH, choice};
 
-/// The choices made. Each default is with its caller.
+/// The user's choices. The default of each is with its user in the code.
 pub(crate) struct Choices {
-    /// `IVON_TUNE`: whether ways to compute are measured, see [`tune`](super::tune).
+    /// `IVON_TUNE`: true if algorithms are chosen by measurement, see [`tune`](super::tune).
     pub tuning: bool,
-    /// `IVON_CHECK_GRAPHS`: replays are compared with eager steps.
+    /// `IVON_CHECK_GRAPHS`: true if replays are compared with eager steps.
     pub check_graphs: bool,
     /// `IVON_CUDNN`: `off`, `windows` or `all`.
     pub cudnn: Option<Cudnn>,
-    /// `IVON_GELU_EPILOGUE`: whether cuBLASLt is asked for GELU and its slope along with products.
+    /// `IVON_GELU_EPILOGUE`: true if cuBLASLt computes GELU and its slope along with products.
     pub gelu: Option<bool>,
-    /// `IVON_SUMS_EPILOGUE`: whether it is asked for sums along with them.
+    /// `IVON_SUMS_EPILOGUE`: true if cuBLASLt computes sums along with products.
     pub sums: Option<bool>,
 }
 
 impl Choices {
     /// # Errors
-    /// If a variable has a value that means nothing.
+    /// If a variable has an unknown value.
     pub fn of_environment() -> Result<Choices> {
         Ok(Choices {
             tuning: choice("IVON_TUNE", SWITCH)?.unwrap_or(false),

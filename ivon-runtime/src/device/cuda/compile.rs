@@ -1,32 +1,32 @@
-//! NVRTC: kernels in CUDA C++ to the machine code of one kind of GPU.
+//! NVRTC: compiles kernels in CUDA C++ to the machine code of one kind of GPU.
 
 use crate::core::error::{Error, Result};
 use cudarc::nvrtc::result::{self, NvrtcError};
 use cudarc::nvrtc::sys;
 use std::ffi::{CStr, CString, c_char};
 
-/// The compiler's options for a GPU of this compute capability. Its own machine code (`sm_`) is asked for rather than code for the driver to
-/// translate: that would be of the library's version, which may be newer than the driver's. Functions are for the GPU unless they say otherwise,
-/// closures among them, which cannot.
+/// The compiler's options for a GPU of this compute capability. They request its machine code (`sm_`), not intermediate code for
+/// the driver to translate: that would have the version of the library, which may be newer than the driver's. Functions without a
+/// specifier are compiled for the GPU. These include closures, which cannot have one.
 pub fn options((major, minor): (u32, u32)) -> Vec<String> {
     let architecture = format!("--gpu-architecture=sm_{major}{minor}");
     vec![architecture, "--std=c++17".into(), "--device-as-default-execution-space".into(), "--ptxas-options=-v".into()]
 }
 
-/// The version of NVRTC, a part of what a compiled kernel is known by.
+/// The version of NVRTC, a part of the key of a compiled kernel.
 pub(super) fn version() -> (i32, i32) {
     let (mut major, mut minor) = (0, 0);
-    // SAFETY: it writes the two numbers. The library was looked for before.
+    // SAFETY: the function writes the two numbers. The library was found and loaded before.
     unsafe { sys::nvrtcVersion(&mut major, &mut minor) };
     (major, minor)
 }
 
-/// A program under compilation, destroyed in any case.
+/// A program under compilation. It is destroyed when dropped.
 struct Program(sys::nvrtcProgram);
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // SAFETY: it was created and is destroyed once. There is nothing to be done about a failure.
+        // SAFETY: the program was created and is destroyed once. A failure cannot be handled here.
         let _ = unsafe { result::destroy_program(self.0) };
     }
 }
@@ -34,7 +34,7 @@ impl Drop for Program {
 /// Compiles a source text to a CUBIN.
 ///
 /// # Errors
-/// If the compiler finds mistakes, with its messages, or does not know this kind of GPU.
+/// If the compiler finds errors, with its messages, or does not support this kind of GPU.
 pub(super) fn compile(name: &str, text: &str, options: &[String]) -> Result<Vec<u8>> {
     let failed = |what: &str, error: NvrtcError, log: &str| {
         let message = format!("NVRTC could not {what} the kernels of `{name}` ({:?}) with {}", error.0, options.join(" "));
@@ -48,10 +48,10 @@ pub(super) fn compile(name: &str, text: &str, options: &[String]) -> Result<Vec<
         return Err(failed("compile", error, &log(&program)));
     }
     let mut size = 0;
-    // SAFETY: the program was compiled; it writes one number.
+    // SAFETY: the program was compiled; the function writes one number.
     unsafe { sys::nvrtcGetCUBINSize(program.0, &mut size) }.result().map_err(|e| failed("measure", e, ""))?;
     let mut image = vec![0u8; size];
-    // SAFETY: it writes as many bytes as it said.
+    // SAFETY: the function writes as many bytes as it reported.
     unsafe { sys::nvrtcGetCUBIN(program.0, image.as_mut_ptr().cast::<c_char>()) }
         .result()
         .map_err(|e| failed("hand out", e, ""))?;

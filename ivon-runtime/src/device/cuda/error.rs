@@ -1,12 +1,12 @@
-//! The driver's error codes in words.
+//! The driver's error codes as messages.
 
 use crate::core::error::Error;
 use cudarc::driver::DriverError;
 use cudarc::driver::sys::CUresult;
 
-/// An error of the driver while it did `what`.
+/// Creates the error for a failure of the driver in the action `what`.
 ///
-/// The code's name comes from the enumeration, never from the driver: asking it for a text panics where it is incomplete.
+/// The code's name comes from the enumeration, not from the driver: asking an incomplete driver for a text panics.
 pub(crate) fn of(what: &str, error: DriverError) -> Error {
     use CUresult::*;
     let advice = match error.0 {
@@ -42,7 +42,7 @@ pub(crate) fn of(what: &str, error: DriverError) -> Error {
     Error::Device { message: format!("CUDA could not {what} ({:?}){join}{advice}", error.0) }
 }
 
-/// Turns the driver's errors into ours, saying what was being done.
+/// Converts the driver's errors to ours, with the action that failed.
 pub(crate) trait Context<T> {
     fn doing(self, what: &str) -> crate::core::error::Result<T>;
 }

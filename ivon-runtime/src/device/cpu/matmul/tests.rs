@@ -1,6 +1,6 @@
 use super::*;
 
-/// Numbers in [-1, 1) without a pattern: SplitMix64.
+/// Numbers in [-1, 1) without a pattern, by SplitMix64.
 fn numbers<E: Real>(n: usize, seed: u64) -> Vec<E> {
     let number = |i: u64| {
         let mut z = (seed << 32 | i).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -11,7 +11,7 @@ fn numbers<E: Real>(n: usize, seed: u64) -> Vec<E> {
     (0..n as u64).map(number).collect()
 }
 
-/// The definition, with sums in f64.
+/// The product by its definition, with sums in f64.
 fn reference<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize, accumulate: bool) {
     for i in 0..a.rows {
         for j in 0..b.columns {
@@ -26,14 +26,14 @@ fn reference<E: Real>(a: Matrix<E>, b: Matrix<E>, c: &mut [E], row_stride: usize
     }
 }
 
-/// The four layouts of a product: what lies in memory is A or its transpose, B or its transpose.
+/// The four layouts of a product: A or its transpose, and B or its transpose, in memory.
 fn layouts<'a, E: Copy>(a: &'a [E], b: &'a [E], (m, n, k): (usize, usize, usize)) -> [(Matrix<'a, E>, Matrix<'a, E>); 4] {
     let (a, at) = (Matrix::new(a, m, k), Matrix::new(a, k, m).transposed());
     let (b, bt) = (Matrix::new(b, k, n), Matrix::new(b, n, k).transposed());
     [(a, b), (a, bt), (at, b), (at, bt)]
 }
 
-/// Edges of every tile size, a few layers' shapes, long sums, many rows and few columns.
+/// Sizes around the edges of tiles, the shapes of a few layers, long sums, many rows with few columns.
 const SHAPES: &[(usize, usize, usize)] = &[
     (1, 1, 1),
     (1, 33, 7),
@@ -51,7 +51,8 @@ const SHAPES: &[(usize, usize, usize)] = &[
 
 type Multiply<E> = fn(Matrix<E>, Matrix<E>, &mut [E], usize, bool);
 
-/// The error of each element is at most `relative` times the square root of the length of the sum.
+/// Checks `multiply` against the definition. The error of each element may be at most `relative` times the square root of the
+/// length of the sum.
 fn agrees_with_the_definition<E: Real>(multiply: Multiply<E>, relative: f64) {
     for &(m, n, k) in SHAPES {
         let (a, b) = (numbers::<E>(m * k, 1), numbers::<E>(k * n, 2));
@@ -86,7 +87,7 @@ fn a_product_by_the_library_is_the_sum_of_products() {
     agrees_with_the_definition::<f32>(library::multiply, 2e-6);
 }
 
-/// The nearest bf16, ties to even.
+/// Rounds to the nearest bf16, ties to even.
 fn rounded(x: f32) -> f32 {
     let bits = x.to_bits();
     f32::from_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
@@ -99,7 +100,7 @@ fn a_product_in_bf16_is_the_sum_of_products_of_rounded_operands() {
         return;
     }
     let rounding: Multiply<f32> = |a, b, c, row_stride, accumulate| {
-        // What the kernel rounds is what it multiplies: the definition sees rounded operands, the kernel the original ones.
+        // The kernel rounds the original operands. The definition is given rounded operands.
         let (x, y): (Vec<f32>, Vec<f32>) =
             (a.data.iter().map(|&x| rounded(x)).collect(), b.data.iter().map(|&x| rounded(x)).collect());
         let old = c.to_vec();
@@ -110,11 +111,11 @@ fn a_product_in_bf16_is_the_sum_of_products_of_rounded_operands() {
             assert!((e - f).abs() <= 2e-6 * (a.columns as f32).sqrt(), "expected {e}, found {f}");
         }
     };
-    // And rounding costs at most 2^-8 of each product.
+    // Rounding changes each product by at most 2^-8 of its value.
     agrees_with_the_definition::<f32>(rounding, 2.0f64.powi(-7));
 }
 
-/// The second operand has the same bits whether its numbers lie in memory as bf16 or, the same numbers, as f32.
+/// A second operand in bf16 gives the same bits as the same numbers in f32.
 #[test]
 fn weights_in_bf16_are_multiplied_as_they_are() {
     for &(m, n, k) in SHAPES {
@@ -134,7 +135,7 @@ fn weights_in_bf16_are_multiplied_as_they_are() {
     }
 }
 
-/// The same bits as in a C that holds the row in each of its rows; what lies between the rows of C is left alone.
+/// A row gives the same bits as a C whose rows all hold it. Elements between the rows of C do not change.
 #[test]
 fn a_row_is_added_to_every_row() {
     fn check<E: Real>(precision: Precision) {
@@ -155,7 +156,8 @@ fn a_row_is_added_to_every_row() {
     check::<f64>(Precision::F32);
 }
 
-/// Every element once, when its sum is complete, and with its neighbour in the other matrix; what lies between the rows is left alone.
+/// `each` is called once for every element, after its sum is complete, with its neighbour in the other matrix. Elements between
+/// the rows do not change.
 #[test]
 fn a_result_is_finished_once() {
     fn check<E: Real>(precision: Precision) {
@@ -186,7 +188,7 @@ fn a_result_is_finished_once() {
     check::<f64>(Precision::F32);
 }
 
-/// More rows than a shared block of A holds, more columns than a task takes, every layout of views inside of larger matrices.
+/// More rows than a shared block of A, more columns than a task, and every layout of views in larger matrices.
 #[test]
 fn parts_of_larger_matrices_are_multiplied_in_blocks() {
     let (m, n, k) = (3470, 1190, 3);
@@ -201,7 +203,7 @@ fn parts_of_larger_matrices_are_multiplied_in_blocks() {
     assert!(found.iter().all(|x| x.is_finite()));
 }
 
-/// Too much of A to be packed at once: blocks of k take turns in two buffers. Every 97th element is checked.
+/// A is too large to be packed at once: blocks of k use two buffers alternately. Checks every 97th element.
 #[test]
 fn long_sums_are_added_up_block_by_block() {
     let (m, n, k) = (530, 500, 8200);

@@ -1,4 +1,4 @@
-//! `f64`: the reference. Not vectorised, and the last bit depends on the platform's mathematical library.
+//! `f64`: the reference. It is not vectorised, and the last bit depends on the platform's mathematical library.
 
 use crate::device::cpu::real::Real;
 

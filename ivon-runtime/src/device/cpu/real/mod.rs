@@ -1,6 +1,7 @@
-//! The arithmetic of kernels: `f32` by polynomials that every instruction set rounds alike, `f64` by the standard library.
+//! The arithmetic of kernels: `f32` by polynomials with the same rounding on every instruction set, `f64` by the standard
+//! library.
 //!
-//! The `f32` functions have no branches, tables or fused multiply-add: LLVM vectorises them, and the bits are the same on every
+//! The `f32` functions have no branches, tables or fused multiply-adds. LLVM vectorises them, and the bits are the same on every
 //! machine. Largest errors, measured in the tests: 2 ulp for exp, ln, tanh, erf, sin, cos; 1 ulp for powf.
 
 mod double;
@@ -14,8 +15,8 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// A real number: `f32`, with the same bits on every instruction set, or `f64`, the reference.
 ///
-/// The `f32` functions use only `+ - * /`, `sqrt`, comparisons and integer operations, so that LLVM vectorises them and every
-/// instruction set rounds alike.
+/// The `f32` functions use only `+ - * /`, `sqrt`, comparisons and integer operations, so that LLVM vectorises them and all
+/// instruction sets round in the same way.
 pub trait Real:
     Element
     + PartialOrd
@@ -49,20 +50,20 @@ pub trait Real:
     fn cos(self) -> Self;
     /// Absolute value.
     fn abs(self) -> Self;
-    /// The larger of two; the second where they compare equal, NaN where either is NaN.
+    /// The larger number. The second if they compare equal; NaN if either is NaN.
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        // The comparison takes `other` where either is NaN.
+        // The comparison is false if either is NaN, and selects `other`.
         let larger = if self > other { self } else { other };
         if self.is_nan() { self } else { larger }
     }
-    /// The smaller of two; the second where they compare equal, NaN where either is NaN.
+    /// The smaller number. The second if they compare equal; NaN if either is NaN.
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         let smaller = if self < other { self } else { other };
         if self.is_nan() { self } else { smaller }
     }
-    /// max(x, 0); NaN where x is NaN.
+    /// max(x, 0); NaN for NaN.
     #[inline(always)]
     fn relu(self) -> Self {
         if self <= Self::default() { Self::default() } else { self }
@@ -73,33 +74,35 @@ pub trait Real:
     fn is_nan(self) -> bool {
         self != self
     }
-    /// 1 where `self > other`, else 0.
+    /// 1 if `self > other`, else 0.
     #[inline(always)]
     fn greater(self, other: Self) -> Self {
         if self > other { Self::of(1.0) } else { Self::default() }
     }
-    /// 1 where `self >= other`, else 0.
+    /// 1 if `self >= other`, else 0.
     #[inline(always)]
     fn at_least(self, other: Self) -> Self {
         if self >= other { Self::of(1.0) } else { Self::default() }
     }
-    /// 1 where `self == other`, else 0.
+    /// 1 if `self == other`, else 0.
     #[inline(always)]
     fn equals(self, other: Self) -> Self {
         if self == other { Self::of(1.0) } else { Self::default() }
     }
-    /// `a` where `self` is not 0, else `b`.
+    /// `a` if `self` is not 0, else `b`.
     #[inline(always)]
     fn select(self, a: Self, b: Self) -> Self {
         if self != Self::default() { a } else { b }
     }
-    /// The gradient of [`Real::relu`], of its argument or its result and the gradient `d` of the result: 0 where `self <= 0`, else `d`, as PyTorch.
+    /// The gradient of [`Real::relu`]. `self` is its argument or its result, `d` the gradient of its result. Returns 0 if `self
+    /// <= 0`, else `d`, as in PyTorch.
     #[inline(always)]
     fn gate(self, d: Self) -> Self {
         if self <= Self::default() { Self::default() } else { d }
     }
-    /// The part of the gradient `d` of `max(self, other)` that `self` gets: `d` where it is larger, `d / 2` where both are equal, 0 where it is smaller. Where
-    /// one is NaN both get `d`, as PyTorch has it. The part of `min(self, other)` is `other.share(self, d)`.
+    /// The part of the gradient `d` of `max(self, other)` that belongs to `self`: `d` if it is larger, `d / 2` if both are equal,
+    /// 0 if it is smaller. If one is NaN, both parts are `d`, as in PyTorch. For `min(self, other)` the part is
+    /// `other.share(self, d)`.
     #[inline(always)]
     fn share(self, other: Self, d: Self) -> Self {
         let unequal = if self < other { Self::default() } else { d };
@@ -107,14 +110,15 @@ pub trait Real:
     }
     /// x^p for a constant exponent.
     fn powf(self, p: f64) -> Self;
-    /// `self · a + b`, rounded once. Slow where the CPU has no instruction for it.
+    /// `self · a + b`, rounded once. Slow on a CPU without an instruction for it.
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// 1 / (1 + e^-x).
     #[inline(always)]
     fn sigmoid(self) -> Self {
         Self::of(1.0) / (Self::of(1.0) + (-self).exp())
     }
-    /// 1 / (1 + e^-x) with multiply-adds where the instruction set has them: beside products of matrices, whose bits depend on the machine as well.
+    /// 1 / (1 + e^-x), with multiply-adds if the instruction set has them. For use beside matrix products, whose bits depend on
+    /// the machine as well.
     #[inline(always)]
     fn sigmoid_beside_products<Set: Instructions>(self) -> Self {
         self.sigmoid()

@@ -1,11 +1,11 @@
-//! `f32`: polynomials in the argument after range reduction.
+//! `f32`: polynomials after a reduction of the argument's range.
 
 use crate::device::cpu::real::Real;
 use crate::device::cpu::simd::{Instructions, multiply_add};
 
-/// 1.5 · 2²³: adding and subtracting it rounds to an integer, which then stands in the low bits.
+/// 1.5 · 2²³: adding and subtracting it rounds to an integer, which is then in the low bits.
 const ROUND: f32 = 12_582_912.0;
-/// ln 2 in two parts; the first has few bits, so that its products with small integers are exact.
+/// ln 2 in two parts. The first has few bits, so that its products with small integers are exact.
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 
 impl Real for f32 {
@@ -84,7 +84,7 @@ fn power_of_two(n: i32) -> f32 {
 /// e^x = 2ⁿ e^r with n = round(x / ln 2) and |r| <= ln 2 / 2.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    // Beyond these the result is 0 or infinite; the comparisons let NaN pass.
+    // Outside of this range the result is 0 or infinite. The comparisons are false for NaN, which stays.
     let x = if x < -105.0 { -105.0 } else { x };
     let x = if x > 89.0 { 89.0 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
@@ -92,15 +92,15 @@ fn exp(x: f32) -> f32 {
     let r = x - n * LN_2[0] - n * LN_2[1];
     let p = polynomial(r, [0.5, 1.666_666_5e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_1e-4]);
     let y = p * (r * r) + r + 1.0;
-    // In two halves, so that subnormal and infinite results come out by rounding.
+    // The power of two is multiplied in two halves, so that rounding produces subnormal and infinite results.
     let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32).clamp(-152, 129);
     y * power_of_two(n >> 1) * power_of_two(n - (n >> 1))
 }
 
-/// 1 / (1 + e^t) with t = -x and e^t as above, which stays in the normal range here.
+/// 1 / (1 + e^t) with t = -x and e^t as above; e^t stays in the normal range here.
 #[inline(always)]
 fn sigmoid_beside_products<Set: Instructions>(x: f32) -> f32 {
-    // Below -80 nothing of e^t is left in the sum; beyond 88 the result is 0. The comparisons let NaN pass.
+    // For t < -80, e^t does not change the sum; for t > 88 the result is 0. The comparisons are false for NaN, which stays.
     let t = if x > 80.0 { -80.0 } else { -x };
     let t = if t > 88.0 { 88.0 } else { t };
     let shifted = multiply_add::<Set, f32>(t, std::f32::consts::LOG2_E, ROUND);
@@ -141,7 +141,7 @@ fn ln(x: f32) -> f32 {
     let z = m * m;
     let y = p * m * z + e * LN_2[1] - 0.5 * z;
     let y = m + y + e * LN_2[0];
-    // The edges: ln of 0, of what has no logarithm (NaN among them), of infinity.
+    // Special cases: ln of 0, of negative numbers and NaN, and of infinity.
     let y = if x < f32::INFINITY { y } else { x };
     let y = if x >= 0.0 { y } else { f32::NAN };
     if x == 0.0 { f32::NEG_INFINITY } else { y }
@@ -157,7 +157,7 @@ fn tanh(x: f32) -> f32 {
     (if a < 0.625 { near } else { far }).copysign(x)
 }
 
-/// erf x = x + x P(x²) near 0, else 1 - e^(-t - t Q(t)) with t = |x|; both fitted in the maximum norm.
+/// erf x = x + x P(x²) near 0, else 1 - e^(-t - t Q(t)) with t = |x|. Both polynomials minimise the maximum error.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     let t = x.abs();
@@ -184,13 +184,13 @@ fn erf(x: f32) -> f32 {
     if t < 0.9375 { near } else { far }
 }
 
-/// sin(x + quadrant · π/2): exact reduction in f64 up to |x| = 2³⁰, where neighbouring f32 are 64 apart; beyond, the result is
-/// between -1 and 1 and no more than that.
+/// sin(x + quadrant · π/2). The reduction in f64 is exact up to |x| = 2³⁰, where neighbouring f32 are 64 apart. Beyond that, the
+/// result is only guaranteed to lie between -1 and 1.
 #[inline(always)]
 fn sin_of_quadrant(x: f32, quadrant: u32) -> f32 {
     /// 1.5 · 2⁵².
     const ROUND: f64 = 6_755_399_441_055_744.0;
-    /// π/2 in three parts; the first two have 23 bits, so that their products with n are exact.
+    /// π/2 in three parts. The first two have 23 bits, so that their products with n are exact.
     const HALF_PI: [f64; 3] =
         [f64::from_bits(0x3FF9_21FB_4000_0000), f64::from_bits(0x3E74_442D_0000_0000), f64::from_bits(0x3CF8_4698_98CC_5170)];
     let wide = x as f64;
@@ -207,7 +207,7 @@ fn sin_of_quadrant(x: f32, quadrant: u32) -> f32 {
     f32::from_bits(y.to_bits() ^ ((quadrant & 2) << 30))
 }
 
-/// x^p; small powers by multiplication, the rest as e^(p ln |x|) in f64.
+/// x^p: small integer powers by multiplication, others as e^(p ln |x|) in f64.
 #[inline(always)]
 fn powf(x: f32, p: f64) -> f32 {
     if p == 2.0 {
@@ -231,7 +231,7 @@ fn powf(x: f32, p: f64) -> f32 {
 
 #[inline(always)]
 fn power(x: f32, p: f64) -> f32 {
-    // ln |x| = e ln 2 + 2 artanh(s), s = (m - 1) / (m + 1), |s| <= 0.172: the series to s¹³ errs by 2e-13.
+    // ln |x| = e ln 2 + 2 artanh(s), s = (m - 1) / (m + 1), |s| <= 0.172. The series up to s¹³ has an error of 2e-13.
     const SQRT_HALF: u64 = 0x3FE6_A09E_0000_0000;
     let bits = (x.abs() as f64).to_bits().wrapping_sub(SQRT_HALF);
     let m = f64::from_bits((bits & 0x000F_FFFF_FFFF_FFFF).wrapping_add(SQRT_HALF));
@@ -243,7 +243,7 @@ fn power(x: f32, p: f64) -> f32 {
         series = series * z + 1.0 / odd;
     }
     let y = p * (e * std::f64::consts::LN_2 + 2.0 * s * series);
-    // e^y = 2ⁿ e^r; the series to r¹⁰ errs by 3e-13.
+    // e^y = 2ⁿ e^r. The series up to r¹⁰ has an error of 3e-13.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     let y = if y > 200.0 { 200.0 } else { y };
     let y = if y < -200.0 { -200.0 } else { y };
@@ -255,7 +255,7 @@ fn power(x: f32, p: f64) -> f32 {
     }
     let n = (shifted.to_bits() as i32).clamp(-300, 300);
     let magnitude = (series * f64::from_bits(((n + 1023) as u64) << 52)) as f32;
-    // The edges: |x| of 0 and infinity, negative bases.
+    // Special cases: |x| is 0 or infinite, and negative bases.
     let edge = if (x == 0.0) == (p > 0.0) { 0.0 } else { f32::INFINITY };
     let magnitude = if x == 0.0 || x.abs() == f32::INFINITY { edge } else { magnitude };
     let (whole, odd) = (p == p.trunc(), p.rem_euclid(2.0) == 1.0);

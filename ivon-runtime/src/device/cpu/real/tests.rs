@@ -1,14 +1,14 @@
-//! Against f64 over the whole range of f32, and at the edges.
+//! Comparisons with f64 over the whole range of f32, and special cases.
 
 use crate::device::cpu::real::Real;
 use crate::device::cpu::simd::set::{Avx512, Baseline};
 
-/// A function of this type, and the exact one.
+/// The function under test, and the exact one.
 type Ours = fn(f32) -> f32;
 type Exact = fn(f64) -> f64;
 
-/// The largest error of `ours` in units in the last place of the correctly rounded result, over `f32`s that are spread evenly
-/// in `[low, high]` and, by their bits, over all magnitudes.
+/// The largest error of `ours` in units in the last place of the correctly rounded result. The arguments are `f32`s that are
+/// spread evenly in `[low, high]` and, by their bits, over all magnitudes.
 fn largest_error(low: f32, high: f32, ours: Ours, exact: Exact) -> f64 {
     let even = (0..300_000).map(|i| low + (high - low) * (i as f32 / 300_000.0));
     let magnitudes = (0..u32::MAX / 9973).map(|i| f32::from_bits(i * 9973)).filter(|x| low <= *x && *x <= high);
@@ -42,10 +42,10 @@ fn f32_functions_are_within_two_units_in_the_last_place() {
         println!("{name}: {largest:.2} ulp");
         assert!(largest <= 2.0, "{name}: {largest} ulp");
     }
-    // Below -88 e^-x is infinite and the result 0.
+    // Below -88, e^-x is infinite and the result 0.
     let largest = largest_error(-88.0, 120.0, Real::sigmoid, |x| 1.0 / (1.0 + f64::exp(-x)));
     assert!(largest <= 3.0, "sigmoid: {largest} ulp");
-    // Any machine computes a multiply-add that is asked for.
+    // Every machine can compute a fused multiply-add, in software if necessary.
     for sigmoid in [f32::sigmoid_beside_products::<Baseline>, f32::sigmoid_beside_products::<Avx512>] {
         let largest = largest_error(-87.0, 120.0, sigmoid, |x| 1.0 / (1.0 + f64::exp(-x)));
         assert!(largest <= 3.0, "sigmoid beside products: {largest} ulp");
@@ -71,7 +71,7 @@ fn powers_are_within_one_unit_in_the_last_place() {
     }
 }
 
-/// `Real::powf`, which the inherent method of the same name hides.
+/// Calls `Real::powf`, which the inherent method of the same name hides.
 trait Power {
     fn powf_of(self, p: f64) -> Self;
 }

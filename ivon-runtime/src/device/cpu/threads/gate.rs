@@ -5,14 +5,15 @@ use std::hint::spin_loop;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-/// Looks before sleeping: 20 to 70 microseconds, about what a wake-up takes.
+/// Checks of the condition before sleeping: 20 to 70 microseconds, about as long as a wake-up.
 const SPINS: usize = if cfg!(loom) { 1 } else { 2000 };
 
-/// A place where threads wait until a condition holds that others bring about.
+/// A place where threads wait for a condition that other threads make true.
 ///
-/// A waiter counts itself and then looks at the condition; a thread that has changed the condition then looks at the count. Between the two steps
-/// each executes a sequentially consistent fence. One fence comes first: either the waiter sees the change, or the changer sees the count, so no
-/// wake-up is lost. A changer that sees the count takes the lock before it notifies, and the waiter holds the lock from its count until it sleeps.
+/// A waiter counts itself and then checks the condition. A thread that has changed the condition then reads the count. Between
+/// its two steps each executes a sequentially consistent fence, and one of the fences comes first. So either the waiter sees the
+/// change, or the changer sees the count: no wake-up is lost. A changer that sees the count takes the lock before it notifies,
+/// and the waiter holds the lock from its count until it sleeps.
 pub(crate) struct Gate {
     asleep: AtomicUsize,
     lock: Mutex<()>,
@@ -30,7 +31,8 @@ impl Gate {
         Gate { asleep: AtomicUsize::new(0), lock: Mutex::new(()), changed: Condvar::new() }
     }
 
-    /// Returns once `done` holds. What a thread did before the change that `done` reads with acquire ordering has happened then.
+    /// Returns when `done` is true. All actions of a thread before the change that `done` reads with acquire ordering are then
+    /// visible.
     pub fn wait_until(&self, done: impl Fn() -> bool) {
         for _ in 0..SPINS {
             if done() {
@@ -47,7 +49,7 @@ impl Gate {
         self.asleep.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Wakes up to `threads` of those that sleep, after a change.
+    /// Wakes up to `threads` sleeping threads, after a change.
     pub fn wake(&self, threads: usize) {
         fence(Ordering::SeqCst);
         let asleep = self.asleep.load(Ordering::SeqCst);

@@ -1,8 +1,9 @@
-//! The threads that kernels run on: the one that computes, and helpers that join it while it runs a region.
+//! The threads on which kernels run: the computing thread, and helpers that join it while it runs a region.
 //!
-//! Work is cut by shape and claimed piece by piece, so that a thread that the machine does not run takes nothing, and nobody waits for it;
-//! results depend on the cut alone. Whoever has to wait spins for some microseconds and then sleeps until woken. Nobody yields: on a machine with
-//! more runnable threads than CPUs that gives a whole turn away, milliseconds of it, while a sleeper comes back soon after its wake-up.
+//! Work is split by shape and claimed piece by piece. A thread that the system does not schedule claims nothing, so no thread
+//! waits for it, and results depend only on the split. A thread that has to wait spins for some microseconds and then sleeps
+//! until it is woken. It does not yield: on a machine with more runnable threads than CPUs, yielding gives up a whole time slice
+//! of milliseconds, while a sleeping thread runs soon after its wake-up.
 //!
 //! The number of threads is that of the current rayon pool, which `--threads`, `RAYON_NUM_THREADS` and tests set.
 
@@ -21,15 +22,16 @@ static TEAM: Team = Team::new();
 
 thread_local!(static IN_TEAM: Cell<bool> = const { Cell::new(false) });
 
-/// True on a thread of a region: there are no more threads for what it calls.
+/// True on a thread of a region. Code that it calls gets no further threads.
 pub(crate) fn in_team() -> bool {
     IN_TEAM.get()
 }
 
-/// Runs `work` on this thread and on up to `threads - 1` helpers that come before it has returned somewhere: it returns when nothing is left
-/// to begin. Inside of a region, or while another thread has one open, on this thread alone.
+/// Runs `work` on this thread and on up to `threads - 1` helpers. Helpers join until `work` has returned on one of the threads,
+/// because nothing is left to claim then. Inside of a region, or while another thread has a region open, `work` runs on this
+/// thread alone.
 pub(crate) fn together(threads: usize, work: &(impl Fn() + Sync)) {
-    /// Also when `work` panics.
+    /// Restores the flag, even if `work` panics.
     struct Leave(bool);
     impl Drop for Leave {
         fn drop(&mut self) {
@@ -45,7 +47,7 @@ pub(crate) fn together(threads: usize, work: &(impl Fn() + Sync)) {
     }
 }
 
-/// Starts helpers until there are so many; fewer, if the system has no more threads.
+/// Starts helpers until there are `wanted`; fewer if the system cannot start more threads.
 fn hire(helpers: &mut usize, wanted: usize) {
     while *helpers < wanted {
         let thread = std::thread::Builder::new().name(format!("helper {}", *helpers + 1));
@@ -57,8 +59,8 @@ fn hire(helpers: &mut usize, wanted: usize) {
     }
 }
 
-/// Calls `work` with every item, on as many threads as there are, in no order. A thread claims one item at a time, so that each should
-/// be worth some microseconds.
+/// Calls `work` with every item, on all available threads, in no particular order. A thread claims one item at a time, so each
+/// item should take at least some microseconds.
 pub(crate) fn each<I: Iterator + Send>(items: I, work: impl Fn(I::Item) + Sync) {
     let threads = items.size_hint().0.min(count());
     if threads <= 1 {
@@ -73,28 +75,29 @@ pub(crate) fn each<I: Iterator + Send>(items: I, work: impl Fn(I::Item) + Sync) 
     });
 }
 
-/// The number of threads that kernels may run on. One under Miri, which interprets rayon's pool for minutes.
+/// The number of threads on which kernels may run. One under Miri, which takes minutes to interpret rayon's pool.
 pub(crate) fn count() -> usize {
     if cfg!(miri) { 1 } else { rayon::current_num_threads() }
 }
 
-/// Makes this thread one of the global rayon pool, if nobody has used or built that pool before.
+/// Makes this thread a member of the global rayon pool, unless that pool is already in use or built.
 ///
-/// Otherwise what still runs there, the products of the `gemm` crate above all, would begin by waking a thread of the pool and end by waiting
-/// until this one is woken: tens of microseconds each. A pool of one thread is left alone, because others that use it would wait for this one.
+/// Otherwise work that still uses the pool, such as the products of the `gemm` crate, would begin by waking a thread of the pool
+/// and end by waiting until this thread is woken: tens of microseconds each. A pool of one thread is not joined, because other
+/// users of the pool would wait for this thread.
 pub(crate) fn join_pool() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // A thread belongs to one pool at most: the attempt would leave the process without a global one.
+        // A thread belongs to at most one pool: the attempt would leave the process without a global pool.
         let in_a_pool = rayon::current_thread_index().is_some();
         if !in_a_pool && expected_threads() > 1 && !cfg!(miri) {
-            // An error says that there is a pool already, which is fine.
+            // An error means that the pool exists already, which is fine.
             let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
         }
     });
 }
 
-/// The number of threads that rayon will start, by its own rule.
+/// The number of threads that rayon will start, by rayon's own rule.
 fn expected_threads() -> usize {
     let variable = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
     variable.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
@@ -109,7 +112,7 @@ mod tests {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
     }
 
-    /// How often `each` has called its work with each of 1000 items.
+    /// Returns the number of calls of `each`'s work for each of 1000 items.
     fn counts() -> Vec<usize> {
         let counts: Vec<_> = (0..1000).map(|_| AtomicUsize::new(0)).collect();
         each(counts.iter(), |count| {

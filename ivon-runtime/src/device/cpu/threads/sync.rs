@@ -1,4 +1,4 @@
-//! The primitives of the team: those of the standard library, or loom's, where `tests/threads` checks a model of it.
+//! The primitives of the team: those of the standard library, or loom's, with which `tests/threads` checks a model of the team.
 
 #[cfg(loom)]
 use loom::cell::UnsafeCell;
@@ -17,11 +17,11 @@ pub(crate) use std::sync::{
 
 type Work = &'static (dyn Fn() + Sync);
 
-/// The work of the threads of a region.
+/// The work of a region's threads.
 pub(crate) struct Job(UnsafeCell<Option<Work>>);
 
-// SAFETY: a shared reference to the job gives access to what it holds by `set` and `get` alone, whose callers keep writing apart from reading. What it
-// holds may be shared between threads itself: it is `Sync`.
+// SAFETY: a shared reference to the job accesses its content only by `set` and `get`, whose callers keep writes apart from reads.
+// The content itself is `Sync`.
 unsafe impl Sync for Job {}
 
 impl Job {
@@ -35,33 +35,33 @@ impl Job {
         Job(UnsafeCell::new(None))
     }
 
-    /// Puts a job in.
+    /// Stores a job.
     ///
     /// # Safety
-    /// Nothing reads or writes the job at the same time, and no result of [`Job::get`] is used after the borrow of `work` ends.
+    /// Nothing may read or write the job at the same time. No result of [`Job::get`] may be used after the borrow of `work` ends.
     pub unsafe fn set(&self, work: &(dyn Fn() + Sync)) {
-        // SAFETY: references differ in their lifetime alone, which the caller vouches for.
+        // SAFETY: the types differ only in the lifetime, which the caller guarantees.
         let work = unsafe { std::mem::transmute::<&(dyn Fn() + Sync), Work>(work) };
         #[cfg(loom)]
-        // SAFETY: nothing else uses the cell, by the caller's promise.
+        // SAFETY: by the caller's contract nothing else uses the cell.
         self.0.with_mut(|job| unsafe { *job = Some(work) });
         #[cfg(not(loom))]
-        // SAFETY: nothing else uses the cell, by the caller's promise.
+        // SAFETY: by the caller's contract nothing else uses the cell.
         unsafe {
             *self.0.get() = Some(work);
         }
     }
 
-    /// The job that was put in last.
+    /// Returns the job that was stored last.
     ///
     /// # Safety
-    /// Nothing writes it at the same time.
+    /// Nothing may write the job at the same time.
     pub unsafe fn get(&self) -> Option<Work> {
         #[cfg(loom)]
-        // SAFETY: nothing writes the cell, by the caller's promise.
+        // SAFETY: by the caller's contract nothing writes the cell.
         return self.0.with(|job| unsafe { *job });
         #[cfg(not(loom))]
-        // SAFETY: nothing writes the cell, by the caller's promise.
+        // SAFETY: by the caller's contract nothing writes the cell.
         unsafe {
             *self.0.get()
         }

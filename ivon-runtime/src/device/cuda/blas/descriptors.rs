@@ -1,4 +1,4 @@
-//! cuBLASLt's descriptors: of a product, of a matrix, of what is preferred.
+//! The descriptors of cuBLASLt: of a product, of a matrix, of preferences.
 
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
@@ -21,14 +21,15 @@ pub(super) struct Operation(pub sys::cublasLtMatmulDesc_t);
 
 impl Operation {
     pub fn new() -> Result<Operation> {
-        // Not CUBLAS_COMPUTE_32F_FAST_TF32: f32 is f32. Operands of bf16 go to the tensor cores in any case.
+        // Not CUBLAS_COMPUTE_32F_FAST_TF32: products of f32 must be computed in f32. Operands of bf16 use the tensor cores in any
+        // case.
         let compute = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
         let created = result::create_matmul_desc(compute, sys::cudaDataType::CUDA_R_32F);
         created.map(Operation).map_err(|e| failed("describe a product", e))
     }
 
     pub fn set<T>(&self, attribute: sys::cublasLtMatmulDescAttributes_t, value: T) -> Result<()> {
-        // SAFETY: it was created and not yet destroyed; the value is read before the call returns.
+        // SAFETY: the descriptor was created and not yet destroyed; the value is read before the call returns.
         let set = unsafe { result::set_matmul_desc_attribute(self.0, attribute, (&raw const value).cast(), size_of::<T>()) };
         set.map_err(|e| failed(&format!("set {attribute:?}"), e))
     }
@@ -36,16 +37,16 @@ impl Operation {
 
 impl Drop for Operation {
     fn drop(&mut self) {
-        // SAFETY: it was created and is destroyed once.
+        // SAFETY: the descriptor was created and is destroyed once.
         let _ = unsafe { result::destroy_matmul_desc(self.0) };
     }
 }
 
-/// How a matrix lies.
+/// The layout of a matrix in memory.
 pub(super) struct Layout(pub sys::cublasLtMatrixLayout_t);
 
 impl Layout {
-    /// A row-major matrix, or a batch of them: for the library the transpose, in columns.
+    /// Describes a row-major matrix, or a batch of them. The library sees the transpose, stored by columns.
     pub fn new(dtype: DType, batch: usize, [rows, columns]: [usize; 2]) -> Result<Layout> {
         use sys::cublasLtMatrixLayoutAttribute_t::*;
         let created = result::create_matrix_layout(data_type(dtype), columns as u64, rows as u64, columns as i64);
@@ -58,7 +59,7 @@ impl Layout {
     }
 
     fn set<T>(&self, attribute: sys::cublasLtMatrixLayoutAttribute_t, value: T) -> Result<()> {
-        // SAFETY: it was created and not yet destroyed; the value is read before the call returns.
+        // SAFETY: the descriptor was created and not yet destroyed; the value is read before the call returns.
         let set = unsafe { result::set_matrix_layout_attribute(self.0, attribute, (&raw const value).cast(), size_of::<T>()) };
         set.map_err(|e| failed(&format!("set {attribute:?}"), e))
     }
@@ -66,7 +67,7 @@ impl Layout {
 
 impl Drop for Layout {
     fn drop(&mut self) {
-        // SAFETY: it was created and is destroyed once.
+        // SAFETY: the descriptor was created and is destroyed once.
         let _ = unsafe { result::destroy_matrix_layout(self.0) };
     }
 }
@@ -80,7 +81,7 @@ impl Preference {
     }
 
     pub fn set<T>(&self, attribute: sys::cublasLtMatmulPreferenceAttributes_t, value: T) -> Result<()> {
-        // SAFETY: it was created and not yet destroyed; the value is read before the call returns.
+        // SAFETY: the descriptor was created and not yet destroyed; the value is read before the call returns.
         let set = unsafe { result::set_matmul_pref_attribute(self.0, attribute, (&raw const value).cast(), size_of::<T>()) };
         set.map_err(|e| failed(&format!("set {attribute:?}"), e))
     }
@@ -88,7 +89,7 @@ impl Preference {
 
 impl Drop for Preference {
     fn drop(&mut self) {
-        // SAFETY: it was created and is destroyed once.
+        // SAFETY: the descriptor was created and is destroyed once.
         let _ = unsafe { result::destroy_matmul_pref(self.0) };
     }
 }

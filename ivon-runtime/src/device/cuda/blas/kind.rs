@@ -26,7 +26,7 @@ impl fmt::Display for Kind {
 }
 
 impl Kind {
-    /// The library's name for it. Products are put to it transposed: its D is our C transposed, its B our A.
+    /// The library's name for the epilogue. Products are transposed for the library: its D is our C transposed, its B our A.
     pub fn epilogue(self) -> Epilogue {
         match self {
             Kind::Nothing => Epilogue::CUBLASLT_EPILOGUE_DEFAULT,

@@ -1,4 +1,4 @@
-//! The library, opened on one GPU, and the ways it has named to compute a product.
+//! The library, opened on one GPU, and the algorithms that it proposed for products.
 
 use super::descriptors::{Layout, Operation, Preference, failed};
 use super::{Kind, Sizes};
@@ -14,13 +14,14 @@ use std::ffi::c_void;
 use std::fmt;
 use std::mem::MaybeUninit;
 
-/// What the library may use for sums that it cuts: what NVIDIA recommends for the H100.
+/// The workspace of the library in bytes, for sums that it splits. NVIDIA recommends this size for the H100.
 const WORKSPACE: usize = 32 << 20;
 
-/// What every operand is aligned to: parameters in a flat buffer of bf16 are to 128 bytes, all else to 256. Unless told otherwise, the library takes matrices to be aligned to 256.
+/// The alignment of every operand in bytes: 128 for parameters in a flat buffer of bf16, 256 for all others. By default the
+/// library assumes 256.
 const ALIGNED: u32 = 128;
 
-/// Everything that the choice of an algorithm depends on.
+/// Everything on which the choice of an algorithm depends.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Key {
     sizes: Sizes,
@@ -31,7 +32,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// `transposed` tells for A and B, and `types` for A, B and C.
+    /// `transposed` is for A and B, `types` for A, B and C.
     pub fn new(sizes: Sizes, transposed: [bool; 2], types: [DType; 3], along: Kind, accumulate: bool) -> Key {
         Key { sizes, transposed, types, along, accumulate }
     }
@@ -47,7 +48,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// Where the matrices of a product lie, and what is read or written along with it.
+/// The addresses of a product's matrices and of the operands of the work along with it.
 #[derive(Clone, Copy)]
 pub(crate) struct Places {
     pub a: u64,
@@ -61,14 +62,14 @@ pub(crate) struct Places {
 pub(crate) struct Blas {
     handle: sys::cublasLtHandle_t,
     workspace: Memory,
-    /// Nothing for what the library does not know how to do.
+    /// `None` for products that the library cannot compute.
     ways: RefCell<HashMap<Key, Option<Way>>>,
 }
 
-/// How one product is computed.
+/// The algorithm of one product.
 struct Way {
     operation: Operation,
-    /// A, B and C as the library sees them: transposed, and B first.
+    /// A, B and C as the library sees them: transposed, and B is its first operand.
     layouts: [Layout; 3],
     algorithm: sys::cublasLtMatmulAlgo_t,
     workspace: usize,
@@ -81,7 +82,7 @@ impl Blas {
         Ok(Blas { handle, workspace, ways: RefCell::default() })
     }
 
-    /// True if it can compute this. Where it cannot, the run goes on with kernels of our own, and says so once.
+    /// True if the library can compute this. Otherwise the run continues with kernels of our own, with one notice.
     pub fn knows(&self, cuda: &Cuda, key: Key) -> bool {
         let tell = |error: &Error| {
             notice::once(
@@ -103,7 +104,7 @@ impl Blas {
         self.run(cuda, key, way, places)
     }
 
-    /// Puts a product on the GPU's stream.
+    /// Launches a product on the GPU's stream.
     fn run(&self, cuda: &Cuda, key: Key, way: &Way, places: Places) -> Result<()> {
         use sys::cublasLtMatmulDescAttributes_t::*;
         if let Some(vector) = places.vector {
@@ -114,8 +115,8 @@ impl Blas {
         }
         let (alpha, beta) = (1.0f32, if key.accumulate { 1.0f32 } else { 0.0 });
         let pointer = |address: u64| address as *const c_void;
-        // SAFETY: descriptors and layouts live in `way`; they describe the tensors whose sizes were compared with those of the key; the
-        // workspace is as large as it says, and everything runs on the one stream.
+        // SAFETY: descriptors and layouts live in `way`. They describe the tensors, whose sizes were compared with those of the
+        // key. The workspace has the described size, and everything runs on the one stream.
         let code = unsafe {
             sys::cublasLtMatmul(
                 self.handle,
@@ -139,7 +140,7 @@ impl Blas {
         code.result().map_err(|e| failed(&format!("compute {key}"), e))
     }
 
-    /// Asks the library how to compute.
+    /// Asks the library for an algorithm.
     fn way(&self, cuda: &Cuda, key: Key) -> Result<Way> {
         let (operation, layouts) = self.described(key)?;
         let found = self.heuristics(key, &operation, &layouts, cuda.ways_wanted())?;
@@ -158,7 +159,7 @@ impl Blas {
         Ok(way)
     }
 
-    /// The product as the library sees it.
+    /// Describes the product to the library.
     fn described(&self, key: Key) -> Result<(Operation, [Layout; 3])> {
         use sys::cublasLtMatmulDescAttributes_t::*;
         let Sizes { batch, m, n, k } = key.sizes;
@@ -168,30 +169,31 @@ impl Blas {
         operation.set(CUBLASLT_MATMUL_DESC_TRANSA, transpose(key.transposed[1]))?;
         operation.set(CUBLASLT_MATMUL_DESC_TRANSB, transpose(key.transposed[0]))?;
         operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, key.along.epilogue() as u32)?;
-        // The heuristics look at how an address is aligned, and some versions find no way without one. Each product is given its own.
+        // The heuristics read the alignment of an address, and some versions find no algorithm without an address. Each product
+        // sets its own address later.
         let some_address = self.workspace.address() + ALIGNED as u64;
         if key.along.has_vector() {
-            // It is of C's type unless told otherwise.
+            // By default the vector has C's type.
             operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, some_address)?;
         }
         if key.along.has_matrix() {
-            // It lies as C does, and is of its type unless told otherwise.
+            // By default the matrix has C's layout and type.
             operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, n as i64)?;
             operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, some_address)?;
         }
-        // Rows and columns as they lie.
+        // Rows and columns in memory.
         let stored = |transposed: bool, [rows, columns]: [usize; 2]| if transposed { [columns, rows] } else { [rows, columns] };
         let [a, b] = [stored(key.transposed[0], [m, k]), stored(key.transposed[1], [k, n])];
         let layout = |i: usize, matrix| Layout::new(key.types[i], batch, matrix);
         Ok((operation, [layout(0, a)?, layout(1, b)?, layout(2, [m, n])?]))
     }
 
-    /// The algorithms that the library expects to be the fastest: at least one way, at most so many.
+    /// Returns the algorithms that the library expects to be the fastest: at least one, at most `most`.
     fn heuristics(&self, key: Key, operation: &Operation, [a, b, c]: &[Layout; 3], most: usize) -> Result<Vec<Proposal>> {
         use sys::cublasLtMatmulPreferenceAttributes_t::*;
         let preference = Preference::new()?;
         preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, WORKSPACE as u64)?;
-        // Sums that are cut are added up in f32: not in place and not in C's type, which would round each part to bf16.
+        // Partial sums must be added in f32. Adding them in place or in C's type would round each one to bf16.
         let in_f32 = sys::cublasLtReductionScheme_t::CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE as u32;
         preference.set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, in_f32)?;
         for operand in [
@@ -204,7 +206,8 @@ impl Blas {
         }
         let mut found = [const { MaybeUninit::uninit() }; tune::MOST];
         let mut count = 0;
-        // SAFETY: all of them were created and not yet destroyed; the library writes no more than there is room for.
+        // SAFETY: all descriptors were created and not yet destroyed; the library writes at most as many proposals as there is
+        // room for.
         let code = unsafe {
             sys::cublasLtMatmulAlgoGetHeuristic(
                 self.handle,
@@ -221,7 +224,7 @@ impl Blas {
         };
         let failed = |error| failed(&format!("find a way to compute {key}"), CublasError(error));
         code.result().map_err(|error| failed(error.0))?;
-        // SAFETY: so many were written.
+        // SAFETY: the library wrote this many.
         let found = found.into_iter().take(count.max(0) as usize).map(|found| unsafe { found.assume_init() });
         let known: Vec<Proposal> = found.filter(|found: &Proposal| found.state == Status::CUBLAS_STATUS_SUCCESS).collect();
         if known.is_empty() { Err(failed(Status::CUBLAS_STATUS_NOT_SUPPORTED)) } else { Ok(known) }
@@ -230,17 +233,17 @@ impl Blas {
 
 impl Drop for Blas {
     fn drop(&mut self) {
-        // SAFETY: it was created and is destroyed once. There is nothing to be done about a failure.
+        // SAFETY: the handle was created and is destroyed once. A failure cannot be handled here.
         let _ = unsafe { result::destroy_handle(self.handle) };
     }
 }
 
 fn version() -> usize {
-    // SAFETY: it reads nothing.
+    // SAFETY: the function has no arguments.
     unsafe { sys::cublasLtGetVersion() }
 }
 
-/// Matrices to measure with, where those of the run are not at hand or must stay as they are.
+/// Matrices for measurements, because those of the run may not be available or must not change.
 struct Scratch {
     operands: [Memory; 3],
     vector: Option<Memory>,

@@ -1,7 +1,7 @@
-//! Products of matrices by cuBLASLt: f32 without TF32, or bf16, with sums in f32 in both.
+//! Matrix products by cuBLASLt: in f32 without TF32, or in bf16. Sums are f32 in both.
 //!
-//! The library is asked once for each shape how to compute it; what it answers is kept. It thinks in columns, so a product is put to it
-//! transposed: Cᵀ = Bᵀ Aᵀ, where a row-major matrix is its transpose as it lies.
+//! The library is asked once per shape for an algorithm, which is kept. It stores matrices by columns, so products are transposed
+//! for it: Cᵀ = Bᵀ Aᵀ. A row-major matrix in memory is its transpose stored by columns.
 
 mod descriptors;
 mod kind;
@@ -22,11 +22,13 @@ pub(crate) struct Sizes {
     pub k: usize,
 }
 
-/// True if the library is asked to do this along with a product whose C is of this type.
+/// True if the library should do this along with a product whose C has this type.
 ///
-/// An epilogue that the library knows is not always quick. GELU along with a product was measured to be slower than a product and a kernel before Hopper and in f32 (llm.c, pull request 338), and so were
-/// sums (NVIDIA/CUDALibrarySamples, issue 90). On Hopper NVIDIA's own TransformerEngine asks for both. A person may decide otherwise ([`Choices`](super::choices::Choices)).
-/// The rows of the matrix beside C are multiples of 8 elements long: cuBLAS's documentation of CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD.
+/// An epilogue that the library supports is not always fast. GELU along with a product was measured to be slower than a product
+/// and a separate kernel before Hopper and in f32 (llm.c, pull request 338), and so were sums (NVIDIA/CUDALibrarySamples, issue
+/// 90). On Hopper NVIDIA's own TransformerEngine uses both. The user may decide otherwise ([`Choices`](super::choices::Choices)).
+/// The rows of the matrix beside C must have a multiple of 8 elements: cuBLAS's documentation of
+/// CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD.
 pub(crate) fn asked(cuda: &Cuda, sizes: Sizes, along: Kind, c: DType) -> bool {
     let quick = c == DType::Bf16 && cuda.capability().0 >= 9;
     match along {

@@ -1,4 +1,4 @@
-//! A convolution as cuDNN's graphs describe it, and the engines that it offers for one.
+//! The description of a convolution as a cuDNN graph, and the engines that cuDNN offers for it.
 
 use super::descriptor::{Descriptor, Kind, Name, Type};
 use crate::core::dtype::DType;
@@ -7,24 +7,24 @@ use cudarc::cudnn::sys;
 use std::ffi::c_void;
 use std::fmt;
 
-/// Which of the three products is to be computed.
+/// The product to compute.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Product {
-    /// y from x and the weight.
+    /// Computes y from x and the weight.
     Forward,
-    /// The gradient of x from that of y and the weight.
+    /// Computes the gradient of x from that of y and the weight.
     Input,
-    /// The gradient of the weight from x and the gradient of y.
+    /// Computes the gradient of the weight from x and the gradient of y.
     Weight,
 }
 
-/// A convolution over images, channels last.
+/// A convolution of images, channels last.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Convolution {
     pub product: Product,
     /// \[B, H, W, IN\]
     pub x: [usize; 4],
-    /// \[OUT, KERNEL, KERNEL, IN / GROUPS\]: the groups follow from it.
+    /// \[OUT, KERNEL, KERNEL, IN / GROUPS\], which determines the number of groups.
     pub weight: [usize; 4],
     /// \[B, H', W', OUT\]
     pub y: [usize; 4],
@@ -47,21 +47,21 @@ impl fmt::Display for Convolution {
     }
 }
 
-/// What tensors are called when they are given: x or its gradient, the weight or its gradient, y or its gradient.
+/// The ids of the tensors: x or its gradient, the weight or its gradient, y or its gradient.
 pub(crate) const NAMES: [i64; 3] = [b'x' as i64, b'w' as i64, b'y' as i64];
 
 /// The GPU that a convolution is for.
 #[derive(Clone, Copy)]
 pub(crate) enum Gpu<'a> {
     Opened(sys::cudnnHandle_t),
-    /// One that need not be there.
+    /// A GPU that does not have to be present.
     Described(&'a Descriptor),
 }
 
-/// A graph of one operation, with what it is made of.
+/// A graph of one operation, with its parts.
 pub(crate) struct Graph {
     whole: Descriptor,
-    /// In the order in which they may go.
+    /// In an order in which they may be dropped.
     _parts: [Descriptor; 5],
 }
 
@@ -80,7 +80,8 @@ impl Graph {
         Ok(Graph { whole, _parts: [operation, window, x, weight, y] })
     }
 
-    /// Ways to compute it, those first that cuDNN expects to be the fastest; then some that are slow and take nearly everything.
+    /// Returns configurations of engines: first those that cuDNN expects to be the fastest, then slow ones that support nearly
+    /// every shape.
     pub fn configurations(&self, gpu: Gpu) -> Result<Vec<Descriptor>> {
         use sys::cudnnBackendHeurMode_t::{CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
         let mut all = vec![];
@@ -93,7 +94,7 @@ impl Graph {
                     Gpu::Opened(_) => Ok(()),
                 }
             });
-            // Where a mode knows nothing another may.
+            // If one mode finds nothing, the other one may.
             if let Ok(heuristics) = heuristics {
                 let kind = Kind::CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
                 all.extend(heuristics.get_descriptors(Name::CUDNN_ATTR_ENGINEHEUR_RESULTS, kind, MOST_CONFIGURATIONS)?);
@@ -105,13 +106,15 @@ impl Graph {
 
 const MOST_CONFIGURATIONS: usize = 128;
 
-/// What cuDNN notes of an engine that decides whether we may use it. Values of `cudnnBackendNumericalNote_t`, which grows with every version.
+/// cuDNN's notes on an engine that decide if we may use it. Values of `cudnnBackendNumericalNote_t`, to which each version adds
+/// some.
 const TENSOR_CORE: i32 = 0;
 const DOWN_CONVERT_INPUTS: i32 = 1;
 const REDUCED_PRECISION_REDUCTION: i32 = 2;
 const NONDETERMINISTIC: i32 = 4;
 
-/// True if the engine of a configuration gives the same bits each time, sums in f32, and computes f32 where f32 is asked for: on tensor cores it would be TF32.
+/// True if the engine of a configuration gives the same bits each time, sums in f32, and computes f32 without tensor cores, which
+/// would use TF32.
 pub(crate) fn allowed(configuration: &Descriptor, dtype: DType) -> Result<bool> {
     let kind = Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR;
     let engines = configuration.get_descriptors(Name::CUDNN_ATTR_ENGINECFG_ENGINE, kind, 1)?;
@@ -125,7 +128,8 @@ pub(crate) fn allowed(configuration: &Descriptor, dtype: DType) -> Result<bool> 
     Ok(!notes[..count].iter().any(|note| refused.contains(note)))
 }
 
-/// A tensor [B, H, W, C], or a weight [OUT, KERNEL, KERNEL, IN]. cuDNN names dimensions in the order B, C, H, W, wherever they lie.
+/// Describes a tensor [B, H, W, C], or a weight [OUT, KERNEL, KERNEL, IN]. cuDNN lists dimensions in the order B, C, H, W,
+/// whatever their order in memory.
 fn tensor(name: i64, [b, h, w, c]: [usize; 4], dtype: DType) -> Result<Descriptor> {
     let numbers = |all: [usize; 4]| all.map(|n| n as i64);
     let data_type = match dtype {
@@ -137,12 +141,12 @@ fn tensor(name: i64, [b, h, w, c]: [usize; 4], dtype: DType) -> Result<Descripto
         tensor.set(Name::CUDNN_ATTR_TENSOR_DATA_TYPE, Type::CUDNN_TYPE_DATA_TYPE, &[data_type])?;
         tensor.set(Name::CUDNN_ATTR_TENSOR_DIMENSIONS, Type::CUDNN_TYPE_INT64, &numbers([b, c, h, w]))?;
         tensor.set(Name::CUDNN_ATTR_TENSOR_STRIDES, Type::CUDNN_TYPE_INT64, &numbers([h * w * c, 1, w * c, c]))?;
-        // Arena, parameters and inputs are aligned to 128 bytes at least.
+        // Arena, parameters and inputs are aligned to at least 128 bytes.
         tensor.set(Name::CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, Type::CUDNN_TYPE_INT64, &[16i64])
     })
 }
 
-/// Where the window goes; sums are f32.
+/// Describes the window of the convolution; sums are f32.
 fn window(c: &Convolution) -> Result<Descriptor> {
     let both = |n: usize| [n as i64; 2];
     Descriptor::of(Kind::CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, |window| {
@@ -196,14 +200,14 @@ fn operation(product: Product, window: &Descriptor, [x, weight, y]: &[Descriptor
         ),
     };
     Descriptor::of(kind, |operation| {
-        // It writes, and never adds: few engines could.
+        // The operation overwrites and never adds: few engines could add.
         operation.set(alpha, Type::CUDNN_TYPE_FLOAT, &[1.0f32])?;
         operation.set(beta, Type::CUDNN_TYPE_FLOAT, &[0.0f32])?;
         named.into_iter().try_for_each(|(name, descriptor)| operation.set_descriptors(name, [descriptor]))
     })
 }
 
-/// A configuration, readied for a GPU; and how many bytes it works in.
+/// A configuration prepared for a GPU, and its workspace in bytes.
 pub(crate) struct Execution {
     plan: Descriptor,
     pub workspace: usize,
@@ -212,7 +216,7 @@ pub(crate) struct Execution {
 
 impl Execution {
     /// # Errors
-    /// If the engine does not take this shape on this GPU: then another one may.
+    /// If the engine does not support this shape on this GPU. Another one may.
     pub fn new(configuration: Descriptor, gpu: Gpu) -> Result<Execution> {
         let plan = Descriptor::of(Kind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, |plan| {
             match gpu {
@@ -226,11 +230,11 @@ impl Execution {
         Ok(Execution { plan, workspace: workspace[0].max(0) as usize, _configuration: configuration })
     }
 
-    /// Puts the work on the handle's stream.
+    /// Launches the computation on the handle's stream.
     ///
     /// # Safety
-    /// The addresses are those of tensors of the convolution that this was made for, x, weight and y, aligned to 16 bytes, and of a workspace
-    /// as large as asked for, 0 where none is.
+    /// The addresses must be those of tensors of the convolution for which this was made, x, weight and y, aligned to 16 bytes,
+    /// and of a workspace of the required size (0 if none is required).
     pub unsafe fn run(&self, handle: sys::cudnnHandle_t, tensors: [u64; 3], workspace: u64) -> Result<()> {
         let pointer = |address: u64| address as *mut c_void;
         let given = Descriptor::of(Kind::CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, |given| {

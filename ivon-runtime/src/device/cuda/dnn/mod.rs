@@ -1,7 +1,8 @@
-//! Convolutions by cuDNN, where it is found: channels last, in f32 without TF32 or in bf16, with sums in f32.
+//! Convolutions by cuDNN, if it is found: channels last, in f32 without TF32 or in bf16, with sums in f32.
 //!
-//! The library is asked once for each shape which of its engines it expects to be the fastest; the first of them that gives the same bits each
-//! time, takes the shape on this GPU and works in little enough memory is kept. Where there is none, or no library, the op's own kernels serve.
+//! The library is asked once per shape for the engines that it expects to be the fastest. The first engine that gives the same
+//! bits each time, supports the shape on this GPU and needs little enough workspace is kept. Without such an engine, or without
+//! the library, the op's own kernels are used.
 
 mod descriptor;
 mod graph;
@@ -19,16 +20,17 @@ use std::rc::Rc;
 
 pub(crate) const INSTEAD: &str = "Our own kernels serve, slowly";
 
-/// Engines that would work in more bytes are passed over.
+/// Engines with a larger workspace, in bytes, are not used.
 const MOST_WORKSPACE: usize = 1 << 30;
 
-/// Which convolutions cuDNN computes, where it is there; `Weights` unless `IVON_CUDNN` says otherwise.
+/// The convolutions that cuDNN computes, if it is found. The default is `Weights`; `IVON_CUDNN` changes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cudnn {
     Off,
-    /// All but those that are products of matrices as they lie.
+    /// All convolutions except those that are matrix products without rearranging memory.
     Windows,
-    /// And in bf16 the gradients of the weights of those: small matrices whose sums go over all pixels, and have to be cut to fill a GPU.
+    /// Like `Windows`, and in bf16 also the gradients of the weights of the excepted convolutions. These are small matrices with
+    /// sums over all pixels, which must be split to fill a GPU.
     Weights,
     All,
 }
@@ -50,20 +52,20 @@ pub(crate) struct Opened {
     ways: RefCell<HashMap<Convolution, Option<Rc<Way>>>>,
 }
 
-/// How one convolution is computed.
+/// The engine of one convolution.
 pub(crate) struct Way {
     pub(crate) convolution: Convolution,
     pub(crate) execution: Execution,
 }
 
 impl Cuda {
-    /// As `IVON_CUDNN` says it, from now on.
+    /// Sets the convolutions that cuDNN computes from now on, like `IVON_CUDNN`.
     #[doc(hidden)]
     pub fn set_cudnn(&self, computes: Cudnn) {
         self.dnn.computes.set(computes);
     }
 
-    /// Nothing where the library is not there, is not wanted, or does not start, which is said once.
+    /// Returns the opened library. `None` if it is not found, not wanted, or fails to start; a failure prints one notice.
     pub(crate) fn cudnn(&self) -> Option<&Opened> {
         if self.dnn.computes.get() == Cudnn::Off {
             return None;
@@ -80,15 +82,15 @@ impl Opened {
     fn on(cuda: &Cuda) -> Result<Opened> {
         cuda.bind()?;
         let mut handle = std::ptr::null_mut();
-        // SAFETY: it writes one pointer.
+        // SAFETY: the function writes one pointer.
         told(unsafe { sys::cudnnCreate(&mut handle) }, || "start".into())?;
         let opened = Opened { handle, ways: RefCell::default() };
-        // SAFETY: both live; the stream lives as long as the GPU, which outlives this.
+        // SAFETY: both exist; the stream lives as long as the GPU, which outlives this.
         told(unsafe { sys::cudnnSetStream(handle, cuda.stream.cu_stream().cast()) }, || "take our stream".into())?;
         Ok(opened)
     }
 
-    /// How it computes this; where it does not, it says what serves `instead`.
+    /// Returns the engine for a convolution. If there is none, prints a notice that names the code that runs `instead`.
     pub(crate) fn way(&self, cuda: &Cuda, c: Convolution, instead: &str) -> Option<Rc<Way>> {
         let find = || {
             let found = self.best(cuda, &c);
@@ -106,7 +108,7 @@ impl Opened {
         self.ways.borrow_mut().entry(c).or_insert_with(find).clone()
     }
 
-    /// The first way to compute it, or the quickest of a few where they are measured.
+    /// Returns the first suitable engine, or the fastest of a few if they are measured.
     fn best(&self, cuda: &Cuda, c: &Convolution) -> Result<Option<Execution>> {
         let mut all: Vec<Execution> = executions(c, Gpu::Opened(self.handle))?.take(cuda.ways_wanted()).collect();
         let best = cuda.choose(
@@ -119,7 +121,7 @@ impl Opened {
             },
             |scratch, i| {
                 let [x, weight, y, workspace] = [0, 1, 2, 3].map(|i| scratch[i].address());
-                // SAFETY: they are as large as the convolution says, and the workspace as the largest one asked for.
+                // SAFETY: the memory has the sizes of the convolution's tensors, and the workspace has the largest required size.
                 unsafe { all[i].run(self.handle, [x, weight, y], workspace) }
             },
         );
@@ -128,27 +130,27 @@ impl Opened {
 }
 
 fn version() -> usize {
-    // SAFETY: it reads nothing.
+    // SAFETY: the function has no arguments.
     unsafe { sys::cudnnGetVersion() }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        // Before the handle that they were made for.
+        // They must be dropped before the handle for which they were made.
         self.ways.borrow_mut().clear();
-        // SAFETY: it was created and is destroyed once. There is nothing to be done about a failure.
+        // SAFETY: the handle was created and is destroyed once. A failure cannot be handled here.
         let _ = unsafe { sys::cudnnDestroy(self.handle) };
     }
 }
 
-/// Those that may be used and can be, in the order in which cuDNN proposes them.
+/// Returns the engines that are allowed and supported, in the order in which cuDNN proposes them.
 fn executions(c: &Convolution, gpu: Gpu) -> Result<impl Iterator<Item = Execution>> {
     let dtype = c.dtype;
-    // An engine without notes on itself is not used.
+    // An engine without notes is not used.
     let allowed = move |configuration: &Descriptor| graph::allowed(configuration, dtype).unwrap_or(false);
     let graph = Graph::new(c, gpu)?;
     let configurations = graph.configurations(gpu)?;
-    // An engine that cannot be readied does not support this shape on this GPU.
+    // An engine that cannot be prepared does not support this shape on this GPU.
     let ready = move |configuration| {
         let _while_it_lives = &graph;
         Execution::new(configuration, gpu).ok()
@@ -157,11 +159,11 @@ fn executions(c: &Convolution, gpu: Gpu) -> Result<impl Iterator<Item = Executio
     Ok(configurations.into_iter().filter(allowed).filter_map(ready).filter(fits))
 }
 
-/// How many bytes cuDNN would work in for a convolution on the GPU of this description (cuDNN's own, in JSON), if one of its engines will do. Needs the
-/// library, 9.8 or later, and no GPU.
+/// Returns the workspace in bytes that cuDNN needs for a convolution on the described GPU (cuDNN's own description, in JSON);
+/// `None` if no engine is suitable. Requires the library, 9.8 or later, but no GPU.
 ///
 /// # Errors
-/// If the library refuses the description or the convolution.
+/// If the library rejects the description or the convolution.
 #[doc(hidden)]
 pub fn workspace(c: &Convolution, gpu: &str) -> Result<Option<usize>> {
     let gpu = Descriptor::of(Kind::CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, |device| {
