@@ -1,4 +1,4 @@
-//! The runtime of variational models: what generated code calls, and what a person imports.
+//! The runtime of variational models: the functions that generated code calls, and the items that users import.
 //!
 //! Start with [`prelude`]: `use ivon_runtime::prelude::*`, then layers and ops by name.
 
@@ -52,7 +52,7 @@ pub use tensor::{Tensor, noise};
 pub use training::schedule::{Decay, Schedule};
 pub use training::{checkpoint, disk, run, trainer};
 
-/// The imports of a file with a model. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
+/// The imports for a file with a model. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
 pub mod prelude {
     pub use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Optimizer, Settings, Sgd, SgdConfig};
     pub use crate::trainer::Trainer;
@@ -60,7 +60,7 @@ pub mod prelude {
     pub use crate::{
         Adjoint, Buffer, Context, DType, Device, Error, Init, Model, Parameter, Result, Schedule, Shape, Tensor, variational,
     };
-    // Its methods, where a person's own `Model` hides the name.
+    // The methods of `Model`, even if the user's own `Model` hides the name.
     pub use crate::Model as _;
 }
 
@@ -69,8 +69,8 @@ pub mod cuda {
     pub use crate::context::cuda::*;
     pub use crate::device::cuda::*;
 
-    /// The sources of all kernels that are written by hand, for tests that compile them. Those of pointwise expressions are made
-    /// around the [`Kernel`](crate::ops::pointwise::Kernel)s of generated code: see
+    /// The sources of all hand-written kernels, for tests that compile them. Those of pointwise expressions are made from the
+    /// [`Kernel`](crate::ops::pointwise::Kernel)s of generated code: see
     /// [`ops::pointwise::source`](crate::ops::pointwise::source).
     #[doc(hidden)]
     pub fn sources() -> Vec<&'static Text> {

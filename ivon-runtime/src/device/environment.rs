@@ -1,11 +1,11 @@
-//! Variables of the environment that decide between a few values.
+//! Environment variables that select one of a few values.
 
 use crate::core::error::{Error, Result};
 use std::ffi::OsStr;
 
 pub(crate) const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 
-/// Those that this crate and its compiler read.
+/// The names of all variables that this crate and its compiler read.
 pub const NAMES: &[&str] = &[
     "IVON_CHECK_GRAPHS",
     "IVON_CUDA_LIBRARIES",
@@ -18,26 +18,26 @@ pub const NAMES: &[&str] = &[
     "IVON_TUNE",
 ];
 
-/// Checks all of them, whether this machine would look at them or not: `IVON_SIMD`, `RAYON_NUM_THREADS`, and those of
+/// Checks all variables, even those that this machine would not use: `IVON_SIMD`, `RAYON_NUM_THREADS`, and those of
 /// [`cuda`](mod@crate::cuda).
 ///
 /// # Errors
-/// If one has a value that means nothing: which it may have.
+/// If a variable has an invalid value: its valid ones.
 pub fn check() -> Result<()> {
     crate::device::cpu::simd::wanted()?;
     std::env::var_os("RAYON_NUM_THREADS").map_or(Ok(()), |value| threads(&value))?;
     crate::device::cuda::choices()
 }
 
-/// The value of the variable; `None` where it is not set or empty.
+/// The value of the variable; `None` if it is not set or empty.
 pub(crate) fn choice<T: Copy>(variable: &str, known: &[(&str, T)]) -> Result<Option<T>> {
     std::env::var_os(variable).map_or(Ok(None), |value| meaning(variable, &value, known))
 }
 
-/// The most threads that make sense on any machine.
+/// The largest number of threads that is sensible on any machine.
 pub const MOST_THREADS: usize = 1024;
 
-/// rayon takes 0 for all threads of the machine, and also what it cannot read, without a word.
+/// rayon uses all threads of the machine for 0, and silently also for a value that it cannot read.
 fn threads(value: &OsStr) -> Result<()> {
     let number = value.to_str().and_then(|text| text.parse::<usize>().ok());
     if value.is_empty() || number.is_some_and(|n| n <= MOST_THREADS) {

@@ -1,4 +1,4 @@
-//! Where a model computes: the CPU, or a graphics GPU.
+//! The devices on which a model computes: the CPU, or an NVIDIA GPU.
 
 pub mod cpu;
 pub mod cuda;
@@ -8,27 +8,27 @@ use crate::core::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 
-/// Where a model computes.
+/// The device on which a model computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Device {
     /// The CPU, on all threads of the global rayon pool.
     #[default]
     Cpu,
-    /// The NVIDIA graphics GPU of this number, counted from 0.
+    /// The NVIDIA GPU with this index, counted from 0.
     Cuda(usize),
 }
 
 impl Device {
-    /// The first graphics GPU where one can be used, else the CPU.
+    /// The first GPU that can be used, otherwise the CPU.
     pub fn best() -> Device {
         cuda::first().map_or(Device::Cpu, Device::Cuda)
     }
 
-    /// True if it can be used.
+    /// Checks that the device can be used.
     ///
     /// # Errors
-    /// If it cannot: what is missing, where it was looked for, and how to get it.
+    /// If it cannot: the missing part, where it was searched, and how to get it.
     pub fn check(self) -> Result<()> {
         match self {
             Device::Cpu => Ok(()),
@@ -46,7 +46,7 @@ impl fmt::Display for Device {
     }
 }
 
-/// `cpu`, `cuda` (which is `cuda:0`) or `cuda:1`, ...
+/// `cpu`, `cuda` (the same as `cuda:0`), `cuda:1`, ...
 impl FromStr for Device {
     type Err = Error;
 

@@ -1,4 +1,4 @@
-//! Launches of kernels with addresses and numbers.
+//! Kernel launches with addresses and numbers.
 
 use super::error::Context as _;
 use super::signature::Signature;
@@ -6,7 +6,7 @@ use super::{Cuda, Grid, Source};
 use crate::core::error::Result;
 use cudarc::driver::{CudaFunction, LaunchConfig, PushKernelArg, sys};
 
-/// An argument as the driver takes it.
+/// An argument in the form that the driver takes.
 pub(crate) enum Value {
     Word(u32),
     Long(u64),
@@ -29,27 +29,28 @@ impl Cuda {
             };
         }
         let config = LaunchConfig { grid_dim: grid.blocks.into(), block_dim: grid.threads.into(), shared_mem_bytes: grid.shared };
-        // SAFETY: number and kinds of the arguments are those that the text declares (`Source::check`), whose sizes are those that
-        // the driver takes (`check_sizes`). Pointers to be written are the only handles on their memory, and all memory lives as long
-        // as the stream may use it. For what the kernel does with them the maker of the `Source` has vouched.
+        // SAFETY: number and kinds of the arguments are those of the declaration (`Source::check`), and the compiled kernel takes
+        // arguments of these sizes (`check_sizes`). Pointers to be written are the only handles on their memory, and all memory
+        // lives as long as the stream may use it. The creator of the `Source` guarantees the behaviour of the kernel.
         let launched = unsafe { launch.launch(config) };
         launched.map(drop).doing(&format!("launch `{kernel}`"))
     }
 }
 
-/// Checks that a compiled kernel takes arguments of the sizes that its text declares: the driver copies as many bytes as it takes,
-/// whatever is there.
+/// Checks that a compiled kernel takes arguments of the sizes that its text declares. The driver copies as many bytes as the
+/// kernel takes, even if the arguments are smaller.
 ///
 /// # Errors
-/// If it does not, which macros or conditions of the preprocessor can bring about.
+/// If the sizes differ, for example because of macros or conditions of the preprocessor.
 pub(super) fn check_sizes(function: &CudaFunction, source: &Source, kernel: &str, signature: &Signature) -> Result<()> {
     let mut taken = vec![];
     loop {
         let (mut offset, mut size) = (0, 0);
-        // SAFETY: the function lives, and two numbers are written. The driver has it: libraries without it are refused when they are opened.
+        // SAFETY: the function exists, and two numbers are written. The driver has `cuFuncGetParamInfo`: a driver without it is
+        // rejected when the libraries are opened.
         let code = unsafe { sys::cuFuncGetParamInfo(function.cu_function(), taken.len(), &mut offset, &mut size) };
         match code {
-            // It says so of an index behind the last parameter.
+            // The driver returns this code for an index after the last parameter.
             sys::CUresult::CUDA_ERROR_INVALID_VALUE => break,
             code => code.result().doing(&format!("ask for the parameters of `{kernel}`"))?,
         }

@@ -1,4 +1,4 @@
-//! Memory of a GPU, and copies to and from it. Everything happens in the order of the GPU's stream.
+//! Memory of a GPU, and copies to and from it. All operations run in the order of the GPU's stream.
 
 use super::error::Context as _;
 use super::uploads::{self, Uploads};
@@ -7,15 +7,15 @@ use crate::core::error::{Error, Result};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
 use std::sync::Arc;
 
-/// What a driver takes of a GPU's memory after a step was planned: for the code of kernels, which is loaded at their first launch, for graphs, and for the holes
-/// between allocations. Of small GPUs a part.
+/// Bytes of a GPU's memory that the driver may use after a step was planned: for the code of kernels, which is loaded at their
+/// first launch, for graphs, and for gaps between allocations. On small GPUs a fraction of the memory is reserved instead.
 const LATER: usize = 512 << 20;
 
-/// A piece of a GPU's memory; freed with the last handle, in the order of the stream.
+/// A piece of a GPU's memory. The last owner frees it in the order of the stream.
 pub(crate) enum Memory {
-    /// Allocated and freed by the stream.
+    /// Allocated and freed in the order of the stream.
     Ordered(CudaSlice<u8>),
-    /// Allocated at once, and freed after waiting for the stream.
+    /// Allocated immediately, and freed after waiting for the stream.
     Plain(Plain),
 }
 
@@ -28,7 +28,7 @@ impl Memory {
     }
 }
 
-/// Memory of a GPU on which streams do not allocate.
+/// Memory on a GPU whose streams cannot allocate.
 pub(crate) struct Plain {
     address: u64,
     stream: Arc<CudaStream>,
@@ -37,9 +37,9 @@ pub(crate) struct Plain {
 impl Plain {
     fn zeroed(stream: &Arc<CudaStream>, bytes: usize) -> Result<Plain, DriverError> {
         stream.context().bind_to_thread()?;
-        // SAFETY: at least one byte, freed once, below.
+        // SAFETY: at least one byte is allocated, and it is freed once, below.
         let plain = Plain { address: unsafe { result::malloc_sync(bytes) }?, stream: stream.clone() };
-        // SAFETY: there are so many bytes at the address.
+        // SAFETY: this many bytes lie at the address.
         unsafe { result::memset_d8_async(plain.address, 0, bytes, stream.cu_stream()) }?;
         Ok(plain)
     }
@@ -47,22 +47,22 @@ impl Plain {
 
 impl Drop for Plain {
     fn drop(&mut self) {
-        // Kernels may still use it. Nothing can be done about a failure: the GPU is lost, and its memory with it.
+        // Kernels may still use the memory. A failure cannot be handled here: the GPU is lost, and its memory with it.
         let _ = self.stream.context().bind_to_thread();
         let _ = self.stream.synchronize();
-        // SAFETY: it was allocated by `malloc_sync` and is freed once.
+        // SAFETY: the memory was allocated by `malloc_sync` and is freed once.
         let _ = unsafe { result::free_sync(self.address) };
     }
 }
 
 impl Cuda {
-    /// So many bytes, all zero. Aligned to 256 bytes at least.
+    /// Allocates zeroed memory, aligned to at least 256 bytes.
     ///
     /// # Errors
-    /// If there are not so many: how many were asked for and how many are free.
+    /// If there is not enough memory: the number of bytes requested and of those free.
     pub(crate) fn allocate(&self, bytes: usize) -> Result<Memory> {
         if self.capturing.get() {
-            // It would be the graph's, and of no use to anybody else.
+            // The memory would belong to the graph, and nothing else could use it.
             return Err(Error::Device { message: "a step that asks for memory each time cannot be a graph".into() });
         }
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
@@ -74,13 +74,14 @@ impl Cuda {
         })
     }
 
-    /// By the stream, or plainly where the first allocation shows that streams of this GPU allocate nothing, as on some virtual GPUs.
+    /// Allocates in the order of the stream. If the first allocation shows that streams of this GPU cannot allocate, as on some
+    /// virtual GPUs, allocates without the stream from then on.
     fn allocate_either_way(&self, bytes: usize) -> Result<Memory, DriverError> {
         let ordered = || self.stream.alloc_zeros::<u8>(bytes).map(Memory::Ordered);
         let plain = || Plain::zeroed(&self.stream, bytes).map(Memory::Plain);
         match self.ordered.get() {
             Some(true) => {
-                // Memory that was freed before comes back to the driver when the stream has got so far.
+                // Freed memory returns to the driver when the stream has reached that point.
                 ordered().or_else(|error| self.stream.synchronize().map_err(|_| error).and_then(|()| ordered()))
             }
             Some(false) => plain(),
@@ -104,15 +105,15 @@ impl Cuda {
         }
     }
 
-    /// Checks that a step with this many bytes of activations has room, where `now` of them are allocated already.
+    /// Checks that there is room for a step with this many bytes of activations, of which `now` are already allocated.
     ///
     /// # Errors
-    /// If it has not: the sum, and the largest batch that does. Activations grow with the `batch`.
+    /// If there is not enough room: the total, and the largest batch that fits. Activations grow with the `batch`.
     pub(crate) fn check_room(&self, name: &str, needed: usize, now: usize, batch: usize) -> Result<()> {
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
-        // The memory of the libraries is in use already.
+        // The libraries' memory must be allocated before the free memory is read.
         self.open_libraries()?;
-        // Memory that was given back is free once the stream has reached that point.
+        // Freed memory becomes available when the stream has reached that point.
         self.synchronize()?;
         let (free, all) = self.memory()?;
         let room = (free + now).saturating_sub(LATER.min(all / 16));
@@ -127,7 +128,7 @@ impl Cuda {
             gib(needed),
             gib(all)
         );
-        // Not all of it grows with the batch: a part less is sure to fit.
+        // Not all of the memory grows with the batch; a sixteenth less is certain to fit.
         let fits = (batch as f64 * room as f64 / needed as f64 * 15.0 / 16.0) as usize;
         let advice = match fits {
             0 => "not even one example fits: take a smaller model, or another GPU".to_string(),
@@ -138,16 +139,17 @@ impl Cuda {
         Err(Error::Device { message: format!("{name} {sum}; {advice}") })
     }
 
-    /// Copies to the GPU. The bytes are taken before this returns; where they are many, the GPU has done all that it was asked for.
+    /// Copies to the GPU. The bytes are read before this returns. A large copy also waits until the GPU has finished all its
+    /// work.
     ///
     /// # Safety
-    /// There are so many bytes at `address`, and no kernel was told that they do not change.
+    /// This many bytes must lie at `address`, and no kernel may assume that they do not change.
     pub(crate) unsafe fn upload(&self, bytes: &[u8], address: u64) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
         if self.capturing.get() {
-            // A graph would copy again what may be gone by then.
+            // A graph would repeat the copy from memory that may no longer exist.
             return Err(Error::Device {
                 message: "a tensor that a step makes anew each time cannot be a part of a graph".into(),
             });
@@ -162,21 +164,21 @@ impl Cuda {
             // SAFETY: by the contract of this function.
             return unsafe { uploads.copy(self, bytes, address) };
         }
-        // SAFETY: by the contract of this function; the wait below ends before `bytes` are given back.
+        // SAFETY: by the contract of this function; the call waits below, before the borrow of `bytes` ends.
         unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }.doing("copy to the GPU")?;
         self.synchronize()
     }
 
-    /// Copies from the GPU, once everything asked for before is done.
+    /// Copies from the GPU, after all work that was launched before.
     ///
     /// # Safety
-    /// There are so many bytes at `address`.
+    /// This many bytes must lie at `address`.
     pub(crate) unsafe fn download(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
         self.bind()?;
-        // SAFETY: by the contract of this function; the wait below ends before `bytes` is given back.
+        // SAFETY: by the contract of this function; the call waits below, before the borrow of `bytes` ends.
         unsafe { result::memcpy_dtoh_async(bytes, address, self.stream.cu_stream()) }.doing("copy from the GPU")?;
         self.synchronize()
     }
@@ -184,7 +186,7 @@ impl Cuda {
     /// Copies within the GPU.
     ///
     /// # Safety
-    /// There are so many bytes at both addresses.
+    /// This many bytes must lie at both addresses.
     pub(crate) unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()> {
         if bytes == 0 {
             return Ok(());
@@ -194,10 +196,10 @@ impl Cuda {
         unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) }.doing("copy on the GPU")
     }
 
-    /// Writes the same two or four bytes everywhere.
+    /// Writes the same two or four bytes `count` times.
     ///
     /// # Safety
-    /// There are so many values at `address`.
+    /// This many values must lie at `address`.
     pub(crate) unsafe fn fill(&self, address: u64, value: Fill, count: usize) -> Result<()> {
         if count == 0 {
             return Ok(());

@@ -1,7 +1,7 @@
-//! NVIDIA graphics GPUs, through the driver found at run time. Nothing here is needed to build.
+//! NVIDIA GPUs, with the driver that is found at run time. Nothing here is needed to build.
 //!
-//! A [`Cuda`] is an opened GPU: one stream, the kernels loaded so far, the matrix products of cuBLASLt, the convolutions of cuDNN. A context that computes on the GPU
-//! holds one, and an op asks for it with [`Context::cuda`](crate::context::Context::cuda):
+//! A [`Cuda`] is an opened GPU: one stream, the kernels loaded so far, the matrix products of cuBLASLt, the convolutions of
+//! cuDNN. A context that computes on the GPU holds one, and an op gets it with [`Context::cuda`](crate::context::Context::cuda):
 //!
 //! ```text
 //! match cx.cuda() {
@@ -23,7 +23,7 @@
 //! }
 //! ```
 //!
-//! A source is compiled for the type that the context computes in, which it calls `real`.
+//! A source is compiled for the type in which the context computes, which the source calls `real`.
 
 pub(crate) mod blas;
 mod cache;
@@ -72,44 +72,44 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use uploads::Uploads;
 
-/// The notices on stderr so far: faults that a run goes on without.
+/// The notices printed on stderr so far: faults that do not stop a run.
 #[doc(hidden)]
 pub fn notices() -> Vec<String> {
     notice::said()
 }
 
-/// Checks the variables that decide how a GPU is used.
+/// Checks the environment variables that change the use of a GPU.
 pub(crate) fn choices() -> Result<()> {
     Choices::of_environment().map(|_| ())
 }
 
-/// The text in front of every kernel; behind it stands `typedef float real;` or `typedef bf16 real;`.
+/// The text in front of every kernel. It is followed by `typedef float real;` or `typedef bf16 real;`.
 pub const HEADER: &str = include_str!("kernels/rt.cuh");
 
 /// An opened GPU, shared by the contexts of a thread.
 pub struct Cuda {
-    /// Goes before the stream that it was given.
+    /// Dropped before the stream that it uses.
     pub(crate) dnn: Dnn,
     ordinal: usize,
     name: String,
     capability: (u32, u32),
     pub(crate) context: Arc<CudaContext>,
-    /// Where everything runs, in order.
+    /// The stream on which all work runs, in order.
     pub(crate) stream: Arc<CudaStream>,
-    /// Where batches are copied meanwhile.
+    /// The stream on which batches are copied meanwhile.
     pub(crate) copies: Arc<CudaStream>,
-    /// Streams allocate memory; not known before the first allocation.
+    /// True if streams can allocate memory; `None` before the first allocation.
     ordered: Cell<Option<bool>>,
-    /// True if what is asked for is captured rather than done.
+    /// True while work is captured and not run.
     capturing: Cell<bool>,
     uploads: RefCell<Option<Uploads>>,
     pub(crate) choices: Choices,
-    /// True if ways to compute are chosen by measuring them.
+    /// True if algorithms are chosen by measurement.
     tuning: Cell<bool>,
     blas: OnceCell<Blas>,
-    /// Compiled kernels, by the digest of their source and the type that they compute in.
+    /// Compiled kernels, by the digest of their source and the type in which they compute.
     modules: RefCell<HashMap<(Digest, DType), Loaded>>,
-    /// Sources made at run time, by the digest of everything that their text depends on.
+    /// Sources made at run time, by the digest of everything that determines their text.
     generated: RefCell<HashMap<Digest, Rc<Source>>>,
 }
 
@@ -123,16 +123,17 @@ thread_local! {
     static OPEN: RefCell<HashMap<usize, Weak<Cuda>>> = RefCell::default();
 }
 
-/// The number of the first GPU that a model can run on, where the libraries that are needed are there, too.
+/// The index of the first GPU on which a model can run, if the required libraries are found.
 pub fn first() -> Option<usize> {
     if libraries::has_driver() { libraries::in_use().first_gpu() } else { None }
 }
 
 impl Cuda {
-    /// The GPU of this number; the same one for all contexts of a thread.
+    /// Opens the GPU with this index. All contexts of a thread share the result.
     ///
     /// # Errors
-    /// If there is no such GPU or a library is missing: what was looked for, where, and how to get it. If a variable that decides something is set to what it cannot be.
+    /// If there is no such GPU or a library is missing: what was searched, where, and how to get it. If an environment variable
+    /// has an invalid value.
     pub fn open(ordinal: usize) -> Result<Rc<Cuda>> {
         if let Some(cuda) = OPEN.with_borrow(|open| open.get(&ordinal).and_then(Weak::upgrade)) {
             return Ok(cuda);
@@ -145,10 +146,12 @@ impl Cuda {
             notice::once("NVIDIA_TF32_OVERRIDE", message);
         }
         let context = CudaContext::new(ordinal).doing(&format!("open cuda:{ordinal}"))?;
-        // One that was closed before may still be current, and of no use: cudarc sees that it has the same address, and leaves it.
-        // SAFETY: the context lives.
+        // A context that was closed before may still be current. It is not usable, but cudarc sees the same address and does not
+        // set the new one.
+        // SAFETY: the context exists.
         unsafe { result::ctx::set_current(context.cu_ctx()) }.doing("use the GPU from this thread")?;
-        // SAFETY: everything runs on the one stream made below, which keeps the order. Tracking would put events into captured graphs.
+        // SAFETY: all work runs on the one stream made below, which keeps the order. Tracking would put events into captured
+        // graphs.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().doing("make a stream")?;
         let copies = context.new_stream().doing("make a stream")?;
@@ -176,12 +179,12 @@ impl Cuda {
         Ok(cuda)
     }
 
-    /// Which device this is.
+    /// The GPU as a device.
     pub fn device(&self) -> Device {
         Device::Cuda(self.ordinal)
     }
 
-    /// The name of the GPU, as its maker calls it.
+    /// The manufacturer's name of the GPU.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -191,7 +194,7 @@ impl Cuda {
         self.capability
     }
 
-    /// Bytes of the GPU's memory: free and in all.
+    /// Free and total bytes of the GPU's memory.
     ///
     /// # Errors
     /// If the GPU is lost.
@@ -209,7 +212,7 @@ impl Cuda {
         Ok(count.unsigned_abs() as usize)
     }
 
-    /// Bytes of shared memory that a block can ask for: 227 KiB of an H100, 163 of an A100, 99 of most others.
+    /// Bytes of shared memory that a block can request: 227 KiB on an H100, 163 KiB on an A100, 99 KiB on most others.
     ///
     /// # Errors
     /// If the GPU is lost.
@@ -219,10 +222,10 @@ impl Cuda {
         Ok(bytes.unsigned_abs() as usize)
     }
 
-    /// Waits until everything asked for so far is done.
+    /// Waits until all work launched so far is done.
     ///
     /// # Errors
-    /// If something of it failed.
+    /// If a part of the work failed.
     pub fn synchronize(&self) -> Result<()> {
         self.stream.synchronize().doing("finish what was asked for")
     }
@@ -240,14 +243,14 @@ impl Cuda {
         self.blas.get().ok_or_else(|| Error::Device { message: "cuBLASLt was not opened".into() })
     }
 
-    /// Opens the libraries that would else be opened at their first use.
+    /// Opens the libraries that would otherwise be opened at their first use.
     pub(crate) fn open_libraries(&self) -> Result<()> {
         self.blas()?;
         self.cudnn();
         Ok(())
     }
 
-    /// The source for this key, the digest of everything that its text depends on; made by `make` the first time.
+    /// Returns the source for this key, the digest of everything that determines its text. `make` makes it the first time.
     ///
     /// # Errors
     /// Those of `make`.
@@ -260,7 +263,7 @@ impl Cuda {
         Ok(made)
     }
 
-    /// The function `name` of a source, which is compiled, loaded and held against its declaration at its first launch.
+    /// Returns the function `name` of a source. At the first launch it is compiled, loaded and checked against its declaration.
     pub(crate) fn function(&self, source: &Source, real: DType, name: &str, signature: &Signature) -> Result<CudaFunction> {
         let key = (source.digest(), real);
         if let Some(function) = self.modules.borrow().get(&key).and_then(|loaded| loaded.functions.get(name)) {
@@ -287,7 +290,7 @@ impl Cuda {
 
 impl Drop for Cuda {
     fn drop(&mut self) {
-        // What is under way uses what goes now: libraries, modules. There is nothing to be done about a failure.
+        // Work in progress uses the libraries and modules that are about to be dropped. A failure cannot be handled here.
         let _ = self.stream.synchronize();
         let _ = self.copies.synchronize();
     }

@@ -1,4 +1,4 @@
-//! Moments in the order of what a GPU does, for measuring how long its kernels take.
+//! Moments in the order of a GPU's work, to measure the time of its kernels.
 
 use super::Cuda;
 use super::error::Context as _;
@@ -6,11 +6,11 @@ use crate::core::error::Result;
 use cudarc::driver::CudaEvent;
 use cudarc::driver::sys::CUevent_flags;
 
-/// When the GPU had done everything that was asked for before.
+/// The moment at which the GPU has finished all work launched before.
 pub(crate) struct Moment(CudaEvent);
 
 impl Cuda {
-    /// This point of the order.
+    /// Records the current moment of the stream.
     pub(crate) fn moment(&self) -> Result<Moment> {
         let event = self.stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
         event.map(Moment).doing("record an event")
@@ -18,7 +18,7 @@ impl Cuda {
 }
 
 impl Moment {
-    /// Seconds between two moments; waits for the later one.
+    /// Returns the seconds between two moments, after waiting for the later one.
     pub(crate) fn seconds_to(&self, later: &Moment) -> Result<f64> {
         let milliseconds = self.0.elapsed_ms(&later.0).doing("measure the time between events")?;
         Ok(milliseconds as f64 / 1e3)

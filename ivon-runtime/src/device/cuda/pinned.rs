@@ -1,4 +1,4 @@
-//! Page-locked memory of the CPU, which a GPU copies from and to by itself.
+//! Page-locked memory of the CPU, which a GPU reads and writes directly.
 
 use super::error::Context as _;
 use crate::core::error::Result;
@@ -6,7 +6,7 @@ use cudarc::driver::{CudaStream, result};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// So many bytes of page-locked memory, for the copies of one stream.
+/// A block of page-locked memory, for copies on one stream.
 pub(crate) struct Pinned {
     pointer: NonNull<u8>,
     bytes: usize,
@@ -16,26 +16,26 @@ pub(crate) struct Pinned {
 impl Pinned {
     pub fn new(stream: &Arc<CudaStream>, bytes: usize) -> Result<Pinned> {
         stream.context().bind_to_thread().doing("use the GPU from this thread")?;
-        // SAFETY: at least one byte; 0 asks for nothing special, so that the CPU can read it fast, too.
+        // SAFETY: at least one byte is allocated. Flags of 0 select the default, memory that the CPU reads fast.
         let pointer = unsafe { result::malloc_host(bytes.max(1), 0) }.doing(&format!("lock {bytes} bytes of memory"))?;
         let pointer = NonNull::new(pointer.cast()).unwrap_or(NonNull::dangling());
-        // SAFETY: the driver gave so many bytes; all of them are written before anything reads them.
+        // SAFETY: the driver allocated this many bytes; all of them are written before anything reads them.
         unsafe { pointer.write_bytes(0, bytes) };
         Ok(Pinned { pointer, bytes, stream: stream.clone() })
     }
 
-    /// The bytes. The caller has seen to it that the GPU does not write them now.
+    /// The bytes. The caller must ensure that the GPU does not write them meanwhile.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: so many initialised bytes; the only writers are `bytes_mut` and a copy that was waited for.
+        // SAFETY: these bytes are initialised; the only writers are `bytes_mut` and a copy for which the caller waited.
         unsafe { std::slice::from_raw_parts(self.pointer.as_ptr(), self.bytes) }
     }
 
-    /// Where they lie, for the GPU to write.
+    /// The address, for copies from the GPU.
     pub fn pointer(&self) -> *mut u8 {
         self.pointer.as_ptr()
     }
 
-    /// The bytes, to be written where the GPU does not read now, which the caller has seen to.
+    /// The bytes, to write. The caller must ensure that the GPU does not read them meanwhile.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and this is the only handle.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.bytes) }
@@ -44,9 +44,9 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // A copy may still be under way. Nothing can be done about a failure: the process is about to end, or the GPU is lost.
+        // A copy may still be in progress. A failure cannot be handled here: the process is about to end, or the GPU is lost.
         let _ = self.stream.synchronize();
-        // SAFETY: it was allocated by the driver and is freed once.
+        // SAFETY: the driver allocated the memory, and it is freed once.
         let _ = unsafe { result::free_host(self.pointer.as_ptr().cast()) };
     }
 }

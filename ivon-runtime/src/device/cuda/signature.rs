@@ -4,7 +4,7 @@ use crate::core::error::{Error, Result};
 use std::collections::HashMap;
 use std::fmt;
 
-/// The kernels of a text by name. One that cannot be read has the reason instead.
+/// The kernels of a text by name. For a kernel whose parameters cannot be read, the reason.
 pub(crate) struct Signatures(HashMap<String, Result<Signature, String>>);
 
 /// The parameters of one kernel, in order.
@@ -14,7 +14,7 @@ pub(crate) struct Signature(Vec<Parameter>);
 /// One parameter.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Parameter {
-    /// As it is written, for messages.
+    /// The text of the parameter, for messages.
     text: String,
     pub kind: Kind,
 }
@@ -31,14 +31,14 @@ pub(crate) enum Kind {
 /// The type of the elements behind a pointer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Pointee {
-    /// The type that the model computes in.
+    /// The type in which the model computes.
     Real,
     F32,
     Bf16,
     U32,
-    /// `void`: the kernel is told the type otherwise, or does not depend on it.
+    /// `void`: the kernel receives the type in another way, or does not depend on it.
     Any,
-    /// A type of the kernel's own, which no tensor has.
+    /// A type that the kernel defines, which no tensor has.
     Own,
 }
 
@@ -62,15 +62,15 @@ impl Signature {
         &self.0
     }
 
-    /// Bytes of each argument.
+    /// The size of each argument in bytes.
     pub fn sizes(&self) -> Vec<usize> {
         self.0.iter().map(|parameter| parameter.kind.bytes()).collect()
     }
 }
 
 impl Signatures {
-    /// All kernels that a text declares as `extern "C" __global__ void [__launch_bounds__(..)] name(parameters)`. Macros without
-    /// arguments that the text defines are replaced among the parameters.
+    /// Reads all kernels that a text declares as `extern "C" __global__ void [__launch_bounds__(..)] name(parameters)`. Replaces
+    /// macros without arguments among the parameters if the text defines them.
     pub fn of(text: &str) -> Signatures {
         let plain = without_comments(text);
         let tokens = tokens(&plain);
@@ -111,7 +111,7 @@ impl Signatures {
     }
 }
 
-/// Name and parameters of a kernel, from the tokens after `void`.
+/// Reads name and parameters of a kernel from the tokens after `void`.
 fn declaration<'a>(mut rest: &'a [&'a str]) -> Option<(&'a str, &'a [&'a str])> {
     if rest.first() == Some(&"__launch_bounds__") {
         rest = &rest[1..];
@@ -121,7 +121,7 @@ fn declaration<'a>(mut rest: &'a [&'a str]) -> Option<(&'a str, &'a [&'a str])> 
     Some((name, in_brackets(rest)?))
 }
 
-/// The tokens between the bracket that the text begins with and the one that closes it.
+/// The tokens between the bracket at the start and its closing bracket.
 fn in_brackets<'a>(tokens: &'a [&'a str]) -> Option<&'a [&'a str]> {
     let mut depth = 0;
     for (i, token) in tokens.iter().enumerate() {
@@ -188,21 +188,21 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
-/// The text without its comments, each of which becomes a space.
+/// Replaces each comment of a text by a space.
 fn without_comments(text: &str) -> String {
     let (mut rest, mut plain) = (text, String::with_capacity(text.len()));
     while let Some(at) = rest.find("/*").into_iter().chain(rest.find("//")).min() {
         plain += &rest[..at];
         plain.push(' ');
         let (comment, end) = (&rest[at..], if rest[at..].starts_with("/*") { "*/" } else { "\n" });
-        // The end of a line stays; that of a comment in brackets goes with it.
+        // The line end after a `//` comment stays; the end of a `/* */` comment is removed.
         let kept = if end == "\n" { 0 } else { 2 };
         rest = comment[2..].find(end).map_or("", |length| &comment[2 + length + kept..]);
     }
     plain + rest
 }
 
-/// Words, numbers, texts in quotation marks, and single other characters.
+/// Splits a text into words, numbers, quoted texts and other single characters.
 fn tokens(text: &str) -> Vec<&str> {
     let mut all = vec![];
     let mut rest = text.trim_start();
@@ -219,8 +219,7 @@ fn tokens(text: &str) -> Vec<&str> {
     all
 }
 
-/// The macros without arguments that a text defines, with the tokens that they stand for. One that is defined in several ways stands
-/// for nothing that can be read here.
+/// The macros without arguments that a text defines, with their tokens. A macro with several different definitions is left out.
 fn macros(text: &str) -> HashMap<String, Vec<String>> {
     let joined = without_comments(&text.replace("\\\n", " "));
     let definitions = joined.lines().filter_map(|line| line.trim_start().strip_prefix("#define"));

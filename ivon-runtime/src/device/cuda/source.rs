@@ -1,4 +1,4 @@
-//! Kernels in CUDA C++ as text, and the promise that goes with them.
+//! Kernels as text in CUDA C++, and the guarantee that its creator gives.
 
 use super::HEADER;
 use super::signature::{Signature, Signatures};
@@ -8,7 +8,7 @@ use crate::core::error::{Error, Result};
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-/// The text of some kernels in CUDA C++, without includes; [`HEADER`] is put in front. It launches nothing by itself.
+/// The text of some kernels in CUDA C++, without includes. [`HEADER`] is put in front. A text cannot be launched.
 pub struct Text {
     name: Cow<'static, str>,
     body: Cow<'static, str>,
@@ -24,7 +24,7 @@ impl Text {
         &self.name
     }
 
-    /// The input of the compiler, for a model that computes in f32 or bf16.
+    /// The input of the compiler for a model that computes in f32 or bf16.
     pub fn whole(&self, real: DType) -> String {
         let real = match real {
             DType::Bf16 => "bf16",
@@ -40,14 +40,14 @@ pub struct Source {
     parsed: OnceLock<Parsed>,
 }
 
-/// The parts of a source that every launch looks at, made at the first one.
+/// The parts of a source that every launch uses, made at the first launch.
 struct Parsed {
     digest: Digest,
     kernels: Signatures,
 }
 
 impl Source {
-    /// The kernels of an op. The name is for messages, profiles and the kernel cache.
+    /// Creates the kernels of an op. The name is used in messages, profiles and the kernel cache.
     ///
     /// ```ignore
     /// // SAFETY: launched in this file alone, with the sizes of the tensors; every index is compared with them.
@@ -55,21 +55,22 @@ impl Source {
     /// ```
     ///
     /// # Safety
-    /// A launch checks its arguments against the declaration of the kernel, but it cannot see how a kernel computes addresses from
-    /// numbers. The caller promises for every launch of these kernels that passes the checks of [`Source::launch`]:
+    /// A launch checks its arguments against the declaration of the kernel, but it cannot check the addresses that a kernel
+    /// computes from numbers. The caller guarantees for every launch of these kernels that passes the checks of
+    /// [`Source::launch`]:
     ///
-    /// * it reads and writes only memory of the tensors that it is given, within their elements, shared memory of the size that it
-    ///   asks for, and memory of its own; it writes through no pointer that is declared `const`;
-    /// * it writes every element that it does not add to and that others read;
-    /// * it ends.
+    /// * it reads and writes only memory of the tensors that it is given, within their elements, shared memory of the size that
+    ///   it requests, and memory of its own; it writes through no pointer that is declared `const`;
+    /// * it writes every element that it does not add to and that other code reads;
+    /// * it terminates.
     ///
-    /// Where that depends on numbers or the grid, only code that passes the right ones may reach the source: keep it private to the
-    /// module that launches it.
+    /// If these properties depend on numbers or the grid, only code that passes valid ones may use the source: keep it private to
+    /// the module that launches it.
     pub const unsafe fn new(name: &'static str, text: &'static str) -> Source {
         Source { text: Text { name: Cow::Borrowed(name), body: Cow::Borrowed(text) }, parsed: OnceLock::new() }
     }
 
-    /// Kernels whose text is made at run time.
+    /// Creates kernels whose text is made at run time.
     ///
     /// # Safety
     /// As [`Source::new`].
@@ -89,20 +90,20 @@ impl Source {
         })
     }
 
-    /// The digest of name and text: the key of everything that is kept of this source.
+    /// The digest of name and text, which is the key for all data kept about this source.
     pub(crate) fn digest(&self) -> Digest {
         self.parsed().digest
     }
 
-    /// The parameters of a kernel.
+    /// Returns the parameters of a kernel.
     ///
     /// # Errors
-    /// If the text declares no such kernel, or not in a form that a launch can check.
+    /// If the text does not declare the kernel, or not in a form that a launch can check.
     pub(crate) fn signature(&self, kernel: &str) -> Result<&Signature> {
         self.parsed().kernels.get(&self.text.name, kernel)
     }
 
-    /// An error of a launch of one of the kernels.
+    /// Returns the error for a launch of one of the kernels.
     pub(crate) fn refused(&self, kernel: &str, message: &str) -> Error {
         Error::value(format!("kernel `{kernel}` of `{}`", self.text().name()), message)
     }

@@ -4,10 +4,10 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{Read as _, Result, Write as _};
 use std::path::Path;
 
-/// Checks that a directory, if it exists, belongs to this user and is writable by no other.
+/// Checks that a directory, if it exists, belongs to this user and that no other user can write to it.
 ///
 /// # Errors
-/// The reason why it is not used, and how to change that.
+/// The reason why the directory is not used, and how to change that.
 pub(super) fn directory(path: &Path) -> std::result::Result<(), String> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() && !is_private(&found) => Err(format!(
@@ -19,12 +19,12 @@ pub(super) fn directory(path: &Path) -> std::result::Result<(), String> {
     }
 }
 
-/// The content of a file of at most this size that belongs to this user, is writable by no other, and is no link. `None` if it is not
-/// such a file.
+/// Reads a file that has at most this size, belongs to this user, cannot be written by other users, and is not a link. `None` for
+/// any other file.
 pub(super) fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
     let named = std::fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;
     let file = File::open(path).ok()?;
-    // The file that was opened counts, in case the name was given to another one meanwhile.
+    // The opened file is checked, because another file may have received its name meanwhile.
     let opened = file.metadata().ok()?;
     if !is_same(&named, &opened) || !is_private(&opened) || opened.len() > most {
         return None;
@@ -34,7 +34,7 @@ pub(super) fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// Makes a directory that only this user can enter, with those above it.
+/// Creates a directory that only this user can enter, and its missing parents.
 pub(super) fn create(path: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -43,7 +43,7 @@ pub(super) fn create(path: &Path) -> Result<()> {
     builder.create(path)
 }
 
-/// Writes a file that is not there yet and that only this user can read.
+/// Creates a file that only this user can read. The file must not exist.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -56,7 +56,7 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<()> {
 #[cfg(unix)]
 fn is_private(found: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    // The directory of this process belongs to the user that it runs as.
+    // This directory belongs to the user of this process.
     let own = std::fs::metadata("/proc/self").map(|process| process.uid());
     own.is_ok_and(|own| found.uid() == own) && found.mode() & 0o022 == 0
 }

@@ -1,39 +1,42 @@
-//! Choosing among the ways that a library names to compute something, by measuring them where a person asks for it.
+//! Chooses among the algorithms that a library proposes, by measuring them if the user requests it.
 //!
-//! A library's first proposal is a guess, made without looking at the clock. But what a clock says differs from run to run, another way may give other bits, and a run is to
-//! give the same bits when it is repeated. So the guess is taken, unless `IVON_TUNE` is `on`: then the quickest of a few is measured once for a shape, and what was found is
-//! kept beside the compiled kernels, for every later run on such a GPU with the same libraries. Nothing is measured there any more.
+//! A library's first proposal is an estimate, without a measurement. But measured times differ from run to run, another algorithm
+//! may give other bits, and a repeated run must give the same bits. So the first proposal is used unless `IVON_TUNE` is `on`.
+//! Then a few proposals are measured once per shape, and the fastest is stored beside the compiled kernels. All later runs on
+//! such a GPU with the same libraries use it without measuring.
 
 use super::{Cuda, Fill, Memory, cache};
 use crate::core::error::Result;
 
-/// The number of algorithms that are measured at most.
+/// The largest number of algorithms that are measured.
 pub(super) const MOST: usize = 8;
 
-/// What the libraries are asked for ways with: to be counted up whenever limits, masks or filters change, for a choice that was kept is a number in that list.
+/// The version of the requests to the libraries. Increase it when limits, masks or filters change, because a stored choice is an
+/// index into the list that the library returned.
 const ASKED: u32 = 1;
 
-/// Each way is measured so often, in turn with the others, and the shortest time counts.
+/// The number of measurements of each algorithm, alternating with the others. The shortest time counts.
 const ROUNDS: usize = 4;
-/// Calls between two looks at the clock.
+/// Calls between two readings of the clock.
 const CALLS: usize = 5;
 
-/// The first way is kept unless another takes a smaller part of its time than this.
+/// Another algorithm is chosen only if its time is a smaller fraction of the first one's than this.
 const WORTH: f64 = 0.98;
 
 impl Cuda {
-    /// Measures from now on, or not.
+    /// Turns measuring on or off.
     #[doc(hidden)]
     pub fn set_tuning(&self, on: bool) {
         self.tuning.set(on);
     }
 
-    /// The number of algorithms to ask a library for.
+    /// The number of algorithms to request from a library.
     pub(super) fn ways_wanted(&self) -> usize {
         if self.tuning.get() { MOST } else { 1 }
     }
 
-    /// Which of `count` ways to compute `what` is to be taken: the first, unless measuring finds a better one. `prepare` makes what `run` computes with.
+    /// Returns the index of the algorithm to use for `what`, one of `count`: the first, unless a measurement finds a better one.
+    /// `prepare` makes the operands of `run`.
     pub(super) fn choose<P>(
         &self,
         what: &str,
@@ -52,7 +55,7 @@ impl Cuda {
             for round in 0..=ROUNDS {
                 for (way, least) in times.iter_mut().enumerate() {
                     let time = self.time(|| run(&prepared, way)).unwrap_or(f64::INFINITY);
-                    // The first round loads code and wakes the GPU up.
+                    // The first round loads code and wakes up the GPU.
                     if round > 0 {
                         *least = least.min(time);
                     }
@@ -60,14 +63,15 @@ impl Cuda {
             }
             Ok(quickest(&times))
         });
-        // What cannot be measured, for want of memory say, is not: the first will do.
+        // If nothing can be measured, for example for lack of memory, the first algorithm is used.
         measured.ok().filter(|&way| way < count).unwrap_or(0)
     }
 
-    /// Memory to measure with, full of numbers of about 0.01 in f32 as in bf16: products of zeros take less power, and so less time, than those of anything else.
+    /// Allocates memory for measurements, filled with numbers of about 0.01 in f32 and in bf16. Products of zeros need less
+    /// power, and so less time, than other products.
     pub(super) fn scratch(&self, bytes: usize) -> Result<Memory> {
         let memory = self.allocate(bytes)?;
-        // SAFETY: it has so many bytes.
+        // SAFETY: the memory has this many bytes.
         unsafe { self.fill(memory.address(), Fill::Half(0x3c3c), bytes / 2)? };
         Ok(memory)
     }
@@ -79,7 +83,7 @@ impl Cuda {
     }
 }
 
-/// The way that took the least time, if that is worth a deviation from the first.
+/// Returns the index of the fastest algorithm, if it is sufficiently faster than the first.
 fn quickest(times: &[f64]) -> usize {
     let best = (0..times.len()).min_by(|&a, &b| times[a].total_cmp(&times[b])).unwrap_or(0);
     if times[best] < WORTH * times[0] { best } else { 0 }

@@ -1,4 +1,4 @@
-//! A few bytes of the GPU that the CPU looks at later, without making the GPU wait.
+//! A few bytes of the GPU that the CPU reads later, without making the GPU wait.
 
 use super::Cuda;
 use super::error::Context as _;
@@ -8,7 +8,7 @@ use cudarc::driver::{CudaEvent, CudaStream, sys};
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// A copy under way from the GPU to page-locked memory.
+/// A copy in flight from the GPU to page-locked memory.
 pub(crate) struct Watch {
     pinned: Pinned,
     there: CudaEvent,
@@ -17,7 +17,7 @@ pub(crate) struct Watch {
 }
 
 impl Cuda {
-    /// For so many bytes at most.
+    /// Creates a watch for at most `bytes` bytes.
     pub(crate) fn watch(&self, bytes: usize) -> Result<Watch> {
         let there = self.context.new_event(None).doing("make an event")?;
         Ok(Watch { pinned: Pinned::new(&self.stream, bytes)?, there, under_way: Cell::new(false), stream: self.stream.clone() })
@@ -25,19 +25,19 @@ impl Cuda {
 }
 
 impl Watch {
-    /// Has so many bytes at `address` copied once everything asked for before is done.
+    /// Starts copying bytes from `address`, after all work that was launched before.
     pub fn begin(&self, address: u64, bytes: usize) -> Result<()> {
         assert!(bytes <= self.pinned.bytes().len(), "a watch is for so many bytes");
         self.stream.context().bind_to_thread().doing("use the GPU from this thread")?;
         let to = self.pinned.pointer().cast();
-        // SAFETY: the caller names memory of the GPU of so many bytes; they are not read here before the event.
+        // SAFETY: the caller passes GPU memory of this size; the copy is read only after the event.
         let code = unsafe { sys::cuMemcpyDtoHAsync_v2(to, address, bytes, self.stream.cu_stream()) };
         code.result().doing("copy from the GPU")?;
         self.under_way.set(true);
         self.there.record(&self.stream).doing("record an event")
     }
 
-    /// The bytes, once they are there; nothing if none were asked for since the last time.
+    /// Waits for the copy and returns the bytes. `None` if no copy was started since the last call.
     pub fn wait(&self) -> Result<Option<&[u8]>> {
         if !self.under_way.replace(false) {
             return Ok(None);

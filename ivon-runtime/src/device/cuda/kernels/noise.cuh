@@ -1,4 +1,5 @@
-// Philox4x32-10 and the normals made of it, in the layout of `noise/mod.rs`: element 64 g + 16 w + l belongs to word w of block 16 g + l.
+// Philox4x32-10 and normals made from it, in the layout of `noise/mod.rs`: element 64 g + 16 w + l belongs to word w of block 16
+// g + l.
 
 struct Words {
   uint32_t at[4];
@@ -23,8 +24,9 @@ __device__ __forceinline__ Words philox(uint32_t key_low, uint32_t key_high, uin
 // The element of word `w` of block `block`.
 __device__ __forceinline__ uint64_t element_of(uint64_t block, int w) { return block / 16 * 64 + w * 16 + block % 16; }
 
-// Box-Muller as `noise/normal.rs` computes it: r cos φ and r sin φ with r = sqrt(-2 ln((u + ½) / 2³²)), φ = π/2 (q + s / 2³²), where q is
-// the top two bits of v and s the rest as a signed number. The same polynomials, so that CPU and GPU agree to the last bits.
+// Box-Muller as in `noise/normal.rs`: r cos φ and r sin φ with r = sqrt(-2 ln((u + ½) / 2³²)) and φ = π/2 (q + s / 2³²), where q
+// is the top two bits of v and s the rest as a signed number. The polynomials are the same, so CPU and GPU agree up to the last
+// bits.
 __device__ __forceinline__ void box_muller(uint32_t u, uint32_t v, float& first, float& second) {
   bool near = u >= 0xB504F400u;
   float whole = (float)(near ? ~u : u) + 0.5f;

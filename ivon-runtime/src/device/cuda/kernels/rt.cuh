@@ -1,8 +1,9 @@
-// The ground under all kernels: types, memory in vectors, sums over warps and blocks, tensor cores.
+// The basis of all kernels: types, vector loads and stores, sums over warps and blocks, tensor cores.
 //
-// Compiled by NVRTC without any header, and by g++ for the emulator of the tests, which brings what CUDA has built in. What differs
-// between the two stands here and nowhere else. The source of a module is this file, then `typedef float real;` or `typedef bf16 real;`
-// (the type that a model computes in), then kernels. Sums are f32 whatever `real` is, and run in an order that depends on shapes alone.
+// NVRTC compiles this file without any header. For the emulator of the tests g++ compiles it, and the emulator defines CUDA's
+// built-in names. Only this file contains code that differs between the two. The source of a module is this file, then `typedef
+// float real;` or `typedef bf16 real;` (the type in which a model computes), then kernels. Sums are f32 for both types, in an
+// order that depends only on shapes.
 #pragma once
 
 struct __align__(2) bf16 {
@@ -22,7 +23,7 @@ typedef long long int64_t;
 
 __device__ __forceinline__ float to_float(bf16 x) { return __uint_as_float((uint32_t)x.bits << 16); }
 
-// To the nearest, ties to even.
+// Rounds to the nearest, ties to even.
 __device__ __forceinline__ bf16 to_bf16(float x) {
   bf16 y;
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
@@ -54,7 +55,7 @@ __device__ __forceinline__ void ldmatrix_4(uint32_t (&to)[4], const void* row) {
                : "memory");
 }
 
-// The same of transposed matrices.
+// The same for transposed matrices.
 __device__ __forceinline__ void ldmatrix_4t(uint32_t (&to)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
@@ -69,17 +70,17 @@ __device__ __forceinline__ float fast_exp2(float x) {
   return y;
 }
 
-// Copies 16 bytes to shared memory in the background, or zeros where `there` is false.
+// Copies 16 bytes to shared memory asynchronously, or zeros if `there` is false.
 __device__ __forceinline__ void cp_async(void* to, const void* from, bool there) {
   int bytes = there ? 16 : 0;
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(to)), "l"(from), "r"(bytes) : "memory");
 }
 __device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
-// Waits until at most LEFT groups are under way.
+// Waits until at most LEFT groups are in flight.
 template <int LEFT> __device__ __forceinline__ void cp_async_wait() { asm volatile("cp.async.wait_group %0;\n" ::"n"(LEFT) : "memory"); }
 
-// What blocks that run at the same time tell each other: who loads the number that another one stored sees all that its block had written before,
-// up to a barrier of its own.
+// Communication between blocks that run at the same time. A thread that loads a number stored by another block also sees
+// everything that the other block wrote before, up to a barrier of its own.
 __device__ __forceinline__ uint32_t load_acquire(const uint32_t* from) {
   uint32_t x;
   asm volatile("ld.acquire.gpu.global.u32 %0, [%1];\n" : "=r"(x) : "l"(from) : "memory");
@@ -88,7 +89,7 @@ __device__ __forceinline__ uint32_t load_acquire(const uint32_t* from) {
 __device__ __forceinline__ void store_release(uint32_t* to, uint32_t x) {
   asm volatile("st.release.gpu.global.u32 [%0], %1;\n" ::"l"(to), "r"(x) : "memory");
 }
-__device__ __forceinline__ void other_blocks() {}  // which run while this one waits for them
+__device__ __forceinline__ void other_blocks() {}  // the GPU runs the other blocks while this one waits for them
 
 // Four numbers that another block wrote, from the cache that all blocks share.
 __device__ __forceinline__ void load_shared_cache(const float* from, float (&to)[4]) {
@@ -98,7 +99,8 @@ __device__ __forceinline__ void load_shared_cache(const float* from, float (&to)
                : "memory");
 }
 
-// To the last bit or two, in one or two instructions: for steps, whose size nobody knows that well. Below 2⁻¹²⁶ a number is taken for 0.
+// Correct up to the last one or two bits, in one or two instructions. For the sizes of steps, which need no more precision.
+// Numbers below 2⁻¹²⁶ count as 0.
 __device__ __forceinline__ float reciprocal(float x) {
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -148,7 +150,8 @@ template <class T> __device__ __forceinline__ T from_float(float x);
 template <> __device__ __forceinline__ float from_float<float>(float x) { return x; }
 template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) { return to_bf16(x); }
 
-// N elements that are loaded and stored in one instruction where they fill 4, 8 or 16 bytes; their address is a multiple of that.
+// N elements that are loaded and stored in one instruction if they fill 4, 8 or 16 bytes. Their address must be a multiple of
+// that size.
 template <class T, int N> struct __align__(sizeof(T) * N) Vector {
   T at[N];
 };
@@ -158,7 +161,8 @@ template <class T> struct Wide {
   static constexpr int N = 16 / sizeof(T);
 };
 
-// How such elements lie in words of 32 bits. Memory is moved in CUDA's own vectors of words: the compiler is free to take one of ours apart, and does.
+// The layout of such elements in words of 32 bits. Memory is accessed with CUDA's own vectors of words, because the compiler
+// splits vectors of our own type.
 __device__ __forceinline__ void unpack(const uint32_t* words, float* to, int n, const float*) {
 #pragma unroll
   for (int i = 0; i < n; ++i) to[i] = __uint_as_float(words[i]);
@@ -222,10 +226,10 @@ template <int N, class T> __device__ __forceinline__ void store(T* to, const flo
   }
 }
 
-// Writes x, or adds it to what is there.
+// Writes x, or adds x to the old value.
 template <class T> __device__ __forceinline__ void put(T* to, float x, bool add) { *to = from_float<T>(add ? to_float(*to) + x : x); }
 
-// The same of N elements.
+// The same for N elements.
 template <int N, class T> __device__ __forceinline__ void put_all(T* to, float (&x)[N], bool add) {
   float old[N] = {};
   if (add) load<N>(to, old);
@@ -234,13 +238,14 @@ template <int N, class T> __device__ __forceinline__ void put_all(T* to, float (
   store<N>(to, x);
 }
 
-// As `Real::max` and its neighbours in Rust: NaN where either is NaN, which fmaxf and fminf would drop; of two that compare equal the second.
+// As `Real::max` and its neighbours in Rust: NaN if either is NaN, which fmaxf and fminf would drop. If both compare equal, the
+// second.
 __device__ __forceinline__ float larger(float x, float y) { return x > y || x != x ? x : y; }
 __device__ __forceinline__ float smaller(float x, float y) { return x < y || x != x ? x : y; }
 __device__ __forceinline__ float relu(float x) { return x <= 0.0f ? 0.0f : x; }
-// The gradient of relu(x), of x or the result and of the result's gradient.
+// The gradient of relu(x). `x` is the argument or the result, `d` the gradient of the result.
 __device__ __forceinline__ float gate(float x, float d) { return x <= 0.0f ? 0.0f : d; }
-// The part of the gradient d of larger(x, y) that x gets.
+// The part of the gradient d of larger(x, y) that belongs to x.
 __device__ __forceinline__ float share(float x, float y, float d) { return x == y ? 0.5f * d : x < y ? 0.0f : d; }
 
 // ---- sums ---------------------------------------------------------------------------------------------------------------
@@ -260,11 +265,11 @@ __device__ __forceinline__ float warp_max(float x) {
   return x;
 }
 
-// The sum over a block of THREADS threads, for all of them. `shared` holds a number for each warp.
+// The sum over a block of THREADS threads, returned to all of them. `shared` must hold one number per warp.
 template <int THREADS> __device__ __forceinline__ float block_sum(float x, float* shared) {
   int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
   x = warp_sum(x);
-  __syncthreads();  // the last use of `shared` is over
+  __syncthreads();  // the last use of `shared` must be over
   if (lane == 0) shared[warp] = x;
   __syncthreads();
   return warp_sum(lane < THREADS / WARP ? shared[lane] : 0.0f);
@@ -279,7 +284,7 @@ template <int THREADS> __device__ __forceinline__ float block_max(float x, float
   return warp_max(lane < THREADS / WARP ? shared[lane] : -INFINITY);
 }
 
-// A row is worked on by ROW threads: a warp, eight of which share a block of 256, or the whole block of 256.
+// A row is processed by ROW threads: a warp, of which eight form a block of 256, or a whole block of 256.
 constexpr int BLOCK = 256;
 
 template <int ROW> __device__ __forceinline__ uint64_t row_of_thread() {
@@ -294,10 +299,11 @@ template <int ROW> __device__ __forceinline__ float row_max(float x, float* shar
 
 // ---- rows ---------------------------------------------------------------------------------------------------------------
 
-// Calls f(i, x) for the pieces x[N] from element i of a row of any alignment, which `threads` threads share: 16 bytes at a time where possible.
+// Calls f(i, x) for the pieces x[N] of a row, each beginning at element i. The row may have any alignment, and `threads` threads
+// share it. Pieces have 16 bytes where possible.
 template <class T, class F> __device__ __forceinline__ void for_row(const T* row, uint64_t width, int thread, int threads, F f) {
   constexpr int N = Wide<T>::N;
-  // Elements before the first whole 16 bytes.
+  // Elements before the first multiple of 16 bytes.
   uint64_t head = (16 - (uint64_t)row % 16) % 16 / sizeof(T);
   if (head > width) head = width;
   uint64_t pieces = (width - head) / N, tail = head + pieces * N;
@@ -316,7 +322,8 @@ template <class T, class F> __device__ __forceinline__ void for_row(const T* row
   }
 }
 
-// to[i] = f(i, from[i]), or += it, for a row of any alignment; two rows that lie alike go 16 bytes at a time.
+// to[i] = f(i, from[i]), or += with `add`, for a row of any alignment. Two rows with the same alignment are processed 16 bytes at
+// a time.
 template <class T, class F>
 __device__ __forceinline__ void map_row(const T* from, T* to, uint64_t width, bool add, int thread, int threads, F f) {
   if ((uint64_t)from % 16 != (uint64_t)to % 16) {
@@ -338,9 +345,9 @@ __device__ __forceinline__ void map_row(const T* from, T* to, uint64_t width, bo
 
 // ---- columns ------------------------------------------------------------------------------------------------------------
 
-// Kernels that work down the columns of a matrix [rows, columns]: a thread has N neighbouring columns, 16 bytes where that is possible, of every
-// blockDim.y-th row; a block has blockDim.x · N columns of the rows of group blockIdx.y. No index is divided by anything. `ops/columns.rs` makes
-// the grid.
+// For kernels that process the columns of a matrix [rows, columns]. A thread has N neighbouring columns (16 bytes if possible) of
+// every blockDim.y-th row. A block has blockDim.x · N columns of the rows in group blockIdx.y. No index needs a division.
+// `ops/columns.rs` makes the grid.
 template <int N> struct Columns {
   uint64_t column, rows, columns, begin, end;
 
@@ -349,24 +356,26 @@ template <int N> struct Columns {
     end = begin + group < rows ? begin + group : rows;
   }
 
-  // Calls f(i, row) for each of the thread's rows, whose elements are i to i + N.
+  // Calls f(i, row) for each of the thread's rows. Its elements in the row are i to i + N.
   template <class F> __device__ __forceinline__ void each(F f) const {
     if (column >= columns) return;
 #pragma unroll 2
     for (uint64_t row = begin + threadIdx.y; row < end; row += blockDim.y) f(row * columns + column, row);
   }
 
-  // The thread's part of a line [columns]; zeros, or `otherwise`, where there is no line or no column.
+  // Reads the thread's part of a line [columns]. Without a line, or beyond the last column, the elements are `otherwise`.
   template <class T> __device__ __forceinline__ void line(const T* from, float (&to)[N], float otherwise = 0.0f) const {
 #pragma unroll
     for (int i = 0; i < N; ++i) to[i] = from && column < columns ? to_float(from[column + i]) : otherwise;
   }
 
-  // Where the block keeps a number of column `i` of a thread in shared memory: neighbouring threads, and neighbouring columns, in different banks.
-  static constexpr int KEPT = BLOCK + WARP / N;  // numbers from a column of a thread to the next
+  // The place in shared memory for the number of column `i` of a thread. Neighbouring threads, and neighbouring columns, use
+  // different banks.
+  static constexpr int KEPT = BLOCK + WARP / N;  // the distance from one column of a thread to the next
   static __device__ __forceinline__ uint32_t kept(uint32_t thread, uint32_t i) { return i * KEPT + thread; }
 
-  // Calls f(column, where the first of its numbers is kept) for each of the block's columns; those of the threads below follow blockDim.x apart.
+  // Calls f(column, place of its first number) for each of the block's columns. The numbers of the other threads of the column
+  // follow at a distance of blockDim.x.
   template <class F> static __device__ __forceinline__ void each_kept(uint64_t columns, F f) {
     uint32_t width = blockDim.x * N;
     for (uint32_t c = threadIdx.y * blockDim.x + threadIdx.x; c < width; c += BLOCK) {
@@ -375,9 +384,10 @@ template <int N> struct Columns {
     }
   }
 
-  // Calls f(column, sum) for each of the block's columns with the sum over its threads; `shared` holds COLUMN_SUMS<N> numbers.
+  // Calls f(column, sum) for each of the block's columns, with the sum over its threads. `shared` must hold COLUMN_SUMS<N>
+  // numbers.
   template <class F> __device__ __forceinline__ void sum(const float (&x)[N], float* shared, F f) const {
-    __syncthreads();  // the last use of `shared` is over
+    __syncthreads();  // the last use of `shared` must be over
 #pragma unroll
     for (int i = 0; i < N; ++i) shared[kept(threadIdx.y * blockDim.x + threadIdx.x, i)] = x[i];
     __syncthreads();
@@ -389,16 +399,16 @@ template <int N> struct Columns {
   }
 };
 
-// The numbers that a block keeps, one for each column of each thread.
+// The count of numbers that a block keeps: one for each column of each thread.
 template <int N> constexpr int COLUMN_SUMS = N * Columns<N>::KEPT;
 
-// The sum over the groups of partial [groups, stride], at `at`: the threads of a column in a block of BLOCK share them; for
-// the one of threadIdx.y = 0. `shared` holds BLOCK numbers.
+// The sum over the groups of partial [groups, stride], at `at`. The threads of a column in a block of BLOCK threads share the
+// groups. Only the thread with threadIdx.y = 0 gets the sum. `shared` must hold BLOCK numbers.
 __device__ __forceinline__ float sum_groups(const float* partial, uint64_t groups, uint64_t stride, uint64_t at, bool there, float* shared) {
   float sum = 0.0f;
   if (there)
     for (uint64_t g = threadIdx.y; g < groups; g += blockDim.y) sum += partial[g * stride + at];
-  __syncthreads();  // the last use of `shared` is over
+  __syncthreads();  // the last use of `shared` must be over
   shared[threadIdx.y * blockDim.x + threadIdx.x] = sum;
   __syncthreads();
   if (threadIdx.y) return 0.0f;

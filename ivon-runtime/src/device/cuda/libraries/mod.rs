@@ -1,8 +1,9 @@
-//! Which of NVIDIA's libraries are there, where they were looked for, and how to get what is missing.
+//! Finds NVIDIA's libraries, and reports where they were searched and how to get the missing ones.
 //!
-//! cudarc loads a library by its name at the first call into it, and panics where there is none or where it lacks the function. So each one is
-//! looked for here first, by name and then in the places where toolkits and Python packages put it, and loaded by its path: a later loading
-//! by name then finds the loaded one, unless another file goes by a name that cudarc tries first: then that one computes, and is the one reported.
+//! cudarc loads a library by its name at the first call, and panics if it is not found or lacks the function. So each library is
+//! searched here first, by name and then in the directories of toolkits and Python packages, and loaded by its path. A later load
+//! by name returns the loaded library, unless cudarc first finds another file by one of its names. Then that file is used, and is
+//! the one reported.
 
 mod search;
 mod table;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use table::{LIBRARIES, Library};
 
-/// A directory that [`report`] looks in first, or several, separated as in `PATH`.
+/// A directory, or several separated as in `PATH`, that [`report`] searches first.
 pub const VARIABLE: &str = "IVON_CUDA_LIBRARIES";
 
 /// The parts of CUDA found on this machine.
@@ -29,30 +30,30 @@ pub const VARIABLE: &str = "IVON_CUDA_LIBRARIES";
 pub struct Report {
     /// The GPUs, if the driver works.
     pub gpus: Vec<Gpu>,
-    /// Why there are no GPUs, if there are none.
+    /// The reason, if there are no GPUs.
     pub problem: Option<String>,
     /// The libraries.
     pub libraries: Vec<Finding>,
-    /// Directories that were looked in, besides those of the system's loader.
+    /// The directories that were searched, in addition to those of the system's loader.
     pub looked_in: Vec<PathBuf>,
 }
 
 /// A GPU.
 #[derive(Clone, Debug, Serialize)]
 pub struct Gpu {
-    /// Its name for `--device`.
+    /// The value for `--device`.
     pub device: String,
-    /// The maker's name for it.
+    /// The manufacturer's name.
     pub name: String,
     /// Compute capability: "9.0".
     pub capability: String,
-    /// Bytes of memory.
+    /// The size of the memory in bytes.
     pub memory: usize,
-    /// True if our kernels run on it: those for tensor cores are for compute capability 8.0 and later.
+    /// True if our kernels run on it: those for tensor cores require compute capability 8.0.
     pub usable: bool,
 }
 
-/// The least compute capability of a GPU: that of Ampere, whose tensor cores compute in bf16.
+/// The lowest supported compute capability: that of Ampere, whose tensor cores compute in bf16.
 const LEAST_CAPABILITY: (i32, i32) = (8, 0);
 
 /// The result of the search for one library.
@@ -64,13 +65,13 @@ pub struct Finding {
     pub purpose: &'static str,
     /// True if CUDA cannot be used without it.
     pub needed: bool,
-    /// Where it is; a bare name was found by the system's loader.
+    /// The path of the library. The system's loader found a library with a bare name.
     pub path: Option<PathBuf>,
-    /// Its version, if it says so.
+    /// The version, if the library reports one.
     pub version: Option<String>,
-    /// Why it cannot be used, where something of its name is there.
+    /// The reasons why a library of this name cannot be used.
     pub problems: Vec<String>,
-    /// How to get it, where it is missing.
+    /// Instructions to get the library, if it is missing.
     pub get: Option<&'static str>,
 }
 
@@ -80,7 +81,7 @@ impl Report {
         self.first_gpu().is_some()
     }
 
-    /// The number of the first GPU that a model can run on.
+    /// The index of the first GPU on which a model can run.
     pub(super) fn first_gpu(&self) -> Option<usize> {
         let complete = self.libraries.iter().all(|l| l.path.is_some() || !l.needed);
         self.gpus.iter().position(|gpu| complete && gpu.usable)
@@ -123,40 +124,40 @@ impl Report {
     }
 }
 
-/// Looks for all libraries, loads them, and asks the driver for the GPUs; once in a process.
+/// Searches all libraries, loads them, and asks the driver for the GPUs. Does so once per process.
 pub fn report() -> &'static Report {
     static REPORT: OnceLock<Report> = OnceLock::new();
     REPORT.get_or_init(|| search(&directories(), |_| true))
 }
 
-/// [`report`] without the libraries that are opened where they are used: what a computation needs.
+/// [`report`] for the libraries that a computation needs, without those that are opened at their use.
 pub(super) fn in_use() -> &'static Report {
     static REPORT: OnceLock<Report> = OnceLock::new();
     REPORT.get_or_init(|| search(&directories(), |library| library.loaded_as.is_some()))
 }
 
-/// True if there is a driver: without one nothing else needs to be looked for, and most machines have none.
+/// True if a driver is found. Most machines have none, and no other library is searched then.
 pub(super) fn has_driver() -> bool {
     LIBRARIES[0].find(&directories()).path.is_some()
 }
 
-/// True if convolutions can be left to cuDNN.
+/// True if cuDNN is found.
 pub(super) fn has_cudnn() -> bool {
     in_use().libraries.iter().any(|library| library.name == "cuDNN" && library.path.is_some())
 }
 
-/// The library of ranges for NVIDIA's tools.
+/// Opens the library for ranges in NVIDIA's tools.
 pub(crate) fn ranges() -> Result<Loaded> {
     let finding = LIBRARIES[5].find(&directories());
     let Some(path) = finding.path else {
         let message = format!("there is no NVTX library to make ranges with: {}", LIBRARIES[5].get);
         return Err(Error::Device { message });
     };
-    // SAFETY: it is loaded already, see `Library::load`.
+    // SAFETY: the library is already loaded, see `Library::load`.
     unsafe { Loaded::new(&path) }.map_err(|e| Error::Device { message: format!("{}: {e}", path.display()) })
 }
 
-/// An error that says what is missing, where CUDA cannot be used on this GPU.
+/// Returns an error with the missing part if CUDA cannot be used on this GPU.
 pub(crate) fn require(ordinal: usize) -> Result<()> {
     let found = in_use();
     let problem = match found.gpus.get(ordinal) {
@@ -181,8 +182,8 @@ fn search(directories: &[PathBuf], wanted: fn(&&Library) -> bool) -> Report {
     Report { gpus, problem, libraries, looked_in: directories.iter().filter(|d| d.is_dir()).cloned().collect() }
 }
 
-/// The GPUs of a driver that is there and complete. None of them is opened: that takes a part of a second and some hundred MiB on each, and fails
-/// where another process has a GPU for itself.
+/// Returns the GPUs of a driver that is found and complete. Opens none of them: that takes a part of a second and some hundred
+/// MiB on each, and fails if another process uses a GPU exclusively.
 fn gpus() -> Result<Vec<Gpu>> {
     use sys::CUdevice_attribute::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
@@ -190,7 +191,7 @@ fn gpus() -> Result<Vec<Gpu>> {
     let count = CudaContext::device_count().doing("count the GPUs")?;
     let gpu = |ordinal: i32| {
         let gpu = device::get(ordinal).doing(&format!("find cuda:{ordinal}"))?;
-        // SAFETY: the driver gave this GPU.
+        // SAFETY: the driver returned this GPU.
         let (major, minor, memory) =
             unsafe { (device::get_attribute(gpu, MAJOR), device::get_attribute(gpu, MINOR), device::total_mem(gpu)) };
         let asking = "ask for the compute capability";
@@ -206,7 +207,7 @@ fn gpus() -> Result<Vec<Gpu>> {
     (0..count).map(gpu).collect()
 }
 
-/// The functions of the library of this name that are asked for before it is used.
+/// The functions whose presence is checked before the library of this name is used.
 #[doc(hidden)]
 pub fn functions(name: &str) -> &'static [&'static str] {
     LIBRARIES.iter().find(|library| library.name == name).map_or(&[], |library| library.functions)

@@ -1,4 +1,4 @@
-//! Where the libraries lie, and loading them.
+//! Finds and loads the libraries.
 
 use super::table::{LIBRARIES, Library};
 use super::{Finding, VARIABLE};
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 impl Library {
-    /// Loads the first of its files that can be used: of the directory named by hand, of the system, of toolkits and packages.
+    /// Loads the first usable file of the library: in the directories that the user named, in those of the system, in those of
+    /// toolkits and packages.
     pub fn find(&self, directories: &[PathBuf]) -> Finding {
         let mut finding = Finding {
             name: self.name,
@@ -35,7 +36,7 @@ impl Library {
                     (finding.path, finding.version) = (Some(other.unwrap_or(path)), version);
                     return finding;
                 }
-                // A bare name that the system does not know is no finding.
+                // A bare name that the system does not know does not count as found.
                 Err(problem) if path.is_absolute() || !problem.contains("cannot open") => finding.problems.push(problem),
                 Err(_) => {}
             }
@@ -44,17 +45,17 @@ impl Library {
         finding
     }
 
-    /// Its version, and the file that cudarc loads, where that is another one.
+    /// Loads the library. Returns its version, and the file that cudarc loads if it is a different one.
     fn load(&self, path: &Path) -> std::result::Result<(Option<String>, Option<PathBuf>), String> {
         let at = path.display();
-        // SAFETY: loading runs the library's initialisers; they are those of NVIDIA's libraries, which do nothing but set up themselves.
+        // SAFETY: loading runs the library's initialisers. Those of NVIDIA's libraries only set up the library.
         let library = unsafe { Loaded::new(path) }.map_err(|error| {
-            // The loader's own words lie one level deeper.
+            // The loader's message is the source of the error.
             let words = std::error::Error::source(&error).map_or(error.to_string(), |source| source.to_string());
             format!("{at} cannot be loaded: {words}")
         })?;
         self.check_functions(&library, &at.to_string())?;
-        // Loaded libraries stay loaded: what follows finds them by the name that they give themselves.
+        // Loaded libraries stay loaded: later loads find them by their own names.
         // SAFETY: as above.
         let known = |name: &&&str| unsafe { Loaded::new(**name) }.is_ok();
         if self.needed && self.files.iter().find(known).is_none() {
@@ -81,10 +82,10 @@ impl Library {
         if missing.is_empty() { Ok(()) } else { Err(format!("{at} is incomplete: it has no {}", missing.join(", "))) }
     }
 
-    /// The library that cudarc loads by its names, and its file, where that is not the one given.
+    /// Returns the library that cudarc loads by its names, and its file, if it is not `library`.
     fn loaded_instead(&self, name: &str, library: &Loaded) -> Option<(Loaded, PathBuf)> {
         let names = cudarc::get_lib_name_candidates(name);
-        // SAFETY: as in `load`. cudarc loads the same one.
+        // SAFETY: as in `load`. cudarc loads the same library.
         let (found, other) = names.into_iter().find_map(|name| Some((unsafe { Loaded::new(&name) }.ok()?, name)))?;
         let function = self.functions.first()?;
         let there = address(&found, function);
@@ -95,14 +96,14 @@ impl Library {
         Some((found, file))
     }
 
-    /// Loads what does not say by itself where it lies.
+    /// Loads the libraries that this library would not find by itself.
     fn load_before(&self, path: &Path) {
         let Some(files) = path.parent().and_then(|directory| std::fs::read_dir(directory).ok()) else { return };
         for file in files.flatten() {
             let name = file.file_name();
             let name = name.to_string_lossy();
             if self.before.iter().any(|prefix| name.starts_with(prefix) && !name.contains(".alt")) {
-                // SAFETY: as in `load`. If it cannot be loaded, compiling says so.
+                // SAFETY: as in `load`. If it cannot be loaded, compiling reports an error.
                 if let Ok(library) = unsafe { Loaded::new(file.path()) } {
                     std::mem::forget(library);
                 }
@@ -111,13 +112,13 @@ impl Library {
     }
 }
 
-/// Where a function of a library lies.
+/// The address of a function of a library.
 fn address(library: &Loaded, name: &str) -> Option<usize> {
-    // SAFETY: the function is not called, and so its type does not matter.
+    // SAFETY: the function is not called, so its type does not matter.
     unsafe { library.get::<unsafe extern "C" fn()>(name.as_bytes()) }.ok().map(|function| *function as usize)
 }
 
-/// The file that lies at an address of this process, on Linux.
+/// The file that is mapped at an address of this process, on Linux.
 fn file_at(address: usize) -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines().find_map(|line| {
@@ -128,7 +129,7 @@ fn file_at(address: usize) -> Option<PathBuf> {
     })
 }
 
-/// Directories named by [`VARIABLE`] or [`look_first_in`].
+/// The directories named by [`VARIABLE`] or [`look_first_in`].
 fn named_directories() -> Vec<PathBuf> {
     let by_hand = FIRST.lock().map_or(vec![], |first| first.clone());
     let variable = std::env::var_os(VARIABLE).unwrap_or_default();
@@ -137,27 +138,28 @@ fn named_directories() -> Vec<PathBuf> {
 
 static FIRST: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
 
-/// Lets the search for libraries, which happens once, begin in this directory. As [`VARIABLE`], for programs.
+/// Adds a directory that the search for libraries, which runs once, looks in first. The equivalent of [`VARIABLE`] for programs.
 pub fn look_first_in(directory: impl Into<PathBuf>) {
     if let Ok(mut first) = FIRST.lock() {
         first.push(directory.into());
     }
 }
 
-/// Where to look: directories named by hand, then those of toolkits and of Python packages.
+/// The directories to search: those that the user named, then those of toolkits and of Python packages.
 pub(super) fn directories() -> Vec<PathBuf> {
     let mut all = named_directories();
     let toolkits = ["CUDA_HOME", "CUDA_PATH"].iter().filter_map(std::env::var_os).map(PathBuf::from);
     for toolkit in toolkits.chain([PathBuf::from("/usr/local/cuda")]) {
         all.extend(["lib64", "lib", "targets/x86_64-linux/lib"].map(|below| toolkit.join(below)));
     }
-    // Where drivers of their host are put into Windows' Linux, and into containers.
+    // The directories for the host's driver in the Windows Subsystem for Linux and in containers.
     all.extend(["/usr/lib/wsl/lib", "/usr/local/nvidia/lib64"].map(PathBuf::from));
     for packages in python_packages() {
         let below = LIBRARIES.iter().flat_map(|library| library.packages);
         all.extend(below.map(|directory| packages.join(directory)));
     }
-    // `lib64` is often another name of `lib`. Directories named by hand stay, for they are looked in before the system's.
+    // `lib64` is often a link to `lib`. All directories that the user named are kept, because they are searched before the
+    // system's.
     let named = named_directories().len();
     let mut seen = std::collections::HashSet::new();
     let mut count = 0;
@@ -174,7 +176,7 @@ fn python_packages() -> Vec<PathBuf> {
         ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(std::env::var_os).map(PathBuf::from).collect();
     roots.extend(std::env::var_os("HOME").map(|home| Path::new(&home).join(".local")));
     for directory in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
-        // A relative entry is another directory wherever the program starts, perhaps one that others write to.
+        // A relative entry is a different directory for each working directory, perhaps one that other users can write to.
         if directory.is_absolute() && directory.join("python3").exists() {
             roots.extend(directory.parent().map(Path::to_path_buf));
         }

@@ -1,4 +1,4 @@
-//! The libraries that are looked for.
+//! The table of libraries to search.
 
 use libloading::Library as Loaded;
 use std::ffi::c_int;
@@ -8,20 +8,20 @@ pub(super) struct Library {
     pub name: &'static str,
     /// Its purpose.
     pub purpose: &'static str,
-    /// True if nothing goes without it.
+    /// True if CUDA cannot be used without it.
     pub needed: bool,
-    /// The name by which cudarc loads it, if cudarc calls it. Others are opened where they are used.
+    /// The name by which cudarc loads it, if cudarc calls it. Other libraries are opened where they are used.
     pub loaded_as: Option<&'static str>,
-    /// File names by which it may go, the preferred one first.
+    /// Its possible file names, the preferred one first.
     pub files: &'static [&'static str],
     /// Directories of Python packages, below `site-packages`.
     pub packages: &'static [&'static str],
-    /// Functions without which it is of no use.
+    /// Functions that it must have.
     pub functions: &'static [&'static str],
-    /// Libraries to be loaded before it from the same directory.
+    /// Libraries that must be loaded before it, from the same directory.
     pub before: &'static [&'static str],
     pub version: fn(&Loaded) -> Option<String>,
-    /// How to get it.
+    /// Instructions to get it.
     pub get: &'static str,
 }
 
@@ -33,7 +33,7 @@ pub(super) const LIBRARIES: [Library; 6] = [
         loaded_as: Some("cuda"),
         files: &["libcuda.so.1", "libcuda.so"],
         packages: &[],
-        // Every one that the runtime calls, through cudarc too: those of CUDA 12.8.
+        // All functions that the runtime calls, also through cudarc: those of CUDA 12.8.
         functions: &[
             "cuInit",
             "cuDeviceGet",
@@ -101,13 +101,13 @@ pub(super) const LIBRARIES: [Library; 6] = [
             "nvrtcGetProgramLogSize",
             "nvrtcGetProgramLog",
         ],
-        // Its packages of CUDA 13.0 do not say where it lies.
+        // The packages of CUDA 13.0 do not contain the path of this library.
         before: &["libnvrtc-builtins.so"],
         version: |library| {
-            // SAFETY: that is its type in NVIDIA's header.
+            // SAFETY: NVIDIA's header declares this type.
             let ask = unsafe { library.get::<unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int>(b"nvrtcVersion\0") }.ok()?;
             let (mut major, mut minor) = (0, 0);
-            // SAFETY: it writes the two numbers.
+            // SAFETY: the function writes the two numbers.
             let code = unsafe { ask(&mut major, &mut minor) };
             (code == 0).then(|| format!("{major}.{minor}"))
         },
@@ -192,20 +192,20 @@ pub(super) const LIBRARIES: [Library; 6] = [
     },
 ];
 
-/// Asks a function of type `int f(int *)`.
+/// Calls a function of type `int f(int *)`.
 fn number(library: &Loaded, name: &[u8]) -> Option<i64> {
-    // SAFETY: that is the type of the functions asked for here in NVIDIA's headers.
+    // SAFETY: NVIDIA's headers declare this type for the functions that are called here.
     let ask = unsafe { library.get::<unsafe extern "C" fn(*mut c_int) -> c_int>(name) }.ok()?;
     let mut number = 0;
-    // SAFETY: it writes one number.
+    // SAFETY: the function writes one number.
     let code = unsafe { ask(&mut number) };
     (code == 0).then_some(number as i64)
 }
 
-/// Asks a function of type `size_t f(void)`.
+/// Calls a function of type `size_t f(void)`.
 fn size(library: &Loaded, name: &[u8]) -> Option<usize> {
-    // SAFETY: that is the type of the functions asked for here in NVIDIA's headers.
+    // SAFETY: NVIDIA's headers declare this type for the functions that are called here.
     let ask = unsafe { library.get::<unsafe extern "C" fn() -> usize>(name) }.ok()?;
-    // SAFETY: it reads nothing.
+    // SAFETY: the function has no arguments.
     Some(unsafe { ask() })
 }
