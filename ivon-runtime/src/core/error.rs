@@ -8,9 +8,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The reason why an operation failed.
 ///
-/// There is no conversion from [`std::io::Error`], which does not contain a path: `std::fs::read(path).map_err(|e|
-/// Error::file(path, e))?` names the file. A `main` with errors of several kinds returns `Result<(), Box<dyn
-/// std::error::Error>>`.
+/// There is no conversion from [`std::io::Error`], which does not contain a path:
+/// `std::fs::read(path).map_err(|e| Error::file(path, e))?` names the file. A `main` with errors of several kinds returns
+/// `Result<(), Box<dyn std::error::Error>>`.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Error {

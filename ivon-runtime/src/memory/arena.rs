@@ -1,4 +1,4 @@
-//! The arena in which every run of a planned step uses the same addresses.
+//! The arena: memory in which every run of a planned step uses the same addresses.
 
 use super::{Block, Failure, Handle, Plan};
 use crate::core::error::{Error, Result};
@@ -6,14 +6,14 @@ use crate::device::cuda::Cuda;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// The memory of all plans of one context: they run one after the other, so they share it.
+/// The memory for all plans of one context. The plans run one after the other, so they share it.
 pub(crate) struct Arena {
     cuda: Option<Rc<Cuda>>,
     memory: RefCell<Option<Rc<Block>>>,
     runs: RefCell<Vec<Rc<Run>>>,
 }
 
-/// A plan with its blocks, in the order in which the step asks for them.
+/// A plan with its blocks, in the order of the step's allocations.
 pub(crate) struct Run {
     pub plan: Plan,
     blocks: RefCell<Vec<Rc<Block>>>,
@@ -31,15 +31,15 @@ impl Arena {
         self.memory.borrow().as_ref().map_or(0, |m| m.bytes())
     }
 
-    /// Its address on a GPU, if there is one yet.
+    /// The address on a GPU; 0 if there is none yet.
     pub fn address(&self) -> u64 {
         self.memory.borrow().as_ref().map_or(0, |memory| memory.place())
     }
 
-    /// Takes a plan in; the arena grows if the plan needs more.
+    /// Adds a plan. The arena grows if the plan needs more memory.
     ///
     /// # Errors
-    /// If there is not so much memory; then everything is as before.
+    /// If there is not enough memory. The arena is then as before.
     pub fn add(&self, plan: Plan) -> Result<Rc<Run>> {
         let before = self.bytes();
         let run = Rc::new(Run { plan, blocks: RefCell::default(), next: Cell::new(0), failure: Failure::default() });
@@ -54,12 +54,12 @@ impl Arena {
         Ok(run)
     }
 
-    /// Forgets a plan. Its tensors keep their memory, and the memory keeps their claims.
+    /// Removes a plan. Its tensors keep their memory, and the memory keeps their claims.
     pub fn remove(&self, run: &Rc<Run>) {
         self.runs.borrow_mut().retain(|r| !Rc::ptr_eq(r, run));
     }
 
-    /// Memory of another size. The old one goes before the new one comes, unless a tensor still lies in it.
+    /// Allocates memory of another size. The old memory is freed before, unless a tensor still lies in it.
     fn resize(&self, bytes: usize) -> Result<()> {
         self.runs.borrow().iter().for_each(|r| r.blocks.borrow_mut().clear());
         *self.memory.borrow_mut() = None;
@@ -75,7 +75,7 @@ impl Arena {
         *run.blocks.borrow_mut() = parts.map(|(l, offset)| Rc::new(Block::part(memory, *offset, l.bytes))).collect();
     }
 
-    /// True while a tensor of any earlier run exists, also of one whose plan is forgotten.
+    /// True while a tensor of any earlier run exists, even if its plan was removed.
     pub fn is_held(&self) -> bool {
         self.memory.borrow().as_ref().is_some_and(|memory| memory.is_held())
     }
@@ -87,10 +87,10 @@ impl Run {
         self.failure.clear();
     }
 
-    /// The memory for the next allocation.
+    /// Returns the memory for the next allocation.
     ///
     /// # Errors
-    /// If the step allocates otherwise than planned, or has done so before.
+    /// If the allocations of the step differ from the plan, now or earlier in this run.
     pub fn handle(&self, bytes: usize) -> Result<Handle> {
         self.failure.check()?;
         let i = self.next.replace(self.next.get() + 1);
@@ -98,7 +98,7 @@ impl Run {
             Some(block) if block.bytes() != bytes => format!("had {} bytes", block.bytes()),
             Some(block) => match Handle::new(block) {
                 Some(handle) => return Ok(handle),
-                // A tensor that lives longer than in the dry run still lies there.
+                // A tensor that lives longer than in the dry run still uses the memory.
                 None => "had given that memory back".into(),
             },
             None => "had none".into(),

@@ -1,23 +1,26 @@
-//! Blocks of memory and who owns them: the one file of the runtime that turns memory into slices.
+//! Blocks of memory and their owners: the only file of the runtime that turns memory into slices.
 //!
-//! A block is *whole*, and owns memory, or a *part*: a range of bytes of a whole block. Parts may overlap; those of an arena do, at different
-//! times. Pools, plans and flat buffers hold a block as an `Rc<Block>`, which keeps the memory alive and claims nothing. Whoever reads or writes
-//! holds a claim, and the block counts its claims:
+//! A block is *whole*, and owns memory, or a *part*: a range of bytes of a whole block. Parts may overlap; those of an arena do,
+//! at different times. Pools, plans and flat buffers hold a block as an `Rc<Block>`, which keeps the memory alive without a
+//! claim. Code that reads or writes holds a claim, and the block counts its claims:
 //!
-//! * a [`Handle`] is the claim of one tensor on a block, to read only or to write as well;
+//! * a [`Handle`] is the claim of one tensor on a block, to read only or also to write;
 //! * a [`Reading`] is the claim of a slice of all of a whole block, a [`Writing`] that of a mutable one.
 //!
-//! The counts are exact: only the constructors and destructors of these three types change them. A claim that is leaked is counted for ever.
-//! These rules make slices sound; each is checked where the claim or the slice is made:
+//! The counts are exact: only the constructors and destructors of these three types change them. A leaked claim is counted for
+//! ever. The following rules make slices sound. Each is checked where the claim or the slice is made:
 //!
 //! 1. Handles on two different blocks never overlap. A handle is refused while a claimed block overlaps its own.
-//! 2. A block on which a handle may write gives out no second handle. The handle itself may be cloned, which needs it unborrowed.
-//! 3. A handle gives a mutable slice if it may write, is borrowed mutably, is the only one on its block, and no slice of the whole is out.
-//! 4. A [`Reading`] is refused while a handle that may write exists, on the whole or on a part, or a [`Writing`].
-//! 5. A [`Writing`] is refused while there is any other claim on the whole or on a part, and every claim is refused while there is one.
+//! 2. A block on which a handle may write gives out no second handle. The handle itself may be cloned, which requires that it is
+//!    not borrowed.
+//! 3. A handle gives a mutable slice if it may write, is borrowed mutably, is the only one on its block, and no slice of the
+//!    whole exists.
+//! 4. A [`Reading`] is refused while a handle that may write exists, on the whole or on a part, or while a [`Writing`] exists.
+//! 5. A [`Writing`] is refused while any other claim on the whole or on a part exists. While a [`Writing`] exists, every other
+//!    claim is refused.
 //!
-//! So a mutable slice of a handle overlaps nothing: by 1 no other block, by 2 and 3 no other handle on the same block, by 3 and 4 no slice of the
-//! whole, neither an older nor a younger one. A mutable slice of a whole overlaps nothing by 5.
+//! So a mutable slice of a handle overlaps no other block (rule 1), no other handle on the same block (rules 2 and 3), and no
+//! older or younger slice of the whole (rules 3 and 4). A mutable slice of a whole overlaps nothing (rule 5).
 
 use super::{Ghost, Recorder};
 use crate::core::dtype::Element;
@@ -30,13 +33,15 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-/// Alignment of every whole block, in bytes, and of every parameter in a flat buffer of f32; one of bf16 lies at multiples of half of it.
+/// The alignment of every whole block in bytes, and of every parameter in a flat buffer of f32. A parameter in a flat buffer of
+/// bf16 has half of this alignment.
 pub(crate) const ALIGNMENT: usize = 256;
 
-/// The largest size of a tensor: so many bytes have addresses. Sums of sizes below it do not overflow, also in a dry run.
+/// The largest size of a tensor in bytes: the number of bytes that have addresses. Sums of smaller sizes do not overflow, even in
+/// a dry run.
 pub(crate) const MOST_BYTES: usize = 1 << 47;
 
-/// The value of [`Block::slices`] while a slice of the whole is out to be written.
+/// The value of [`Block::slices`] while a mutable slice of the whole exists.
 const WRITER: usize = usize::MAX;
 
 /// Memory that is freed with its last owner.
@@ -44,7 +49,7 @@ pub(crate) struct Block {
     place: Place,
     bytes: usize,
     home: Home,
-    /// A copy on the GPU of host memory, while a kernel may read it: see `Tensor::address`.
+    /// A copy of host memory on the GPU, while a kernel may read it: see `Tensor::address`.
     mirror: RefCell<Option<Rc<Block>>>,
     /// Set by [`Block::lasting`].
     lasting: bool,
@@ -54,15 +59,15 @@ pub(crate) struct Block {
     inside: Holders,
     /// Ranges of the parts with a handle, in order and disjoint.
     claimed: RefCell<Vec<(usize, usize)>>,
-    /// Slices of all of this block that are out to be read, or [`WRITER`] for one that is out to be written.
+    /// The number of slices of this whole block that are being read, or [`WRITER`] while one is being written.
     slices: Cell<usize>,
 }
 
-/// Counts of handles.
+/// Numbers of handles.
 #[derive(Default)]
 struct Holders {
     all: Cell<usize>,
-    /// Those that may write.
+    /// The handles that may write.
     able: Cell<usize>,
 }
 
@@ -91,12 +96,12 @@ enum Home {
     Gpu {
         _memory: cuda::Memory,
     },
-    /// A part of another block, which it keeps alive.
+    /// A part of another block, which this block keeps alive.
     Part {
         whole: Rc<Block>,
         offset: usize,
     },
-    /// A dry run: there is no memory.
+    /// A block of a dry run, which has no memory.
     Ghost(Ghost),
 }
 
@@ -115,10 +120,10 @@ impl Block {
         }
     }
 
-    /// Zeroed memory: on the GPU, if one is given, else from the heap.
+    /// Allocates zeroed memory on the GPU, if one is given, otherwise from the heap.
     ///
     /// # Errors
-    /// If there is not so much.
+    /// If there is not enough memory.
     pub fn zeroed(cuda: Option<&Rc<Cuda>>, bytes: usize) -> Result<Block> {
         let Some(cuda) = cuda else { return Block::heap(bytes) };
         let memory = cuda.allocate(bytes)?;
@@ -126,21 +131,21 @@ impl Block {
         Ok(Block::new(place, bytes, Home::Gpu { _memory: memory }))
     }
 
-    /// Zeroed memory from the heap.
+    /// Allocates zeroed memory from the heap.
     ///
     /// # Errors
-    /// If there is not so much.
+    /// If there is not enough memory.
     pub fn heap(bytes: usize) -> Result<Block> {
         super::room::check(bytes)?;
         let refused = || Block::too_large(bytes);
-        // Never of size zero; fresh zero pages cost nothing until they are touched.
+        // A layout must not have size zero. Fresh zero pages cost nothing until they are touched.
         let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| refused())?;
         // SAFETY: the layout has a size of at least one byte.
         let pointer = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(refused)?;
         Ok(Block::new(Place::Host(pointer), bytes, Home::Heap(layout)))
     }
 
-    /// The error where there is not so much memory.
+    /// The error for too little memory.
     pub fn too_large(bytes: usize) -> Error {
         let message = format!(
             "{:.1} GiB at once are more than this machine can give: take smaller batches (more micro-batches) or a smaller model",
@@ -149,28 +154,30 @@ impl Block {
         Error::value("memory", message)
     }
 
-    /// `bytes` of `whole`, from `offset`.
+    /// A part of `whole`: `bytes` bytes from `offset` on.
     ///
     /// # Panics
-    /// If they do not lie inside of it, or it is a part itself.
+    /// If they do not lie inside of `whole`, or `whole` is itself a part.
     pub fn part(whole: &Rc<Block>, offset: usize, bytes: usize) -> Block {
         assert!(offset.checked_add(bytes).is_some_and(|end| end <= whole.bytes), "a part lies inside its block");
         assert!(matches!(whole.home, Home::Heap(_) | Home::Gpu { .. }), "a part is one of a whole block");
         let place = match &whole.place {
-            // SAFETY: `offset` is at most the size of the allocation that the pointer begins, by the assertions.
+            // SAFETY: by the assertions, `offset` is at most the size of the allocation that begins at the pointer.
             Place::Host(pointer) => Place::Host(unsafe { pointer.add(offset) }),
             Place::Gpu { cuda, address } => Place::Gpu { cuda: cuda.clone(), address: address + offset as u64 },
         };
         Block::new(place, bytes, Home::Part { whole: whole.clone(), offset })
     }
 
-    /// The same block as a part of a buffer that outlives passes: what is written through a tensor on it has to arrive in the buffer.
+    /// Marks the block as a part of a buffer that outlives passes: values that are written through a tensor must reach the
+    /// buffer.
     pub fn lasting(mut self) -> Block {
         self.lasting = true;
         self
     }
 
-    /// A block of a dry run: a size and a lifetime, no memory. The place in the code is that of the op that asks for it.
+    /// A block of a dry run, with a size and a lifetime but no memory. The caller's place in the code is recorded, which is that
+    /// of the allocating op.
     #[track_caller]
     pub fn ghost(bytes: usize, recorder: &Rc<Recorder>) -> Block {
         let ghost = Ghost::born(bytes, recorder, Location::caller());
@@ -185,7 +192,7 @@ impl Block {
         self.as_ghost().is_some()
     }
 
-    /// The dry run that it belongs to, if any.
+    /// The block as one of a dry run, if it is one.
     pub fn as_ghost(&self) -> Option<&Ghost> {
         match &self.home {
             Home::Ghost(ghost) => Some(ghost),
@@ -196,8 +203,8 @@ impl Block {
     /// The start of the memory: valid for [`Block::bytes`] initialised bytes as long as the block exists.
     ///
     /// # Panics
-    /// In a dry run, where there is none: an op that reads or writes must return before, when `cx.planning()`. And if it lies on a GPU, where
-    /// the CPU cannot reach: the op has no kernel for the GPU, or does not call it.
+    /// In a dry run, where there is no memory: an op must return before it reads or writes, if `cx.planning()` is true. If the
+    /// block lies on a GPU, where the CPU cannot access it: the op has no kernel for the GPU, or does not call it.
     #[track_caller]
     fn pointer(&self) -> *mut u8 {
         assert!(!self.is_ghost(), "an op touched memory in a dry run: it must return before when `cx.planning()`");
@@ -210,7 +217,7 @@ impl Block {
         }
     }
 
-    /// The GPU it lies on, and its address there.
+    /// The GPU on which the block lies, and its address there.
     pub fn on_gpu(&self) -> Option<(&Rc<Cuda>, u64)> {
         match &self.place {
             Place::Host(_) => None,
@@ -218,8 +225,9 @@ impl Block {
         }
     }
 
-    /// A number for where it lies, the same in every dry run of a step that does the same: an address on the GPU, or in a dry run
-    /// the number of the block, counted from 1. 0 for memory of the CPU that has no copy on the GPU yet.
+    /// A number that identifies the place of the block. It is the same in every dry run of a step that does the same: an address
+    /// on the GPU, or, for a block of a dry run, its number counted from 1. 0 for memory of the CPU that has no copy on the GPU
+    /// yet.
     pub fn place(&self) -> u64 {
         match (&self.home, &self.place) {
             (Home::Ghost(ghost), _) => ghost.number() + 1,
@@ -228,7 +236,7 @@ impl Block {
         }
     }
 
-    /// The copy of host memory on this GPU, made by `make` where there is none yet.
+    /// Returns the copy of host memory on this GPU. `make` makes it if there is none yet.
     ///
     /// # Errors
     /// Those of `make`.
@@ -242,14 +250,14 @@ impl Block {
         Ok(mirror)
     }
 
-    /// Sets or forgets the copy on the GPU.
+    /// Sets or removes the copy on the GPU.
     pub fn set_mirror(&self, mirror: Option<Rc<Block>>) {
         *self.mirror.borrow_mut() = mirror;
     }
 
     // ---- claims ------------------------------------------------------------------------------------------------
 
-    /// The block itself, or the one that it is a part of.
+    /// The block itself, or the block of which it is a part.
     fn whole(&self) -> &Block {
         match &self.home {
             Home::Part { whole, .. } => whole,
@@ -262,17 +270,17 @@ impl Block {
         self.handles.all.get() + self.inside.all.get() > 0
     }
 
-    /// True while a slice of all of it, or of the block that it is a part of, is out.
+    /// True while a slice of the whole block exists.
     pub fn is_sliced(&self) -> bool {
         self.whole().slices.get() > 0
     }
 
-    /// True while such a slice is out to be written.
+    /// True while a mutable slice of the whole block exists.
     pub fn is_written(&self) -> bool {
         self.whole().slices.get() == WRITER
     }
 
-    /// Claims the memory of a block without handles for its first one. False while a claimed block overlaps it.
+    /// Claims the memory for the first handle on the block. Returns false while a claimed block overlaps it.
     fn claim(&self) -> bool {
         match &self.home {
             Home::Part { whole, offset } => whole.handles.all.get() == 0 && whole.claim_range(*offset..offset + self.bytes),
@@ -293,7 +301,7 @@ impl Block {
         free
     }
 
-    /// The last handle on the block goes.
+    /// Releases the memory when the last handle on the block is dropped.
     fn release(&self) {
         if let Home::Part { whole, offset } = &self.home {
             let mut claimed = whole.claimed.borrow_mut();
@@ -307,7 +315,8 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         match (&self.home, &self.place) {
-            // SAFETY: `heap` allocated the pointer with this layout. No claim and no part is left, for each holds an `Rc` of the block.
+            // SAFETY: `heap` allocated the pointer with this layout. No claim and no part exists, because each holds an `Rc` of
+            // the block.
             (Home::Heap(layout), Place::Host(pointer)) => unsafe { dealloc(pointer.as_ptr(), *layout) },
             (Home::Ghost(ghost), _) => ghost.dies(),
             _ => {}
@@ -315,28 +324,28 @@ impl Drop for Block {
     }
 }
 
-/// The claim of one tensor on a block. Cloning it makes another one; the memory lives as long as any.
+/// The claim of one tensor on a block. Cloning makes another claim. The memory lives as long as any claim.
 pub(crate) struct Handle {
     block: Rc<Block>,
-    /// True if it may write once it is the only one.
+    /// True if the handle may write when it is the only one.
     able: bool,
 }
 
 impl Handle {
-    /// The only handle on a fresh block that is whole.
+    /// Creates the only handle on a fresh whole block.
     pub fn of(block: Block) -> Handle {
         assert!(!matches!(block.home, Home::Part { .. }), "a handle on a part is claimed from its whole");
         block.handles.add(true);
         Handle { block: Rc::new(block), able: true }
     }
 
-    /// A handle that may write. `None` if any other one on the block may, if a handle on another block overlaps it, or while a slice of the
-    /// whole is out to be written.
+    /// Creates a handle that may write. Returns `None` if another handle on the block may write, if a handle on another block
+    /// overlaps it, or while a mutable slice of the whole exists.
     pub fn new(block: &Rc<Block>) -> Option<Handle> {
         Handle::claim(block, true)
     }
 
-    /// A handle that only reads, as do its clones. `None` where [`Handle::new`] gives none.
+    /// Creates a handle that can only read, and so can its clones. Returns `None` if [`Handle::new`] would.
     pub fn lent(block: &Rc<Block>) -> Option<Handle> {
         Handle::claim(block, false)
     }
@@ -358,17 +367,17 @@ impl Handle {
         &self.block
     }
 
-    /// The block without a claim, for an owner that hands it out again later.
+    /// The block without a claim, for an owner that gives it out again later.
     pub fn shared_block(&self) -> Rc<Block> {
         self.block.clone()
     }
 
-    /// True if the memory may be written through this handle: it may write, is the only one, and no slice of the whole is out.
+    /// True if the memory may be written through this handle: it may write, is the only one, and no slice of the whole exists.
     pub fn is_unique(&self) -> bool {
         self.able && self.block.handles.all.get() == 1 && !self.block.is_sliced()
     }
 
-    /// True if it is on a part of a buffer that outlives passes, to be written there.
+    /// True for a handle that may write to a part of a buffer that outlives passes.
     pub fn is_place(&self) -> bool {
         self.able && self.block.lasting
     }
@@ -380,13 +389,13 @@ impl Handle {
     #[track_caller]
     pub fn elements<E: Element>(&self, count: usize) -> &[E] {
         let pointer = checked(&self.block, count);
-        // SAFETY: `checked` has seen that `count` aligned values of E lie in the block, whose bytes are initialised and of which every pattern
-        // is a value. While `self` is borrowed nothing writes there: not this handle, and no other by rules 2 and 3; no overlapping one by
-        // rule 1; no slice of the whole by rule 5.
+        // SAFETY: `checked` ensured that `count` aligned values of E lie in the block, whose bytes are initialised. Every bit
+        // pattern is a value of E. While `self` is borrowed nothing writes there: not this handle, no other handle on the block
+        // by rules 2 and 3, no overlapping handle by rule 1, and no slice of the whole by rule 5.
         unsafe { std::slice::from_raw_parts(pointer, count) }
     }
 
-    /// The first `count` elements, to be written. `None` unless [`Handle::is_unique`].
+    /// The first `count` elements, to write. `None` unless [`Handle::is_unique`].
     ///
     /// # Panics
     /// As [`Handle::elements`].
@@ -396,10 +405,10 @@ impl Handle {
         if !self.is_unique() {
             return None;
         }
-        self.block.set_mirror(None); // which would keep the old content
-        // SAFETY: as in `elements`. While `self` is borrowed mutably nothing else reads or writes there: this is the only handle on the block and
-        // stays so, for it can be neither cloned nor joined by rule 2; no overlapping one exists by rule 1; no slice of the whole is out, and none
-        // is given by rules 4 and 5.
+        self.block.set_mirror(None); // the copy would keep the old content
+        // SAFETY: as in `elements`. While `self` is borrowed mutably nothing else reads or writes there. This is the only handle
+        // on the block and stays the only one, because by rule 2 it can neither be cloned nor joined by another. No overlapping
+        // handle exists by rule 1. No slice of the whole exists, and none can be made by rules 4 and 5.
         Some(unsafe { std::slice::from_raw_parts_mut(pointer, count) })
     }
 
@@ -408,22 +417,23 @@ impl Handle {
         if self.block.is_ghost() || self.block.on_gpu().is_some() {
             return None;
         }
-        // SAFETY: so many initialised bytes begin there, and they are not written meanwhile, as in `elements`.
+        // SAFETY: this many initialised bytes begin at the pointer, and they are not written meanwhile, as in `elements`.
         Some(unsafe { std::slice::from_raw_parts(self.block.pointer(), self.block.bytes) })
     }
 
-    /// All bytes, to be written, if they lie in host memory. `None` unless [`Handle::is_unique`].
+    /// All bytes, to write, if they lie in host memory. `None` unless [`Handle::is_unique`].
     pub fn host_bytes_mut(&mut self) -> Option<&mut [u8]> {
         if self.block.is_ghost() || self.block.on_gpu().is_some() || !self.is_unique() {
             return None;
         }
         self.block.set_mirror(None);
-        // SAFETY: so many initialised bytes begin there, and nothing else reads or writes them meanwhile, as in `elements_mut`.
+        // SAFETY: this many initialised bytes begin at the pointer, and nothing else reads or writes them meanwhile, as in
+        // `elements_mut`.
         Some(unsafe { std::slice::from_raw_parts_mut(self.block.pointer(), self.block.bytes) })
     }
 }
 
-/// The start of a block that `count` elements fit in.
+/// Checks that `count` elements fit in the block and returns its start.
 #[track_caller]
 fn checked<E: Element>(block: &Block, count: usize) -> *mut E {
     let pointer: *mut E = block.pointer().cast();
@@ -454,7 +464,7 @@ impl Drop for Handle {
 pub(crate) struct Reading(Rc<Block>);
 
 impl Reading {
-    /// `None` while a handle may write to the block or to a part of it, or a mutable slice is out.
+    /// Returns `None` while a handle may write to the block or to a part of it, or a mutable slice exists.
     pub fn new(whole: &Rc<Block>) -> Option<Reading> {
         let able = whole.handles.able.get() + whole.inside.able.get();
         let free = matches!(whole.home, Home::Heap(_) | Home::Gpu { .. }) && able == 0 && !whole.is_written();
@@ -471,8 +481,8 @@ impl Reading {
     #[track_caller]
     pub fn elements<E: Element>(&self, count: usize) -> &[E] {
         let pointer = checked(&self.0, count);
-        // SAFETY: `count` aligned values of E lie there, as in `Handle::elements`. While this claim exists nothing writes: no handle by rules 3 and
-        // 4, no mutable slice of the whole by rules 4 and 5.
+        // SAFETY: `count` aligned values of E lie there, as in `Handle::elements`. While this claim exists nothing writes: no
+        // handle by rules 3 and 4, no mutable slice of the whole by rules 4 and 5.
         unsafe { std::slice::from_raw_parts(pointer, count) }
     }
 
@@ -482,7 +492,7 @@ impl Reading {
     /// If they lie on a GPU.
     #[track_caller]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: so many initialised bytes begin there, and nothing writes them, as in `elements`.
+        // SAFETY: this many initialised bytes begin at the pointer, and nothing writes them, as in `elements`.
         unsafe { std::slice::from_raw_parts(self.0.pointer(), self.0.bytes) }
     }
 }
@@ -497,7 +507,7 @@ impl Drop for Reading {
 pub(crate) struct Writing(Rc<Block>);
 
 impl Writing {
-    /// `None` while there is any other claim on the block or a part of it.
+    /// Returns `None` while any other claim on the block or on a part of it exists.
     pub fn new(whole: &Rc<Block>) -> Option<Writing> {
         let free = matches!(whole.home, Home::Heap(_) | Home::Gpu { .. }) && !whole.is_held() && !whole.is_sliced();
         free.then(|| {
@@ -519,24 +529,26 @@ impl Writing {
         unsafe { std::slice::from_raw_parts(pointer, count) }
     }
 
-    /// The first `count` elements, to be written.
+    /// The first `count` elements, to write.
     ///
     /// # Panics
     /// As [`Reading::elements`].
     #[track_caller]
     pub fn elements_mut<E: Element>(&mut self, count: usize) -> &mut [E] {
         let pointer = checked(&self.0, count);
-        // SAFETY: `count` aligned values of E lie there, as in `Handle::elements`. This claim is the only one by rule 5, and it is borrowed mutably.
+        // SAFETY: `count` aligned values of E lie there, as in `Handle::elements`. This claim is the only one by rule 5, and it
+        // is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(pointer, count) }
     }
 
-    /// All bytes, to be written.
+    /// All bytes, to write.
     ///
     /// # Panics
     /// If they lie on a GPU.
     #[track_caller]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: so many initialised bytes begin there; this claim is the only one by rule 5, and it is borrowed mutably.
+        // SAFETY: this many initialised bytes begin at the pointer. This claim is the only one by rule 5, and it is borrowed
+        // mutably.
         unsafe { std::slice::from_raw_parts_mut(self.0.pointer(), self.0.bytes) }
     }
 }

@@ -1,4 +1,4 @@
-//! Blocks of a dry run, and the record of when each is born and dies.
+//! Blocks of a dry run, and the record of their lifetimes.
 
 use super::{Lifetime, Plan};
 use crate::core::error::Error;
@@ -14,7 +14,7 @@ struct Event {
     dies: Option<usize>,
 }
 
-/// Notes when each block of a dry run is born and dies.
+/// Records the lifetime of each block of a dry run.
 #[derive(Default)]
 pub(crate) struct Recorder {
     events: RefCell<Vec<Event>>,
@@ -38,7 +38,7 @@ impl Recorder {
         self.events.borrow_mut()[event].dies = Some(now);
     }
 
-    /// The plan of the run; what never died lives to its end.
+    /// Returns the plan of the run. A block that was not dropped lives until the end.
     pub fn plan(&self) -> Plan {
         let end = self.tick();
         let lifetime = |e: &Event| Lifetime { bytes: e.bytes, born: e.born, dies: e.dies.unwrap_or(end) };
@@ -46,7 +46,7 @@ impl Recorder {
     }
 }
 
-/// The first allocation of a step that failed. The step is over then, even if it goes on as if nothing had happened.
+/// The first failed allocation of a step. The step then fails, even if its code ignores the error.
 #[derive(Default)]
 pub(crate) struct Failure(RefCell<Option<Error>>);
 
@@ -57,22 +57,22 @@ impl Failure {
     }
 
     /// # Errors
-    /// The one that was noted.
+    /// The error that was noted.
     pub fn check(&self) -> Result<(), Error> {
         self.0.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// Forgets the error of an earlier run.
+    /// Removes the error of an earlier run.
     pub fn clear(&self) {
         *self.0.borrow_mut() = None;
     }
 }
 
-/// A block of a dry run: it records when it is born and when it dies.
+/// A block of a dry run. It records its own lifetime.
 pub(crate) struct Ghost {
     recorder: Rc<Recorder>,
     event: usize,
-    /// True once anything was launched that writes it.
+    /// True after a launch that writes the block.
     written: Cell<bool>,
     maker: &'static Location<'static>,
 }
@@ -86,17 +86,17 @@ impl Ghost {
         self.recorder.died(self.event);
     }
 
-    /// The number of blocks that the dry run made before.
+    /// The index of the block: the number of blocks that the dry run made before.
     pub fn number(&self) -> u64 {
         self.event as u64
     }
 
-    /// Something was launched that writes it.
+    /// Notes a launch that writes the block.
     pub fn write(&self) {
         self.written.set(true);
     }
 
-    /// The op that made it, while nothing was launched that writes it.
+    /// The place of the op that made the block, if no launch has written it.
     pub fn unwritten(&self) -> Option<&'static Location<'static>> {
         (!self.written.get()).then_some(self.maker)
     }

@@ -2,8 +2,8 @@
 
 use crate::core::digest::{Digest, Digester};
 
-/// A name, and a digest of everything beside the shapes of its inputs that decides what a step allocates: dimensions and settings
-/// of the model, numbers that it is given.
+/// The key of a planned step: a name, and a digest of everything except the shapes of its inputs that determines its allocations,
+/// such as dimensions and settings of the model and numeric arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StepKey {
     name: &'static str,
@@ -11,12 +11,12 @@ pub struct StepKey {
 }
 
 impl StepKey {
-    /// The key of a step of this name with this digest of what else decides.
+    /// Creates the key of the step `name`. The fingerprint is the digest of everything else that determines its allocations.
     pub(crate) fn with(name: &'static str, fingerprint: Digest) -> StepKey {
         StepKey { name, fingerprint }
     }
 
-    /// The same with one more number.
+    /// Returns the key with one more number.
     pub fn and(self, number: u64) -> StepKey {
         let fingerprint = Digester::new("one more number").digest(self.fingerprint).number(number).finish();
         StepKey { fingerprint, ..self }
@@ -27,14 +27,14 @@ impl StepKey {
         self.name
     }
 
-    /// The digest of name and numbers.
+    /// The digest of name and fingerprint.
     pub(crate) fn digest(&self) -> Digest {
         Digester::new("step").text(self.name).digest(self.fingerprint).finish()
     }
 }
 
 impl From<&'static str> for StepKey {
-    /// The key of a step whose allocations depend on the shapes of its inputs alone.
+    /// The key of a step whose allocations depend only on the shapes of its inputs.
     fn from(name: &'static str) -> Self {
         StepKey { name, fingerprint: Digest::default() }
     }

@@ -2,7 +2,7 @@
 
 use super::block::ALIGNMENT;
 
-/// One value of a step: how big, and from which moment to which it is needed.
+/// One value of a step: its size, and the time during which it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
     /// Size in bytes.
@@ -13,10 +13,10 @@ pub struct Lifetime {
     pub dies: usize,
 }
 
-/// Where each value of a step lies in the arena.
+/// The place of each value of a step in the arena.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The values, in the order in which the step allocates them.
+    /// The values, in the order of the step's allocations.
     pub lifetimes: Vec<Lifetime>,
     /// Offset of each in bytes, in the same order; a multiple of 256.
     pub offsets: Vec<usize>,
@@ -25,8 +25,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Greedy by size: the largest first, each at the lowest offset where nothing that lives at the same time lies.
-    /// (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020.)
+    /// Packs greedily by size: the largest first, each at the lowest offset that no value with an overlapping lifetime uses
+    /// (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
     pub fn pack(lifetimes: Vec<Lifetime>) -> Plan {
         let mut order: Vec<usize> = (0..lifetimes.len()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(lifetimes[*i].bytes));
@@ -53,7 +53,7 @@ impl Plan {
         Plan { lifetimes, offsets, bytes }
     }
 
-    /// The most bytes that are alive at one moment: no packing can be smaller.
+    /// The largest number of bytes in use at one moment. No packing can be smaller.
     pub fn lower_bound(&self) -> usize {
         let mut changes: Vec<(usize, isize)> = Vec::with_capacity(2 * self.lifetimes.len());
         for l in &self.lifetimes {
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn values_that_live_together_do_not_overlap() {
-        // A deterministic jumble of sizes and lifetimes.
+        // A deterministic mixture of sizes and lifetimes.
         let mut x = 1u64;
         let mut next = |n: u64| {
             x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -1,4 +1,4 @@
-//! Outside a planned run, memory comes from here: blocks are handed out again once no tensor holds them.
+//! The source of memory outside of planned runs. A block is reused when no tensor holds it.
 
 use super::{Block, Handle};
 use crate::core::error::Result;
@@ -19,10 +19,10 @@ impl Pool {
         Pool { cuda, blocks: RefCell::default() }
     }
 
-    /// The only handle on a block of this many bytes; its content is what its last user left.
+    /// Returns the only handle on a block of this many bytes. Its content is undefined.
     ///
     /// # Errors
-    /// If there is not so much memory.
+    /// If there is not enough memory.
     pub fn handle(&self, bytes: usize) -> Result<Handle> {
         let mut blocks = self.blocks.borrow_mut();
         let same = blocks.entry(bytes).or_default();
@@ -34,7 +34,7 @@ impl Pool {
         Ok(handle)
     }
 
-    /// Gives back what no tensor holds.
+    /// Frees the blocks that no tensor holds.
     pub fn trim(&self) {
         self.blocks.borrow_mut().retain(|_, same| {
             same.retain(|block| block.is_held());

@@ -1,23 +1,23 @@
-//! A look at how much memory the machine has left.
+//! Checks how much memory the machine has left.
 //!
-//! Linux promises more memory than it has: a large allocation succeeds, and the process is killed when it touches the pages. So large
-//! requests are compared with what is there before they are made.
+//! Linux grants more memory than it has: a large allocation succeeds, and the process is killed when it touches the pages. So
+//! large requests are compared with the available memory first.
 
 use super::Block;
 use crate::core::error::Result;
 
-/// Smaller requests are left to the allocator.
+/// Smaller requests, in bytes, are not checked.
 const LARGE: usize = 1 << 28;
 
 /// Refuses a request for more memory than the machine has left.
 ///
 /// # Errors
-/// If there is not so much, as far as the system says how much there is.
+/// If there is not enough memory, as far as the system reports it.
 pub(crate) fn check(bytes: usize) -> Result<()> {
     if bytes >= LARGE && available().is_some_and(|available| bytes > available) { Err(Block::too_large(bytes)) } else { Ok(()) }
 }
 
-/// Free memory and swap of the machine in bytes, or the limit of the control group where that is less.
+/// Free memory and swap of the machine in bytes, or the limit of the control group if that is less.
 fn available() -> Option<usize> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let machine = in_meminfo(&read("/proc/meminfo")?)?;

@@ -1,10 +1,10 @@
-//! Functions that generated code calls besides ops: checks of what a signature promises.
+//! Functions that generated code calls in addition to ops: checks of the types in a signature.
 
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
 use crate::tensor::Tensor;
 
-/// Names that generated code uses in their short form: the module around it may have others by that name, or no prelude.
+/// Names that generated code uses in their short form, because the user's module may define them differently or have no prelude.
 pub mod names {
     pub use core::primitive::{bool, f64, str, u64, usize};
     pub use std::mem::drop;
@@ -17,7 +17,7 @@ pub mod names {
     };
 }
 
-/// The functions that the model language has, by name, and its type.
+/// The functions of the model language by name, and their type.
 pub mod built_in {
     pub use crate::tensor::Tensor;
 
@@ -35,7 +35,7 @@ pub mod built_in {
     }
 }
 
-/// A function of the model language, where it is called by its name alone.
+/// Implemented by the functions of the model language. Generated code requires it if the user's code calls one by its name alone.
 #[diagnostic::on_unimplemented(
     message = "this name stands for a function of the module, which hides that of the model language, and has no `#[variational]`",
     label = "a function of the model language is meant here",
@@ -45,31 +45,31 @@ pub trait BuiltInFunction {}
 
 impl BuiltInFunction for built_in::BuiltIn {}
 
-/// Accepts a function of the model language alone.
+/// Compiles only for a function of the model language.
 pub const fn is_built_in<F: BuiltInFunction>(_: &F) {}
 
-/// The same of a type by that name.
+/// The same for a type of that name.
 pub const fn is_built_in_type<F: BuiltInFunction>() {}
 
-/// Asks whether a type is a model: `Probe::<M>::IS_MODEL`. The inherent constant hides that of [`NoModel`].
+/// Tests if a type is a model: `Probe::<M>::IS_MODEL`. For models the inherent constant hides that of [`NoModel`].
 pub struct Probe<M>(std::marker::PhantomData<M>);
 
 impl<M: crate::Model> Probe<M> {
-    /// Its impl is annotated.
+    /// True: the impl of the type is annotated.
     pub const IS_MODEL: bool = true;
 }
 
-/// The answer for all other types.
+/// The result for all other types.
 pub trait NoModel {
-    /// Its impl is not annotated.
+    /// False: the type has no annotated impl.
     const IS_MODEL: bool = false;
 }
 
 impl<M> NoModel for Probe<M> {}
 
-/// A type of numbers that a constant may have.
+/// A numeric type of a constant.
 pub trait Number {
-    /// True if it has whole numbers only.
+    /// True for a type of whole numbers.
     const WHOLE: bool;
 }
 
@@ -79,7 +79,7 @@ macro_rules! numbers {
 numbers!(true: u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 numbers!(false: f32 f64);
 
-/// True if a constant is of a type of whole numbers.
+/// True if the type of a constant is a type of whole numbers.
 pub const fn is_whole<N: Number>(_: &N) -> bool {
     N::WHOLE
 }
@@ -89,19 +89,19 @@ pub const fn is_whole<N: Number>(_: &N) -> bool {
 pub enum Extent {
     /// Any number of leading dimensions (`Rest: Dims`).
     Rest,
-    /// A symbolic dimension, by its number: the same wherever it occurs.
+    /// A symbolic dimension, by its index. It has the same size wherever it occurs.
     Symbol(usize),
     /// This size.
     Is(usize),
-    /// Not checked here.
+    /// Any size; not checked here.
     Any,
 }
 
-/// Gives the symbolic dimensions of a signature their values and checks the arguments against it.
+/// Determines the symbolic dimensions of a signature from the arguments, and checks the arguments against it.
 ///
 /// # Errors
-/// If an argument has another number of dimensions or another size than the signature promises, or two arguments disagree on a
-/// symbolic dimension.
+/// If an argument has another number of dimensions or another size than the signature, or two arguments disagree on a symbolic
+/// dimension.
 pub fn bind<const N: usize>(at: &str, symbols: [&str; N], arguments: &[(&str, &Tensor, &[Extent])]) -> Result<[usize; N]> {
     let mut values = [None; N];
     for (name, tensor, extents) in arguments {
@@ -123,7 +123,7 @@ pub fn bind<const N: usize>(at: &str, symbols: [&str; N], arguments: &[(&str, &T
             }
         }
     }
-    // A symbol that no argument binds is refused when the model is compiled.
+    // The compiler rejects a symbol that no argument determines.
     Ok(values.map(|v| v.unwrap_or(0)))
 }
 
@@ -143,10 +143,10 @@ fn wrong(at: &str, name: &str, shape: &Shape, extents: &[Extent], symbols: &[&st
     Error::shape(at, format!("`{name}` is {shape}, but [{}] is expected", dims.join(", ")))
 }
 
-/// The dimension of a reshape that is left open: the elements of `x`, divided by the other dimensions.
+/// The open dimension of a reshape: the number of elements of `x` divided by the other dimensions.
 ///
 /// # Errors
-/// If that is no whole number.
+/// If that is not a whole number.
 pub fn left_open(x: &Tensor, others: &[usize]) -> Result<usize> {
     let elements = x.shape().elements();
     let others = others.iter().try_fold(1usize, |product, dim| product.checked_mul(*dim));
@@ -161,10 +161,11 @@ pub fn left_open(x: &Tensor, others: &[usize]) -> Result<usize> {
     }
 }
 
-/// The value of a symbolic dimension of which an argument has a multiple or a sum: `size` is `factor` times the value, plus `rest`.
+/// The value of a symbolic dimension if an argument has a multiple of it or a sum: `size` is `factor` times the value, plus
+/// `rest`.
 ///
 /// # Errors
-/// If there is no such whole number.
+/// If no whole number solves the equation.
 pub fn solve(at: &str, argument: &str, (name, dim): (&str, &str), size: usize, rest: i128, factor: i128) -> Result<usize> {
     let multiple = size as i128 - rest;
     let value = multiple.checked_div(factor).filter(|value| multiple % factor == 0 && *value >= 0);
@@ -176,7 +177,7 @@ pub fn solve(at: &str, argument: &str, (name, dim): (&str, &str), size: usize, r
 /// A dimension that is a difference.
 ///
 /// # Errors
-/// If it is below zero, with what the person wrote.
+/// If it is below zero. The error contains the user's expression.
 pub fn minus(text: &str, a: usize, b: usize) -> Result<usize> {
     let below = || Error::config(format!("the dimension `{text}` is {a} - {b}, and none is below zero: give it more to work on"));
     a.checked_sub(b).ok_or_else(below)
@@ -185,7 +186,7 @@ pub fn minus(text: &str, a: usize, b: usize) -> Result<usize> {
 /// A dimension that is a product.
 ///
 /// # Errors
-/// If it is larger than a usize, with what the user wrote.
+/// If it is larger than a usize. The error contains the user's expression.
 pub fn times(text: &str, a: usize, b: usize) -> Result<usize> {
     a.checked_mul(b).ok_or_else(|| Error::config(format!("the dimension `{text}` is {a} * {b}, which is larger than any tensor")))
 }
@@ -193,7 +194,7 @@ pub fn times(text: &str, a: usize, b: usize) -> Result<usize> {
 /// A dimension that is a sum.
 ///
 /// # Errors
-/// If it is larger than a usize, with what the user wrote.
+/// If it is larger than a usize. The error contains the user's expression.
 pub fn plus(text: &str, a: usize, b: usize) -> Result<usize> {
     a.checked_add(b).ok_or_else(|| Error::config(format!("the dimension `{text}` is {a} + {b}, which is larger than any tensor")))
 }
@@ -201,15 +202,15 @@ pub fn plus(text: &str, a: usize, b: usize) -> Result<usize> {
 /// A dimension that is a quotient, rounded down.
 ///
 /// # Errors
-/// If it is divided by zero, with what the user wrote.
+/// If the divisor is zero. The error contains the user's expression.
 pub fn over(text: &str, a: usize, b: usize) -> Result<usize> {
     a.checked_div(b).ok_or_else(|| Error::config(format!("the dimension `{text}` is {a} / 0")))
 }
 
-/// The quotient of two numbers in a forward pass: of whole numbers it is what it is in Rust, `5 / 2` is 2.
+/// The quotient of two numbers in a forward pass. For whole numbers it is rounded as in Rust: `5 / 2` is 2.
 ///
 /// # Errors
-/// If a whole number is divided by zero, with what the user wrote.
+/// If a whole number is divided by zero. The error contains the user's expression.
 pub fn quotient(text: &str, a: f64, b: f64, whole: bool) -> Result<f64> {
     match whole {
         true if b == 0.0 => Err(Error::config(format!("`{text}` is {a} / 0: a whole number is divided by zero"))),
@@ -221,7 +222,7 @@ pub fn quotient(text: &str, a: f64, b: f64, whole: bool) -> Result<f64> {
 /// The difference of two numbers of type usize in a forward pass.
 ///
 /// # Errors
-/// If it is below zero, with what the user wrote.
+/// If it is below zero. The error contains the user's expression.
 pub fn difference(text: &str, a: f64, b: f64) -> Result<f64> {
     let below = || {
         Error::config(format!(
@@ -231,7 +232,7 @@ pub fn difference(text: &str, a: f64, b: f64) -> Result<f64> {
     if a < b { Err(below()) } else { Ok(a - b) }
 }
 
-/// A number as an argument of type usize.
+/// Converts a number to an argument of type usize.
 ///
 /// # Errors
 /// If it is not whole, or negative.
@@ -247,7 +248,7 @@ pub fn count(argument: &str, number: f64) -> Result<usize> {
 /// Checks that one dimension of a model is a multiple of another.
 ///
 /// # Errors
-/// If it is not, with both names and values.
+/// If it is not. The error contains both names and values.
 pub fn divides(model: &str, numerator: &str, n: usize, denominator: &str, d: usize) -> Result<()> {
     if d != 0 && n.is_multiple_of(d) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Tensors: a shape, an element type and a handle on memory; parameters of models; the noise that samples are made of.
+//! Tensors: a shape, an element type and a handle on memory. Also parameters of models, and the noise of posterior samples.
 
 pub mod graph;
 pub mod noise;
@@ -15,9 +15,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
-/// A dense, row-major tensor. Cloning shares the memory; it is given back when the last handle goes.
+/// A dense, row-major tensor. Cloning shares the memory, which is freed with the last handle.
 ///
-/// A tensor is written once, by the op that made it, while its handle is the only one; from then on it is read.
+/// A tensor is written by the op that made it, while its handle is the only one. After that it is only read.
 #[derive(Clone)]
 pub struct Tensor {
     memory: Handle,
@@ -26,7 +26,7 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A tensor with a copy of these elements.
+    /// Creates a tensor with a copy of these elements.
     ///
     /// # Errors
     /// If the number of elements is not the product of the dimensions.
@@ -56,7 +56,7 @@ impl Tensor {
         &self.shape
     }
 
-    /// Dimension `i`, counted from the outermost.
+    /// The size of dimension `i`, counted from the outermost.
     pub fn dim(&self, i: usize) -> usize {
         self.shape[i]
     }
@@ -71,19 +71,19 @@ impl Tensor {
         self.shape.elements() * self.dtype.bytes()
     }
 
-    /// Where the elements lie.
+    /// The device on which the elements lie.
     pub fn device(&self) -> Device {
         self.block().on_gpu().map_or(Device::Cpu, |(cuda, _)| cuda.device())
     }
 
-    /// The same elements in the CPU's memory: a copy of what lies on a GPU, else another handle.
+    /// Returns the same elements in the CPU's memory: a copy if they lie on a GPU, otherwise another handle.
     ///
     /// # Errors
     /// If the GPU is lost.
     pub fn to_host(&self) -> Result<Tensor> {
         let Some((cuda, address)) = self.block().on_gpu() else { return Ok(self.clone()) };
         let mut host = Tensor::on(Handle::of(Block::heap(self.bytes())?), self.shape, self.dtype);
-        // SAFETY: the tensor lies inside its block (checked on construction), so that so many bytes lie at the address.
+        // SAFETY: the tensor lies inside of its block (checked at construction), so this many bytes lie at the address.
         let download = |to: &mut [u8]| unsafe { cuda.download(address, to) };
         host.memory.host_bytes_mut().map_or(Ok(()), download)?;
         Ok(host)
@@ -99,7 +99,7 @@ impl Tensor {
         self.host_bytes().map(|_| self.as_slice())
     }
 
-    /// Sets or forgets the copy on the GPU.
+    /// Sets or removes the copy on the GPU.
     pub(crate) fn set_mirror(&self, mirror: Option<Rc<Block>>) {
         self.block().set_mirror(mirror);
     }
@@ -109,22 +109,22 @@ impl Tensor {
         self.block().is_ghost()
     }
 
-    /// Adds what a launched kernel sees of it to the trail of a dry run: where it lies, its element type and its shape.
+    /// Adds the tensor to the trail of a dry run, as a launched kernel sees it: its place, its element type and its shape.
     pub(crate) fn leave(&self, trail: &mut Digester) {
         trail.number(self.block().place()).number(self.dtype as u64).numbers(&self.shape);
     }
 
-    /// Something was launched that writes it: what a dry run asks for.
+    /// In a dry run: notes a launch that writes the tensor.
     pub(crate) fn is_launched(&self) {
         if let Some(ghost) = self.block().as_ghost() {
             ghost.write();
         }
     }
 
-    /// Checks in a dry run for a GPU that something was launched that writes it, before `reader` is launched.
+    /// In a dry run for a GPU: checks that a launch has written the tensor, before `reader` is launched.
     ///
     /// # Errors
-    /// If nothing was: the op that made it has no kernel.
+    /// If no launch has written it: the op that made it has no kernel.
     pub(crate) fn check_launched(&self, reader: &str) -> Result<()> {
         let Some(maker) = self.block().as_ghost().and_then(|ghost| ghost.unwritten()) else { return Ok(()) };
         let message = format!(
@@ -135,13 +135,13 @@ impl Tensor {
         Err(Error::value("dry run for a GPU", message))
     }
 
-    /// True if this is the only handle on its memory, so that it may be written. Weights of a model never may, nor may what is read through
-    /// [`Flat::as_slice`](crate::context::flat::Flat::as_slice).
+    /// True if this is the only handle on the memory, so that the tensor may be written. Always false for weights of a model, and
+    /// while a slice of [`Flat::as_slice`](crate::context::flat::Flat::as_slice) exists on the memory.
     pub fn is_unique(&self) -> bool {
         self.memory.is_unique()
     }
 
-    /// True for a parameter's place in a buffer, such as the gradient, that is to be written: a copy would not reach the buffer.
+    /// True for a parameter's place in a buffer that is to be written, such as the gradient: a copy would not reach the buffer.
     pub(crate) fn is_place(&self) -> bool {
         self.memory.is_place()
     }
@@ -149,17 +149,17 @@ impl Tensor {
     /// The elements, row-major.
     ///
     /// # Panics
-    /// If the element type is another one, in a dry run, or if they lie on a GPU: all are mistakes in an op.
+    /// If `E` is not the element type, in a dry run, or if the elements lie on a GPU. All are bugs in an op.
     #[track_caller]
     pub fn as_slice<E: Element>(&self) -> &[E] {
         self.expect::<E>();
         self.memory.elements(self.shape.elements())
     }
 
-    /// The elements, to be written.
+    /// The elements, to write.
     ///
     /// # Panics
-    /// If the memory is shared or on a GPU, the element type another one, or in a dry run: all are mistakes in an op.
+    /// If the memory is shared or on a GPU, `E` is not the element type, or in a dry run. All are bugs in an op.
     #[track_caller]
     pub fn as_mut_slice<E: Element>(&mut self) -> &mut [E] {
         self.expect::<E>();
@@ -173,10 +173,10 @@ impl Tensor {
         assert!(self.dtype == E::DTYPE, "a tensor of {:?} was taken for one of {:?}", self.dtype, E::DTYPE);
     }
 
-    /// The same memory under another shape of as many elements.
+    /// Returns the same memory with another shape of the same number of elements.
     ///
     /// # Panics
-    /// If the number of elements differs; `ops::reshape` checks before.
+    /// If the number of elements differs. `ops::reshape` checks it before.
     pub fn reshaped(&self, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         assert_eq!(shape.elements(), self.shape.elements(), "a reshape keeps the number of elements");
@@ -186,7 +186,7 @@ impl Tensor {
     /// The elements as `f64`, whatever their type and wherever they lie.
     ///
     /// # Panics
-    /// If they lie on a GPU that is lost; [`Tensor::to_host`] gives an error then.
+    /// If they lie on a GPU that is lost. [`Tensor::to_host`] returns an error instead.
     pub fn to_f64(&self) -> Vec<f64> {
         if self.block().on_gpu().is_some() {
             return match self.to_host() {
@@ -202,7 +202,7 @@ impl Tensor {
         }
     }
 
-    /// The elements as f32, of a tensor of f32 or bf16 wherever it lies: without a copy where they are that.
+    /// The elements of an f32 or bf16 tensor on any device, as f32. Elements of f32 in the CPU's memory are not copied.
     ///
     /// # Errors
     /// If they lie on a GPU that is lost, or are of another type.

@@ -1,18 +1,18 @@
-//! Parameters and buffers, and how a model that is being built numbers and names them.
+//! Parameters and buffers, and the builder that numbers and names them.
 
 use crate::core::error::Result;
 use crate::core::shape::Shape;
 use crate::tensor::graph::Graph;
 use std::sync::Arc;
 
-/// How a parameter's mean starts.
+/// The initial mean of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// All zeros.
     Zeros,
     /// All ones.
     Ones,
-    /// All this value.
+    /// Every element has this value.
     Constant(f64),
     /// N(0, std²).
     Normal(f64),
@@ -20,7 +20,7 @@ pub enum Init {
     Uniform(f64),
     /// He et al. 2015 for ReLU: N(0, 2 / fan_in); fan_in is the product of all dimensions but the first.
     KaimingNormal,
-    /// Uniform on ±1 / sqrt(fan_in), what PyTorch's `Linear` and `Conv2d` start from.
+    /// Uniform on ±1 / sqrt(fan_in), the initial values of PyTorch's `Linear` and `Conv2d`.
     KaimingUniform,
     /// Glorot and Bengio 2010: uniform on ±sqrt(6 / (fan_in + fan_out)).
     XavierUniform,
@@ -35,7 +35,7 @@ impl Init {
     pub const fn ones() -> Self {
         Init::Ones
     }
-    /// All this value.
+    /// Every element has this value.
     pub const fn constant(value: f64) -> Self {
         Init::Constant(value)
     }
@@ -64,16 +64,16 @@ impl Init {
 /// The options of `#[parameter(..)]` for a parameter or for all parameters of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
-    /// Where the mean starts. On a layer: for its tensors of two or more dimensions.
+    /// The initial mean. On a layer: for its tensors of two or more dimensions.
     pub init: Option<Init>,
-    /// Weight decay (delta) instead of the optimizer's.
+    /// Weight decay (delta), in place of the optimizer's.
     pub weight_decay: Option<f64>,
-    /// No gradient, no noise: stays at its start.
+    /// True for a parameter without gradient and noise, which keeps its initial value.
     pub frozen: Option<bool>,
 }
 
 impl Options {
-    /// These options where they say something, else the other ones.
+    /// Fills options that are not set with those of `other`.
     fn or(self, other: Options) -> Options {
         Options {
             init: self.init.or(other.init),
@@ -98,7 +98,7 @@ impl From<Options> for LayerOptions<'_> {
     }
 }
 
-/// True if a name is in a list, for checks when a model is compiled.
+/// True if `names` contains `name`. For checks at compile time.
 #[doc(hidden)]
 pub const fn contains(names: &[&str], name: &str) -> bool {
     let (name, mut i) = (name.as_bytes(), 0);
@@ -118,7 +118,7 @@ pub const fn contains(names: &[&str], name: &str) -> bool {
     false
 }
 
-/// A learned tensor of a model: a number, a name and a shape. Its values live in the flat buffers of a training state.
+/// A learned tensor of a model: an index, a name and a shape. Its values lie in the flat buffers of a training state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     index: usize,
@@ -130,69 +130,69 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// Its number among the model's parameters, in declaration order.
+    /// The index among the model's parameters, in declaration order.
     pub fn index(&self) -> usize {
         self.index
     }
-    /// Its path in the model, `blocks.3.mlp.up.weight`.
+    /// The path in the model, `blocks.3.mlp.up.weight`.
     pub fn name(&self) -> &str {
         &self.name
     }
-    /// Its name, without a copy.
+    /// The name, without a copy.
     pub(crate) fn shared_name(&self) -> Arc<str> {
         self.name.clone()
     }
-    /// Its dimensions.
+    /// The dimensions.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
-    /// Where its mean starts.
+    /// The initial mean.
     pub fn init(&self) -> Init {
         self.init
     }
-    /// Its own weight decay, if `#[parameter(weight_decay = ..)]` gives one.
+    /// The weight decay of `#[parameter(weight_decay = ..)]`, if it is set.
     pub fn weight_decay(&self) -> Option<f64> {
         self.weight_decay
     }
-    /// True if it stays at its start.
+    /// True if the parameter keeps its initial value.
     pub fn frozen(&self) -> bool {
         self.frozen
     }
 }
 
-/// A tensor of a model that ops keep up to date in training and nobody learns, such as running statistics: a number, a name, a
-/// shape and a start. It has no posterior and no gradient. Its values are f32 and live in the running statistics of a training
-/// [`State`](crate::optimizers::state::State); an op reads them with [`Context::running`](crate::context::Context::running).
+/// A tensor of a model that ops update in training and that is not learned, such as running statistics: an index, a name, a shape
+/// and an initial value. It has no posterior and no gradient. Its values are f32 and lie in the running statistics of a training
+/// [`State`](crate::optimizers::state::State). An op reads them with [`Context::running`](crate::context::Context::running).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buffer {
-    /// Numbered among the buffers.
+    /// Its index counts buffers, not parameters.
     place: Parameter,
 }
 
 impl Buffer {
-    /// Its number among the model's buffers, in declaration order.
+    /// The index among the model's buffers, in declaration order.
     pub fn index(&self) -> usize {
         self.place.index
     }
-    /// Its path in the model, `layer1.0.bn1.running_mean`.
+    /// The path in the model, `layer1.0.bn1.running_mean`.
     pub fn name(&self) -> &str {
         &self.place.name
     }
-    /// Its dimensions.
+    /// The dimensions.
     pub fn shape(&self) -> &Shape {
         &self.place.shape
     }
-    /// Where it starts.
+    /// The initial value.
     pub fn init(&self) -> Init {
         self.place.init
     }
-    /// The parameter that stands for its place in a flat buffer.
+    /// The parameter that represents the buffer's place in a flat buffer.
     pub(crate) fn place(&self) -> &Parameter {
         &self.place
     }
 }
 
-/// Numbers and names parameters and buffers while a model is built, outermost options first.
+/// Numbers and names parameters and buffers while a model is built. Options of outer layers take precedence.
 #[derive(Debug, Default)]
 pub struct Builder {
     prefix: String,
@@ -216,7 +216,7 @@ impl Builder {
         Builder::default()
     }
 
-    /// Builds a layer under `name`, with options that win over the layer's own.
+    /// Builds a layer under `name`. The options take precedence over the layer's own.
     pub fn layer<'a, L>(
         &mut self,
         name: &str,
@@ -280,7 +280,7 @@ impl Builder {
         }
     }
 
-    /// Adds a buffer. Options of the layers around it are for parameters and do not reach it.
+    /// Adds a buffer. The options of outer layers apply only to parameters.
     pub fn buffer(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Buffer {
         let (index, name) = (self.next_buffer, self.path(name).into());
         self.next_buffer += 1;
@@ -292,26 +292,26 @@ impl Builder {
     }
 }
 
-/// A model: something with parameters, and perhaps buffers. `#[variational]` implements it.
+/// A model: a type with parameters, and possibly buffers. `#[variational]` implements it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a model: `#[variational]` is missing on its struct or on its impl",
     label = "a model is a struct and an impl, both with `#[variational]`"
 )]
 pub trait Model {
-    /// The name of its type.
+    /// The name of the model's type.
     const NAME: &'static str;
 
     /// Calls `visit` with every parameter, in declaration order.
     fn visit_parameters<'a>(&'a self, visit: &mut dyn FnMut(&'a Parameter));
 
-    /// Every parameter, in declaration order.
+    /// All parameters, in declaration order.
     fn parameters(&self) -> Vec<&Parameter> {
         let mut all = vec![];
         self.visit_parameters(&mut |p| all.push(p));
         all
     }
 
-    /// The graph of its methods, for drawing: `model.graph().svg("loss")`.
+    /// The graph of the methods, for drawing: `model.graph().svg("loss")`.
     fn graph(&self) -> Graph {
         Graph::new(Self::NAME, &[])
     }
@@ -321,13 +321,13 @@ pub trait Model {
         let _ = visit;
     }
 
-    /// Calls `visit` with every number of the model that may decide what its passes allocate: dimensions, settings. By default those are the
-    /// dimensions of its parameters.
+    /// Calls `visit` with every number of the model that may determine the allocations of its passes, such as dimensions and
+    /// settings. By default these are the dimensions of its parameters.
     fn visit_settings(&self, visit: &mut dyn FnMut(u64)) {
         self.visit_parameters(&mut |p| p.shape().iter().for_each(|dim| visit(*dim as u64)));
     }
 
-    /// Every buffer, in declaration order.
+    /// All buffers, in declaration order.
     fn buffers(&self) -> Vec<&Buffer> {
         let mut all = vec![];
         self.visit_buffers(&mut |b| all.push(b));
@@ -344,7 +344,7 @@ pub trait Differentiable<const METHOD: u64> {
 /// The saved values of a model's method: `Saved<Linear, { method("forward") }>`.
 pub type Saved<M, const METHOD: u64> = <M as Differentiable<METHOD>>::Saved;
 
-/// A number for a method's name (FNV-1a), because a string cannot be a const argument on stable Rust.
+/// A number for a method's name (FNV-1a), because a string cannot be a const argument in stable Rust.
 pub const fn method(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let (mut hash, mut i) = (0xcbf29ce484222325, 0);

@@ -1,4 +1,4 @@
-//! The graph of a model: what its methods compute, as the compiler wrote it down. `inspect::graph` draws it.
+//! The graph of a model: the computation of its methods, as the compiler recorded it. `inspect::graph` draws it.
 
 pub(crate) mod sizes;
 
@@ -8,7 +8,7 @@ use sizes::{Known, Sizes};
 /// The name of a value, unique within its method.
 pub type Name = &'static str;
 
-/// A value and its shape in the words of the signature: `("up", "[B, T, 4 * WIDTH]")`.
+/// A value and its shape in the notation of the signature: `("up", "[B, T, 4 * WIDTH]")`.
 pub type Value = (Name, &'static str);
 
 /// The computation of a method.
@@ -24,12 +24,12 @@ pub struct Method {
     pub outputs: &'static [Name],
 }
 
-/// One step of a method: what it is, what it reads, and what it makes.
+/// One step of a method: its kind, the values that it reads, and the values that it makes.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    /// A method of a field's layer: field, method.
+    /// A call of a method of a field's layer: field, method.
     Layer(&'static str, &'static str, &'static [Name], &'static [Value]),
-    /// Another method of the same model.
+    /// A call of another method of the same model.
     Own(&'static str, &'static [Name], &'static [Value]),
     /// An op or a function, with its constants: `causal_attention<HEADS>`.
     Op(&'static str, &'static [Name], &'static [Value]),
@@ -37,12 +37,12 @@ pub enum Step {
     Kernel(&'static str, &'static [Name], &'static [Value]),
     /// A parameter that is read: its name and shape.
     Parameter(Name, &'static str),
-    /// A loop over the layers of a field: values that each turn rebinds (in a turn and after the loop, before it, at a turn's end),
-    /// and what a turn does.
+    /// A loop over the layers of a field: the values that each iteration rebinds (name during an iteration and after the loop,
+    /// name before the loop, name at the end of an iteration), and the steps of an iteration.
     Loop(&'static str, &'static [(Name, Name, Name)], &'static [Step]),
 }
 
-/// The graph of a model: of its methods, and of its layers. `#[variational]` writes it.
+/// The graph of a model: its methods and its layers. `#[variational]` writes it.
 #[derive(Clone, Debug)]
 pub struct Graph {
     pub(crate) name: &'static str,
@@ -57,29 +57,29 @@ pub(crate) struct Part {
     pub(crate) field: &'static str,
     /// `None` for a single layer.
     pub(crate) count: Option<usize>,
-    /// The graph of the first of them; the others are built alike. `None` where there are none.
+    /// The graph of the first layer; the others are built alike. `None` for an empty array.
     pub(crate) graph: Option<Graph>,
 }
 
 impl Graph {
-    /// The graph of a model of this name.
+    /// Creates the graph of the model `name`.
     pub fn new(name: &'static str, methods: &'static [Method]) -> Graph {
         Graph { name, methods, sizes: Sizes::default(), parts: vec![] }
     }
 
-    /// Notes the value of a dimension.
+    /// Adds the value of a dimension.
     pub fn size(mut self, name: &'static str, value: usize) -> Graph {
         self.sizes.push(name, value.to_string(), false);
         self
     }
 
-    /// Notes the value of a flag.
+    /// Adds the value of a flag.
     pub fn flag(mut self, name: &'static str, value: bool) -> Graph {
         self.sizes.push(name, value.to_string(), false);
         self
     }
 
-    /// Notes the value of a dimension or a flag that need not be said: types are drawn without those that are as usual.
+    /// Adds the value of a dimension or a flag with a default: drawn types omit values that equal the default.
     pub fn or_usual<T: ToString + PartialEq>(mut self, name: &'static str, value: T, usual: T) -> Graph {
         let is_usual = value == usual;
         self.sizes.push(name, value.to_string(), is_usual);

@@ -1,10 +1,10 @@
-//! Values of a model's dimensions, put for their names, and what is left written as short as it can be: `[B, T, 4 * WIDTH]` is
-//! `[B, T, 1536]`, and `floor((H - 1) / 2) + 1` is `⌈H/2⌉`.
+//! Replaces the names of a model's dimensions by their values and simplifies the rest: `[B, T, 4 * WIDTH]` becomes
+//! `[B, T, 1536]`, and `floor((H - 1) / 2) + 1` becomes `⌈H/2⌉`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Names of dimensions and flags of a model, with their values.
+/// The names of a model's dimensions and flags, with their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sizes(Vec<Size>);
 
@@ -12,7 +12,7 @@ pub(crate) struct Sizes(Vec<Size>);
 struct Size {
     name: &'static str,
     value: String,
-    /// True if it has the value that it has unless a person says otherwise.
+    /// True if the value is the default.
     usual: bool,
 }
 
@@ -25,7 +25,7 @@ impl Sizes {
         self.0.iter().map(|s| (s.name, s.value.as_str()))
     }
 
-    /// The values, without the usual ones at the end.
+    /// The values, without the default values at the end.
     pub fn stated(&self) -> impl Iterator<Item = &str> {
         let count = self.0.iter().rposition(|s| !s.usual).map_or(0, |last| last + 1);
         self.0[..count].iter().map(|s| s.value.as_str())
@@ -36,7 +36,7 @@ impl Sizes {
     }
 }
 
-/// The meaning of the names in one method.
+/// The values of the names in one method.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     dims: BTreeMap<String, Dim>,
@@ -55,7 +55,7 @@ impl Known {
         self.dims.insert(name.to_string(), Dim::number(i64::try_from(size).unwrap_or(i64::MAX)));
     }
 
-    /// Takes the shape of an argument for that which the signature promises: `[.., H, W, IN]`.
+    /// Binds the names in a shape of the signature, such as `[.., H, W, IN]`, to the dimensions of an argument.
     pub fn bind(&mut self, promised: &str, found: &[Dim]) {
         let promised = split(promised);
         let fixed: Vec<&str> = promised.iter().filter(|d| **d != "..").copied().collect();
@@ -72,7 +72,7 @@ impl Known {
         }
     }
 
-    /// A shape, worked out as far as it is known.
+    /// Evaluates a shape as far as its names are known.
     pub fn shape(&self, text: &str) -> Vec<Dim> {
         let dim = |text: &str| match (text, &self.rest) {
             ("..", Some(rest)) => rest.clone(),
@@ -81,7 +81,7 @@ impl Known {
         split(text).into_iter().flat_map(dim).collect()
     }
 
-    /// A text with every name replaced by what it stands for.
+    /// Replaces every name in a text by its value.
     pub fn replaced(&self, text: &str, flags: &Sizes) -> String {
         let value = |word: &str| match self.dims.get(word) {
             Some(dim) => dim.to_string(),
@@ -101,7 +101,7 @@ fn split(shape: &str) -> Vec<&str> {
     shape.trim_start_matches('[').trim_end_matches(']').split(", ").filter(|d| !d.is_empty()).collect()
 }
 
-/// A dimension: a sum of products, each with its factor.
+/// A dimension: a sum of products, each with a factor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Dim(BTreeMap<Vec<Atom>, i64>);
 
@@ -109,7 +109,7 @@ pub(crate) struct Dim(BTreeMap<Vec<Atom>, i64>);
 enum Atom {
     Name(String),
     Quotient(Dim, Dim),
-    /// Rounded down, by a number.
+    /// A dimension divided by a number, rounded down.
     Floor(Dim, i64),
 }
 
@@ -122,7 +122,7 @@ impl Dim {
         Dim::default().plus(1, &[atom])
     }
 
-    /// The value of an expression of numbers and names, `+ - * /`, parentheses and `floor(..)`.
+    /// Parses an expression of numbers and names with `+ - * /`, parentheses and `floor(..)`.
     fn parse(text: &str, known: &BTreeMap<String, Dim>) -> Dim {
         let tokens: Vec<&str> = words(text).flat_map(symbols).filter(|t| !t.trim().is_empty()).collect();
         let mut reader = Reader { tokens: &tokens, known };
@@ -140,7 +140,7 @@ impl Dim {
         }
     }
 
-    /// With one more term.
+    /// Adds one term.
     fn plus(mut self, factor: i64, atoms: &[Atom]) -> Dim {
         let mut key = atoms.to_vec();
         key.sort();
@@ -170,7 +170,7 @@ impl Dim {
         }
     }
 
-    /// Rounded down.
+    /// Rounds down.
     fn floor(self) -> Dim {
         match self.0.iter().next() {
             Some((atoms, 1)) if self.0.len() == 1 => match atoms.as_slice() {
@@ -184,7 +184,8 @@ impl Dim {
         }
     }
 
-    /// floor(self / n): multiples of n are taken out, and of a floor of a floor one is left, as floor(floor(x / m) / n) = floor(x / (m n)).
+    /// floor(self / n). Moves multiples of n out of the floor, and combines nested floors: floor(floor(x / m) / n) = floor(x / (m
+    /// n)).
     fn floor_by(self, n: i64) -> Dim {
         let (mut out, mut rest) = (Dim::default(), Dim::default());
         for (atoms, factor) in self.0 {
@@ -192,7 +193,7 @@ impl Dim {
             rest = rest.plus(factor.rem_euclid(n), &atoms);
         }
         if rest.as_number().is_some() {
-            return out; // below one
+            return out; // the rest is less than n
         }
         let constant = rest.0.get(&[][..]).copied().unwrap_or(0);
         let mut others = rest.0.iter().filter(|(atoms, _)| !atoms.is_empty());
@@ -211,7 +212,7 @@ impl fmt::Display for Dim {
         if self.0.is_empty() {
             return f.write_str("0");
         }
-        // Products before numbers.
+        // Print products before numbers.
         for (i, (atoms, factor)) in self.0.iter().rev().enumerate() {
             match (i, *factor < 0) {
                 (0, false) => {}
@@ -304,7 +305,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Identifiers, and what stands between them.
+/// Splits a text into identifiers and the text between them.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -316,7 +317,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A word as it is; what stands between words, character by character.
+/// An identifier unchanged; other text character by character.
 fn symbols(word: &str) -> Vec<&str> {
     match word.starts_with(is_word) {
         true => vec![word],
@@ -374,7 +375,7 @@ mod tests {
         }
     }
 
-    /// Against the arithmetic itself, for all small sizes.
+    /// Compares with arithmetic for all small sizes.
     #[test]
     fn simplified_dimensions_have_the_same_value() {
         let value = |text: &str, h: i64| {
@@ -382,7 +383,7 @@ mod tests {
             Dim::parse(text, &known).as_number()
         };
         let back = |dim: &Dim, h: i64| {
-            // Written out again with `floor`, and read with a size.
+            // Writes the dimension with `floor`, to evaluate it for a size.
             fn text(dim: &Dim) -> String {
                 let term = |(atoms, factor): (&Vec<Atom>, &i64)| {
                     let atoms = atoms.iter().map(|a| match a {

@@ -1,4 +1,4 @@
-//! The operations that the Box-Muller transform needs, so that one source serves a float and a bundle of vectors.
+//! The operations of the Box-Muller transform. One source then works for one float and for a group of vectors.
 
 use std::ops::{Add, Mul, Sub};
 
@@ -19,7 +19,7 @@ pub(super) trait Word: Copy {
     fn and(self, constant: u32) -> Self;
     fn xor(self, other: Self) -> Self;
     fn left<const BITS: u32>(self) -> Self;
-    /// The complement where `mask` is set.
+    /// The complement of the lanes in which `mask` is set.
     fn complement(self, mask: Self::Mask) -> Self;
     /// The top nine bits as a signed number: the exponent of a float.
     fn exponent(self) -> Self::Float;

@@ -1,8 +1,8 @@
-//! Noise that is never stored: Philox4x32-10 words, and Box-Muller normals made from them.
+//! Noise that is never stored: words of Philox4x32-10, and normals made from them by Box-Muller.
 //!
 //! # The layout
 //!
-//! One mapping for every device, thread count and way of cutting the work; forward passes, backward passes and the update
+//! There is one mapping for all devices, thread counts and ways to split the work. Forward passes, backward passes and the update
 //! regenerate the same numbers from it.
 //!
 //! * The **key** is the seed of the run: (low 32 bits, high 32 bits).
@@ -49,13 +49,13 @@ use crate::device::cpu::simd::Instructions;
 use crate::device::cpu::simd::Level;
 use crate::versions;
 
-/// Elements of a group: four words of [`LANES`] blocks.
+/// Elements of a group: the four words of [`LANES`] blocks.
 pub const GROUP: usize = 4 * LANES;
 
-/// The step of the counter that posterior samples for evaluation are drawn with.
+/// The step in the counter of posterior samples for evaluation.
 pub const EVALUATION: u32 = 0;
 
-/// The step of the counter that the initial means are drawn with.
+/// The step in the counter of the initial means.
 pub const INITIAL: u32 = u32::MAX;
 
 /// A stream of random elements: a Philox key and the upper half of its counter.
@@ -68,12 +68,12 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// The noise of one Monte Carlo sample: `step` counts from 1, `sample` from 0.
+    /// Returns the noise of one Monte Carlo sample. `step` counts from 1, `sample` from 0.
     pub fn of(seed: u64, step: u32, sample: u32) -> Noise {
         Noise { key: [seed as u32, (seed >> 32) as u32], upper: [step, sample] }
     }
 
-    /// The uniform words of elements `64 group .. 64 group + 64`.
+    /// Returns the uniform words of elements `64 group .. 64 group + 64`.
     #[inline(always)]
     pub fn words(&self, group: u64) -> [u32; GROUP] {
         let blocks = philox_16(self.key, self.upper, group);
@@ -84,7 +84,7 @@ impl Noise {
         words
     }
 
-    /// The standard normals of elements `64 group .. 64 group + 64`.
+    /// Returns the standard normals of elements `64 group .. 64 group + 64`.
     #[inline(always)]
     pub fn normals(&self, group: u64) -> [f32; GROUP] {
         let w = philox_16(self.key, self.upper, group);
@@ -99,14 +99,16 @@ impl Noise {
         normals
     }
 
-    /// The standard normals of two groups, the second of them from a stream with the same key: faster than one after the other.
+    /// Returns the standard normals of two groups. The second group belongs to a stream with the same key. Faster than one group
+    /// after the other.
     #[inline(always)]
     pub(crate) fn two<Set: Instructions>(&self, group: u64, other: &Noise, other_group: u64) -> [[f32; GROUP]; 2] {
         debug_assert_eq!(self.key, other.key);
         let (noise, groups) = ([*self, *other], [group, other_group]);
         match Set::LEVEL {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Set` is this level only in code that `versions!` has compiled for it, which runs where `level` has found its features.
+            // SAFETY: `versions!` compiles code for the level of `Set`, and the code runs only if `level` has found the features
+            // of that level.
             Level::Avx512 => unsafe { vectors::normals::<avx512::Zmm, 2>(noise, groups) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
@@ -115,12 +117,12 @@ impl Noise {
         }
     }
 
-    /// Writes the uniform words of elements `start .. start + out.len()`: the same bits however a range is cut.
+    /// Writes the uniform words of elements `start .. start + out.len()`. The bits do not depend on how a range is split.
     pub fn fill_words(&self, start: u64, out: &mut [u32]) {
         fill_words(*self, start, out);
     }
 
-    /// Writes the standard normals of elements `start .. start + out.len()`: the same bits however a range is cut.
+    /// Writes the standard normals of elements `start .. start + out.len()`. The bits do not depend on how a range is split.
     pub fn fill_normals(&self, start: u64, out: &mut [f32]) {
         fill_normals(*self, start, out);
     }
@@ -161,7 +163,7 @@ versions! {
 
 versions! {
     fn fill_normals(noise: Noise, start: u64, out: &mut [f32]) {
-        // Two groups at a time; what comes before the first whole group and after the last is copied out of one.
+        // Two groups at a time. Elements before the first whole group and after the last are copied from a single group.
         let head = (start.next_multiple_of(GROUP as u64) - start).min(out.len() as u64) as usize;
         let (head, rest) = out.split_at_mut(head);
         let group = start / GROUP as u64;

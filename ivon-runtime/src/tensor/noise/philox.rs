@@ -9,7 +9,7 @@ pub(super) const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 /// Blocks that [`philox_16`] computes at once.
 pub const LANES: usize = 16;
 
-/// The four random words of one block.
+/// Returns the four random words of one block.
 pub fn philox(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
     let ([mut k0, mut k1], mut c) = (key, counter);
     for _ in 0..ROUNDS {
@@ -22,10 +22,10 @@ pub fn philox(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
     c
 }
 
-/// The blocks `16 group .. 16 group + 16` of a stream: `[w][l]` is word `w` of block `16 group + l`.
+/// Returns the blocks `16 group .. 16 group + 16` of a stream: `[w][l]` is word `w` of block `16 group + l`.
 #[inline(always)]
 pub fn philox_16(key: [u32; 2], upper: [u32; 2], group: u64) -> [[u32; LANES]; 4] {
-    // Words live in 64-bit lanes, so that the products vectorise as the 32 × 32 → 64 bit multiply.
+    // Words are stored in 64-bit lanes, so that the products vectorise as multiplications 32 × 32 → 64 bits.
     let mut c = [[0u64; LANES]; 4];
     for l in 0..LANES {
         let block = group.wrapping_mul(LANES as u64).wrapping_add(l as u64);
@@ -37,7 +37,7 @@ pub fn philox_16(key: [u32; 2], upper: [u32; 2], group: u64) -> [[u32; LANES]; 4
     let [mut k0, mut k1] = key;
     for _ in 0..ROUNDS {
         for l in 0..LANES {
-            // The upper halves hold rubbish; `low` drops it (and selects the 32-bit multiply).
+            // The upper halves are undefined; `low` removes them (and selects the 32-bit multiplication).
             let low = |x: u64| x & 0xffff_ffff;
             let p0 = low(c[0][l]) * MULTIPLIERS[0] as u64;
             let p1 = low(c[2][l]) * MULTIPLIERS[1] as u64;
@@ -49,7 +49,7 @@ pub fn philox_16(key: [u32; 2], upper: [u32; 2], group: u64) -> [[u32; LANES]; 4
         k0 = k0.wrapping_add(WEYL[0]);
         k1 = k1.wrapping_add(WEYL[1]);
     }
-    // Not `map`: it is a call that is not compiled for the instruction set of its caller.
+    // Not `map`: its call would not be compiled for the instruction set of the caller.
     let mut words = [[0; LANES]; 4];
     for w in 0..4 {
         for l in 0..LANES {

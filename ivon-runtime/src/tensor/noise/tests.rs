@@ -13,7 +13,7 @@ fn philox_gives_the_known_answers_of_random123() {
 
 #[test]
 fn sixteen_lanes_give_what_one_lane_gives() {
-    // Also where the block number needs its high word, and across its carry.
+    // Includes block numbers that need the high word, and the carry into it.
     for group in [0, 1, 77, (1 << 28) - 1, 1 << 28, 0x0123_4567_89ab_cdef] {
         let words = philox_16([7, 9], [3, 4], group);
         for l in 0..LANES {
@@ -44,7 +44,7 @@ fn elements_lie_as_documented() {
 
 #[test]
 fn normals_are_those_of_the_words_in_every_group() {
-    // Also where the block number needs its high word, and across its carry; the words come from other code than the normals.
+    // Includes block numbers that need the high word, and the carry into it. Words and normals come from different code.
     for group in [0, 1, (1 << 28) - 1, 1 << 28, 0x0123_4567_89ab_cdef] {
         let (noise, start) = (Noise { key: [7, 9], upper: [3, 4] }, 64u64.wrapping_mul(group) & (u64::MAX >> 1));
         let (mut words, mut normals) = ([0; 320], [0.0; 320]);
@@ -82,7 +82,7 @@ fn a_range_gives_the_same_bits_however_it_is_cut() {
     }
 }
 
-/// Box-Muller in f64, as the module's documentation defines it.
+/// Box-Muller in f64, after the definition in the module's documentation.
 fn exact(u: u32, v: u32) -> (f64, f64) {
     let unit = (-32f64).exp2();
     let r = (-2.0 * ((u as f64 + 0.5) * unit).ln()).sqrt();
@@ -112,7 +112,7 @@ fn draws() -> Vec<f32> {
 fn moments_and_distribution_of_ten_million_draws_are_those_of_a_normal() {
     let mut draws = draws();
     let n = draws.len() as f64;
-    // Moments 1 to 6 of N(0, 1), and the variance of the power: E x^2p - (E x^p)^2.
+    // Moments 1 to 6 of N(0, 1), and the variance of x^p: E x^2p - (E x^p)^2.
     for (p, expected, variance) in
         [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0), (5, 0.0, 945.0), (6, 15.0, 10_170.0)]
     {
@@ -120,7 +120,7 @@ fn moments_and_distribution_of_ten_million_draws_are_those_of_a_normal() {
         let z = (moment - expected) / (variance / n).sqrt();
         assert!(z.abs() < 4.0, "moment {p} is {moment}, {z} standard errors from {expected}");
     }
-    // Neighbours, and the two of a Box-Muller pair, and the squares of the latter, are not correlated.
+    // Checks that neighbours, the two normals of a Box-Muller pair, and their squares are uncorrelated.
     for (name, distance, power, variance) in [("neighbours", 1, 1, 1.0), ("pairs", 16, 1, 1.0), ("squares", 16, 2, 4.0)] {
         let centred = |x: f32| (x as f64).powi(power) - if power == 2 { 1.0 } else { 0.0 };
         let sum: f64 = draws.iter().zip(&draws[distance..]).map(|(a, b)| centred(*a) * centred(*b)).sum();
@@ -153,7 +153,8 @@ fn erfc(x: f64) -> f64 {
     if x > 0.0 { tail } else { 2.0 - tail }
 }
 
-/// Elements and normals for seed 1, step 1, sample 0, the table of the module's documentation: computed in f64 by another program.
+/// The table in the module's documentation: elements and normals for seed 1, step 1, sample 0, computed in f64 by another
+/// program.
 const VECTORS: [(u64, f64); 7] = [
     (0, -0.165_047_688_553),
     (1, -0.643_131_505_453),

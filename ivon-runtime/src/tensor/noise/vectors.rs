@@ -1,8 +1,9 @@
-//! Normals of two groups at once, by explicit instructions on the vectors of one instruction set.
+//! Normals of two groups at once, with explicit vector instructions of one instruction set.
 //!
-//! A round of Philox is a chain of three instructions with a latency of 7 cycles, a step of a polynomial one of 5, and a CPU's
-//! scheduler looks ahead by about one group: so as many chains are written next to each other as there are registers for. Where LLVM vectorises the
-//! portable source it keeps them apart, or runs out of registers, which takes 1.5 times as long in 512 bits and twice as long in 256.
+//! A round of Philox is a chain of three instructions with a latency of 7 cycles; a step of a polynomial has a latency of 5. A
+//! CPU's scheduler looks ahead by about one group, so the code interleaves as many chains as there are registers for. If LLVM
+//! vectorises the portable source, it does not interleave the chains, or runs out of registers. That takes 1.5 times as long with
+//! 512 bits and twice as long with 256.
 
 use super::lanes::{Float, Word};
 use super::normal::transform;
@@ -13,7 +14,7 @@ use std::ops::{Add, Mul, Sub};
 /// The instructions on one vector of f32 or u32.
 ///
 /// # Safety
-/// All of them need the instruction set, and to be inlined into a function that is compiled for it.
+/// All functions require the instruction set, and must be inlined into a function that is compiled for it.
 pub(super) trait Vector: Copy {
     type Float: Copy;
     type Word: Copy;
@@ -37,36 +38,37 @@ pub(super) trait Vector: Copy {
     unsafe fn xor(a: Self::Word, b: Self::Word) -> Self::Word;
     unsafe fn left(x: Self::Word, bits: u32) -> Self::Word;
     unsafe fn complement(x: Self::Word, mask: Self::Mask) -> Self::Word;
-    /// Shifted right by 23 bits as a signed number, converted.
+    /// `x` shifted right by 23 bits as a signed number, converted to floats.
     unsafe fn exponent(x: Self::Word) -> Self::Float;
     unsafe fn unsigned_to_float(x: Self::Word) -> Self::Float;
     unsafe fn signed_to_float(x: Self::Word) -> Self::Float;
     unsafe fn at_least(a: Self::Word, b: Self::Word) -> Self::Mask;
-    /// True if all bits of b, which is one bit, are set.
+    /// Sets the mask in lanes in which `a` has the one bit that is set in `b`.
     unsafe fn has(a: Self::Word, b: Self::Word) -> Self::Mask;
 
-    /// The same number in lanes of 64 bits.
+    /// The same 64-bit number in each 64-bit lane.
     unsafe fn wide(x: u64) -> Self::Word;
-    /// 0, 2, 4, ... in lanes of 64 bits.
+    /// 0, 2, 4, ... in 64-bit lanes.
     unsafe fn even() -> Self::Word;
     unsafe fn plus_wide(a: Self::Word, b: Self::Word) -> Self::Word;
-    /// Products of the lower halves of lanes of 64 bits.
+    /// Products of the lower halves of 64-bit lanes.
     unsafe fn product(a: Self::Word, b: Self::Word) -> Self::Word;
-    /// The upper halves of lanes of 64 bits in the place of the lower ones. A shuffle, because shifts compete with additions for two pipes.
+    /// Moves the upper halves of 64-bit lanes to the lower halves. A shuffle, because shifts compete with additions for two
+    /// execution ports.
     unsafe fn high(x: Self::Word) -> Self::Word;
     unsafe fn xor3(a: Self::Word, b: Self::Word, c: Self::Word) -> Self::Word;
-    /// The lower halves of lanes of 64 bits, in turns.
+    /// The lower halves of the 64-bit lanes of both, alternating.
     unsafe fn interleave(even: Self::Word, odd: Self::Word) -> Self::Word;
 
-    /// The identity, which keeps LLVM from moving instructions from one side to the other: it would take the chains apart again, which takes
-    /// 1.4 times as long for the whole update.
+    /// The identity. It prevents LLVM from moving instructions across it, which would separate the chains again: the whole update
+    /// would take 1.4 times as long.
     unsafe fn hold(x: Self::Float) -> Self::Float;
 }
 
-/// [`Noise::normals`] of two streams with one key, of which `N` vectors of blocks are computed next to each other.
+/// [`Noise::normals`] of two streams with one key. Interleaves the computation of `N` vectors of blocks.
 ///
 /// # Safety
-/// As for [`Vector`].
+/// Those of [`Vector`].
 #[inline(always)]
 pub(super) unsafe fn normals<V: Vector, const N: usize>(noise: [Noise; 2], groups: [u64; 2]) -> [[f32; GROUP]; 2] {
     let of_group = LANES / V::LANES;
@@ -77,7 +79,7 @@ pub(super) unsafe fn normals<V: Vector, const N: usize>(noise: [Noise; 2], group
             let (g, part) = ((first + n) / of_group, (first + n) % of_group);
             *stream = (noise[g].upper, groups[g].wrapping_mul(LANES as u64).wrapping_add((part * V::LANES) as u64));
         }
-        // SAFETY: the caller promises the instruction set, here as there; a group has room for `of_group` vectors of each of four words.
+        // SAFETY: the caller guarantees the instruction set. A group has room for `of_group` vectors of each of four words.
         unsafe {
             let words = philox::<V, N>(noise[0].key, streams);
             let (mut u, mut v) = ([[V::word(0); 2]; N], [[V::word(0); 2]; N]);
@@ -98,16 +100,17 @@ pub(super) unsafe fn normals<V: Vector, const N: usize>(noise: [Noise; 2], group
     normals
 }
 
-/// As many blocks as a vector has lanes, from a block of each of N streams with one key: `[n][w]` is word w of stream n, a block a lane.
+/// Blocks of each of N streams with one key, one block per lane: `[n][w]` is word w of stream n. A stream's blocks begin at its
+/// given block.
 ///
 /// # Safety
-/// As for [`Vector`].
+/// Those of [`Vector`].
 #[inline(always)]
 unsafe fn philox<V: Vector, const N: usize>(key: [u32; 2], streams: [([u32; 2], u64); N]) -> [[V::Word; 4]; N] {
-    // SAFETY: the caller promises the instruction set, which is all that these functions ask for.
+    // SAFETY: the caller guarantees the instruction set, which is all that these functions require.
     unsafe {
         let (m0, m1) = (V::wide(MULTIPLIERS[0] as u64), V::wide(MULTIPLIERS[1] as u64));
-        // 32-bit words in 64-bit lanes, in two halves: the even blocks and the odd ones. Upper halves hold rubbish.
+        // 32-bit words in 64-bit lanes, in two halves: the even blocks and the odd ones. The upper halves are undefined.
         let mut c = [[[V::word(0); 4]; 2]; N];
         for n in 0..N {
             let (upper, first) = streams[n];
@@ -117,7 +120,8 @@ unsafe fn philox<V: Vector, const N: usize>(key: [u32; 2], streams: [([u32; 2], 
             c[n] = [[even, high, step, sample], [odd, high, step, sample]];
         }
         macro_rules! rounds {
-            // Written out, LLVM computes what is the same in every lane, most of two rounds, in scalars.
+            // The rounds are written out so that LLVM computes values that are equal in every lane, most of two rounds, in
+            // scalars.
             ($($round:literal)*) => {$(
                 const _: () = assert!($round < ROUNDS);
                 let k0 = V::wide(key[0].wrapping_add(WEYL[0].wrapping_mul($round)) as u64);
@@ -139,19 +143,20 @@ unsafe fn philox<V: Vector, const N: usize>(key: [u32; 2], streams: [([u32; 2], 
     }
 }
 
-/// Floats of two pairs of words of N vectors of blocks. Made only inside of [`normals`].
+/// Floats for two pairs of words of N vectors of blocks. Only made inside of [`normals`].
 #[derive(Clone, Copy)]
 struct Floats<V: Vector, const N: usize>([[V::Float; 2]; N]);
 
-/// As many words. Made only inside of [`normals`].
+/// The same number of words. Only made inside of [`normals`].
 #[derive(Clone, Copy)]
 struct Words<V: Vector, const N: usize>([[V::Word; 2]; N]);
 
-/// One instruction for each of the vectors. Loops: closures and what takes them are not compiled for the instruction set of the caller.
+/// Applies one instruction to each of the vectors. Uses loops, because closures and functions that take them are not compiled for
+/// the instruction set of the caller.
 macro_rules! each {
     ($wrap:ident, |$i:ident, $j:ident| $instruction:expr) => {{
-        // SAFETY: the wrapped values are made inside of `normals` alone, whose caller has promised the instruction set. Vectors and masks are plain
-        // bits, of which all zeros are a value; each is overwritten below.
+        // SAFETY: the wrapped values are only made inside of `normals`, whose caller guarantees the instruction set. Vectors and
+        // masks are plain bits, for which all zeros is a valid value; each is overwritten below.
         unsafe {
             let mut all = [[std::mem::zeroed(); 2]; N];
             for $i in 0..N {

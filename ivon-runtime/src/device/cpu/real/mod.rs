@@ -94,8 +94,8 @@ pub trait Real:
     fn select(self, a: Self, b: Self) -> Self {
         if self != Self::default() { a } else { b }
     }
-    /// The gradient of [`Real::relu`]. `self` is its argument or its result, `d` the gradient of its result. Returns 0 if `self
-    /// <= 0`, else `d`, as in PyTorch.
+    /// The gradient of [`Real::relu`]. `self` is its argument or its result, `d` the gradient of its result. Returns 0 if
+    /// `self <= 0`, else `d`, as in PyTorch.
     #[inline(always)]
     fn gate(self, d: Self) -> Self {
         if self <= Self::default() { Self::default() } else { d }

@@ -1,9 +1,9 @@
 // The basis of all kernels: types, vector loads and stores, sums over warps and blocks, tensor cores.
 //
 // NVRTC compiles this file without any header. For the emulator of the tests g++ compiles it, and the emulator defines CUDA's
-// built-in names. Only this file contains code that differs between the two. The source of a module is this file, then `typedef
-// float real;` or `typedef bf16 real;` (the type in which a model computes), then kernels. Sums are f32 for both types, in an
-// order that depends only on shapes.
+// built-in names. Only this file contains code that differs between the two. The source of a module is this file, then
+// `typedef float real;` or `typedef bf16 real;` (the type in which a model computes), then kernels. Sums are f32 for both types,
+// in an order that depends only on shapes.
 #pragma once
 
 struct __align__(2) bf16 {

@@ -83,7 +83,7 @@ impl<A: Operand, B: Operand> Product<'_, A, B> {
     pub(crate) unsafe fn run<KN: Kernel>(self) {
         let Product { m, n, k, .. } = self;
         let threads = threads_for((m * n).saturating_mul(k) / KN::K);
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             if m * n <= 1 << 18 && k >= 4096 {
                 self.deep::<KN>(threads);

@@ -135,7 +135,7 @@ impl<R: Rows, B: Operand> Indirect<R, B> {
     pub(crate) unsafe fn run<KN: Gather>(self) {
         let k = self.taps * self.channels;
         let threads = threads_for((self.rows * self.columns).saturating_mul(k));
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             match self.rows <= FEW_ROWS && self.columns * k >= MANY_WEIGHTS {
                 true => self.by_columns::<KN>(threads),
@@ -299,7 +299,7 @@ impl Tile {
                 match rows { $($m => KN::gather::<$m, $v>(self),)* rows => unreachable!("a tile of {rows} rows") }
             };
         }
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             match wide {
                 true => by_rows!(2: 1 2 3 4 5 6 7 8 9 10 11 12),

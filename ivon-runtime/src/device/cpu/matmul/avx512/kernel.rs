@@ -145,7 +145,7 @@ impl Source for half::bf16 {
 
     #[inline(always)]
     unsafe fn halves(first: (*const half::bf16, __mmask16), second: (*const half::bf16, __mmask16)) -> __m512i {
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             let (first, second) = (load_bf16(first.0, first.1), load_bf16(second.0, second.1));
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
@@ -160,8 +160,8 @@ macro_rules! microkernel {
         #[target_feature(enable = $features)]
         unsafe fn $name<const M: usize>(t: Tile) {
             let mut sums = [[_mm512_setzero_ps(); NV]; M];
-            // SAFETY: both panels have `lanes` steps, of MR >= M and NR elements. Row `i` of C holds its columns at `c + i *
-            // row_stride`, and masked lanes are not accessed. Prefetching is harmless at any address.
+            // SAFETY: both panels have `lanes` steps, of MR >= M and NR elements. Row `i` of C holds its columns at
+            // `c + i * row_stride`, and masked lanes are not accessed. Prefetching is harmless at any address.
             unsafe {
                 for row in 0..M {
                     let c = t.c.wrapping_add(row * t.row_stride);
@@ -243,19 +243,19 @@ impl Kernel for F32 {
 
     #[inline(always)]
     unsafe fn across<S: Source>(rows: [*const S; 2], keep: __mmask16) -> __m512i {
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { _mm512_castps_si512(S::load(rows[0], keep)) }
     }
 
     #[inline(always)]
     unsafe fn along<S: Source>(p: *const S, steps: usize) -> __m512i {
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { _mm512_castps_si512(S::load(p, first(steps))) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
     unsafe fn pack<O: Operand, const W: usize>(operand: O, panels: *mut f32, at: Range, k: Range) {
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { operand.pack::<F32, W>(panels, at, k) }
     }
 
@@ -272,19 +272,19 @@ impl Kernel for Bf16 {
 
     #[inline(always)]
     unsafe fn across<S: Source>(rows: [*const S; 2], keep: __mmask16) -> __m512i {
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { interleave(S::halves((rows[0], keep), (rows[1], keep))) }
     }
 
     #[inline(always)]
     unsafe fn along<S: Source>(p: *const S, steps: usize) -> __m512i {
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { S::halves((p, first(steps)), (p.wrapping_add(16), first(steps.saturating_sub(16)))) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")]
     unsafe fn pack<O: Operand, const W: usize>(operand: O, panels: *mut f32, at: Range, k: Range) {
-        // SAFETY: what this function requires.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { operand.pack::<Bf16, W>(panels, at, k) }
     }
 

@@ -113,8 +113,8 @@ pub(crate) unsafe fn pack_across<KN: Kernel, S: Source, const W: usize>(
                 for i in (0..W).step_by(16) {
                     let rows = rows.map(|p| if p.is_null() { p } else { p.wrapping_add(i) });
                     let to = panels.wrapping_add(j * lanes + lane * W + i);
-                    // SAFETY: elements from `n` on are masked and not read. The panel at `j` has `lanes * W` elements from `j *
-                    // lanes` (j is a multiple of W), and lanes from `W` on are masked.
+                    // SAFETY: elements from `n` on are masked and not read. The panel at `j` has `lanes * W` elements from
+                    // `j * lanes` (j is a multiple of W), and lanes from `W` on are masked.
                     unsafe {
                         let row = KN::across(rows, first(n.saturating_sub(j + i)));
                         _mm512_mask_storeu_epi32(to.cast(), first(W - i), row);
