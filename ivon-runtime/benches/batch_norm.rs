@@ -1,17 +1,18 @@
-//! Batch norm on the 53 shapes of a ResNet-50 in training, forward and backward, against what moving its operands once costs.
+//! Batch norm in training, forward and backward, on the 53 shapes of a ResNet-50, compared with moving its operands once.
 //!
 //! ```text
 //! RAYON_NUM_THREADS=2 cargo bench -p ivon-runtime --bench batch_norm [-- ROUNDS [BATCH]]
 //! ```
 //!
-//! Times are the best of the rounds. Bytes: forward reads `x` twice and writes `y`; backward reads `x` and `d_y` twice and writes over `d_y`.
+//! Times are the best of the rounds. Bytes: forward reads `x` twice and writes `y`; backward reads `x` and `d_y` twice and
+//! overwrites `d_y`.
 
 use ivon_runtime::layers::BatchNorm2d;
 use ivon_runtime::prelude::*;
 use ivon_runtime::{Flat, Layout, Result, gradcheck, running_statistics};
 use std::time::Instant;
 
-/// Side of the image, channels, how many of them.
+/// Side of the image, channels, number of such layers.
 const SHAPES: [(usize, usize, usize); 12] = [
     (112, 64, 1),
     (56, 64, 6),

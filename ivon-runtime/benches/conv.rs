@@ -1,12 +1,13 @@
-//! GFLOP/s of the convolutions of ResNet-50 and ResNet-20: forward, gradient of the input and of the weights, as a share of the
-//! register-only peak, and their sum over the network.
+//! GFLOP/s of the convolutions of ResNet-50 and ResNet-20: forward, gradient of the input and gradient of the weights, also as a
+//! share of the register-only peak, and their sum over the network.
 //!
 //! ```text
 //! RAYON_NUM_THREADS=2 cargo bench -p ivon-runtime --bench conv [-- resnet50|resnet20 [BATCH [ROUNDS]]]
 //! OMP_NUM_THREADS=2 python ivon-runtime/benches/peers/conv.py [resnet50|resnet20 [BATCH [ROUNDS]]]
 //! ```
 //!
-//! A figure is the best of the rounds: what the machine can do when nobody else uses it. The second command prints the same table for PyTorch.
+//! A figure is the best of the rounds, which approximates an otherwise idle machine. The second command prints the same table for
+//! PyTorch.
 
 use ivon_runtime::ops::{conv2d, gradcheck};
 use ivon_runtime::prelude::{Adjoint, Context, DType, Device, Result};
@@ -14,7 +15,7 @@ use ivon_runtime::profile::Peaks;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// How often it occurs, pixels a side, channels in and out, kernel, stride.
+/// Number of such layers, pixels per side, channels in and out, kernel, stride.
 type Layer = [usize; 6];
 
 const RESNET50: &[Layer] = &[
@@ -82,7 +83,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Seconds of forward, gradient of the input, gradient of the weights; the first layer needs no gradient of its input.
+/// Seconds of forward, gradient of the input, and gradient of the weights. The first layer needs no gradient of its input.
 fn time(cx: &Context, batch: usize, layer: &Layer, rounds: usize) -> Result<[f64; 3]> {
     let [_, size, inputs, outputs, kernel, stride] = *layer;
     let x = gradcheck::tensor(cx, [batch, size, size, inputs], 1)?;

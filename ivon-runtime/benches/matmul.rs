@@ -4,8 +4,8 @@
 //! RAYON_NUM_THREADS=2 cargo bench -p ivon-runtime --bench matmul [-- ROUNDS [MxNxK ...]]
 //! ```
 //!
-//! The contestants take turns; a figure is the median of the rounds, and the spread is that from the first to the third quartile,
-//! in percent of the median.
+//! The implementations run alternately. A figure is the median of the rounds; the spread is the distance from the first to the
+//! third quartile in percent of the median.
 
 use ivon_runtime::matmul::{Matrix, Precision, multiply_as};
 use ivon_runtime::prelude::{Context, DType, Device};
@@ -29,7 +29,7 @@ const SHAPES: &[[usize; 3]] = &[
 ];
 
 fn main() {
-    // As it does for a training step, a context makes this thread one of the pool.
+    // As in a training step, a context makes this thread a member of the pool.
     let cx = Context::new(Device::Cpu, DType::F32).expect("f32 is a type to compute in");
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let rounds = arguments.first().and_then(|a| a.parse().ok()).unwrap_or(15);
@@ -54,7 +54,7 @@ fn parse(shape: &str) -> Option<[usize; 3]> {
     sizes.try_into().ok()
 }
 
-/// Prints a line; `transposed` says whether what lies in memory is the transpose of A, of B.
+/// Measures one product and prints a line. `transposed` is true for A, or B, if its transpose lies in memory.
 fn row(what: &str, rounds: usize, [m, n, k]: [usize; 3], transposed: [bool; 2]) {
     let numbers = |n: usize| (0..n).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect::<Vec<f32>>();
     let (a, b, mut c) = (numbers(m * k), numbers(k * n), vec![0.0; m * n]);
@@ -93,7 +93,7 @@ fn row(what: &str, rounds: usize, [m, n, k]: [usize; 3], transposed: [bool; 2]) 
 
 fn library(a: Matrix<f32>, b: Matrix<f32>, c: &mut [f32]) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
-    // SAFETY: `row` made the three matrices of these shapes.
+    // SAFETY: `row` made the three matrices with these shapes.
     unsafe {
         gemm::gemm::<f32>(
             m,

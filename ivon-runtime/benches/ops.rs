@@ -1,10 +1,11 @@
-//! Where the time of a GPT-2 goes: every op of a training step by itself, forward and backward, and its share of their sum.
+//! The time of a GPT-2's training step by op: every op by itself, forward and backward, and its share of their sum.
 //!
 //! ```text
 //! RAYON_NUM_THREADS=2 cargo bench -p ivon-runtime --bench ops [-- ROUNDS [TOKENS WIDTH LAYERS [LENGTH]]]
 //! ```
 //!
-//! The tokens are sequences of LENGTH, or one; heads have 64 elements. Times are medians, in brackets the best round; bytes are those of operands and results, each counted once.
+//! The tokens form sequences of LENGTH, or one sequence; heads have 64 elements. Times are medians, in brackets the best round.
+//! Bytes are those of operands and results, each counted once.
 
 use ivon_runtime::ops::{causal_attention, cross_entropy, embedding, layer_norm, linear, pointwise};
 use ivon_runtime::prelude::*;
@@ -37,10 +38,10 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What was measured.
+/// The measurement of one op.
 struct Row {
     name: String,
-    /// Calls a step.
+    /// Calls per step.
     calls: usize,
     median: f64,
     best: f64,
@@ -54,7 +55,7 @@ struct Table {
 }
 
 impl Table {
-    /// Measures `call`; `prepare` makes what it consumes.
+    /// Measures `call`. `prepare` makes its input, which `call` consumes.
     fn row<S>(
         &mut self,
         name: impl Into<String>,
@@ -115,7 +116,7 @@ impl Table {
         let elements = tokens * inputs + inputs * outputs + tokens * outputs;
         let forward = || linear::forward_saving(cx, &x, &weight, Some(&bias));
         self.row(format!("linear {name}"), calls, flops, elements, || Ok(()), |()| forward().map(drop))?;
-        // Gradients of parameters are added to a buffer that stays, those of activations are new.
+        // Gradients of parameters are added to a permanent buffer; those of activations are new tensors.
         let parameters = (Adjoint::of(uniform([outputs, inputs])?), Adjoint::of(uniform([outputs])?));
         let parameters = RefCell::new(parameters);
         self.row(
@@ -134,7 +135,7 @@ impl Table {
     fn attention(&mut self, cx: &Context, [batch, length, width]: [usize; 3], calls: usize) -> Result<()> {
         let (heads, n) = (width / 64, batch * length * width);
         let qkv = uniform([batch, length, 3 * width])?;
-        // A product of all queries with the keys that they see.
+        // A product of each query with the keys that it attends to.
         let flops = (batch * length * (length + 1) * width) as f64;
         let forward = || causal_attention::forward_saving(cx, heads, &qkv);
         self.row("attention", calls, 2.0 * flops, 4 * n, || Ok(()), |()| forward().map(drop))?;

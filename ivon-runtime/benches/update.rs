@@ -1,12 +1,13 @@
-//! The update by itself: IVON's pass, which draws the noise of two steps, AdamW's, and the noise alone, against a copy of as many bytes.
+//! The update by itself: IVON's pass, which draws the noise of two steps, AdamW's pass, and the noise alone, compared with a copy
+//! of the same number of bytes.
 //!
 //! ```text
 //! cargo bench -p ivon-runtime --bench update [-- --threads N --parameters N --rounds N]
 //! ```
 //!
-//! The passes take turns. Times are medians in ms, in brackets the distance from the first to the third quartile in percent of the
-//! median; bytes are those that a pass reads plus those that it writes; the last column says how long a copy of as many bytes would take, in
-//! percent of the pass.
+//! The passes run alternately. Times are medians in ms, in brackets the distance from the first to the third quartile in percent
+//! of the median. Bytes are those that a pass reads plus those that it writes. The last column is the time of a copy of the same
+//! number of bytes in percent of the pass.
 
 use ivon_runtime::noise::Noise;
 use ivon_runtime::{Builder, Options, prelude::*};
@@ -42,8 +43,8 @@ fn main() -> Result<()> {
     let mut adamw = AdamW::new(&model, AdamWConfig::default(), Settings::default())?;
     let (mut out, source) = (vec![0f32; n], vec![1f32; n]);
     let noise = Noise::of(1, 1, 0);
-    // A step whose gradient is zero is a pass over the state and nothing else. Bytes: IVON reads and writes mean, Hessian, momentum and gradient
-    // and writes the sample; AdamW reads and writes mean, two moments and gradient.
+    // A step with a zero gradient is only a pass over the state. Bytes: IVON reads and writes mean, Hessian, momentum and
+    // gradient and writes the sample; AdamW reads and writes mean, two moments and gradient.
     let mut times: [Vec<f64>; 4] = Default::default();
     for round in 0..=rounds {
         for (which, times) in times.iter_mut().enumerate() {

@@ -1,8 +1,8 @@
-//! After the first step, a step of an optimizer allocates nothing, and that of a generated model one short list for each loop over
-//! blocks: where each turn's saved values are. No tensor is ever allocated again.
+//! After the first step, a step of an optimizer allocates nothing. A step of a generated model allocates one short list for each
+//! loop over blocks, with the saved values of each iteration. No tensor is ever allocated again.
 //!
-//! Rayon itself may: for work that comes from outside its pool, and when a thread steals for the first time. So the steps run
-//! inside a pool of one thread.
+//! Rayon itself may allocate: for work that comes from outside of its pool, and when a thread steals for the first time. So the
+//! steps run inside of a pool with one thread.
 
 use ivon_runtime::layers::{Embedding, LayerNorm, Linear};
 use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh};
@@ -15,15 +15,15 @@ struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the system's allocator as it is; counting does not touch the memory.
+// SAFETY: every call is passed on to the system's allocator; counting does not touch the memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise, passed on.
+        // SAFETY: the caller upholds the contract of `alloc`, which is the same.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise, passed on.
+        // SAFETY: the caller upholds the contract of `dealloc`, which is the same.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -89,7 +89,7 @@ impl Transformer {
     }
 }
 
-/// Allocations of ten steps after the first.
+/// The number of allocations in ten steps after the first.
 fn allocations(mut optimizer: impl Optimizer, mut gradient: impl FnMut(&Context) -> Result<f64>) -> usize {
     let mut step = || optimizer.step_in_parts(1e-3, &mut |cx, _| gradient(cx)).unwrap();
     step();

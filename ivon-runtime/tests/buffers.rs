@@ -1,5 +1,5 @@
-//! Buffers of a model, seen by a person who trains it: named, kept up to date by every pass of a step, read by evaluation, taken back with a
-//! step that fails.
+//! Buffers of a model in training: they have names, every pass of a step updates them, evaluation reads them, and a failed step
+//! restores them.
 
 use ivon_runtime::layers::{BatchNorm2d, Linear};
 use ivon_runtime::ops::mse;
@@ -74,10 +74,10 @@ fn an_attribute_reaches_one_parameter_of_a_layer_or_all() {
         assert_eq!(of(&format!("norms.{i}.bias")), (Init::Zeros, Some(0.1), true));
     }
     assert_eq!(of("up.weight"), (Init::Ones, Some(0.2), false));
-    assert_eq!(of("up.bias"), (Init::Zeros, None, false)); // `init` of a whole layer is for its matrices
+    assert_eq!(of("up.bias"), (Init::Zeros, None, false)); // `init` of a whole layer applies to its matrices
 }
 
-/// Each pass moves the running mean a tenth of the way: every micro-batch of every sample.
+/// Each pass moves the running mean by a tenth of the distance: every micro-batch of every sample.
 #[test]
 fn every_pass_of_a_step_moves_the_running_statistics() {
     let model = Model::<2>::new();
@@ -122,7 +122,7 @@ fn evaluation_and_predictions_read_the_running_statistics_and_leave_them() {
         ivon.step(0.1, |cx| model.loss_gradient(cx, &batch())).unwrap();
     });
     let before = ivon.state().running_statistics().to_vec();
-    // One row alone: with statistics of the batch it could not be computed.
+    // A single row: batch norm with statistics of the batch could not compute it.
     let row = Tensor::from_slice(&[1.0f32, 5.0], [1, 2]).unwrap();
     let sampled = ivon.at_sample(4, |cx| Ok(model.forward(cx, &row)?.to_f64())).unwrap();
     ivon.at_mean(|cx| model.loss(cx, &row)?.item()).unwrap();
@@ -138,7 +138,7 @@ fn evaluation_and_predictions_read_the_running_statistics_and_leave_them() {
         })
         .unwrap();
     assert_eq!(seen[4], sampled);
-    // The value keeps its own: training goes on without it.
+    // The posterior keeps its own values while training continues.
     ivon.step(0.1, |cx| model.loss_gradient(cx, &batch())).unwrap();
     assert_eq!(posterior.running_statistics().unwrap().as_slice::<f32>(), before);
 }

@@ -1,4 +1,4 @@
-//! NaN, infinities, zeros and ties: values and gradients are PyTorch's, in every type and on every instruction set.
+//! NaN, infinities, zeros and ties: values and gradients equal PyTorch's, in every type and on every instruction set.
 
 use half::bf16;
 use ivon_runtime::layers::Linear;
@@ -10,7 +10,7 @@ use ivon_runtime::prelude::*;
 use ivon_runtime::{Builder, Flat, Init, Layout, running_statistics};
 use std::process::Command;
 
-/// All of them fit into bf16; 2^-130 is subnormal in f32.
+/// All values are exact in bf16; 2^-130 is subnormal in f32.
 const VALUES: [f64; 12] =
     [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 7.34683969e-40, -7.34683969e-40, 1.0, -1.0, 0.5, 6.0, 3.0];
 
@@ -82,7 +82,7 @@ fn gate(a: f64) -> f64 {
     f64::from(a > 0.0 || a.is_nan())
 }
 
-/// The product that leaves out what has no gradient.
+/// The product of two slopes: 0 if the inner slope is 0, even if the outer one is NaN or infinite.
 fn chain(inner: f64, outer: f64) -> f64 {
     if inner == 0.0 { 0.0 } else { inner * outer }
 }
@@ -202,7 +202,7 @@ fn ops(dtype: DType) {
     let t = |values: &[f64], rows: usize| tensor(dtype, values, [rows, values.len() / rows]);
     let [one, zero] = [1.0, 0.0].map(|x| cx.filled([C], x).unwrap());
 
-    // Of the channels the first is NaN, then 1, -1 and 0 take turns.
+    // The first channel is NaN; the others are 1, -1 and 0 in turn.
     let x: Vec<f64> = (0..C).map(|c| if c == 0 { f64::NAN } else { [0.0, 1.0, -1.0][c % 3] }).collect();
     for function in [gelu::forward, gelu_tanh::forward, silu::forward, softplus::forward] {
         assert_eq!(nans(&function(&cx, &t(&x, 1)).unwrap()), nans(&t(&x, 1)));
@@ -239,7 +239,7 @@ fn ops(dtype: DType) {
         }
     }
 
-    // z = x / |x| or 0 in one place: above, below, at the threshold, NaN.
+    // Each element is normalised alone: z = x / |x|, or 0. The values lie above, below and at the threshold, and one is NaN.
     let image = tensor(dtype, &x, [1, 1, 1, C]);
     let (y, saved) = filter_response_norm::forward_saving(&cx, &image, &one, &zero, Some(&zero), 1e-12).unwrap();
     assert_eq!(nans(&y), nans(&image));
@@ -259,7 +259,7 @@ fn ops(dtype: DType) {
         assert!(cross_entropy::forward(&cx, &row, &target).unwrap().item().unwrap().is_nan());
     }
 
-    // A mask of 0 does not hide NaN.
+    // A dropout mask of 0 does not hide NaN.
     cx.set_training(true);
     let dropped = dropout::forward(&cx, &t(&x, 1), 0.5).unwrap();
     let all = dropout::forward(&cx, &t(&[f64::NAN; C], 1), 0.5).unwrap();
@@ -267,7 +267,7 @@ fn ops(dtype: DType) {
     assert_eq!(nans(&dropped), nans(&t(&x, 1)));
     assert!(nans(&all).into_iter().all(|nan| nan));
 
-    // Windows with padding that see nothing but -infinity: the first pixel of the image gets the gradient.
+    // With padding, a window sees only -infinity: the first pixel of the image gets the gradient.
     let lowest = tensor(dtype, &[f64::NEG_INFINITY; 4 * C], [1, 2, 2, C]);
     let (_, saved) = max_pool2d::forward_saving(&cx, 3, 2, 1, &lowest).unwrap();
     let mut d_x = Adjoint::new();
@@ -276,7 +276,7 @@ fn ops(dtype: DType) {
     assert!(d_x[..C].iter().all(|d| *d == 1.0) && d_x[C..].iter().all(|d| *d == 0.0));
 }
 
-/// Not a test by itself: what the test below runs under each instruction set.
+/// Not a test by itself: the test below runs it under each instruction set.
 #[test]
 #[ignore = "run by `nan_and_ties_on_every_instruction_set`"]
 fn nan_and_ties_here() {
@@ -291,7 +291,7 @@ fn nan_and_ties_here() {
 #[test]
 fn nan_and_ties_on_every_instruction_set() {
     for level in ["baseline", "avx2", "avx512"] {
-        // A level that this machine lacks runs as the best one below it.
+        // If the machine lacks a level, the best lower one runs.
         let mut command = Command::new(std::env::current_exe().unwrap());
         let output = command.args(["nan_and_ties_here", "--exact", "--ignored"]).env("IVON_SIMD", level).output().unwrap();
         let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
@@ -312,7 +312,7 @@ impl Net {
     }
 }
 
-/// NaN in the data reaches the loss, and the step is refused.
+/// NaN in the data reaches the loss, and the step returns an error.
 #[test]
 fn a_step_refuses_nan_in_its_input() {
     for dtype in [DType::F32, DType::F64, DType::Bf16] {

@@ -28,7 +28,7 @@ fn examples() -> (Vec<f32>, Vec<u32>) {
     ((0..3 * ROWS).map(|i| (i as f32 * 0.7).sin()).collect(), (0..ROWS as u32).map(|i| i % 4).collect())
 }
 
-/// Of the examples in batches of `rows`, with members of the same model.
+/// Evaluates the examples in batches of `rows`, with members of the same model.
 fn evaluate(model: &Classifier, members: &[&Ivon], samples: &[usize], rows: usize) -> Classification {
     let mut ensemble = Ensemble::new(Device::Cpu, DType::F32);
     members.iter().for_each(|m| ensemble.add(m.posterior(), m.state().seed()).unwrap());

@@ -1,4 +1,4 @@
-//! Models through the macro, against central differences in f64.
+//! Generated models against central differences in f64.
 use ivon_runtime::layers::{Embedding, FilterResponseNorm, GroupNorm, LayerNorm, Linear};
 use ivon_runtime::ops::{causal_attention, cross_entropy, gelu_tanh, global_average_pool, mse};
 use ivon_runtime::prelude::*;
@@ -70,7 +70,7 @@ impl<const VOCAB: usize, const CONTEXT: usize, const WIDTH: usize, const HEADS: 
     }
 }
 
-/// What images are normalised with, on places of channels.
+/// Layers that normalise images over channels.
 #[variational]
 pub struct Normalised<const C: usize, const GROUPS: usize> {
     mix: Linear<C, C>,
@@ -91,7 +91,7 @@ impl<const C: usize, const GROUPS: usize> Normalised<C, GROUPS> {
     }
 }
 
-/// Shapes of everything: scale, broadcast, reuse, tuples, mse(x, x).
+/// Many forms of expressions: scale, broadcast, reuse, tuples, mse(x, x).
 #[variational]
 pub struct Odd<const N: usize> {
     scale: Parameter<N>,
@@ -179,6 +179,6 @@ fn normalisations_of_pictures() {
     let tensor = |shape: &[usize], seed| ivon_runtime::gradcheck::tensor(&cx, shape, seed).unwrap();
     let (x, y) = (tensor(&[2, 3, 4, 6], 1), tensor(&[2, 6], 2));
     check(&model, |cx| model.loss_gradient(cx, &x, &y));
-    // Groups have to divide the channels.
+    // The groups must divide the channels.
     assert!(Normalised::build(6, 4).is_err());
 }

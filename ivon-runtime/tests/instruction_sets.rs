@@ -1,4 +1,5 @@
-//! Ops without products of matrices, which attention has too, give the same bits on every instruction set of this machine.
+//! Ops without matrix products give the same bits on every instruction set of this machine. Attention, which contains products,
+//! is excluded.
 
 use ivon_runtime::ops::{cross_entropy, dropout, layer_norm, log_softmax, mse, softmax, sum};
 use ivon_runtime::prelude::*;
@@ -11,7 +12,7 @@ fn hash(tensors: &[&Tensor]) -> u64 {
     bits.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Outputs and gradients of ops with f32 kernels of their own, at odd sizes.
+/// Outputs and gradients of ops with their own f32 kernels, at odd sizes.
 fn bits() -> Result<Vec<(&'static str, u64)>> {
     let cx = Context::new(Device::Cpu, DType::F32)?;
     cx.set_training(true);
@@ -52,7 +53,7 @@ fn bits() -> Result<Vec<(&'static str, u64)>> {
     Ok(all)
 }
 
-/// Not a test by itself: what the test below runs under each instruction set.
+/// Not a test by itself: the test below runs it under each instruction set.
 #[test]
 #[ignore = "run by `every_instruction_set_gives_the_same_bits`"]
 fn print_bits() {
@@ -73,7 +74,7 @@ fn every_instruction_set_gives_the_same_bits() {
     let baseline = under("baseline");
     assert_eq!(baseline.len(), 7, "{baseline:?}");
     for level in ["avx2", "avx512"] {
-        // A level that this machine lacks runs as the best one below it.
+        // If the machine lacks a level, the best lower one runs.
         assert_eq!(under(level), baseline, "{level}");
     }
 }

@@ -1,8 +1,8 @@
-//! Every layer's Hessian estimate against the exact diagonal on a quadratic.
+//! The Hessian estimate of every layer against the exact diagonal of a quadratic loss.
 //!
-//! A loss mse(layer(x), target) is quadratic in parameters that the layer is linear in, so its Hessian is known. The target is
-//! what the layer gives at the mean, so that the gradient there is 0; Price's estimate, averaged over S samples, is then
-//! (1/S) Σ_s Σ_j H_ij ε_j ε_i, with mean H_ii and variance (H_ii² + Σ_j H_ij²) / S.
+//! A loss mse(layer(x), target) is quadratic in parameters in which the layer is linear, so its Hessian is known. The target is
+//! the layer's output at the mean, so that the gradient there is 0. Price's estimate, averaged over S samples, is then (1/S) Σ_s
+//! Σ_j H_ij ε_j ε_i, with mean H_ii and variance (H_ii² + Σ_j H_ij²) / S.
 
 use ivon_runtime::layers::{Embedding, LayerNorm, Linear};
 use ivon_runtime::ops::mse;
@@ -11,7 +11,7 @@ use ivon_runtime::prelude::*;
 const SAMPLES: usize = 20_000;
 
 /// The estimate of one update, by parameter name. The update is h' = h + r d + r² d² / (2 (h + delta)) with d = estimate - h and
-/// r = 1 - beta2, which is solved for d.
+/// r = 1 - beta2. Solves it for d.
 fn estimates<M: Model>(
     model: &M,
     target: impl Fn(&Context) -> Result<Tensor>,
@@ -23,7 +23,7 @@ fn estimates<M: Model>(
     let mut ivon = Ivon::new(model, config, Settings { seed: 5, ..Settings::default() }).unwrap();
     let target = ivon.at_mean(|cx| ivon_runtime::ops::copy(cx, &target(cx)?)).unwrap();
     let target = Tensor::from_slice(target.as_slice::<f32>(), *target.shape()).unwrap();
-    // A learning rate of 0: only h changes.
+    // With a learning rate of 0 only h changes.
     ivon.step(0.0, |cx| loss(cx, &target)).unwrap();
     let h = ivon.state().buffer("hessian");
     let solve = |h: &f32| {
@@ -38,7 +38,7 @@ fn estimates<M: Model>(
         .collect()
 }
 
-/// `exact[i]` is H_ii, `spread[i]` is Σ_j H_ij²; five standard errors are allowed, and 3 % on average.
+/// `exact[i]` is H_ii, `spread[i]` is Σ_j H_ij². The tolerance is five standard errors for each element, and 3 % for the average.
 fn compare(name: &str, estimate: &[f64], exact: &[f64], spread: &[f64]) {
     assert_eq!(estimate.len(), exact.len());
     for (i, ((e, h), s)) in estimate.iter().zip(exact).zip(spread).enumerate() {
@@ -105,7 +105,7 @@ fn layer_norm() {
     let values = input(rows, 5);
     let x = Tensor::from_slice(&values, [rows, 5]).unwrap();
     let found = estimates(&model, |cx| model.forward(cx, &x), |cx, y| model.loss_gradient(cx, &x, y));
-    // y = gain · z + bias with z normalised: each gain and bias meets its own column alone.
+    // y = gain · z + bias with normalised z: each gain and bias affects only its own column.
     let z: Vec<f64> = values
         .chunks(5)
         .flat_map(|row| {
@@ -150,7 +150,7 @@ fn embedding() {
     let model = OneEmbedding::new();
     let ids = Tensor::from_slice(&[2u32, 0, 2, 2, 1], [5]).unwrap();
     let found = estimates(&model, |cx| model.look_up(cx, &ids), |cx, y| model.look_up_loss_gradient(cx, &ids, y));
-    // Row r counts as often as it is looked up; row 3 never.
+    // The weight of row r is the number of its look-ups; row 3 has none.
     let counts = [1.0, 1.0, 3.0, 0.0];
     let exact: Vec<f64> = (0..12).map(|i| 2.0 / 15.0 * counts[i / 3]).collect();
     let spread: Vec<f64> = exact.iter().map(|h| h * h).collect();

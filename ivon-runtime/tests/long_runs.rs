@@ -1,5 +1,5 @@
-//! A long run on few examples stays stable with what `Ivon::suggest` says for its length. With the `beta2` of a short run, 0.999, this one
-//! diverges: h forgets its start and falls towards 0.
+//! A long run on few examples stays stable with the settings of `Ivon::suggest` for its length. With the `beta2` of a short run,
+//! 0.999, it diverges: h forgets its initial value and falls towards 0.
 
 use ivon_runtime::layers::Linear;
 use ivon_runtime::ops::cross_entropy;
@@ -26,7 +26,7 @@ const EXAMPLES: usize = 200;
 const BATCH: usize = 50;
 const STEPS: usize = 20_000;
 
-/// Two half circles that reach into each other, with noise.
+/// Two interleaved half circles with noise.
 fn moons(first: usize) -> (Tensor, Tensor) {
     let random = |i: usize, k: usize| {
         let x = (((first + i) * 12 + k) as f64 * 78.233 + 0.5).sin() * 43_758.545_3;
@@ -43,7 +43,7 @@ fn moons(first: usize) -> (Tensor, Tensor) {
     (Tensor::from_slice(&x, [EXAMPLES, 2]).unwrap(), Tensor::from_slice(&labels, [EXAMPLES]).unwrap())
 }
 
-/// The negative log-likelihood of fresh examples after the run, averaged over 16 samples and at the mean.
+/// The negative log-likelihood of new examples after the run: averaged over 16 samples, and at the mean.
 fn train(suggestion: &Suggestion, model: &Net) -> Result<[f64; 2]> {
     let settings = Settings { seed: 3, grad_clip: None, ..Settings::default() };
     let mut ivon = Ivon::new(model, suggestion.config.clone(), settings)?;

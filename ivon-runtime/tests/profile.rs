@@ -1,4 +1,4 @@
-//! What a profile of a training step says, against counts by hand.
+//! The profile of a training step, compared with counts by hand.
 
 use ivon_runtime::prelude::*;
 use ivon_runtime::profile::{OpTime, Phase, Profile};
@@ -48,7 +48,7 @@ const HEADS: usize = 2;
 const LAYERS: usize = 3;
 const BATCH: usize = 2;
 const TIME: usize = 8;
-/// Rows of every product.
+/// Rows of every matrix product.
 const ROWS: usize = BATCH * TIME;
 
 fn model() -> Language {
@@ -70,7 +70,7 @@ fn step(optimizer: &mut dyn Optimizer, model: &Language, n: usize) -> f64 {
     optimizer.step_in_parts(0.1, &mut |cx, _| model.loss_gradient(cx, &ids, &targets)).unwrap()
 }
 
-/// The second step: the first one also plans memory.
+/// The profile of the second step; the first one also plans memory.
 fn profile_of(mut optimizer: impl Optimizer) -> Profile {
     let model = model();
     step(&mut optimizer, &model, 0);
@@ -103,7 +103,8 @@ fn operations_and_bytes_are_those_of_the_shapes() {
     let bytes = 4 * (LAYERS * (elements(3 * WIDTH) + elements(WIDTH)) + elements(VOCAB));
     assert_eq!(op(&profile, Phase::Forward, "linear").cost.bytes, bytes as u64);
 
-    // Pairs of a query and a key that is not after it: two products forward, five backward, and 5 operations for the softmax.
+    // Pairs of a query and a key at the same or an earlier position: two products forward, five backward, and 5 operations for
+    // the softmax.
     let pairs = LAYERS * BATCH * HEADS * TIME * (TIME + 1) / 2;
     for (phase, products) in [(Phase::Forward, 2), (Phase::Backward, 5)] {
         let attention = op(&profile, phase, "causal_attention");
@@ -126,7 +127,7 @@ fn products_of_bf16_are_counted_apart() {
 fn an_update_moves_its_buffers_once() {
     let padded = |optimizer: &dyn Optimizer| optimizer.state().layout().padded() as u64;
     let optimizer = ivon(&model(), DType::F32);
-    // Mean, h, momentum and gradient are read and written, the sample is written.
+    // Mean, h, momentum and gradient are read and written; the sample is written.
     let expected = 4 * 9 * padded(&optimizer);
     let profile = profile_of(optimizer);
     let names: Vec<_> = profile.phases().iter().map(|p| p.phase).collect();
@@ -182,7 +183,7 @@ fn a_profile_changes_no_bits_and_ends() {
         with.context().record().unwrap();
         let loss = step(&mut with, &model, n);
         let profile = with.context().recorded().unwrap();
-        // A dry run, in the first step, counts nothing.
+        // The dry run in the first step counts nothing.
         assert_eq!(op(&profile, Phase::Forward, "cross_entropy").calls, 1);
         assert_eq!(loss.to_bits(), step(&mut without, &model, n).to_bits());
     }

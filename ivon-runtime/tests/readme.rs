@@ -1,4 +1,4 @@
-//! The README's code is the example `readme`, word for word, so that it compiles.
+//! The code in the README equals the example `readme` word for word, so it compiles.
 
 #[test]
 fn the_code_of_the_readme_is_an_example() {

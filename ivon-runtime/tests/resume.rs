@@ -1,5 +1,5 @@
-//! A run that was stopped and taken up again has the bits of one that never was: a model with dropout and batch norm, data that is chosen by
-//! step, and every kind of optimizer.
+//! A run that is stopped and resumed has the bits of an uninterrupted run. The model has dropout and batch norm, each step
+//! selects its own data, and every kind of optimizer is tested.
 
 use ivon_runtime::checkpoint::{Checkpoint, Checkpoints, Notes};
 use ivon_runtime::layers::{BatchNorm2d, Dropout, Linear};
@@ -27,7 +27,7 @@ impl<const WIDTH: usize> Network<WIDTH> {
 
 const STEPS: usize = 9;
 
-/// The examples of a micro-batch: another draw for each.
+/// The examples of a micro-batch, drawn separately for each.
 fn batch(at: At) -> (Tensor, Tensor) {
     let value = |i: usize| ((at.step * 131 + at.micro_batch * 17 + i) as f32 * 0.71).sin();
     let x: Vec<f32> = (0..12).map(value).collect();
@@ -41,7 +41,7 @@ fn network() -> Network {
     model
 }
 
-/// Trains up to a step, with the schedule of the whole run. The losses.
+/// Trains up to step `to`, with the schedule of the whole run. Returns the losses.
 fn train(model: &Network, optimizer: &mut dyn Optimizer, to: usize) -> Vec<u64> {
     let schedule = Schedule::cosine(0.1, 0.01, 3, STEPS);
     let first = optimizer.state().step() as usize;
@@ -55,7 +55,7 @@ fn train(model: &Network, optimizer: &mut dyn Optimizer, to: usize) -> Vec<u64> 
     (first..to).map(step).collect()
 }
 
-/// Everything that a state holds, and the sample that comes next.
+/// All bits of a state, and of the next sample.
 fn bits(model: &Network, optimizer: &dyn Optimizer) -> Vec<u32> {
     let state = optimizer.state();
     let buffers = state.buffers().map(|(_, values)| values.to_vec()).chain([state.running_statistics().to_vec()]).flatten();
@@ -63,7 +63,7 @@ fn bits(model: &Network, optimizer: &dyn Optimizer) -> Vec<u32> {
     buffers.chain(next).map(f32::to_bits).chain([state.step(), state.seed() as u32]).collect()
 }
 
-/// Stops after every number of steps, and goes on in an optimizer of another seed.
+/// Stops after each number of steps, and continues in an optimizer with another seed.
 fn check(what: &str, new: impl Fn(&Network, u64) -> Box<dyn Optimizer>) {
     let root = tempfile::tempdir().unwrap();
     let model = network();
@@ -78,7 +78,7 @@ fn check(what: &str, new: impl Fn(&Network, u64) -> Box<dyn Optimizer>) {
         };
         let model = network();
         let mut resumed = new(&model, 8);
-        train(&model, resumed.as_mut(), 1); // a state of its own, which must leave no trace
+        train(&model, resumed.as_mut(), 1); // makes a state, which must not affect the resumed run
         assert_eq!(Checkpoint::open(saved).unwrap().restore(resumed.as_mut()), Ok(vec![]));
         assert_eq!(train(&model, resumed.as_mut(), STEPS), losses[stop..], "{what}: losses after a stop at step {stop}");
         assert!(bits(&model, resumed.as_ref()) == bits(&model, straight.as_ref()), "{what}: bits after a stop at step {stop}");

@@ -1,4 +1,4 @@
-//! A run folder: what it holds, how it goes on, who may use it, and what stays when training fails.
+//! A run directory: its content, resuming it, locking it, and its state when training fails.
 
 use ivon_runtime::checkpoint::Which;
 use ivon_runtime::layers::Linear;
@@ -26,7 +26,7 @@ impl<const WIDTH: usize> Network<WIDTH> {
     }
 }
 
-/// Eight examples from number `first` on: y = x0 · x1.
+/// Eight examples, from number `first` on: y = x0 · x1.
 fn examples(first: usize) -> (Tensor, Tensor) {
     let x: Vec<f32> = (0..16).map(|i| ((first * 16 + i) as f32 * 1.37).sin()).collect();
     let y: Vec<f32> = x.chunks(2).map(|x| x[0] * x[1]).collect();
@@ -79,7 +79,7 @@ impl Progress for StopAfter {
     }
 }
 
-/// The lines of `metrics.jsonl` without what depends on the clock.
+/// The lines of `metrics.jsonl` without the values that depend on the clock.
 fn metrics(path: &Path) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(path.join("metrics.jsonl")).unwrap();
     let line = |line: &str| {
@@ -240,7 +240,7 @@ fn divergence_is_named_and_the_last_checkpoint_stays() {
     assert_eq!(again.state().step(), 30);
 }
 
-/// Trains with the validation losses of steps 25, 50, 75 and 100.
+/// Trains with the given validation losses at steps 25, 50, 75 and 100.
 fn validated(path: &Path, losses: [f64; 4]) -> Result<Summary> {
     let model = Network::build(16).unwrap();
     let mut optimizer = ivon(&model);
@@ -341,7 +341,7 @@ fn a_hessian_that_never_leaves_its_start_is_told() {
     assert!(!text(0.5, 0.99).contains("warning"));
 }
 
-/// A line, and a parameter that only another method uses.
+/// A linear model, and a parameter that only another method uses.
 #[variational]
 struct Spare {
     line: Linear<1, 1>,
@@ -378,7 +378,8 @@ fn a_parameter_that_the_loss_does_not_use_is_told_and_kept() {
     }
 }
 
-/// Needs a Python with the packages tensorboard and safetensors, which `IVON_PYTHON` names; `.ci/python` makes one and prints its path.
+/// Needs a Python with the packages tensorboard and safetensors, named by `IVON_PYTHON`; `.ci/python` makes one and prints its
+/// path.
 #[test]
 fn the_real_programs_open_what_a_run_leaves_behind() {
     let Some(python) = std::env::var_os("IVON_PYTHON").filter(|python| !python.is_empty()) else {
@@ -389,7 +390,7 @@ fn the_real_programs_open_what_a_run_leaves_behind() {
     let root = tempfile::tempdir().unwrap();
     let model = Network::build(16).unwrap();
     let mut optimizer = ivon(&model);
-    // Stopped and resumed, so that there are two event files.
+    // The run is stopped and resumed, so that there are two event files.
     let run = every(30, Run::create(root.path()).unwrap());
     let stop = run.stop.clone();
     train(&model, &mut optimizer, &trainer(), &mut (StopAfter(45, stop), run)).unwrap();

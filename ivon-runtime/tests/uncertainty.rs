@@ -1,10 +1,10 @@
-//! Scores against scikit-learn, torchmetrics, SciPy and torch, to 1e-6: `data/uncertainty/make.py` made the fixtures.
+//! Scores against scikit-learn, torchmetrics, SciPy and torch, to 1e-6. The script `data/uncertainty/make.py` made the fixtures.
 
 use ivon_runtime::Tensor;
 use ivon_runtime::uncertainty::{Detection, Predictions, Predictive, Regression};
 use serde_json::Value;
 
-/// Of their numbers, some are computed in f32.
+/// Some of the reference scores are computed in f32.
 const TOLERANCE: f64 = 1e-6;
 
 fn cases(text: &str) -> Vec<Value> {
@@ -15,7 +15,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
 }
 
-/// Every key of `expected` is found, and its number agrees; null is an infinite one.
+/// Checks that every key of `expected` exists and that its number agrees. null stands for an infinite number.
 fn agree(what: &str, expected: &Value, found: &Value) {
     for (key, expected) in expected.as_object().unwrap() {
         let close = match (expected.as_f64(), found[key].as_f64()) {

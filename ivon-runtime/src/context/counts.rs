@@ -1,8 +1,8 @@
 //! Weights of micro-batches whose losses are means over different numbers of targets, so that each target weighs as it does in
 //! one batch.
 //!
-//! A loss that is a mean over n counted targets reports n ([`Context::counted`]). The gradient of a micro-batch is scaled by n /
-//! n_first, where n_first is the count of the first micro-batch that counts a target. The sum of all gradients is scaled by
+//! A loss that is a mean over n counted targets reports n ([`Context::counted`]). The gradient of a micro-batch is scaled by
+//! `n / n_first`, where n_first is the count of the first micro-batch that counts a target. The sum of all gradients is scaled by
 //! `parts · n_first / Σ n` ([`Context::correction`]). Both factors are exactly 1 if all counts are equal.
 //!
 //! If each micro-batch has its own posterior sample, the gradient of a micro-batch is that of its own mean. The optimizer then

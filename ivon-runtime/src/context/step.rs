@@ -145,7 +145,7 @@ impl Context {
         self.observer.replace(observer)
     }
 
-    /// Allows the update of a step on a GPU to be a part of the graph of its backward pass, so that the whole step is two
+    /// Allows the update of a step on a GPU to be a part of the graph of its last backward pass, so that the whole step is two
     /// launches. Use it if the function that the optimizer calls computes exactly one gradient and does nothing after it. A
     /// second gradient is then an error, because the weights have already changed. Off by default; no effect on the CPU.
     pub fn set_update_in_graph(&self, on: bool) {

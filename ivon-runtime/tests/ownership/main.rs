@@ -1,5 +1,6 @@
-//! Who owns memory, seen from outside: no sequence of safe calls makes a mutable slice overlap anything else that is alive, and memory whose
-//! owner is gone stays alive until its last tensor is. Miri runs these tests where it is installed (`scripts/miri.sh`).
+//! Ownership of memory, seen from outside. No sequence of safe calls makes a mutable slice overlap anything else that is alive.
+//! Memory without an owner stays alive until its last tensor is dropped. Miri runs these tests if it is installed
+//! (`scripts/miri.sh`).
 
 mod programs;
 mod random;
@@ -28,7 +29,7 @@ fn context() -> Context {
     Context::new(Device::Cpu, DType::F32).unwrap()
 }
 
-/// The result of `call`, or its panic's message.
+/// The result of `call`, or the message of its panic.
 fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| match panic.downcast::<String>() {
         Ok(message) => *message,

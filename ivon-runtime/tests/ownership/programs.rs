@@ -1,4 +1,4 @@
-//! Single programs, each of which once reached undefined behaviour or lost a value.
+//! Single programs that once reached undefined behaviour or lost a value.
 
 use super::{Pair, caught, context};
 use ivon_runtime::ops::{causal_attention, mse, reshape, softmax};
@@ -14,7 +14,7 @@ fn message<T>(result: Result<T>) -> String {
     result.map(|_| ()).unwrap_err().to_string()
 }
 
-/// Two tensors on one memory refuse to be written after `owner` is gone; one that is left may be.
+/// Two tensors on the same memory cannot be written after `owner` is dropped; when one is left, it can.
 fn two_then_one(mut a: Tensor, owner: impl Sized) {
     let b = a.clone();
     drop(owner);
@@ -97,7 +97,7 @@ fn a_flat_buffer_hands_out_nothing_beside_a_tensor_that_may_be_written() {
     assert!(caught(|| flat.tensor(&model.0[0])).unwrap_err().contains(HELD));
     assert!(message(cx.sample(&model.0[0])).contains(HELD));
     assert!(caught(|| flat.as_slice::<f32>().len()).unwrap_err().contains(HELD));
-    // Another parameter is another memory.
+    // Another parameter has other memory.
     assert_eq!(cx.sample(&model.0[1]).unwrap().to_f64(), [0.0; 3]);
     written[0] = 1.0;
     drop(first);
@@ -116,7 +116,7 @@ fn weights_may_be_read_in_many_ways_at_once() {
 
 // ---- planned steps ---------------------------------------------------------------------------------------------
 
-/// A step of three tensors, of which the third takes over the memory of the first. The real run gives the first to `keep`.
+/// A step with three tensors, of which the third reuses the memory of the first. The real run passes the first to `keep`.
 fn leaky_step(cx: &Context, keep: &dyn Fn(Tensor), swallow: bool) -> Result<f64> {
     cx.planned("leaky", &[], |cx| {
         let first = cx.filled([64], 3.0)?;
@@ -143,7 +143,7 @@ fn memory_of_a_departed_run_is_not_given_out_while_a_tensor_lies_in_it() {
     let keep = |x: Tensor| kept.borrow_mut().push(x);
     assert!(message(leaky_step(&cx, &keep, false)).contains("had given that memory back"));
     assert_eq!(kept.borrow()[0].to_f64(), [3.0; 64]);
-    // The run is forgotten, its tensor is not.
+    // The run is removed, but its tensor still exists.
     for name in ["another", "leaky"] {
         let step = cx.planned(name, &[], |cx| cx.filled([64], 9.0)?.item().or(Ok(0.0)));
         assert!(message(step).contains(HELD));
@@ -163,7 +163,7 @@ fn a_forgotten_tensor_keeps_its_memory_for_ever() {
     };
     assert!(leaky_step(&cx, &forget, false).is_err());
     assert!(message(cx.planned("another", &[], |cx| cx.zeros([64]).map(drop))).contains(HELD));
-    // The pool is another memory.
+    // The pool has other memory.
     let pooled = cx.zeros([64]).unwrap();
     assert_ne!(pooled.as_slice::<f32>().as_ptr() as usize, *address.borrow());
 }
@@ -175,7 +175,7 @@ fn a_step_that_swallows_a_failed_allocation_is_an_error() {
     let found = message(leaky_step(&cx, &|x| kept.borrow_mut().push(x), true));
     assert!(found.contains("had given that memory back"), "{found}");
     kept.borrow_mut().clear();
-    // Another size than planned, and one that no memory holds.
+    // A size other than the planned one, and a size that no memory holds.
     for size in [7, 1 << 60] {
         let step = cx.planned("other size", &[], |cx| {
             let _ = cx.empty([if cx.planning() { 5 } else { size }]);
@@ -299,7 +299,7 @@ fn a_posterior_copies_no_buffer_that_is_being_written() {
     let owned = posterior().with_running_statistics(&running).into_owned();
     running.as_mut_slice::<f32>()[0] = 4.0;
     assert_eq!(owned.running_statistics().unwrap().as_slice::<f32>()[0], 3.0);
-    // A sample is not drawn into a buffer that is read.
+    // A sample is not drawn into a buffer that is being read.
     let mut weights = Flat::zeros(&layout, DType::F32).unwrap();
     let cx = context();
     cx.set_weights(&weights);
@@ -340,14 +340,14 @@ fn a_gradient_that_would_be_lost_is_an_error_that_names_its_parameter() {
     let weight = model.parameters().into_iter().find(|p| p.name() == "slope.weight").unwrap();
     for mut optimizer in optimizers(&model, Settings::default()) {
         let mut steps = vec![];
-        // Held over a backward pass, then let go.
+        // Held during a backward pass, then released.
         steps.push(message(optimizer.step(0.1, |cx| {
             let held = cx.gradient(weight)?;
             let loss = model.loss_gradient(cx, &x, &y);
             drop(held);
             loss
         })));
-        // Held over a step.
+        // Held during a step.
         let kept = Rc::new(RefCell::new(None));
         steps.push(message(optimizer.step(0.1, |cx| {
             let loss = model.loss_gradient(cx, &x, &y)?;
@@ -418,7 +418,7 @@ fn memory_that_is_not_there_is_an_error() {
     }
 }
 
-/// Queries, keys and values of `count` positions, for one head of two elements.
+/// Queries, keys and values of `count` positions, for one head with two elements.
 fn positions(seed: usize, count: usize) -> Tensor {
     let all: Vec<f32> = (0..count * 6).map(|i| ((seed * 100 + i) as f32 * 0.7).sin()).collect();
     Tensor::from_slice(&all, [1, count, 6]).unwrap()
@@ -428,7 +428,7 @@ fn positions(seed: usize, count: usize) -> Tensor {
 #[cfg_attr(miri, ignore = "kernels run on rayon's pool")]
 fn more_heads_than_columns_are_refused_without_overflow() {
     let (cx, qkv) = (context(), Tensor::from_slice(&[0.5f32; 6], [1, 1, 6]).unwrap());
-    // 3 * heads is 2 where it overflows, which divides 6.
+    // 3 * heads overflows to 2, which divides 6.
     for heads in [usize::MAX / 3 + 1, usize::MAX, 7] {
         let cached = cx.cached(&mut Cache::new(4), |cx| causal_attention::forward(cx, heads, &qkv));
         for refused in [message(cached), message(causal_attention::forward(&cx, heads, &qkv))] {
@@ -458,7 +458,7 @@ fn a_dry_run_leaves_a_cache_as_it_is() {
     cx.plan(|cx| step(cx, &mut held.borrow_mut(), &positions(1, 1))).unwrap();
     assert_eq!(held.borrow().len(), 2);
     let last = step(&cx, &mut held.borrow_mut(), &positions(2, 1)).unwrap().to_f64();
-    // The same three positions at once.
+    // The same three positions in one call.
     let all = [positions(1, 2), positions(2, 1)].map(|t| t.as_slice::<f32>().to_vec()).concat();
     let whole = causal_attention::forward(&cx, 1, &Tensor::from_slice(&all, [1, 3, 6]).unwrap()).unwrap().to_f64();
     for (found, right) in first.iter().chain(&last).zip(&whole) {
@@ -480,7 +480,7 @@ fn a_contribution_of_another_size_than_the_sum_is_refused() {
 
 #[test]
 fn a_posterior_writes_into_weights_of_its_model_alone() {
-    // Both have 128 elements with padding.
+    // Both layouts have 128 elements with padding.
     let model = |sizes: [usize; 2]| {
         let mut b = Builder::new();
         Pair(sizes.map(|size| b.parameter(if size > 50 { "large" } else { "small" }, [size], Options::default())).into())

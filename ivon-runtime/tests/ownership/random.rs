@@ -1,8 +1,8 @@
-//! Random sequences of safe calls against a model of who holds what.
+//! Random sequences of safe calls, compared with a model of ownership.
 //!
-//! The model is simple: a list of memories, each with the values that it must hold and the tensors that claim it. It predicts for every call whether
-//! it is refused, and for every slice what it reads. While a slice is held other calls go on, and every slice is checked against the addresses of
-//! all others and of all tensors that are alive. A failure prints the seed and the calls.
+//! The model is a list of memories, each with its expected values and the tensors that claim it. It predicts for every call if it
+//! is refused, and for every slice the values that it reads. While a slice is held, other calls go on, and every slice is checked
+//! against the addresses of all others and of all tensors that are alive. A failure prints the seed and the calls.
 
 use super::{Pair, caught, context};
 use ivon_runtime::prelude::*;
@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 const SEQUENCES: u64 = if cfg!(miri) { 16 } else { 1500 };
 const CALLS: usize = if cfg!(miri) { 30 } else { 60 };
-/// Slices that are held at once.
+/// The largest number of slices held at once.
 const DEEP: usize = 3;
 
 /// SplitMix64.
@@ -29,13 +29,13 @@ impl Random {
     }
 }
 
-/// A memory as the model has it: one block of a pool or an arena, a tensor of its own, or a part of a flat buffer.
+/// Memory in the model: one block of a pool or an arena, a separate tensor, or a part of a flat buffer.
 struct Memory {
     values: Vec<f32>,
-    /// Tensors on it, forgotten ones too, and those of them that may write.
+    /// The number of tensors on it (including leaked ones), and of those that may write.
     tensors: usize,
     able: usize,
-    /// The flat buffer and the planned context that it belongs to.
+    /// The flat buffer and the planned context to which it belongs.
     flat: Option<usize>,
     arena: Option<usize>,
     address: usize,
@@ -48,7 +48,7 @@ struct Held {
 }
 
 struct Buffer {
-    /// Gone once it is dropped; contexts may go on using its memory.
+    /// `None` after it was dropped; contexts may still use its memory.
     flat: Option<Flat>,
     parts: [usize; 2],
     readers: usize,
@@ -72,7 +72,7 @@ struct World {
     tensors: Vec<Held>,
     buffers: Vec<Buffer>,
     machines: Vec<Machine>,
-    /// Address ranges of the slices that are held; true for mutable ones.
+    /// Address ranges of the slices that are held. True for mutable ones.
     slices: Vec<(Range<usize>, bool)>,
     count: f32,
     contexts: usize,
@@ -138,7 +138,7 @@ impl World {
         self.buffers.push(Buffer { flat: Some(flat), parts, readers: 0, written: false });
     }
 
-    /// A context that exists, and its number in `machines`.
+    /// Returns a random context, and its index in `machines`.
     fn cx(&mut self) -> (usize, Rc<Context>) {
         let i = self.below(self.machines.len());
         (i, self.machines[i].cx.clone())
@@ -149,7 +149,7 @@ impl World {
         *address..address + 4 * values.len()
     }
 
-    /// Takes a fresh tensor in, which is the only one on its memory.
+    /// Registers a fresh tensor, which is the only one on its memory.
     fn admit(&mut self, tensor: Tensor, values: Vec<f32>, arena: Option<usize>) {
         let address = tensor.as_slice::<f32>().as_ptr() as usize;
         let range = address..address + 4 * values.len();
@@ -194,7 +194,8 @@ impl World {
         Some(self.tensors.swap_remove(i))
     }
 
-    /// Checks a slice against all others that are held and, if it is mutable, against all memory that a tensor claims; then goes on with other calls.
+    /// Checks a slice against all others that are held and, if it is mutable, against all memory that a tensor claims. Then makes
+    /// other calls.
     fn while_held(&mut self, range: Range<usize>, mutable: bool, own: &[usize]) {
         for (other, written) in &self.slices {
             assert!(disjoint(other, &range) || !(mutable || *written), "a mutable slice overlaps another slice");
@@ -439,7 +440,8 @@ impl World {
         self.claim(place, memory, true);
     }
 
-    /// A planned step of random allocations, the same in every run but for what the real run keeps, forgets or swallows.
+    /// A planned step of random allocations. It is the same in every run, except for tensors that the real run keeps or leaks and
+    /// errors that it ignores.
     fn planned(&mut self) {
         let (i, cx) = self.cx();
         let number = self.machines[i].number;
@@ -502,7 +504,7 @@ impl World {
         });
         match (held || *swallowed.borrow(), deviation) {
             (true, _) => assert!(result.is_err(), "a step that could not be right was not refused"),
-            // Whether memory of a kept tensor is asked for again depends on the plan.
+            // It depends on the plan if the memory of a kept tensor is allocated again.
             (false, 0 | 1) => {}
             (false, _) => result.unwrap(),
         }
@@ -515,7 +517,7 @@ impl World {
         }
     }
 
-    /// Something that owns memory goes, or another one takes its place.
+    /// Drops or replaces an owner of memory.
     fn owner(&mut self) {
         let (i, f) = (self.below(self.machines.len()), self.buffer());
         match self.below(5) {
@@ -555,7 +557,7 @@ fn disjoint(a: &Range<usize>, b: &Range<usize>) -> bool {
     a.end <= b.start || b.end <= a.start
 }
 
-/// A tensor of a planned step holds what was written to it, as long as it lives.
+/// A tensor of a planned step keeps its values as long as it lives.
 fn check(cx: &Context, slot: &Option<(Tensor, f32)>) {
     if let Some((x, value)) = slot.as_ref().filter(|_| !cx.planning()) {
         assert!(x.as_slice::<f32>().iter().all(|y| y == value), "a tensor of the step changed");
@@ -565,7 +567,7 @@ fn check(cx: &Context, slot: &Option<(Tensor, f32)>) {
 #[test]
 fn no_sequence_of_safe_calls_breaks_ownership() {
     let hook = std::panic::take_hook();
-    // Refusals are expected by the thousand.
+    // Thousands of refusals are expected.
     std::panic::set_hook(Box::new(|_| {}));
     let run = |seed| {
         let mut world = World::new(seed);

@@ -32,7 +32,7 @@ def classification(samples, labels, log_samples=None):
     tp, ty = torch.tensor(p, dtype=torch.float64), torch.tensor(y)
     confidence, right = p.max(1), (p.argmax(1) == y).astype(float)
     ece = multiclass_calibration_error(tp, ty, num_classes=classes, n_bins=BINS, norm="l1").item()
-    # The curve of equal-mass bins is scikit-learn's; it leaves empty bins and how many examples each has out.
+    # The curve of bins with equal mass is scikit-learn's. It omits empty bins and the number of examples in each.
     true, predicted = sklearn.calibration.calibration_curve(right, confidence, n_bins=BINS, strategy="quantile", pos_label=1.0)
     edges = np.percentile(confidence, np.linspace(0, 1, BINS + 1) * 100)
     counts = np.bincount(np.searchsorted(edges[1:-1], confidence), minlength=BINS)
