@@ -1,4 +1,4 @@
-//! What is known of everything that a model calls: signatures, which travelled here from where they were written.
+//! The signatures of everything that a model calls. Macros carry them here from where they were written.
 
 use crate::errors::Errors;
 use crate::parse::{self, Function, Generic, path_text, pointwise_body};
@@ -6,7 +6,7 @@ use proc_macro2::Ident;
 use std::collections::BTreeMap;
 use syn::{GenericArgument, ImplItem, Item, ItemFn, ItemImpl, Path, PathArguments, Type, Visibility};
 
-/// Signatures by the path that the person wrote.
+/// Signatures by the path that the user wrote.
 pub struct Callees {
     known: BTreeMap<String, Callee>,
     /// The path of the runtime, for hints.
@@ -29,7 +29,7 @@ pub enum Callee {
 pub struct Signatures {
     /// True if these are of a trait.
     pub interface: bool,
-    /// How many type parameters there are.
+    /// The number of type parameters.
     pub layers: usize,
     pub generics: Vec<Generic>,
     pub functions: Vec<Function>,

@@ -1,8 +1,8 @@
 //! Dimension arithmetic: `4 * W`, `W * 4` and `W + 3 * W` are the same value, and `H * (W / H)` is `W`.
 //!
 //! A dimension is a polynomial in normal form: a sum of monomials with rational coefficients, where a name may have a negative
-//! power. A division that a person writes is meant to be exact; what must divide what is collected as a [`Division`] and
-//! checked where the values are known. `floor(a / b)` is for the dimensions of convolutions: an atom, unless it can be computed.
+//! power. A division that the user writes is meant to be exact; the requirement is collected as a [`Division`] and checked
+//! where the values are known. `floor(a / b)` is for the dimensions of convolutions: an atom, unless it can be computed.
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -272,7 +272,7 @@ impl Dim {
             let multiple = match known {
                 None => Some(denominator.clone()),
                 Some((Some(a), Some(b))) => least_common_multiple(a, b).map(Dim::constant),
-                // Of two names that divide a third one nothing is known together.
+                // If two names divide a third one, no common multiple is known.
                 Some(_) => None,
             };
             multiples.extend(multiple.map(|multiple| (name.to_string(), multiple)));
@@ -378,7 +378,7 @@ fn quotient(monomial: &Monomial, divisor: &Monomial) -> Option<Monomial> {
         *quotient.get_mut(name)? -= power;
     }
     quotient.retain(|_, power| *power != 0);
-    // Of `P W / H` it is not known that H divides W.
+    // In `P W / H` it is unknown if H divides W.
     (divisor.is_empty() || quotient.values().all(|power| *power > 0)).then_some(quotient)
 }
 
@@ -427,7 +427,7 @@ impl fmt::Display for Dim {
         if self.0.is_empty() {
             return f.write_str("0");
         }
-        // As a person writes them: what is added before what is subtracted, products before names before numbers.
+        // In the usual order: added terms before subtracted ones, products before names before numbers.
         let mut terms: Vec<(&Monomial, &Ratio)> = self.0.iter().collect();
         terms.sort_by_key(|(m, c)| (c.0 < 0, std::cmp::Reverse(m.values().sum::<i32>()), *m));
         for (i, (monomial, Ratio(n, d))) in terms.into_iter().enumerate() {
@@ -491,7 +491,7 @@ mod tests {
         assert_eq!(solve("N * N", "T", "N"), None);
     }
 
-    /// What makes the two paths of a residual block equal.
+    /// This makes the two paths of a residual block equal.
     #[test]
     fn floor_has_a_normal_form() {
         assert_eq!(dim("floor((H + 2 * 1 - 1 * (3 - 1) - 1) / S)"), dim("floor((H + 2 * 0 - 1 * (1 - 1) - 1) / S)"));
@@ -506,7 +506,7 @@ mod tests {
         assert_eq!(formal.substitute(&stride("2 * A")), dim("floor(floor((H - 1) / (2 * A)) / (2 * A))"));
     }
 
-    /// What makes patches of an image, and an image after two strides, equal to what their model says.
+    /// This makes the dimensions of patches of an image, and of an image after two strides, equal to those that their model declares.
     #[test]
     fn multiples_of_a_name_are_taken_out_of_a_floor() {
         assert_eq!(dim("floor((P * G + 2 * 0 - 1 * (P - 1) - 1) / P) + 1"), dim("G"));

@@ -1,11 +1,11 @@
-//! Errors are collected and must be taken out, so that none gets lost and a person sees all of them at once.
+//! Errors are collected and must be taken out, so that none gets lost and the user sees all of them at once.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::cell::RefCell;
 use syn::Error;
 
-/// Where errors go while a model is compiled.
+/// Collects errors while a model is compiled.
 #[derive(Default)]
 pub struct Errors {
     found: RefCell<Vec<Error>>,

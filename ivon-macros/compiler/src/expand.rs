@@ -191,7 +191,7 @@ fn annotated(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|a| a.path().segments.last().is_some_and(|s| s.ident == "variational"))
 }
 
-/// What has a text.
+/// An item whose generated code is returned as text.
 #[allow(clippy::large_enum_variant)] // one at a time
 enum Part {
     Subject(Subject),

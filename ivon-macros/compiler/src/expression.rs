@@ -137,7 +137,7 @@ impl Graph {
         }
     }
 
-    /// How many operations an element takes: additions and the like, and calls, each counted as one.
+    /// Returns the number of operations for one element: additions and the like, and calls, each counted as one.
     pub fn operations(&self, roots: &[NodeId]) -> usize {
         let (needed, ..) = self.extract(roots);
         needed.nodes.iter().filter(|n| !matches!(n, Input(_) | Number(_) | Constant(_))).count()
@@ -339,7 +339,7 @@ impl Graph {
     }
 
     /// The same body in CUDA C++: `const float t0 = ..;` lines and one assignment for each root, to `y0`, `y1`, ... The inputs are `x0`, `x1`, ... and
-    /// the numbers `s0`, `s1`, ..., whatever a person called them: no name of theirs can be a word of C++.
+    /// the numbers `s0`, `s1`, ..., whatever the user called them: a user's name may be a keyword of C++.
     pub fn cuda(&self, roots: &[NodeId]) -> String {
         let named = self.named(roots);
         let mut text = String::new();

@@ -1,5 +1,5 @@
 //! The program between parsing and emission: SSA. Every value is made once, by one instruction, and keeps the span of the
-//! expression that made it and the name that the person gave it.
+//! expression that made it and the name that the user gave it.
 
 use crate::dims::{Dim, Shape};
 use crate::errors::Place;
@@ -29,7 +29,7 @@ pub struct Program {
 }
 
 pub struct Value {
-    /// Its name in generated code: the person's where there is one. Unique within the function after `fuse`.
+    /// Its name in generated code: the user's if it has one. Unique within the function after `fuse`.
     pub name: String,
     pub kind: Kind,
     pub role: Role,
@@ -73,18 +73,18 @@ pub enum Role {
         field: usize,
     },
     Local,
-    /// Changes from turn to turn of a loop.
+    /// Changes from iteration to iteration of a loop.
     Carried,
 }
 
 pub struct Instruction {
     pub op: Op,
     pub arguments: Vec<Argument>,
-    /// Where each argument stands.
+    /// The place of each argument.
     pub argument_places: Vec<Place>,
     pub results: Vec<ValueId>,
     pub place: Place,
-    /// As the person wrote it.
+    /// As the user wrote it.
     pub text: String,
     /// The name under which generated code keeps what its backward pass needs.
     pub saved: String,
@@ -125,7 +125,7 @@ pub enum Op {
     Fill(Vec<Expr>),
     /// Ids, compared with a number or with other ids.
     CompareIds(Intrinsic),
-    /// Over all axes where there is none.
+    /// Over all axes if `axes` is empty.
     Reduce {
         reduction: Reduction,
         axes: Vec<Expr>,
@@ -190,7 +190,7 @@ pub enum Primitive {
 pub struct Loop {
     /// The arrays, each with the variable that is its layer.
     pub elements: Vec<Element>,
-    /// Where the body or an array needs to know the number of the iteration.
+    /// The counter of iterations; `None` if neither the body nor an array needs it.
     pub counter: Option<Counter>,
     /// Lengths that are equal: those of arrays that are walked in pairs.
     pub lengths: Vec<(Dim, Dim, Place)>,
@@ -233,15 +233,15 @@ pub struct Block {
     pub results: Vec<ValueId>,
 }
 
-/// A value that each turn of a loop rebinds. The loop's result `i` is the last `next` of `carried[i]`.
+/// A value that each iteration of a loop rebinds. The loop's result `i` is the last `next` of `carried[i]`.
 pub struct Carried {
-    /// Before the first turn.
+    /// Before the first iteration.
     pub start: ValueId,
-    /// At the beginning of a turn.
+    /// At the beginning of an iteration.
     pub turn: ValueId,
     /// At its end.
     pub next: ValueId,
-    /// The name the person rebinds.
+    /// The name that the user rebinds.
     pub name: String,
 }
 

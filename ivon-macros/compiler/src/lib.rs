@@ -1,6 +1,6 @@
 //! The compiler behind `#[variational]`: from a model in Rust to IVON training code.
 //!
-//! `parse → lower → check → fuse → differentiate → emit`, one file or folder each:
+//! `parse → lower → check → fuse → differentiate → emit`, one file or directory each:
 //!
 //! * [`parse`](self): syn to the model language, a documented subset of Rust; its grammar stands at the top of `parse/mod.rs`.
 //! * lower: to SSA; names are resolved.
@@ -9,8 +9,8 @@
 //! * differentiate: reverse mode on SSA and inside each kernel.
 //! * emit: readable Rust.
 //!
-//! The attribute is a shim over [`variational`], [`with_struct`] and [`finish`]; [`expand_file`] gives a person the generated code
-//! of their own models as text.
+//! The attribute is a shim over [`variational`], [`with_struct`] and [`finish`]; [`expand_file`] returns the generated code
+//! of the user's own models as text.
 
 mod callee;
 mod check;
@@ -95,7 +95,7 @@ fn compile_model(structure: &ItemStruct, item: &ItemImpl, callees: &Callees, fin
     check::check_names(&model, &errors);
     check::check_replaced(&model.functions, &errors);
     let deferred = RefCell::new(Deferred::default());
-    // Where a body was not understood, a field may be used in what was left out.
+    // If a body was not understood, the part that was left out may use a field.
     let understood = errors.is_empty();
     let mentioned = RefCell::default();
     let programs: Vec<_> = model.functions.iter().map(|f| front(&model, f, callees, &mentioned, &errors, &deferred)).collect();
@@ -273,7 +273,7 @@ fn compile_conformance(item: &ItemImpl, callees: &Callees, finish: &Finish) -> C
         errors.at(layer.place, format!("`{}` is no `{interface_name}`: {message}", layer.text()));
     }
     let variables = variables(generics, &model.functions);
-    // Where only shapes are wrong, the impl is there all the same, so that nothing else fails.
+    // If only shapes are wrong, the impl is emitted all the same, so that nothing else fails.
     let has_all = wanted.functions.iter().all(|f| callees.method(&layer.path, &f.name).is_some());
     if !errors.is_empty() && !has_all {
         return failed(errors, name);

@@ -1,4 +1,4 @@
-//! The names of the runtime's layers and ops, for those who have not imported them.
+//! The names of the runtime's layers and ops, for hints when the user has not imported them.
 
 /// Layers, from `layers`.
 const LAYERS: &[&str] =

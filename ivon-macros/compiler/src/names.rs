@@ -1,4 +1,4 @@
-//! Every name of generated code that is not the person's own comes from here.
+//! Every name of generated code that is not the user's own comes from here.
 
 use crate::ir::*;
 use crate::parse::{Function, Generic, InputKind};
@@ -46,7 +46,7 @@ impl Names {
                     }
                 }
                 for (c, result) in l.carried.iter().zip(&instruction.results) {
-                    // One variable of generated code, before, in and after a turn.
+                    // One variable of generated code, before, in and after an iteration.
                     let name = self.fresh(&values[c.turn].name);
                     values[c.turn].name = name.clone();
                     values[*result].name = name;
@@ -91,7 +91,7 @@ impl Names {
     }
 }
 
-/// What an argument is called where nothing else has a name.
+/// Returns the name of an argument in a function where nothing else has a name.
 pub fn argument(name: &Ident) -> Ident {
     ident(&unique(&name.to_string(), |n| RESERVED.contains(&n) || n.starts_with("d_")))
 }
@@ -175,7 +175,7 @@ pub fn default_of(dimension: impl std::fmt::Display) -> Ident {
     ident(&format!("DEFAULT_{}", dimension.to_string().trim_start_matches("r#")))
 }
 
-/// What the types of a method's saved values begin with: `MlpForward`, or `Swish` for a free function.
+/// Returns the prefix of the types of a method's saved values: `MlpForward`, or `Swish` for a free function.
 pub fn type_prefix(owner: &Ident, method: &Ident) -> String {
     let owner_text = camel(&plain(owner));
     if owner == method { owner_text } else { format!("{owner_text}{}", camel(&plain(method))) }
@@ -196,7 +196,7 @@ pub fn side_struct(owner: &Ident, method: &Ident, saved: &str, side: &str) -> Id
     ident(&format!("{}{}{side}", type_prefix(owner, method), camel(saved)))
 }
 
-/// `MlpForwardBlocksTurn`: what one turn of a loop saves.
+/// `MlpForwardBlocksTurn`: what one iteration of a loop saves.
 pub fn turn_struct(owner: &Ident, method: &Ident, saved: &str) -> Ident {
     ident(&format!("{}{}Turn", type_prefix(owner, method), camel(saved)))
 }

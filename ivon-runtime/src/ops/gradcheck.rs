@@ -1,4 +1,4 @@
-//! Checks an op's backward pass against central differences: for the ops here, and for a person's own.
+//! Checks an op's backward pass against central differences: for the ops here, and for the user's own.
 //!
 //! ```
 //! use ivon_runtime::ops::{gradcheck, transpose};

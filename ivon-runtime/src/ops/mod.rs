@@ -1,4 +1,4 @@
-//! Ops: what a forward pass calls. One folder an op.
+//! Ops: the functions that a forward pass calls. Each op has a directory.
 //!
 //! # The contract of an op
 //!

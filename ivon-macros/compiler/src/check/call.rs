@@ -107,7 +107,7 @@ impl Checker<'_> {
         }
     }
 
-    /// What a misspelt function may stand for: the functions of the language and what else this model calls.
+    /// Candidates for a misspelt function: the functions of the language and the other functions that this model calls.
     fn callables(&self) -> impl Iterator<Item = &str> {
         INTRINSICS.iter().map(|(_, name, _)| *name).chain(["concat", "zeros", "ones", "full"]).chain(self.callees.functions())
     }
@@ -285,7 +285,7 @@ impl Checker<'_> {
             let led = formal.first().and_then(|d| packs.get(self.pack_of(d, function)?)).cloned();
             let mut why = String::new();
             if !self.unify(formal, actual, function, &variables, &mut bind, &mut packs, place, name, &mut why) {
-                // What leads is known where an argument before this one has it too.
+                // The leading dimensions are known if an earlier argument has them too.
                 let wanted: Vec<String> = formal
                     .iter()
                     .flat_map(|d| match (self.pack_of(d, function), &led) {
@@ -374,12 +374,12 @@ impl Checker<'_> {
         for (formal, actual) in formal[usize::from(pack.is_some())..].iter().zip(tail) {
             let unknown = |n: &str| variables.contains(n) && !bind.contains_key(n);
             let open = formal.names().any(unknown);
-            // What is bound already counts as known while the rest is solved for.
+            // Variables that are bound already count as known while the rest is solved for.
             let known = formal.substitute(bind);
             match known.solve(actual, unknown) {
                 Some((variable, value, factor)) if open => {
                     if value.is_impossible() {
-                        // Said with the shapes: there is no whole number that fits.
+                        // Reported with the shapes: no whole number fits.
                         fine = false;
                         *why = format!(": {actual} is not a multiple of {factor}");
                         continue;

@@ -25,12 +25,12 @@ pub use reserved::check_names;
 pub use signature::check_replaced;
 pub use usage::check_usage;
 
-/// What only later stages can tell: constants in rustc, const generics when a model is built.
+/// Checks that only later stages can make: of constants in rustc, of const generics when a model is built.
 #[derive(Default)]
 pub struct Deferred {
     /// `const _: () = assert!(..)`, at the place of the mistake.
     pub assertions: Vec<TokenStream>,
-    /// What must divide what, in const generics.
+    /// Divisions of const generics that must be exact.
     pub divisions: Vec<Division>,
 }
 
@@ -199,7 +199,7 @@ impl Checker<'_> {
     fn outputs(&self, values: &[Value], outputs: &[ValueId], place: Place) {
         let name = &self.function.name;
         let promised = self.function.outputs.len();
-        // Of a function whose result type is none, that has been said.
+        // A function without a valid result type was reported already.
         if promised > 0 && outputs.len() != promised {
             self.errors.at(
                 place,
@@ -256,7 +256,7 @@ impl Checker<'_> {
     /// Equal, or equal if named constants have the right values: then rustc evaluates an assertion at this place.
     fn same(&self, wanted: &Dim, found: &Dim, place: Place, text: &str) -> bool {
         let difference = wanted.minus(found);
-        // What is written as an exact division in a signature, `SIZE / 4`, is checked when the model is built or runs.
+        // An exact division in a signature, such as `SIZE / 4`, is checked when the model is built or runs.
         if difference != Dim::default() && !self.multiples.is_empty() {
             let [wanted, found] = [wanted, found].map(|d| d.substitute(&self.multiples));
             if wanted == found {

@@ -1,4 +1,5 @@
-//! Names that generated code needs for itself. Those of values it changes; these are seen from outside, so that a person changes them.
+//! Names that generated code needs for itself. The compiler renames values that have such a name. The names checked here are visible from
+//! outside, so the user must change them.
 
 use crate::errors::Errors;
 use crate::names;
@@ -11,7 +12,7 @@ const OF_A_MODEL: [&str; 5] = ["new", "build", "build_in", "__check", "__PARAMET
 const OF_A_METHOD: [&str; 11] = ["cx", "saved", "ivon", "turn", "branch", "d_value", "drop", "Ok", "Err", "Some", "None"];
 /// Variables of the functions that make a model, which take its dimensions.
 const OF_A_BUILDER: [&str; 3] = ["b", "model", "error"];
-/// What generated code has where the model's type has its name.
+/// Names that generated code uses; a model's type must not have one of them.
 const TYPES: [&str; 5] = ["ivon", "Ok", "Err", "Some", "None"];
 
 /// Checks the names of a model, its dimensions, fields and methods against those that are generated, and those that methods refer to.

@@ -1,4 +1,4 @@
-//! What a function's own signature and attributes must satisfy.
+//! Checks a function's own signature and attributes.
 
 use crate::dims::{Dim, Shape};
 use crate::errors::Errors;

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 /// Checks the fields of a model against all its methods. `mentioned`: fields that a method names, misspelt ones included.
 pub fn check_usage(model: &Model, programs: &[Option<Program>], mentioned: &BTreeSet<usize>, errors: &Errors) {
-    // Where something is wrong already, it is not known what reaches an output.
+    // After an earlier error it is unknown which fields reach an output.
     let fields = |all: bool| programs.iter().flatten().flat_map(move |p| reached(p, all)).collect::<BTreeSet<_>>();
     let reached = errors.is_empty().then(|| fields(false));
-    // What is frozen learns nothing, and may be read through `stop_gradient`.
+    // Frozen parameters learn nothing, and may be read through `stop_gradient`.
     let read = errors.is_empty().then(|| fields(true));
     let names: Vec<String> = model.functions.iter().map(|f| format!("`{}`", f.name)).collect();
     let methods = names.join(" and ");
@@ -60,7 +60,7 @@ fn walk(body: &[Instruction], live: &mut BTreeSet<ValueId>, fields: &mut BTreeSe
                     live.extend([c.next, c.start]);
                 }
             }
-            // What one turn leaves is live in the next one: until nothing changes.
+            // The values that one iteration leaves are live in the next one. Repeats until nothing changes.
             loop {
                 let before = live.len();
                 walk(&l.body, live, fields, all);

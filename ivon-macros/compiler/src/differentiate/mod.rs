@@ -10,13 +10,13 @@ use crate::ir::*;
 use crate::parse::InputKind;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the backward pass of a program needs to know.
+/// The facts about a program that its backward pass needs.
 pub struct Derivative {
     /// True if each value has an adjoint.
     pub active: Vec<bool>,
-    /// Whether its adjoint is wanted whatever the arguments: it depends on a parameter.
+    /// True if its adjoint is wanted whatever the arguments: it depends on a parameter.
     pub learned: Vec<bool>,
-    /// True if its adjoint surely has a contribution, whatever the number of turns of loops.
+    /// True if its adjoint surely has a contribution, whatever the number of iterations of loops.
     pub sure: Vec<bool>,
     /// The backward kernels, by the value that the kernel makes.
     pub kernels: BTreeMap<ValueId, BackwardKernel>,
@@ -28,7 +28,7 @@ pub struct BackwardKernel {
     pub passes: Vec<ValueId>,
     /// Inputs whose gradient is computed, and its node.
     pub computed: Vec<(ValueId, NodeId)>,
-    /// What the computed ones read, in the order of the graph's inputs: values of the forward pass, or the gradient of y.
+    /// The operands of the computed gradients, in the order of the graph's inputs: values of the forward pass, or the gradient of y.
     pub reads: Vec<Read>,
     /// Indices into the forward kernel's numbers.
     pub numbers: Vec<usize>,
@@ -79,7 +79,7 @@ fn forward(body: &[Instruction], depends: &mut [bool], learned: &mut [bool], cal
     for instruction in body {
         match &instruction.op {
             Op::Loop(l) => {
-                // What an iteration leaves is what the next one begins with: until nothing changes.
+                // Each iteration begins with the values that the previous one leaves. Repeats until nothing changes.
                 loop {
                     let before = (depends.to_vec(), learned.to_vec());
                     for c in &l.carried {
@@ -164,7 +164,7 @@ fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool], callees: 
                     break;
                 }
             }
-            // With no turn at all the start is the result.
+            // Without any iteration the start is the result.
             for (c, result) in l.carried.iter().zip(&instruction.results) {
                 live[c.start] |= live[*result];
             }
@@ -182,7 +182,7 @@ fn backward(body: &[Instruction], live: &mut [bool], depends: &[bool], callees: 
     }
 }
 
-/// Which adjoints surely have a contribution: a loop may have no turn, and a turn may rebind a value that it has not read.
+/// Finds the adjoints that surely have a contribution: a loop may have no iteration, and an iteration may rebind a value that it has not read.
 fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], callees: &Callees) {
     for instruction in body.iter().rev() {
         if let Op::Branch(b) = &instruction.op {
@@ -211,7 +211,7 @@ fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], calle
             }
             continue;
         };
-        // Inside, suppose that every turn hands on an adjoint; what does not hold then does not hold at all.
+        // Inside, suppose that every iteration hands on an adjoint; what does not hold then does not hold at all.
         let mut inside: Vec<bool> = vec![false; sure.len()];
         let mut handed_on: Vec<bool> = vec![true; l.carried.len()];
         loop {
@@ -220,7 +220,7 @@ fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], calle
                 inside[c.next] |= on;
             }
             contributions(&l.body, &mut inside, active, callees);
-            // The last turn gets the result's adjoint (zeros where it has none), the others that of the turn after them.
+            // The last iteration gets the result's adjoint (zeros where it has none), each other one gets that of the iteration after it.
             let result_sure = |r: ValueId| sure[r] || !active[r];
             let now: Vec<bool> = l
                 .carried
@@ -237,7 +237,7 @@ fn contributions(body: &[Instruction], sure: &mut [bool], active: &[bool], calle
             sure[v] |= inside[v];
         }
         for (c, r) in l.carried.iter().zip(&instruction.results) {
-            // With no turn at all the result's adjoint is the start's.
+            // Without any iteration the result's adjoint is the start's.
             sure[c.start] |= (sure[*r] || !active[*r]) && (inside[c.turn] || c.next == c.turn);
         }
     }

@@ -4,7 +4,7 @@ use crate::expression::Node::*;
 use crate::expression::{Graph, NodeId};
 use crate::parse::Intrinsic;
 
-/// What a step `y` adds to the adjoints of what it reads, given its own adjoint `d`.
+/// Returns the contributions of a step `y` to the adjoints of its operands, given its own adjoint `d`.
 pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId)> {
     match g.node(y) {
         Input(_) | Number(_) | Constant(_) | Gate(..) | Share(..) => vec![],

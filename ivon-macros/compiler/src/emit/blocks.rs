@@ -58,7 +58,7 @@ impl Forward<'_> {
             })
             .collect();
         let names_: Vec<Ident> = l.carried.iter().map(|c| method.name(c.turn)).collect();
-        // Kept values are moved into the turn, so the next ones are taken before.
+        // Kept values are moved into the iteration's struct, so the next ones are taken before.
         let step = match nexts.as_slice() {
             [] => quote!(),
             [next] => quote!(#(#names_)* = #next;),

@@ -1,4 +1,4 @@
-//! What rustc gets of a model that does not compile.
+//! The code that rustc gets for a model that does not compile.
 
 use super::structure::{argument, constants, own_parameters};
 use crate::names;
@@ -8,7 +8,7 @@ use quote::quote;
 use std::collections::BTreeSet;
 use syn::{ImplItem, ItemImpl, Path, ReturnType, Type};
 
-/// The same functions without bodies: what rustc gets beside the errors, so that nothing else fails.
+/// Returns the same functions without bodies. rustc gets them beside the errors, so that nothing else fails.
 pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
     let name = &model.name;
     let (impl_generics, ty) = (model.impl_generics(), model.ty());

@@ -301,7 +301,7 @@ fn count(argument: &Ident, tokens: &TokenStream) -> TokenStream {
     }
 }
 
-/// Where a call is, as profiles and errors at run time name it.
+/// Returns the place of a call, as profiles and errors at run time name it.
 fn callee_place(method: &Method, op: &Op) -> String {
     match op {
         Op::Layer { target, method: called } => match target.field() {

@@ -1,5 +1,5 @@
-//! What a model's methods compute, as a constant that `ivon_runtime::graph` draws: a line for each call, fused kernel and parameter,
-//! under the person's names and with the shapes of their signatures.
+//! The computation of a model's methods, as a constant that `ivon_runtime::graph` draws: a line for each call, fused kernel and parameter,
+//! under the user's names and with the shapes of their signatures.
 
 use super::{Method, kernel};
 use crate::dims::{self, Dim, Shape};
@@ -105,7 +105,7 @@ fn step(method: &Method, instruction: &Instruction, drawn: &mut BTreeSet<ValueId
                 let (turn, start, next) = (name(c.turn), name(c.start), name(c.next));
                 quote!((#turn, #start, #next))
             });
-            // A parameter that only the turns read stands inside.
+            // A parameter that only the iterations read stands inside.
             let mut inside = drawn.clone();
             let steps = block(method, &l.body, &mut inside);
             quote!(Step::Loop(#field, &[#(#carried),*], &[#(#steps),*]))

@@ -35,7 +35,7 @@ fn value_names(method: &Method, kernel: &Kernel) -> Vec<String> {
     kernel.inputs.iter().map(|v| method.value(*v).name.clone()).collect()
 }
 
-/// The expression as a person would write it.
+/// Returns the expression as the user would write it.
 pub(super) fn text(method: &Method, kernel: &Kernel) -> String {
     let numbers: Vec<String> = kernel.numbers.iter().map(|n| crate::parse::expr_text(n).replace("r#", "")).collect();
     kernel.graph.text(kernel.root, &value_names(method, kernel), &numbers)

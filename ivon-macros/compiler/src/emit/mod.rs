@@ -1,7 +1,7 @@
 //! Emit: readable Rust. It cannot fail: everything was checked before.
 //!
 //! Generated code says where each value is born and where it dies. Comments travel as `__comment!("..")` statements: taken
-//! out of what rustc gets, turned into `// ..` in the text that a person reads.
+//! out of what rustc gets, turned into `// ..` in the text that the user reads.
 
 mod backward;
 mod blocks;
@@ -72,8 +72,9 @@ pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred
     }
 }
 
-/// What the user's module means by names of the language. A plain function by the name of one of its functions would hide it: the inner import finds
-/// that, and it is not what is asked for. A type `Tensor` that is imported for a signature is in use.
+/// Checks that the user's module does not redefine names of the language. A plain function with the name of one of the language's functions would
+/// hide it: then the inner import finds the plain function, and `is_built_in` rejects it. A type `Tensor` that is imported for a signature
+/// counts as used.
 fn of_the_module(methods: &[Method], runtime: &Path) -> TokenStream {
     let mut seen = BTreeSet::new();
     let calls = methods.iter().flat_map(|m| &m.program.built_in).filter(|name| seen.insert(name.to_string()));
@@ -101,8 +102,8 @@ fn of_the_module(methods: &[Method], runtime: &Path) -> TokenStream {
     }
 }
 
-/// What generated code calls by a short name means the same whatever the user's module has by that name. A function of the name of a value makes a
-/// `let` of it a new variable, where the module has a constant of that name.
+/// Imports the short names of generated code, so that they mean the same whatever the user's module has by those names. If the module has a
+/// constant with the name of a value, a function of that name makes a `let` of it a new variable.
 fn imports(runtime: &Path, methods: &[Method]) -> TokenStream {
     let names = bound_names(methods);
     quote! {
@@ -112,7 +113,7 @@ fn imports(runtime: &Path, methods: &[Method]) -> TokenStream {
     }
 }
 
-/// Names of dimensions and values that a constant of the person's module may have, too: a variable of that name would be taken for a pattern.
+/// Names of dimensions and values that a constant of the user's module may have, too: a variable of that name would be taken for a pattern.
 fn bound_names(methods: &[Method]) -> Vec<Ident> {
     let mut names = BTreeSet::new();
     for method in methods {
@@ -185,7 +186,7 @@ impl Method<'_> {
         if self.receiver { self.model.ty() } else { self.owner.to_token_stream() }
     }
 
-    /// What is called: its signature, and the tokens before `::forward` or `.forward`.
+    /// Returns the callee: its signature, and the tokens before `::forward` or `.forward`.
     pub fn callee(&self, op: &Op) -> Option<(&parse::Function, TokenStream)> {
         match op {
             Op::Layer { target: Target::Own, method } => {

@@ -1,4 +1,4 @@
-//! What the forward pass keeps for the backward pass: the fields of the `Saved` structs.
+//! The values that the forward pass keeps for the backward pass: the fields of the `Saved` structs.
 
 use super::function::tensor_inputs;
 use super::{Method, structural_module};
@@ -12,7 +12,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a block keeps for its backward pass.
+/// The values that a block keeps for its backward pass.
 #[derive(Default)]
 pub(super) struct SavedPlan {
     /// Saved values of calls: field and type.
@@ -23,7 +23,7 @@ pub(super) struct SavedPlan {
     pub shapes: Vec<(ValueId, Ident)>,
     /// Numbers that backward kernels read and that are not known there, as tokens, and the field of each.
     pub numbers: Vec<(TokenStream, Ident)>,
-    /// Loops: the plan of one turn, by the loop's saved name.
+    /// Loops: the plan of one iteration, by the loop's saved name.
     pub turns: BTreeMap<String, SavedPlan>,
     /// Branches: the plans of both blocks, by the branch's saved name.
     pub sides: BTreeMap<String, [SavedPlan; 2]>,
@@ -133,7 +133,7 @@ impl SavedPlan {
         self.tensors.iter().any(|(known, _)| *known == v)
     }
 
-    /// The structs of loops' turns, innermost first.
+    /// Returns the structs of loops' iterations, innermost first.
     pub fn types(&self, method: &Method, function: &Ident) -> TokenStream {
         let inner = self.turns.iter().map(|(field, plan)| {
             let turn = names::turn_struct(method.owner, function, field);

@@ -37,7 +37,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         quote!(::core::assert!(#d != 0 && (#n) % (#d) == 0, #text);)
     });
     let nested = model.fields.iter().filter_map(|f| match &f.kind {
-        // Of a type parameter it is not known: const functions of traits are not stable.
+        // A type parameter cannot be checked: const functions of traits are not stable.
         FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } if layer.path == layer.signature => {
             let (ty, arguments) = (&layer.ty, layer_arguments(layer, dimension));
             let check = quote!(<#ty>::__check(#(#arguments),*););
@@ -207,7 +207,7 @@ fn build_field(field: &Field) -> TokenStream {
     }
 }
 
-/// What `#[parameter(..)]` says, as `ivon::Options`, or `ivon::LayerOptions` where it speaks of single parameters of a layer.
+/// Returns the options of `#[parameter(..)]` as `ivon::Options`, or as `ivon::LayerOptions` if it has options for single parameters of a layer.
 fn options(field: &Field) -> TokenStream {
     let all = plain_options(&field.options);
     if field.options.of.is_empty() {
@@ -286,7 +286,7 @@ fn visit_settings_of(field: &Field) -> TokenStream {
     }
 }
 
-/// Of models that may have buffers: their own, or their layers'.
+/// Returns the method `visit_buffers` of a model that may have buffers, its own or its layers'; nothing for other models.
 fn visit_buffers(model: &Model) -> TokenStream {
     let visits: Vec<TokenStream> = model.fields.iter().filter_map(visit_buffers_of).collect();
     match visits.is_empty() {
@@ -308,8 +308,8 @@ fn visit_buffers_of(field: &Field) -> Option<TokenStream> {
     }
 }
 
-/// What callers read of a model at compile time: `<Model>::K` for constants of the module that signatures mention, and the defaults of
-/// const generics.
+/// Returns the constants of a model that callers read at compile time: `<Model>::K` for constants of the module that signatures mention, and
+/// the defaults of const generics.
 pub(super) fn constants(model: &Model, item: &ItemImpl) -> TokenStream {
     let defaults = model.generics.iter().filter_map(|g| {
         let default = g.default.as_ref()?;
@@ -322,7 +322,7 @@ pub(super) fn constants(model: &Model, item: &ItemImpl) -> TokenStream {
 
 fn module_constants(model: &Model, item: &ItemImpl) -> Vec<Ident> {
     let names: BTreeSet<String> = model.functions.iter().flat_map(|f| crate::check::free_constants(f, &model.generics)).collect();
-    // With the span of where the person wrote it: there rustc says what it does not know.
+    // With the span of the user's code: rustc reports unknown names there.
     let signatures = item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f.sig.to_token_stream()) } else { None });
     let written: Vec<Ident> = signatures.flat_map(idents).collect();
     names.iter().filter(|n| !n.contains(':')).filter_map(|n| written.iter().find(|w| *w == n)).cloned().collect()

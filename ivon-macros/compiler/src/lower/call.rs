@@ -268,7 +268,7 @@ fn method_meant(method: &Ident) -> String {
     did_you_mean(&method.to_string(), parse::tensor_methods())
 }
 
-/// What a buffer is not for.
+/// Returns the message for a buffer that is used as a tensor.
 pub fn buffer_misuse(name: &str) -> String {
     format!(
         "`{name}` is a buffer: it is an argument of ops that ask for a `Buffer<..>`, such as `batch_norm`, and no tensor to compute with"

@@ -373,7 +373,7 @@ impl Lower<'_> {
         list: &[&Expression],
         e: &Expression,
     ) -> Option<Operand> {
-        // Of numbers, what they are in Rust.
+        // Comparisons of numbers are those of Rust.
         if let (Some(comparison), [Operand::Number(l), Operand::Number(r)]) = (intrinsic.comparison(), operands.as_slice()) {
             let (l, r, comparison) = (&l.tokens, &r.tokens, comparison.parse::<TokenStream>().unwrap_or_default());
             return Some(Operand::Flag(quote!((#l #comparison #r))));

@@ -24,7 +24,7 @@ use scope::Scope;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Clone)]
 enum Binding {
     Value {
@@ -46,7 +46,7 @@ enum Binding {
     Unknown,
 }
 
-/// What an expression becomes.
+/// The result of lowering an expression.
 enum Operand {
     Value(ValueId),
     Number(Number),
@@ -98,7 +98,7 @@ struct Lower<'a> {
     lists: BTreeMap<ValueId, List>,
     /// How deep pointwise functions are inlined into each other.
     depth: usize,
-    /// Where inlined code was called.
+    /// The place of the call of inlined code.
     home: Option<Place>,
 }
 

@@ -120,7 +120,7 @@ impl Lower<'_> {
     }
 }
 
-/// True if a number that is written out is none of type usize.
+/// True if a number that is written out is not a usize: it is negative or not whole.
 pub fn is_no_count(tokens: &TokenStream) -> bool {
     constant(tokens).is_some_and(|n| n < 0.0 || n.fract() != 0.0)
 }

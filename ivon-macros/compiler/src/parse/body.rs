@@ -619,7 +619,7 @@ pub fn is_pointwise(inputs: &[Input], statements: &[Statement], result: Option<&
             ExpressionKind::Negate(e) | ExpressionKind::Cast(e) => pure(e, known, numbers),
             ExpressionKind::Binary(_, l, r) => pure(l, known, numbers) && pure(r, known, numbers),
             ExpressionKind::Intrinsic(_, arguments) => arguments.iter().all(|e| pure(e, known, numbers)),
-            // Of a tensor it is a reduction.
+            // For a tensor it is a reduction.
             ExpressionKind::Extreme { of, argument, .. } => {
                 let number = matches!(&of.kind, ExpressionKind::Name(name) if numbers.contains(&Variable::of(name)));
                 number && pure(argument, known, numbers)

@@ -1,4 +1,4 @@
-//! What several layers have in common: a trait with signatures alone, and the impl that says that a layer has it.
+//! Interfaces that several layers share: a trait with signatures alone, and the impl that declares that a layer has it.
 
 use super::{
     Function, Generic, InputKind, LayerParameter, LayerType, const_generics, function, layer_parameters, layer_type, path_text,

@@ -134,7 +134,7 @@ pub enum FieldKind {
         of: LayerType,
         count: Expr,
     },
-    /// A tensor that ops keep up to date and nobody learns: running statistics.
+    /// A tensor that ops update and that is not learned: running statistics.
     Buffer {
         dims: Vec<Expr>,
         shape: Shape,
@@ -149,15 +149,15 @@ pub enum FieldKind {
 /// `Linear<WIDTH, { 4 * WIDTH }>`
 #[derive(Clone)]
 pub struct LayerType {
-    /// Without arguments, as the person wrote it.
+    /// Without arguments, as the user wrote it.
     pub path: Path,
-    /// What says which methods it has: itself, or the interface of a type parameter.
+    /// The path whose signature lists its methods: its own, or the interface of a type parameter.
     pub signature: Path,
     /// The type as rustc knows it, without dimensions.
     pub ty: TokenStream,
-    /// How many layers stand for type parameters of its own.
+    /// The number of layers that stand for type parameters of its own.
     pub chosen: usize,
-    /// Whether it depends on type parameters of the model.
+    /// True if it depends on type parameters of the model.
     pub open: bool,
     pub arguments: Vec<Expr>,
     /// The dimensions that are left out, by the names of the layer's generics; known once its signature is.
@@ -166,7 +166,7 @@ pub struct LayerType {
 }
 
 impl LayerType {
-    /// As the person wrote it.
+    /// As the user wrote it.
     pub fn text(&self) -> String {
         self.with(self.arguments.iter().map(expr_text))
     }
@@ -180,13 +180,13 @@ impl LayerType {
     }
 }
 
-/// What `#[parameter(..)]` says.
+/// The options of `#[parameter(..)]`.
 #[derive(Default)]
 pub struct Options {
     pub init: Option<Expr>,
     pub weight_decay: Option<Expr>,
     pub frozen: bool,
-    /// Of single parameters of a layer: `gain.init = zeros`.
+    /// Options of single parameters of a layer: `gain.init = zeros`.
     pub of: Vec<(Ident, Options)>,
 }
 
@@ -195,7 +195,7 @@ pub struct Function {
     pub name: Ident,
     /// Attributes that generated functions have.
     pub attributes: Kept,
-    /// What a call of it takes the place of.
+    /// The expression that a call of it replaces.
     pub replaces: Option<Replaces>,
     /// True if it makes the adjoint of its result itself: `#[adjoint]`.
     pub adjoint: bool,
@@ -342,7 +342,7 @@ pub enum Pattern {
 pub struct Expression {
     pub kind: ExpressionKind,
     pub place: Place,
-    /// As the person wrote it, for comments.
+    /// As the user wrote it, for comments.
     pub text: String,
 }
 
@@ -433,7 +433,7 @@ pub enum ExpressionKind {
     Detach(Box<Expression>),
     /// `zeros([B, 4])`, `full([B, 4], 0.5)`
     Fill(Vec<Expr>, Box<Expression>),
-    /// `x.sum(1)`: over all axes where there is none.
+    /// `x.sum(1)`: over all axes if `axes` is empty.
     Reduce {
         reduction: Reduction,
         of: Box<Expression>,
@@ -608,7 +608,7 @@ pub fn path_text(path: &Path) -> String {
     path.to_token_stream().to_string().replace(' ', "")
 }
 
-/// An expression on one line, as a person would write it.
+/// Returns an expression on one line, as the user would write it.
 pub fn expr_text(expr: impl ToTokens) -> String {
     let mut text = expr.to_token_stream().to_string().replace('\n', " ");
     for (from, to) in [

@@ -13,7 +13,7 @@ use crate::expression::{Graph, Node, NodeId};
 use proc_macro2::Ident;
 use syn::{Attribute, BinOp, Error, Expr, Lit, Local, LocalInit, Pat, Result, Stmt};
 
-/// What a call of a method takes the place of.
+/// The expression that a call of a method replaces.
 pub struct Replaces {
     /// The method whose result the expression reads, and how many arguments it has.
     pub method: Ident,
@@ -23,7 +23,7 @@ pub struct Replaces {
     pub root: NodeId,
 }
 
-/// True if an attribute of a method or an op is of concern to those who call it.
+/// True if an attribute of a method or an op concerns its callers.
 pub fn travels(attribute: &Attribute) -> bool {
     attribute.path().is_ident("replaces") || attribute.path().is_ident("adjoint")
 }

@@ -17,7 +17,7 @@ const MOST_LAYERS: i64 = 1 << 20;
 /// The generics of a model, and the layers among them.
 pub type Own<'a> = (&'a syn::Generics, &'a [LayerParameter]);
 
-/// What a struct says.
+/// The parsed struct of a model.
 pub struct Structure {
     pub layers: Vec<LayerParameter>,
     pub generics: Vec<Generic>,
@@ -249,7 +249,7 @@ pub fn layer_type(path: &Path, own: Own, errors: &Errors, divisions: &mut Vec<Di
     Some(LayerType { signature, open: names(&ty), chosen: chosen.len(), ty, path, arguments, defaults: vec![], place })
 }
 
-/// Well-known types that a person might try as a field.
+/// True for well-known types that a user might try as a field.
 pub fn is_no_layer(name: &Ident) -> bool {
     const TYPES: &[&str] = &[
         "Vec", "Box", "Rc", "Arc", "String", "HashMap", "BTreeMap", "f32", "i8", "i16", "i32", "i64", "i128", "isize", "u8",
@@ -333,7 +333,7 @@ fn parameter_attribute(attribute: &Attribute, options: &mut Options, when: &mut 
     }
 }
 
-/// What is said of one parameter of a layer.
+/// Returns the options of one parameter of a layer; adds them if they do not exist.
 fn part_of<'a>(options: &'a mut Options, part: &Ident) -> &'a mut Options {
     let at = options.of.iter().position(|(name, _)| name == part).unwrap_or_else(|| {
         options.of.push((part.clone(), Options::default()));

@@ -8,7 +8,7 @@ const NESTING: usize = 64;
 /// Tokens without a `;`, a `,` or a block between them: a chain of operators or of method calls is a tree as deep.
 const CHAIN: usize = 512;
 
-/// Refuses what nests deeper than a person writes.
+/// Refuses code that nests deeper than hand-written code does.
 ///
 /// # Errors
 /// With the place where it gets too deep.

@@ -47,7 +47,7 @@ pub fn number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Where the other annotated impl of a struct stands, if there is one. An impl that is expanded again is the same one.
+/// Returns the place of another annotated impl of a struct, if one exists. An impl that is expanded again is the same one.
 pub fn another_impl(structure: u64, place: Span) -> Option<String> {
     static IMPLS: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
     let place = format!("{}:{}:{}", place.file(), place.start().line, place.start().column + 1);
@@ -59,7 +59,7 @@ pub fn another_impl(structure: u64, place: Span) -> Option<String> {
 /// Asks each path's macro for its payload and hands them all, in order, to the callback at the head of `then`.
 ///
 /// A path without such a macro answers `const MISSING: () = ();`. Three blocks, because an inner scope wins:
-/// what is missing < what the person has in scope < the call. An import whose name exists in no namespace would be
+/// missing names < names in the user's scope < the call. An import whose name exists in no namespace would be
 /// an error of its own; so each name exists, as a function: ops are modules and layers are types,
 /// so emitted code never calls it, and a `let` of the same name shadows it.
 pub fn look_up(paths: &[Path], then: &TokenStream) -> TokenStream {

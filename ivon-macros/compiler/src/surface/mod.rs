@@ -129,7 +129,7 @@ fn structure(runtime: &Path, item: ItemStruct) -> TokenStream {
     let number = proc_macro2::Literal::u64_unsuffixed(lookup::number());
     let definition = travelling_macro(&fields_macro(&item.ident), &Visibility::Inherited, quote!(#number #bare));
     let check = has_forward_pass(runtime, &item);
-    // What is wrong with the struct is said once the impl has seen it; tuple structs are said here, because they cannot be erased.
+    // Errors of the struct are reported once the impl has seen it. Tuple structs are reported here, because they cannot be erased.
     if let syn::Fields::Unnamed(fields) = &item.fields {
         let error = Error::new_spanned(fields, "the fields of a model have names: write `struct Model { up: Linear<..> }`")
             .to_compile_error();
@@ -164,7 +164,7 @@ fn without_body(item: &TokenStream) -> Option<ItemImpl> {
     parse2(quote!(#head {})).ok()
 }
 
-/// Where an impl was refused as a whole: what the struct asks for, so that nothing else fails.
+/// Returns the trait impl that the struct requires when its own impl was refused as a whole, so that nothing else fails.
 fn stand_in(runtime: &Path, item: &ItemImpl) -> TokenStream {
     let Type::Path(TypePath { path, qself: None, .. }) = &*item.self_ty else { return quote!() };
     let mut path = path.clone();
@@ -217,13 +217,13 @@ fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
     quote!(#signature #call)
 }
 
-/// An impl may repeat the defaults of its struct's dimensions, for those who use the model; rustc does not want to see them there.
+/// Removes the defaults of dimensions from an impl. An impl may repeat those of its struct, for users of the model; rustc does not accept them there.
 pub fn without_defaults(mut item: ItemImpl) -> ItemImpl {
     item.generics.const_params_mut().for_each(|p| p.default = None);
     item
 }
 
-/// What several layers have in common.
+/// Expands an interface that several layers share.
 fn interface(runtime: &Path, item: ItemTrait) -> TokenStream {
     let errors = Errors::new();
     let parsed = parse::interface(&item, &errors);
@@ -276,7 +276,7 @@ pub fn signatures(item: &ItemImpl) -> TokenStream {
     quote!(impl #generics #ty { #(#signatures)* })
 }
 
-/// What travels of a method or an op.
+/// Returns the part of a method or an op that travels: its signature and some of its attributes.
 pub fn signature_of(attributes: &[Attribute], sig: &Signature) -> TokenStream {
     let travelling = attributes.iter().filter(|a| parse::travels(a));
     quote!(#(#travelling)* #sig {})
@@ -430,7 +430,7 @@ pub fn callees(subject: &Subject) -> Vec<Path> {
 }
 
 struct WithStruct {
-    /// The output of the struct's macro, or a marker that there is none.
+    /// The output of the struct's macro, or a marker that none exists.
     structure: TokenStream,
     runtime: Path,
     item: ItemImpl,
@@ -522,7 +522,7 @@ pub struct Finish {
     pub subject: Subject,
 }
 
-/// What is compiled.
+/// The item that is compiled.
 #[allow(clippy::large_enum_variant)] // one of each at a time
 pub enum Subject {
     Model(ItemStruct, ItemImpl),
@@ -584,7 +584,7 @@ fn write_expansion(compiled: &crate::Compiled) -> TokenStream {
     let Some(dir) = std::env::var_os("IVON_EXPAND_DIR").filter(|d| !d.is_empty()) else { return quote!() };
     let place = Place::of(&compiled.name);
     if std::path::Path::new(&dir).is_relative() {
-        // Relative to what the compiler works in, which is another folder for a dependency.
+        // A relative path would start at the compiler's working directory, which differs for a dependency.
         let text = format!("IVON_EXPAND_DIR is {dir:?}: name a folder by its whole path, `$PWD/expanded`");
         return Error::new(place.first(), text).to_compile_error();
     }

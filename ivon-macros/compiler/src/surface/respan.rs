@@ -6,8 +6,8 @@ use quote::{ToTokens, quote};
 use std::collections::{BTreeSet, HashMap};
 use syn::{Error, GenericArgument, GenericParam, ItemImpl, ItemStruct, PathArguments, Result, Type, parse2};
 
-/// What came out of a `macro_rules!` body carries the mark of its expansion, and rustc would add "in this macro expansion" to each
-/// error. The same places, with the marks of a token that the person wrote, do not.
+/// Gives tokens the marks of a token that the user wrote, at the same places. Tokens from a `macro_rules!` body carry the mark of its
+/// expansion, and rustc would add "in this macro expansion" to each error.
 pub fn as_if_written_in(home: Span, tokens: TokenStream) -> TokenStream {
     let one = |mut token: TokenTree| {
         if let TokenTree::Group(g) = &token {
@@ -111,7 +111,7 @@ pub fn ours(names: &BTreeSet<String>, tokens: TokenStream) -> TokenStream {
     tokens.into_iter().map(one).collect()
 }
 
-/// Where a `macro_rules!` wrote the model, the names also get the impl's hygiene: they are variables of generated code.
+/// Renames identifiers. If a `macro_rules!` wrote the model, the names also get the impl's hygiene: they are variables of generated code.
 pub fn rename(names: &HashMap<String, Ident>, tokens: TokenStream) -> TokenStream {
     let one = |token: TokenTree| match token {
         TokenTree::Group(g) => {

@@ -14,7 +14,7 @@ use crate::ops::shared::{check, pool, with_real};
 use crate::tensor::Tensor;
 use crate::versions;
 
-/// Where the windows go: the op is linear.
+/// The positions of the windows and the shape. The op is linear, so it saves no tensor.
 #[derive(Debug)]
 pub struct Saved {
     sliding: Sliding,

@@ -91,7 +91,7 @@ fn moments_of_columns<E: Real, const N: usize>(first: usize, x: &[E], partial: &
 }
 
 versions! {
-    /// Of each group g of `rows` (the last one shorter): mean_g = rounded mean + sum / n_g. Of all: mean = Σ n_g mean_g / n and
+    /// Combines the groups g of `rows` (the last one shorter): mean_g = rounded mean + sum / n_g, mean = Σ n_g mean_g / n and
     /// variance = Σ (squares - sum² / n_g + n_g (mean_g - mean)²) / n.
     fn combine<{E: Real} {E}>(partial: &[E], sizes: (usize, usize), means: &mut [E], variances: &mut [E]) {
         const LANES: usize = 64;
@@ -202,8 +202,8 @@ versions! {
     }
 }
 
-/// Of every group, the sums of d_y and of d_y · x̂ over its rows. With the forward pass's line in `relu`, d_y counts where ReLU let it through: the
-/// same operations give the same bits here.
+/// Computes the sums of d_y and of d_y · x̂ over the rows of every group. With the forward pass's line in `relu`, d_y counts where ReLU let it
+/// through: the same operations give the same bits here.
 pub(super) fn sum_gradients<E: Real>((x, d_y): (&[E], &[E]), relu: Option<&[E]>, statistics: &[E], partial: &mut [E]) {
     let channels = statistics.len() / 2;
     let group = rows(channels) * channels;

@@ -62,7 +62,8 @@ pub(super) fn backward(cx: &Context, saved: Saved, d_y: Tensor, adjoints: [&mut 
     let Columns { grid, group, groups, wide } = Columns::of(cx.dtype(), rows, channels);
     let mut partial = cx.empty_of(DType::F32, [groups, 2, channels])?;
     let mut sums = cx.empty_of(DType::F32, [2, channels])?;
-    // Where the ReLU is known from the norm, its bias; where a residual was added, y, and d_y is overwritten by what comes through.
+    // If the norm determines the ReLU, the kernels need the norm's bias. If a residual was added, they need y, and the gradient that passes the ReLU
+    // overwrites d_y.
     let (of_norm, bias, y) = match relu {
         Relu::Absent => (false, None, None),
         Relu::OfNorm { bias } => (true, bias, None),

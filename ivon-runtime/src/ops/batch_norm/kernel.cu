@@ -17,7 +17,8 @@ __device__ __forceinline__ void join(Moments& a, float count, float mean, float 
   a.count = all;
 }
 
-// Of a group of rows; `partial` is [groups, 2, channels]. A thread joins four rows at a time, as many of each of its columns: it divides once for all.
+// Computes the moments of a group of rows; `partial` is [groups, 2, channels]. A thread joins four rows of its columns at a time: it divides once
+// for all of them.
 template <int N>
 __device__ __forceinline__ void moments(
     const real* x, float* partial, uint64_t rows, uint64_t channels, uint64_t group, float* shared) {
@@ -110,8 +111,8 @@ extern "C" __global__ void __launch_bounds__(256) batch_running(
 
 // ---- forward ------------------------------------------------------------------------------------------------------------
 
-// What normalisation does to a thread's columns: gain x̂ + bias = (x - mean) slope + bias, in one way everywhere, because the backward pass asks
-// for its sign.
+// Normalises a thread's columns: gain x̂ + bias = (x - mean) slope + bias. It is computed in one way everywhere, because the backward pass needs
+// its sign.
 template <int N> struct Line {
   float mean[N], slope[N], bias[N];
   __device__ __forceinline__ Line(const Columns<N>& its, const float* statistics, const real* gain, const real* of_bias) {

@@ -231,7 +231,7 @@ pub(super) fn differentiate(
         }
         _ => None,
     };
-    // The gradient of the sum before the ReLU takes the place of d_y, where nobody else reads that.
+    // The gradient of the sum before the ReLU replaces d_y, if nothing else reads d_y.
     let mut d_y = match &relu {
         Relu::OfSum { .. } if !d_y.is_unique() => crate::ops::copy(cx, &d_y)?,
         _ => d_y,
@@ -268,7 +268,7 @@ pub(super) fn differentiate(
             cpu::backward_line::<E>(statistics.as_slice(), gain.as_slice(), sums.as_slice(), share, line.as_mut_slice());
         });
     }
-    // The first contribution to d_x takes the place of d_y, where nobody reads that any more.
+    // The first contribution to d_x replaces d_y, if nothing reads d_y any more.
     if d_x.is_empty() && d_y.is_unique() {
         if !cx.planning() {
             with_real!(cx.dtype(), E => {

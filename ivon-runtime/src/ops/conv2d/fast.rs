@@ -32,7 +32,7 @@ pub(super) fn applies(cx: &Context, g: &Geometry) -> bool {
     cx.dtype() == DType::F32 && is_available() && g.groups == 1 && !g.is_product() && !empty
 }
 
-/// Whether to multiply in bf16 what has so many neighbouring channels.
+/// True if products over this number of neighbouring channels are computed in bf16.
 fn in_pairs(cx: &Context, channels: usize) -> bool {
     cx.precision() == Precision::Bf16 && has_bf16() && channels.is_multiple_of(2)
 }

@@ -24,7 +24,7 @@ pub struct Saved {
     geometry: Geometry,
 }
 
-/// Where the window goes, and how many channels there are.
+/// The positions of the window and the numbers of channels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
     pub sliding: Sliding,
@@ -62,7 +62,7 @@ impl Geometry {
         (kernel, stride, padding) == (1, 1, 0)
     }
 
-    /// Of each of the three products of patches and weights; zeros outside of the image are multiplied with too.
+    /// Returns the cost of each of the three products of patches and weights, including the zeros outside of the image.
     fn cost(&self, cx: &Context) -> Cost {
         Cost::product(cx.precision(), [self.pixels(), self.outputs, self.patch()])
     }

@@ -16,7 +16,7 @@ use crate::tensor::Tensor;
 use crate::tensor::noise::{GROUP, Noise};
 use crate::versions;
 
-/// Where the mask comes from; nothing where nothing was dropped.
+/// The source of the mask, `None` if nothing was dropped, and the shape of `x`.
 #[derive(Debug)]
 pub struct Saved {
     mask: Option<Mask>,

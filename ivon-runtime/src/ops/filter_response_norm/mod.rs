@@ -132,7 +132,7 @@ pub fn backward(
 struct Channels<'a, E> {
     gain: &'a [E],
     bias: &'a [E],
-    /// Of no meaning without the unit.
+    /// Unused without the unit.
     threshold: &'a [E],
 }
 
@@ -175,7 +175,7 @@ versions! {
     }
 }
 
-/// Of one image, the sums over places of d_z x̂, d_z and the threshold's part.
+/// Computes the sums over the places of one image of d_z x̂, d_z and the threshold's part.
 fn sum<E: Real>(rows: (&[E], &[E]), r: &[E], weights: [&[E]; 2], threshold: Option<&[E]>, sums: &mut [E]) {
     match threshold {
         Some(_) => sum_of_image::<E, true>(rows, r, weights, threshold, sums),

@@ -149,7 +149,7 @@ versions! {
 }
 
 versions! {
-    /// Of one image, the sums over places of d_y x̂ and of d_y.
+    /// Computes the sums over the places of one image of d_y x̂ and of d_y.
     fn sum<{E: Real} {E}>(x: &[E], d_y: &[E], statistics: &[E], sums: &mut [E]) {
         let channels = sums.len() / 2;
         let (mean, r) = (&statistics[..channels], &statistics[channels..2 * channels]);

@@ -7,7 +7,7 @@ use crate::core::error::Result;
 use crate::ops::shared::strips::{Strip, cuda as strips};
 use crate::tensor::Tensor;
 
-/// What the number of rows is made a multiple of: 128 bytes of bf16.
+/// The number of rows is rounded up to a multiple of this: 128 bytes of bf16.
 const ALIGNED: usize = 64;
 /// The alignment of rows that the library's fast kernels require, in bytes.
 const NEEDED: usize = 16;

@@ -1,4 +1,4 @@
-//! Cross-entropy of logits x Wᵀ, which nobody else sees: how they lie in memory is the op's own affair.
+//! Cross-entropy of logits x Wᵀ. Only the op sees the logits, so it chooses their layout in memory.
 //!
 //! On a GPU products are fast where rows are whole multiples of 16 bytes, which those of 50,257 classes are not. There the logits have longer rows,
 //! and the products are taken with as many rows of zeros below W.

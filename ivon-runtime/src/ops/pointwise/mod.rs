@@ -23,7 +23,7 @@ use crate::tensor::Tensor;
 
 /// A pointwise expression of `I` tensors and `S` numbers with `O` results.
 pub trait Kernel<const I: usize, const S: usize, const O: usize> {
-    /// The expression as the person wrote it, for messages.
+    /// The expression as the user wrote it, for messages.
     const NAME: &'static str;
     /// The body as CUDA C++: from `x0`, `x1`, ... (the inputs) and `s0`, ... (the numbers), all `float`, it sets `y0`, ... by arithmetic and calls of
     /// functions of `float` alone. A launch refuses a body with anything else in it.

@@ -13,7 +13,7 @@ impl Kernel<3, 1, 1> for Fused {
     }
 }
 
-/// Of d_y, x, gain: d_x = d_y gain (1 - tanh² x), d_gain = d_y tanh x, d_b = scale · d_y.
+/// Computes from d_y, x and gain: d_x = d_y gain (1 - tanh² x), d_gain = d_y tanh x, d_b = scale · d_y.
 struct FusedBackward;
 impl Kernel<3, 1, 3> for FusedBackward {
     const NAME: &'static str = Fused::NAME;

@@ -66,7 +66,7 @@ impl Window {
         Some(room / self.stride + 1)
     }
 
-    /// Where tap `tap` of position `position` lies on an axis of this size, unless in the padding.
+    /// Returns the index of tap `tap` of position `position` on an axis of this size; `None` in the padding.
     #[inline(always)]
     pub(crate) fn tap(self, position: usize, tap: usize, size: usize) -> Option<usize> {
         let at = (position * self.stride + tap * self.dilation).wrapping_sub(self.padding);

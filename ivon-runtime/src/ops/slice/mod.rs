@@ -15,7 +15,7 @@ use crate::ops::shared::{check, with_real};
 use crate::tensor::Tensor;
 use std::ops::Range;
 
-/// Where the slice lay, and the shape of `x`.
+/// The position of the slice, and the shapes of `x` and `y`.
 #[derive(Debug)]
 pub struct Saved {
     axis: usize,

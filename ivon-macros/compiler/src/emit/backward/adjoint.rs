@@ -6,7 +6,7 @@ use crate::ir::*;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-/// What the variable `d_x` holds at a point of the backward pass.
+/// The content of the variable `d_x` at a point of the backward pass.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// A tensor: the adjoint of an output, to which nothing else was added.
@@ -29,7 +29,7 @@ impl Backward<'_> {
                 let born = match self.method.derivative.learned[v] {
                     true if self.is_made(v) => self.method.made_adjoint(v, &self.saved).unwrap_or_default(),
                     true => quote!(#ty::new()),
-                    // It depends on arguments alone: nobody needs it where nobody needs theirs.
+                    // It depends on arguments alone: it is needed only if one of their adjoints is.
                     false => {
                         let wanted = tensor_inputs(self.method).map(|i| {
                             let d_input = self.method.adjoint(i);
@@ -91,8 +91,8 @@ impl Backward<'_> {
         (handed_on || derivative.learned[v] && derivative.sure[v]) && self.method.made_adjoint(v, &self.saved).is_some()
     }
 
-    /// Whether a result's adjoint may turn out to be empty, so that its instruction is skipped: it depends on arguments alone and nobody
-    /// needs theirs, or it is read in loops alone and they have no turn. (One of several results is zero then: see `complete`.)
+    /// True if a result's adjoint may be empty at run time, so that its instruction is skipped: it depends on arguments alone and their
+    /// adjoints are not needed, or it is read in loops alone and they have no iteration. (One of several results is zero then: see `complete`.)
     pub(super) fn is_open(&self, v: ValueId, results: &[ValueId]) -> bool {
         let derivative = self.method.derivative;
         self.states.get(&v) == Some(&State::Adjoint)

@@ -1,4 +1,4 @@
-//! The backward pass of a loop: its turns from the last to the first.
+//! The backward pass of a loop: its iterations from the last to the first.
 
 use super::{Backward, SavedPlan, State};
 use crate::emit::blocks::{layers_at, walked};
@@ -34,8 +34,8 @@ impl Backward<'_> {
                 before.extend(quote!(let mut #name = ivon::Adjoint::of(#zeros);));
             }
         }
-        // In a turn, the adjoint of what the turn leaves is taken, and that of what it began with is born.
-        // All are taken before any is handed on: a turn may rebind one carried value to another (`a = b; b = c;`).
+        // An iteration takes the adjoints of the values that it leaves, and creates those of the values that it began with.
+        // All are taken before any is handed on: an iteration may rebind one carried value to another (`a = b; b = c;`).
         let (mut take, mut hand_on) = (quote!(), quote!());
         for (c, _) in &carried {
             let (d_turn, d_next) = (method.adjoint(c.turn), method.adjoint(c.next));

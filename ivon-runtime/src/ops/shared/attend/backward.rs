@@ -85,7 +85,7 @@ pub(crate) fn head<E: Real, const W: usize>(
 }
 
 versions! {
-    /// Of s and dp: p = e^(s - lse) of the keys that a query sees, and ds = p · (dp - sum of d_y · y).
+    /// Computes from s and dp: p = e^(s - lse) for the keys that a query sees, and ds = p · (dp - sum of d_y · y).
     fn differentiate<{E: Real} {E}>(p: &mut Scores<E>, ds: &mut Scores<E>, block: Block, lse: &[E], sum: &[E]) {
         for i in 0..BLOCK {
             let (p, ds, visible) = (&mut p[i], &mut ds[i], block.visible(i));

@@ -173,7 +173,7 @@ __device__ __forceinline__ float quad_max(float x) {
 }
 
 // Writes a warp's rows [16 M, SIZE] to the rows of a tensor from `row` on, those below `length`, or adds them to what is there. They pass through
-// shared memory of as many rows, nobody else's, so that they go out 16 bytes at a time.
+// shared memory of as many rows, which no other warp uses, so that they go out 16 bytes at a time.
 template <int M> __device__ __forceinline__ void give(const Sums<M, COLUMNS>& sums, bf16* staging, bf16* to, Rows rows, int row, int length, bool add) {
   int lane = threadIdx.x % WARP;
   __syncwarp();  // every lane has read what lay there

@@ -10,7 +10,7 @@
 // Otherwise each is one tile behind the one before. A block takes its work by a ticket: it waits only for blocks with tickets before its own,
 // which run already, so that nothing hangs in whatever order blocks are started.
 //
-// The sums of a tile lie as the lanes have them in their accumulators: nobody else reads them.
+// The sums of a tile lie as the lanes have them in their accumulators: no other kernel reads them.
 
 // For heads of 128 there are registers for d_k or for d_v of a warp's 32 keys, not for both. There two warps share the keys: one has p and d_v, and
 // leaves p in shared memory for the other, which has dp, ds and d_k.
@@ -25,9 +25,9 @@ constexpr int WEIGHTS = TILE + 8;                    // elements from key to key
 constexpr int ROWS = 32;                             // of d_q of a warp
 constexpr int SHARE = TILE * SIZE / ROWS / WARPS;    // columns of them
 
-// What the backward pass needs of each query, and the numbers that say whose turn it is, for flash_backward. marks [B · HEADS, T in whole tiles, 2]
-// has lse in exponents of 2 (infinity, and so p = 0, beyond the last query) and -delta; turns is one ticket and a number for each tile. The grid is
-// over the pieces of 8 elements of y, T in whole tiles.
+// Prepares the marks of each query for flash_backward, and the numbers that order its blocks. marks [B · HEADS, T in whole tiles, 2] has lse in
+// exponents of 2 (infinity, and so p = 0, beyond the last query) and -delta; turns is one ticket and a number for each tile. The grid is over the
+// pieces of 8 elements of y, T in whole tiles.
 extern "C" __global__ void __launch_bounds__(256) flash_marks(
     const bf16* __restrict__ y, const bf16* __restrict__ d_y, const float* __restrict__ lse, float* __restrict__ marks, uint32_t* turns,
     uint32_t heads, uint32_t length, uint32_t tiles, uint32_t all_heads) {
@@ -95,7 +95,7 @@ __device__ __forceinline__ void weights(Sums<M, N>& p, const float* marks, float
     }
 }
 
-// What dp - delta is summed up from.
+// Initialises the sums of dp - delta with -delta.
 __device__ __forceinline__ void minus_delta(Sums<M, N>& ds, const float* marks) {
 #pragma unroll
   for (int n = 0; n < N; ++n) {
@@ -136,7 +136,7 @@ extern "C" __global__ void __launch_bounds__(SIZE == 128 ? 256 : 128, SIZE == 12
   int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, first = work.block * OWN, row = warp % 4 * MINE;
   bool of_d_k = SHARED && warp >= 4;
   int tiles = (length + TILE - 1) / TILE, begin = causal ? first / TILE : 0;
-  // How many blocks add to d_q of a tile before this one.
+  // The number of blocks that add to d_q of a tile before this one.
   auto turn_at = [&](int tile) -> uint32_t { return (causal ? tile * TILE / OWN : blocks - 1) - work.block; };
   marks += (uint64_t)work.head * tiles * TILE * 2;
   turns += 1 + (uint64_t)work.head * tiles;

@@ -16,7 +16,7 @@ extern "C" __global__ void __launch_bounds__(128, 2) flash_forward(
   DYNAMIC_SHARED(bf16, queries);
   bf16 *buffer = queries + OWN * STRIDE, *other = buffer + 2 * TILE * STRIDE;  // each a tile of keys and one of values
   Work work(blockIdx.x, all_heads, blocks, group);
-  // Of the block, of the warp and of the lane.
+  // The first rows of the block, of the warp and of the lane.
   int first = work.block * OWN, row = threadIdx.x / WARP * 32, lane = threadIdx.x % WARP, own_row = first + row + lane / 4;
   int end = causal ? min(first + OWN, (int)length) : length;
   Stream<THREADS, OWN>(qkv, Rows(3, 0, work.head, heads, length), first).bring(queries, length - first, 0, qkv);

@@ -1,4 +1,4 @@
-//! Where the heads lie in the tensors, and how threads share them.
+//! The layout of heads in the tensors, and how threads share them.
 
 use super::tile::{BLOCK, NARROW, WIDE};
 use crate::context::Context;
@@ -24,7 +24,7 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// Of `qkv` \[B, T, 3 · HEADS · SIZE\].
+    /// Returns the dimensions of `qkv` \[B, T, 3 · HEADS · SIZE\].
     pub fn of(qkv: &Shape, heads: usize, causal: bool) -> Geometry {
         Geometry { batch: qkv[0], heads, length: qkv[1], size: qkv[2] / (3 * heads), causal }
     }
@@ -66,14 +66,14 @@ impl Geometry {
         1.0 / (self.size as f64).sqrt()
     }
 
-    /// Where in `qkv` query (0), key (1) or value (2) `t` of a head lies; `head` counts through the batch.
+    /// Returns the range in `qkv` of query (0), key (1) or value (2) `t` of a head; `head` counts through the batch.
     pub fn qkv(&self, part: usize, head: usize, t: usize) -> Range<usize> {
         let (b, h) = (head / self.heads, head % self.heads);
         let start = (((b * self.length + t) * 3 + part) * self.heads + h) * self.size;
         start..start + self.size
     }
 
-    /// Where in the output row `t` of a head lies.
+    /// Returns the range in the output of row `t` of a head.
     pub fn output(&self, head: usize, t: usize) -> Range<usize> {
         let (b, h) = (head / self.heads, head % self.heads);
         let start = ((b * self.length + t) * self.heads + h) * self.size;

@@ -9,7 +9,7 @@ constexpr int TILE = 32, ROWS = 4, MOST = 256 / WARP;  // rows of a tile, rows o
 struct Geometry {
   uint64_t heads, length, size;
 
-  // Where row t of q (0), k (1) or v (2) of a head begins.
+  // Returns the offset of row t of q (0), k (1) or v (2) of a head.
   __device__ __forceinline__ uint64_t qkv(int part, uint64_t head, uint64_t t) const {
     return (((head / heads * length + t) * 3 + part) * heads + head % heads) * size;
   }

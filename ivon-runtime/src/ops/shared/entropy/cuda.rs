@@ -12,7 +12,7 @@ pub(crate) static KERNELS: Source = unsafe { Source::new("entropy", include_str!
 
 /// The operands of a row's loss and gradient.
 pub(crate) struct Targets<'a> {
-    /// Of the numbers of a row, which may be longer.
+    /// The number of logits in a row; the row may be longer.
     pub classes: usize,
     pub ids: &'a Tensor,
     pub smoothing: f64,

@@ -24,7 +24,7 @@ pub const IGNORE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Saved {
     logits: Tensor,
-    /// Of each row the first so many are logits, the rest is there to align the rows.
+    /// The number of logits at the start of each row; the rest of a row aligns the rows.
     classes: usize,
     targets: Tensor,
     /// ln of the sum of e^z, for every row.

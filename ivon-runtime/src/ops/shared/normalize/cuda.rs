@@ -100,7 +100,7 @@ pub(crate) fn backward(
     Ok(())
 }
 
-/// What was summed over groups of rows, summed over the groups.
+/// Adds up, over the groups, the sums over each group of rows.
 fn sums(cx: &Context, partial: &Tensor, d_gain: &mut Adjoint, d_bias: &mut Adjoint) -> Result<()> {
     let (groups, width) = (partial.dim(0), partial.dim(2));
     let (gain, bias) = (d_gain.target(cx, [width])?, d_bias.target(cx, [width])?);

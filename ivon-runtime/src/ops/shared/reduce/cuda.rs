@@ -28,7 +28,7 @@ pub(crate) fn sum(
     scale: f64,
     add: bool,
 ) -> Result<()> {
-    // More of the outer dimension than a grid takes is worked off in turns.
+    // An outer dimension that exceeds a grid is summed by element.
     if outer > MOST_BLOCKS {
         return sum_by_element(cx, x, y, [outer, axis, inner], scale, add);
     }

@@ -65,7 +65,7 @@ pub fn sum_of3<E: Real>([x, y, z]: [&[E]; 3], map: impl Fn(E, E, E) -> E) -> E {
     fold(sums, |a, b| a + b)
 }
 
-/// The largest element; -infinity where there is none.
+/// Returns the largest element; -infinity if `x` is empty.
 #[inline(always)]
 pub fn max_of<E: Real>(x: &[E]) -> E {
     fold_of(x, E::of(f64::NEG_INFINITY), |x| x, |x, largest| x.max(largest))
