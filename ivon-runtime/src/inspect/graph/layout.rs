@@ -1,11 +1,13 @@
-//! Where boxes and edges go: layers from top to bottom, as Sugiyama, Tagawa and Toda (1981). Every level is laid out by itself, and what is
-//! inside of a box comes first, because it gives the box its size.
+//! Places boxes and edges in layers from top to bottom (Sugiyama, Tagawa and Toda 1981). Every level is laid out alone, the content of a
+//! box
+//! before the box, because it determines the size of the box.
 //!
 //! 1. A node's layer is the longest path to it. The longest path through a level is its spine.
-//! 2. An edge over several layers passes through a place in each between; edges from one output share them.
-//! 3. Neighbours in a layer change places until few edges cross (barycentres, sweeping down and up); the spine stands on the left.
-//! 4. Places are those with the least sum of squares of edges' slants that keep the order and the distances: layer by layer, exactly. On the spine
-//!    slants count most, so that it is straight, through all levels.
+//! 2. An edge that crosses several layers occupies a place in each layer between. Edges from one output share these places.
+//! 3. Neighbours in a layer are swapped until few edges cross (barycentres, sweeping down and up). The spine stands on the left.
+//! 4. Horizontal positions minimise the weighted sum of squares of the horizontal offsets of edges, subject to the order and the distances,
+//! exactly, layer by
+//! layer. Edges of the spine have the largest weight, so the spine is straight through all levels.
 
 use super::scene::{Edge, End, Kind, Node, Scene};
 use super::text;
@@ -14,33 +16,34 @@ use super::text;
 const BETWEEN_LAYERS: f64 = 26.0;
 const BETWEEN_NODES: f64 = 26.0;
 const BETWEEN_EDGES: f64 = 14.0;
-/// Between what a box holds and its border.
+/// The distance between the content of a box and its border.
 const PADDING: f64 = 16.0;
-/// The part of a box that has its name and type.
+/// The height of the part of a box that shows its name and type.
 pub(super) const HEADER: f64 = 42.0;
-/// Between a text and its border, both sides together.
+/// The distance between a text and its border, both sides together.
 const AROUND: f64 = 24.0;
-/// Between the parts of a line.
+/// The distance between the parts of a line.
 pub(super) const SPACE: f64 = 8.0;
-/// How far the cards behind a repeated box look out.
+/// The offset of the sheets that are drawn behind a repeated box.
 pub(super) const STACK: f64 = 4.0;
 
-/// How much it matters that the spine is straight, that branches beside it and long edges are, and that these begin and end above each other; for short ones it is 1.
+/// The weights of edges: of the spine, of branches beside it and long edges, and of the places where long edges begin and end. A short edge
+/// has weight 1.
 const SPINE: f64 = 1000.0;
 const BRANCH: f64 = 30.0;
 const ALONG: f64 = 4.0;
 const ASIDE: f64 = 0.004;
 
-/// One level with everything in its place.
+/// A level with the position of everything in it.
 pub(super) struct Layout {
     pub width: f64,
     pub height: f64,
-    /// One for each node of the scene.
+    /// One entry for each node of the scene.
     pub places: Vec<Place>,
     pub routes: Vec<Route>,
 }
 
-/// A node's place, and what is inside of it.
+/// The position of a node and the layout of its content.
 pub(super) struct Place {
     pub x: f64,
     pub y: f64,
@@ -49,15 +52,15 @@ pub(super) struct Place {
     pub inside: Option<Layout>,
 }
 
-/// The way of an edge: straight down to the end of each layer, curved from one to the next.
+/// The path of an edge: straight down to the end of each layer, and curved from one layer to the next.
 pub(super) struct Route {
     /// (x, upper y, lower y) of each vertical part.
     pub verticals: Vec<(f64, f64, f64)>,
-    /// True if it ends in an arrow: at boxes, not at their inner borders.
+    /// True if the edge ends in an arrow. Edges to boxes do; edges to the inner border of a box do not.
     pub arrow: bool,
 }
 
-/// A node, or a place that edges pass through, within a layer.
+/// An entry of a layer: a node, or a place that edges pass through.
 #[derive(Clone, Copy)]
 struct Item {
     /// `None` for a place of edges.
@@ -68,7 +71,7 @@ struct Item {
     height: f64,
 }
 
-/// A link between items of neighbouring layers: items, and how far from their middles it starts and ends.
+/// A link between entries of neighbouring layers: the two entries, and the offsets from their middles at which it starts and ends.
 #[derive(Clone, Copy)]
 struct Link {
     upper: (usize, f64),
@@ -76,7 +79,7 @@ struct Link {
     weight: f64,
 }
 
-/// Lays out a level; `whole` is the outermost.
+/// Lays out a level. `whole` is true for the outermost level.
 pub(super) fn of(scene: &Scene, whole: bool) -> Layout {
     let mut places: Vec<Place> = scene.nodes.iter().map(|n| measure(n, whole)).collect();
     let layers = layers(scene, whole);
@@ -112,15 +115,16 @@ fn measure(node: &Node, whole: bool) -> Place {
     place(width, if node.shape.is_empty() { 28.0 } else { 42.0 }, None)
 }
 
-/// Widths of the name and of the number of turns.
+/// The widths of the name and of the number of repetitions.
 pub(super) fn title(node: &Node) -> [f64; 2] {
     let times = node.repeated.map_or(0.0, |n| SPACE + text::width(&format!("× {n}"), text::NAME, true));
     [text::width(&node.name, text::NAME, true), times]
 }
 
-/// The nodes of the longest path from an input to an output; of two equally long ones that of the earlier nodes.
+/// The nodes of the longest path from an input to an output. Of two equally long paths it is the one with the earlier nodes.
 fn spine(scene: &Scene) -> Vec<usize> {
-    // The longest way from an input, and the node before; nodes are in no order, so as often as there may be edges on it.
+    // The longest path from an input to each node, and the node before it. Nodes are in no order, so the pass is repeated as often as a
+    // path may have edges.
     let mut best: Vec<Option<(usize, usize)>> =
         scene.nodes.iter().map(|n| (n.kind == Kind::Input).then_some((0, usize::MAX))).collect();
     for _ in 0..scene.nodes.len() {
@@ -144,8 +148,8 @@ fn spine(scene: &Scene) -> Vec<usize> {
     path
 }
 
-/// The layer of each node: inputs first, outputs last. What nothing leads to stands just above its first reader, except for the inputs
-/// of a box, which stand on its border.
+/// The layer of each node: inputs first, outputs last. A node without inputs stands just above its first reader. The inputs of a box
+/// are an exception: they stand on its border.
 fn layers(scene: &Scene, whole: bool) -> Vec<usize> {
     let mut layers = vec![0; scene.nodes.len()];
     for _ in 0..scene.nodes.len() {
@@ -166,7 +170,7 @@ fn layers(scene: &Scene, whole: bool) -> Vec<usize> {
     layers
 }
 
-/// How far from the middle of a node an edge starts or ends: at the place of the inner input or output.
+/// The offset from the middle of a node at which an edge starts or ends: the position of the inner input or output.
 fn offset(scene: &Scene, places: &[Place], end: End, output: bool) -> f64 {
     let place = &places[end.node];
     let (Some(inside), Some(inner)) = (&scene.nodes[end.node].inside, &place.inside) else {
@@ -177,15 +181,15 @@ fn offset(scene: &Scene, places: &[Place], end: End, output: bool) -> f64 {
     port.map_or(0.0, |port| inner.places[port].x - inner.width / 2.0)
 }
 
-/// Items in layers, and the links between them.
+/// The entries of all layers, and the links between them.
 struct Net {
     items: Vec<Item>,
     links: Vec<Link>,
-    /// Items of each layer, from left to right.
+    /// The entries of each layer, from left to right.
     rows: Vec<Vec<usize>>,
-    /// For each edge, the items it passes, ends included.
+    /// For each edge, the entries that it passes, including both ends.
     paths: Vec<Vec<usize>>,
-    /// True if an item is of the spine.
+    /// True if an entry belongs to the spine.
     spine: Vec<bool>,
     tops: Vec<f64>,
     heights: Vec<f64>,
@@ -240,7 +244,7 @@ impl Net {
         Net { items, links, rows, paths, spine, tops: vec![], heights: vec![] }
     }
 
-    /// Orders each layer by the barycentres of its neighbours, the spine first, and keeps the best order seen.
+    /// Orders each layer by the barycentres of its neighbours, with the spine first, and keeps the order with the fewest crossings.
     fn order(&mut self) {
         let spine = self.spine.clone();
         self.rows.iter_mut().for_each(|row| row.sort_by_key(|i| !spine[*i]));
@@ -270,7 +274,7 @@ impl Net {
         self.rows = best.1;
     }
 
-    /// Each item's place in its layer, from 0 to 1.
+    /// The place of each entry in its layer, from 0 to 1.
     fn positions(&self) -> Vec<f64> {
         let mut at = vec![0.0; self.items.len()];
         for row in &self.rows {
@@ -281,7 +285,7 @@ impl Net {
 
     fn crossings(&self) -> usize {
         let at = self.positions();
-        // What starts or ends at one item is told apart by where on it.
+        // Links that start or end at one entry are ordered by their offsets.
         let key = |(item, offset): (usize, f64)| at[item] + 1e-6 * offset;
         let cross = |a: &Link, b: &Link| {
             self.items[a.upper.0].layer == self.items[b.upper.0].layer
@@ -291,7 +295,7 @@ impl Net {
         pairs.map(|(i, a)| self.links[i + 1..].iter().filter(|b| cross(a, b)).count()).sum()
     }
 
-    /// Gives every item its place from left to right.
+    /// Computes the horizontal position of every entry.
     fn spread(&mut self) {
         for layer in 0..self.rows.len() {
             self.place_row(layer, &|_| None);
@@ -319,17 +323,18 @@ impl Net {
         }
     }
 
-    /// Minimises Σ w (x - wish)² over a layer, keeping its order and distances: a monotone regression, by pooling neighbours.
+    /// Minimises Σ w (x - wish)² over a layer subject to its order and distances. This is monotone regression by pooling adjacent
+    /// violators.
     fn place_row(&mut self, layer: usize, wish: &dyn Fn(usize) -> Option<(f64, f64)>) {
         let row = self.rows[layer].clone();
-        // Where each would stand if all were pushed together.
+        // The position of each entry if all entries stood as close as possible.
         let mut pushed = vec![0.0; row.len()];
         for i in 1..row.len() {
             let (a, b) = (&self.items[row[i - 1]], &self.items[row[i]]);
             let gap = if a.node.is_none() && b.node.is_none() { BETWEEN_EDGES } else { BETWEEN_NODES };
             pushed[i] = pushed[i - 1] + (a.width + b.width) / 2.0 + gap;
         }
-        // Pools of neighbours that touch: weighted sum of wishes, weight, members.
+        // Pools of touching neighbours: weighted sum of wishes, weight, members.
         let mut pools: Vec<(f64, f64, usize)> = vec![];
         for (i, item) in row.iter().enumerate() {
             let (x, weight) = wish(*item).unwrap_or((self.items[*item].x, 1e-6));
@@ -348,7 +353,7 @@ impl Net {
         }
     }
 
-    /// Moves everything to the right of and below zero; width and height of all.
+    /// Moves everything into positive coordinates and returns the width and height.
     fn settle(&mut self, whole: bool) -> (f64, f64) {
         let left = self.items.iter().map(|i| i.x - i.width / 2.0).fold(f64::INFINITY, f64::min);
         let right = self.items.iter().map(|i| i.x + i.width / 2.0).fold(f64::NEG_INFINITY, f64::max);
@@ -383,7 +388,8 @@ impl Net {
         Route { verticals, arrow: whole || scene.nodes[to.node].kind != Kind::Output }
     }
 
-    /// Where on the top of a node one of several edges arrives: what comes from above in the middle, the others beside it.
+    /// The offset at the top of a node at which one of several edges arrives. The edge from straight above arrives in the middle, the
+    /// others beside it.
     fn entry(&self, scene: &Scene, edge: usize) -> f64 {
         let to = scene.edges[edge].to.node;
         let came = |e: usize| self.items[self.paths[e][self.paths[e].len() - 2]].x - self.items[to].x;

@@ -1,4 +1,4 @@
-//! The graph of a model, for looking at: what its methods compute, as the compiler wrote it down, drawn as SVG.
+//! The graph of a model as a drawing (SVG): the computation of its methods, as the compiler recorded it.
 //!
 //! ```no_run
 //! # fn show(model: &impl ivon_runtime::Model) -> Result<(), Box<dyn std::error::Error>> {
@@ -6,8 +6,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Layers are boxes around what they compute, arrays of layers one box with the number of its turns, and a fused elementwise kernel is
-//! one node. Names and shapes are the person's; dimensions that the model knows stand there as numbers.
+//! Layers are boxes around their computation. An array of layers is one box with the number of layers, and a fused elementwise kernel is
+//! one node. Names and shapes are the user's. Dimensions whose value the model knows appear as numbers.
 
 mod layout;
 mod scene;
@@ -19,7 +19,7 @@ pub use crate::tensor::graph::{Graph, Method, Name, Step, Value};
 use crate::core::error::{Error, Result};
 
 impl Graph {
-    /// A method drawn as SVG, which reads well on light and on dark pages.
+    /// Draws a method as SVG, readable on light and on dark pages.
     ///
     /// # Errors
     /// If the model has no such method.
@@ -27,7 +27,7 @@ impl Graph {
         self.svg_of(method, &[])
     }
 
-    /// The same for arguments of which some dimensions are known: `("H", 32)`.
+    /// Draws a method as [`Graph::svg`] does, with values for some dimensions of its arguments: `("H", 32)`.
     ///
     /// # Errors
     /// As [`Graph::svg`].

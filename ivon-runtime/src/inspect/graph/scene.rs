@@ -1,4 +1,4 @@
-//! From the steps of methods to boxes and edges: every layer that does more than one thing becomes a box with a scene of its own.
+//! Turns the steps of methods into boxes and edges. A layer that does more than one thing becomes a box with its own scene.
 
 use crate::tensor::graph::sizes::{Dim, Known, show};
 use crate::tensor::graph::{Graph, Method, Name, Part, Step, Value};
@@ -11,41 +11,41 @@ pub(super) struct Scene {
     pub edges: Vec<Edge>,
 }
 
-/// From an output of one node to an input of another, both counted from the left.
+/// An edge from an output of one node to an input of another. Outputs and inputs are numbered from the left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Edge {
     pub from: End,
     pub to: End,
 }
 
-/// A node and one of its inputs or outputs.
+/// A node and the number of one of its inputs or outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct End {
     pub node: usize,
     pub slot: usize,
 }
 
-/// A box.
+/// A node of the drawing.
 #[derive(Debug)]
 pub(super) struct Node {
     pub kind: Kind,
-    /// The user's name for it.
+    /// The name that the user gave it.
     pub name: String,
-    /// Its type, behind the name.
+    /// Its type, drawn behind the name.
     pub ty: String,
-    /// The shapes of what it makes.
+    /// The shapes of its outputs.
     pub shape: String,
-    /// The text shown under the pointer.
+    /// The text that a viewer shows under the pointer.
     pub tooltip: String,
-    /// How often it is repeated, where it stands for an array of layers.
+    /// The number of repetitions, for an array of layers.
     pub repeated: Option<usize>,
-    /// What it computes, if that is drawn. Its inputs are the first nodes, then come its outputs.
+    /// The inner scene, if it is drawn. Its inputs are the first nodes, followed by its outputs.
     pub inside: Option<Scene>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// An argument or a result: of the whole a pill, of a box a place on its border.
+    /// An argument or a result. The outermost scene draws it as a pill; a box marks its place on the border.
     Input,
     Output,
     Layer,
@@ -54,10 +54,10 @@ pub(super) enum Kind {
     Parameter,
 }
 
-/// Formulas longer than this give way to the name of what they compute.
+/// A formula longer than this is replaced by the name of its function.
 const LONG: usize = 30;
 
-/// The scene of a method, with what is known of its dimensions.
+/// The scene of a method, with the known dimensions filled in.
 pub(super) fn of(graph: &Graph, method: &Method, known: Known) -> Scene {
     let mut drawing = Drawing { graph, known, scene: Scene::default() };
     let mut scope = drawing.ports(Kind::Input, method.inputs);
@@ -69,7 +69,7 @@ pub(super) fn of(graph: &Graph, method: &Method, known: Known) -> Scene {
     drawing.scene
 }
 
-/// Where each value of a method comes from, and its shape.
+/// Maps each value of a method to the node that makes it, and to its shape.
 type Scope = BTreeMap<Name, (End, Vec<Dim>)>;
 
 struct Drawing<'a> {
@@ -84,7 +84,7 @@ impl Drawing<'_> {
         self.scene.nodes.len() - 1
     }
 
-    /// A node for each value; where each is found.
+    /// Adds a node for each value and records where each value is found.
     fn ports(&mut self, kind: Kind, values: &[Value]) -> Scope {
         let one = |(name, shape): &Value| {
             let dims = self.known.shape(shape);
@@ -101,7 +101,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// Edges from values to the inputs of a node.
+    /// Adds edges from values to the inputs of a node.
     fn connect(&mut self, scope: &Scope, reads: &[Name], node: usize) {
         for (slot, name) in reads.iter().enumerate() {
             if let Some((from, _)) = scope.get(name) {
@@ -129,7 +129,7 @@ impl Drawing<'_> {
                 };
                 let arguments = method.inputs.iter().zip(*reads);
                 let mut inner = arguments.filter_map(|((name, _), read)| Some((*name, scope.get(read)?.clone()))).collect();
-                // Dimensions have other names there.
+                // The callee has its own names of dimensions.
                 let known = bound(self.graph, method, &shapes_of(reads, scope));
                 let outer = std::mem::replace(&mut self.known, known);
                 self.steps(method.steps, &mut inner);
@@ -169,11 +169,11 @@ impl Drawing<'_> {
         makes.iter().map(|(_, shape)| show(&self.known.shape(shape))).collect::<Vec<_>>().join(" ")
     }
 
-    /// One box for all turns.
+    /// One box stands for all iterations of a loop.
     fn repeat(&mut self, field: &str, carried: &[(Name, Name, Name)], steps: &[Step], scope: &mut Scope) {
         let part = self.graph.field(field);
         let count = part.and_then(|p| p.count);
-        // Where a turn is a call, the box is that of the layer.
+        // If the loop body is one call, the box is that of the called layer.
         if let [Step::Layer(of, method, reads, makes)] = steps
             && *of == field
             && makes.iter().zip(carried).all(|((made, _), (_, _, next))| made == next)
@@ -191,7 +191,7 @@ impl Drawing<'_> {
         let mut inner = Drawing { graph: self.graph, known: self.known.clone(), scene: Scene::default() };
         let mut inner_scope = inner.ports(Kind::Input, &turns);
         inner_scope.extend(inner.ports(Kind::Input, &outside));
-        // A loop keeps shapes.
+        // A loop keeps the shapes of the values that it carries.
         let starts = carried.iter().map(|(turn, start, _)| (*turn, *start)).chain(captured.iter().map(|name| (*name, *name)));
         for (name, start) in starts {
             if let (Some((_, shape)), Some((_, inside))) = (scope.get(start), inner_scope.get_mut(name)) {
@@ -221,7 +221,7 @@ fn shapes_of(reads: &[Name], scope: &Scope) -> Vec<Option<Vec<Dim>>> {
     reads.iter().map(|name| scope.get(name).map(|(_, shape)| shape.clone())).collect()
 }
 
-/// What the dimensions of a method stand for, given the shapes of its arguments.
+/// The values of a method's dimensions, given the shapes of its arguments.
 fn bound(graph: &Graph, method: &Method, shapes: &[Option<Vec<Dim>>]) -> Known {
     let mut known = graph.known();
     for ((_, promised), found) in method.inputs.iter().zip(shapes) {
@@ -232,7 +232,7 @@ fn bound(graph: &Graph, method: &Method, shapes: &[Option<Vec<Dim>>]) -> Known {
     known
 }
 
-/// Values from outside that the turns of a loop read.
+/// The values from outside a loop that its body reads.
 fn captured(steps: &[Step], carried: &[(Name, Name, Name)]) -> Vec<Name> {
     let mut inside: Vec<Name> = carried.iter().map(|(turn, ..)| *turn).collect();
     let mut captured = vec![];
@@ -260,7 +260,8 @@ fn captured(steps: &[Step], carried: &[(Name, Name, Name)]) -> Vec<Name> {
     captured
 }
 
-/// The box of a layer's method, for arguments of these shapes. What it computes is drawn unless that is one op, perhaps with a kernel after it.
+/// The box of a call of a layer's method with arguments of these shapes. The inner scene is drawn unless it is one op, or one op followed
+/// by a kernel.
 fn layer(part: Option<&Part>, field: &str, method: &str, shapes: &[Option<Vec<Dim>>]) -> Node {
     let Some(graph) = part.and_then(|p| p.graph.as_ref()) else {
         return leaf(Kind::Layer, field);

@@ -1,4 +1,4 @@
-//! A laid out graph as SVG text.
+//! Writes a layout as SVG text.
 
 use super::layout::{self, HEADER, Layout, Place, Route, SPACE, STACK};
 use super::scene::{self, Kind, Node, Scene};
@@ -7,7 +7,7 @@ use crate::tensor::graph::sizes::Known;
 use crate::tensor::graph::{Graph, Method};
 use std::fmt::Write;
 
-/// Colours, for light pages and for dark ones.
+/// Colours for light and for dark pages.
 const STYLE: &str = "\
 svg { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; font-size: 12px }
 text { fill: #1c2330 } .name { font-weight: bold } .small { font-size: 11px; fill: #5b6575 }
@@ -25,13 +25,13 @@ text { fill: #e4e9f1 } .small { fill: #9aa6b8 }
 .edge { stroke: #8d99ad } .arrow { fill: #8d99ad }
 }";
 
-/// Height of the lines above the graph.
+/// The height of the lines of text above the graph.
 const CAPTION: f64 = 78.0;
 const MARGIN: f64 = 16.0;
 const KINDS: [(Kind, &str); 4] =
     [(Kind::Layer, "layer"), (Kind::Op, "op"), (Kind::Kernel, "fused kernel"), (Kind::Parameter, "parameter")];
 
-/// A method of a model as a picture.
+/// Draws a method of a model.
 pub(super) fn draw(graph: &Graph, method: &Method, known: Known) -> String {
     let scene = scene::of(graph, method, known);
     let layout = layout::of(&scene, true);
@@ -156,7 +156,7 @@ impl Svg {
         if rest.is_empty() {
             self.text(middle, y + 18.0, class, "middle", &node.name);
         } else {
-            // The parts meet at one place, which is in the middle in any font: not every viewer centres parts together.
+            // The parts meet at one point, which is the middle in any font, because some viewers centre each part alone.
             let [name, _] = layout::title(node);
             let meet = middle + (name - text::width(&rest, text::NAME, false)) / 2.0;
             self.text(meet - SPACE / 2.0, y + 18.0, class, "end", &node.name);

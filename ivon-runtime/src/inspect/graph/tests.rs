@@ -1,4 +1,4 @@
-//! Scenes and layouts: what is connected to what, and that nothing lies on top of anything else.
+//! Tests of scenes and layouts: the right things are connected, and nothing overlaps.
 
 use super::{Graph, Method, Step};
 use crate::core::error::Result;
@@ -38,7 +38,7 @@ fn residual() -> Graph {
     Graph::new("Residual", RESIDUAL).size("WIDTH", 8).part("up", &Linear::<8, 32>::new()).part("down", &Linear::<32, 8>::new())
 }
 
-/// Its nodes' names, and its edges as names.
+/// The names of the nodes, and the edges as pairs of names.
 fn describe(scene: &Scene) -> (Vec<String>, Vec<(String, String)>) {
     let name = |i: usize| match scene.nodes[i].kind {
         Kind::Output => "result".to_string(),
@@ -68,7 +68,7 @@ fn another_method_of_the_model_is_drawn_in_its_place() {
     assert_eq!(of("mse"), Some(("", "scalar")));
 }
 
-/// for block in &self.blocks { x = block.forward(x); }, and one that does more than that
+/// `for block in &self.blocks { x = block.forward(x); }`, and a loop that does more than call a layer.
 const LOOPS: &[Method] = &[Method {
     name: "forward",
     inputs: &[("x", "[B, 8]")],
@@ -105,7 +105,7 @@ fn a_loop_is_one_box_however_often_it_turns() {
     let scene = scene::of(&graph, &LOOPS[0], Known::default());
     let (nodes, edges) = describe(&scene);
     assert_eq!(nodes, ["x", "result", "blocks", "scale", "norms"]);
-    // The second loop reads its start and, from outside, `scale` and `x`.
+    // The second loop reads its start value and, from outside the loop, `scale` and `x`.
     let expected = [("x", "blocks"), ("blocks", "norms"), ("scale", "norms"), ("x", "norms"), ("norms", "result")];
     assert_eq!(edges, expected.map(|(a, b)| (a.to_string(), b.to_string())));
     let [blocks, norms] = [&scene.nodes[2], &scene.nodes[4]];
@@ -135,7 +135,7 @@ fn pictures_are_whole_and_escape_what_they_show() -> Result<()> {
     Ok(())
 }
 
-/// A layer whose dimensions go by the names of its own signature, twice; and what follows it beside a shortcut.
+/// Calls a layer twice whose signature has its own names of dimensions, with further steps beside a shortcut.
 const HALVES: &[Method] = &[Method {
     name: "forward",
     inputs: &[("x", "[B, H, W, C]")],
@@ -201,7 +201,7 @@ fn the_longest_path_is_straight_and_the_rest_stands_to_its_right() {
     assert!(beside[0].verticals.iter().all(|(x, ..)| *x >= middle - 0.5));
 }
 
-/// Scenes with branches, long edges, several inputs and results, and boxes in boxes, from a small generator.
+/// Random scenes with branches, long edges, several inputs and results, and nested boxes.
 fn random(seed: u64, depth: usize) -> Scene {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut below = move |n: usize| {

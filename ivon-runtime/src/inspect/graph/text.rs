@@ -1,11 +1,12 @@
-//! How wide a text is, in whichever font a viewer has.
+//! The width of a text, whichever font a viewer has.
 
-/// Size of names, in user units of SVG.
+/// The size of names, in user units of SVG.
 pub(super) const NAME: f64 = 12.0;
-/// Size of types and shapes.
+/// The size of types and shapes.
 pub(super) const SMALL: f64 = 11.0;
 
-/// The width of a text of a size: no less than in the common monospaced and sans-serif fonts, of which DejaVu Sans is the widest.
+/// The width of a text at a font size. It is an upper bound for the common monospaced and sans-serif fonts, of which DejaVu Sans is the
+/// widest.
 pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
     /// The width of a letter in a monospaced font, as a share of the size.
     const MONOSPACED: f64 = 0.602;

@@ -1,4 +1,4 @@
-//! Profiles as tables, and the peaks of this machine that they are held against.
+//! Profiles as tables, and the measured peaks of this machine for comparison.
 
 pub(crate) mod peaks;
 mod table;

@@ -2,44 +2,44 @@
 
 use crate::context::profile::{Cost, Kind, Phase, Profile};
 
-/// The time of a phase. Its ops and `other` add up to `seconds`.
+/// The time of a phase. The times of its ops and `other` add up to `seconds`.
 #[derive(Debug)]
 pub struct PhaseTime {
-    /// Which.
+    /// The phase.
     pub phase: Phase,
-    /// All of it.
+    /// The time of the whole phase.
     pub seconds: f64,
-    /// Its ops, those that took longest first.
+    /// Its ops, in descending order of time.
     pub ops: Vec<OpTime>,
-    /// Time outside of ops: memory, checks, the model's own code.
+    /// The time outside of ops: memory, checks, the model's own code.
     pub other: f64,
 }
 
 /// The time of all calls of an op in a phase.
 #[derive(Debug, PartialEq)]
 pub struct OpTime {
-    /// The op, or the kernel.
+    /// The name of the op or kernel.
     pub name: String,
-    /// How often it was called.
+    /// The number of calls.
     pub calls: u64,
-    /// In all, without other ops that it calls.
+    /// The time of all calls, without other ops that the op calls.
     pub seconds: f64,
     /// Its operations and bytes.
     pub cost: Cost,
-    /// On a GPU, the kernels that it launched.
+    /// The kernels that it launched on a GPU.
     pub kernels: Vec<OpTime>,
 }
 
-/// The time of all calls of a layer in a phase, with everything within it.
+/// The time of all calls of a layer in a phase, including everything within the layer.
 #[derive(Debug)]
 pub struct LayerTime {
-    /// The names of the fields that lead there: `blocks.mlp.up`; the layers of an array share one.
+    /// The path of field names that leads to the layer: `blocks.mlp.up`. The layers of an array share one path.
     pub path: String,
-    /// Which phase.
+    /// The phase.
     pub phase: Phase,
-    /// How often it was called.
+    /// The number of calls.
     pub calls: u64,
-    /// In all.
+    /// The time of all calls.
     pub seconds: f64,
 }
 
@@ -63,7 +63,7 @@ impl Profile {
                     add(&mut row.ops, &node.name, node.calls, node.seconds - within, node.cost);
                 }
                 Kind::Kernel => {
-                    // A kernel outside of all ops is one by itself.
+                    // A kernel outside of all ops is an entry of its own.
                     let op = match self.op_of(node.parent) {
                         Some(op) => op,
                         None => {
@@ -86,7 +86,7 @@ impl Profile {
         phases
     }
 
-    /// Seconds outside of all phases: of the optimizer's own code and, on a GPU, of waiting for the next kernel.
+    /// Seconds outside of all phases: the optimizer's own code and, on a GPU, waiting for the next kernel.
     pub fn other(&self) -> f64 {
         let within: f64 = (1..self.nodes.len()).filter(|i| self.outermost(*i)).map(|i| self.nodes[i].seconds).sum();
         self.seconds() - within
@@ -104,7 +104,7 @@ impl Profile {
         layers.map(row).collect()
     }
 
-    /// The node and those around it, from the inside.
+    /// The node and its ancestors, from the inside out.
     fn outwards(&self, node: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(node), |i| (*i > 0).then(|| self.nodes[*i].parent))
     }
@@ -117,7 +117,7 @@ impl Profile {
         phase.unwrap_or(Phase::Other)
     }
 
-    /// True if a node lies in no other: then its time is not part of another one's.
+    /// True if a node lies in no other node, so that its time is not part of another node's time.
     fn outermost(&self, node: usize) -> bool {
         self.nodes[node].parent == 0
     }
@@ -141,7 +141,7 @@ impl Profile {
     }
 }
 
-/// Adds to the row of this name.
+/// Adds to the row of this name, or appends a row.
 fn add(rows: &mut Vec<OpTime>, name: &str, calls: u64, seconds: f64, cost: Cost) {
     let at = rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
         rows.push(OpTime { name: name.into(), calls: 0, seconds: 0.0, cost: Cost::default(), kernels: vec![] });

@@ -1,4 +1,4 @@
-//! The peaks of a GPU. Sizes grow until a measurement takes long enough to mean something.
+//! Measures the peaks of a GPU. Sizes grow until a measurement takes long enough to be reliable.
 
 use super::Peaks;
 use crate::args;
@@ -10,17 +10,17 @@ use crate::device::cuda::blas::Sizes;
 use crate::device::cuda::{Cuda, Grid, Source};
 use crate::ops;
 
-// SAFETY: launched in this file alone, with the sizes of the tensors, which every index is compared with.
+// SAFETY: this file alone launches the kernel, with the sizes of the tensors, and the kernel compares every index with them.
 pub(crate) static KERNELS: Source = unsafe { Source::new("peaks", include_str!("kernel.cu")) };
 
-/// Operations of a thread of the kernel in one round: 8 multiply-adds, 64 times.
+/// The operations of one thread of the kernel in one round: 8 multiply-adds, 64 times.
 const FLOPS: usize = 2 * 8 * 64;
-/// A measurement of so many seconds is enough.
+/// The seconds that one measurement should take at least.
 const ENOUGH: f64 = 2e-3;
 
 pub(super) fn measure(cx: &Context) -> Result<Peaks> {
     let Some(cuda) = cx.cuda() else { return Err(crate::core::error::Error::config("these are the peaks of a GPU")) };
-    // A training step may have left little.
+    // A training step may have left little free memory.
     let (free, _) = cuda.memory()?;
     let threads = 8 * 256 * cuda.multiprocessors()?;
     let fma = grow(cx, cuda, 1, 1 << 12, |rounds| {
@@ -30,12 +30,12 @@ pub(super) fn measure(cx: &Context) -> Result<Peaks> {
             Ok((threads * rounds * FLOPS) as f64)
         })
     })?;
-    // A quarter of the memory at most, twice.
+    // Two buffers, each a quarter of the free memory at most.
     let copy = grow(cx, cuda, 1 << 16, (free / 16).min(1 << 28), |elements| {
         let from = cx.empty_of(DType::F32, [elements])?;
         Ok(move || Ok((from.bytes() + ops::copy(cx, &from)?.bytes()) as f64))
     })?;
-    // Three matrices, half of the memory at most.
+    // Three matrices, together half of the free memory at most.
     let gemm = grow(cx, cuda, 256, (free / 24).isqrt().min(8192), |size| {
         let [mut a, mut b, mut c] = [cx.empty([size, size])?, cx.empty([size, size])?, cx.empty([size, size])?];
         for x in [&mut a, &mut b] {
@@ -52,7 +52,7 @@ pub(super) fn measure(cx: &Context) -> Result<Peaks> {
     Ok(Peaks { fma, fma_bf16: None, gemm, gemm_bf16, copy })
 }
 
-/// The best rate at the first size that takes long enough. What `prepare` makes for a size does the work, and says how much it was.
+/// The best rate at the first size that takes long enough. `prepare` returns the work for a size and the amount of it.
 fn grow<W>(cx: &Context, cuda: &Cuda, first: usize, last: usize, prepare: impl Fn(usize) -> Result<W>) -> Result<f64>
 where
     W: FnMut() -> Result<f64>,

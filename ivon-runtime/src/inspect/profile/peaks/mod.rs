@@ -1,4 +1,4 @@
-//! The measured peaks of this machine, to which a profile's shares refer.
+//! The measured peaks of this machine. The shares in a profile refer to them.
 
 pub(crate) mod gpu;
 mod registers;
@@ -14,29 +14,29 @@ use std::time::Instant;
 /// The peaks of a CPU, with the threads of the current pool, or of a GPU.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Peaks {
-    /// Operations a second of multiply-adds of f32 that stay in registers.
+    /// Operations a second of f32 multiply-adds whose operands stay in registers.
     pub fma: f64,
-    /// The same for products of bf16 with sums in f32, where the CPU has an instruction for them.
+    /// The same for bf16 products with sums in f32, if the CPU has an instruction for them.
     pub fma_bf16: Option<f64>,
-    /// Operations a second of our product of large f32 matrices; on a GPU, of cuBLASLt's.
+    /// Operations a second of a product of large f32 matrices: ours on a CPU, cuBLASLt's on a GPU.
     pub gemm: f64,
-    /// The same for bf16 matrices, where the CPU has the instruction, and on a GPU that computes in bf16.
+    /// The same for bf16 matrices: on a CPU that has the instruction, and on a GPU that computes in bf16.
     pub gemm_bf16: Option<f64>,
-    /// Bytes a second, read and written, of copying more than the caches hold.
+    /// Bytes a second, read and written, of a copy that is larger than the caches.
     pub copy: f64,
 }
 
 /// The resource that bounds an op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Roof {
-    /// Its operations.
+    /// Arithmetic.
     Compute,
-    /// Its bytes.
+    /// Memory bandwidth.
     Memory,
 }
 
 impl Peaks {
-    /// Measures, in about a second.
+    /// Measures the peaks. This takes about a second.
     ///
     /// # Errors
     /// If the GPU is lost, or there is no memory to copy.
@@ -54,7 +54,7 @@ impl Peaks {
         })
     }
 
-    /// The least time that this could take, and what takes it.
+    /// The least time that this work could take, and the resource that bounds it.
     pub fn least(&self, cost: &Cost) -> (f64, Roof) {
         let bf16 = self.fma_bf16.or(self.gemm_bf16).unwrap_or(self.fma);
         let compute = cost.flops as f64 / self.fma + cost.bf16_flops as f64 / bf16;
@@ -63,7 +63,7 @@ impl Peaks {
     }
 }
 
-/// The most of some measurements: those that nothing disturbed.
+/// The largest of several measurements: the one that was disturbed least.
 fn best(seconds: f64, mut measure: impl FnMut() -> f64) -> f64 {
     let start = Instant::now();
     let mut best = 0.0f64;
@@ -76,7 +76,7 @@ fn best(seconds: f64, mut measure: impl FnMut() -> f64) -> f64 {
     best
 }
 
-/// `amount` over the seconds that `work` takes.
+/// `amount` divided by the seconds that `work` takes.
 fn rate(amount: f64, work: impl FnOnce()) -> f64 {
     let start = Instant::now();
     work();
@@ -92,7 +92,7 @@ fn gemm(precision: Precision) -> f64 {
     best(0.25, || rate(flops, || multiply_as(precision, matrix(&a), matrix(&b), &mut c, SIZE, false)))
 }
 
-/// Every thread copies a part of its own.
+/// Every thread copies its own part.
 fn copy() -> f64 {
     const BYTES: usize = 128 << 20; // several times what the caches of a socket hold
     let from = vec![1u64; BYTES / 8];

@@ -1,11 +1,11 @@
-//! Multiply-adds that stay in registers, on all threads.
+//! Multiply-adds whose operands stay in registers, on all threads.
 
 use super::{best, rate};
 use std::hint::black_box;
 
-/// Chains of multiply-adds that do not wait for each other: more than any CPU has in flight (latency times pipes).
+/// The number of independent chains of multiply-adds. It is larger than latency times pipes on any CPU.
 const CHAINS: usize = 16;
-/// Multiply-adds of each chain: some tens of microseconds, so that some pass undisturbed on a busy machine too.
+/// The multiply-adds of each chain. They take tens of microseconds, so that some measurements pass undisturbed on a busy machine.
 const ROUNDS: usize = 1 << 14;
 
 #[cfg(target_arch = "x86_64")]
@@ -18,7 +18,7 @@ pub(super) fn has_bf16() -> bool {
     false
 }
 
-/// Operations a second of f32.
+/// Operations a second in f32.
 pub(super) fn fma() -> f64 {
     #[cfg(target_arch = "x86_64")]
     {
@@ -35,7 +35,7 @@ pub(super) fn fma() -> f64 {
     on_all_threads(LANES * 2, portable)
 }
 
-/// Operations a second of products of bf16 with sums in f32.
+/// Operations a second of bf16 products with sums in f32.
 pub(super) fn fma_bf16() -> f64 {
     #[cfg(target_arch = "x86_64")]
     if has_bf16() {
@@ -45,7 +45,7 @@ pub(super) fn fma_bf16() -> f64 {
     fma()
 }
 
-/// The best rates of all threads, at work at the same time, together; each does `flops` operations in a step of a chain.
+/// The sum of the best rates of all threads while all of them work. Each thread does `flops` operations in a step of a chain.
 fn on_all_threads(flops: usize, work: impl Fn() -> f32 + Sync) -> f64 {
     let flops = (flops * CHAINS * ROUNDS) as f64;
     let rates = rayon::broadcast(|_| {
@@ -58,10 +58,10 @@ fn on_all_threads(flops: usize, work: impl Fn() -> f32 + Sync) -> f64 {
     rates.into_iter().sum()
 }
 
-/// Lanes of a vector that every machine has.
+/// The lanes of a vector that every machine has.
 const LANES: usize = 4;
 
-/// Multiplication, then addition.
+/// A multiplication followed by an addition.
 fn portable() -> f32 {
     let (a, b) = (black_box([0.999f32; LANES]), black_box([0.001f32; LANES]));
     let mut sums = [[0.0f32; LANES]; CHAINS];
@@ -95,7 +95,7 @@ mod x86 {
     #[target_feature(enable = "avx2,fma")]
     pub fn fma_256() -> f32 {
         let (a, b) = (_mm256_set1_ps(black_box(0.999)), _mm256_set1_ps(black_box(0.001)));
-        // With a and b these are the 16 registers.
+        // Together with a and b these occupy the 16 registers.
         let mut sums = [_mm256_setzero_ps(); 14];
         for _ in 0..ROUNDS * CHAINS / sums.len() {
             for sum in &mut sums {
@@ -107,9 +107,9 @@ mod x86 {
 
     #[target_feature(enable = "avx512f,avx512bf16")]
     pub fn dot_bf16() -> f32 {
-        // 2^-8 in both halves of each lane: sums grow too slowly to overflow.
+        // 2^-8 in both halves of each lane: the sums grow too slowly to overflow.
         let pair = _mm512_set1_epi32(black_box(0x3b80_3b80));
-        // SAFETY: both types are 512 bits wide, and every pattern of bits is a value of either.
+        // SAFETY: both types have 512 bits, and every pattern of bits is a value of either type.
         let pair: __m512bh = unsafe { std::mem::transmute(pair) };
         let mut sums = [_mm512_setzero_ps(); CHAINS];
         for _ in 0..ROUNDS {
