@@ -29,7 +29,7 @@ fn the_model_of_the_readme_trains_with_the_packaged_archives() {
     fs::write(user.join("Cargo.toml"), manifest(folder.path())).unwrap();
     fs::copy(root.join("Cargo.lock"), user.join("Cargo.lock")).unwrap();
     fs::copy(unpacked_path(folder.path(), "ivon-runtime").join("examples/readme.rs"), user.join("src/main.rs")).unwrap();
-    // Where this test was built, so that dependencies need not be built again.
+    // This test's target directory, so that dependencies need not be built again.
     let built = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_path_buf();
     let run = cargo(&user, &built).args(["run", "--offline"]).output().unwrap();
     let (out, error) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));

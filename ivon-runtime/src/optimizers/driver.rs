@@ -24,7 +24,7 @@ use std::rc::Rc;
 pub struct Settings {
     /// Seed of the initial means, the posterior's noise and dropout. 0 by default.
     pub seed: u64,
-    /// Where to compute.
+    /// The device to compute on.
     pub device: Device,
     /// The type to compute in: f32, or f64 for the reference. The state is f32 in both.
     pub dtype: DType,
@@ -244,7 +244,7 @@ impl Driver {
     fn largest_weight(&self) -> String {
         let entries = self.state.layout().entries().iter();
         let all = entries.filter_map(|e| Some((e.parameter.name(), self.state.weights.lent(&e.parameter).ok()?.to_f64())));
-        // What is not a number is further out than any number.
+        // NaN counts as larger than any number.
         let size = |x: f64| if x.is_nan() { f64::INFINITY } else { x.abs() };
         let furthest =
             all.filter_map(|(name, values)| Some((name, values.into_iter().max_by(|a, b| size(*a).total_cmp(&size(*b)))?)));

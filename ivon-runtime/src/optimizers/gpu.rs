@@ -36,7 +36,7 @@ pub(crate) struct Gpu {
     stale: Cell<bool>,
     /// The copies were written since they came from the GPU.
     ahead: Cell<bool>,
-    /// Where each parameter lies.
+    /// The position of each parameter.
     parts: Block,
     owners: Block,
     groups: u64,
@@ -57,7 +57,7 @@ pub(crate) enum Bad {
     Range,
 }
 
-/// Where a parameter lies, as `kernel.cu` has it.
+/// The position of a parameter, in the layout of `Part` in `kernel.cu`.
 struct Part<'a> {
     entry: &'a Entry,
     first: u64,
@@ -198,7 +198,7 @@ impl Gpu {
         self.write(&self.status, &[0, 0, one, 0].map(u32::to_le_bytes).concat())
     }
 
-    /// What was wrong with the last update that was [watched](Gpu::watch_status), once that is done.
+    /// The failure of the last update that was [watched](Gpu::watch_status), once that update is done.
     ///
     /// # Errors
     /// If the GPU is lost.
@@ -357,7 +357,7 @@ impl Gpu {
 
 /// The numbers of one pass of IVON that do not change from step to step.
 pub(crate) struct IvonPass {
-    /// Of the noise.
+    /// The key of the noise.
     pub key: [u32; 2],
     /// True if it is the last sample of the update.
     pub last: bool,

@@ -12,7 +12,7 @@ struct Part {
   uint32_t frozen, unused;
 };
 
-// What an update finds out, and what it goes by.
+// The findings of an update, and the values that control it.
 struct Status {
   uint32_t bad;   // 1: the gradient has no finite norm; 2: something went out of range; 4: the loss is not finite
   float norm;     // of the gradient
@@ -21,7 +21,7 @@ struct Status {
   __device__ __forceinline__ bool stopped() const { return stop || bad & 1; }
 };
 
-// What changes from step to step, so that a graph reads it from memory.
+// The values that change from step to step. A graph reads them from memory.
 struct Moving {
   float lr, debias, rate, unused;  // `rate` is lr, debiased, for optimizers that have both
   uint32_t now_step, now_sample, next_step, next_sample;  // counters of the noise
@@ -203,7 +203,7 @@ extern "C" __global__ void __launch_bounds__(256) ivon_draw(
   give(weights, it, m);
 }
 
-// Of what a block sees of all that is not frozen: -h and h at most, and the sum of sigma. partial: [gridDim.x, 3]
+// The minimum and maximum of h and the sum of sigma over all parameters that are not frozen, as (-h, h, sigma). partial: [gridDim.x, 3]
 extern "C" __global__ void __launch_bounds__(256) ivon_statistics(
     const float* __restrict__ hessian, const Part* __restrict__ parts, const uint32_t* __restrict__ owners, uint64_t groups,
     float temperature, float* __restrict__ partial) {

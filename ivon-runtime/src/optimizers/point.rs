@@ -183,7 +183,7 @@ impl<R: Rule> Point<R> {
         &self.rule
     }
 
-    /// Where the weights have a buffer of their own (f64, bf16), copies the mean there.
+    /// If the weights have their own buffer (f64, bf16), copies the mean into it.
     fn copy_mean(&mut self) -> Result<()> {
         if let Some(gpu) = &self.driver.state.gpu {
             let own = self.driver.state.own_weights;

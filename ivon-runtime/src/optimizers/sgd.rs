@@ -72,7 +72,7 @@ struct Constants {
     rate: f32,
     decay: f32,
     scale: f32,
-    /// Of the gradient and of the momentum in the step: (0, 1), with Nesterov (1, keep).
+    /// The weights of the gradient and of the momentum in the step: (0, 1), with Nesterov (1, keep).
     mix: (f32, f32),
 }
 

@@ -103,7 +103,7 @@ impl State {
         }
     }
 
-    /// Where each parameter lies.
+    /// The position of each parameter in the flat buffers.
     pub fn layout(&self) -> &Rc<Layout> {
         &self.layout
     }
@@ -194,7 +194,7 @@ impl State {
         self.running.values_mut()
     }
 
-    /// Where each of the model's buffers lies; without entries for a model that has none.
+    /// The position of each of the model's buffers. It has no entries if the model has no buffers.
     pub fn running_layout(&self) -> &Rc<Layout> {
         self.running.layout()
     }

@@ -140,7 +140,7 @@ impl<'a> Posterior<'a> {
         Ok(Posterior { precision: self.precision.and_then(scaled), ..self })
     }
 
-    /// Where each parameter lies.
+    /// The position of each parameter in the flat buffers.
     pub fn layout(&self) -> &Rc<Layout> {
         &self.layout
     }

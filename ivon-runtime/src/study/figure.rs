@@ -112,7 +112,7 @@ impl Axis {
         (0..=(last - first).clamp(0.0, 50.0) as usize).map(move |i| (first + i as f64) * grain)
     }
 
-    /// Where a value lies, 0 to 1; what is beyond the axis lies on its end.
+    /// The position of a value, from 0 to 1. A value beyond the axis is drawn at its end.
     fn place(&self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }

@@ -112,7 +112,7 @@ mod tests {
         Layout::of(&Tiny(shapes.iter().map(|(name, n)| b.parameter(name, [*n], Options::default())).collect()))
     }
 
-    /// Of one parameter of two elements.
+    /// A posterior of one parameter with two elements.
     fn gaussian(mean: [f32; 2], hessian: [f32; 2], ess: f64, decay: f64) -> Posterior<'static> {
         let layout = tiny(&[("w", 2)]);
         let flat = |values: [f32; 2]| {

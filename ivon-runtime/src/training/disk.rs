@@ -51,13 +51,13 @@ pub fn check_writable(path: &Path) -> Result<()> {
     let (_, beside) = places(path)?;
     match File::create_new(&beside) {
         Ok(_) => fs::remove_file(&beside).map_err(|e| unwritable(path, &e)),
-        // What is written there just now, or was when a process was killed.
+        // Another process writes there now, or one was killed while it wrote.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(unwritable(path, &e)),
     }
 }
 
-/// Where a file lies in the end, and where it is written until then.
+/// The final path of a file, and the path beside it that holds the bytes until the file is complete.
 fn places(path: &Path) -> Result<(PathBuf, PathBuf)> {
     if path.is_dir() {
         return Err(Error::file(path, "is a folder; give the name of a file"));

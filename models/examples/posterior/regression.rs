@@ -9,7 +9,7 @@ use ivon_runtime::prelude::*;
 use plotters::chart::SeriesLabelPosition;
 use std::error::Error;
 
-/// Where there are data.
+/// The intervals that contain data.
 const PARTS: [(f64, f64); 3] = [(-3.0, -2.0), (-0.4, 0.4), (1.9, 2.8)];
 const EXAMPLES: usize = 90;
 const HIDDEN: usize = 64;

@@ -58,7 +58,7 @@ pub struct Panel {
     pub title: &'static str,
     pub x: Axis,
     pub y: Axis,
-    /// Where the legend stands.
+    /// The position of the legend.
     pub legend: SeriesLabelPosition,
     pub series: Vec<Series>,
 }
@@ -77,7 +77,7 @@ impl Axis {
         Axis { limits: Some((low, high)), ..self }
     }
 
-    /// Where a value is drawn: log axes are linear in log10.
+    /// The position of a value on the axis. Log axes are linear in log10.
     fn place(&self, value: f64) -> f64 {
         if self.scale == Scale::Log { value.log10() } else { value }
     }
@@ -92,7 +92,7 @@ impl Axis {
         text.trim_end_matches('0').trim_end_matches('.').to_string()
     }
 
-    /// Where the ticks are: on a log axis at powers of ten, with 2 and 5 between them where there is room; else at multiples
+    /// The ticks. On a log axis they are powers of ten, with 2 and 5 between them if there is room; otherwise multiples
     /// of 1, 2 or 5 times a power of ten.
     fn ticks(&self, range: &Range<f64>) -> Vec<f64> {
         let span = range.end - range.start;

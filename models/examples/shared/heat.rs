@@ -61,7 +61,7 @@ fn mix(stops: &[(u8, u8, u8)], share: f64) -> RGBColor {
 }
 
 impl HeatMap {
-    /// Where a value lies between the ends, in steps of a thirtieth, so that equal neighbours are one rectangle.
+    /// The position of a value between the ends, rounded to a thirtieth, so that equal neighbours merge into one rectangle.
     fn share(&self, value: f64) -> Option<f64> {
         let share = (value - self.range.0) / (self.range.1 - self.range.0);
         value.is_finite().then(|| (share.clamp(0.0, 1.0) * 30.0).round() / 30.0)

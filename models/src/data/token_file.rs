@@ -20,7 +20,7 @@ const MAGIC_OF_WIDE: i32 = 20240801;
 const VERSION: i32 = 1;
 /// Bytes of the header.
 const HEADER: usize = 4 * 256;
-// Where its fields are, in int32.
+// The positions of the fields in the header, in units of int32.
 const AT_MAGIC: usize = 0;
 const AT_VERSION: usize = 1;
 const AT_COUNT: usize = 2;

@@ -67,7 +67,7 @@ impl Sampling {
 pub struct Reader<'a> {
     cx: &'a Context,
     cache: Cache,
-    /// Where in the text the cache begins.
+    /// The position in the text at which the cache begins.
     start: usize,
 }
 

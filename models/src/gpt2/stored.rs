@@ -24,10 +24,10 @@ const INDEX: &str = "model.safetensors.index.json";
 const LARGEST: u64 = 16 << 20;
 /// PyTorch's own file of weights, which is not read.
 const PICKLE: &str = "pytorch_model.bin";
-/// The notes of a file of weights that say how its text is encoded, and what speaks against it.
+/// Notes in a weights file: the encoding of its text, and a reason to doubt it.
 const TOKENIZER: &str = "tokenizer";
 const DOUBT: &str = "tokenizer_doubt";
-/// Where we put sigma beside them.
+/// The file for sigma, beside the weights.
 const SIGMA: &str = "sigma.safetensors";
 
 /// A model, and what was learned of its weights.

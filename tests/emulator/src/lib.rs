@@ -199,7 +199,7 @@ impl Emulator {
         Emulator { driver, ranges: open("libnvtx3interop.so"), folder: folder.into() }
     }
 
-    /// Where the libraries lie: what the runtime is told to look in first, so that it does not prefer a real driver.
+    /// The folder of the emulated libraries. The runtime searches it first, so that it does not prefer a real driver.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

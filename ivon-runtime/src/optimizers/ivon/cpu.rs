@@ -58,7 +58,7 @@ impl Ivon {
 
 /// The smallest and the largest h and the sum of sigma, of all that is not frozen.
 pub(super) fn statistics(layout: &Layout, hessian: &[f32], config: &IvonConfig, decays: &[f64]) -> (f32, f32, f64) {
-    // Of every part: where it lies, smallest and largest h, sum of sigma.
+    // For every part: its position, the smallest and largest h, and the sum of sigma.
     let found = Mutex::new(vec![]);
     for_parts(layout, hessian, |i, start, h| {
         if layout.entries()[i].parameter.frozen() {

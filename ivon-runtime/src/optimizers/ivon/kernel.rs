@@ -144,8 +144,9 @@ fn noise_now<E: Compute, Set: Instructions, const GRADSQ: bool>(c: &Constants, g
     if GRADSQ || E::EXACT { [[0.0; GROUP]; 2] } else { c.now.two::<Set>(group, &c.now, group + 1) }
 }
 
-/// What the gradient of a sample is multiplied with for the Hessian estimate. Where the weights hold it, sigma · noise = theta − mean, which
-/// saves drawing the noise again. The nearest bf16 may be further from theta than sigma, so there it is the noise.
+/// The factor that turns the gradient of a sample into the Hessian estimate. If the weights hold theta exactly, sigma · noise = theta −
+/// mean, which
+/// saves drawing the noise again. The nearest bf16 may differ from theta by more than sigma, so in bf16 the factor is the noise.
 #[inline(always)]
 fn factor<E: Compute, const GRADSQ: bool>(now: &Group<f32>, mean: &Group<f32>, weights: &Group<E>) -> Group<f32> {
     let mut factor = *now;

@@ -69,7 +69,7 @@ pub enum SamplePer {
 pub struct IvonConfig {
     /// Effective sample size lambda: the number of training examples, unless tempered. No default fits; 1e6 here.
     pub ess: f64,
-    /// Where the Hessian starts, h0 > 0.
+    /// The initial value of the Hessian, h0 > 0.
     pub hess_init: f64,
     /// Decay of the momentum.
     pub beta1: f64,
@@ -85,9 +85,9 @@ pub struct IvonConfig {
     pub samples: usize,
     /// How often a new sample is drawn.
     pub sample_per: SamplePer,
-    /// Whether to divide the momentum by 1 − beta1^t.
+    /// If true, divides the momentum by 1 − beta1^t.
     pub debias: bool,
-    /// Whether to multiply the learning rate by hess_init + delta.
+    /// If true, multiplies the learning rate by hess_init + delta.
     pub rescale_lr: bool,
 }
 
@@ -142,9 +142,9 @@ pub struct Statistics {
     pub hessian_min: f64,
     /// The largest h.
     pub hessian_max: f64,
-    /// Where h started.
+    /// The initial value of h.
     pub hessian_start: f64,
-    /// Where h would be had no step told anything of the loss: hess_init · beta2^steps.
+    /// The value that h would have if every estimate had been zero: hess_init · beta2^steps.
     pub hessian_decayed: f64,
     /// The mean of sigma.
     pub sigma_mean: f64,
@@ -458,7 +458,7 @@ impl Optimizer for Ivon {
         let IvonConfig { hess_init, beta2, ess, .. } = self.config;
         let (min, max, sum) = match &state.gpu {
             None => cpu::statistics(state.layout(), &state.buffer("hessian"), &self.config, &self.decays),
-            // Of a GPU that is lost there is nothing to be said; the next step tells.
+            // A lost GPU has no statistics. The next step returns the error.
             Some(gpu) => gpu.statistics(&self.driver.cx, temperature(ess)).ok()?,
         };
         let free = state.layout().entries().iter().map(|e| &e.parameter).filter(|parameter| !parameter.frozen());

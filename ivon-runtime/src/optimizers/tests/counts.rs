@@ -315,7 +315,7 @@ fn samples_of_micro_batches_weigh_by_the_targets_that_count() {
     assert!(error.contains("no target counts in any micro-batch"), "{error}");
 }
 
-/// Where all counts are equal, the factors are exactly 1: the bits are those of losses that count nothing.
+/// If all counts are equal, the factors are exactly 1, so the bits are those of losses without counts.
 #[test]
 fn samples_of_equal_counts_keep_their_bits() {
     let data = Data::new(10, &[4, 4, 4]);

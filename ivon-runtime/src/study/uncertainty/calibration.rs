@@ -8,15 +8,15 @@ pub(super) const BINS: usize = 15;
 /// The examples whose confidence lies in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Bin {
-    /// Where it begins.
+    /// The lower end of the range.
     pub from: f64,
-    /// Where it ends.
+    /// The upper end of the range.
     pub to: f64,
     /// The number of examples.
     pub examples: usize,
-    /// Their mean confidence; 0 of none.
+    /// Their mean confidence; 0 without examples.
     pub confidence: f64,
-    /// Share of them that is right; 0 of none.
+    /// The share of them that is right; 0 without examples.
     pub accuracy: f64,
 }
 

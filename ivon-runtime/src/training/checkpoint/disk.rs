@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Where bytes go. Anything but a real file is a test's.
+/// The place that receives bytes: real files, or a replacement in tests.
 pub(crate) trait Disk {
     /// A new file.
     fn create(&self, path: &Path) -> io::Result<Box<dyn Sink>>;

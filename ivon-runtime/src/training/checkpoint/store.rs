@@ -49,7 +49,7 @@ impl Checkpoints {
         &self.folder
     }
 
-    /// Where the checkpoint after so many updates is, or would be.
+    /// The path of the checkpoint after `step` updates. The checkpoint need not exist.
     pub fn path(&self, step: u32) -> PathBuf {
         self.folder.join(format!("{PREFIX}{step:08}"))
     }

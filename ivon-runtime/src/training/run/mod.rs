@@ -238,7 +238,7 @@ impl Run {
         }
     }
 
-    /// Where it is.
+    /// The directory of the run.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -281,7 +281,7 @@ impl Run {
     /// Adds a warning for every value in which a run goes on differently, `told` and what the trainer does; once where several say the same.
     fn say_changes(&mut self, told: Option<&Map<String, Value>>, trainer: &Map<String, Value>) {
         let found = told.map_or(vec![], |told| changes(&self.config, told));
-        // What a run was told says what its trainer does.
+        // The configuration determines the trainer's settings, so a change of it is reported alone.
         let found = if found.is_empty() { changes(&self.trainer, trainer) } else { found };
         for change in found {
             let of_optimizer = format!("{DIFFERENT}: {} was ", change.key.replace('-', "_"));
@@ -401,7 +401,7 @@ impl Progress for Run {
         self.stepped = true;
         let stop = self.stop.requested() && !last;
         let due = self.checkpoint_every > 0 && r.step.is_multiple_of(self.checkpoint_every);
-        // Where an evaluation follows, the checkpoint is to have its result.
+        // If an evaluation follows, the checkpoint is saved after it, so that it holds the result.
         if stop || due && !r.evaluating {
             self.save(optimizer, None)?;
         }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Where a run is after a step.
+/// The state of a run after a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Steps done.

@@ -28,7 +28,7 @@ pub fn record(optimizer: &mut dyn Optimizer, gradient: &dyn Fn(&Context) -> Resu
     Ok(quickest)
 }
 
-/// Where the time of a step went.
+/// The time of a step by phase, op and layer.
 pub struct Breakdown<'a> {
     pub profile: &'a Profile,
     pub peaks: Peaks,

@@ -8,7 +8,7 @@ use ivon_runtime::uncertainty::Ensemble;
 use ivon_runtime::{Error, LogAverage, Result};
 use serde_json::{Value, json};
 
-/// Where neither flags nor the run say something.
+/// The defaults, for values that neither flags nor the run give.
 const SAMPLES: usize = 16;
 const BATCH: usize = 12;
 const TOKENS: usize = 131_072;

@@ -1,4 +1,4 @@
-//! Where and in what type to compute.
+//! Flags for the device and the element type.
 
 use super::values::count;
 use clap::{Args, ValueEnum};
@@ -13,7 +13,7 @@ pub struct DeviceFlags {
     #[arg(long, value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
 
-    /// Where to compute: cpu, cuda:N for a graphics GPU by number, or auto: the first GPU that can be used, else the CPU
+    /// Device to compute on: cpu, cuda:N for GPU number N, or auto: the first GPU that can be used, else the CPU
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
 

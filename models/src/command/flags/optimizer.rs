@@ -72,7 +72,7 @@ pub struct OptimizerFlags {
     #[arg(long, value_name = "EXAMPLES", value_parser = positive)]
     pub ess: Option<f64>,
 
-    /// Where the Hessian of ivon starts, above 0 [default: on text 0.1, on images 0.5 (resnet18 to resnet50 0.05)]
+    /// Initial Hessian of ivon, above 0 [default: on text 0.1, on images 0.5 (resnet18 to resnet50 0.05)]
     #[arg(long, value_name = "H", value_parser = positive)]
     pub hess_init: Option<f64>,
 

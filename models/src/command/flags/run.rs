@@ -1,4 +1,4 @@
-//! Where a run is kept, and how it goes on.
+//! Flags for the run directory and for resuming.
 
 use super::values::{count, whole};
 use clap::Args;

@@ -19,7 +19,7 @@ pub struct Pictures {
     #[arg(long, value_name = "FILE")]
     batch: PathBuf,
 
-    /// Where the result goes: `loss` [1], a gradient for every parameter, and the running statistics after the batch
+    /// Output file: `loss` [1], a gradient for every parameter, and the running statistics after the batch
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 

@@ -21,7 +21,7 @@ pub struct Text {
     #[arg(long, value_name = "FILE")]
     batch: PathBuf,
 
-    /// Where the result goes: `loss` [1] and a gradient for every tensor of the weights
+    /// Output file: `loss` [1] and a gradient for every tensor of the weights
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 

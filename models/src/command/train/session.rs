@@ -121,9 +121,9 @@ pub struct Session<'a> {
     pub evaluate_every: usize,
     /// Parts of a batch.
     pub micro_batches: usize,
-    /// Examples of an update, and what they are called.
+    /// The number of examples of an update, and the word for them.
     pub examples: (usize, &'static str),
-    /// Where to compute.
+    /// The device to compute on.
     pub device: Device,
 }
 

@@ -14,7 +14,7 @@ static WORD: LazyLock<Option<Regex>> =
 /// The words of a text in order. Together they are the text.
 pub struct Words<'a> {
     text: &'a str,
-    /// Where the next one begins.
+    /// The start of the next word.
     at: usize,
 }
 

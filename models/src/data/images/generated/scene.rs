@@ -67,7 +67,7 @@ fn contrasting(background: Colour, draws: &mut Draws) -> Colour {
     }
 }
 
-/// Where a figure is, how large and how turned.
+/// The position, size and rotation of a figure.
 struct Placed {
     centre: Point,
     size: f64,
