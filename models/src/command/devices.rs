@@ -6,7 +6,7 @@ use ivon_runtime::Result;
 use ivon_runtime::cuda::libraries;
 use serde_json::json;
 
-/// List what models can be computed on: the CPU, and the graphics GPUs that CUDA finds with the libraries it needs
+/// List what models can be computed on: the CPU, and the NVIDIA GPUs that CUDA finds with the libraries it needs
 #[derive(Args, Clone, Debug)]
 pub struct Devices {
     /// Print one JSON object
