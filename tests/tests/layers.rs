@@ -1,48 +1,70 @@
-//! The runtime's layers: a module imports from layers below its own, never from one above.
+//! The layers of the runtime and of the compiler: a module imports from layers below its own, never from one above.
 //!
-//! `docs/architecture.md` shows the layers. Tests inside of a module are free to import from anywhere.
+//! `docs/architecture.md` shows the runtime's layers. Tests inside of a module are free to import from anywhere.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The layers of the runtime, from the lowest to the highest.
-const LAYERS: [&str; 11] =
-    ["core", "device", "memory", "tensor", "context", "ops", "layers", "posterior", "optimizers", "study", "training"];
+/// The modules of a crate, in layers.
+struct Crate {
+    sources: &'static str,
+    /// From the lowest to the highest.
+    layers: &'static [&'static str],
+    /// They import from the layers, and no layer imports from them.
+    beside: &'static [&'static str],
+    /// Files at the root that re-export or call all layers.
+    facade: &'static [&'static str],
+    /// Macros at the root of the crate. A macro has no layer: it is expanded where it is called.
+    macros: &'static [&'static str],
+}
 
-/// Modules beside the stack: they import from it, and no layer imports from them.
-const BESIDE: [&str; 2] = ["blr", "inspect"];
+const RUNTIME: Crate = Crate {
+    sources: "../ivon-runtime/src",
+    layers: &["core", "device", "memory", "tensor", "context", "ops", "layers", "posterior", "optimizers", "study", "training"],
+    beside: &["blr", "inspect"],
+    facade: &["lib", "private"],
+    macros: &["args", "signature", "variational", "versions"],
+};
 
-/// The facade, which re-exports all of them: `lib.rs`, and what only generated code calls.
-const FACADE: [&str; 2] = ["lib", "private"];
-
-/// Macros at the root of the crate. A macro has no layer: it is expanded where it is called.
-const MACROS: [&str; 4] = ["args", "signature", "variational", "versions"];
+const COMPILER: Crate = Crate {
+    sources: "../ivon-macros/compiler/src",
+    layers: &[
+        // What all passes use.
+        "errors",
+        "names",
+        "hygiene",
+        "syntax",
+        "respan",
+        "intrinsics",
+        "dims",
+        "expression",
+        // The passes, and the form of a program between two of them.
+        "parse",
+        "callee",
+        "solve",
+        "library",
+        "ir",
+        "lower",
+        "check",
+        "fuse",
+        "naming",
+        "differentiate",
+        "emit",
+        // The passes in order, and the macros around them.
+        "compile",
+        "surface",
+        "expand",
+    ],
+    beside: &[],
+    facade: &["lib"],
+    macros: &[],
+};
 
 #[test]
-fn a_layer_imports_from_layers_below_it() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ivon-runtime/src");
-    let files = rust_files(&root);
-    assert!(files.len() > 150, "only {} files were found under {}", files.len(), root.display());
-    let mut wrong = vec![];
-    let mut seen = BTreeSet::new();
-    for file in &files {
-        let path = file.strip_prefix(&root).unwrap();
-        let module: Vec<String> = path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        if module.iter().any(|part| part == "tests" || part == "specification") || FACADE.contains(&module[0].as_str()) {
-            continue;
-        }
-        let tokens: TokenStream = fs::read_to_string(file).unwrap().parse().unwrap();
-        let depth = module.len() - usize::from(module.last().is_some_and(|last| last == "mod"));
-        for name in imports(tokens, depth) {
-            seen.insert((module[0].clone(), name.clone()));
-            if !may_import(&module[0], &name) {
-                wrong.push(format!("{}: `{}` may not import `crate::{name}`", path.display(), module[0]));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "imports against the order of the layers:\n{}", wrong.join("\n"));
+fn a_layer_of_the_runtime_imports_from_layers_below_it() {
+    let seen = RUNTIME.check();
     // The test reads imports: some that are known to be there.
     for (from, to) in [("optimizers", "posterior"), ("ops", "context"), ("inspect", "tensor")] {
         assert!(seen.contains(&(from.to_string(), to.to_string())), "no import of {to} was found in {from}");
@@ -50,15 +72,72 @@ fn a_layer_imports_from_layers_below_it() {
 }
 
 #[test]
+fn a_pass_of_the_compiler_imports_from_layers_below_it() {
+    let seen = COMPILER.check();
+    for (from, to) in [("parse", "dims"), ("check", "callee"), ("emit", "differentiate"), ("surface", "compile")] {
+        assert!(seen.contains(&(from.to_string(), to.to_string())), "no import of {to} was found in {from}");
+    }
+}
+
+#[test]
 fn the_root_of_the_runtime_holds_the_layers_and_nothing_else() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ivon-runtime/src");
-    let found: BTreeSet<String> = fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path().file_name().unwrap().to_string_lossy().into_owned())
-        .collect();
-    let expected: BTreeSet<String> =
-        LAYERS.iter().chain(&BESIDE).copied().chain(["lib.rs", "private"]).map(String::from).collect();
-    assert_eq!(found, expected);
+    assert_eq!(RUNTIME.modules(), RUNTIME.names(&["lib", "private"]));
+}
+
+#[test]
+fn the_root_of_the_compiler_holds_the_layers_and_nothing_else() {
+    assert_eq!(COMPILER.modules(), COMPILER.names(&["lib"]));
+}
+
+impl Crate {
+    fn root(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(self.sources)
+    }
+
+    /// Checks every import and returns all pairs of modules of which one imports from the other.
+    fn check(&self) -> BTreeSet<(String, String)> {
+        let (root, mut wrong, mut seen) = (self.root(), vec![], BTreeSet::new());
+        let files = rust_files(&root);
+        assert!(files.len() > 50, "only {} files were found under {}", files.len(), root.display());
+        for file in &files {
+            let path = file.strip_prefix(&root).unwrap();
+            let module: Vec<String> = path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+            let is_test = module.iter().any(|part| part == "tests" || part == "specification");
+            if is_test || self.facade.contains(&module[0].as_str()) {
+                continue;
+            }
+            let tokens: TokenStream = fs::read_to_string(file).unwrap().parse().unwrap();
+            let depth = module.len() - usize::from(module.last().is_some_and(|last| last == "mod"));
+            for name in imports(tokens, depth) {
+                seen.insert((module[0].clone(), name.clone()));
+                if !self.may_import(&module[0], &name) {
+                    wrong.push(format!("{}: `{}` may not import `crate::{name}`", path.display(), module[0]));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "imports against the order of the layers:\n{}", wrong.join("\n"));
+        seen
+    }
+
+    /// The modules at the root, as files or directories.
+    fn modules(&self) -> BTreeSet<String> {
+        let entries = fs::read_dir(self.root()).unwrap().map(|entry| entry.unwrap().path());
+        entries.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    /// The layers, and other names.
+    fn names(&self, others: &[&str]) -> BTreeSet<String> {
+        self.layers.iter().chain(self.beside).chain(others).map(|name| name.to_string()).collect()
+    }
+
+    fn may_import(&self, from: &str, name: &str) -> bool {
+        let place = |name: &str| self.layers.iter().position(|layer| *layer == name);
+        match (place(from), place(name)) {
+            (_, None) => name == from || self.macros.contains(&name),
+            (Some(from), Some(to)) => to <= from,
+            (None, Some(_)) => self.beside.contains(&from),
+        }
+    }
 }
 
 #[test]
@@ -71,16 +150,8 @@ fn imports_are_read() {
     assert_eq!(names("#[cfg(test)] mod tests { use crate::training::run::Run; } use crate::core::error::Error;", 2), ["core"]);
     assert_eq!(names("use super::super::context::Context; use super::near::Near;", 2), ["context"]);
     assert_eq!(names("// crate::training\n/// [`f`](crate::training::f)\nfn f() {}", 1), [] as [&str; 0]);
-    assert!(may_import("optimizers", "context") && !may_import("context", "optimizers") && !may_import("context", "inspect"));
-}
-
-fn may_import(from: &str, name: &str) -> bool {
-    let place = |name: &str| LAYERS.iter().position(|layer| *layer == name);
-    match (place(from), place(name)) {
-        (_, None) => name == from || MACROS.contains(&name),
-        (Some(from), Some(to)) => to <= from,
-        (None, Some(_)) => BESIDE.contains(&from),
-    }
+    let may = |from, name| RUNTIME.may_import(from, name);
+    assert!(may("optimizers", "context") && !may("context", "optimizers") && !may("context", "inspect"));
 }
 
 /// The names at the root of the crate that a file at this depth of modules imports, but for its tests.

@@ -1,7 +1,8 @@
 //! The signatures of everything that a model calls. Macros carry them here from where they were written.
 
-use crate::errors::Errors;
-use crate::parse::{self, Function, Generic, path_text, pointwise_body};
+use crate::errors::{Errors, quiet};
+use crate::parse::{self, Function, Generic, pointwise_body};
+use crate::syntax::path_text;
 use proc_macro2::Ident;
 use std::collections::BTreeMap;
 use syn::{GenericArgument, ImplItem, Item, ItemFn, ItemImpl, Path, PathArguments, Type, Visibility};
@@ -42,13 +43,12 @@ impl Callees {
 
     /// Takes in what travelled for one path.
     pub fn add(&mut self, path: &Path, item: &Item) {
-        // A signature was checked where it was written; what is wrong with it was said there.
-        let quiet = Errors::new();
-        let callee = match item {
-            Item::Fn(f) => function(f, &quiet),
-            Item::Impl(i) => Callee::Model(signatures(i, &quiet)),
+        // A signature was checked where it was written; its mistakes were reported there.
+        let callee = quiet(|errors| match item {
+            Item::Fn(f) => function(f, errors),
+            Item::Impl(i) => Callee::Model(signatures(i, errors)),
             _ => Callee::Missing,
-        };
+        });
         self.known.insert(path_text(path), callee);
     }
 

@@ -4,6 +4,7 @@
 //! power. A division that the user writes is meant to be exact; the requirement is collected as a [`Division`] and checked
 //! where the values are known. `floor(a / b)` is for the dimensions of convolutions: an atom, unless it can be computed.
 
+use crate::syntax::bare;
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::BTreeMap;
@@ -333,7 +334,7 @@ impl Dim {
                 Stmt::Expr(e, None) => Dim::parse(e, divisions)?,
                 other => return Err(Error::new_spanned(other, "a dimension is an expression, as in `{ 4 * WIDTH }`")),
             },
-            Expr::Call(call) if is_floor(&call.func) && call.args.len() == 1 => match crate::parse::bare(&call.args[0]) {
+            Expr::Call(call) if is_floor(&call.func) && call.args.len() == 1 => match bare(&call.args[0]) {
                 Expr::Binary(b) if matches!(b.op, BinOp::Div(_)) => {
                     Dim::parse(&b.left, divisions)?.floor_over(&Dim::parse(&b.right, divisions)?)
                 }

@@ -5,11 +5,15 @@ use quote::ToTokens;
 use std::cell::RefCell;
 use syn::Error;
 
-/// Collects errors while a model is compiled.
+/// Collects errors while a model is compiled. The list is read with [`Errors::found`]; in a debug build, a list that is dropped unread panics.
 #[derive(Default)]
 pub struct Errors {
     found: RefCell<Vec<Error>>,
+    read: bool,
 }
+
+/// What a list has collected, in the order of the source.
+pub struct Found(Vec<Error>);
 
 impl Errors {
     pub fn new() -> Self {
@@ -42,29 +46,51 @@ impl Errors {
     }
 
     /// Takes in what another list has.
-    pub fn extend(&self, other: &Errors) {
-        other.found.borrow().iter().for_each(|error| self.note(error.clone()));
+    pub fn extend(&self, other: &Found) {
+        other.0.iter().for_each(|error| self.note(error.clone()));
     }
 
     pub fn is_empty(&self) -> bool {
         self.found.borrow().is_empty()
     }
 
+    /// Takes all errors out.
+    pub fn found(mut self) -> Found {
+        self.read = true;
+        let mut all: Vec<Error> = self.found.take().into_iter().flatten().collect();
+        // As a reader of the source comes upon them.
+        all.sort_by_key(|e| (e.span().file(), e.span().start().line, e.span().start().column));
+        Found(all)
+    }
+}
+
+impl Drop for Errors {
+    fn drop(&mut self) {
+        debug_assert!(self.read || std::thread::panicking(), "errors were collected and nothing read them");
+    }
+}
+
+/// Calls a pass whose mistakes are reported by another call of it, with a list for them.
+pub fn quiet<T>(pass: impl FnOnce(&Errors) -> T) -> T {
+    let errors = Errors::new();
+    let result = pass(&errors);
+    errors.found();
+    result
+}
+
+impl Found {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All of them as `compile_error!` invocations.
-    pub fn into_tokens(self) -> TokenStream {
-        self.in_order().iter().map(Error::to_compile_error).collect()
+    pub fn tokens(&self) -> TokenStream {
+        self.0.iter().map(Error::to_compile_error).collect()
     }
 
     /// The messages alone.
     pub fn messages(&self) -> Vec<String> {
-        self.in_order().iter().map(Error::to_string).collect()
-    }
-
-    /// As a reader of the source comes upon them.
-    fn in_order(&self) -> Vec<Error> {
-        let mut all: Vec<Error> = self.found.borrow().iter().flat_map(|e| e.clone().into_iter()).collect();
-        all.sort_by_key(|e| (e.span().file(), e.span().start().line, e.span().start().column));
-        all
+        self.0.iter().map(Error::to_string).collect()
     }
 }
 
@@ -161,4 +187,19 @@ fn distance(a: &str, b: &str) -> usize {
         rows.push(row);
     }
     rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_dropped_unread_is_noticed() {
+        let dropped = std::panic::catch_unwind(|| drop(Errors::new()));
+        assert_eq!(dropped.is_err(), cfg!(debug_assertions));
+        let errors = Errors::new();
+        errors.at(Span::call_site(), "a mistake");
+        assert_eq!(errors.found().messages(), ["a mistake"]);
+        assert!(quiet(Errors::is_empty));
+    }
 }

@@ -1,8 +1,10 @@
 //! The generated code of a file's models as text, for snapshot tests and for reading.
 
+use crate::compile::{Finish, Subject, compile};
 use crate::emit::text;
+use crate::errors::{Errors, quiet};
 use crate::parse;
-use crate::surface::{Finish, Subject};
+use crate::syntax::last;
 use proc_macro2::TokenStream;
 use quote::quote;
 use std::cell::OnceCell;
@@ -10,6 +12,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use syn::{File, Item, ItemFn, ItemImpl, ItemStruct, ItemTrait, Type, Visibility};
+
+/// The sources of the runtime's layers and ops, whose signatures [`expand_file`] knows.
+const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ivon-runtime/src");
 
 /// Why a file could not be expanded.
 #[derive(Debug)]
@@ -70,7 +75,7 @@ struct Known {
 
 thread_local! {
     /// The runtime's layers and ops, which are read once: there are many, and a test expands many sources.
-    static RUNTIME: OnceCell<Known> = const { OnceCell::new() };
+    static KNOWN: OnceCell<Known> = const { OnceCell::new() };
 }
 
 fn expand(file: &File, others: &[File]) -> Result<String, ExpandError> {
@@ -81,7 +86,12 @@ fn expand(file: &File, others: &[File]) -> Result<String, ExpandError> {
         let subject = match part {
             Part::Subject(subject) => subject,
             Part::Interface(item) => {
-                let read = parse::interface(&item, &crate::errors::Errors::new());
+                let errors = Errors::new();
+                let read = parse::interface(&item, &errors);
+                let found = errors.found();
+                if !found.is_empty() {
+                    return Err(ExpandError::Model(item.ident.to_string(), found.messages()));
+                }
                 text += &text::format(crate::emit::interface(&item, &read, &syn::parse_quote!(::ivon_runtime)));
                 text.push('\n');
                 continue;
@@ -90,7 +100,7 @@ fn expand(file: &File, others: &[File]) -> Result<String, ExpandError> {
         let callees = crate::surface::callees(&subject);
         let signatures = callees.iter().map(|p| known.find(p)).collect();
         let finish = Finish { signatures, callees, runtime: syn::parse_quote!(::ivon_runtime), subject };
-        let compiled = crate::compile(&finish);
+        let compiled = compile(&finish);
         if !compiled.errors.is_empty() {
             return Err(ExpandError::Model(compiled.name.to_string(), compiled.errors));
         }
@@ -108,14 +118,14 @@ pub fn runtime_names() -> Result<Vec<String>, ExpandError> {
 
 impl Known {
     fn of_runtime() -> Result<Known, ExpandError> {
-        if let Some(known) = RUNTIME.with(|runtime| runtime.get().cloned()) {
+        if let Some(known) = KNOWN.with(|runtime| runtime.get().cloned()) {
             return Ok(known);
         }
         let mut known = Known::default();
         for folder in ["layers", "ops"] {
-            known.add_folder(&Path::new(crate::RUNTIME).join(folder))?;
+            known.add_folder(&Path::new(RUNTIME).join(folder))?;
         }
-        Ok(RUNTIME.with(|runtime| runtime.get_or_init(|| known).clone()))
+        Ok(KNOWN.with(|runtime| runtime.get_or_init(|| known).clone()))
     }
 
     fn add_folder(&mut self, folder: &Path) -> Result<(), ExpandError> {
@@ -148,12 +158,11 @@ impl Known {
                 }
                 Item::Impl(i) if annotated(&i.attrs) && i.trait_.is_none() => {
                     if let Type::Path(p) = &*i.self_ty {
-                        self.insert(parse::last(&p.path).to_string(), crate::surface::signatures(i));
+                        self.insert(last(&p.path).to_string(), crate::surface::signatures(i));
                     }
                 }
                 Item::Fn(f) if annotated(&f.attrs) => {
-                    let errors = crate::errors::Errors::new();
-                    let parsed = parse::function(&f.vis, &[], &f.sig, Some(&f.block), false, &errors);
+                    let parsed = quiet(|errors| parse::function(&f.vis, &[], &f.sig, Some(&f.block), false, errors));
                     let (sig, block) = (&f.sig, &f.block);
                     let payload = if parse::pointwise_body(&parsed) { quote!(#sig #block) } else { quote!(#[composed] #sig {}) };
                     self.insert(f.sig.ident.to_string(), payload);
@@ -183,7 +192,7 @@ impl Known {
 
     fn find(&self, path: &syn::Path) -> Item {
         let missing = || Item::Verbatim(TokenStream::new());
-        self.signatures.get(&parse::last(path).to_string()).cloned().unwrap_or_else(missing)
+        self.signatures.get(&last(path).to_string()).cloned().unwrap_or_else(missing)
     }
 }
 
@@ -234,7 +243,7 @@ fn parts(items: &[Item]) -> Vec<Part> {
 
 fn model_struct(item: &ItemImpl, structs: &BTreeMap<String, &ItemStruct>) -> Option<ItemStruct> {
     let Type::Path(p) = &*item.self_ty else { return None };
-    let structure = structs.get(&parse::last(&p.path).to_string())?;
+    let structure = structs.get(&last(&p.path).to_string())?;
     let structure = crate::surface::with_names_of(item, (*structure).clone()).ok()?;
     Some(ItemStruct { attrs: vec![], ..structure })
 }
@@ -245,4 +254,15 @@ fn bare(item: &ItemImpl) -> ItemImpl {
 
 fn without_ours(attributes: &[syn::Attribute]) -> Vec<syn::Attribute> {
     attributes.iter().filter(|a| !annotated(std::slice::from_ref(a))).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_trait_of_layers_is_refused() {
+        let error = expand_source("#[variational] trait Norm {}").unwrap_err().to_string();
+        assert!(error.contains("`Norm` does not compile") && error.contains("the trait of a layer says what it does"), "{error}");
+    }
 }

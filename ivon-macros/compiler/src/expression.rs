@@ -1,7 +1,7 @@
 //! Elementwise expressions as a graph: equal parts are one node, so that nothing is computed twice. One graph is printed as a
 //! Rust loop's body and as CUDA C++.
 
-use crate::parse::Intrinsic;
+use crate::intrinsics::{INTRINSICS, Intrinsic};
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 use std::cell::Cell;
@@ -445,5 +445,5 @@ fn cuda_constant(c: f64) -> String {
 }
 
 fn name_of(intrinsic: Intrinsic) -> &'static str {
-    crate::parse::INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("abs", |(_, name, _)| name)
+    INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("abs", |(_, name, _)| name)
 }

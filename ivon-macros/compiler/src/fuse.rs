@@ -4,26 +4,16 @@
 mod replace;
 
 use crate::expression::{Graph, Node, NodeId};
+use crate::intrinsics::Intrinsic;
 use crate::ir::*;
-use crate::parse::Intrinsic;
+use crate::syntax::constant;
 use proc_macro2::TokenStream;
 use std::collections::{BTreeMap, BTreeSet};
-use syn::{BinOp, Expr, Lit, UnOp};
 
 pub use replace::replace;
 
 /// The most elementwise steps in one kernel: a longer chain is cut, and what stands at the cut is stored.
 const MOST_STEPS: usize = 128;
-
-/// One elementwise kernel.
-pub struct Kernel {
-    /// The tensors it reads.
-    pub inputs: Vec<ValueId>,
-    /// The numbers it reads, as tokens of type f64.
-    pub numbers: Vec<TokenStream>,
-    pub graph: Graph,
-    pub root: NodeId,
-}
 
 /// Turns the elementwise steps of a program into kernels.
 pub fn fuse(program: &mut Program) {
@@ -176,32 +166,4 @@ impl Fusion<'_> {
             },
         }
     }
-}
-
-/// The value of a number that is written out: `0.5`, `(2.0 / 3.0)`.
-pub fn constant(tokens: &TokenStream) -> Option<f64> {
-    fn value(e: &Expr) -> Option<f64> {
-        match e {
-            Expr::Lit(l) => match &l.lit {
-                Lit::Float(f) => f.base10_parse().ok(),
-                Lit::Int(i) => i.base10_parse().ok(),
-                _ => None,
-            },
-            Expr::Paren(p) => value(&p.expr),
-            Expr::Group(g) => value(&g.expr),
-            Expr::Unary(u) if matches!(u.op, UnOp::Neg(_)) => Some(-value(&u.expr)?),
-            Expr::Binary(b) => {
-                let (l, r) = (value(&b.left)?, value(&b.right)?);
-                match b.op {
-                    BinOp::Add(_) => Some(l + r),
-                    BinOp::Sub(_) => Some(l - r),
-                    BinOp::Mul(_) => Some(l * r),
-                    BinOp::Div(_) => Some(l / r),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
-    }
-    value(&syn::parse2(tokens.clone()).ok()?).filter(|v| v.is_finite())
 }

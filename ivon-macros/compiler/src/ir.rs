@@ -3,8 +3,8 @@
 
 use crate::dims::{Dim, Shape};
 use crate::errors::Place;
-use crate::fuse::Kernel;
-use crate::parse::{Intrinsic, Reduction};
+use crate::expression::{Graph, NodeId};
+use crate::intrinsics::{Intrinsic, Reduction};
 use proc_macro2::{Ident, TokenStream};
 use std::collections::BTreeSet;
 use syn::{Expr, Path};
@@ -196,6 +196,16 @@ pub struct Loop {
     pub lengths: Vec<(Dim, Dim, Place)>,
     pub carried: Vec<Carried>,
     pub body: Vec<Instruction>,
+}
+
+/// One elementwise kernel.
+pub struct Kernel {
+    /// The tensors it reads.
+    pub inputs: Vec<ValueId>,
+    /// The numbers it reads, as tokens of type f64.
+    pub numbers: Vec<TokenStream>,
+    pub graph: Graph,
+    pub root: NodeId,
 }
 
 /// `block` in `&self.blocks`

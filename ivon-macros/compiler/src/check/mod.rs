@@ -1,6 +1,7 @@
 //! Check: shapes by unification, kinds, arity, and that every parameter reaches the output. Errors are collected; an unknown
 //! shape silences what follows from it. After this pass emission cannot fail.
 
+mod application;
 mod blocks;
 mod call;
 mod pointwise;
@@ -14,13 +15,13 @@ use crate::dims::{Dim, Division, MAX_RANK, Shape, TOO_LARGE_TEXT, show};
 use crate::errors::{Errors, Place};
 use crate::ir::*;
 use crate::lower::buffer_misuse;
-use crate::parse::{self, FieldKind, Model, path_text};
+use crate::parse::{self, FieldKind, Model};
+use crate::syntax::path_text;
 use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::quote_spanned;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use call::free_constants;
 pub use reserved::check_names;
 pub use signature::check_replaced;
 pub use usage::check_usage;

@@ -5,7 +5,7 @@ use crate::dims::{Dim, Division, MAX_RANK, Shape, show};
 use crate::errors::Place;
 use crate::ir::*;
 use crate::lower::buffer_misuse;
-use crate::parse::{axis_number, expr_text, is_left_open};
+use crate::syntax::{axis_number, expr_text, is_left_open};
 use syn::Expr;
 
 impl Checker<'_> {
@@ -38,149 +38,150 @@ impl Checker<'_> {
         let place = instruction.place;
         match &instruction.op {
             Op::Reshape(dims) => self.reshape(dims, shape, place),
-            Op::Expand(dims) => {
-                let new: Shape = dims.iter().map(|d| self.number(d)).collect::<Option<_>>()?;
-                let tail = new.len().checked_sub(shape.len()).map(|missing| &new[missing..]);
-                let fits = |tail: &[Dim]| {
-                    let one = |(from, to): (&Dim, &Dim)| {
-                        *from == Dim::constant(1) || self.same(to, from, place, &mismatch(shape, &new))
-                    };
-                    shape.iter().zip(tail).all(one)
-                };
-                if self.is_counted(shape, place) && !tail.is_some_and(fits) {
-                    self.errors.at(place, mismatch(shape, &new));
-                    return None;
-                }
-                Some(new)
-            }
-            Op::Squeeze(axis) => {
-                let at = self.axis(axis, shape, 0)?;
-                let mut new = shape.clone();
-                if new.remove(at) != Dim::constant(1) {
-                    let text = format!(
-                        "`squeeze` takes out a dimension of size 1, and dimension {at} of {} is {}",
-                        show(shape),
-                        shape[at]
-                    );
-                    self.errors.at(Place::of(axis), text);
-                    return None;
-                }
-                Some(new)
-            }
+            Op::Expand(dims) => self.expand(dims, shape, place),
+            Op::Squeeze(axis) => self.squeeze(axis, shape),
             Op::Unsqueeze(axis) => {
-                let at = self.axis(axis, shape, 1)?;
                 let mut new = shape.clone();
-                new.insert(at, Dim::constant(1));
+                new.insert(self.axis(axis, shape, 1)?, Dim::constant(1));
                 Some(new)
             }
-            Op::Permute(order) => {
-                let order: Vec<usize> = order.iter().map(|axis| self.axis(axis, shape, 0)).collect::<Option<_>>()?;
-                let mut sorted = order.clone();
-                sorted.sort_unstable();
-                if !self.is_counted(shape, place) {
-                    return None;
-                }
-                if !sorted.into_iter().eq(0..shape.len()) {
-                    let text = format!(
-                        "`permute` names each dimension of {} once, in their new order: {} of them",
-                        show(shape),
-                        shape.len()
-                    );
-                    self.errors.at(place, text);
-                    return None;
-                }
-                Some(order.iter().map(|axis| shape[*axis].clone()).collect())
-            }
+            Op::Permute(order) => self.permute(order, shape, place),
             Op::Transpose(a, b) => {
-                let (a, b) = (self.axis(a, shape, 0)?, self.axis(b, shape, 0)?);
                 let mut new = shape.clone();
-                new.swap(a, b);
+                new.swap(self.axis(a, shape, 0)?, self.axis(b, shape, 0)?);
                 Some(new)
             }
-            Op::Slice(axis, start, end) => {
-                let axis = self.axis(axis, shape, 0)?;
-                let (from, to) = (self.number(start)?, self.number(end)?);
-                let size = to.minus(&from);
-                let has = &shape[axis];
-                let beyond = to.minus(has).is_positive();
-                if size.as_number().is_some_and(|n| n < 0) || from.minus(&to).is_positive() || beyond {
-                    let range = format!("{}..{}", expr_text(start), expr_text(end));
-                    self.errors
-                        .at(place, format!("`{range}` does not lie in dimension {axis} of {}, which is {has}", show(shape)));
-                    return None;
-                }
-                let mut new = shape.clone();
-                new[axis] = size;
-                Some(new)
-            }
-            Op::At(axis, place) => {
-                let axis = self.axis(axis, shape, 0)?;
-                let (at, has) = (self.number(place)?, &shape[axis]);
-                if at.minus(has).as_number().is_some_and(|n| n >= 0) {
-                    let text = format!("place {at} does not lie in dimension {axis} of {}, which is {has}", show(shape));
-                    self.errors.at(instruction.place, text);
-                    return None;
-                }
-                let mut new = shape.clone();
-                new.remove(axis);
-                Some(new)
-            }
+            Op::Slice(axis, start, end) => self.slice(axis, (start, end), shape, place),
+            Op::At(axis, at) => self.at(axis, at, shape, place),
             Op::Detach => Some(shape.clone()),
-            Op::Stack(axis, length) => {
-                for other in &shapes[1..] {
-                    if !self.same_shape(shape, other, place) {
-                        let (a, b) = (show(shape), show(other));
-                        self.errors.at(place, format!("{a} and {b} cannot be stacked: all must have one shape"));
-                        return None;
-                    }
-                }
-                let axis = self.axis(axis, shape, 1)?;
-                let mut new = shape.clone();
-                new.insert(axis, length.clone());
-                Some(new)
-            }
-            Op::Concat(axis) => {
-                let axis = self.axis(axis, shape, 0)?;
-                let mut new = shape.clone();
-                for other in &shapes[1..] {
-                    let fits = other.len() == shape.len()
-                        && (0..shape.len()).all(|i| {
-                            i == axis || self.same(&shape[i], &other[i], place, "concat: the other dimensions must be equal")
-                        });
-                    if !fits {
-                        self.errors.at(
-                            place,
-                            format!(
-                                "{} and {} cannot be joined along dimension {axis}: all others must be equal",
-                                show(shape),
-                                show(other)
-                            ),
-                        );
-                        return None;
-                    }
-                    new[axis] = new[axis].plus(&other[axis]);
-                }
-                Some(new)
-            }
+            Op::Stack(axis, length) => self.stack(axis, length, &shapes, place),
+            Op::Concat(axis) => self.concat(axis, &shapes, place),
             Op::Reduce { axes, .. } if axes.is_empty() => Some(vec![]),
-            Op::Reduce { axes, keep, .. } => {
-                let mut chosen = vec![];
-                for axis in axes {
-                    let at = self.axis(axis, shape, 0)?;
-                    if chosen.contains(&at) {
-                        self.errors.at(Place::of(axis), format!("dimension {at} of {} is named twice", show(shape)));
-                        return None;
-                    }
-                    chosen.push(at);
-                }
-                let one = |(at, dim): (usize, &Dim)| match chosen.contains(&at) {
-                    false => Some(dim.clone()),
-                    true => keep.then(|| Dim::constant(1)),
-                };
-                Some(shape.iter().enumerate().filter_map(one).collect())
-            }
+            Op::Reduce { axes, keep, .. } => self.reduce(axes, *keep, shape),
             _ => None,
         }
+    }
+
+    fn expand(&self, dims: &[Expr], shape: &Shape, place: Place) -> Option<Shape> {
+        let new: Shape = dims.iter().map(|d| self.number(d)).collect::<Option<_>>()?;
+        let tail = new.len().checked_sub(shape.len()).map(|missing| &new[missing..]);
+        let fits = |tail: &[Dim]| {
+            let one = |(from, to): (&Dim, &Dim)| *from == Dim::constant(1) || self.same(to, from, place, &mismatch(shape, &new));
+            shape.iter().zip(tail).all(one)
+        };
+        if self.is_counted(shape, place) && !tail.is_some_and(fits) {
+            self.errors.at(place, mismatch(shape, &new));
+            return None;
+        }
+        Some(new)
+    }
+
+    fn squeeze(&self, axis: &Expr, shape: &Shape) -> Option<Shape> {
+        let at = self.axis(axis, shape, 0)?;
+        let mut new = shape.clone();
+        if new.remove(at) != Dim::constant(1) {
+            let (all, size) = (show(shape), &shape[at]);
+            let text = format!("`squeeze` takes out a dimension of size 1, and dimension {at} of {all} is {size}");
+            self.errors.at(Place::of(axis), text);
+            return None;
+        }
+        Some(new)
+    }
+
+    fn permute(&self, order: &[Expr], shape: &Shape, place: Place) -> Option<Shape> {
+        let order: Vec<usize> = order.iter().map(|axis| self.axis(axis, shape, 0)).collect::<Option<_>>()?;
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        if !self.is_counted(shape, place) {
+            return None;
+        }
+        if !sorted.into_iter().eq(0..shape.len()) {
+            let (all, count) = (show(shape), shape.len());
+            let text = format!("`permute` names each dimension of {all} once, in their new order: {count} of them");
+            self.errors.at(place, text);
+            return None;
+        }
+        Some(order.iter().map(|axis| shape[*axis].clone()).collect())
+    }
+
+    fn slice(&self, axis: &Expr, (start, end): (&Expr, &Expr), shape: &Shape, place: Place) -> Option<Shape> {
+        let axis = self.axis(axis, shape, 0)?;
+        let (from, to) = (self.number(start)?, self.number(end)?);
+        let size = to.minus(&from);
+        let has = &shape[axis];
+        let beyond = to.minus(has).is_positive();
+        if size.as_number().is_some_and(|n| n < 0) || from.minus(&to).is_positive() || beyond {
+            let range = format!("{}..{}", expr_text(start), expr_text(end));
+            let text = format!("`{range}` does not lie in dimension {axis} of {}, which is {has}", show(shape));
+            self.errors.at(place, text);
+            return None;
+        }
+        let mut new = shape.clone();
+        new[axis] = size;
+        Some(new)
+    }
+
+    fn at(&self, axis: &Expr, at: &Expr, shape: &Shape, place: Place) -> Option<Shape> {
+        let axis = self.axis(axis, shape, 0)?;
+        let (at, has) = (self.number(at)?, &shape[axis]);
+        if at.minus(has).as_number().is_some_and(|n| n >= 0) {
+            let text = format!("place {at} does not lie in dimension {axis} of {}, which is {has}", show(shape));
+            self.errors.at(place, text);
+            return None;
+        }
+        let mut new = shape.clone();
+        new.remove(axis);
+        Some(new)
+    }
+
+    fn stack(&self, axis: &Expr, length: &Dim, shapes: &[Shape], place: Place) -> Option<Shape> {
+        let shape = shapes.first()?;
+        for other in &shapes[1..] {
+            if !self.same_shape(shape, other, place) {
+                let (a, b) = (show(shape), show(other));
+                self.errors.at(place, format!("{a} and {b} cannot be stacked: all must have one shape"));
+                return None;
+            }
+        }
+        let mut new = shape.clone();
+        new.insert(self.axis(axis, shape, 1)?, length.clone());
+        Some(new)
+    }
+
+    fn concat(&self, axis: &Expr, shapes: &[Shape], place: Place) -> Option<Shape> {
+        let shape = shapes.first()?;
+        let axis = self.axis(axis, shape, 0)?;
+        let mut new = shape.clone();
+        for other in &shapes[1..] {
+            let text = "concat: the other dimensions must be equal";
+            let fits =
+                other.len() == shape.len() && (0..shape.len()).all(|i| i == axis || self.same(&shape[i], &other[i], place, text));
+            if !fits {
+                let (a, b) = (show(shape), show(other));
+                let text = format!("{a} and {b} cannot be joined along dimension {axis}: all others must be equal");
+                self.errors.at(place, text);
+                return None;
+            }
+            new[axis] = new[axis].plus(&other[axis]);
+        }
+        Some(new)
+    }
+
+    fn reduce(&self, axes: &[Expr], keep: bool, shape: &Shape) -> Option<Shape> {
+        let mut chosen = vec![];
+        for axis in axes {
+            let at = self.axis(axis, shape, 0)?;
+            if chosen.contains(&at) {
+                self.errors.at(Place::of(axis), format!("dimension {at} of {} is named twice", show(shape)));
+                return None;
+            }
+            chosen.push(at);
+        }
+        let one = |(at, dim): (usize, &Dim)| match chosen.contains(&at) {
+            false => Some(dim.clone()),
+            true => keep.then(|| Dim::constant(1)),
+        };
+        Some(shape.iter().enumerate().filter_map(one).collect())
     }
 
     fn compared_ids(&self, instruction: &Instruction, values: &[Value]) -> Option<Shape> {

@@ -5,7 +5,7 @@ mod table;
 
 use crate::callee::{Callee, Callees};
 use crate::expression::{Graph, Node, NodeId};
-use crate::fuse::Kernel;
+use crate::ir::Kernel;
 use crate::ir::*;
 use crate::parse::InputKind;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,7 @@
 
 use crate::expression::Node::*;
 use crate::expression::{Graph, NodeId};
-use crate::parse::Intrinsic;
+use crate::intrinsics::Intrinsic;
 
 /// Returns the contributions of a step `y` to the adjoints of its operands, given its own adjoint `d`.
 pub fn contributions(g: &mut Graph, y: NodeId, d: NodeId) -> Vec<(NodeId, NodeId)> {

@@ -2,6 +2,7 @@
 //! so `up: Linear<WIDTH, { 4 * WIDTH }>` becomes `up: Linear`.
 
 use crate::parse;
+use crate::syntax::last;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{GenericArgument, ItemStruct, PathArguments, Type};
@@ -45,7 +46,7 @@ fn contains_itself(field: &Type, model: &Ident) -> bool {
     match field {
         Type::Group(g) => contains_itself(&g.elem, model),
         Type::Paren(p) => contains_itself(&p.elem, model),
-        Type::Path(p) => p.path.segments.len() == 1 && (parse::last(&p.path) == model || parse::last(&p.path) == "Self"),
+        Type::Path(p) => p.path.segments.len() == 1 && (last(&p.path) == model || last(&p.path) == "Self"),
         _ => false,
     }
 }
@@ -54,7 +55,7 @@ fn contains_itself(field: &Type, model: &Ident) -> bool {
 fn erased(ty: &Type, own: &syn::Generics) -> TokenStream {
     match ty {
         // It cannot be a field, which is reported once the impl is seen; until then it must be some type.
-        Type::Path(p) if parse::is_no_layer(parse::last(&p.path)) => quote!(()),
+        Type::Path(p) if parse::is_no_layer(last(&p.path)) => quote!(()),
         Type::Array(array) => {
             let element = erased(&array.elem, own);
             quote!(::std::boxed::Box<[#element]>)
@@ -63,7 +64,7 @@ fn erased(ty: &Type, own: &syn::Generics) -> TokenStream {
         Type::Paren(p) => erased(&p.elem, own),
         Type::Path(p) => {
             let mut p = p.clone();
-            let option = parse::last(&p.path) == "Option";
+            let option = last(&p.path) == "Option";
             for segment in &mut p.path.segments {
                 let PathArguments::AngleBracketed(a) = &mut segment.arguments else { continue };
                 if let (true, Some(GenericArgument::Type(inner))) = (option, a.args.first()) {

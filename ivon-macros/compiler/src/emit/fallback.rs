@@ -2,7 +2,8 @@
 
 use super::structure::{argument, constants, own_parameters};
 use crate::names;
-use crate::parse::{self, Model};
+use crate::parse::Model;
+use crate::syntax::last;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use std::collections::BTreeSet;
@@ -33,7 +34,7 @@ pub fn fallback(model: &Model, item: &ItemImpl, runtime: &Path) -> TokenStream {
             .filter_map(|i| match i {
                 syn::FnArg::Typed(t) => Some(match &*t.ty {
                     Type::Path(p) if ["f64", "usize", "bool"].iter().any(|n| p.path.is_ident(n)) => (quote!(#p), false),
-                    Type::Path(p) if parse::last(&p.path) == "Tensor" => (quote!(&ivon::Tensor), true),
+                    Type::Path(p) if last(&p.path) == "Tensor" => (quote!(&ivon::Tensor), true),
                     _ => (quote!(&ivon::Tensor), false),
                 }),
                 syn::FnArg::Receiver(_) => None,

@@ -2,10 +2,11 @@
 
 use super::saved::SavedPlan;
 use super::{Method, checked_dimension, kernel, structural_module};
-use crate::fuse::constant;
+use crate::intrinsics::Intrinsic;
 use crate::ir::*;
 use crate::names;
-use crate::parse::{Input, InputKind, Intrinsic, is_left_open};
+use crate::parse::{Input, InputKind};
+use crate::syntax::{constant, is_left_open};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,90 +143,101 @@ impl<'a> Forward<'a> {
                 quote!(let #pattern = cx.filled([#(#dims),*], #(#number)*)?;)
             }
             Op::CompareIds(comparison) => {
-                let comparison = names::ident(match comparison {
-                    Intrinsic::Gt => "Greater",
-                    Intrinsic::Ge => "AtLeast",
-                    Intrinsic::Lt => "Less",
-                    Intrinsic::Le => "AtMost",
-                    Intrinsic::Eq => "Equal",
-                    _ => "Unequal",
-                });
-                let arguments = instruction.arguments.iter().filter_map(|a| match a {
-                    Argument::Value(v) => Some(self.reference(*v)),
-                    Argument::Number(tokens) => Some(tokens.clone()),
-                    _ => None,
-                });
-                quote!(let #pattern = ivon::ops::compare_ids::forward(cx, ivon::ops::Comparison::#comparison, #(#arguments),*)?;)
+                let called = self.compared(*comparison, &instruction.arguments);
+                quote!(let #pattern = #called;)
             }
             op => {
                 let module = structural_module(op);
                 let called = names::ident(if saving { "forward_saving" } else { "forward" });
-                let tensors: Vec<_> =
-                    instruction.arguments.iter().filter_map(Argument::value).map(|v| self.reference(v)).collect();
-                let of = instruction.arguments.first().and_then(Argument::value);
-                let axis = |axis: &Expr| of.map(|of| method.axis(axis, of, 0));
-                let rest = match op {
-                    Op::Reshape(dims) => {
-                        let dims = self.reshaped(dims, of);
-                        quote!(#(#tensors)*, &[#(#dims),*])
-                    }
-                    Op::Expand(dims) => {
-                        let dims = dims.iter().map(checked_dimension);
-                        quote!(#(#tensors)*, [#(#dims),*])
-                    }
-                    Op::Squeeze(a) => {
-                        let a = axis(a);
-                        quote!(#(#tensors)*, #a)
-                    }
-                    Op::Unsqueeze(a) => {
-                        let a = of.map(|of| method.axis(a, of, 1));
-                        quote!(#(#tensors)*, #a)
-                    }
-                    Op::Transpose(a, b) => {
-                        let (a, b) = (axis(a), axis(b));
-                        quote!(#(#tensors)*, #a, #b)
-                    }
-                    Op::Permute(order) => {
-                        let order = order.iter().map(axis);
-                        quote!(#(#tensors)*, &[#(#order),*])
-                    }
-                    Op::Slice(a, start, end) => {
-                        let (a, start, end) = (axis(a), checked_dimension(start), checked_dimension(end));
-                        quote!(#(#tensors)*, #a, #start..#end)
-                    }
-                    Op::Concat(a) => {
-                        let a = axis(a);
-                        quote!(&[#(#tensors),*], #a)
-                    }
-                    Op::At(a, place) => {
-                        let (a, place) = (axis(a), checked_dimension(place));
-                        quote!(#(#tensors)*, #a, #place)
-                    }
-                    Op::Stack(a, _) => {
-                        let a = of.map(|of| method.axis(a, of, 1));
-                        match is_list(method, instruction) {
-                            true => {
-                                let list = of.map(|list| method.name(list));
-                                quote!(&#list.all(), #a)
-                            }
-                            false => quote!(&[#(#tensors),*], #a),
-                        }
-                    }
-                    Op::Reduce { axes, keep, .. } => {
-                        let axes: Vec<_> = axes.iter().map(axis).collect();
-                        match axes.as_slice() {
-                            _ if *keep => quote!(#(#tensors)*, ivon::ops::Axes::from([#(#axes),*]).keep()),
-                            [] => quote!(#(#tensors)*, None),
-                            [axis] => quote!(#(#tensors)*, Some(#axis)),
-                            axes => quote!(#(#tensors)*, [#(#axes),*]),
-                        }
-                    }
-                    _ => quote!(#(#tensors)*),
-                };
-                quote!(let #pattern = #module::#called(cx, #rest)?;)
+                let arguments = self.structural(instruction);
+                quote!(let #pattern = #module::#called(cx, #arguments)?;)
             }
         };
         (code, vec![])
+    }
+
+    /// A comparison of ids.
+    fn compared(&self, comparison: Intrinsic, arguments: &[Argument]) -> TokenStream {
+        let comparison = names::ident(match comparison {
+            Intrinsic::Gt => "Greater",
+            Intrinsic::Ge => "AtLeast",
+            Intrinsic::Lt => "Less",
+            Intrinsic::Le => "AtMost",
+            Intrinsic::Eq => "Equal",
+            _ => "Unequal",
+        });
+        let arguments = arguments.iter().filter_map(|a| match a {
+            Argument::Value(v) => Some(self.reference(*v)),
+            Argument::Number(tokens) => Some(tokens.clone()),
+            _ => None,
+        });
+        quote!(ivon::ops::compare_ids::forward(cx, ivon::ops::Comparison::#comparison, #(#arguments),*)?)
+    }
+
+    /// The arguments of an operation on shapes.
+    fn structural(&self, instruction: &Instruction) -> TokenStream {
+        let method = self.method;
+        let tensors: Vec<_> = instruction.arguments.iter().filter_map(Argument::value).map(|v| self.reference(v)).collect();
+        let of = instruction.arguments.first().and_then(Argument::value);
+        let axis = |axis: &Expr| of.map(|of| method.axis(axis, of, 0));
+        match &instruction.op {
+            Op::Reshape(dims) => {
+                let dims = self.reshaped(dims, of);
+                quote!(#(#tensors)*, &[#(#dims),*])
+            }
+            Op::Expand(dims) => {
+                let dims = dims.iter().map(checked_dimension);
+                quote!(#(#tensors)*, [#(#dims),*])
+            }
+            Op::Squeeze(a) => {
+                let a = axis(a);
+                quote!(#(#tensors)*, #a)
+            }
+            Op::Unsqueeze(a) => {
+                let a = of.map(|of| method.axis(a, of, 1));
+                quote!(#(#tensors)*, #a)
+            }
+            Op::Transpose(a, b) => {
+                let (a, b) = (axis(a), axis(b));
+                quote!(#(#tensors)*, #a, #b)
+            }
+            Op::Permute(order) => {
+                let order = order.iter().map(axis);
+                quote!(#(#tensors)*, &[#(#order),*])
+            }
+            Op::Slice(a, start, end) => {
+                let (a, start, end) = (axis(a), checked_dimension(start), checked_dimension(end));
+                quote!(#(#tensors)*, #a, #start..#end)
+            }
+            Op::Concat(a) => {
+                let a = axis(a);
+                quote!(&[#(#tensors),*], #a)
+            }
+            Op::At(a, place) => {
+                let (a, place) = (axis(a), checked_dimension(place));
+                quote!(#(#tensors)*, #a, #place)
+            }
+            Op::Stack(a, _) => {
+                let a = of.map(|of| method.axis(a, of, 1));
+                match is_list(method, instruction) {
+                    true => {
+                        let list = of.map(|list| method.name(list));
+                        quote!(&#list.all(), #a)
+                    }
+                    false => quote!(&[#(#tensors),*], #a),
+                }
+            }
+            Op::Reduce { axes, keep, .. } => {
+                let axes: Vec<_> = axes.iter().map(axis).collect();
+                match axes.as_slice() {
+                    _ if *keep => quote!(#(#tensors)*, ivon::ops::Axes::from([#(#axes),*]).keep()),
+                    [] => quote!(#(#tensors)*, None),
+                    [axis] => quote!(#(#tensors)*, Some(#axis)),
+                    axes => quote!(#(#tensors)*, [#(#axes),*]),
+                }
+            }
+            _ => quote!(#(#tensors)*),
+        }
     }
 
     /// The dimensions of a reshape; `_` is computed from the others.

@@ -7,6 +7,7 @@ use crate::ir::*;
 use crate::names;
 use crate::parse::{self, InputKind, Variable};
 use crate::solve::solved;
+use crate::syntax::{bare, expr_text};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 use std::collections::BTreeSet;
@@ -55,21 +56,19 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
     let bind = bind(method);
 
     let evaluate = forward::Forward::new(method, &plan, false).body();
-    let results: Vec<_> = results(method, &outputs, None);
-    let result = tuple(&results, function.returns_tuple);
+    let result = tuple(&results(method, &outputs, None), function.returns_tuple);
     let evaluate = with_dims(method, quote!(#bind #evaluate Ok(#result)));
 
     let keep = forward::Forward::new(method, &plan, true).body();
-    let kept: Vec<_> = super::function::results(method, &outputs, Some(&plan));
-    let result = tuple(&kept, function.returns_tuple);
+    let result = tuple(&results(method, &outputs, Some(&plan)), function.returns_tuple);
     let fields = plan.initialisers(method);
     let keep = with_dims(method, quote!(#bind #keep let saved = #saved { #fields }; Ok((#result, saved))));
 
     let (d_outputs, start) = backward::outputs(method);
-    let d_inputs: Vec<Ident> = tensor_inputs(method).map(|v| method.adjoint(v)).collect();
+    let d_inputs: Vec<Ident> = method.tensor_inputs().map(|v| method.adjoint(v)).collect();
     let back = backward::Backward::new(method, &plan).body();
     // An argument that the result does not depend on, or on its places and signs alone, as `x.argmax(1)`.
-    let zeros = tensor_inputs(method).filter(|v| !method.active(*v)).map(|v| {
+    let zeros = method.tensor_inputs().filter(|v| !method.active(*v)).map(|v| {
         let (d_input, shape) = (method.adjoint(v), plan.shapes.iter().find(|(known, _)| *known == v).map(|(_, field)| field));
         quote!(if #d_input.wanted() { #d_input.add(cx, cx.zeros(saved.#shape)?)?; })
     });
@@ -121,12 +120,6 @@ pub(super) fn emit(method: &Method) -> (TokenStream, TokenStream) {
         #gradient
     };
     (items, bodies)
-}
-
-/// The arguments that have an adjoint, in order.
-pub(super) fn tensor_inputs<'a>(method: &'a Method) -> impl Iterator<Item = ValueId> + 'a {
-    let tensors = method.function.inputs.iter().map(|i| matches!(i.kind, InputKind::Tensor { .. }));
-    method.program.inputs.iter().zip(tensors).filter(|(_, tensor)| *tensor).filter_map(|(v, _)| *v)
 }
 
 fn tuple(parts: &[TokenStream], several: bool) -> TokenStream {
@@ -197,7 +190,7 @@ fn bind(method: &Method) -> TokenStream {
         let input = &function.inputs[s.input];
         let (InputKind::Tensor { dims, .. } | InputKind::Ids { dims, .. }) = &input.kind else { return None };
         let (x, text) = (method.name(method.program.inputs[s.input]?), input.name.to_string());
-        let (variable, dim) = (names::ident(&s.variable), parse::expr_text(parse::bare(&dims[s.dimension])));
+        let (variable, dim) = (names::ident(&s.variable), expr_text(bare(&dims[s.dimension])));
         let dim = dim.trim_start_matches("{ ").trim_end_matches(" }");
         let (rest, factor, from_last) = (&s.rest, &s.factor, Literal::usize_unsuffixed(s.rank - s.dimension));
         let i = Literal::usize_unsuffixed(s.dimension);
@@ -309,7 +302,7 @@ fn gradient(method: &Method, name: &Ident) -> TokenStream {
         InputKind::Tensor { .. } => quote!(&cx.input(#name)?),
         _ => quote!(#name),
     });
-    let skips = tensor_inputs(method).map(|_| quote!(&mut ivon::Adjoint::skip()));
+    let skips = method.tensor_inputs().map(|_| quote!(&mut ivon::Adjoint::skip()));
     let at = format!("{}::{}", names::plain(method.owner), names::plain(name));
     let docs = format!(
         " The value of `{at}`, and its gradient, times `cx.loss_scale()`, added to the parameters: one forward and one backward pass in planned memory."

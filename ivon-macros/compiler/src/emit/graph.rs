@@ -3,9 +3,11 @@
 
 use super::{Method, kernel};
 use crate::dims::{self, Dim, Shape};
+use crate::intrinsics::REDUCTIONS;
 use crate::ir::*;
 use crate::names;
-use crate::parse::{FieldKind, Model, REDUCTIONS, expr_text, last};
+use crate::parse::{FieldKind, Model};
+use crate::syntax::{expr_text, last};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use std::collections::BTreeSet;

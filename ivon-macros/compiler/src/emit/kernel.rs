@@ -3,9 +3,10 @@
 use super::Method;
 use crate::differentiate::{BackwardKernel, Read};
 use crate::expression::{Graph, NodeId};
-use crate::fuse::Kernel;
+use crate::ir::Kernel;
 use crate::ir::*;
 use crate::names;
+use crate::syntax::expr_text;
 use proc_macro2::{Ident, Literal};
 use quote::{format_ident, quote};
 
@@ -37,7 +38,7 @@ fn value_names(method: &Method, kernel: &Kernel) -> Vec<String> {
 
 /// Returns the expression as the user would write it.
 pub(super) fn text(method: &Method, kernel: &Kernel) -> String {
-    let numbers: Vec<String> = kernel.numbers.iter().map(|n| crate::parse::expr_text(n).replace("r#", "")).collect();
+    let numbers: Vec<String> = kernel.numbers.iter().map(|n| expr_text(n).replace("r#", "")).collect();
     kernel.graph.text(kernel.root, &value_names(method, kernel), &numbers)
 }
 

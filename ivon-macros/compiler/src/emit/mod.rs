@@ -20,9 +20,11 @@ use crate::callee::Callees;
 use crate::check::Deferred;
 use crate::differentiate::Derivative;
 use crate::dims::Dim;
+use crate::intrinsics::Reduction;
 use crate::ir::*;
 use crate::names;
-use crate::parse::{self, Input, InputKind, Model, Reduction};
+use crate::parse::{self, Input, InputKind, Model};
+use crate::syntax::{axis_number, expr_text};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use std::cell::RefCell;
@@ -125,7 +127,7 @@ fn bound_names(methods: &[Method]) -> Vec<Ident> {
         names.extend(method.program.values.iter().map(|v| v.name.clone()));
     }
     for method in methods {
-        for constant in crate::check::free_constants(method.function, &method.model.generics) {
+        for constant in parse::free_constants(method.function, &method.model.generics) {
             names.remove(&constant);
         }
     }
@@ -166,6 +168,12 @@ impl Method<'_> {
 
     pub fn active(&self, value: ValueId) -> bool {
         self.derivative.active[value]
+    }
+
+    /// The arguments that have an adjoint, in order.
+    pub fn tensor_inputs(&self) -> impl Iterator<Item = ValueId> + '_ {
+        let tensors = self.function.inputs.iter().map(|i| matches!(i.kind, InputKind::Tensor { .. }));
+        self.program.inputs.iter().zip(tensors).filter(|(_, tensor)| *tensor).filter_map(|(v, _)| *v)
     }
 
     /// True if an instruction has a backward pass.
@@ -228,7 +236,7 @@ impl Method<'_> {
     /// value has any number of leading dimensions.
     pub fn axis(&self, axis: &Expr, of: ValueId, more: usize) -> TokenStream {
         let shape = self.value(of).shape.as_deref().unwrap_or_default();
-        let number = parse::axis_number(axis).unwrap_or_default();
+        let number = axis_number(axis).unwrap_or_default();
         let pack = shape.first().and_then(Dim::as_name);
         let pack = pack.is_some_and(|n| self.function.variables.iter().any(|v| v.pack && v.name == n));
         let from_last = Literal::usize_unsuffixed(number.unsigned_abs() as usize);
@@ -305,7 +313,7 @@ impl Method<'_> {
     fn layer_text(&self, kind: &parse::FieldKind) -> String {
         match kind {
             parse::FieldKind::Layer(layer) => layer.text(),
-            parse::FieldKind::Array { of, count } => format!("[{}; {}]", of.text(), parse::expr_text(count)),
+            parse::FieldKind::Array { of, count } => format!("[{}; {}]", of.text(), expr_text(count)),
             _ => String::new(),
         }
     }
@@ -348,7 +356,7 @@ fn dimension_with(e: &Expr, binary: Binary) -> TokenStream {
             let inner = call.args.first().map(&dimension);
             quote!((#inner))
         }
-        Expr::Binary(b) => binary(dimension(&b.left), &b.op, dimension(&b.right), parse::expr_text(e)),
+        Expr::Binary(b) => binary(dimension(&b.left), &b.op, dimension(&b.right), expr_text(e)),
         Expr::Paren(p) => {
             let inner = dimension(&p.expr);
             quote!((#inner))

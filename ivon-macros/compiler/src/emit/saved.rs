@@ -1,6 +1,5 @@
 //! The values that the forward pass keeps for the backward pass: the fields of the `Saved` structs.
 
-use super::function::tensor_inputs;
 use super::{Method, structural_module};
 use crate::callee::Callee;
 use crate::differentiate::saved_values;
@@ -35,7 +34,7 @@ impl SavedPlan {
     pub fn of(method: &Method) -> SavedPlan {
         let mut plan = SavedPlan::block(method, &method.program.body);
         // Their gradient is zero.
-        for v in tensor_inputs(method).filter(|v| !method.active(*v)) {
+        for v in method.tensor_inputs().filter(|v| !method.active(*v)) {
             plan.shapes.push((v, names::ident(&format!("{}_shape", method.value(v).name))));
         }
         plan

@@ -4,6 +4,7 @@ use super::{checked_dimension, dimension};
 use crate::check::Deferred;
 use crate::names;
 use crate::parse::{self, Field, FieldKind, Generic, LayerType, Model};
+use crate::syntax::bare;
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use std::collections::BTreeSet;
@@ -20,44 +21,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
         let name = &g.name;
         if g.flag { quote!(#name as usize) } else { quote!(#name) }
     });
-    let divisions: Vec<(String, String)> = deferred
-        .divisions
-        .iter()
-        .filter(|d| knows(model, d))
-        .map(|d| (d.numerator.to_string(), d.denominator.to_string()))
-        .collect();
-    let parsed: Vec<(Expr, Expr)> =
-        divisions.iter().filter_map(|(n, d)| Some((syn::parse_str(n).ok()?, syn::parse_str(d).ok()?))).collect();
-    let checks = divisions.iter().zip(&parsed).map(|((n_text, d_text), (n, d))| {
-        let (model, n, d) = (name.to_string(), checked_dimension(n), checked_dimension(d));
-        quote!(ivon::divides(#model, #n_text, #n, #d_text, #d)?;)
-    });
-    let const_checks = divisions.iter().zip(&parsed).map(|((n_text, d_text), (n, d))| {
-        let text = format!("`{name}`: {n_text} must be a multiple of {d_text}");
-        quote!(::core::assert!(#d != 0 && (#n) % (#d) == 0, #text);)
-    });
-    let nested = model.fields.iter().filter_map(|f| match &f.kind {
-        // A type parameter cannot be checked: const functions of traits are not stable.
-        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } if layer.path == layer.signature => {
-            let (ty, arguments) = (&layer.ty, layer_arguments(layer, dimension));
-            let check = quote!(<#ty>::__check(#(#arguments),*););
-            Some(match &f.when {
-                Some(when) => quote!(if #when { #check }),
-                None => check,
-            })
-        }
-        _ => None,
-    });
-    // A layer of numbers alone is checked wherever the model is compiled, used or not.
-    let concrete = model.fields.iter().filter_map(|f| match &f.kind {
-        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. }
-            if f.when.is_none() && !layer.open && !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) =>
-        {
-            let (ty, arguments) = (&layer.ty, layer_arguments(layer, dimension));
-            Some(quote_spanned!(layer.place.first()=> const _: () = <#ty>::__check(#(#arguments),*);))
-        }
-        _ => None,
-    });
+    let Checks { in_build, in_const, nested, concrete } = checks(model, deferred);
     let constants = constants(model, item);
     let own_parameters = own_parameters(model);
     let outer_parts = model.fields.iter().flat_map(|f| parts(f, false));
@@ -74,23 +38,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
             " A whole `{name}` of these dimensions. `{name}::<..>::new()` does the same for dimensions known at compile time."
         ),
     };
-    // `__check` has evaluated the conditions of all layers that are known.
-    let chosen = model.fields.iter().any(|f| match &f.kind {
-        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } => layer.chosen > 0 || layer.path != layer.signature,
-        _ => false,
-    });
-    let (new_attributes, refused) = match chosen {
-        false => (
-            quote!(#[doc = " A whole model; dimensions that do not fit do not compile."]),
-            quote!(::core::unreachable!("{error}")),
-        ),
-        true => {
-            let docs = " A whole model; dimensions that do not fit do not compile.\n\n# Panics\nWhere they do not fit a layer that stands for a type parameter; `build` gives an error then.";
-            let message =
-                format!("`{name}::new`: {{error}}; choose dimensions that fit, or use `{name}::build`, which gives an error");
-            (quote!(#[doc = #docs] #[track_caller]), quote!(::core::panic!(#message)))
-        }
-    };
+    let (new_attributes, refused) = new_of(model);
     quote! {
         #(#lints)*
         impl #impl_generics #ty {
@@ -102,12 +50,12 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
             }
             #[doc(hidden)]
             pub fn build_in(b: &mut ivon::Builder, #(#arguments),*) -> ivon::Result<Self> {
-                #(#checks)*
+                #(#in_build)*
                 Ok(Self { #(#fields,)* __dims: [#(#dims),*] })
             }
             #[doc(hidden)]
             pub const fn __check(#(#arguments),*) {
-                #(#const_checks)*
+                #(#in_const)*
                 #(#nested)*
                 #(#inner_parts)*
             }
@@ -141,6 +89,82 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
     }
 }
 
+/// Whether dimensions fit: in which function it is evaluated.
+struct Checks {
+    /// In `build_in`, as errors.
+    in_build: Vec<TokenStream>,
+    /// In `__check`, while rustc compiles.
+    in_const: Vec<TokenStream>,
+    /// The same of the layers.
+    nested: Vec<TokenStream>,
+    /// Wherever the model is compiled, used or not.
+    concrete: Vec<TokenStream>,
+}
+
+fn checks(model: &Model, deferred: &Deferred) -> Checks {
+    let divisions: Vec<(String, String)> = deferred
+        .divisions
+        .iter()
+        .filter(|d| knows(model, d))
+        .map(|d| (d.numerator.to_string(), d.denominator.to_string()))
+        .collect();
+    let parsed: Vec<(Expr, Expr)> =
+        divisions.iter().filter_map(|(n, d)| Some((syn::parse_str(n).ok()?, syn::parse_str(d).ok()?))).collect();
+    let in_build = divisions.iter().zip(&parsed).map(|((n_text, d_text), (n, d))| {
+        let (model, n, d) = (model.name.to_string(), checked_dimension(n), checked_dimension(d));
+        quote!(ivon::divides(#model, #n_text, #n, #d_text, #d)?;)
+    });
+    let in_const = divisions.iter().zip(&parsed).map(|((n_text, d_text), (n, d))| {
+        let text = format!("`{}`: {n_text} must be a multiple of {d_text}", model.name);
+        quote!(::core::assert!(#d != 0 && (#n) % (#d) == 0, #text);)
+    });
+    let nested = model.fields.iter().filter_map(|f| match &f.kind {
+        // A type parameter cannot be checked: const functions of traits are not stable.
+        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } if layer.path == layer.signature => {
+            let (ty, arguments) = (&layer.ty, layer_arguments(layer, dimension));
+            let check = quote!(<#ty>::__check(#(#arguments),*););
+            Some(match &f.when {
+                Some(when) => quote!(if #when { #check }),
+                None => check,
+            })
+        }
+        _ => None,
+    });
+    // A layer of numbers alone is checked wherever the model is compiled, used or not.
+    let concrete = model.fields.iter().filter_map(|f| match &f.kind {
+        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. }
+            if f.when.is_none() && !layer.open && !layer.arguments.is_empty() && layer.arguments.iter().all(is_number) =>
+        {
+            let (ty, arguments) = (&layer.ty, layer_arguments(layer, dimension));
+            Some(quote_spanned!(layer.place.first()=> const _: () = <#ty>::__check(#(#arguments),*);))
+        }
+        _ => None,
+    });
+    Checks { in_build: in_build.collect(), in_const: in_const.collect(), nested: nested.collect(), concrete: concrete.collect() }
+}
+
+/// The attributes of `new`, and what it does with an error of `build`.
+fn new_of(model: &Model) -> (TokenStream, TokenStream) {
+    let name = &model.name;
+    // `__check` has evaluated the conditions of all layers that are known.
+    let chosen = model.fields.iter().any(|f| match &f.kind {
+        FieldKind::Layer(layer) | FieldKind::Array { of: layer, .. } => layer.chosen > 0 || layer.path != layer.signature,
+        _ => false,
+    });
+    match chosen {
+        false => (
+            quote!(#[doc = " A whole model; dimensions that do not fit do not compile."]),
+            quote!(::core::unreachable!("{error}")),
+        ),
+        true => {
+            let docs = " A whole model; dimensions that do not fit do not compile.\n\n# Panics\nWhere they do not fit a layer that stands for a type parameter; `build` gives an error then.";
+            let message =
+                format!("`{name}::new`: {{error}}; choose dimensions that fit, or use `{name}::build`, which gives an error");
+            (quote!(#[doc = #docs] #[track_caller]), quote!(::core::panic!(#message)))
+        }
+    }
+}
+
 /// Only divisions among const generics and constants can be checked when the model is built.
 fn knows(model: &Model, division: &crate::dims::Division) -> bool {
     division.numerator.names().chain(division.denominator.names()).all(|n| {
@@ -168,7 +192,7 @@ pub(super) fn layer_arguments(layer: &LayerType, dimension: fn(&Expr) -> TokenSt
 }
 
 fn is_number(argument: &Expr) -> bool {
-    matches!(parse::bare(argument), Expr::Lit(_))
+    matches!(bare(argument), Expr::Lit(_))
 }
 
 fn build_field(field: &Field) -> TokenStream {
@@ -321,7 +345,7 @@ pub(super) fn constants(model: &Model, item: &ItemImpl) -> TokenStream {
 }
 
 fn module_constants(model: &Model, item: &ItemImpl) -> Vec<Ident> {
-    let names: BTreeSet<String> = model.functions.iter().flat_map(|f| crate::check::free_constants(f, &model.generics)).collect();
+    let names: BTreeSet<String> = model.functions.iter().flat_map(|f| parse::free_constants(f, &model.generics)).collect();
     // With the span of the user's code: rustc reports unknown names there.
     let signatures = item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f.sig.to_token_stream()) } else { None });
     let written: Vec<Ident> = signatures.flat_map(idents).collect();

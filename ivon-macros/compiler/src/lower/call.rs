@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::dims::Dim;
+use crate::intrinsics::tensor_methods;
+use crate::syntax::last;
 
 impl Lower<'_> {
     /// `self.layer.method(..)`
@@ -186,7 +188,7 @@ impl Lower<'_> {
         }
         let arguments = self.arguments(list)?;
         let tuple = self.callees.function(path).filter(|f| f.returns_tuple).map(|f| f.outputs.len());
-        let hint = parse::last(path).to_string();
+        let hint = last(path).to_string();
         self.call_results(Op::Call { path: path.clone(), dims }, arguments, &hint, tuple, e)
     }
 
@@ -253,7 +255,7 @@ impl Lower<'_> {
         if let Some(Operand::Value(v)) = result {
             // The result goes by the function's name and reads as the call.
             if self.values[v].role == Role::Local && !self.given.contains(&v) {
-                self.values[v].name = parse::last(path).to_string();
+                self.values[v].name = last(path).to_string();
             }
             if let Some(last) = self.body.last_mut().filter(|i| i.results == [v]) {
                 last.text = e.text.clone();
@@ -265,7 +267,7 @@ impl Lower<'_> {
 
 /// Which method of tensors may have been meant.
 fn method_meant(method: &Ident) -> String {
-    did_you_mean(&method.to_string(), parse::tensor_methods())
+    did_you_mean(&method.to_string(), tensor_methods())
 }
 
 /// Returns the message for a buffer that is used as a tensor.

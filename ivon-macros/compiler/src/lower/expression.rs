@@ -1,6 +1,7 @@
 //! Expressions: arithmetic, shapes, and reads of fields.
 
 use super::*;
+use crate::intrinsics::{INTRINSICS, Intrinsic, Reduction};
 use syn::visit_mut::{self, VisitMut};
 
 impl Lower<'_> {
@@ -109,85 +110,25 @@ impl Lower<'_> {
                 self.layer_call(Target::Own, method, arguments, &method.to_string(), e)
             }
             ExpressionKind::Call { path, dims, arguments } => self.call(path, dims, arguments, e),
-            ExpressionKind::Reshape(of, dims) => {
-                let (dims, of) = (self.dimensions(dims), self.tensor(of)?);
-                self.one(Op::Reshape(dims?), vec![Argument::Value(of)], "reshaped", e)
-            }
-            ExpressionKind::Expand(of, dims) => {
-                let (dims, of) = (self.dimensions(dims), self.tensor(of)?);
-                self.one(Op::Expand(dims?), vec![Argument::Value(of)], "expanded", e)
-            }
-            ExpressionKind::Squeeze(of, axis) => {
-                let of = self.tensor(of)?;
-                self.one(Op::Squeeze(axis.clone()), vec![Argument::Value(of)], "squeezed", e)
-            }
-            ExpressionKind::Unsqueeze(of, axis) => {
-                let of = self.tensor(of)?;
-                self.one(Op::Unsqueeze(axis.clone()), vec![Argument::Value(of)], "unsqueezed", e)
-            }
-            ExpressionKind::Permute(of, order) => {
-                let of = self.tensor(of)?;
-                self.one(Op::Permute(order.clone()), vec![Argument::Value(of)], "permuted", e)
-            }
-            ExpressionKind::Transpose(of, a, b) => {
-                let of = self.tensor(of)?;
-                self.one(Op::Transpose(a.clone(), b.clone()), vec![Argument::Value(of)], "transposed", e)
-            }
-            ExpressionKind::Slice(of, axis, range) => {
-                let (range, of) = (self.dimensions([&range.0, &range.1]), self.tensor(of)?);
-                let [start, end] = <[syn::Expr; 2]>::try_from(range?).ok()?;
-                self.one(Op::Slice(axis.clone(), start, end), vec![Argument::Value(of)], "slice", e)
-            }
-            ExpressionKind::At(of, axis, place) => {
-                let (place, of) = (self.dimensions([place]), self.tensor(of)?);
-                self.one(Op::At(axis.clone(), place?.pop()?), vec![Argument::Value(of)], "place", e)
-            }
-            ExpressionKind::Detach(of) => {
-                let of = self.tensor(of)?;
-                self.one(Op::Detach, vec![Argument::Value(of)], "detached", e)
-            }
-            ExpressionKind::Concat(list, axis) => {
-                let all: Vec<_> = list.iter().map(|x| self.tensor(x).map(Argument::Value)).collect();
-                let all: Vec<_> = all.into_iter().collect::<Option<_>>()?;
-                if all.is_empty() {
-                    self.errors.at(self.place(e.place), "`concat` needs at least one tensor");
-                    return None;
-                }
-                self.one(Op::Concat(axis.clone()), all, "joined", e)
-            }
-            ExpressionKind::Stack(list, axis) => {
-                let all: Vec<_> = list.iter().map(|x| self.tensor(x).map(Argument::Value)).collect();
-                let all: Vec<_> = all.into_iter().collect::<Option<_>>()?;
-                let length = crate::dims::Dim::constant(all.len() as i64);
-                if all.is_empty() {
-                    self.errors.at(self.place(e.place), "`stack` needs at least one tensor");
-                    return None;
-                }
-                self.one(Op::Stack(axis.clone(), length), all, "stacked", e)
-            }
-            ExpressionKind::Fill(dims, value) => {
-                let (dims, value) = (self.dimensions(dims), self.expression(value)?);
-                let Operand::Number(value) = value else {
-                    self.errors.at(self.place(e.place), "`full` takes a number: `full([B, 4], 0.5)`");
-                    return None;
-                };
-                self.one(Op::Fill(dims?), vec![Argument::Number(value.tokens)], "filled", e)
-            }
+            ExpressionKind::Reshape(..)
+            | ExpressionKind::Expand(..)
+            | ExpressionKind::Squeeze(..)
+            | ExpressionKind::Unsqueeze(..)
+            | ExpressionKind::Permute(..)
+            | ExpressionKind::Transpose(..)
+            | ExpressionKind::Slice(..)
+            | ExpressionKind::At(..)
+            | ExpressionKind::Detach(..)
+            | ExpressionKind::Concat(..)
+            | ExpressionKind::Stack(..) => self.shaped(e),
+            ExpressionKind::Fill(dims, value) => self.filled(dims, value, e),
             ExpressionKind::Reduce { reduction, of, axes, keep } => {
                 let of = self.tensor(of)?;
                 self.reduce(*reduction, of, axes, *keep, e)
             }
             ExpressionKind::Extreme { intrinsic, reduction, of, argument, axes } => match (self.expression(of)?, axes) {
                 (Operand::Value(v), Some(axes)) => self.reduce(*reduction, v, axes, false, e),
-                (Operand::Value(_), None) => {
-                    let name = parse::INTRINSICS.iter().find(|(i, _, _)| i == intrinsic).map_or("max", |(_, name, _)| name);
-                    let text = format!(
-                        "as a method, `{name}` is over an axis, `x.{name}(1)`; element by element it is a function: `{name}({}, {})`",
-                        of.text, argument.text
-                    );
-                    self.errors.at(self.place(e.place), text);
-                    None
-                }
+                (Operand::Value(_), None) => self.no_axes(*intrinsic, of, argument, e),
                 (number, _) => {
                     let operands = vec![number, self.expression(argument)?];
                     self.intrinsic(*intrinsic, operands, &[of, argument], e)
@@ -196,7 +137,28 @@ impl Lower<'_> {
         }
     }
 
-    fn compare_ids(&mut self, comparison: parse::Intrinsic, operands: Vec<Operand>, e: &Expression) -> Option<Operand> {
+    /// `x.max(y)`, of two tensors.
+    fn no_axes(&self, intrinsic: Intrinsic, of: &Expression, argument: &Expression, e: &Expression) -> Option<Operand> {
+        let name = INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("max", |(_, name, _)| name);
+        let text = format!(
+            "as a method, `{name}` is over an axis, `x.{name}(1)`; element by element it is a function: `{name}({}, {})`",
+            of.text, argument.text
+        );
+        self.errors.at(self.place(e.place), text);
+        None
+    }
+
+    /// `full([B, 4], 0.5)`
+    fn filled(&mut self, dims: &[syn::Expr], value: &Expression, e: &Expression) -> Option<Operand> {
+        let (dims, value) = (self.dimensions(dims), self.expression(value)?);
+        let Operand::Number(value) = value else {
+            self.errors.at(self.place(e.place), "`full` takes a number: `full([B, 4], 0.5)`");
+            return None;
+        };
+        self.one(Op::Fill(dims?), vec![Argument::Number(value.tokens)], "filled", e)
+    }
+
+    fn compare_ids(&mut self, comparison: Intrinsic, operands: Vec<Operand>, e: &Expression) -> Option<Operand> {
         let is_ids = |o: &Operand| matches!(o, Operand::Value(v) if self.values[*v].kind == Kind::Ids);
         let (comparison, operands) = match operands.as_slice() {
             [ids, Operand::Number(_)] if is_ids(ids) => (comparison, operands),
@@ -211,21 +173,14 @@ impl Lower<'_> {
         self.one(Op::CompareIds(comparison), arguments, "mask", e)
     }
 
-    fn reduce(
-        &mut self,
-        reduction: parse::Reduction,
-        of: ValueId,
-        axes: &[syn::Expr],
-        keep: bool,
-        e: &Expression,
-    ) -> Option<Operand> {
+    fn reduce(&mut self, reduction: Reduction, of: ValueId, axes: &[syn::Expr], keep: bool, e: &Expression) -> Option<Operand> {
         let hint = match reduction {
-            parse::Reduction::Sum => "total",
-            parse::Reduction::Mean => "mean",
-            parse::Reduction::Max => "largest",
-            parse::Reduction::Min => "smallest",
-            parse::Reduction::LogSumExp => "logsumexp",
-            parse::Reduction::ArgMax | parse::Reduction::ArgMin => "place",
+            Reduction::Sum => "total",
+            Reduction::Mean => "mean",
+            Reduction::Max => "largest",
+            Reduction::Min => "smallest",
+            Reduction::LogSumExp => "logsumexp",
+            Reduction::ArgMax | Reduction::ArgMin => "place",
         };
         let op = Op::Reduce { reduction, axes: axes.to_vec(), keep };
         let result = self.push(op, vec![Argument::Value(of)], hint, 1, e).first().copied()?;
@@ -368,7 +323,7 @@ impl Lower<'_> {
 
     fn intrinsic(
         &mut self,
-        intrinsic: parse::Intrinsic,
+        intrinsic: Intrinsic,
         operands: Vec<Operand>,
         list: &[&Expression],
         e: &Expression,
@@ -378,7 +333,7 @@ impl Lower<'_> {
             let (l, r, comparison) = (&l.tokens, &r.tokens, comparison.parse::<TokenStream>().unwrap_or_default());
             return Some(Operand::Flag(quote!((#l #comparison #r))));
         }
-        if let (parse::Intrinsic::Select, [Operand::Flag(flag), Operand::Number(l), Operand::Number(r)]) =
+        if let (Intrinsic::Select, [Operand::Flag(flag), Operand::Number(l), Operand::Number(r)]) =
             (intrinsic, operands.as_slice())
         {
             let (l_tokens, r_tokens, whole) = (&l.tokens, &r.tokens, l.whole.clone().with(r.whole.clone()));
@@ -394,9 +349,9 @@ impl Lower<'_> {
         if operands.iter().any(|o| matches!(o, Operand::Tuple(_) | Operand::List(_) | Operand::Absent)) {
             return self.no_arithmetic(e);
         }
-        let known = parse::INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("value", |(_, n, _)| n);
+        let known = INTRINSICS.iter().find(|(i, _, _)| *i == intrinsic).map_or("value", |(_, n, _)| n);
         let name = if intrinsic.comparison().is_some() { "mask" } else { known };
-        if let (parse::Intrinsic::Select, Some(Operand::Number(_))) = (intrinsic, operands.first()) {
+        if let (Intrinsic::Select, Some(Operand::Number(_))) = (intrinsic, operands.first()) {
             self.errors
                 .at(self.place(e.place), "the mask of `select(mask, a, b)` is a tensor, such as `x > 0.0`, and this is a number");
             return None;
@@ -410,7 +365,7 @@ impl Lower<'_> {
             return Some(Operand::Number(Number { tokens: quote!(ivon::Real::#method(#(#numbers),*)), whole }));
         }
         let arguments: Vec<Argument> = operands.into_iter().filter_map(argument).collect();
-        if intrinsic == parse::Intrinsic::Powf && arguments.get(1).is_some_and(|a| a.value().is_some()) {
+        if intrinsic == Intrinsic::Powf && arguments.get(1).is_some_and(|a| a.value().is_some()) {
             self.errors.at(self.place(e.place), "the exponent of `powf` is a number: for a tensor write `exp(y * ln(x))`");
             return None;
         }

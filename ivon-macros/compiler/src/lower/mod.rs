@@ -7,6 +7,7 @@ mod list;
 mod loops;
 mod number;
 mod scope;
+mod shape;
 mod statement;
 
 pub use call::{buffer_misuse, not_of_type, wrong_count};
@@ -15,7 +16,8 @@ pub use number::{is_no_count, no_count};
 use crate::callee::Callees;
 use crate::errors::{Errors, Place, did_you_mean, nearest};
 use crate::ir::*;
-use crate::parse::{self, Expression, ExpressionKind, FieldKind, InputKind, Model, Pattern, Statement, path_text};
+use crate::parse::{self, Expression, ExpressionKind, FieldKind, InputKind, Model, Pattern, Statement};
+use crate::syntax::path_text;
 use list::List;
 use number::{Number, Whole};
 use proc_macro2::{Ident, TokenStream};

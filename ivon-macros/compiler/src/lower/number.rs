@@ -1,7 +1,8 @@
 //! Numbers that are known when the model runs. All are f64 in generated code; arithmetic of whole numbers means what it means in Rust.
 
 use super::*;
-use crate::fuse::constant;
+use crate::intrinsics::Intrinsic;
+use crate::syntax::constant;
 
 /// A number, as tokens of type f64, and whether its type in Rust is one of whole numbers.
 #[derive(Clone)]
@@ -70,11 +71,9 @@ impl Whole {
     }
 
     /// The type of a function of numbers.
-    pub fn of_call(intrinsic: parse::Intrinsic, arguments: impl Iterator<Item = Whole>) -> Whole {
+    pub fn of_call(intrinsic: Intrinsic, arguments: impl Iterator<Item = Whole>) -> Whole {
         match intrinsic {
-            parse::Intrinsic::Max | parse::Intrinsic::Min | parse::Intrinsic::Abs => {
-                arguments.reduce(Whole::with).unwrap_or(Whole::No)
-            }
+            Intrinsic::Max | Intrinsic::Min | Intrinsic::Abs => arguments.reduce(Whole::with).unwrap_or(Whole::No),
             _ => Whole::No,
         }
     }

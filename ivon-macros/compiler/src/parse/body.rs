@@ -1,16 +1,15 @@
 //! Statements and expressions.
 
 use super::control;
-use super::{
-    Expression, ExpressionKind, INTRINSICS, Input, InputKind, Intrinsic, Pattern, REDUCTIONS, Reading, Reduction, Statement,
-};
-use super::{axis_number, expr_text, tensor_methods};
+use super::{Expression, ExpressionKind, Input, InputKind, Pattern, Reading, Statement};
 use crate::dims::argument_expr;
 use crate::errors::{Errors, Place, did_you_mean};
 use crate::hygiene::Variable;
+use crate::intrinsics::{INTRINSICS, Intrinsic, REDUCTIONS, Reduction, tensor_methods};
+use crate::syntax::{axis_number, bare, expr_text};
 use proc_macro2::Ident;
 use quote::{ToTokens, quote};
-use syn::{BinOp, Block, Expr, ExprCall, ExprMethodCall, Lit, Local, Member, Pat, RangeLimits, Stmt, UnOp};
+use syn::{BinOp, Block, Expr, ExprBinary, ExprCall, ExprLit, ExprMethodCall, Lit, Local, Member, Pat, RangeLimits, Stmt, UnOp};
 
 const LANGUAGE: &str = "the model language has `let`, `for block in &self.blocks`, calls of layers and ops, and arithmetic";
 /// Functions of the language that are not elementwise.
@@ -149,15 +148,6 @@ pub fn self_field(e: &Expr) -> Option<Ident> {
     }
 }
 
-/// An expression without the parentheses around it.
-pub fn bare(e: &Expr) -> &Expr {
-    match e {
-        Expr::Paren(p) => bare(&p.expr),
-        Expr::Group(g) => bare(&g.expr),
-        _ => e,
-    }
-}
-
 /// `&x` is `x` here, `&mut x` is not.
 pub fn unchanged(r: &syn::ExprReference, errors: &Errors) {
     if let Some(mutability) = &r.mutability {
@@ -180,7 +170,7 @@ pub fn expression(e: &Expr, errors: &Errors) -> Expression {
 fn reading(e: &Expr, read: impl FnOnce(&Errors) -> Option<Expression>) -> Reading {
     let mistakes = Errors::new();
     let expression = Box::new(expression_of(read(&mistakes), e));
-    Reading { expression, mistakes }
+    Reading { expression, mistakes: mistakes.found() }
 }
 
 fn expression_of(read: Option<Expression>, e: &Expr) -> Expression {
@@ -197,21 +187,7 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
             unchanged(r, errors);
             read(&r.expr, errors)
         }
-        Expr::Lit(l) => match &l.lit {
-            Lit::Int(n) => {
-                let whole = suffix(n.suffix(), &["", "usize", "f64"], n.base10_digits(), n.span(), errors)? != "f64";
-                make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?, whole))
-            }
-            Lit::Float(n) => {
-                suffix(n.suffix(), &["", "f64"], n.base10_digits(), n.span(), errors)?;
-                make(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?, false))
-            }
-            Lit::Bool(b) => make(ExpressionKind::Flag(b.value)),
-            other => {
-                errors.at(other, "a forward pass computes with numbers, and this is none");
-                None
-            }
-        },
+        Expr::Lit(l) => make(literal(l, errors)?),
         Expr::Path(p) => match p.path.get_ident() {
             Some(name) => make(ExpressionKind::Name(name.clone())),
             None if p.qself.is_none() => make(ExpressionKind::Constant(p.path.clone())),
@@ -239,79 +215,14 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
             }
             make(ExpressionKind::Cast(Box::new(expression(&c.expr, errors))))
         }
-        Expr::Binary(b) if matches!(b.op, BinOp::And(_) | BinOp::Or(_)) => {
-            let (left, right) = (expression(&b.left, errors), expression(&b.right, errors));
-            make(ExpressionKind::Both(matches!(b.op, BinOp::And(_)), Box::new(left), Box::new(right)))
-        }
-        Expr::Binary(b) => {
-            let comparison = match b.op {
-                BinOp::Gt(_) => Some(Intrinsic::Gt),
-                BinOp::Ge(_) => Some(Intrinsic::Ge),
-                BinOp::Lt(_) => Some(Intrinsic::Lt),
-                BinOp::Le(_) => Some(Intrinsic::Le),
-                BinOp::Eq(_) => Some(Intrinsic::Eq),
-                BinOp::Ne(_) => Some(Intrinsic::Ne),
-                _ => None,
-            };
-            if let Some(comparison) = comparison {
-                let sides = vec![expression(&b.left, errors), expression(&b.right, errors)];
-                return make(ExpressionKind::Intrinsic(comparison, sides));
-            }
-            let operator = match b.op {
-                BinOp::Add(_) => '+',
-                BinOp::Sub(_) => '-',
-                BinOp::Mul(_) => '*',
-                BinOp::Div(_) => '/',
-                BinOp::AddAssign(_) | BinOp::SubAssign(_) | BinOp::MulAssign(_) | BinOp::DivAssign(_) => {
-                    errors.at(b, "there is no assignment with an operator: write `x = x + y;` for a `mut` value, or bind a new one with `let`");
-                    return None;
-                }
-                BinOp::BitAnd(_) | BinOp::BitOr(_) => {
-                    errors.at(
-                        b,
-                        "a mask holds 1 and 0: `a * b` is where both are 1, `max(a, b)` where one is, `1.0 - a` where `a` is 0",
-                    );
-                    return None;
-                }
-                _ => {
-                    errors.at(b, "the operators of a forward pass are `+ - * /`");
-                    return None;
-                }
-            };
-            let (left, right) = (expression(&b.left, errors), expression(&b.right, errors));
-            make(ExpressionKind::Binary(operator, Box::new(left), Box::new(right)))
-        }
+        Expr::Binary(b) => make(binary(b, errors)?),
         Expr::Call(call) => call_expression(call, e, errors),
         Expr::MethodCall(call) => method_expression(call, e, errors),
         Expr::If(i) => {
             let branch = control::branch(i, errors)?;
             make(ExpressionKind::If(Box::new(branch)))
         }
-        Expr::Match(m) => {
-            errors.at(m.match_token.span, "there is no `match` in a forward pass: values are not known at compile time");
-            None
-        }
-        Expr::While(_) | Expr::Loop(_) => {
-            errors.at(e, "a loop is a `for` over an array of layers or a range: `for block in &self.blocks { .. }`, `for t in 0..T { .. }`");
-            None
-        }
-        Expr::Closure(c) => {
-            errors.at(c, "there are no closures in a forward pass: write a function with `#[variational]`");
-            None
-        }
-        Expr::Return(r) => {
-            errors.at(r, "a forward pass has no early return: its result is the last expression");
-            None
-        }
-        Expr::Try(t) => {
-            errors.at(t, "no `?` is needed: generated code passes errors on by itself");
-            None
-        }
         Expr::Macro(m) if m.mac.path.is_ident("vec") && m.mac.tokens.is_empty() => make(ExpressionKind::List),
-        Expr::Macro(m) => {
-            errors.at(m, MACRO);
-            None
-        }
         Expr::Index(i) => match (simple_name(bare(&i.expr)), self_field(bare(&i.expr))) {
             (Some(list), _) => make(ExpressionKind::Item { list, index: (*i.index).clone() }),
             (_, Some(field)) => {
@@ -323,8 +234,91 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
                 None
             }
         },
-        _ => wrong(e, errors),
+        _ => refused(e, errors),
     }
+}
+
+/// A number or a flag that is written out.
+fn literal(l: &ExprLit, errors: &Errors) -> Option<ExpressionKind> {
+    match &l.lit {
+        Lit::Int(n) => {
+            let whole = suffix(n.suffix(), &["", "usize", "f64"], n.base10_digits(), n.span(), errors)? != "f64";
+            Some(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?, whole))
+        }
+        Lit::Float(n) => {
+            suffix(n.suffix(), &["", "f64"], n.base10_digits(), n.span(), errors)?;
+            Some(ExpressionKind::Number(float(n.base10_digits(), n.span(), errors)?, false))
+        }
+        Lit::Bool(b) => Some(ExpressionKind::Flag(b.value)),
+        other => {
+            errors.at(other, "a forward pass computes with numbers, and this is none");
+            None
+        }
+    }
+}
+
+/// Two expressions and an operator.
+fn binary(b: &ExprBinary, errors: &Errors) -> Option<ExpressionKind> {
+    let comparison = match b.op {
+        BinOp::Gt(_) => Some(Intrinsic::Gt),
+        BinOp::Ge(_) => Some(Intrinsic::Ge),
+        BinOp::Lt(_) => Some(Intrinsic::Lt),
+        BinOp::Le(_) => Some(Intrinsic::Le),
+        BinOp::Eq(_) => Some(Intrinsic::Eq),
+        BinOp::Ne(_) => Some(Intrinsic::Ne),
+        _ => None,
+    };
+    let arithmetic = match b.op {
+        BinOp::Add(_) => Some('+'),
+        BinOp::Sub(_) => Some('-'),
+        BinOp::Mul(_) => Some('*'),
+        BinOp::Div(_) => Some('/'),
+        _ => None,
+    };
+    let and = matches!(b.op, BinOp::And(_));
+    if comparison.is_none() && arithmetic.is_none() && !and && !matches!(b.op, BinOp::Or(_)) {
+        errors.at(b, no_operator(&b.op));
+        return None;
+    }
+    let (left, right) = (expression(&b.left, errors), expression(&b.right, errors));
+    Some(match (comparison, arithmetic) {
+        (Some(comparison), _) => ExpressionKind::Intrinsic(comparison, vec![left, right]),
+        (_, Some(operator)) => ExpressionKind::Binary(operator, Box::new(left), Box::new(right)),
+        _ => ExpressionKind::Both(and, Box::new(left), Box::new(right)),
+    })
+}
+
+/// The message about an operator that the language lacks.
+fn no_operator(operator: &BinOp) -> &'static str {
+    match operator {
+        BinOp::AddAssign(_) | BinOp::SubAssign(_) | BinOp::MulAssign(_) | BinOp::DivAssign(_) => {
+            "there is no assignment with an operator: write `x = x + y;` for a `mut` value, or bind a new one with `let`"
+        }
+        BinOp::BitAnd(_) | BinOp::BitOr(_) => {
+            "a mask holds 1 and 0: `a * b` is where both are 1, `max(a, b)` where one is, `1.0 - a` where `a` is 0"
+        }
+        _ => "the operators of a forward pass are `+ - * /`",
+    }
+}
+
+/// Rust that the language lacks.
+fn refused(e: &Expr, errors: &Errors) -> Option<Expression> {
+    match e {
+        Expr::Match(m) => {
+            errors.at(m.match_token.span, "there is no `match` in a forward pass: values are not known at compile time");
+        }
+        Expr::While(_) | Expr::Loop(_) => {
+            errors.at(e, "a loop is a `for` over an array of layers or a range: `for block in &self.blocks { .. }`, `for t in 0..T { .. }`");
+        }
+        Expr::Closure(_) => {
+            errors.at(e, "there are no closures in a forward pass: write a function with `#[variational]`");
+        }
+        Expr::Return(_) => errors.at(e, "a forward pass has no early return: its result is the last expression"),
+        Expr::Try(_) => errors.at(e, "no `?` is needed: generated code passes errors on by itself"),
+        Expr::Macro(_) => errors.at(e, MACRO),
+        _ => return wrong(e, errors),
+    }
+    None
 }
 
 fn wrong(e: &Expr, errors: &Errors) -> Option<Expression> {

@@ -1,8 +1,9 @@
 //! Loops and branches.
 
-use super::body::{bare, block, expression, is_name, self_field, simple_name, unchanged};
+use super::body::{block, expression, is_name, self_field, simple_name, unchanged};
 use super::{Body, Condition, For, If, Iterable, IterableKind, LoopPattern};
-use crate::errors::{Errors, Place};
+use crate::errors::{Errors, Place, quiet};
+use crate::syntax::{bare, expr_text};
 use syn::{Expr, ExprIf, ExprMethodCall, Pat, RangeLimits};
 
 /// The forms of a loop.
@@ -19,8 +20,8 @@ pub fn for_loop(f: &syn::ExprForLoop, errors: &Errors) -> Option<For> {
     if let Some(result) = result {
         errors.at(result.place, "the body of a loop has no result: rebind a value, `x = block.forward(x);`");
     }
-    let text = super::expr_text(&f.pat);
-    let text = format!("for {text} in {}", super::expr_text(&f.expr));
+    let text = expr_text(&f.pat);
+    let text = format!("for {text} in {}", expr_text(&f.expr));
     Some(For { pattern: pattern?, over: over?, body, place: Place::of(&f.expr), text })
 }
 
@@ -99,7 +100,7 @@ pub fn branch(i: &ExprIf, errors: &Errors) -> Option<If> {
             let e = Expr::If(inner.clone());
             let inner = branch(inner, errors)?;
             Some(match inner.has_result() {
-                true => Body { statements: vec![], result: Some(expression(&e, &Errors::new())) },
+                true => Body { statements: vec![], result: Some(quiet(|errors| expression(&e, errors))) },
                 false => Body { statements: vec![super::Statement::If(inner)], result: None },
             })
         }
@@ -108,7 +109,7 @@ pub fn branch(i: &ExprIf, errors: &Errors) -> Option<If> {
             None
         }
     };
-    let text = format!("if {}", super::expr_text(&i.cond));
+    let text = format!("if {}", expr_text(&i.cond));
     Some(If { condition: condition?, then, otherwise, place: Place::of(&i.cond), text })
 }
 

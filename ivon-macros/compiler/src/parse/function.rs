@@ -2,9 +2,11 @@
 
 use super::attributes::kept;
 use super::replaces::replaces;
-use super::{Function, Input, InputKind, Variable, body, const_generics, expr_text, last};
+use super::{Function, Generic, Input, InputKind, Variable, body, const_generics};
 use crate::dims::{Dim, Division, Shape, argument_expr};
 use crate::errors::{Errors, Place};
+use crate::syntax::{expr_text, last};
+use std::collections::BTreeSet;
 use syn::{Block, Expr, FnArg, GenericArgument, GenericParam, Pat, PathArguments, ReturnType, Signature, Type, Visibility};
 
 /// Reads a function. `receiver`: whether it takes `&self`. Without a block it is a signature.
@@ -226,4 +228,28 @@ pub fn pointwise_body(function: &Function) -> bool {
         && function.outputs == [rest]
         && !function.returns_tuple
         && body::is_pointwise(&function.inputs, &function.body, function.result.as_ref())
+}
+
+/// Names in a signature that are neither generics nor symbolic dimensions: constants of its module.
+pub fn free_constants(function: &Function, generics: &[Generic]) -> BTreeSet<String> {
+    let known: BTreeSet<String> = generics
+        .iter()
+        .chain(&function.consts)
+        .map(|g| g.name.to_string())
+        .chain(function.variables.iter().map(|v| v.name.to_string()))
+        .collect();
+    let inputs = function.inputs.iter().filter_map(|i| match &i.kind {
+        InputKind::Tensor { shape, .. }
+        | InputKind::Ids { shape, .. }
+        | InputKind::Optional { shape }
+        | InputKind::Buffer { shape } => Some(shape),
+        InputKind::Number(_) => None,
+    });
+    inputs
+        .chain(&function.outputs)
+        .flatten()
+        .flat_map(|d| d.names())
+        .filter(|n| !known.contains(*n) && !n.contains(['(', '/', '<']))
+        .map(str::to_string)
+        .collect()
 }

@@ -1,10 +1,9 @@
 //! Interfaces that several layers share: a trait with signatures alone, and the impl that declares that a layer has it.
 
-use super::{
-    Function, Generic, InputKind, LayerParameter, LayerType, const_generics, function, layer_parameters, layer_type, path_text,
-};
-use crate::check::free_constants;
+use super::{Function, Generic, InputKind, LayerParameter, LayerType, const_generics, function, layer_parameters, layer_type};
 use crate::errors::Errors;
+use crate::parse::free_constants;
+use crate::syntax::path_text;
 use proc_macro2::Ident;
 use syn::{GenericArgument, ItemImpl, ItemTrait, Path, PathArguments, TraitItem, Type, Visibility};
 

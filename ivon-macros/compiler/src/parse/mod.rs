@@ -52,15 +52,17 @@ mod replaces;
 mod structure;
 
 use crate::dims::{Division, Shape};
-use crate::errors::{Errors, Place};
+use crate::errors::{Errors, Found, Place};
+use crate::intrinsics::{Intrinsic, Reduction};
+use crate::syntax::{expr_text, last};
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Expr, Path, Visibility};
 
 pub use attributes::{Kept, conditional, silenced, silenced_of};
-pub use body::{bare, is_new_list};
+pub use body::is_new_list;
 pub use control::LOOPS;
-pub use function::{function, pointwise_body};
+pub use function::{free_constants, function, pointwise_body};
 pub use interface::{Conformance, Interface, conformance, interface};
 pub use replaces::{Replaces, travels};
 pub use structure::{Structure, init_tokens, is_no_layer, is_ours, layer_type, structure};
@@ -454,7 +456,7 @@ pub enum ExpressionKind {
 /// One way to read an expression, and what is wrong with it if it is this one.
 pub struct Reading {
     pub expression: Box<Expression>,
-    pub mistakes: Errors,
+    pub mistakes: Found,
 }
 
 impl Expression {
@@ -470,198 +472,6 @@ impl Expression {
             _ => &[],
         }
     }
-}
-
-/// A function of numbers that is part of the language; it is applied elementwise.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
-pub enum Intrinsic {
-    Exp,
-    Ln,
-    Sqrt,
-    Tanh,
-    Sigmoid,
-    Erf,
-    Sin,
-    Cos,
-    Abs,
-    Relu,
-    IsPositive,
-    Max,
-    Min,
-    Powf,
-    Gt,
-    Ge,
-    Lt,
-    Le,
-    Eq,
-    Ne,
-    Select,
-}
-
-impl Intrinsic {
-    /// The operator, if it is a comparison.
-    pub fn comparison(self) -> Option<&'static str> {
-        match self {
-            Intrinsic::Gt => Some(">"),
-            Intrinsic::Ge => Some(">="),
-            Intrinsic::Lt => Some("<"),
-            Intrinsic::Le => Some("<="),
-            Intrinsic::Eq => Some("=="),
-            Intrinsic::Ne => Some("!="),
-            _ => None,
-        }
-    }
-
-    /// The same comparison with its sides exchanged.
-    pub fn exchanged(self) -> Intrinsic {
-        match self {
-            Intrinsic::Gt => Intrinsic::Lt,
-            Intrinsic::Ge => Intrinsic::Le,
-            Intrinsic::Lt => Intrinsic::Gt,
-            Intrinsic::Le => Intrinsic::Ge,
-            other => other,
-        }
-    }
-}
-
-/// A method of tensors that makes one number of many, along axes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reduction {
-    Sum,
-    Mean,
-    Max,
-    Min,
-    LogSumExp,
-    ArgMax,
-    ArgMin,
-}
-
-impl Reduction {
-    /// True if it makes places, which are ids.
-    pub fn is_place(self) -> bool {
-        matches!(self, Reduction::ArgMax | Reduction::ArgMin)
-    }
-}
-
-/// Every reduction with its name, and that of its form which keeps the axes.
-pub const REDUCTIONS: &[(Reduction, &str, Option<&str>)] = &[
-    (Reduction::Sum, "sum", Some("sum_keep")),
-    (Reduction::Mean, "mean", Some("mean_keep")),
-    (Reduction::Max, "max", Some("max_keep")),
-    (Reduction::Min, "min", Some("min_keep")),
-    (Reduction::LogSumExp, "logsumexp", Some("logsumexp_keep")),
-    (Reduction::ArgMax, "argmax", None),
-    (Reduction::ArgMin, "argmin", None),
-];
-
-/// Every intrinsic with its name and number of arguments.
-pub const INTRINSICS: &[(Intrinsic, &str, usize)] = &[
-    (Intrinsic::Exp, "exp", 1),
-    (Intrinsic::Ln, "ln", 1),
-    (Intrinsic::Sqrt, "sqrt", 1),
-    (Intrinsic::Tanh, "tanh", 1),
-    (Intrinsic::Sigmoid, "sigmoid", 1),
-    (Intrinsic::Erf, "erf", 1),
-    (Intrinsic::Sin, "sin", 1),
-    (Intrinsic::Cos, "cos", 1),
-    (Intrinsic::Abs, "abs", 1),
-    (Intrinsic::Relu, "relu", 1),
-    (Intrinsic::IsPositive, "is_positive", 1),
-    (Intrinsic::Max, "max", 2),
-    (Intrinsic::Min, "min", 2),
-    (Intrinsic::Powf, "powf", 2),
-    (Intrinsic::Gt, "gt", 2),
-    (Intrinsic::Ge, "ge", 2),
-    (Intrinsic::Lt, "lt", 2),
-    (Intrinsic::Le, "le", 2),
-    (Intrinsic::Eq, "eq", 2),
-    (Intrinsic::Ne, "ne", 2),
-    (Intrinsic::Select, "select", 3),
-];
-
-/// Methods of tensors that move elements.
-pub const SHAPE_METHODS: &[&str] =
-    &["reshape", "expand", "squeeze", "unsqueeze", "transpose", "permute", "slice", "at", "detach"];
-
-/// The names of all methods of tensors.
-pub fn tensor_methods() -> impl Iterator<Item = &'static str> {
-    let reductions = REDUCTIONS.iter().flat_map(|(_, name, keep)| std::iter::once(*name).chain(*keep));
-    INTRINSICS.iter().map(|(_, name, _)| *name).chain(SHAPE_METHODS.iter().copied()).chain(reductions)
-}
-
-/// True for `_`, in place of a dimension that follows from the others.
-pub fn is_left_open(dim: &Expr) -> bool {
-    matches!(bare(dim), Expr::Infer(_))
-}
-
-/// The number of an axis as it is written: `1`, or `-1` for the last.
-pub fn axis_number(axis: &Expr) -> Option<i64> {
-    match bare(axis) {
-        Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(n), .. }) => n.base10_parse().ok(),
-        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => axis_number(expr).map(|n| -n),
-        _ => None,
-    }
-}
-
-/// `crate::layers::Block` without spaces.
-pub fn path_text(path: &Path) -> String {
-    path.to_token_stream().to_string().replace(' ', "")
-}
-
-/// Returns an expression on one line, as the user would write it.
-pub fn expr_text(expr: impl ToTokens) -> String {
-    let mut text = expr.to_token_stream().to_string().replace('\n', " ");
-    for (from, to) in [
-        (" (", "("),
-        ("( ", "("),
-        (" )", ")"),
-        (" . ", "."),
-        (" ,", ","),
-        ("self .", "self."),
-        ("& ", "&"),
-        (" ::", "::"),
-        (":: ", "::"),
-        ("[ ", "["),
-        (" ]", "]"),
-        (" .. ", ".."),
-    ] {
-        text = text.replace(from, to);
-    }
-    // A call's parenthesis has no space before it, an operator's has one.
-    for operator in ["+", "-", "*", "/", "="] {
-        text = text.replace(&format!("{operator}("), &format!("{operator} ("));
-    }
-    for before in ["(", ", ", "[", "= "] {
-        text = text.replace(&format!("{before}- "), &format!("{before}-"));
-    }
-    let text = with_angles(&text);
-    text.strip_prefix("- ").map(|rest| format!("-{rest}")).unwrap_or(text)
-}
-
-/// Sets the brackets of `Linear < 4 , 4 >` close to what they enclose; a comparison, `x < y`, keeps its spaces.
-fn with_angles(text: &str) -> String {
-    let mut out = String::new();
-    let (mut depth, mut rest) = (0, text.chars().peekable());
-    while let Some(c) = rest.next() {
-        let before = if matches!(c, '<' | '>') { out.trim_end() } else { "" };
-        let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-        let is_type = before.ends_with("::") || name.starts_with(char::is_uppercase);
-        let opens = c == '<' && is_type && rest.clone().any(|c| c == '>');
-        let closes = c == '>' && depth > 0 && !before.ends_with(['-', '=']);
-        if opens || closes {
-            out.truncate(before.len());
-            depth = if opens { depth + 1 } else { depth - 1 };
-        }
-        out.push(c);
-        while opens && rest.next_if_eq(&' ').is_some() {}
-    }
-    out
-}
-
-/// The last segment of a path.
-pub fn last(path: &Path) -> &Ident {
-    // A path has at least one segment: syn parses no other.
-    &path.segments[path.segments.len() - 1].ident
 }
 
 /// Type parameters of a struct or an impl, each with its interface.
@@ -719,25 +529,4 @@ pub fn const_generics(generics: &syn::Generics, errors: &Errors) -> Vec<Generic>
         });
     }
     all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_expression_reads_as_it_was_written() {
-        for text in [
-            "select(x > 0.0, x, -1.0)",
-            "x < y",
-            "one_hot::<CLASSES>(ids) * (ids != PAD)",
-            "Linear<WIDTH, { 4 * WIDTH }>",
-            "max(-x, 2.0) - 1.0",
-            "-x.slice(0, 0..T)",
-            "Ids<B, T>",
-        ] {
-            let tokens: TokenStream = text.parse().unwrap();
-            assert_eq!(expr_text(tokens), text);
-        }
-    }
 }

@@ -7,9 +7,10 @@
 //!            | number | (expression) | expression (+ - * /) expression | exp(expression) | relu(expression) | ..
 //! ```
 
-use super::{INTRINSICS, Input, InputKind, Intrinsic};
+use super::{Input, InputKind};
 use crate::errors::Errors;
 use crate::expression::{Graph, Node, NodeId};
+use crate::intrinsics::{INTRINSICS, Intrinsic};
 use proc_macro2::Ident;
 use syn::{Attribute, BinOp, Error, Expr, Lit, Local, LocalInit, Pat, Result, Stmt};
 

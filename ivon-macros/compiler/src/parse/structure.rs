@@ -1,11 +1,12 @@
 //! The struct of a model: its fields, and what their attributes say.
 
 use super::{
-    Field, FieldKind, Generic, LayerParameter, LayerType, Options, bare, conditional, const_generics, expr_text,
-    is_layer_argument, last, layer_parameters,
+    Field, FieldKind, Generic, LayerParameter, LayerType, Options, conditional, const_generics, is_layer_argument,
+    layer_parameters,
 };
 use crate::dims::{Dim, Division, MAX_RANK, Shape, argument_expr};
 use crate::errors::{Errors, Place, did_you_mean_or};
+use crate::syntax::{bare, expr_text, last};
 use quote::{ToTokens, quote};
 use syn::parse::Parse;
 use syn::punctuated::Punctuated;
@@ -395,7 +396,7 @@ fn check_init(init: &Expr, errors: &Errors) {
     match INITS.iter().find(|(n, _)| *n == name) {
         Some((_, wanted)) if *wanted == count => {
             let Expr::Call(call) = init else { return };
-            let negative = |e: &&Expr| crate::fuse::constant(&e.to_token_stream()).is_some_and(|value| value < 0.0);
+            let negative = |e: &&Expr| crate::syntax::constant(&e.to_token_stream()).is_some_and(|value| value < 0.0);
             if let (true, Some(number)) = (["normal", "uniform"].contains(&name.as_str()), call.args.iter().find(negative)) {
                 let what = if name == "normal" { "a standard deviation" } else { "a bound" };
                 errors.at(number, format!("`{name}` takes {what}, which is not below zero: it is drawn around 0 on both sides"));

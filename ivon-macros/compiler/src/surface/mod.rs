@@ -13,21 +13,24 @@
 
 mod depth;
 mod entry;
+mod generics;
 mod lookup;
-mod respan;
 
-use crate::errors::{Errors, Place};
+use crate::compile::{self, Compiled, Finish, Subject};
+use crate::errors::{Errors, Place, quiet};
 use crate::parse;
+use crate::respan;
+use crate::syntax::{bare, last};
 pub use depth::bounded;
+pub use generics::with_names_of;
 use lookup::{look_up, travelling_macro};
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-pub use respan::{ours, with_names_of};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Error, Expr, ExprCall, FnArg, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemStruct, ItemTrait, Path,
-    PathArguments, Result, Signature, Token, TraitItem, Type, TypePath, Visibility, braced, parse2,
+    Attribute, Error, Expr, ExprCall, ImplItem, Item, ItemFn, ItemImpl, ItemStruct, ItemTrait, Path, PathArguments, Result,
+    Signature, Token, TraitItem, Type, TypePath, Visibility, braced, parse2,
 };
 
 /// `#[variational]` on a struct, an impl or a function.
@@ -201,7 +204,7 @@ fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
     let Type::Path(TypePath { path, qself: None, .. }) = &*item.self_ty else {
         return bad(&item.self_ty, "`#[variational]` needs `impl Model { .. }`");
     };
-    let name = parse::last(path).clone();
+    let name = last(path).clone();
     if !item.items.iter().any(|i| matches!(i, ImplItem::Fn(_))) {
         let text = "an annotated impl has a forward pass: `pub fn forward<B>(&self, x: Tensor<B, IN>) -> Tensor<B, OUT>`";
         let (error, stand_in) = (bad(&item.self_ty, text), stand_in(runtime, &item));
@@ -228,7 +231,7 @@ fn interface(runtime: &Path, item: ItemTrait) -> TokenStream {
     let errors = Errors::new();
     let parsed = parse::interface(&item, &errors);
     crate::check::check_replaced(&parsed.functions, &errors);
-    let errors = errors.into_tokens();
+    let errors = errors.found().tokens();
     let travelling = travelling_macro(&item.ident, &item.vis, interface_signature(&item));
     let emitted = crate::emit::interface(&item, &parsed, runtime);
     quote!(#errors #emitted #travelling)
@@ -241,22 +244,6 @@ pub fn interface_signature(item: &ItemTrait) -> TokenStream {
     let signatures =
         item.items.iter().filter_map(|i| if let TraitItem::Fn(f) = i { Some(signature_of(&f.attrs, &f.sig)) } else { None });
     quote!(#[interface] impl #generics #name<#(#dims),*> { #(#signatures)* })
-}
-
-/// The methods of an interface, each a call of the same method of a field `layer`. `names` are what the interface's `dims` are called here.
-pub fn calls_of(interface: &ItemImpl, dims: &[parse::Generic], names: &[Ident], home: Span) -> Vec<ImplItemFn> {
-    let names = dims.iter().map(|g| g.name.to_string()).zip(names.iter().cloned()).collect();
-    let methods = interface.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(&f.sig) } else { None });
-    let calls = methods.filter_map(|sig| {
-        let inputs = sig.inputs.iter().filter_map(|i| match i {
-            FnArg::Typed(t) => Some(&t.pat),
-            FnArg::Receiver(_) => None,
-        });
-        let name = &sig.ident;
-        let call = quote!(#sig { self.layer.#name(#(#inputs),*) });
-        parse2(respan::at(home, respan::rename(&names, call))).ok()
-    });
-    calls.collect()
 }
 
 /// Signatures alone, as visible as the most visible method.
@@ -285,8 +272,7 @@ pub fn signature_of(attributes: &[Attribute], sig: &Signature) -> TokenStream {
 /// A free function: an op without a kernel of its own.
 fn function(runtime: &Path, item: ItemFn) -> TokenStream {
     let (name, vis) = (&item.sig.ident, &item.vis);
-    let errors = Errors::new();
-    let parsed = parse::function(vis, &item.attrs, &item.sig, Some(&item.block), false, &errors);
+    let parsed = quiet(|errors| parse::function(vis, &item.attrs, &item.sig, Some(&item.block), false, errors));
     let pointwise = parse::pointwise_body(&parsed);
     let sig = &item.sig;
     let payload = match pointwise {
@@ -331,7 +317,7 @@ pub fn signature(input: TokenStream) -> TokenStream {
         Ok(Declaration { attributes, vis, sig }) => {
             let errors = Errors::new();
             parse::function(&vis, &attributes, &sig, None, false, &errors);
-            let errors = errors.into_tokens();
+            let errors = errors.found().tokens();
             let travelling = travelling_macro(&sig.ident, &vis, signature_of(&attributes, &sig));
             quote!(#errors #travelling)
         }
@@ -383,7 +369,7 @@ impl Callees {
 
 impl<'ast> Visit<'ast> for Callees {
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        if let Expr::Path(f) = parse::bare(&call.func)
+        if let Expr::Path(f) = bare(&call.func)
             && f.qself.is_none()
             // The standard library has a macro of that name; see `built_in` in `emit`.
             && !f.path.is_ident("concat")
@@ -399,8 +385,8 @@ impl<'ast> Visit<'ast> for Callees {
 fn layer_path(ty: &Type) -> Option<&Path> {
     match ty {
         Type::Path(p) if p.qself.is_none() => {
-            let name = parse::last(&p.path).to_string();
-            if parse::last(&p.path) == "Option" {
+            let name = last(&p.path).to_string();
+            if last(&p.path) == "Option" {
                 let inner = match p.path.segments.last().map(|s| &s.arguments) {
                     Some(PathArguments::AngleBracketed(a)) => a.args.first(),
                     _ => None,
@@ -411,7 +397,7 @@ fn layer_path(ty: &Type) -> Option<&Path> {
                 };
             }
             let other = ["Parameter", "Buffer", "f64", "usize", "bool", "Tensor", "Ids", "Self"];
-            (!other.contains(&name.as_str()) && !parse::is_no_layer(parse::last(&p.path))).then_some(&p.path)
+            (!other.contains(&name.as_str()) && !parse::is_no_layer(last(&p.path))).then_some(&p.path)
         }
         Type::Array(a) => layer_path(&a.elem),
         Type::Group(g) => layer_path(&g.elem),
@@ -470,7 +456,7 @@ impl WithStruct {
         }
         let home = self.item.impl_token.span;
         let structure: ItemStruct = parse2(respan::as_if_written_in(home, structure))?;
-        respan::with_names_of(&self.item, structure)
+        with_names_of(&self.item, structure)
     }
 }
 
@@ -514,52 +500,13 @@ pub fn with_struct(input: TokenStream) -> TokenStream {
     look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #structure #item))
 }
 
-/// Everything that is known in round 3.
-pub struct Finish {
-    pub signatures: Vec<Item>,
-    pub callees: Vec<Path>,
-    pub runtime: Path,
-    pub subject: Subject,
-}
-
-/// The item that is compiled.
-#[allow(clippy::large_enum_variant)] // one of each at a time
-pub enum Subject {
-    Model(ItemStruct, ItemImpl),
-    Function(ItemFn),
-    /// That a layer has an interface.
-    Conformance(ItemImpl),
-}
-
-impl Parse for Finish {
-    fn parse(input: ParseStream) -> Result<Self> {
-        let (seen, names, runtime);
-        braced!(seen in input);
-        let mut signatures = vec![];
-        while !seen.is_empty() {
-            signatures.push(seen.parse()?);
-        }
-        braced!(names in input);
-        let callees = names.parse_terminated(Path::parse_mod_style, Token![,])?.into_iter().collect();
-        braced!(runtime in input);
-        let runtime = runtime.parse()?;
-        let subject = match input.parse()? {
-            Item::Struct(structure) => Subject::Model(structure, input.parse()?),
-            Item::Fn(function) => Subject::Function(function),
-            Item::Impl(item) => Subject::Conformance(item),
-            other => return Err(Error::new_spanned(other, "a struct or a function is compiled")),
-        };
-        Ok(Finish { signatures, callees, runtime, subject })
-    }
-}
-
 /// Round 3: everything is known.
 pub fn finish(input: TokenStream) -> TokenStream {
     let finish: Finish = match bounded(&input).and_then(|()| parse2(input)) {
         Ok(finish) => finish,
         Err(e) => return e.to_compile_error(),
     };
-    let compiled = crate::compile(&finish);
+    let compiled = compile::compile(&finish);
     let written = write_expansion(&compiled);
     let tokens = crate::emit::text::without_comments(compiled.tokens);
     let elsewhere = elsewhere(&finish.subject);
@@ -580,7 +527,7 @@ fn elsewhere(subject: &Subject) -> TokenStream {
 }
 
 /// Writes the generated code where `IVON_EXPAND_DIR` says, as `CRATE/FILE.Model.rs`; an error where that cannot be done.
-fn write_expansion(compiled: &crate::Compiled) -> TokenStream {
+fn write_expansion(compiled: &Compiled) -> TokenStream {
     let Some(dir) = std::env::var_os("IVON_EXPAND_DIR").filter(|d| !d.is_empty()) else { return quote!() };
     let place = Place::of(&compiled.name);
     if std::path::Path::new(&dir).is_relative() {

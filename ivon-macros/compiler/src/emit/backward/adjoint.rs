@@ -1,7 +1,6 @@
 //! The life of an adjoint: where it is born, what is added to it, and when it is complete.
 
 use super::{Backward, SavedPlan, gradient};
-use crate::emit::function::tensor_inputs;
 use crate::ir::*;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -31,7 +30,7 @@ impl Backward<'_> {
                     true => quote!(#ty::new()),
                     // It depends on arguments alone: it is needed only if one of their adjoints is.
                     false => {
-                        let wanted = tensor_inputs(self.method).map(|i| {
+                        let wanted = self.method.tensor_inputs().map(|i| {
                             let d_input = self.method.adjoint(i);
                             quote!(#d_input.wanted())
                         });

@@ -2,7 +2,7 @@
 
 use super::{Backward, SavedPlan, State};
 use crate::emit::kernel::emit_backward;
-use crate::fuse::Kernel;
+use crate::ir::Kernel;
 use crate::ir::*;
 use proc_macro2::TokenStream;
 use quote::quote;
