@@ -24,7 +24,7 @@ pub use context::cache::Cache;
 #[doc(hidden)]
 pub use context::collected::{Adjoints, Collected, Either, layer_of};
 pub use context::flat::{Entry, Flat, Layout, Values, ValuesMut};
-pub use context::{Context, Pass, Stream};
+pub use context::{Compute, ComputeWeighted, Context, Pass, Stream, Weighted};
 pub use core::checksum::crc32c;
 pub use core::dtype::{DType, Element};
 pub use core::error::{Error, Result};

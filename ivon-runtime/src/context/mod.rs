@@ -3,6 +3,7 @@
 pub(crate) mod adjoint;
 pub(crate) mod cache;
 pub(crate) mod collected;
+mod compute;
 mod counts;
 pub mod cuda;
 pub mod elementwise;
@@ -14,6 +15,7 @@ pub mod profile;
 mod step;
 mod weights;
 
+pub use compute::{Compute, ComputeWeighted, Weighted};
 pub(crate) use counts::Counts;
 pub use pass::{Pass, Stream};
 pub(crate) use step::{AfterBackward, Finishing};
@@ -125,6 +127,14 @@ impl Context {
     /// The GPU on which the context computes; `None` on the CPU.
     pub fn cuda(&self) -> Option<&Rc<Cuda>> {
         self.cuda.as_ref()
+    }
+
+    /// The GPU on which the context computes.
+    ///
+    /// # Errors
+    /// If it computes on the CPU.
+    pub(crate) fn gpu(&self) -> Result<&Rc<Cuda>> {
+        self.cuda().ok_or_else(|| Error::config("a kernel for a GPU was asked for in a context on the CPU"))
     }
 
     /// The type of activations: f32, f64 or, on a GPU, bf16.

@@ -3,7 +3,7 @@
 use crate::args;
 use crate::context::Context;
 use crate::core::error::Result;
-use crate::device::cuda::{Cuda, Grid, Source};
+use crate::device::cuda::{Grid, Source};
 use crate::tensor::Tensor;
 
 // SAFETY: launched only in this file, with the sizes of the tensors; the kernels compare every index with them.
@@ -18,7 +18,7 @@ pub(super) fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<(
     KERNELS.launch(cx, "add_assign", Grid::over(pieces).at_most(BLOCKS), &mut args![x, sum, elements])
 }
 
-pub(super) fn copy(cx: &Context, cuda: &Cuda, x: &Tensor, y: &mut Tensor) -> Result<()> {
+pub(super) fn copy(cx: &Context, x: &Tensor, y: &mut Tensor) -> Result<()> {
     if cx.planning() {
         cx.launched(|trail| {
             trail.text("copy");
@@ -27,7 +27,8 @@ pub(super) fn copy(cx: &Context, cuda: &Cuda, x: &Tensor, y: &mut Tensor) -> Res
         y.is_launched();
         return x.check_launched("copy");
     }
-    let bytes = x.shape().elements() * x.dtype().bytes();
+    let cuda = cx.gpu()?;
+    let bytes = x.bytes();
     // SAFETY: both have this many bytes.
     unsafe { cuda.copy(x.address(cx)?, y.address_mut(cx)?, bytes) }
 }

@@ -2,8 +2,8 @@
 
 pub(crate) mod cuda;
 
-use crate::context::Context;
 use crate::context::profile::Cost;
+use crate::context::{Compute, Context};
 use crate::core::dtype::{DType, Element};
 use crate::core::error::{Error, Result};
 use crate::device::cpu::parallel::{CHUNK, pieces};
@@ -18,29 +18,56 @@ use half::bf16;
 /// As [`Context::empty`].
 pub fn copy(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut y = cx.empty_of(x.dtype(), *x.shape())?;
-    let _op = cx.op("copy", || Cost::default().reads([x]).writes(&y, false));
-    match cx.cuda() {
-        Some(gpu) => cuda::copy(cx, gpu, x, &mut y)?,
-        None if cx.planning() => {}
-        None => match x.dtype() {
-            DType::F32 => copy_slice::<f32>(x.as_slice(), y.as_mut_slice()),
-            DType::F64 => copy_slice::<f64>(x.as_slice(), y.as_mut_slice()),
+    cx.run("copy", Copy { x, y: &mut y })?;
+    Ok(y)
+}
+
+struct Copy<'a> {
+    x: &'a Tensor,
+    y: &'a mut Tensor,
+}
+
+impl Compute for Copy<'_> {
+    fn cost(&self, _: &Context) -> Cost {
+        Cost::default().reads([self.x]).writes(self.y, false)
+    }
+
+    fn cpu<E: Real>(self) {
+        let Copy { x, y } = self;
+        match x.dtype() {
             DType::Bf16 => copy_slice::<bf16>(x.as_slice(), y.as_mut_slice()),
             DType::U32 => copy_slice::<u32>(x.as_slice(), y.as_mut_slice()),
-        },
+            DType::F32 => copy_slice::<f32>(x.as_slice(), y.as_mut_slice()),
+            DType::F64 => copy_slice::<f64>(x.as_slice(), y.as_mut_slice()),
+        }
     }
-    Ok(y)
+
+    fn cuda(self, cx: &Context) -> Result<()> {
+        cuda::copy(cx, self.x, self.y)
+    }
 }
 
 /// Converts bf16 to f32.
 pub(crate) fn widen(cx: &Context, x: &Tensor) -> Result<Tensor> {
     let mut y = cx.empty_of(DType::F32, *x.shape())?;
-    let _op = cx.op("widen", || Cost::default().reads([x]).writes(&y, false));
-    if !cx.planning() {
-        let (x, y) = (x.as_slice::<bf16>(), y.as_mut_slice::<f32>());
+    cx.run("widen", Widen { x, y: &mut y })?;
+    Ok(y)
+}
+
+struct Widen<'a> {
+    x: &'a Tensor,
+    y: &'a mut Tensor,
+}
+
+impl Compute for Widen<'_> {
+    fn cost(&self, _: &Context) -> Cost {
+        Cost::default().reads([self.x]).writes(self.y, false)
+    }
+
+    fn cpu<E: Real>(self) {
+        let (x, y) = (self.x.as_slice::<bf16>(), self.y.as_mut_slice::<f32>());
         pieces(y, CHUNK, |i, y| y.iter_mut().zip(&x[i * CHUNK..]).for_each(|(y, x)| *y = x.to_f32()));
     }
-    Ok(y)
 }
 
 /// Converts f32 to the type of activations on a GPU.
@@ -62,16 +89,29 @@ pub fn add_assign(cx: &Context, sum: &mut Tensor, x: &Tensor) -> Result<()> {
         let message = format!("`x` of {:?} cannot be added to `sum` of {:?}: both must be f32 or f64", x.dtype(), sum.dtype());
         return Err(Error::value("add_assign", message));
     }
-    let _op = cx.op("add", || Cost::each(x, 1).reads([x]).writes(sum, true));
-    match cx.cuda() {
-        Some(_) => cuda::add_assign(cx, sum, x)?,
-        None if cx.planning() => {}
-        None => match x.dtype() {
-            DType::F64 => add_slice::<f64>(x.as_slice(), sum.as_mut_slice()),
-            _ => add_slice::<f32>(x.as_slice(), sum.as_mut_slice()),
-        },
+    cx.run("add", AddAssign { sum, x })
+}
+
+struct AddAssign<'a> {
+    sum: &'a mut Tensor,
+    x: &'a Tensor,
+}
+
+impl Compute for AddAssign<'_> {
+    fn cost(&self, _: &Context) -> Cost {
+        Cost::each(self.x, 1).reads([self.x]).writes(self.sum, true)
     }
-    Ok(())
+
+    fn cpu<E: Real>(self) {
+        match self.x.dtype() {
+            DType::F64 => add_slice::<f64>(self.x.as_slice(), self.sum.as_mut_slice()),
+            _ => add_slice::<f32>(self.x.as_slice(), self.sum.as_mut_slice()),
+        }
+    }
+
+    fn cuda(self, cx: &Context) -> Result<()> {
+        cuda::add_assign(cx, self.sum, self.x)
+    }
 }
 
 pub(crate) fn copy_slice<E: Element>(x: &[E], y: &mut [E]) {

@@ -1,13 +1,14 @@
 //! NVIDIA GPUs, with the driver that is found at run time. Nothing here is needed to build.
 //!
 //! A [`Cuda`] is an opened GPU: one stream, the kernels loaded so far, the matrix products of cuBLASLt, the convolutions of
-//! cuDNN. A context that computes on the GPU holds one, and an op gets it with [`Context::cuda`](crate::context::Context::cuda):
+//! cuDNN. A context that computes on the GPU holds one. A computation of an op states what it launches there, which launches
+//! nothing in a dry run:
 //!
 //! ```text
-//! match cx.cuda() {
-//!     Some(_) => cuda::forward(cx, x, &mut y)?,   // launches nothing in a dry run
-//!     None if cx.planning() => {}
-//!     None => with_real!(cx.dtype(), E => cpu::forward::<E>(x.as_slice(), y.as_mut_slice())),
+//! impl Compute for Forward<'_> {
+//!     fn cuda(self, cx: &Context) -> Result<()> {
+//!         cuda::forward(cx, self.x, self.y)
+//!     }
 //! }
 //! ```
 //!

@@ -1,7 +1,7 @@
 //! The loops: tiles that fit the first-level cache, in chunks that threads share.
 
 use super::Kernel;
-use crate::device::cpu::parallel::{CHUNK, pieces};
+use crate::device::cpu::parallel::CHUNK;
 use crate::device::cpu::real::Real;
 use crate::device::cpu::threads::each;
 use crate::ops::shared::axes::Repeats;
@@ -18,18 +18,8 @@ pub(super) struct Input<'a, E> {
     pub repeats: Repeats,
 }
 
-/// y = K(inputs), `y` of the shape to which all inputs are broadcast.
-pub(super) fn forward<E: Real, K: Kernel<I, S, 1>, const I: usize, const S: usize>(
-    inputs: [Input<E>; I],
-    scalars: [f64; S],
-    y: &mut [E],
-) {
-    let scalars = scalars.map(E::of);
-    pieces(y, CHUNK, |i, y| chunk::<E, K, I, S, 1>(inputs, scalars, i * CHUNK, [Some((y, false))]));
-}
-
 /// outputs\[j\] = K(inputs)\[j\] or += where it says so; each that is there has `elements` elements.
-pub(super) fn backward<E: Real, K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
+pub(super) fn evaluate<E: Real, K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     inputs: [Input<E>; I],
     scalars: [f64; S],
     outputs: [Option<(&mut [E], bool)>; O],

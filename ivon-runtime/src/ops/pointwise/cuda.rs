@@ -7,7 +7,7 @@ use crate::core::digest::{Digest, Digester};
 use crate::core::dtype::DType;
 use crate::core::error::Result;
 use crate::core::shape::Shape;
-use crate::device::cuda::{Cuda, Grid, Source, Text};
+use crate::device::cuda::{Grid, Source, Text};
 use crate::ops::shared::axes::Repeats;
 use crate::tensor::Tensor;
 use std::fmt::Write;
@@ -21,33 +21,9 @@ pub(super) fn output_type(cx: &Context, inputs: &[&Tensor]) -> DType {
     if all_f32 { DType::F32 } else { cx.dtype() }
 }
 
-/// y = K(inputs), elementwise.
-pub(super) fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
-    cx: &Context,
-    gpu: &Cuda,
-    inputs: [&Tensor; I],
-    scalars: [f64; S],
-    y: &mut Tensor,
-) -> Result<()> {
-    let shape = *y.shape();
-    launch::<K, I, S, 1>(cx, gpu, shape, inputs, scalars, [Some((y, false))])
-}
-
 /// outputs\[j\] = K(inputs)\[j\], or += where it says so.
-pub(super) fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
+pub(super) fn evaluate<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
     cx: &Context,
-    gpu: &Cuda,
-    shape: Shape,
-    inputs: [&Tensor; I],
-    scalars: [f64; S],
-    outputs: [Option<(&mut Tensor, bool)>; O],
-) -> Result<()> {
-    launch::<K, I, S, O>(cx, gpu, shape, inputs, scalars, outputs)
-}
-
-fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
-    cx: &Context,
-    gpu: &Cuda,
     shape: Shape,
     inputs: [&Tensor; I],
     scalars: [f64; S],
@@ -71,7 +47,7 @@ fn launch<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize>(
         outputs: outputs.each_ref().map(|y| y.as_ref().is_some_and(|(y, _)| y.dtype() == DType::F32)).to_vec(),
         vector,
     };
-    let kernel = gpu.generated(form.key(K::CUDA), || form.source(K::NAME, K::CUDA))?;
+    let kernel = cx.gpu()?.generated(form.key(K::CUDA), || form.source(K::NAME, K::CUDA))?;
     let groups = shape.elements() / vector;
     let mut args: Vec<Arg> = vec![];
     for ((x, length), repeats) in inputs.iter().zip(lengths).zip(repeats) {

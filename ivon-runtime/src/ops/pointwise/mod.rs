@@ -10,16 +10,17 @@ mod cuda;
 mod tests;
 
 use super::expand;
-use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
+use crate::context::{Compute, Context};
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
 use crate::device::cpu::real::Real;
 use crate::ops::shared::axes::Repeats;
-use crate::ops::shared::{along, check, with_real};
+use crate::ops::shared::{along, check};
 use crate::tensor::Tensor;
+use std::marker::PhantomData;
 
 /// A pointwise expression of `I` tensors and `S` numbers with `O` results.
 pub trait Kernel<const I: usize, const S: usize, const O: usize> {
@@ -56,14 +57,7 @@ pub fn forward<K: Kernel<I, S, 1>, const I: usize, const S: usize>(
     let expanded = expanded(cx, inputs, &shape)?;
     let inputs = std::array::from_fn(|i| expanded[i].as_ref().unwrap_or(inputs[i]));
     let mut y = cx.empty_of(cuda::output_type(cx, &inputs), shape)?;
-    let _op = cx.op(K::NAME, || Cost::each(&y, K::OPERATIONS).reads(inputs).writes(&y, false));
-    match cx.cuda() {
-        Some(gpu) => cuda::forward::<K, I, S>(cx, gpu, inputs, scalars, &mut y)?,
-        None if cx.planning() => {}
-        None => with_real!(cx.dtype(), E => {
-            cpu::forward::<E, K, I, S>(read(inputs, &shape), scalars, y.as_mut_slice::<E>());
-        }),
-    }
+    cx.run(K::NAME, Evaluate::<K, I, S, 1> { shape, inputs, scalars, outputs: [Some((&mut y, false))], kernel: PhantomData })?;
     Ok(y)
 }
 
@@ -89,12 +83,6 @@ pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usi
     }
     let expanded = expanded(cx, inputs, &shape)?;
     let inputs = std::array::from_fn(|i| expanded[i].as_ref().unwrap_or(inputs[i]));
-    let _op = cx.op(K::NAME, || {
-        let of_element = inputs.first().map_or(0, |x| x.dtype().bytes());
-        let outputs = adjoints.iter().filter(|(adjoint, _)| adjoint.wanted());
-        let moved = outputs.map(|(adjoint, _)| shape.elements() * of_element * if adjoint.is_empty() { 1 } else { 2 });
-        Cost::flops(shape.elements() * K::OPERATIONS).reads(inputs).moves(moved.sum())
-    });
     // A gradient that is summed is computed in full first.
     let mut full: [Option<Tensor>; O] = [const { None }; O];
     let mut targets: [Option<(&mut Tensor, bool)>; O] = [const { None }; O];
@@ -105,36 +93,49 @@ pub fn backward<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usi
         }
         *target = adjoint.target(cx, of)?;
     }
-    match cx.cuda() {
-        Some(gpu) => {
-            let mut outputs: [Option<(&mut Tensor, bool)>; O] = [const { None }; O];
-            for ((output, full), target) in outputs.iter_mut().zip(&mut full).zip(&mut targets) {
-                *output = match (full, target) {
-                    (Some(full), _) => Some((full, false)),
-                    (None, target) => target.as_mut().map(|(target, add)| (&mut **target, *add)),
-                };
-            }
-            cuda::backward::<K, I, S, O>(cx, gpu, shape, inputs, scalars, outputs)?;
-        }
-        None if cx.planning() => {}
-        None => with_real!(cx.dtype(), E => {
-            let mut outputs: [Option<(&mut [E], bool)>; O] = [const { None }; O];
-            for ((output, full), target) in outputs.iter_mut().zip(&mut full).zip(&mut targets) {
-                *output = match (full, target) {
-                    (Some(full), _) => Some((full.as_mut_slice::<E>(), false)),
-                    (None, Some((target, add))) => Some((target.as_mut_slice::<E>(), *add)),
-                    (None, None) => None,
-                };
-            }
-            cpu::backward::<E, K, I, S, O>(read(inputs, &shape), scalars, outputs, shape.elements());
-        }),
+    let mut outputs: [Output; O] = [const { None }; O];
+    for ((output, full), target) in outputs.iter_mut().zip(&mut full).zip(&mut targets) {
+        *output = match (full, target) {
+            (Some(full), _) => Some((full, false)),
+            (None, target) => target.as_mut().map(|(target, add)| (&mut **target, *add)),
+        };
     }
+    cx.run(K::NAME, Evaluate::<K, I, S, O> { shape, inputs, scalars, outputs, kernel: PhantomData })?;
     for (full, target) in full.into_iter().zip(targets) {
         if let (Some(full), Some((target, add))) = (full, target) {
             along::sum_to(cx, &full, target, add)?;
         }
     }
     Ok(())
+}
+
+/// A tensor that is written, or added to.
+type Output<'a> = Option<(&'a mut Tensor, bool)>;
+
+/// outputs\[j\] = K(inputs)\[j\], or += it, for inputs that repeat along `shape` and outputs of this shape.
+struct Evaluate<'a, K, const I: usize, const S: usize, const O: usize> {
+    shape: Shape,
+    inputs: [&'a Tensor; I],
+    scalars: [f64; S],
+    outputs: [Output<'a>; O],
+    kernel: PhantomData<K>,
+}
+
+impl<K: Kernel<I, S, O>, const I: usize, const S: usize, const O: usize> Compute for Evaluate<'_, K, I, S, O> {
+    fn cost(&self, _: &Context) -> Cost {
+        let cost = Cost::flops(self.shape.elements() * K::OPERATIONS).reads(self.inputs);
+        self.outputs.iter().flatten().fold(cost, |cost, (output, add)| cost.writes(output, *add))
+    }
+
+    fn cpu<E: Real>(self) {
+        let outputs = self.outputs.map(|output| output.map(|(y, add)| (y.as_mut_slice::<E>(), add)));
+        let inputs = self.inputs.map(|x| cpu::Input { x: x.as_slice::<E>(), repeats: repeats(x, &self.shape) });
+        cpu::evaluate::<E, K, I, S, O>(inputs, self.scalars, outputs, self.shape.elements());
+    }
+
+    fn cuda(self, cx: &Context) -> Result<()> {
+        cuda::evaluate::<K, I, S, O>(cx, self.shape, self.inputs, self.scalars, self.outputs)
+    }
 }
 
 /// The gradient that is `d_y` itself, as that of `b` in `x + b`: shared where the shapes are equal, else summed over the dimensions
@@ -193,10 +194,6 @@ fn expanded<const I: usize>(cx: &Context, inputs: [&Tensor; I], shape: &Shape) -
 /// How an input repeats along the output, which is known of all by now.
 fn repeats(input: &Tensor, shape: &Shape) -> Repeats {
     Repeats::of(input.shape(), shape).unwrap_or(Repeats { axis: 1, inner: input.shape().elements() })
-}
-
-fn read<'a, E: Real, const I: usize>(inputs: [&'a Tensor; I], shape: &Shape) -> [cpu::Input<'a, E>; I] {
-    inputs.map(|input| cpu::Input { x: input.as_slice::<E>(), repeats: repeats(input, shape) })
 }
 
 fn check_types(name: &str, cx: &Context, inputs: &[&Tensor]) -> Result<()> {

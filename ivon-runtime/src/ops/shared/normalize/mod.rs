@@ -4,11 +4,11 @@
 
 pub mod cuda;
 
+use super::check;
 use super::reduce::{sum_of, sum_of2, sum_of3, sum_rows};
-use super::{check, with_real};
-use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
+use crate::context::{Compute, Context};
 use crate::core::error::Result;
 use crate::device::cpu::parallel::{pieces, pieces2, rows_a_task};
 use crate::device::cpu::real::Real;
@@ -41,7 +41,7 @@ fn name(centre: bool) -> &'static str {
     if centre { "layer_norm" } else { "rms_norm" }
 }
 
-/// `centre`: whether the mean is subtracted.
+/// The forward pass; `centre` if the mean is subtracted.
 pub fn forward(
     cx: &Context,
     x: &Tensor,
@@ -50,22 +50,41 @@ pub fn forward(
     eps: f64,
     centre: bool,
 ) -> Result<(Tensor, Saved)> {
-    let (rows, width) = (x.shape().rows(), x.shape().last());
     let mut y = cx.empty(*x.shape())?;
-    let mut statistics = cx.empty_of(cx.dtype().sums(), [rows, 2])?;
-    let _op = cx.op(name(centre), || Cost::each(x, if centre { 8 } else { 5 }).reads([x]).writes(&y, false));
-    match cx.cuda() {
-        Some(_) => cuda::forward(cx, x, (gain, bias), &mut y, &mut statistics, eps, centre)?,
-        None if cx.planning() => {}
-        None => with_real!(cx.dtype(), E => {
-            let (x, gain, bias) = (x.as_slice::<E>(), gain.as_slice::<E>(), bias.map(|b| b.as_slice::<E>()));
-            let task = rows_a_task(width);
-            pieces2((y.as_mut_slice::<E>(), task * width.max(1)), (statistics.as_mut_slice::<E>(), task * 2), |i, y, statistics| {
-                normalize(&x[i * task * width..][..y.len()], (gain, bias), y, statistics, E::of(eps), centre);
-            });
-        }),
-    }
+    let mut statistics = cx.empty_of(cx.dtype().sums(), [x.shape().rows(), 2])?;
+    cx.run(name(centre), Forward { x, weights: (gain, bias), y: &mut y, statistics: &mut statistics, eps, centre })?;
     Ok((y, Saved { x: x.clone(), gain: gain.clone(), statistics }))
+}
+
+struct Forward<'a> {
+    x: &'a Tensor,
+    /// Gain and bias.
+    weights: (&'a Tensor, Option<&'a Tensor>),
+    y: &'a mut Tensor,
+    statistics: &'a mut Tensor,
+    eps: f64,
+    centre: bool,
+}
+
+impl Compute for Forward<'_> {
+    fn cost(&self, _: &Context) -> Cost {
+        Cost::each(self.x, if self.centre { 8 } else { 5 }).reads([self.x]).writes(self.y, false)
+    }
+
+    fn cpu<E: Real>(self) {
+        let (x, width) = (self.x.as_slice::<E>(), self.x.shape().last());
+        let (gain, bias) = (self.weights.0.as_slice::<E>(), self.weights.1.map(|b| b.as_slice::<E>()));
+        let task = rows_a_task(width);
+        let (y, statistics) = (self.y.as_mut_slice::<E>(), self.statistics.as_mut_slice::<E>());
+        pieces2((y, task * width.max(1)), (statistics, task * 2), |i, y, statistics| {
+            let x = &x[i * task * width..][..y.len()];
+            normalize(x, (gain, bias), y, statistics, E::of(self.eps), self.centre);
+        });
+    }
+
+    fn cuda(self, cx: &Context) -> Result<()> {
+        cuda::forward(cx, self.x, self.weights, self.y, self.statistics, self.eps, self.centre)
+    }
 }
 
 versions! {
@@ -102,6 +121,7 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, centre: bool, [d_x, d_g
         Cost::each(&d_y, sums + 12).reads([&saved.x, &d_y]).writes(&saved.x, !d_x.is_empty())
     });
     if cx.cuda().is_some() {
+        // Kernels compute several of the gradients at once.
         return cuda::backward(cx, saved, d_y, centre, [d_x, d_gain, d_bias]);
     }
     let Saved { x, gain, statistics } = saved;
@@ -109,35 +129,67 @@ pub fn backward(cx: &Context, saved: Saved, d_y: Tensor, centre: bool, [d_x, d_g
     if let Some((d_bias, add)) = d_bias.target(cx, [width])? {
         sum_rows(cx, &d_y, d_bias, add)?;
     }
+    let operands = Operands { x: &x, d_y: &d_y, statistics: &statistics };
     if let Some((d_gain, add)) = d_gain.target(cx, [width])? {
         // Sums of groups of rows, whose number depends on the shape alone.
         let group = rows_a_task(width).max(rows.div_ceil(64)).max(1);
-        let mut partial = cx.empty([rows.div_ceil(group), width])?;
-        if !cx.planning() {
-            with_real!(cx.dtype(), E => {
-                let (x, d_y, statistics) = (x.as_slice::<E>(), d_y.as_slice::<E>(), statistics.as_slice::<E>());
-                pieces(partial.as_mut_slice::<E>(), width.max(1), |i, sum| {
-                    let end = ((i + 1) * group).min(rows);
-                    let range = i * group * width..end * width;
-                    sum_gain(&x[range.clone()], &d_y[range], &statistics[i * group * 2..], sum);
-                });
-            });
-        }
-        sum_rows(cx, &partial, d_gain, add)?;
+        let mut sums = cx.empty([rows.div_ceil(group), width])?;
+        cx.compute(SumGain { operands, group, sums: &mut sums })?;
+        sum_rows(cx, &sums, d_gain, add)?;
     }
-    if let Some((d_x, add)) = d_x.target(cx, *x.shape())?
-        && !cx.planning()
-    {
-        with_real!(cx.dtype(), E => {
-            let (x, d_y, statistics, gain) = (x.as_slice::<E>(), d_y.as_slice::<E>(), statistics.as_slice::<E>(), gain.as_slice::<E>());
-            let task = rows_a_task(width);
-            pieces(d_x.as_mut_slice::<E>(), task * width.max(1), |i, d_x| {
-                let range = i * task * width..i * task * width + d_x.len();
-                differentiate((&x[range.clone()], &d_y[range]), &statistics[i * task * 2..], gain, d_x, centre, add);
-            });
+    match d_x.target(cx, *x.shape())? {
+        Some((d_x, add)) => cx.compute(Differentiate { operands, gain: &gain, d_x, centre, add }),
+        None => Ok(()),
+    }
+}
+
+/// The operands of all gradients.
+#[derive(Clone, Copy)]
+struct Operands<'a> {
+    x: &'a Tensor,
+    d_y: &'a Tensor,
+    statistics: &'a Tensor,
+}
+
+/// Sums of d_y · x̂ over groups of `group` rows.
+struct SumGain<'a> {
+    operands: Operands<'a>,
+    group: usize,
+    /// \[groups, width\]
+    sums: &'a mut Tensor,
+}
+
+impl Compute for SumGain<'_> {
+    fn cpu<E: Real>(self) {
+        let Operands { x, d_y, statistics } = self.operands;
+        let (rows, width, group) = (x.shape().rows(), x.shape().last(), self.group);
+        let (x, d_y, statistics) = (x.as_slice::<E>(), d_y.as_slice::<E>(), statistics.as_slice::<E>());
+        pieces(self.sums.as_mut_slice::<E>(), width.max(1), |i, sum| {
+            let range = i * group * width..((i + 1) * group).min(rows) * width;
+            sum_gain(&x[range.clone()], &d_y[range], &statistics[i * group * 2..], sum);
         });
     }
-    Ok(())
+}
+
+struct Differentiate<'a> {
+    operands: Operands<'a>,
+    gain: &'a Tensor,
+    d_x: &'a mut Tensor,
+    centre: bool,
+    add: bool,
+}
+
+impl Compute for Differentiate<'_> {
+    fn cpu<E: Real>(self) {
+        let Operands { x, d_y, statistics } = self.operands;
+        let width = x.shape().last();
+        let (x, d_y, statistics) = (x.as_slice::<E>(), d_y.as_slice::<E>(), statistics.as_slice::<E>());
+        let (gain, task) = (self.gain.as_slice::<E>(), rows_a_task(width));
+        pieces(self.d_x.as_mut_slice::<E>(), task * width.max(1), |i, d_x| {
+            let range = i * task * width..i * task * width + d_x.len();
+            differentiate((&x[range.clone()], &d_y[range]), &statistics[i * task * 2..], gain, d_x, self.centre, self.add);
+        });
+    }
 }
 
 versions! {

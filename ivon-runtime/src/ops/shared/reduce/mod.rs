@@ -2,9 +2,8 @@
 
 pub mod cuda;
 
-use super::with_real;
-use crate::context::Context;
 use crate::context::profile::Cost;
+use crate::context::{Compute, Context};
 use crate::core::error::Result;
 use crate::device::cpu::parallel::{pieces, rows_a_task};
 use crate::device::cpu::real::Real;
@@ -112,31 +111,42 @@ fn fold<E: Real>(mut lanes: [E; LANES], f: impl Fn(E, E) -> E) -> E {
 pub fn sum_rows(cx: &Context, x: &Tensor, y: &mut Tensor, add: bool) -> Result<()> {
     let width = y.shape().elements();
     let rows = x.shape().elements().checked_div(width).unwrap_or(0);
-    let _op = cx.op("sum_rows", || Cost::each(x, 1).reads([x]).writes(y, add));
-    if cx.cuda().is_some() {
-        return cuda::sum(cx, x, y, [1, rows, width], 1.0, add);
-    }
     let group = rows_a_task(width).max(rows.div_ceil(64));
     let groups = rows.div_ceil(group.max(1));
-    let mut partial = if groups > 1 { Some(cx.empty([groups, width])?) } else { None };
-    if cx.planning() {
-        return Ok(());
+    let mut partial = if groups > 1 { Some(cx.scratch([groups, width])?) } else { None };
+    cx.run("sum_rows", SumRows { x, y, partial: partial.as_mut(), group, add })
+}
+
+struct SumRows<'a> {
+    x: &'a Tensor,
+    y: &'a mut Tensor,
+    /// Memory for the sums of groups of `group` rows, if there are several groups.
+    partial: Option<&'a mut Tensor>,
+    group: usize,
+    add: bool,
+}
+
+impl Compute for SumRows<'_> {
+    fn cost(&self, _: &Context) -> Cost {
+        Cost::each(self.x, 1).reads([self.x]).writes(self.y, self.add)
     }
-    with_real!(cx.dtype(), E => {
-        let (x, y) = (x.as_slice::<E>(), y.as_mut_slice::<E>());
-        match &mut partial {
-            Some(partial) => {
-                let partial = partial.as_mut_slice::<E>();
-                pieces(partial, width, |i, sum| {
-                    let end = ((i + 1) * group * width).min(x.len());
-                    sum_block(&x[i * group * width..end], width, 0, sum, false);
-                });
-                sum_columns(partial, y, add);
-            }
-            None => sum_columns(x, y, add),
-        }
-    });
-    Ok(())
+
+    fn cpu<E: Real>(self) {
+        let (x, y) = (self.x.as_slice::<E>(), self.y.as_mut_slice::<E>());
+        let Some(partial) = self.partial else { return sum_columns(x, y, self.add) };
+        let (partial, width) = (partial.as_mut_slice::<E>(), y.len());
+        pieces(partial, width, |i, sum| {
+            let end = ((i + 1) * self.group * width).min(x.len());
+            sum_block(&x[i * self.group * width..end], width, 0, sum, false);
+        });
+        sum_columns(partial, y, self.add);
+    }
+
+    fn cuda(self, cx: &Context) -> Result<()> {
+        let width = self.y.shape().elements();
+        let rows = self.x.shape().elements().checked_div(width).unwrap_or(0);
+        cuda::sum(cx, self.x, self.y, [1, rows, width], 1.0, self.add)
+    }
 }
 
 /// The sum of all rows, threads sharing the columns.
