@@ -1,13 +1,12 @@
-//! Places boxes and edges in layers from top to bottom (Sugiyama, Tagawa and Toda 1981). Every level is laid out alone, the content of a
-//! box
-//! before the box, because it determines the size of the box.
+//! Places boxes and edges in layers from top to bottom (Sugiyama, Tagawa and Toda 1981). Every level is laid out alone, the
+//! content of a box before the box, because it determines the size of the box.
 //!
 //! 1. A node's layer is the longest path to it. The longest path through a level is its spine.
 //! 2. An edge that crosses several layers occupies a place in each layer between. Edges from one output share these places.
 //! 3. Neighbours in a layer are swapped until few edges cross (barycentres, sweeping down and up). The spine stands on the left.
-//! 4. Horizontal positions minimise the weighted sum of squares of the horizontal offsets of edges, subject to the order and the distances,
-//! exactly, layer by
-//! layer. Edges of the spine have the largest weight, so the spine is straight through all levels.
+//! 4. Horizontal positions minimise the weighted sum of squares of the horizontal offsets of edges, subject to the order and
+//!    the distances, exactly, layer by layer. Edges of the spine have the largest weight, so the spine is straight through all
+//!    levels.
 
 use super::scene::{Edge, End, Kind, Node, Scene};
 use super::text;
