@@ -364,8 +364,8 @@ pub(crate) struct IvonPass {
     pub gradsq: bool,
     /// True if the samples weigh by the targets that their micro-batches count.
     pub weighed: bool,
-    /// ess, 1 / ess, beta1, 1 − beta2, ½ (1 − beta2), clip radius, 1 / samples, 1 − beta1.
-    pub numbers: [f32; 8],
+    /// ess, 1 / ess, beta1, 1 − beta2, ½ (1 − beta2), clip radius, 1 / samples, 1 − beta1, bounds of the Hessian estimate and of the step.
+    pub numbers: [f32; 10],
 }
 
 /// The numbers that change from step to step, as `kernel.cu` has it.

@@ -183,6 +183,12 @@ __device__ __forceinline__ float deviation(float hessian, float delta, float tem
   return root(reciprocal(hessian + delta) * temperature);
 }
 
+// x cut to at most `bound` in size. Infinity cuts nothing, and what is not a number stays.
+__device__ __forceinline__ float within(float x, float bound) {
+  x = x > bound ? bound : x;
+  return x < -bound ? -bound : x;
+}
+
 // mean + sigma · noise with sigma² = 1 / (h + delta) · 1 / ess; or the mean.
 extern "C" __global__ void __launch_bounds__(256) ivon_draw(
     const float* __restrict__ mean, const float* __restrict__ hessian, real* __restrict__ weights, const Part* __restrict__ parts,
@@ -236,7 +242,7 @@ extern "C" __global__ void __launch_bounds__(256) ivon_update(
     real* __restrict__ gradient, float* __restrict__ sum_gradient, float* __restrict__ sum_product, const Part* __restrict__ parts,
     const uint32_t* __restrict__ owners, uint64_t groups, Status* status, const Moving* __restrict__ moving, const float* __restrict__ counters, uint32_t key_low,
     uint32_t key_high, uint32_t last, uint32_t gradsq, float ess, float temperature, float keep, float gain, float correction, float radius, float share,
-    float take_share) {
+    float take_share, float hessian_bound, float step_bound) {
   Mine it = mine(parts, owners, groups);
   if (!it.any || status->stopped()) return;
   float scale = status->scale, delta = it.part.decay, rate = moving->lr * it.part.factor, debias = moving->debias;
@@ -280,13 +286,15 @@ extern "C" __global__ void __launch_bounds__(256) ivon_update(
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
       float estimate = gradsq ? ess * product[w] : product[w] * root(ess * (h[w] + delta));
-      float d = estimate - h[w];
+      float d = within(estimate - h[w], hessian_bound * (h[w] + delta));
       // The Riemannian term keeps h + delta positive. An increment, because (beta2 h + …) in f32 would lose it.
       h[w] += gain * (d + correction * (d * d) * reciprocal(h[w] + delta));
       v[w] = keep * v[w] + take_share * g[w];
       float step = (v[w] * debias + delta * m[w]) * reciprocal(h[w] + delta);
-      step = smaller(larger(step, -radius), radius);
-      m[w] -= rate * step;
+      step = within(step, radius);
+      // Without a bound in one expression, which compilers contract: the same bits as before there were bounds.
+      if (step_bound == INFINITY) m[w] -= rate * step;
+      else m[w] -= within(rate * step, step_bound * deviation(h[w], delta, temperature));
       float precision = ess * (h[w] + delta);
       good = good && (!it.there[w] || (precision > 0.0f && precision < 1e30f));
     }

@@ -23,7 +23,7 @@ mod trace;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use driver::Settings;
-pub use ivon::{HessianEstimate, Ivon, IvonConfig, SamplePer, Statistics, Suggestion};
+pub use ivon::{HessianEstimate, Ivon, IvonConfig, Prior, SamplePer, Statistics, Suggestion};
 pub use point::{Point, Rule, Step};
 pub use sgd::{Sgd, SgdConfig};
 pub use trace::Tracer;

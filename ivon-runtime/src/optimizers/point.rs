@@ -9,7 +9,7 @@ use crate::context::flat::{Flat, Layout};
 use crate::context::profile::{Cost, Phase};
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
-use crate::optimizers::state::{State, weight_decays};
+use crate::optimizers::state::{State, on_matrices, weight_decays};
 use crate::posterior::Posterior;
 use crate::posterior::pass;
 use crate::tensor::parameter::Model;
@@ -166,7 +166,7 @@ impl<R: Rule> Point<R> {
         config.check()?;
         let names: Vec<_> = R::BUFFERS.to_vec();
         let driver = Driver::new(model, settings, &names, false)?;
-        let decays = weight_decays(driver.state.layout(), config.weight_decay());
+        let decays = weight_decays(driver.state.layout(), on_matrices(config.weight_decay()));
         let mut point = Point { driver, rule: config, decays };
         if let Some(gpu) = &point.driver.state.gpu {
             if point.rule.on_gpu().is_none() {

@@ -5,6 +5,7 @@ use crate::context::flat::{Entry, Flat, Layout, Values, ValuesMut};
 use crate::context::profile::Cost;
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
+use crate::core::shape::Shape;
 use crate::memory::room;
 use crate::optimizers::gpu::Gpu;
 use crate::posterior::pass;
@@ -293,7 +294,7 @@ enum Spread {
 
 fn spread(parameter: &Parameter) -> Spread {
     let shape = parameter.shape();
-    let fan_in = shape.iter().skip(1).product::<usize>().max(1) as f64;
+    let fan_in = fan_in(shape);
     match parameter.init() {
         Init::Zeros => Spread::Constant(0.0),
         Init::Ones => Spread::Constant(1.0),
@@ -318,13 +319,21 @@ pub(crate) fn mean_square(parameter: &Parameter) -> f64 {
     }
 }
 
-/// The weight decay of each parameter: its own, or `weight_decay` on tensors of two or more dimensions and 0 on the rest.
-pub(crate) fn weight_decays(layout: &Layout, weight_decay: f64) -> Vec<f64> {
+/// The weight decay of each parameter: its own, or what `otherwise` returns for it; 0 for a frozen one.
+pub(crate) fn weight_decays(layout: &Layout, otherwise: impl Fn(&Parameter) -> f64) -> Vec<f64> {
     let decay = |e: &Entry| match e.parameter.weight_decay() {
         _ if e.parameter.frozen() => 0.0,
-        Some(own) => own,
-        None if e.parameter.shape().rank() >= 2 => weight_decay,
-        None => 0.0,
+        own => own.unwrap_or_else(|| otherwise(&e.parameter)),
     };
     layout.entries().iter().map(decay).collect()
+}
+
+/// Weight decay on tensors of two or more dimensions and 0 on the rest.
+pub(crate) fn on_matrices(weight_decay: f64) -> impl Fn(&Parameter) -> f64 {
+    move |parameter| if parameter.shape().rank() >= 2 { weight_decay } else { 0.0 }
+}
+
+/// Elements over the first dimension: the inputs of one output of a linear layer or a convolution.
+pub(crate) fn fan_in(shape: &Shape) -> f64 {
+    shape.iter().skip(1).product::<usize>().max(1) as f64
 }

@@ -10,7 +10,7 @@ use ivon_emulator::{Pace, load};
 use ivon_runtime::State;
 use ivon_runtime::checkpoint::{Checkpoints, Notes};
 use ivon_runtime::ops::cross_entropy::IGNORE;
-use ivon_runtime::optimizers::{HessianEstimate, SamplePer, Tracer};
+use ivon_runtime::optimizers::{HessianEstimate, Prior, SamplePer, Tracer};
 use ivon_runtime::prelude::*;
 use language::{Language, Line, batch, model, set_rate};
 use std::cell::RefCell;
@@ -93,6 +93,25 @@ fn agree_on<O: Optimizer>(batch: Batch, steps: usize, tolerance: f64, make: impl
 #[test]
 fn a_step_of_ivon_is_that_of_the_processor() {
     agree(8, 1e-5, |model, device| ivon(model, ivon_config(), settings(device)));
+}
+
+#[test]
+fn bounds_and_prior_variances_are_those_of_the_cpu() {
+    let prior = Prior::Variance { weights: 1.0, biases: 10.0 };
+    for config in [
+        IvonConfig { hessian_bound: Some(0.5), ..ivon_config() },
+        IvonConfig { step_bound: Some(0.05), ..ivon_config() },
+        IvonConfig { hessian_bound: Some(2.0), step_bound: Some(0.2), prior, samples: 2, ..ivon_config() },
+    ] {
+        agree(6, 1e-5, |model, device| ivon(model, config.clone(), settings(device)));
+        if gpu() {
+            let (model, free) = (model(0.2), ivon_config());
+            let [mut bounded, mut unbounded] = [config, free].map(|config| ivon(&model, config, settings(Device::Cuda(0))));
+            train(&model, &mut bounded, 6);
+            train(&model, &mut unbounded, 6);
+            assert!(distance(&bounded, &unbounded) > 1e-3, "the bounds were never reached");
+        }
+    }
 }
 
 #[test]

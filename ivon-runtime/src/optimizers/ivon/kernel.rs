@@ -26,6 +26,10 @@ pub struct Constants {
     /// lr · (hess_init + delta), or lr
     pub rate: f32,
     pub radius: f32,
+    /// The largest |h_hat − h| over h + delta; infinity without a bound.
+    pub hessian_bound: f32,
+    /// The largest change of the mean over sigma; infinity without a bound.
+    pub step_bound: f32,
     /// The factor by which clipping multiplies the gradient.
     pub scale: f32,
     /// `scale` times the weight of the sample in the averages.
@@ -234,7 +238,7 @@ fn move_group<E: Compute, const GRADSQ: bool>(
             (false, true) => product[i] * precision,
             (false, false) => product[i] * precision.sqrt(),
         };
-        difference[i] = estimate - hessian[i];
+        difference[i] = within(estimate - hessian[i], c.hessian_bound * (hessian[i] + c.delta));
     }
     for i in 0..GROUP {
         let (h, d) = (hessian[i], difference[i]);
@@ -248,14 +252,20 @@ fn move_group<E: Compute, const GRADSQ: bool>(
     for i in 0..GROUP {
         let v = c.keep * momentum[i] + c.take * g[i];
         let step = (v * c.debias + c.delta * mean[i]) * inverse[i];
-        let step = if step > c.radius { c.radius } else { step };
-        let step = if step < -c.radius { -c.radius } else { step };
         momentum[i] = v;
-        mean[i] -= c.rate * step;
+        let longest = c.step_bound * (inverse[i] * c.temperature).sqrt();
+        mean[i] -= within(c.rate * within(step, c.radius), longest);
     }
     for i in 0..GROUP {
         weights[i] = theta(mean[i], next[i], inverse[i], c.temperature);
     }
+}
+
+/// `x` cut to at most `bound` in size. Infinity cuts nothing, and what is not a number stays.
+#[inline(always)]
+fn within(x: f32, bound: f32) -> f32 {
+    let x = if x > bound { bound } else { x };
+    if x < -bound { -bound } else { x }
 }
 
 #[inline(always)]

@@ -8,11 +8,14 @@
 //! g        = (1/S) Σ g_s
 //! h_hat    = (1/S) Σ g_s · noise_s / sigma                          Price
 //!          = ess · (1/S) Σ g_s²                                     GradSq
+//! h_hat    = h + clip(h_hat − h, ±hessian_bound · (h + delta))
 //! momentum = beta1 · momentum + (1 − beta1) · g
 //! h        = h + (1 − beta2) · ((h_hat − h) + ½ (1 − beta2) (h_hat − h)² / (h + delta))
 //! step     = clip((momentum / (1 − beta1^t) + delta · mean) / (h + delta), ±clip_radius)
-//! mean     = mean − lr · (hess_init + delta) · step
+//! mean     = mean − clip(lr · (hess_init + delta) · step, ±step_bound · sigma)
 //! ```
+//!
+//! The two bounds are not the paper's: without them, their default, the arithmetic is the paper's.
 //!
 //! The update of the last sample, the zeroing of the gradient and the drawing of the next step's first sample are one pass over memory.
 
@@ -26,11 +29,11 @@ use super::driver::{Driver, Settings, Weighting, check_lr, require};
 use super::gpu::{Finish, Gpu, IvonPass, Moving};
 use super::{Gradient, Optimizer, Tracer, Weights};
 use crate::context::Context;
-use crate::context::flat::Flat;
+use crate::context::flat::{Flat, Layout};
 use crate::context::profile::{Cost, Phase, Scope};
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
-use crate::optimizers::state::{State, weight_decays};
+use crate::optimizers::state::{State, fan_in, on_matrices, weight_decays};
 use crate::posterior::Posterior;
 use crate::posterior::draw::temperature;
 use crate::tensor::noise::{EVALUATION, Noise};
@@ -89,6 +92,50 @@ pub struct IvonConfig {
     pub debias: bool,
     /// If true, multiplies the learning rate by hess_init + delta.
     pub rescale_lr: bool,
+    /// Prior precision of each parameter.
+    #[serde(default, skip_serializing_if = "Prior::is_weight_decay")]
+    pub prior: Prior,
+    /// The largest distance of one Hessian estimate from h, in units of h + delta. Without it, one gradient at the far end of a sample can move h by orders
+    /// of magnitude.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hessian_bound: Option<f64>,
+    /// The largest change of the mean in one step, in units of sigma. The gradient at a sample describes the loss only about as far as samples reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_bound: Option<f64>,
+}
+
+/// Prior precision of each parameter: delta of the formulas is the precision over `ess`.
+///
+/// A parameter with a weight decay of its own keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prior {
+    /// delta is [`IvonConfig::weight_decay`] on tensors of two or more dimensions and 0 on others: sigma of the others has no bound.
+    #[default]
+    WeightDecay,
+    /// The prior variance of each element; delta = 1 / (ess · variance). Sigma never exceeds the root of the variance where the Hessian is positive.
+    Variance {
+        /// The variance times the fan-in, on tensors of two or more dimensions. The fan-in is the number of elements over the first dimension.
+        weights: f64,
+        /// The variance on tensors of fewer dimensions.
+        biases: f64,
+    },
+}
+
+impl Prior {
+    fn is_weight_decay(&self) -> bool {
+        *self == Prior::WeightDecay
+    }
+
+    /// Delta of each parameter of a layout.
+    fn decays(self, layout: &Layout, config: &IvonConfig) -> Vec<f64> {
+        let of_variance = |variance: f64| 1.0 / (config.ess * variance);
+        weight_decays(layout, |parameter| match self {
+            Prior::Variance { biases, .. } if parameter.shape().rank() < 2 => of_variance(biases),
+            Prior::Variance { weights, .. } => of_variance(weights / fan_in(parameter.shape())),
+            Prior::WeightDecay => on_matrices(config.weight_decay)(parameter),
+        })
+    }
 }
 
 impl Default for IvonConfig {
@@ -105,6 +152,9 @@ impl Default for IvonConfig {
             sample_per: SamplePer::Update,
             debias: true,
             rescale_lr: true,
+            prior: Prior::WeightDecay,
+            hessian_bound: None,
+            step_bound: None,
         }
     }
 }
@@ -121,8 +171,17 @@ impl IvonConfig {
         require((0.0..1.0).contains(&self.beta2), "beta2", self.beta2, "at least 0 and below 1")?;
         let decay = self.weight_decay;
         require(decay >= 0.0 && decay.is_finite(), "weight_decay", decay, "zero or a positive number")?;
-        if let Some(radius) = self.clip_radius {
-            require(radius > 0.0, "clip_radius", radius, "a positive number, or none")?;
+        for (key, bound) in
+            [("clip_radius", self.clip_radius), ("hessian_bound", self.hessian_bound), ("step_bound", self.step_bound)]
+        {
+            bound.map_or(Ok(()), |bound| require(bound > 0.0, key, bound, "a positive number, or none"))?;
+        }
+        if let Prior::Variance { weights, biases } = self.prior {
+            for (key, variance) in [("the prior variance of weights", weights), ("the prior variance of biases", biases)] {
+                // Kernels compute with delta in f32.
+                let in_range = positive(variance) && ((1.0 / (self.ess * variance)) as f32).is_normal();
+                require(in_range, key, variance, "a positive number, with ess · variance within the range of f32")?;
+            }
         }
         require(self.samples > 0, "samples", self.samples, "at least 1")?;
         if self.sample_per == SamplePer::MicroBatch && self.samples != 1 && self.samples != settings.micro_batches {
@@ -148,6 +207,11 @@ pub struct Statistics {
     pub hessian_decayed: f64,
     /// The mean of sigma.
     pub sigma_mean: f64,
+}
+
+/// A bound for kernels: infinity for none.
+fn bound(bound: Option<f64>) -> f32 {
+    bound.map_or(f32::INFINITY, |bound| bound as f32)
 }
 
 /// Operations for one normal number, besides those on integers: half of a Box-Muller pair.
@@ -180,7 +244,7 @@ impl Ivon {
         let layout = driver.state.layout().clone();
         let sum = || Flat::zeros_in(&driver.cx, &layout, DType::F32);
         let sums = if samples > 1 { Some((sum()?, sum()?)) } else { None };
-        let decays = weight_decays(&layout, config.weight_decay);
+        let decays = config.prior.decays(&layout, &config);
         let mut ivon = Ivon { driver, config, decays, samples, sums };
         ivon.set_gpu_up()?;
         ivon.draw(Some(ivon.noise(1, 0)))?;
@@ -219,7 +283,9 @@ impl Ivon {
             correction: (0.5 * (1.0 - c.beta2)) as f32,
             debias: debias as f32,
             rate: 0.0,
-            radius: c.clip_radius.map_or(f32::INFINITY, |r| r as f32),
+            radius: bound(c.clip_radius),
+            hessian_bound: bound(c.hessian_bound),
+            step_bound: bound(c.step_bound),
             scale,
             weighted: scale * weight as f32,
             share: (correction / self.samples as f64) as f32,
@@ -269,7 +335,8 @@ impl Ivon {
         let c = self.constants(1.0, now, next);
         let share = (1.0 / self.samples as f64) as f32;
         gpu.set_moving(Moving { lr: lr as f32, debias: c.debias, now: now.upper, next: next.upper, ..Moving::default() })?;
-        let numbers = [c.ess, c.temperature, c.keep, c.gain, c.correction, c.radius, share, c.take];
+        let numbers =
+            [c.ess, c.temperature, c.keep, c.gain, c.correction, c.radius, share, c.take, c.hessian_bound, c.step_bound];
         let several = self.driver.settings.micro_batches > 1;
         let (gradsq, sampled) =
             (self.config.estimate == HessianEstimate::GradSq, self.config.sample_per == SamplePer::MicroBatch);

@@ -32,6 +32,8 @@ impl Element {
             let by_correction = (1.0 - c.beta2) * (self.h - h_hat).abs() / (self.h + self.delta);
             self.rounding = c.beta2 * self.rounding + (1.0 - c.beta2) * (1.0 + by_correction) * off;
         }
+        let farthest = c.hessian_bound.unwrap_or(f64::INFINITY) * (self.h + self.delta);
+        let h_hat = self.h + (h_hat - self.h).clamp(-farthest, farthest);
         self.momentum = c.beta1 * self.momentum + (1.0 - c.beta1) * g;
         let correction = 0.5 * (1.0 - c.beta2).powi(2) * (self.h - h_hat).powi(2) / (self.h + self.delta);
         self.h = c.beta2 * self.h + (1.0 - c.beta2) * h_hat + correction;
@@ -39,7 +41,8 @@ impl Element {
         let radius = c.clip_radius.unwrap_or(f64::INFINITY);
         let step = ((debiased + self.delta * self.mean) / (self.h + self.delta)).clamp(-radius, radius);
         let rate = if c.rescale_lr { lr * (c.hess_init + self.delta) } else { lr };
-        self.mean -= rate * step;
+        let longest = c.step_bound.map_or(f64::INFINITY, |bound| bound / (c.ess * (self.h + self.delta)).sqrt());
+        self.mean -= (rate * step).clamp(-longest, longest);
     }
 }
 
@@ -53,7 +56,11 @@ fn follow(config: IvonConfig, settings: Settings, steps: i32) {
     let seen = Rc::new(RefCell::new(Seen::default()));
     ivon.trace(Some(Box::new(Recorder(seen.clone()))));
     let layout = ivon.state().layout().clone();
-    let deltas = [config.weight_decay, 0.0, 0.0, 0.3];
+    let deltas = match config.prior {
+        Prior::WeightDecay => [config.weight_decay, 0.0, 0.0, 0.3],
+        Prior::Variance { weights, biases } => [37.0 / (config.ess * weights), 1.0 / (config.ess * biases), 0.0, 0.3],
+    };
+    assert_eq!(ivon.weight_decays(), deltas);
     let mean = ivon.state().unpadded("mean");
     let mut elements: Vec<Element> = vec![];
     for (entry, delta) in layout.entries().iter().zip(deltas) {
@@ -129,10 +136,73 @@ fn ivon_follows_the_paper_for_every_combination_of_options() {
             debias: !on(3),
             rescale_lr: !on(4),
             sample_per: SamplePer::Update,
+            ..IvonConfig::default()
         };
         let grad_clip = on(5).then_some(2.0);
         let micro_batches = if on(6) { 4 } else { 1 };
         follow(config, Settings { seed: 9 + choice, micro_batches, grad_clip, ..Settings::default() }, 4);
+    }
+}
+
+#[test]
+fn bounds_and_prior_variances_follow_their_formulas() {
+    for choice in 0..32 {
+        let on = |bit: u32| choice >> bit & 1 == 1;
+        let config = IvonConfig {
+            ess: 200.0,
+            hess_init: 0.7,
+            beta2: 0.8,
+            prior: if on(0) { Prior::Variance { weights: 0.5, biases: 0.1 } } else { Prior::WeightDecay },
+            hessian_bound: on(1).then_some(0.5),
+            step_bound: on(2).then_some(0.2),
+            samples: if on(3) { 2 } else { 1 },
+            estimate: if on(4) { HessianEstimate::GradSq } else { HessianEstimate::Price },
+            ..IvonConfig::default()
+        };
+        follow(config, Settings { seed: 9 + choice, ..Settings::default() }, 4);
+    }
+}
+
+#[test]
+fn bounds_hold_in_every_step() {
+    let model = Bowl::new(3);
+    let config =
+        IvonConfig { ess: 50.0, beta2: 0.5, hessian_bound: Some(0.25), step_bound: Some(0.125), ..IvonConfig::default() };
+    let mut ivon = Ivon::new(&model, config, Settings::default()).unwrap();
+    let (mut at_hessian_bound, mut at_step_bound) = (0, 0);
+    for _ in 0..20 {
+        let before = (ivon.state().unpadded("mean"), ivon.state().unpadded("hessian"));
+        ivon.step(1.0, |cx| model.gradient(cx, 1.0)).unwrap();
+        let after = (ivon.state().unpadded("mean"), ivon.state().unpadded("hessian"));
+        let layout = ivon.state().layout().clone();
+        for (entry, delta) in layout.entries().iter().zip(ivon.weight_decays()) {
+            for i in entry.start..entry.start + entry.parameter.shape().elements() {
+                let [h, next] = [before.1[i], after.1[i]].map(|h| h as f64 + delta);
+                // h grows by 0.5 · (0.25 + ½ · 0.5 · 0.25²) = 0.1328 of itself at most.
+                let grown = (next - h) / h;
+                assert!((-0.125..=0.1329).contains(&grown), "h + delta went from {h} to {next}");
+                at_hessian_bound += (grown > 0.1327) as usize;
+                let sigmas = (after.0[i] as f64 - before.0[i] as f64).abs() * (50.0 * next).sqrt();
+                assert!(sigmas < 0.12502, "the mean moved by {sigmas} sigma");
+                at_step_bound += (sigmas > 0.1249) as usize;
+            }
+        }
+    }
+    assert!(at_hessian_bound > 100 && at_step_bound > 100, "{at_hessian_bound} and {at_step_bound} elements at their bounds");
+}
+
+#[test]
+fn bounds_that_are_no_bounds_are_refused() {
+    let refused = |config: IvonConfig| Ivon::new(&Bowl::new(3), config, Settings::default()).map(|_| ()).unwrap_err().to_string();
+    let base = IvonConfig::default;
+    for (config, key) in [
+        (IvonConfig { hessian_bound: Some(0.0), ..base() }, "hessian_bound is 0"),
+        (IvonConfig { step_bound: Some(f64::NAN), ..base() }, "step_bound is NaN"),
+        (IvonConfig { prior: Prior::Variance { weights: -1.0, biases: 1.0 }, ..base() }, "the prior variance of weights is -1"),
+        (IvonConfig { prior: Prior::Variance { weights: 1.0, biases: 1e300 }, ..base() }, "the prior variance of biases is"),
+    ] {
+        let message = refused(config);
+        assert!(message.contains(key), "{message}");
     }
 }
 

@@ -305,6 +305,7 @@ impl OptimizerFlags {
             },
             debias: !self.no_debias,
             rescale_lr: !self.no_rescale_lr,
+            ..base.clone()
         }
     }
 
