@@ -1,8 +1,18 @@
 //! The names of the runtime's layers and ops, for hints when the user has not imported them.
 
 /// Layers, from `layers`.
-const LAYERS: &[&str] =
-    &["BatchNorm2d", "Conv2d", "Dropout", "Embedding", "FilterResponseNorm", "GroupNorm", "LayerNorm", "Linear"];
+const LAYERS: &[&str] = &[
+    "BatchNorm2d",
+    "Conv2d",
+    "Dropout",
+    "Embedding",
+    "FilterResponseNorm",
+    "GroupNorm",
+    "LayerNorm",
+    "Linear",
+    "RmsNorm",
+    "SwiGlu",
+];
 
 /// Ops and functions, from `ops`.
 const OPS: &[&str] = &[

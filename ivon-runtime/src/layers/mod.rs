@@ -8,6 +8,8 @@ mod filter_response_norm;
 mod group_norm;
 mod layer_norm;
 mod linear;
+mod rms_norm;
+mod swi_glu;
 
 pub use batch_norm::BatchNorm2d;
 pub use conv2d::Conv2d;
@@ -17,3 +19,5 @@ pub use filter_response_norm::FilterResponseNorm;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use rms_norm::RmsNorm;
+pub use swi_glu::SwiGlu;
