@@ -22,6 +22,13 @@ pub fn __erased(_: TokenStream, _: TokenStream) -> TokenStream {
     TokenStream::new()
 }
 
+/// The struct's second round: it is known whether its impl is annotated.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __has_impl(input: TokenStream) -> TokenStream {
+    ivon_compiler::has_impl(input.into()).into()
+}
+
 /// The second round: the struct's fields are known.
 #[doc(hidden)]
 #[proc_macro]

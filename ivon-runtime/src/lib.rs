@@ -33,7 +33,7 @@ pub use device::cpu::real::Real;
 pub use device::cpu::{matmul, simd};
 pub use device::{Device, environment as variables};
 pub use inspect::{graph, profile};
-pub use ivon_macros::{__Configured, __erased, __finish, __with_struct, signature, variational};
+pub use ivon_macros::{__Configured, __erased, __finish, __has_impl, __with_struct, signature, variational};
 pub use memory::StepKey;
 pub use ops::gradcheck;
 pub use optimizers::state::{State, running_statistics};

@@ -41,10 +41,10 @@ const COMPILER: Crate = Crate {
         "dims",
         "expression",
         // The passes, and the form of a program between two of them.
+        "library",
         "parse",
         "callee",
         "solve",
-        "library",
         "ir",
         "lower",
         "check",

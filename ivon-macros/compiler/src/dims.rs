@@ -358,10 +358,13 @@ impl Dim {
                 }
             }
             other => {
-                return Err(Error::new_spanned(
-                    other,
-                    "a dimension is a number, a name, or `+ - * /` and `floor(a / b)` of them",
-                ));
+                let text = match other {
+                    Expr::Unary(_) => {
+                        "a dimension is not negative: in a `reshape`, `_` stands for the one that follows from the others"
+                    }
+                    _ => "a dimension is a number, a name, or `+ - * /` and `floor(a / b)` of them",
+                };
+                return Err(Error::new_spanned(other, text));
             }
         })
     }

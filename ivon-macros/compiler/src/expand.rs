@@ -99,7 +99,7 @@ fn expand(file: &File, others: &[File]) -> Result<String, ExpandError> {
         };
         let callees = crate::surface::callees(&subject);
         let signatures = callees.iter().map(|p| known.find(p)).collect();
-        let finish = Finish { signatures, callees, runtime: syn::parse_quote!(::ivon_runtime), subject };
+        let finish = Finish { id: None, ids: vec![], signatures, callees, runtime: syn::parse_quote!(::ivon_runtime), subject };
         let compiled = compile(&finish);
         if !compiled.errors.is_empty() {
             return Err(ExpandError::Model(compiled.name.to_string(), compiled.errors));

@@ -38,4 +38,4 @@ mod surface;
 mod syntax;
 
 pub use expand::{ExpandError, expand_file, expand_source};
-pub use surface::{configured, finish, signature, variational, with_struct};
+pub use surface::{configured, finish, has_impl, signature, variational, with_struct};

@@ -165,6 +165,11 @@ impl Application<'_> {
                 (Some(_), None) => vec!["..".into()],
             })
             .collect();
+        let last_first =
+            wanted.len() == 4 && actual.len() == 4 && wanted[3] == actual[1].to_string() && wanted[3] != actual[3].to_string();
+        if last_first && why.is_empty() {
+            why = ": an image is [B, H, W, C], with its channels last".into();
+        }
         let which = if self.function.inputs.len() > 1 { format!(" as `{}`", input.name) } else { String::new() };
         let (Name { text, declared }, wanted) = (&self.name, wanted.join(", "));
         self.wrong(place, format!("`{text}`{declared} takes [{wanted}]{which} but this is {}{why}", show(actual)))

@@ -4,7 +4,7 @@ use super::Checker;
 use super::application::{Application, Name};
 use crate::callee::Callee;
 use crate::dims::{Dim, Shape};
-use crate::errors::{did_you_mean_or, nearest};
+use crate::errors::did_you_mean_or;
 use crate::intrinsics::INTRINSICS;
 use crate::ir::*;
 use crate::parse::{Field, FieldKind, Function, Generic, LayerType, free_constants};
@@ -103,8 +103,13 @@ impl Checker<'_> {
         if let Some(import) = crate::library::import(name, &self.callees.runtime) {
             return format!("`{name}` is not imported: `{import}`");
         }
-        let hint = nearest(name, self.callables()).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
-        format!("`{name}` is not an op here{hint}: it is not imported, or `signature!` or `#[variational]` is missing on it")
+        let hint = crate::library::function_meant(name, self.callables(), &self.callees.runtime);
+        match hint.is_empty() {
+            true => {
+                format!("`{name}` is not an op here: it is not imported, or `signature!` or `#[variational]` is missing on it")
+            }
+            false => format!("`{name}` is not an op here{hint}"),
+        }
     }
 
     /// Candidates for a misspelt function: the functions of the language and the other functions that this model calls.

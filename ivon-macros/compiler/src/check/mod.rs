@@ -108,8 +108,12 @@ pub fn check_fields(model: &mut Model, callees: &Callees, errors: &Errors) {
                 errors.at(layer.place, format!("`{name}` is not imported: `{import}`"));
                 continue;
             }
-            errors.at(layer.place, format!(
-                "`{name}` is not a model here: `#[variational]` is missing on it or on its impl, its methods are private, or it is not imported"));
+            let hint = crate::library::layer_meant(&name, &callees.runtime);
+            let text = match hint.is_empty() {
+                true => ": `#[variational]` is missing on it or on its impl, its methods are private, or it is not imported",
+                false => &hint,
+            };
+            errors.at(layer.place, format!("`{name}` is not a model here{text}"));
             continue;
         }
         let Some(signatures) = callees.model(&layer.signature) else {

@@ -19,7 +19,7 @@ const TYPES: [&str; 5] = ["ivon", "Ok", "Err", "Some", "None"];
 pub fn check_names(model: &Model, errors: &Errors) {
     let generics = model.generics.iter().map(|g| &g.name);
     let generics = generics.filter(|name| is_one_of(name, &OF_A_METHOD) || is_one_of(name, &OF_A_BUILDER));
-    let fields = model.fields.iter().map(|f| &f.name).filter(|name| *name == "__dims");
+    let fields = model.fields.iter().map(|f| &f.name).filter(|name| *name == "__dims_set_by_new");
     let own = std::iter::once(&model.name).filter(|name| is_one_of(name, &TYPES));
     generics.chain(fields).chain(own).for_each(|name| errors.at(name, taken(name)));
     for (i, function) in model.functions.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! The passes in order, over one model, one function, or one impl of an interface.
 
+mod circle;
 mod conformance;
 mod subject;
 
@@ -7,6 +8,7 @@ use crate::callee::Callees;
 use crate::check::{self, Deferred};
 use crate::errors::{Errors, quiet};
 use crate::{differentiate, emit, fuse, ir, lower, names, naming, parse};
+pub use circle::circle;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use std::cell::RefCell;

@@ -37,7 +37,7 @@ pub fn erased_structure(item: &ItemStruct) -> TokenStream {
         #vis struct #ident<#(#parameters),*> {
             #(#fields,)*
             #[doc(hidden)]
-            __dims: [usize; #count],
+            __dims_set_by_new: [usize; #count],
         }
     }
 }
@@ -46,6 +46,12 @@ fn contains_itself(field: &Type, model: &Ident) -> bool {
     match field {
         Type::Group(g) => contains_itself(&g.elem, model),
         Type::Paren(p) => contains_itself(&p.elem, model),
+        Type::Path(p) if last(&p.path) == "Option" => match p.path.segments.last().map(|s| &s.arguments) {
+            Some(PathArguments::AngleBracketed(a)) => {
+                a.args.iter().any(|a| matches!(a, GenericArgument::Type(inner) if contains_itself(inner, model)))
+            }
+            _ => false,
+        },
         Type::Path(p) => p.path.segments.len() == 1 && (last(&p.path) == model || last(&p.path) == "Self"),
         _ => false,
     }
@@ -80,6 +86,8 @@ fn erased(ty: &Type, own: &syn::Generics) -> TokenStream {
             }
             quote!(#p)
         }
+        // No field either.
+        Type::Reference(_) => quote!(()),
         other => quote!(#other),
     }
 }

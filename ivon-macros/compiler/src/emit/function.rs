@@ -141,14 +141,14 @@ fn results(method: &Method, outputs: &[Ident], plan: Option<&SavedPlan>) -> Vec<
     outputs.iter().zip(values).enumerate().map(one).collect()
 }
 
-/// Puts `let WIDTH = self.__dims[0];` in front, for those dimensions that the code reads.
+/// Puts `let WIDTH = self.__dims_set_by_new[0];` in front, for those dimensions that the code reads.
 fn with_dims(method: &Method, code: TokenStream) -> TokenStream {
     let mut read = BTreeSet::new();
     names::idents(&code, &mut read);
     let lets = method.model.generics.iter().enumerate().filter(|(_, g)| read.contains(&g.name.to_string())).map(|(i, g)| {
         let (name, i) = (&g.name, proc_macro2::Literal::usize_unsuffixed(i));
         let flag = g.flag.then(|| quote!(!= 0));
-        quote!(let #name = self.__dims[#i] #flag;)
+        quote!(let #name = self.__dims_set_by_new[#i] #flag;)
     });
     quote!(#(#lets)* #code)
 }

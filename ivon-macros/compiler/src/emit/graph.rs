@@ -18,7 +18,7 @@ pub(super) fn emit(model: &Model, methods: &[Method]) -> TokenStream {
     let constant = methods.iter().map(method);
     let sizes = model.generics.iter().enumerate().map(|(i, g)| {
         let (name, i, usual) = (g.name.to_string(), Literal::usize_unsuffixed(i), names::default_of(&g.name));
-        let value = if g.flag { quote!(self.__dims[#i] != 0) } else { quote!(self.__dims[#i]) };
+        let value = if g.flag { quote!(self.__dims_set_by_new[#i] != 0) } else { quote!(self.__dims_set_by_new[#i]) };
         match (&g.default, g.flag) {
             (Some(_), _) => quote!(.or_usual(#name, #value, Self::#usual)),
             (None, true) => quote!(.flag(#name, #value)),

@@ -51,7 +51,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
             #[doc(hidden)]
             pub fn build_in(b: &mut ivon::Builder, #(#arguments),*) -> ivon::Result<Self> {
                 #(#in_build)*
-                Ok(Self { #(#fields,)* __dims: [#(#dims),*] })
+                Ok(Self { #(#fields,)* __dims_set_by_new: [#(#dims),*] })
             }
             #[doc(hidden)]
             pub const fn __check(#(#arguments),*) {
@@ -82,7 +82,7 @@ pub(super) fn emit(model: &Model, item: &ItemImpl, deferred: &Deferred, graph: &
             #graph
             #visit_buffers
             fn visit_settings(&self, visit: &mut dyn ::core::ops::FnMut(u64)) {
-                self.__dims.iter().for_each(|dim| visit(*dim as u64));
+                self.__dims_set_by_new.iter().for_each(|dim| visit(*dim as u64));
                 #(#visit_settings)*
             }
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::dims::Dim;
 use crate::intrinsics::tensor_methods;
+use crate::library;
 use crate::syntax::last;
 
 impl Lower<'_> {
@@ -34,7 +35,7 @@ impl Lower<'_> {
                 return None;
             }
             FieldKind::Parameter { .. } | FieldKind::Buffer { .. } | FieldKind::Setting { .. } => {
-                let hint = method_meant(method);
+                let hint = did_you_mean(&method.to_string(), tensor_methods());
                 self.errors.at(method, format!("`{field}` is no layer and has no method `{method}`{hint}"));
                 return None;
             }
@@ -99,8 +100,7 @@ impl Lower<'_> {
                 self.layer_call(Target::Element { variable, field }, method, list?, &hint, e)
             }
             Some(Binding::Value { .. }) => {
-                let hint = method_meant(method);
-                self.errors.at(method, format!("a tensor has no method `{method}`{hint}"));
+                self.errors.at(method, library::no_method(&method.to_string()));
                 None
             }
             Some(Binding::Unknown) => None,
@@ -133,6 +133,13 @@ impl Lower<'_> {
         let results = match &target {
             Target::Own => {
                 let Some(own) = self.model.functions.iter().find(|f| f.name == *method) else {
+                    if self.model.fields.iter().any(|f| f.name == *method) {
+                        self.errors.at(
+                            method,
+                            format!("`{method}` is a field: a layer is called by a method, `self.{method}.forward(x)`"),
+                        );
+                        return None;
+                    }
                     let methods: Vec<String> = self.model.functions.iter().map(|f| f.name.to_string()).collect();
                     let hint = did_you_mean(&method.to_string(), methods.iter().map(String::as_str));
                     self.errors.at(method, format!("`{}` has no annotated method `{method}`{hint}", self.model.name));
@@ -263,11 +270,6 @@ impl Lower<'_> {
         }
         result
     }
-}
-
-/// Which method of tensors may have been meant.
-fn method_meant(method: &Ident) -> String {
-    did_you_mean(&method.to_string(), tensor_methods())
 }
 
 /// Returns the message for a buffer that is used as a tensor.

@@ -106,6 +106,7 @@ impl Lower<'_> {
             ExpressionKind::ItemLayer { field, index, method, arguments } => self.item_call(field, index, method, arguments, e),
             ExpressionKind::Element { variable, method, arguments } => self.element_call(variable, method, arguments, e),
             ExpressionKind::Own { method, arguments } => {
+                self.mentioned.borrow_mut().extend(self.model.fields.iter().position(|f| f.name == *method));
                 let arguments = self.arguments(arguments)?;
                 self.layer_call(Target::Own, method, arguments, &method.to_string(), e)
             }

@@ -16,6 +16,7 @@ pub use number::{is_no_count, no_count};
 use crate::callee::Callees;
 use crate::errors::{Errors, Place, did_you_mean, nearest};
 use crate::ir::*;
+use crate::library::foreign;
 use crate::parse::{self, Expression, ExpressionKind, FieldKind, InputKind, Model, Pattern, Statement};
 use crate::syntax::path_text;
 use list::List;
@@ -230,7 +231,10 @@ impl Lower<'_> {
         let near = nearest(&name.to_string(), fields.iter().map(String::as_str));
         self.mentioned.borrow_mut().extend(found.or_else(|| fields.iter().position(|f| Some(f.as_str()) == near)));
         if found.is_none() && !self.model.wrong.contains(name) {
-            let hint = did_you_mean(&name.to_string(), fields.iter().map(String::as_str));
+            let hint = match foreign::field(&name.to_string()) {
+                Some(hint) => format!(": {hint}"),
+                None => did_you_mean(&name.to_string(), fields.iter().map(String::as_str)),
+            };
             self.errors.at(name, format!("`{}` has no field `{name}`{hint}", self.model.name));
         }
         found

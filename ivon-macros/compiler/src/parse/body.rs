@@ -3,9 +3,10 @@
 use super::control;
 use super::{Expression, ExpressionKind, Input, InputKind, Pattern, Reading, Statement};
 use crate::dims::argument_expr;
-use crate::errors::{Errors, Place, did_you_mean};
+use crate::errors::{Errors, Place};
 use crate::hygiene::Variable;
 use crate::intrinsics::{INTRINSICS, Intrinsic, REDUCTIONS, Reduction, tensor_methods};
+use crate::library;
 use crate::syntax::{axis_number, bare, expr_text};
 use proc_macro2::Ident;
 use quote::{ToTokens, quote};
@@ -196,7 +197,7 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
         Expr::Field(_) => match self_field(e) {
             Some(field) => make(ExpressionKind::Field(field)),
             None => {
-                errors.at(e, "only fields of the model can be read here: `self.name`");
+                errors.at(e, no_field(e));
                 None
             }
         },
@@ -235,6 +236,20 @@ fn read(e: &Expr, errors: &Errors) -> Option<Expression> {
             }
         },
         _ => refused(e, errors),
+    }
+}
+
+/// The message about a field that cannot be read.
+fn no_field(e: &Expr) -> String {
+    let Expr::Field(syn::ExprField { base, member, .. }) = e else { return String::new() };
+    match (self_field(bare(base)), member) {
+        (Some(layer), Member::Named(part)) => {
+            format!(
+                "`{part}` belongs to the layer `{layer}`, which is called, `self.{layer}.forward(x)`; what this model reads itself is a field of its own"
+            )
+        }
+        (_, Member::Unnamed(_)) => "a tuple is taken apart when it is bound: `let (a, b) = ..;`".into(),
+        _ => "only fields of the model can be read here: `self.name`".into(),
     }
 }
 
@@ -316,6 +331,7 @@ fn refused(e: &Expr, errors: &Errors) -> Option<Expression> {
         Expr::Return(_) => errors.at(e, "a forward pass has no early return: its result is the last expression"),
         Expr::Try(_) => errors.at(e, "no `?` is needed: generated code passes errors on by itself"),
         Expr::Macro(_) => errors.at(e, MACRO),
+        Expr::Array(_) => errors.at(e, "a list of tensors is an argument of `concat([x, y], 1)` and `stack([x, y], 1)` alone"),
         _ => return wrong(e, errors),
     }
     None
@@ -370,6 +386,12 @@ fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Express
     if is_new_list(&function.path) && call.args.is_empty() {
         return make(ExpressionKind::List);
     }
+    if is_of_a_type(&function.path) {
+        let text = "a forward pass calls layers that are fields, `self.norm.forward(x)`, and functions that stand in a module, `ops::gelu(x)`: \
+                    those of a type are not known here";
+        errors.at(&call.func, text);
+        return None;
+    }
     if function.path.get_ident().is_some_and(is_built_in) {
         let own = reading(e, |errors| op_call(call, function, e, errors));
         let built_in = reading(e, |errors| built_in(call, e, errors));
@@ -381,6 +403,12 @@ fn call_expression(call: &ExprCall, e: &Expr, errors: &Errors) -> Option<Express
 /// `Vec::new`
 pub fn is_new_list(path: &syn::Path) -> bool {
     matches!(path.segments.iter().collect::<Vec<_>>()[..], [ty, new] if ty.ident == "Vec" && new.ident == "new")
+}
+
+/// `Linear::new`, `Self::helper`: a function that belongs to a type, not to a module.
+pub fn is_of_a_type(path: &syn::Path) -> bool {
+    let mut segments = path.segments.iter().rev().skip(1);
+    segments.next().is_some_and(|s| s.ident.to_string().starts_with(char::is_uppercase))
 }
 
 /// True if the language has a function of this name.
@@ -486,7 +514,7 @@ fn method_expression(call: &ExprMethodCall, e: &Expr, errors: &Errors) -> Option
         }
         expression(&call.receiver, errors);
         let name = call.method.to_string();
-        errors.at(&call.method, format!("a tensor has no method `{name}`{}", did_you_mean(&name, tensor_methods())));
+        errors.at(&call.method, library::no_method(&name));
         return None;
     }
     if !is_call {

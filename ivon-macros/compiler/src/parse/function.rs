@@ -4,7 +4,7 @@ use super::attributes::kept;
 use super::replaces::replaces;
 use super::{Function, Generic, Input, InputKind, Variable, body, const_generics};
 use crate::dims::{Dim, Division, Shape, argument_expr};
-use crate::errors::{Errors, Place};
+use crate::errors::{Errors, Place, quiet};
 use crate::syntax::{expr_text, last};
 use std::collections::BTreeSet;
 use syn::{Block, Expr, FnArg, GenericArgument, GenericParam, Pat, PathArguments, ReturnType, Signature, Type, Visibility};
@@ -45,11 +45,9 @@ pub fn function(
         errors.at(clause, "a forward pass has no `where` clause: dimensions are checked from the body");
     }
     let (mut inputs, mut wrong) = (vec![], vec![]);
-    let mut has_self = false;
     for input in &sig.inputs {
         match input {
             FnArg::Receiver(r) => {
-                has_self = true;
                 if !matches!(r.kind, syn::ReceiverKind::Reference(_, _, None)) {
                     errors.at(r, "a forward pass takes `&self`: it changes nothing in the model");
                 }
@@ -70,11 +68,17 @@ pub fn function(
             },
         }
     }
-    if receiver && !has_self {
+    // A function that makes or inspects a model says nothing in the model language.
+    let foreign = receiver && sig.receiver().is_none();
+    if foreign {
         errors.at(&sig.ident, format!("`{}` in an annotated impl takes `&self`; put other functions in a plain impl", sig.ident));
     }
-    let (outputs, returns_tuple) = outputs(&sig.output, sig, errors, &mut divisions);
-    let (statements, result) = block.map_or((vec![], None), |b| body::block(b, errors));
+    let mut read = |errors: &Errors| {
+        let (outputs, returns_tuple) = outputs(&sig.output, sig, errors, &mut divisions);
+        let (statements, result) = block.map_or((vec![], None), |b| body::block(b, errors));
+        (outputs, returns_tuple, statements, result)
+    };
+    let (outputs, returns_tuple, statements, result) = if foreign { quiet(read) } else { read(errors) };
     Function {
         vis: vis.clone(),
         name: sig.ident.clone(),

@@ -60,7 +60,7 @@ use quote::{ToTokens, quote};
 use syn::{Expr, Path, Visibility};
 
 pub use attributes::{Kept, conditional, silenced, silenced_of};
-pub use body::is_new_list;
+pub use body::{is_new_list, is_of_a_type};
 pub use control::LOOPS;
 pub use function::{free_constants, function, pointwise_body};
 pub use interface::{Conformance, Interface, conformance, interface};

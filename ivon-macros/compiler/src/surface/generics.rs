@@ -2,7 +2,7 @@
 
 use crate::parse;
 use crate::respan::rename;
-use crate::syntax::expr_text;
+use crate::syntax::{expr_text, last};
 use proc_macro2::Ident;
 use quote::{ToTokens, quote};
 use std::collections::HashMap;
@@ -48,6 +48,13 @@ pub fn with_names_of(item: &ItemImpl, structure: ItemStruct) -> Result<ItemStruc
     }
     for (parameter, argument) in parameters().filter_map(name_of).zip(arguments) {
         match argument {
+            GenericArgument::Type(Type::Path(p)) if p.path.get_ident().is_some_and(|name| !declares(&item.generics, name)) => {
+                let (name, model) = (last(&p.path), &structure.ident);
+                let text = format!(
+                    "`{name}` is not declared, and a forward pass is for every dimension: `impl<const {name}: usize, ..> {model}<{name}, ..>`"
+                );
+                return Err(Error::new_spanned(argument, text));
+            }
             GenericArgument::Type(Type::Path(p)) if p.path.get_ident().is_some() => {
                 if let Some(name) = p.path.get_ident() {
                     names.insert(parameter.to_string(), name.clone());
@@ -62,6 +69,10 @@ pub fn with_names_of(item: &ItemImpl, structure: ItemStruct) -> Result<ItemStruc
         }
     }
     parse2(rename(&names, quote!(#structure)))
+}
+
+fn declares(generics: &syn::Generics, name: &Ident) -> bool {
+    generics.params.iter().filter_map(name_of).any(|declared| declared == name)
 }
 
 fn name_of(parameter: &GenericParam) -> Option<&Ident> {

@@ -12,8 +12,17 @@ use syn::{Path, Visibility};
 /// A macro that hands `payload` to a callback and travels under `alias` with visibility `vis`.
 /// `{ seen.. } next, rest..` becomes `next! { { seen.. payload } rest.. }`: one arm, so macros chain without us.
 pub fn travelling_macro(alias: &Ident, vis: &Visibility, payload: TokenStream) -> TokenStream {
+    travelling_macro_named(&macro_name(alias), alias, vis, payload)
+}
+
+/// A name that nothing else in the crate has.
+pub fn macro_name(alias: &Ident) -> Ident {
     let name = unique(&format!("__variational_{}_{}", names::plain(alias), position(alias.span())));
-    let name = Ident::new(&name, Span::call_site());
+    Ident::new(&name, Span::call_site())
+}
+
+/// The macro of this name.
+pub fn travelling_macro_named(name: &Ident, alias: &Ident, vis: &Visibility, payload: TokenStream) -> TokenStream {
     let export = matches!(vis, Visibility::Public(_)).then(|| quote!(#[macro_export]));
     let alias = names::ours(alias);
     quote! {
@@ -54,6 +63,24 @@ pub fn another_impl(structure: u64, place: Span) -> Option<String> {
     let mut impls = IMPLS.lock().unwrap_or_else(PoisonError::into_inner);
     let known = impls.entry(structure).or_insert_with(|| place.clone());
     (*known != place).then(|| known.clone())
+}
+
+/// How often each name of a model has an annotated impl in this crate.
+static ANNOTATED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+
+/// Notes that a model of this name has an annotated impl.
+pub fn annotated(name: &Ident) {
+    *ANNOTATED.lock().unwrap_or_else(PoisonError::into_inner).entry(names::plain(name)).or_default() += 1;
+}
+
+/// True if a model of this name has an annotated impl: this one, or one of the same name elsewhere in the crate.
+pub fn is_annotated(name: &Ident) -> bool {
+    ANNOTATED.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&names::plain(name))
+}
+
+/// True if there are several of them.
+pub fn is_annotated_again(name: &Ident) -> bool {
+    ANNOTATED.lock().unwrap_or_else(PoisonError::into_inner).get(&names::plain(name)).is_some_and(|count| *count > 1)
 }
 
 /// Asks each path's macro for its payload and hands them all, in order, to the callback at the head of `then`.

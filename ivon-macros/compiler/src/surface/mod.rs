@@ -12,9 +12,12 @@
 //! Signatures travel as `macro_rules!` under the model's own name, so `use crate::layers::Block` brings type and definition together.
 
 mod depth;
+mod derives;
 mod entry;
 mod generics;
 mod lookup;
+mod source;
+mod structure;
 
 use crate::compile::{self, Compiled, Finish, Subject};
 use crate::errors::{Errors, Place, quiet};
@@ -24,8 +27,9 @@ use crate::syntax::{bare, last};
 pub use depth::bounded;
 pub use generics::with_names_of;
 use lookup::{look_up, travelling_macro};
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
+pub use structure::has_impl;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::visit::{self, Visit};
 use syn::{
@@ -53,6 +57,7 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
         },
     };
     let item = entry::canonical(item);
+    note_impl(&item);
     if entry::has_conditions(&item) {
         return entry::evaluate(&runtime, &arguments, &item);
     }
@@ -62,7 +67,7 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Err(error) => (Err(error), TokenStream::new()),
     };
     let compiled = match parsed {
-        Ok(Item::Struct(item)) => structure(&runtime, item),
+        Ok(Item::Struct(item)) => structure::structure(&runtime, item),
         Ok(Item::Impl(item)) => implementation(&runtime, item),
         Ok(Item::Fn(item)) => function(&runtime, item),
         Ok(Item::Trait(item)) => interface(&runtime, item),
@@ -78,11 +83,25 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
         ),
         Err(error) => {
             let stand_in = without_body(&item).map(|item| stand_in(&runtime, &item));
-            let error = with_error(error, item);
-            quote!(#error #stand_in)
+            let (unreadable, error) = (structure::unreadable(&item), with_error(error, item));
+            quote!(#error #stand_in #unreadable)
         }
     };
     quote!(#again #compiled)
+}
+
+/// Notes the name of a model whose impl this is.
+fn note_impl(item: &TokenStream) {
+    let item = without_body(item).filter(|i| i.trait_.is_none());
+    if let Some(Type::Path(ty)) = item.map(|i| *i.self_ty) {
+        lookup::annotated(last(&ty.path));
+    }
+}
+
+/// Ends the compilation after the errors so far: rustc ends it at a file that cannot be read. What it would report next are consequences: the
+/// model language is not what rustc takes it for where no macro has compiled it.
+fn stop(place: Span) -> TokenStream {
+    quote_spanned!(place=> ::core::include!("errors that follow from the one above");)
 }
 
 /// The item with one `#[variational]`, and an error where there were more.
@@ -94,11 +113,10 @@ fn once(mut item: Item) -> (Result<Item>, TokenStream) {
         Item::Trait(i) => &mut i.attrs,
         _ => return (Ok(item), TokenStream::new()),
     };
-    let is_ours = |a: &Attribute| a.path().segments.last().is_some_and(|s| s.ident == "variational");
-    let again = attributes.iter().find(|a| is_ours(a));
+    let again = attributes.iter().find(|a| source::is_variational(a));
     let text = "`#[variational]` stands here twice: leave one out";
     let error = again.map(|a| Error::new_spanned(a, text).to_compile_error()).unwrap_or_default();
-    attributes.retain(|a| !is_ours(a));
+    attributes.retain(|a| !source::is_variational(a));
     (Ok(item), error)
 }
 
@@ -117,45 +135,6 @@ fn with_error(error: Error, item: TokenStream) -> TokenStream {
     match parse2::<Item>(item.clone()) {
         Ok(_) => quote!(#error #item),
         Err(_) => error,
-    }
-}
-
-/// The struct's fields travel under a name of their own. With a path (`impl super::Block`) rustc prints the name when the struct is
-/// not annotated: so the name is the message.
-fn fields_macro(name: &Ident) -> Ident {
-    Ident::new(&format!("struct_{}_lacks_variational", crate::names::plain(name)), name.span())
-}
-
-fn structure(runtime: &Path, item: ItemStruct) -> TokenStream {
-    let mut bare = item.clone();
-    bare.attrs = parse::silenced(&item.attrs);
-    let number = proc_macro2::Literal::u64_unsuffixed(lookup::number());
-    let definition = travelling_macro(&fields_macro(&item.ident), &Visibility::Inherited, quote!(#number #bare));
-    let check = has_forward_pass(runtime, &item);
-    // Errors of the struct are reported once the impl has seen it. Tuple structs are reported here, because they cannot be erased.
-    if let syn::Fields::Unnamed(fields) = &item.fields {
-        let error = Error::new_spanned(fields, "the fields of a model have names: write `struct Model { up: Linear<..> }`")
-            .to_compile_error();
-        let stub = crate::emit::erased_structure(&ItemStruct { fields: syn::Fields::Unit, semi_token: None, ..item });
-        return quote!(#error #stub #definition);
-    }
-    let emitted = crate::emit::erased_structure(&item);
-    quote!(#emitted #definition #check)
-}
-
-/// The attribute on the struct cannot see the impl; rustc sees whether it made a model.
-fn has_forward_pass(runtime: &Path, item: &ItemStruct) -> TokenStream {
-    if item.generics.type_params().next().is_some() {
-        return quote!();
-    }
-    let (name, quiet) = (&item.ident, crate::names::quiet());
-    let text = format!("`{name}` has no forward pass that `#[variational]` knows: put the attribute on its impl, too");
-    quote_spanned! {name.span()=>
-        #quiet
-        const _: () = {
-            use #runtime::NoModel as _;
-            ::core::assert!(#runtime::Probe::<#name>::IS_MODEL, #text);
-        };
     }
 }
 
@@ -193,9 +172,14 @@ fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
         let text = "`#[variational]` goes on an impl of the model itself, `impl Model { .. }`; on one of a trait, which is empty then, it says that the \
                     model has the methods of a trait with `#[variational]`";
         let error = bad(path, text);
+        // The struct's own impl is taken for this one.
+        let stand_in = stand_in(runtime, &item);
+        if let Type::Path(ty) = &*item.self_ty {
+            lookup::annotated(last(&ty.path));
+        }
         // A trait of layers has no methods as rustc would want them.
         let item = path.segments.iter().all(|s| s.arguments.is_none()).then_some(&item);
-        return quote!(#error #item);
+        return quote!(#error #stand_in #item);
     }
     if item.trait_.is_some() {
         let callees = Callees::of_conformance(&item);
@@ -210,14 +194,27 @@ fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
         let (error, stand_in) = (bad(&item.self_ty, text), stand_in(runtime, &item));
         return quote!(#error #stand_in);
     }
-    let signature = impl_signature(&name, &item);
+    if lookup::is_annotated_again(&name) && source::has_impl_above(&item) {
+        let (error, stop) = (bad(&item.self_ty, &second_impl("above")), stop(name.span()));
+        return quote!(#error #stop);
+    }
+    let (id, signature) = impl_signature(&name, &item);
     let mut fields = path.clone();
     if let Some(last) = fields.segments.last_mut() {
-        (last.ident, last.arguments) = (fields_macro(&last.ident), PathArguments::None);
+        (last.ident, last.arguments) = (structure::fields_macro(&last.ident), PathArguments::None);
     }
-    let item = without_defaults(item);
+    let item = without_defaults(ItemImpl { attrs: with_id(&id, item.attrs), ..item });
     let call = look_up(&[fields], &quote!(#runtime::__with_struct, {#runtime} #item));
-    quote!(#signature #call)
+    let present = travelling_macro(&structure::impl_macro(&name), &Visibility::Inherited, quote!(present));
+    quote!(#signature #present #call)
+}
+
+/// The message about the second annotated impl of a struct.
+fn second_impl(other: &str) -> String {
+    format!(
+        "a model has one impl with `#[variational]`, and the other one stands {other}: put all forward passes there, and other functions \
+         into a plain impl"
+    )
 }
 
 /// Removes the defaults of dimensions from an impl. An impl may repeat those of its struct, for users of the model; rustc does not accept them there.
@@ -247,12 +244,26 @@ pub fn interface_signature(item: &ItemTrait) -> TokenStream {
 }
 
 /// Signatures alone, as visible as the most visible method.
-fn impl_signature(name: &Ident, item: &ItemImpl) -> TokenStream {
+fn impl_signature(name: &Ident, item: &ItemImpl) -> (String, TokenStream) {
     let methods: Vec<_> = item.items.iter().filter_map(|i| if let ImplItem::Fn(f) = i { Some(f) } else { None }).collect();
     let public = methods.iter().find(|f| matches!(f.vis, Visibility::Public(_)));
     let restricted = methods.iter().find(|f| matches!(f.vis, Visibility::Restricted(_)));
     let vis = public.or(restricted).map_or(Visibility::Inherited, |f| f.vis.clone());
-    travelling_macro(name, &vis, signatures(item))
+    travelling_item(name, &vis, signatures(item))
+}
+
+/// An attribute with what a model or a function is called among all of its crate.
+fn with_id(id: &str, mut attributes: Vec<Attribute>) -> Vec<Attribute> {
+    attributes.push(syn::parse_quote!(#[__id = #id]));
+    attributes
+}
+
+/// A macro that hands on a signature, and the name under which the signature travels.
+fn travelling_item(name: &Ident, vis: &Visibility, signature: TokenStream) -> (String, TokenStream) {
+    let id = lookup::macro_name(name);
+    let text = id.to_string();
+    let tokens = lookup::travelling_macro_named(&id, name, vis, quote!(#[__id = #text] #signature));
+    (text, tokens)
 }
 
 /// An impl without bodies: what its users' compilation knows of it.
@@ -282,7 +293,7 @@ fn function(runtime: &Path, item: ItemFn) -> TokenStream {
         }
         false => quote!(#[composed] #sig {}),
     };
-    let travelling = travelling_macro(name, vis, payload);
+    let (id, travelling) = travelling_item(name, vis, payload);
     let attributes = item.attrs.iter().filter(|a| !a.path().is_ident("inline"));
     let type_name = crate::names::ours(name);
     let ty = quote! {
@@ -290,6 +301,7 @@ fn function(runtime: &Path, item: ItemFn) -> TokenStream {
         #vis struct #type_name {}
     };
     let callees = Callees::of_function(&item);
+    let item = ItemFn { attrs: with_id(&id, item.attrs.clone()), ..item.clone() };
     let call = look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #item));
     quote!(#ty #travelling #call)
 }
@@ -374,6 +386,8 @@ impl<'ast> Visit<'ast> for Callees {
             // The standard library has a macro of that name; see `built_in` in `emit`.
             && !f.path.is_ident("concat")
             && !parse::is_new_list(&f.path)
+            // It is reported where the body is read.
+            && !parse::is_of_a_type(&f.path)
         {
             self.push(&f.path);
         }
@@ -432,56 +446,45 @@ impl Parse for WithStruct {
 }
 
 impl WithStruct {
-    /// The struct, in the names of the impl.
-    fn structure(&self) -> Result<ItemStruct> {
-        let read = |content: ParseStream| -> Result<Option<(u64, TokenStream)>> {
-            if content.peek(Token![const]) {
-                content.parse::<TokenStream>()?;
-                return Ok(None);
-            }
-            let number = content.parse::<syn::LitInt>()?.base10_parse()?;
-            Ok(Some((number, content.parse()?)))
+    /// The struct, in the names of the impl; or what stands in place of the model where that cannot be had.
+    fn structure(&self) -> std::result::Result<ItemStruct, TokenStream> {
+        let read = |content: ParseStream| -> Result<(u64, TokenStream)> {
+            Ok((content.parse::<syn::LitInt>()?.base10_parse()?, content.parse()?))
         };
-        let Some((number, structure)) = read.parse2(self.structure.clone())? else {
+        let at_model = |text: &str| Error::new_spanned(&self.item.self_ty, text).to_compile_error();
+        if self.structure.to_string().starts_with("const") {
             let text = "the struct of this model is not annotated: put `#[variational]` on it, in this module";
-            return Err(Error::new_spanned(&self.item.self_ty, text));
-        };
+            return Err(self.without_struct(at_model(text)));
+        }
+        let (number, structure) = read.parse2(self.structure.clone()).map_err(|e| e.to_compile_error())?;
         let place = Place::of(&self.item.self_ty).first();
         if let Some(other) = lookup::another_impl(number, place) {
-            let text = format!(
-                "a model has one impl with `#[variational]`, and the other one stands at {other}: put all forward passes there, and other \
-                 functions into a plain impl"
-            );
-            return Err(Error::new_spanned(&self.item.self_ty, text));
+            let (error, stop) = (at_model(&second_impl(&format!("at {other}"))), stop(place));
+            return Err(quote!(#error #stop));
         }
         let home = self.item.impl_token.span;
-        let structure: ItemStruct = parse2(respan::as_if_written_in(home, structure))?;
-        with_names_of(&self.item, structure)
+        let structure = parse2(respan::as_if_written_in(home, structure)).and_then(|s| with_names_of(&self.item, s));
+        structure.map_err(|error| {
+            let (error, stand_in) = (error.to_compile_error(), stand_in(&self.runtime, &self.item));
+            quote!(#error #stand_in)
+        })
     }
-}
 
-impl WithStruct {
-    /// An error, and what else rustc would miss.
-    fn refused(&self, error: Error) -> TokenStream {
-        let error = error.to_compile_error();
-        let (runtime, item) = (&self.runtime, &self.item);
-        if self.structure.to_string().starts_with("const") {
-            // The struct is as the user wrote it, with its dimensions.
-            let (generics, ty) = (&item.generics, &item.self_ty);
-            let quiet = crate::names::quiet();
-            return quote! {
-                #error
-                #quiet
-                impl #generics #ty {
-                    pub fn new() -> Self { ::core::unreachable!("this model did not compile") }
-                }
-            };
+    /// An error, and `new`: the struct is as the user wrote it. Where it computes dimensions, rustc does not accept it.
+    fn without_struct(&self, error: TokenStream) -> TokenStream {
+        let (generics, ty) = (&self.item.generics, &self.item.self_ty);
+        if source::computes_dimensions(&self.item) {
+            let stop = stop(Place::of(ty).first());
+            return quote!(#error #stop);
         }
-        let stand_in = match error.to_string().contains("a model has one impl") {
-            true => quote!(),
-            false => stand_in(runtime, item),
-        };
-        quote!(#error #stand_in)
+        let quiet = crate::names::quiet();
+        quote! {
+            #error
+            #quiet
+            impl #generics #ty {
+                pub fn new() -> Self { ::core::unreachable!("this model did not compile") }
+            }
+        }
     }
 }
 
@@ -491,9 +494,12 @@ pub fn with_struct(input: TokenStream) -> TokenStream {
         Ok(parts) => parts,
         Err(e) => return e.to_compile_error(),
     };
+    if parts.structure.to_string() == "unreadable" {
+        return quote!();
+    }
     let structure = match parts.structure() {
         Ok(structure) => structure,
-        Err(e) => return parts.refused(e),
+        Err(refused) => return refused,
     };
     let WithStruct { runtime, item, .. } = parts;
     let callees = Callees::of_model(&structure, &item);
@@ -506,6 +512,10 @@ pub fn finish(input: TokenStream) -> TokenStream {
         Ok(finish) => finish,
         Err(e) => return e.to_compile_error(),
     };
+    if let Some(error) = compile::circle(&finish) {
+        let (stop, error) = (stop(error.span()), error.to_compile_error());
+        return quote!(#error #stop);
+    }
     let compiled = compile::compile(&finish);
     let written = write_expansion(&compiled);
     let tokens = crate::emit::text::without_comments(compiled.tokens);
