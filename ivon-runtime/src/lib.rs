@@ -54,7 +54,7 @@ pub use training::{checkpoint, disk, run, trainer};
 
 /// The imports for a file with a model. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
 pub mod prelude {
-    pub use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Optimizer, Settings, Sgd, SgdConfig};
+    pub use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Optimizer, Plan, Settings, Sgd, SgdConfig};
     pub use crate::trainer::Trainer;
     pub use crate::training::run::Run;
     pub use crate::{

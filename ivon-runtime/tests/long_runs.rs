@@ -1,9 +1,9 @@
-//! A long run on few examples stays stable with the settings of `Ivon::suggest` for its length. With the `beta2` of a short run,
-//! 0.999, it diverges: h forgets its initial value and falls towards 0.
+//! A long run on few examples stays stable with the settings of a plan, and with those of `Ivon::suggest` for its length. With the `beta2` of a short
+//! run, 0.999, it diverges: h forgets its initial value and falls towards 0. Steps say so.
 
 use ivon_runtime::layers::Linear;
 use ivon_runtime::ops::cross_entropy;
-use ivon_runtime::optimizers::Suggestion;
+use ivon_runtime::optimizers::Sign;
 use ivon_runtime::prelude::*;
 
 #[variational]
@@ -43,10 +43,10 @@ fn moons(first: usize) -> (Tensor, Tensor) {
     (Tensor::from_slice(&x, [EXAMPLES, 2]).unwrap(), Tensor::from_slice(&labels, [EXAMPLES]).unwrap())
 }
 
-/// The negative log-likelihood of new examples after the run: averaged over 16 samples, and at the mean.
-fn train(suggestion: &Suggestion, model: &Net) -> Result<[f64; 2]> {
-    let settings = Settings { seed: 3, grad_clip: None, ..Settings::default() };
-    let mut ivon = Ivon::new(model, suggestion.config.clone(), settings)?;
+/// The negative log-likelihood of new examples after the run, averaged over 16 samples and at the mean, and the signs of the run.
+fn train(config: IvonConfig, schedule: Schedule, model: &Net) -> Result<([f64; 2], Vec<Sign>)> {
+    let mut ivon = Ivon::new(model, config, Settings { seed: 3, ..Settings::default() })?;
+    let mut signs = vec![];
     let (x, labels) = moons(0);
     let (x, labels) = (x.as_slice::<f32>(), labels.as_slice::<u32>());
     let batches: Vec<_> = (0..EXAMPLES / BATCH)
@@ -55,10 +55,10 @@ fn train(suggestion: &Suggestion, model: &Net) -> Result<[f64; 2]> {
             (x, Tensor::from_slice(&labels[b * BATCH..][..BATCH], [BATCH]).unwrap())
         })
         .collect();
-    let schedule = Schedule::cosine(suggestion.lr, 0.0, STEPS / 20, STEPS);
     for step in 0..STEPS {
         let (x, labels) = &batches[step * 7 % batches.len()];
         ivon.step(schedule.at(step), |cx| model.loss_gradient(cx, x, labels))?;
+        signs.extend(std::iter::from_fn(|| ivon.take_warning()).map(|warning| warning.sign));
     }
     let (x, labels) = moons(100_000);
     let nll = |log: &[f64]| {
@@ -67,13 +67,41 @@ fn train(suggestion: &Suggestion, model: &Net) -> Result<[f64; 2]> {
     };
     let average = ivon.posterior().predict(16, 0, |cx| model.logits(cx, &x))?;
     let mean = ivon.at_mean(|cx| model.loss(cx, &x, &labels)?.item())?;
-    Ok([nll(&average.log_probabilities().collect::<Vec<_>>()), mean])
+    Ok(([nll(&average.log_probabilities().collect::<Vec<_>>()), mean], signs))
 }
 
 #[test]
 fn a_long_run_on_few_examples_stays_better_than_chance() {
     let model = Net::build().unwrap();
     let suggested = Ivon::suggest(EXAMPLES, &model).for_steps(STEPS);
-    let [average, mean] = train(&suggested, &model).unwrap();
+    let schedule = Schedule::cosine(suggested.lr, 0.0, STEPS / 20, STEPS);
+    let ([average, mean], _) = train(suggested.config, schedule, &model).unwrap();
     assert!(average < 0.3 && mean < 0.3, "{average} averaged, {mean} at the mean, where chance is 0.693");
+}
+
+#[test]
+fn a_long_run_with_a_plan_is_good_and_gives_no_warning() {
+    let plan = Plan { examples: EXAMPLES, batch: BATCH, steps: STEPS };
+    let model = Net::build().unwrap();
+    let ([average, mean], signs) = train(plan.config(), plan.schedule(), &model).unwrap();
+    assert!(average < 0.2 && mean < 0.2, "{average} averaged, {mean} at the mean");
+    assert_eq!(signs, []);
+}
+
+#[test]
+fn a_long_run_with_the_settings_of_a_short_one_says_that_it_goes_wrong() {
+    let model = Net::build().unwrap();
+    let suggested = Ivon::suggest(EXAMPLES, &model);
+    let mut ivon = Ivon::new(&model, suggested.config, Settings { seed: 3, ..Settings::default() }).unwrap();
+    let schedule = Schedule::cosine(suggested.lr, 0.0, STEPS / 20, STEPS);
+    let (x, labels) = moons(0);
+    let mut signs = vec![];
+    for step in 0..STEPS {
+        ivon.step(schedule.at(step), |cx| model.loss_gradient(cx, &x, &labels)).unwrap();
+        signs.extend(std::iter::from_fn(|| ivon.take_warning()).map(|warning| warning.sign));
+        if signs.len() == 2 {
+            break;
+        }
+    }
+    assert_eq!(signs, [Sign::LossRising, Sign::LossAboveStart]);
 }

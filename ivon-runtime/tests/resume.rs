@@ -4,7 +4,7 @@
 use ivon_runtime::checkpoint::{Checkpoint, Checkpoints, Notes};
 use ivon_runtime::layers::{BatchNorm2d, Dropout, Linear};
 use ivon_runtime::ops::{gelu, mse};
-use ivon_runtime::optimizers::{HessianEstimate, SamplePer};
+use ivon_runtime::optimizers::{HessianEstimate, Prior, SamplePer};
 use ivon_runtime::prelude::*;
 use ivon_runtime::trainer::At;
 
@@ -99,6 +99,14 @@ fn ivon_with_one_sample_an_update() {
     check("price", ivon(IvonConfig::default(), 1));
     check("gradsq", ivon(IvonConfig { estimate: HessianEstimate::GradSq, clip_radius: Some(1e-2), ..IvonConfig::default() }, 1));
     check("micro-batches", ivon(IvonConfig::default(), 2));
+}
+
+#[test]
+fn ivon_with_a_plan_and_with_a_prior_that_is_fitted() {
+    let plan = Plan { examples: 64, batch: 8, steps: STEPS };
+    check("plan", move |model, seed| Box::new(Ivon::auto(model, plan, settings(seed, 1)).unwrap()));
+    let prior = Prior::Fitted { weights: 1.0, biases: 10.0, strength: 10.0, growth: 4.0, every: 2 };
+    check("prior", ivon(IvonConfig { prior, ..plan.config() }, 2));
 }
 
 #[test]

@@ -304,6 +304,50 @@ fn warnings_are_in_the_summary_and_each_is_told_once() {
     assert_eq!(summary["warnings"][0]["warning"], "a flag without an effect");
 }
 
+#[test]
+fn a_run_that_diverges_ends_with_an_error_that_names_the_best_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    let mut optimizer = ivon(&model);
+    let mut run = every(100, Run::create(root.path()).unwrap());
+    let gradient = |cx: &Context, at: At| {
+        let (x, y) = examples(at.step);
+        let loss = model.loss_gradient(cx, &x, &y)?;
+        Ok(if at.step < 200 { loss } else { 1e7 })
+    };
+    let trainer = Trainer { schedule: Schedule::cosine(0.5, 0.0, 5, 1000), ..trainer() };
+    // The validation loss is the best after 150 steps.
+    let evaluations = std::cell::Cell::new(0.0);
+    let validate = |_: &Context| {
+        evaluations.set(evaluations.get() + 1.0);
+        Ok(vec![-(evaluations.get() - 6.0f64).abs()])
+    };
+    let error = trainer.run(&mut optimizer, gradient, validate, &mut run).unwrap_err();
+    assert!(matches!(error, Error::Diverged { step: 300..400, .. }), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("has diverged") && message.contains("(step 150): start from there"), "{message}");
+    assert_eq!(run.checkpoints().find(Which::Best).unwrap().manifest().step, 150);
+    let lines = metrics(root.path());
+    let told = lines.iter().find(|line| line["sign"] == "diverged").unwrap();
+    assert!(told["value"].as_f64().unwrap() > 10.0, "{told:?}");
+}
+
+#[test]
+fn a_plan_is_in_the_log_and_in_the_run_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let model = Network::build(16).unwrap();
+    let plan = Plan { examples: 8, batch: 8, steps: 100 };
+    let mut optimizer = Ivon::new(&model, IvonConfig { ess: 50.0, ..plan.config() }, Settings::default()).unwrap();
+    let run = Run::create(root.path()).unwrap();
+    let mut text = vec![];
+    train(&model, &mut optimizer, &trainer(), &mut (run, Lines::every(1000, &mut text))).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("ess 50: given beside the plan") && text.contains("hessian_bound 5: one gradient"), "{text}");
+    let config: toml::Table = std::fs::read_to_string(root.path().join("config.toml")).unwrap().parse().unwrap();
+    assert_eq!(config["hyperparameters"]["plan"]["examples"].as_integer(), Some(8));
+    assert_eq!(config["derived"].as_array().unwrap().len(), 6);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_whose_directory_is_removed_ends_with_an_error() {

@@ -20,6 +20,8 @@ pub enum Error {
     Id { at: String, id: u32, position: usize, limit: usize },
     /// A value that is not finite, or outside of the range in which the algorithm is valid.
     Value { at: String, message: String },
+    /// A run that has lost what it had learnt: the step at which that was certain, and what to change.
+    Diverged { step: usize, message: String },
     /// An invalid configuration: the key, and the values that are allowed.
     Config { message: String },
     /// A requested device that cannot be used.
@@ -75,6 +77,7 @@ impl fmt::Display for Error {
                 let last = limit.checked_sub(1).map_or(String::new(), |last| format!(", 0 to {last}"));
                 write!(f, "{at}: id {id} at position {position} is out of range: the table has {limit} rows{last}")
             }
+            Error::Diverged { step, message } => write!(f, "step {step}: {message}"),
             Error::Config { message } | Error::Device { message } => f.write_str(message),
             Error::File { path, message } => write!(f, "{}: {message}", path.display()),
         }

@@ -1,6 +1,7 @@
 //! The steps of every optimizer around its update: running the micro-batches, clipping, keeping order between steps.
 
 use super::gpu::{Bad, Finish};
+use super::watch::{Sign, Warning};
 use super::{Gradient, Tracer};
 use crate::context::flat::Flat;
 use crate::context::profile::Cost;
@@ -17,6 +18,7 @@ use crate::tensor::parameter::Model;
 use half::bf16;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// The settings of every optimizer.
@@ -66,8 +68,8 @@ pub(super) struct Driver {
     /// The weight of the last gradient among the samples of the update, and the factor of their sum. Both are 1 unless each micro-batch has a posterior
     /// sample of its own.
     pub among_samples: Weighting,
-    /// A warning that its user has not taken yet.
-    warning: Option<String>,
+    /// Warnings that the caller has not taken yet.
+    warnings: VecDeque<Warning>,
 }
 
 /// The factors of a sample and of the sum over samples.
@@ -115,7 +117,7 @@ impl Driver {
             counts: Counts::default(),
             correction: 1.0,
             among_samples: Weighting::default(),
-            warning: None,
+            warnings: VecDeque::new(),
         })
     }
 
@@ -135,8 +137,8 @@ impl Driver {
 
     /// Begins a step: until [`Driver::finish`] nothing is ready.
     pub fn begin(&mut self) -> Result<()> {
-        if let Some(warning) = self.take_warning() {
-            notice::once(&warning, &warning);
+        while let Some(Warning { message, .. }) = self.take_warning() {
+            notice::once(&message, &message);
         }
         (self.ready, self.begun) = (false, true);
         if let Some(gpu) = &self.state.gpu {
@@ -328,22 +330,30 @@ impl Driver {
         tracer.sample(state.step() + 1, sample, &normals, &gradient)
     }
 
-    /// Counts the update and shows it to the tracer.
-    pub fn finish(&mut self, lr: f64) -> Result<()> {
+    /// Counts the update, looks at its loss, and shows it to the tracer.
+    pub fn finish(&mut self, lr: f64, loss: f64) -> Result<()> {
         let step = self.state.step() + 1;
         self.state.set_step(step);
         (self.ready, self.begun) = (true, false);
         self.cx.set_weights(&self.state.weights);
         self.look_for_unused();
+        let found = self.state.watch.losses.add(loss);
+        let fresh = self.state.watch.fresh(found);
+        self.warn(fresh);
         match &mut self.tracer {
             Some(tracer) => tracer.update(step, lr, &self.state),
             None => Ok(()),
         }
     }
 
-    /// The warning that the last step has left. The next step prints one that its user has not taken.
-    pub fn take_warning(&mut self) -> Option<String> {
-        self.warning.take()
+    /// The oldest warning that steps have left. The next step prints those that the caller has not taken.
+    pub fn take_warning(&mut self) -> Option<Warning> {
+        self.warnings.pop_front()
+    }
+
+    /// Leaves warnings for the caller.
+    pub fn warn(&mut self, warnings: impl IntoIterator<Item = Warning>) {
+        self.warnings.extend(warnings);
     }
 
     /// Leaves a warning that names the parameters that no step has used, when the third step has ended: a loss may use some in turn.
@@ -359,11 +369,13 @@ impl Driver {
         }
         let names: Vec<String> = unused.iter().map(|name| format!("`{name}`")).collect();
         let names = names.join(", ");
-        self.warning = Some(format!(
+        let message = format!(
             "no gradient reached {names} in {STEPS} steps: the loss does not use {}. IVON's sigma of such a parameter grows in every step, because its \
              Hessian only decays. Use it in the loss, leave it out of the model, or freeze it (`#[parameter(frozen)]`)",
             if unused.len() == 1 { "it" } else { "them" }
-        ));
+        );
+        let warning = Warning::new(Sign::Unused, message).in_parameter(unused[0].to_string());
+        self.warn([warning]);
     }
 
     /// The parameters that are trained and whose gradient no backward pass has asked for.

@@ -20,13 +20,15 @@ pub(crate) mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trace;
+pub(crate) mod watch;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use driver::Settings;
-pub use ivon::{HessianEstimate, Ivon, IvonConfig, Prior, SamplePer, Statistics, Suggestion};
+pub use ivon::{Derived, HessianEstimate, Ivon, IvonConfig, Plan, Prior, SamplePer, Statistics, Suggestion};
 pub use point::{Point, Rule, Step};
 pub use sgd::{Sgd, SgdConfig};
 pub use trace::Tracer;
+pub use watch::{Sign, Warning};
 
 use crate::context::Context;
 use crate::core::error::{Error, Result};
@@ -97,9 +99,14 @@ pub trait Optimizer {
         None
     }
 
-    /// Takes the warning that the last step has left, if there is one; the trainer shows it to its progress. A warning that is not taken is printed to
+    /// The values that a plan has decided, each with its reason; the trainer shows them when a run starts.
+    fn derived(&self) -> Vec<Derived> {
+        vec![]
+    }
+
+    /// Takes a warning that a step has left, the oldest first; the trainer shows all to its progress. A warning that is not taken is printed to
     /// stderr when the next step begins.
-    fn take_warning(&mut self) -> Option<String> {
+    fn take_warning(&mut self) -> Option<Warning> {
         None
     }
 
@@ -194,7 +201,10 @@ impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
     fn statistics(&self) -> Option<Statistics> {
         (**self).statistics()
     }
-    fn take_warning(&mut self) -> Option<String> {
+    fn derived(&self) -> Vec<Derived> {
+        (**self).derived()
+    }
+    fn take_warning(&mut self) -> Option<Warning> {
         (**self).take_warning()
     }
     fn trace(&mut self, tracer: Option<Box<dyn Tracer>>) {

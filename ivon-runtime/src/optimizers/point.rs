@@ -2,7 +2,7 @@
 
 use super::driver::{Driver, Settings, check_lr};
 use super::gpu::{Finish, Gpu, Moving};
-use super::{Gradient, Optimizer, Tracer, Weights};
+use super::{Gradient, Optimizer, Tracer, Warning, Weights};
 use crate::context::Context;
 use crate::context::cuda::Arg;
 use crate::context::flat::{Flat, Layout};
@@ -293,7 +293,7 @@ impl<R: Rule> Optimizer for Point<R> {
             self.driver.finish_on_gpu(&finish)?;
             drop(op);
             gpu.watch_status()?;
-            self.driver.finish(lr)?;
+            self.driver.finish(lr, loss)?;
             return Ok(loss);
         }
         let scale = self.driver.clip_scale()?;
@@ -308,7 +308,7 @@ impl<R: Rule> Optimizer for Point<R> {
         }
         drop(update);
         self.copy_mean()?;
-        self.driver.finish(lr)?;
+        self.driver.finish(lr, loss)?;
         Ok(loss)
     }
 
@@ -323,7 +323,7 @@ impl<R: Rule> Optimizer for Point<R> {
         Posterior::of_state(state.layout(), state.mean(), None).with_running_statistics(state.running_copy())
     }
 
-    fn take_warning(&mut self) -> Option<String> {
+    fn take_warning(&mut self) -> Option<Warning> {
         self.driver.take_warning()
     }
 

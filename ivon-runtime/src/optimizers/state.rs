@@ -8,6 +8,7 @@ use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
 use crate::memory::room;
 use crate::optimizers::gpu::Gpu;
+use crate::optimizers::watch::Watch;
 use crate::posterior::pass;
 use crate::tensor::noise;
 use crate::tensor::noise::Noise;
@@ -31,6 +32,12 @@ pub struct State {
     pub(crate) own_weights: bool,
     /// On a GPU: the buffers there, which those here are copies of, made when somebody looks.
     pub(crate) gpu: Option<Rc<Gpu>>,
+    /// The memory of the signs that a run goes wrong.
+    pub(crate) watch: Watch,
+    /// Weight decay of each parameter, where the optimizer's posterior has one: delta of IVON.
+    pub(crate) decays: Vec<f64>,
+    /// True if the weight decays change in training: a checkpoint brings them back.
+    pub(crate) fitted: bool,
 }
 
 impl State {
@@ -50,7 +57,20 @@ impl State {
         let weights = if own_weights { Flat::zeros(&layout, dtype)? } else { buffers[0].1.share() };
         let gradient = Flat::zeros(&layout, dtype.sums())?;
         let running = running_statistics(model)?;
-        let mut state = State { layout, seed, step: 0, buffers, weights, gradient, running, own_weights, gpu: None };
+        let mut state = State {
+            layout,
+            seed,
+            step: 0,
+            buffers,
+            weights,
+            gradient,
+            running,
+            own_weights,
+            gpu: None,
+            watch: Watch::default(),
+            decays: vec![],
+            fitted: false,
+        };
         state.start()?;
         Ok(state)
     }
@@ -127,6 +147,11 @@ impl State {
     /// Sets the number of updates done; to be used inside `Optimizer::restore`.
     pub fn set_step(&mut self, step: u32) {
         self.step = step;
+    }
+
+    /// Weight decay of each parameter, in declaration order; empty without a posterior.
+    pub fn decays(&self) -> &[f64] {
+        &self.decays
     }
 
     /// The buffers by name, `mean` first: `hessian`, `momentum` (IVON), `momentum`, `variance` (AdamW), `momentum` (SGD).

@@ -1,6 +1,7 @@
 //! Learning rates over the steps of a run.
 
 use crate::core::error::{Error, Result};
+use crate::optimizers::Plan;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -41,6 +42,13 @@ pub struct Schedule {
     pub steps: usize,
     /// How the learning rate falls after warm-up.
     pub decay: Decay,
+}
+
+impl Plan {
+    /// The learning rates for [`Ivon::auto`](crate::optimizers::Ivon::auto): up to 0.2 over the first 5 % of the run, then along a cosine to 0.
+    pub fn schedule(&self) -> Schedule {
+        Schedule::cosine(0.2, 0.0, self.steps / 20, self.steps)
+    }
 }
 
 impl Schedule {
@@ -162,6 +170,12 @@ mod tests {
         assert_near(Schedule::cosine(1.0, 0.0, usize::MAX, 10).at(9), 0.0);
         assert_near(Schedule::cosine(1.0, 0.0, 0, 0).at(0), 1.0);
         assert_near(Schedule::constant(0.5).at(7), 0.5);
+    }
+
+    #[test]
+    fn a_plan_warms_up_over_a_twentieth_and_ends_at_zero() {
+        let schedule = Plan::epochs(500, 50, 40).schedule();
+        assert_points(schedule, &[(20, 0.2), (210, 0.1), (400, 0.0)]);
     }
 
     #[test]

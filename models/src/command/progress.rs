@@ -1,7 +1,7 @@
 //! Progress of a run: a bar on a terminal, plain lines elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ivon_runtime::optimizers::Optimizer;
+use ivon_runtime::optimizers::{Optimizer, Warning};
 use ivon_runtime::trainer::{Before, Evaluation, Progress, Report, Summary, Trainer};
 use ivon_runtime::{Error, Result};
 use std::cell::Cell;
@@ -178,8 +178,13 @@ impl Progress for Console {
         error
     }
 
-    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
-        self.view.line(&format!("step {step}  warning: {message}"));
+    fn warning(&mut self, step: usize, warning: &Warning) -> Result<()> {
+        self.view.line(&format!("step {step}  warning: {warning}"));
+        Ok(())
+    }
+
+    fn note(&mut self, line: &str) -> Result<()> {
+        self.view.line(line);
         Ok(())
     }
 }

@@ -98,7 +98,9 @@ fn a_step_of_ivon_is_that_of_the_processor() {
 #[test]
 fn bounds_and_prior_variances_are_those_of_the_cpu() {
     let prior = Prior::Variance { weights: 1.0, biases: 10.0 };
+    let fitted = Prior::Fitted { weights: 1.0, biases: 10.0, strength: 10.0, growth: 4.0, every: 2 };
     for config in [
+        IvonConfig { prior: fitted, ..ivon_config() },
         IvonConfig { hessian_bound: Some(0.5), ..ivon_config() },
         IvonConfig { step_bound: Some(0.05), ..ivon_config() },
         IvonConfig { hessian_bound: Some(2.0), step_bound: Some(0.2), prior, samples: 2, ..ivon_config() },

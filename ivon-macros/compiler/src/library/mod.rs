@@ -15,7 +15,6 @@ const LAYERS: &[&str] = &[
     "GroupNorm",
     "LayerNorm",
     "Linear",
-    "MultiHeadAttention",
     "RmsNorm",
     "SwiGlu",
 ];
@@ -43,7 +42,6 @@ const OPS: &[&str] = &[
     "global_average_pool",
     "glu",
     "group_norm",
-    "grouped_attention",
     "hard_swish",
     "l2_normalize",
     "layer_norm",
@@ -60,7 +58,6 @@ const OPS: &[&str] = &[
     "relu",
     "relu6",
     "rms_norm",
-    "rotary",
     "silu",
     "softmax",
     "softplus",

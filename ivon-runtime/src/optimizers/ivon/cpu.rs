@@ -10,11 +10,11 @@ use std::sync::{Mutex, PoisonError};
 
 impl Ivon {
     pub(super) fn draw_as<E: Compute>(&mut self, noise: Option<Noise>) {
-        let Ivon { driver, config, decays, .. } = self;
-        let layout = driver.state.layout().clone();
+        let Ivon { driver, config, .. } = self;
+        let (layout, decays) = (driver.state.layout().clone(), driver.state.decays().to_vec());
         let (buffers, weights, _) = driver.state.parts_mut();
         let (mean, hessian) = (buffers[0].1.as_slice::<f32>(), buffers[1].1.as_slice::<f32>());
-        let spread = noise.map(|noise| Spread { noise, ess: config.ess, hessian: &hessian, decays });
+        let spread = noise.map(|noise| Spread { noise, ess: config.ess, hessian: &hessian, decays: &decays });
         draw(&layout, spread, &mean, &mut weights.as_mut_slice::<E>());
     }
 
@@ -24,9 +24,9 @@ impl Ivon {
         let now = self.noise(step, sample as u32);
         let next = if last { self.noise(step + 1, 0) } else { self.noise(step, sample as u32 + 1) };
         let common = self.constants(scale, now, next);
-        let Ivon { driver, config, decays, sums, .. } = self;
+        let Ivon { driver, config, sums, .. } = self;
         let (several, gradsq) = (sums.is_some(), config.estimate == HessianEstimate::GradSq);
-        let layout = driver.state.layout().clone();
+        let (layout, decays) = (driver.state.layout().clone(), driver.state.decays().to_vec());
         let (buffers, weights, gradient) = driver.state.parts_mut();
         let [(_, mean), (_, hessian), (_, momentum)] = buffers else { return false };
         let mut sums = sums.as_mut().map(|(g, p)| (g.as_mut_slice::<f32>(), p.as_mut_slice::<f32>()));

@@ -21,19 +21,24 @@
 
 pub(crate) mod cpu;
 mod kernel;
+mod plan;
+mod prior;
+mod signs;
 mod suggest;
 
+pub use plan::{Derived, Plan};
+pub use prior::Prior;
 pub use suggest::Suggestion;
 
 use super::driver::{Driver, Settings, Weighting, check_lr, require};
 use super::gpu::{Finish, Gpu, IvonPass, Moving};
-use super::{Gradient, Optimizer, Tracer, Weights};
+use super::{Gradient, Optimizer, Tracer, Warning, Weights};
 use crate::context::Context;
-use crate::context::flat::{Flat, Layout};
+use crate::context::flat::Flat;
 use crate::context::profile::{Cost, Phase, Scope};
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
-use crate::optimizers::state::{State, fan_in, on_matrices, weight_decays};
+use crate::optimizers::state::State;
 use crate::posterior::Posterior;
 use crate::posterior::draw::temperature;
 use crate::tensor::noise::{EVALUATION, Noise};
@@ -102,40 +107,9 @@ pub struct IvonConfig {
     /// The largest change of the mean in one step, in units of sigma. The gradient at a sample describes the loss only about as far as samples reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_bound: Option<f64>,
-}
-
-/// Prior precision of each parameter: delta of the formulas is the precision over `ess`.
-///
-/// A parameter with a weight decay of its own keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Prior {
-    /// delta is [`IvonConfig::weight_decay`] on tensors of two or more dimensions and 0 on others: sigma of the others has no bound.
-    #[default]
-    WeightDecay,
-    /// The prior variance of each element; delta = 1 / (ess · variance). Sigma never exceeds the root of the variance where the Hessian is positive.
-    Variance {
-        /// The variance times the fan-in, on tensors of two or more dimensions. The fan-in is the number of elements over the first dimension.
-        weights: f64,
-        /// The variance on tensors of fewer dimensions.
-        biases: f64,
-    },
-}
-
-impl Prior {
-    fn is_weight_decay(&self) -> bool {
-        *self == Prior::WeightDecay
-    }
-
-    /// Delta of each parameter of a layout.
-    fn decays(self, layout: &Layout, config: &IvonConfig) -> Vec<f64> {
-        let of_variance = |variance: f64| 1.0 / (config.ess * variance);
-        weight_decays(layout, |parameter| match self {
-            Prior::Variance { biases, .. } if parameter.shape().rank() < 2 => of_variance(biases),
-            Prior::Variance { weights, .. } => of_variance(weights / fan_in(parameter.shape())),
-            Prior::WeightDecay => on_matrices(config.weight_decay)(parameter),
-        })
-    }
+    /// The plan that the values are derived from, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
 }
 
 impl Default for IvonConfig {
@@ -155,6 +129,7 @@ impl Default for IvonConfig {
             prior: Prior::WeightDecay,
             hessian_bound: None,
             step_bound: None,
+            plan: None,
         }
     }
 }
@@ -176,13 +151,8 @@ impl IvonConfig {
         {
             bound.map_or(Ok(()), |bound| require(bound > 0.0, key, bound, "a positive number, or none"))?;
         }
-        if let Prior::Variance { weights, biases } = self.prior {
-            for (key, variance) in [("the prior variance of weights", weights), ("the prior variance of biases", biases)] {
-                // Kernels compute with delta in f32.
-                let in_range = positive(variance) && ((1.0 / (self.ess * variance)) as f32).is_normal();
-                require(in_range, key, variance, "a positive number, with ess · variance within the range of f32")?;
-            }
-        }
+        self.prior.check(self.ess)?;
+        self.plan.map_or(Ok(()), |plan| plan.check())?;
         require(self.samples > 0, "samples", self.samples, "at least 1")?;
         if self.sample_per == SamplePer::MicroBatch && self.samples != 1 && self.samples != settings.micro_batches {
             return Err(Error::config(format!(
@@ -221,8 +191,6 @@ const NORMAL: usize = 27;
 pub struct Ivon {
     driver: Driver,
     config: IvonConfig,
-    /// Weight decay of each parameter.
-    decays: Vec<f64>,
     samples: usize,
     /// Sums of g and of g · noise (or g²) over the samples before the last one; only with several samples.
     sums: Option<(Flat, Flat)>,
@@ -244,8 +212,9 @@ impl Ivon {
         let layout = driver.state.layout().clone();
         let sum = || Flat::zeros_in(&driver.cx, &layout, DType::F32);
         let sums = if samples > 1 { Some((sum()?, sum()?)) } else { None };
-        let decays = config.prior.decays(&layout, &config);
-        let mut ivon = Ivon { driver, config, decays, samples, sums };
+        driver.state.fitted = matches!(config.prior, Prior::Fitted { .. });
+        driver.state.decays = config.prior.decays(&layout, &config);
+        let mut ivon = Ivon { driver, config, samples, sums };
         ivon.set_gpu_up()?;
         ivon.draw(Some(ivon.noise(1, 0)))?;
         ivon.driver.ready = true;
@@ -260,7 +229,7 @@ impl Ivon {
 
     /// The weight decay of each parameter, in declaration order.
     pub fn weight_decays(&self) -> &[f64] {
-        &self.decays
+        self.driver.state.decays()
     }
 
     fn noise(&self, step: u32, sample: u32) -> Noise {
@@ -318,7 +287,7 @@ impl Ivon {
     fn set_gpu_up(&mut self) -> Result<()> {
         let Some(gpu) = &self.driver.state.gpu else { return Ok(()) };
         let factor = |delta: f64| if self.config.rescale_lr { self.config.hess_init + delta } else { 1.0 };
-        gpu.set_decays(self.driver.state.layout(), &self.decays, factor)?;
+        gpu.set_decays(self.driver.state.layout(), self.driver.state.decays(), factor)?;
         self.driver.state.catch_up()
     }
 
@@ -366,7 +335,7 @@ impl Ivon {
         }
         let state = &self.driver.state;
         let (mean, h) = (state.mean()[element], state.buffer("hessian")[element]);
-        let precise = h + self.decays[parameter] as f32;
+        let precise = h + self.driver.state.decays()[parameter] as f32;
         let precision = self.config.ess as f32 * precise;
         let weight = match self.driver.settings.dtype {
             // On a GPU there is no other look at it than a copy of all.
@@ -436,6 +405,7 @@ impl Optimizer for Ivon {
         self.prepare()?;
         self.driver.ready = false;
         load(&mut self.driver.state)?;
+        self.set_gpu_up()?;
         self.prepare()
     }
 
@@ -491,8 +461,11 @@ impl Optimizer for Ivon {
         if let Some(gpu) = &gpu {
             gpu.watch_status()?;
         }
-        self.driver.finish(lr)?;
-        Ok(sum / self.samples as f64 * self.driver.among_samples.correction)
+        let loss = sum / self.samples as f64 * self.driver.among_samples.correction;
+        self.driver.finish(lr, loss)?;
+        self.look_for_signs(lr);
+        self.fit_prior()?;
+        Ok(loss)
     }
 
     fn evaluate(&mut self, at: Weights, pass: &mut dyn FnMut(&Context) -> Result<()>) -> Result<()> {
@@ -516,7 +489,7 @@ impl Optimizer for Ivon {
     fn posterior(&self) -> Posterior<'_> {
         let state = &self.driver.state;
         let posterior =
-            Posterior::of_state(state.layout(), state.mean(), Some((state.buffer("hessian"), self.config.ess, &self.decays)));
+            Posterior::of_state(state.layout(), state.mean(), Some((state.buffer("hessian"), self.config.ess, state.decays())));
         posterior.with_running_statistics(state.running_copy())
     }
 
@@ -524,7 +497,7 @@ impl Optimizer for Ivon {
         let state = &self.driver.state;
         let IvonConfig { hess_init, beta2, ess, .. } = self.config;
         let (min, max, sum) = match &state.gpu {
-            None => cpu::statistics(state.layout(), &state.buffer("hessian"), &self.config, &self.decays),
+            None => cpu::statistics(state.layout(), &state.buffer("hessian"), &self.config, state.decays()),
             // A lost GPU has no statistics. The next step returns the error.
             Some(gpu) => gpu.statistics(&self.driver.cx, temperature(ess)).ok()?,
         };
@@ -539,7 +512,11 @@ impl Optimizer for Ivon {
         })
     }
 
-    fn take_warning(&mut self) -> Option<String> {
+    fn derived(&self) -> Vec<Derived> {
+        self.config.plan.map_or(vec![], |plan| plan.derived(&self.config))
+    }
+
+    fn take_warning(&mut self) -> Option<Warning> {
         self.driver.take_warning()
     }
 

@@ -27,7 +27,8 @@ impl Suggestion {
 }
 
 impl Ivon {
-    /// Hyper-parameters to start from, for a model trained from scratch on `dataset_size` examples in batches of about 50.
+    /// Hyper-parameters to start a search from, for a model trained from scratch on `dataset_size` examples in batches of about 50. They were fitted to
+    /// short runs on small images; for a run without a search use [`Ivon::auto`], which knows the length of the run.
     ///
     /// With N examples and w the root mean square of the initial weights (of tensors with two or more dimensions):
     ///

@@ -58,7 +58,9 @@ fn follow(config: IvonConfig, settings: Settings, steps: i32) {
     let layout = ivon.state().layout().clone();
     let deltas = match config.prior {
         Prior::WeightDecay => [config.weight_decay, 0.0, 0.0, 0.3],
-        Prior::Variance { weights, biases } => [37.0 / (config.ess * weights), 1.0 / (config.ess * biases), 0.0, 0.3],
+        Prior::Variance { weights, biases } | Prior::Fitted { weights, biases, .. } => {
+            [37.0 / (config.ess * weights), 1.0 / (config.ess * biases), 0.0, 0.3]
+        }
     };
     assert_eq!(ivon.weight_decays(), deltas);
     let mean = ivon.state().unpadded("mean");

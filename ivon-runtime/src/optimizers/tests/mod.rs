@@ -4,7 +4,9 @@ mod counts;
 mod formulas;
 mod order;
 mod point;
+mod prior;
 mod safety;
+mod signs;
 
 use super::*;
 use crate::tensor::parameter::{Builder, Init, Model, Options, Parameter};

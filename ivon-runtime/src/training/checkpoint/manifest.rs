@@ -3,6 +3,7 @@
 use crate::context::flat::Layout;
 use crate::core::checksum::Crc32c;
 use crate::core::error::{Error, Result};
+use crate::optimizers::watch::Watch;
 use crate::training::disk::unreadable;
 use crate::training::trainer::Smooth;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,9 @@ pub struct Manifest {
     /// Every buffer, in declaration order; since version 2.
     #[serde(default)]
     pub buffers: Vec<BufferEntry>,
+    /// The memory of the signs that the run goes wrong; since steps look for them.
+    #[serde(default)]
+    pub(crate) watch: Watch,
     /// Every file beside the manifest.
     pub files: Vec<FileEntry>,
 }
@@ -115,8 +119,14 @@ impl Manifest {
             notes,
             parameters: parameters(state.layout(), posterior.weight_decays()),
             buffers: buffers(state.running_layout()),
+            watch: state.watch.clone(),
             files,
         }
+    }
+
+    /// Weight decay of each parameter; `None` of an optimizer without a posterior.
+    pub(super) fn decays(&self) -> Option<Vec<f64>> {
+        self.parameters.iter().map(|p| p.weight_decay).collect()
     }
 
     /// JSON with one parameter a line, and the checksum of all that stands above it at its end.
@@ -135,6 +145,7 @@ impl Manifest {
             "notes",
             "parameters",
             "buffers",
+            "watch",
             "files",
         ];
         for key in order {

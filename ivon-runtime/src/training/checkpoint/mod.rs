@@ -130,6 +130,10 @@ impl Checkpoint {
         optimizer.restore(&mut |state| {
             state.set_seed(m.seed);
             state.set_step(m.step);
+            state.watch = m.watch.clone();
+            if state.fitted {
+                state.decays = m.decays().unwrap_or_else(|| state.decays.clone());
+            }
             if let Some(file) = running_file {
                 values::read(&self.path, file, &running, &mut state.running_statistics_mut()?)?;
             }
@@ -163,9 +167,8 @@ impl Checkpoint {
             Ok(flat)
         };
         let mean = read("mean")?;
-        let decays: Option<Vec<f64>> = self.manifest.parameters.iter().map(|p| p.weight_decay).collect();
         let ess = self.manifest.hyperparameters.get("ess").and_then(|v| v.as_f64());
-        let (Some(ess), Some(decays)) = (ess, decays) else {
+        let (Some(ess), Some(decays)) = (ess, self.manifest.decays()) else {
             return Ok(Posterior::point(&layout, &mean.as_slice())?.with_running_statistics(&running).into_owned());
         };
         let hessian = read("hessian")?;

@@ -25,7 +25,7 @@ mod metrics;
 mod tensorboard;
 
 use crate::core::error::{Error, Result};
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Optimizer, Warning};
 use crate::training::checkpoint::{Checkpoint, Checkpoints, Notes, Which, changes};
 use crate::training::disk;
 use crate::training::disk::{unreadable, unwritable};
@@ -339,6 +339,16 @@ impl Run {
         Ok(())
     }
 
+    /// The checkpoint from before a run diverged: the one with the best validation loss.
+    fn last_good(&self) -> String {
+        match self.checkpoints().find(Which::Best) {
+            Ok(best) => {
+                format!("; the best checkpoint is {} (step {}): start from there", best.path().display(), best.manifest().step)
+            }
+            Err(_) => "; no checkpoint was evaluated: the last good state is not known".into(),
+        }
+    }
+
     fn draw(&mut self) -> Result<()> {
         self.drawn = Some(Instant::now());
         let path = self.path.join(CURVE);
@@ -375,6 +385,7 @@ impl Progress for Run {
                 "seed": optimizer.state().seed(),
                 "hyperparameters": optimizer.hyperparameters(),
                 "trainer": trainer,
+                "derived": optimizer.derived(),
             }))?;
         }
         Ok(std::mem::take(&mut self.before))
@@ -446,15 +457,18 @@ impl Progress for Run {
         Ok(())
     }
 
-    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
-        let warning = (step as u64, message.to_string());
+    fn warning(&mut self, step: usize, warning: &Warning) -> Result<()> {
+        let line = json!({"step": step, "warning": warning.message, "sign": warning.sign, "parameter": warning.parameter, "value": warning.value});
+        let warning = (step as u64, warning.message.clone());
         // A run that was killed after a warning may come to it again.
         if self.warnings.contains(&warning) {
             return Ok(());
         }
         self.warnings.push(warning);
         self.check_in_place()?;
-        self.metrics.add(&object(json!({"step": step, "warning": message})))
+        let mut line = object(line);
+        line.retain(|_, value| !value.is_null());
+        self.metrics.add(&line)
     }
 
     fn finish(&mut self, summary: &Summary) -> Result<()> {
@@ -487,6 +501,7 @@ impl Progress for Run {
         };
         let error = match error {
             Error::Value { at, message } => Error::Value { at, message: message + &advice },
+            Error::Diverged { step, message } => Error::Diverged { step, message: message + &self.last_good() },
             Error::File { path, message } => Error::File { path, message: message + &advice },
             other => other,
         };

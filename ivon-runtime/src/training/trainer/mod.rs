@@ -27,7 +27,7 @@ pub use stop::Stop;
 
 use crate::context::Context;
 use crate::core::error::{Error, Result};
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Optimizer, Sign, Warning};
 use crate::training::schedule::Schedule;
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -105,7 +105,11 @@ impl Trainer {
         self.schedule.check()?;
         let (first, last) = (optimizer.state().step() as usize, self.schedule.steps);
         let before = progress.start(self, optimizer)?;
-        before.warnings.iter().try_for_each(|warning| progress.warning(first, warning))?;
+        if first == 0 {
+            optimizer.derived().iter().try_for_each(|derived| progress.note(&derived.to_string()))?;
+        }
+        let told = |warning: &String| progress.warning(first, &Warning::new(Sign::Note, warning));
+        before.warnings.iter().try_for_each(told)?;
         let (mut training, mut average, mut stopped) = (Duration::ZERO, before.average, false);
         let mut evaluate = |optimizer: &mut dyn Optimizer, samples: usize, progress: &mut dyn Progress| {
             evaluate_telling(optimizer, samples, validate, &mut |pass, passes| progress.evaluating(pass, passes))
@@ -139,7 +143,12 @@ impl Trainer {
             if done == self.first_look() || done == last {
                 stuck(optimizer).map_or(Ok(()), |warning| progress.warning(done, &warning))?;
             }
-            optimizer.take_warning().map_or(Ok(()), |warning| progress.warning(done, &warning))?;
+            while let Some(warning) = optimizer.take_warning() {
+                progress.warning(done, &warning)?;
+                if warning.sign == Sign::Diverged {
+                    return Err(Error::Diverged { step: done, message: warning.message });
+                }
+            }
             if progress.step(&report, optimizer)? == ControlFlow::Break(()) {
                 stopped = done < last;
                 break;
@@ -156,7 +165,7 @@ impl Trainer {
             progress.evaluation(steps, &evaluation, optimizer)?;
             noisy(&evaluation).map_or(Ok(()), |warning| progress.warning(steps, &warning))?;
             not_finite(&evaluation)
-                .map_or(Ok(()), |message| Err(Error::value(format!("the evaluation after step {steps}"), message)))?;
+                .map_or(Ok(()), |warning| Err(Error::value(format!("the evaluation after step {steps}"), warning.message)))?;
         }
         let summary = Summary { steps, stopped, training: before.training + training, loss: average.value(), evaluation };
         progress.finish(&summary)?;
@@ -176,7 +185,7 @@ impl Trainer {
 }
 
 /// A message where a validation loss is NaN or infinite.
-fn not_finite(evaluation: &Evaluation) -> Option<String> {
+fn not_finite(evaluation: &Evaluation) -> Option<Warning> {
     let Evaluation { mean, posterior, samples, examples, .. } = *evaluation;
     let (loss, place) = match (mean.is_finite(), posterior.is_finite()) {
         (false, _) => (mean, "at the mean".to_string()),
@@ -184,28 +193,30 @@ fn not_finite(evaluation: &Evaluation) -> Option<String> {
         _ => return None,
     };
     (examples > 0).then(|| {
-        format!(
+        let message = format!(
             "the validation loss {place} is {loss} while the training loss is finite: look for values in the validation data that are not \
              finite or far outside of the training data's, or lower the learning rate"
-        )
+        );
+        Warning::new(Sign::NotFinite, message)
     })
 }
 
 /// A warning where the average over samples predicts much worse than the mean: by more than a tenth of its loss, or of a nat.
-fn noisy(evaluation: &Evaluation) -> Option<String> {
+fn noisy(evaluation: &Evaluation) -> Option<Warning> {
     let Evaluation { mean, posterior, samples, .. } = *evaluation;
     // NaN counts as noisy.
     let close = posterior - mean <= 0.1 * mean.abs().max(1.0);
     (samples > 0 && !close && mean.is_finite()).then(|| {
-        format!(
+        let message = format!(
             "averaged over {samples} samples the loss is {posterior:.4}, at the mean {mean:.4}: the samples are too noisy. Raise ess, which sigma falls \
              with (sigma² = 1 / (ess · (h + weight decay))), or beta2 where the Hessian h has fallen far below hess_init in a short run"
-        )
+        );
+        Warning::new(Sign::NoisySamples, message).of(posterior)
     })
 }
 
 /// A warning where no element of the Hessian is off its start, or off what decay alone makes of that, by a thousandth: one of the two common failures of IVON.
-fn stuck(optimizer: &dyn Optimizer) -> Option<String> {
+fn stuck(optimizer: &dyn Optimizer) -> Option<Warning> {
     let s = optimizer.statistics()?;
     let at = |h: f64| (s.hessian_max - h).max(h - s.hessian_min) < 1e-3 * h;
     let what = if at(s.hessian_start) {
@@ -215,9 +226,10 @@ fn stuck(optimizer: &dyn Optimizer) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!(
+    let message = format!(
         "the Hessian h {what}: it is {:e} to {:e}. The update is that of plain momentum then, and sigma that of the start: lower hess_init to the \
          size of the loss's curvature, or beta2, whose average is over 1 / (1 - beta2) steps",
         s.hessian_min, s.hessian_max
-    ))
+    );
+    Some(Warning::new(Sign::HessianFrozen, message).of(s.hessian_max))
 }

@@ -2,7 +2,7 @@
 
 use super::{Evaluation, Smooth, Summary, Trainer};
 use crate::core::error::{Error, Result};
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Optimizer, Warning};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -74,7 +74,15 @@ pub trait Progress {
     ///
     /// # Errors
     /// Whatever stops the run.
-    fn warning(&mut self, _step: usize, _message: &str) -> Result<()> {
+    fn warning(&mut self, _step: usize, _warning: &Warning) -> Result<()> {
+        Ok(())
+    }
+
+    /// A line for the log of a run that starts: a derived value and its reason.
+    ///
+    /// # Errors
+    /// Whatever stops the run.
+    fn note(&mut self, _line: &str) -> Result<()> {
         Ok(())
     }
 
@@ -116,8 +124,11 @@ impl<P: Progress + ?Sized> Progress for &mut P {
     fn evaluating(&mut self, pass: usize, passes: usize) {
         (**self).evaluating(pass, passes);
     }
-    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
-        (**self).warning(step, message)
+    fn warning(&mut self, step: usize, warning: &Warning) -> Result<()> {
+        (**self).warning(step, warning)
+    }
+    fn note(&mut self, line: &str) -> Result<()> {
+        (**self).note(line)
     }
     fn finish(&mut self, summary: &Summary) -> Result<()> {
         (**self).finish(summary)
@@ -146,9 +157,13 @@ impl<A: Progress, B: Progress> Progress for (A, B) {
         self.0.evaluating(pass, passes);
         self.1.evaluating(pass, passes);
     }
-    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
-        self.0.warning(step, message)?;
-        self.1.warning(step, message)
+    fn warning(&mut self, step: usize, warning: &Warning) -> Result<()> {
+        self.0.warning(step, warning)?;
+        self.1.warning(step, warning)
+    }
+    fn note(&mut self, line: &str) -> Result<()> {
+        self.0.note(line)?;
+        self.1.note(line)
     }
     fn finish(&mut self, summary: &Summary) -> Result<()> {
         self.0.finish(summary)?;
@@ -204,8 +219,12 @@ impl<W: Write> Progress for Lines<W> {
         unless_unread(writeln!(self.out, "step {step}  validation loss {:.4} at the mean{posterior}", e.mean))
     }
 
-    fn warning(&mut self, step: usize, message: &str) -> Result<()> {
-        unless_unread(writeln!(self.out, "step {step}  warning: {message}"))
+    fn warning(&mut self, step: usize, warning: &Warning) -> Result<()> {
+        unless_unread(writeln!(self.out, "step {step}  warning: {warning}"))
+    }
+
+    fn note(&mut self, line: &str) -> Result<()> {
+        unless_unread(writeln!(self.out, "{line}"))
     }
 }
 
