@@ -4,6 +4,7 @@
 
 extern crate self as ivon_runtime;
 
+#[cfg(feature = "theory")]
 pub mod blr;
 mod context;
 mod core;
@@ -44,18 +45,23 @@ pub use private::{
 };
 #[doc(hidden)]
 pub use private::{built_in, names};
-pub use study::{figure, uncertainty};
+#[cfg(feature = "run")]
+pub use study::figure;
+pub use study::uncertainty;
 pub use tensor::parameter::{
     Buffer, Builder, Differentiable, Init, LayerOptions, Model, Options, Parameter, Saved, contains, method,
 };
 pub use tensor::{Tensor, noise};
 pub use training::schedule::{Decay, Schedule};
-pub use training::{checkpoint, disk, run, trainer};
+#[cfg(feature = "run")]
+pub use training::{checkpoint, run};
+pub use training::{disk, trainer};
 
 /// The imports for a file with a model. Layers and ops are imported by name: `use ivon_runtime::layers::Linear`.
 pub mod prelude {
     pub use crate::optimizers::{AdamW, AdamWConfig, Ivon, IvonConfig, Optimizer, Plan, Settings, Sgd, SgdConfig};
     pub use crate::trainer::Trainer;
+    #[cfg(feature = "run")]
     pub use crate::training::run::Run;
     pub use crate::{
         Adjoint, Buffer, Context, DType, Device, Error, Init, Model, Parameter, Result, Schedule, Shape, Tensor, variational,

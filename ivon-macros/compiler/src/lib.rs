@@ -21,6 +21,7 @@ mod differentiate;
 mod dims;
 mod emit;
 mod errors;
+#[cfg(feature = "expand")]
 mod expand;
 mod expression;
 mod fuse;
@@ -37,5 +38,6 @@ mod solve;
 mod surface;
 mod syntax;
 
+#[cfg(feature = "expand")]
 pub use expand::{ExpandError, expand_file, expand_source};
 pub use surface::{configured, finish, has_impl, signature, variational, with_struct};

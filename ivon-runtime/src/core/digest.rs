@@ -65,6 +65,7 @@ impl Digester {
 
 impl Digest {
     /// Returns the digest of one text.
+    #[cfg(any(feature = "cuda", test))]
     pub fn of_text(kind: &str, text: &str) -> Digest {
         Digester::new(kind).text(text).finish()
     }

@@ -3,6 +3,7 @@
 use crate::core::error::{Error, Result};
 use std::ffi::OsStr;
 
+#[cfg(any(feature = "cuda", test))]
 pub(crate) const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 
 /// The names of all variables that this crate and its compiler read.

@@ -1,6 +1,10 @@
 //! The devices on which a model computes: the CPU, or an NVIDIA GPU.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(not(feature = "cuda"))]
+#[path = "no_cuda/mod.rs"]
 pub mod cuda;
 pub mod environment;
 

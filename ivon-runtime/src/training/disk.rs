@@ -113,6 +113,7 @@ pub fn sync_folder(path: &Path) -> Result<()> {
 }
 
 /// True while an open file is the one that a path names: neither removed nor replaced since.
+#[cfg(feature = "run")]
 pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(held), Ok(there)) => same_file(&held, &there),
@@ -120,14 +121,14 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, feature = "run"))]
 fn same_file(a: &fs::Metadata, b: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
 /// Other systems do not remove a file that is open.
-#[cfg(not(unix))]
+#[cfg(all(not(unix), feature = "run"))]
 fn same_file(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     true
 }

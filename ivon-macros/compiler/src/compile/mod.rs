@@ -22,6 +22,7 @@ pub struct Compiled {
     /// Generated code, with comments; or errors and a fallback.
     pub tokens: TokenStream,
     /// The messages, where it did not compile.
+    #[cfg_attr(not(feature = "expand"), expect(dead_code))]
     pub errors: Vec<String>,
 }
 

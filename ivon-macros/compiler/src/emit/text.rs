@@ -1,7 +1,6 @@
 //! Generated code as text: formatted, with its comments.
 
-use proc_macro2::{Group, Literal, TokenStream, TokenTree};
-use quote::quote;
+use proc_macro2::{Group, TokenStream, TokenTree};
 
 const COMMENT: &str = "__comment";
 
@@ -36,7 +35,10 @@ fn replace_comments(tokens: TokenStream, by: &mut dyn FnMut(TokenStream) -> Toke
 }
 
 /// Formats items as rustfmt would and turns comments into `// ..`.
+#[cfg(feature = "expand")]
 pub fn format(tokens: TokenStream) -> String {
+    use proc_macro2::Literal;
+    use quote::quote;
     // A number in place of each comment, so that it stays on one line.
     let mut comments: Vec<String> = vec![];
     let numbered = replace_comments(tokens.clone(), &mut |text| {

@@ -107,7 +107,7 @@ pub fn no_method(name: &str) -> String {
     format!("a tensor has no method `{name}`{hint}")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "expand"))]
 mod tests {
     use super::*;
 

@@ -421,6 +421,7 @@ fn layer_path(ty: &Type) -> Option<&Path> {
 }
 
 /// The callees of a model or a function, for [`crate::expand_file`].
+#[cfg(feature = "expand")]
 pub fn callees(subject: &Subject) -> Vec<Path> {
     match subject {
         Subject::Model(structure, item) => Callees::of_model(structure, item),
@@ -547,7 +548,10 @@ fn write_expansion(compiled: &Compiled) -> TokenStream {
     }
     let path = std::path::Path::new(&dir).join(expansion_file(&place.first().file(), &compiled.name));
     let path = std::path::PathBuf::from(format!("{}.rs", lookup::unique(&path.to_string_lossy())));
-    let text = crate::emit::text::format(compiled.tokens.clone());
+    let text = match written(compiled) {
+        Ok(text) => text,
+        Err(message) => return Error::new(place.first(), message).to_compile_error(),
+    };
     let folder = path.parent().unwrap_or(std::path::Path::new(&dir));
     match std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)) {
         Ok(()) => quote!(),
@@ -556,6 +560,20 @@ fn write_expansion(compiled: &Compiled) -> TokenStream {
             Error::new(place.first(), text).to_compile_error()
         }
     }
+}
+
+/// The generated code as text.
+#[cfg(feature = "expand")]
+fn written(compiled: &Compiled) -> std::result::Result<String, &'static str> {
+    Ok(crate::emit::text::format(compiled.tokens.clone()))
+}
+
+#[cfg(not(feature = "expand"))]
+fn written(_: &Compiled) -> std::result::Result<String, &'static str> {
+    Err(
+        "IVON_EXPAND_DIR is set, but `ivon-runtime` was built without its feature `expand`, which writes generated code: enable it in \
+         Cargo.toml, or unset the variable",
+    )
 }
 
 /// `models/gpt2.Block` for the `Block` of `src/gpt2/mod.rs` in the crate `models`. A second one of this name in the crate gets a number.

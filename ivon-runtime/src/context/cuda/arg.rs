@@ -5,7 +5,7 @@ use crate::core::digest::Digester;
 use crate::core::dtype::DType;
 use crate::core::error::Result;
 use crate::device::Device;
-use crate::device::cuda::launch::Value;
+use crate::device::cuda::Value;
 use crate::device::cuda::signature::{Kind, Parameter, Pointee};
 use crate::tensor::Tensor;
 use std::marker::PhantomData;

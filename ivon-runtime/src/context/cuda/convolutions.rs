@@ -16,7 +16,7 @@ use std::rc::Rc;
 /// If the GPU is lost.
 pub(crate) fn convolution(cx: &Context, c: Convolution, is_product: bool) -> Result<Option<Rc<Way>>> {
     let Some(cuda) = cx.cuda() else { return Ok(None) };
-    let asked = match cuda.dnn.computes.get() {
+    let asked = match cuda.convolutions_of_cudnn() {
         Cudnn::Off => false,
         Cudnn::Windows => !is_product,
         Cudnn::Weights => !is_product || (c.product == Product::Weight && c.dtype == DType::Bf16),
@@ -40,14 +40,14 @@ impl Way {
     /// # Panics
     /// If the size of a tensor differs from that of the convolution, or the written tensor is shared. Both are bugs in the op.
     pub fn run(&self, cx: &Context, from: [&Tensor; 2], to: &mut Tensor) -> Result<()> {
-        let mut workspace = match self.execution.workspace {
+        let mut workspace = match self.workspace() {
             0 => None,
             bytes => Some(cx.empty_of(DType::F32, [bytes.div_ceil(4)])?),
         };
         cx.launched(|trail| {
-            let c = &self.convolution;
+            let c = self.convolution();
             // These numbers determine the engine for the life of the GPU: it is chosen once.
-            let numbers = [c.stride, c.padding, c.dilation, c.product as usize, c.dtype as usize, self.execution.workspace];
+            let numbers = [c.stride, c.padding, c.dilation, c.product as usize, c.dtype as usize, self.workspace()];
             trail.text("convolve").numbers(&[c.x, c.weight, c.y].concat()).numbers(&numbers);
             [from[0], from[1], &*to].into_iter().chain(&workspace).for_each(|tensor| tensor.leave(trail));
         });
@@ -59,7 +59,7 @@ impl Way {
         let Some(cuda) = cx.cuda() else { return Ok(()) };
         let Some(opened) = cuda.cudnn() else { panic!("a way of cuDNN to compute was found without it") };
         cuda.bind()?;
-        let Convolution { product, x, weight, y, .. } = self.convolution;
+        let Convolution { product, x, weight, y, .. } = *self.convolution();
         let elements = [x, weight, y].map(|dims| dims.into_iter().product::<usize>());
         let (first, second, written) = (from[0].address(cx)?, from[1].address(cx)?, to.address_mut(cx)?);
         let (addresses, given) = match product {
@@ -67,11 +67,11 @@ impl Way {
             Product::Input => ([written, first, second], [to, from[0], from[1]]),
             Product::Weight => ([first, written, second], [from[0], to, from[1]]),
         };
-        assert_eq!(given.map(|tensor| tensor.shape().elements()), elements, "the operands of {:?}", self.convolution);
-        assert!(given.iter().all(|x| x.dtype() == self.convolution.dtype), "the element types of {:?}", self.convolution);
+        assert_eq!(given.map(|tensor| tensor.shape().elements()), elements, "the operands of {:?}", self.convolution());
+        assert!(given.iter().all(|x| x.dtype() == self.convolution().dtype), "the element types of {:?}", self.convolution());
         let workspace = workspace.as_mut().map_or(Ok(0), |workspace| workspace.address_mut(cx))?;
         // SAFETY: the sizes of the tensors were compared above, they have the context's type, and all blocks are aligned; the
         // workspace has the requested size.
-        unsafe { self.execution.run(opened.handle, addresses, workspace) }
+        unsafe { self.compute(opened, addresses, workspace) }
     }
 }

@@ -4,7 +4,7 @@ use super::Arg;
 use crate::context::Context;
 use crate::context::profile::Cost;
 use crate::core::error::Result;
-use crate::device::cuda::launch::Value;
+use crate::device::cuda::Value;
 use crate::device::cuda::signature::Signature;
 use crate::device::cuda::{Grid, Source};
 

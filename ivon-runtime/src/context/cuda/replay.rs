@@ -18,11 +18,9 @@ use crate::context::{Context, Finishing};
 use crate::core::digest::Digest;
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
-use crate::device::cuda::error::Context as _;
-use crate::device::cuda::{Cuda, Watch, notice};
+use crate::device::cuda::{Cuda, Graph, Watch, notice};
 use crate::memory::StepKey;
 use crate::tensor::Tensor;
-use cudarc::driver::CudaGraph;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -52,9 +50,9 @@ enum Seen {
 
 /// A captured step.
 struct Step {
-    forward: CudaGraph,
+    forward: Graph,
     /// The backward pass, and the update if it is a part of the graph.
-    rest: CudaGraph,
+    rest: Graph,
     /// The address and type of the loss.
     loss: (u64, DType),
 }
@@ -85,7 +83,7 @@ impl Replays {
         forward: impl Fn(&Context) -> Result<(Tensor, S)>,
         backward: impl Fn(&Context, S, Tensor) -> Result<()>,
     ) -> Result<f64> {
-        let checking = self.check.get().unwrap_or(cuda.choices.check_graphs);
+        let checking = self.check.get().unwrap_or(cuda.checks_graphs());
         let finish = match cx.finishing() {
             Finishing::Apart => None,
             // A profile shows the update as a phase of its own.
@@ -210,9 +208,9 @@ impl Replays {
     }
 
     fn launch(&self, cuda: &Cuda, step: &Step) -> Result<f64> {
-        step.forward.launch().doing("launch a forward pass")?;
+        step.forward.launch("a forward pass")?;
         let loss = self.fetch(cuda, step.loss)?;
-        step.rest.launch().doing("launch a backward pass")?;
+        step.rest.launch("a backward pass")?;
         loss.wait()
     }
 

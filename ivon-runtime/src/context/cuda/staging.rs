@@ -2,12 +2,9 @@
 //! works on the current one.
 
 use crate::core::error::Result;
-use crate::device::cuda::Cuda;
-use crate::device::cuda::error::Context as _;
-use crate::device::cuda::pinned::Pinned;
+use crate::device::cuda::{Cuda, Event, Pinned, Queue};
 use crate::memory::Block;
 use crate::tensor::Tensor;
-use cudarc::driver::{CudaEvent, result};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -35,9 +32,9 @@ struct Place {
     /// The page-locked memory that it is copied from.
     pinned: Pinned,
     /// Recorded after the last copy from `pinned`.
-    copied: CudaEvent,
+    copied: Event,
     /// Recorded after the last step that read `block`.
-    used: CudaEvent,
+    used: Event,
 }
 
 impl Staging {
@@ -61,7 +58,7 @@ impl Staging {
         let mut known = self.inputs.borrow_mut();
         for (i, tensor) in inputs.iter().enumerate() {
             let Some(input) = tensor.host_bytes().and_then(|bytes| known.get_mut(&(name, i, bytes.len()))) else { continue };
-            input.places[input.next].used.record(&cuda.stream).doing("record an event")?;
+            cuda.record(Queue::Work, &input.places[input.next].used)?;
             input.next = 1 - input.next;
             // The next batch will use this address.
             tensor.set_mirror(None);
@@ -73,30 +70,25 @@ impl Staging {
 impl Input {
     fn new(cuda: &Rc<Cuda>, bytes: usize) -> Result<Input> {
         let place = || -> Result<Place> {
-            let event = || cuda.context.new_event(None).doing("make an event");
             let block = Rc::new(Block::zeroed(Some(cuda), bytes)?);
             // Another stream than that of the copies writes the zeros.
             cuda.synchronize()?;
-            Ok(Place { block, pinned: Pinned::new(&cuda.copies, bytes)?, copied: event()?, used: event()? })
+            Ok(Place { block, pinned: cuda.pinned(bytes)?, copied: cuda.event()?, used: cuda.event()? })
         };
         Ok(Input { places: [place()?, place()?], next: 0 })
     }
 
     fn upload(&mut self, cuda: &Cuda, bytes: &[u8]) -> Result<Rc<Block>> {
         let Place { block, pinned, copied, used } = &mut self.places[self.next];
-        copied.synchronize().doing("wait for a copy")?;
+        copied.synchronize()?;
         // On all threads: a batch of photographs is 77 MB, which takes one thread several milliseconds.
         pinned.bytes_mut().par_chunks_mut(PART).zip(bytes.par_chunks(PART)).for_each(|(to, from)| to.copy_from_slice(from));
-        cuda.copies.wait(used).doing("wait for a step")?;
+        cuda.wait(Queue::Copies, used)?;
         let address = block.on_gpu().map_or(0, |(_, address)| address);
-        if !bytes.is_empty() {
-            cuda.bind()?;
-            // SAFETY: both have the same number of bytes. `pinned` is not written before `copied`, and the block is not read
-            // before it.
-            unsafe { result::memcpy_htod_async(address, pinned.bytes(), cuda.copies.cu_stream()) }.doing("copy to the GPU")?;
-        }
-        copied.record(&cuda.copies).doing("record an event")?;
-        cuda.stream.wait(copied).doing("wait for a copy")?;
+        // SAFETY: both have the same number of bytes. `pinned` is not written before `copied`, and the block is not read before it.
+        unsafe { cuda.copy_later(pinned, address)? };
+        cuda.record(Queue::Copies, copied)?;
+        cuda.wait(Queue::Work, copied)?;
         Ok(block.clone())
     }
 }

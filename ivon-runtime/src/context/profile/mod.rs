@@ -16,14 +16,13 @@
 
 mod clock;
 mod cost;
-mod ranges;
 
 pub use cost::Cost;
 
 use crate::context::Context;
 use crate::core::error::{Error, Result};
+use crate::device::cuda::Ranges;
 use clock::{Clock, Stamp};
-use ranges::Ranges;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;

@@ -6,15 +6,25 @@ use crate::core::error::{Error, Result};
 use cudarc::driver::CudaGraph;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 
+/// Captured launches.
+pub(crate) struct Graph(CudaGraph);
+
+impl Graph {
+    /// Launches all of them. `what` names them in the error.
+    pub fn launch(&self, what: &str) -> Result<()> {
+        self.0.launch().doing(&format!("launch {what}"))
+    }
+}
+
 impl Cuda {
     /// Records the launches of `work` as a graph, without running them.
-    pub(crate) fn captured<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<(CudaGraph, R)> {
+    pub(crate) fn captured<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<(Graph, R)> {
         let capture = Capture::begin(self)?;
         let result = work();
         let graph = capture.end();
         let result = result?;
         match graph? {
-            Some(graph) => Ok((graph, result)),
+            Some(graph) => Ok((Graph(graph), result)),
             None => Err(Error::Device { message: "the capture of a step came out empty".into() }),
         }
     }

@@ -2,16 +2,9 @@
 
 use super::error::Context as _;
 use super::signature::Signature;
-use super::{Cuda, Grid, Source};
+use super::{Cuda, Grid, Source, Value};
 use crate::core::error::Result;
 use cudarc::driver::{CudaFunction, LaunchConfig, PushKernelArg, sys};
-
-/// An argument in the form that the driver takes.
-pub(crate) enum Value {
-    Word(u32),
-    Long(u64),
-    Float(f32),
-}
 
 impl Cuda {
     pub(crate) fn launch(&self, function: &CudaFunction, kernel: &str, grid: Grid, values: &[Value]) -> Result<()> {

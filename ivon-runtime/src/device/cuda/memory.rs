@@ -2,7 +2,7 @@
 
 use super::error::Context as _;
 use super::uploads::{self, Uploads};
-use super::{Cuda, notice};
+use super::{Cuda, Fill, notice};
 use crate::core::error::{Error, Result};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
 use std::sync::Arc;
@@ -215,11 +215,4 @@ impl Cuda {
         };
         code.result().doing("fill memory of the GPU")
     }
-}
-
-/// The value that memory is filled with.
-#[derive(Clone, Copy)]
-pub(crate) enum Fill {
-    Half(u16),
-    Word(u32),
 }

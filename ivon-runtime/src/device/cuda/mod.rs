@@ -32,29 +32,37 @@ mod capture;
 mod choices;
 pub(crate) mod compile;
 pub(crate) mod dnn;
-pub(crate) mod error;
+mod error;
+mod event;
 mod grid;
-pub(crate) mod launch;
+mod launch;
 pub mod libraries;
 mod memory;
 mod moment;
 pub(crate) mod notice;
-pub(crate) mod pinned;
+mod pinned;
+mod ranges;
 pub(crate) mod signature;
 mod source;
 mod trust;
 mod tune;
 mod uploads;
+mod value;
 mod watch;
 
+pub(crate) use capture::Graph;
 #[doc(hidden)]
 pub use compile::options;
 #[doc(hidden)]
 pub use dnn::{Convolution, Cudnn, Product, workspace};
+pub(crate) use event::{Event, Queue};
 pub use grid::Grid;
-pub(crate) use memory::{Fill, Memory};
+pub(crate) use memory::Memory;
 pub(crate) use moment::Moment;
+pub(crate) use pinned::Pinned;
+pub(crate) use ranges::Ranges;
 pub use source::{Source, Text};
+pub(crate) use value::{Fill, Value};
 pub(crate) use watch::Watch;
 
 use crate::core::digest::Digest;
@@ -229,6 +237,11 @@ impl Cuda {
     /// If a part of the work failed.
     pub fn synchronize(&self) -> Result<()> {
         self.stream.synchronize().doing("finish what was asked for")
+    }
+
+    /// True if replays of graphs are compared with eager steps.
+    pub(crate) fn checks_graphs(&self) -> bool {
+        self.choices.check_graphs
     }
 
     pub(crate) fn bind(&self) -> Result<()> {

@@ -20,6 +20,7 @@ mod calibration;
 mod classification;
 mod detection;
 mod ensemble;
+#[cfg(feature = "run")]
 pub mod figures;
 mod predictions;
 mod predictive;

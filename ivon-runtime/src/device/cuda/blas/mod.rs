@@ -4,23 +4,17 @@
 //! for it: Cᵀ = Bᵀ Aᵀ. A row-major matrix in memory is its transpose stored by columns.
 
 mod descriptors;
+mod epilogue;
 mod kind;
 mod library;
+mod sizes;
 
 pub(crate) use kind::Kind;
 pub(crate) use library::{Blas, Key, Places};
+pub(crate) use sizes::Sizes;
 
 use crate::core::dtype::DType;
 use crate::device::cuda::Cuda;
-
-/// The sizes of C \[m, n\] = A \[m, k\] B \[k, n\], or of a batch of such products.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Sizes {
-    pub batch: usize,
-    pub m: usize,
-    pub n: usize,
-    pub k: usize,
-}
 
 /// True if the library should do this along with a product whose C has this type.
 ///

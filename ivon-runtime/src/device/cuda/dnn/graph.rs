@@ -1,51 +1,11 @@
 //! The description of a convolution as a cuDNN graph, and the engines that cuDNN offers for it.
 
 use super::descriptor::{Descriptor, Kind, Name, Type};
+use super::{Convolution, Product};
 use crate::core::dtype::DType;
 use crate::core::error::Result;
 use cudarc::cudnn::sys;
 use std::ffi::c_void;
-use std::fmt;
-
-/// The product to compute.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Product {
-    /// Computes y from x and the weight.
-    Forward,
-    /// Computes the gradient of x from that of y and the weight.
-    Input,
-    /// Computes the gradient of the weight from x and the gradient of y.
-    Weight,
-}
-
-/// A convolution of images, channels last.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Convolution {
-    pub product: Product,
-    /// \[B, H, W, IN\]
-    pub x: [usize; 4],
-    /// \[OUT, KERNEL, KERNEL, IN / GROUPS\], which determines the number of groups.
-    pub weight: [usize; 4],
-    /// \[B, H', W', OUT\]
-    pub y: [usize; 4],
-    pub stride: usize,
-    pub padding: usize,
-    pub dilation: usize,
-    pub dtype: DType,
-}
-
-impl fmt::Display for Convolution {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Convolution { product, x, weight, y, stride, padding, dilation, dtype } = self;
-        let written = match product {
-            Product::Forward => "y",
-            Product::Input => "the gradient of x",
-            Product::Weight => "the gradient of the weight",
-        };
-        write!(f, "{written} of a convolution of x {x:?} with a weight {weight:?} to y {y:?}, ")?;
-        write!(f, "stride {stride}, padding {padding}, dilation {dilation}, in {dtype:?}")
-    }
-}
 
 /// The ids of the tensors: x or its gradient, the weight or its gradient, y or its gradient.
 pub(crate) const NAMES: [i64; 3] = [b'x' as i64, b'w' as i64, b'y' as i64];

@@ -4,10 +4,11 @@
 //! bits each time, supports the shape on this GPU and needs little enough workspace is kept. Without such an engine, or without
 //! the library, the op's own kernels are used.
 
+mod convolution;
 mod descriptor;
 mod graph;
 
-pub use graph::{Convolution, Product};
+pub use convolution::{Convolution, Cudnn, Product};
 
 use super::{Cuda, libraries, notice};
 use crate::core::error::Result;
@@ -23,21 +24,9 @@ pub(crate) const INSTEAD: &str = "Our own kernels serve, slowly";
 /// Engines with a larger workspace, in bytes, are not used.
 const MOST_WORKSPACE: usize = 1 << 30;
 
-/// The convolutions that cuDNN computes, if it is found. The default is `Weights`; `IVON_CUDNN` changes it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cudnn {
-    Off,
-    /// All convolutions except those that are matrix products without rearranging memory.
-    Windows,
-    /// Like `Windows`, and in bf16 also the gradients of the weights of the excepted convolutions. These are small matrices with
-    /// sums over all pixels, which must be split to fill a GPU.
-    Weights,
-    All,
-}
-
 /// The library on one GPU, opened at the first convolution.
 pub(crate) struct Dnn {
-    pub(crate) computes: Cell<Cudnn>,
+    computes: Cell<Cudnn>,
     opened: OnceCell<Option<Opened>>,
 }
 
@@ -48,14 +37,34 @@ impl Dnn {
 }
 
 pub(crate) struct Opened {
-    pub(crate) handle: sys::cudnnHandle_t,
+    handle: sys::cudnnHandle_t,
     ways: RefCell<HashMap<Convolution, Option<Rc<Way>>>>,
 }
 
 /// The engine of one convolution.
 pub(crate) struct Way {
-    pub(crate) convolution: Convolution,
-    pub(crate) execution: Execution,
+    convolution: Convolution,
+    execution: Execution,
+}
+
+impl Way {
+    pub(crate) fn convolution(&self) -> &Convolution {
+        &self.convolution
+    }
+
+    /// The bytes of workspace that it needs.
+    pub(crate) fn workspace(&self) -> usize {
+        self.execution.workspace
+    }
+
+    /// Computes the convolution.
+    ///
+    /// # Safety
+    /// As [`Execution::run`].
+    pub(crate) unsafe fn compute(&self, opened: &Opened, addresses: [u64; 3], workspace: u64) -> Result<()> {
+        // SAFETY: by the contract of this function.
+        unsafe { self.execution.run(opened.handle, addresses, workspace) }
+    }
 }
 
 impl Cuda {
@@ -63,6 +72,11 @@ impl Cuda {
     #[doc(hidden)]
     pub fn set_cudnn(&self, computes: Cudnn) {
         self.dnn.computes.set(computes);
+    }
+
+    /// The convolutions that cuDNN computes, if it is found.
+    pub(crate) fn convolutions_of_cudnn(&self) -> Cudnn {
+        self.dnn.computes.get()
     }
 
     /// Returns the opened library. `None` if it is not found, not wanted, or fails to start; a failure prints one notice.
