@@ -28,6 +28,10 @@ fn main() -> io::Result<()> {
 
 /// The Rust and Markdown files under `path`.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    // A link leads to text that is collected at its own place.
+    if path.is_dir() && path.is_symlink() {
+        return Ok(());
+    }
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
             let path = entry?.path();

@@ -13,8 +13,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use syn::{File, Item, ItemFn, ItemImpl, ItemStruct, ItemTrait, Type, Visibility};
 
-/// The sources of the runtime's layers and ops, whose signatures [`expand_file`] knows.
-const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ivon-runtime/src");
+/// The sources of the runtime's layers and ops, whose signatures [`expand_file`] knows. They are links here, and files in the package.
+const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runtime");
 
 /// Why a file could not be expanded.
 #[derive(Debug)]
