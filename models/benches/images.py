@@ -1,4 +1,4 @@
-"""What `cargo bench -p models --bench images` does, by torchvision and Pillow.
+"""What `cargo bench -p ivon-cli --bench images` does, by torchvision and Pillow.
 
 python images.py FOLDER [--size PIXELS --batch N --pictures N --rounds N --workers N]
 python images.py FOLDER --photos FROM     makes 300 photographs of 500 x 375 out of the images of FROM (a folder with train/CLASS/*)

@@ -1,7 +1,7 @@
 //! Pictures a second: decoding, random crops and normalisation, by one thread and as training is fed.
 //!
 //! ```text
-//! cargo bench -p models --bench images [-- --data FOLDER --size PIXELS --batch N --pictures N --rounds N]
+//! cargo bench -p ivon-cli --bench images [-- --data FOLDER --size PIXELS --batch N --pictures N --rounds N]
 //! ```
 //!
 //! `FOLDER` is a directory with any set of images (`docs/images.md`); without it, generated shapes are used. The two pipelines alternate,

@@ -2,7 +2,7 @@
 //! and in TensorBoard's file.
 //!
 //! `cargo test` kills a few times. The full test makes so many kills of each of its three kinds of runs (text, images, a program with a model of
-//! its own): `IVON_KILLS=50 cargo test --release -p models --test kill`. A failure prints the seed of its moments; `IVON_KILL_SEED` repeats them,
+//! its own): `IVON_KILLS=50 cargo test --release -p ivon-cli --test kill`. A failure prints the seed of its moments; `IVON_KILL_SEED` repeats them,
 //! as far as the machine's timing does.
 
 #[path = "common/events.rs"]

@@ -18,7 +18,7 @@ prepare() {
 build_programs() {
   local build=(--release --locked --message-format=json-render-diagnostics) built name
   {
-    cargo build "${build[@]}" -p models --bin ivon
+    cargo build "${build[@]}" -p ivon-cli --bin ivon
     cargo test "${build[@]}" --no-run -p ivon-emulator --test ops --test models --test training --test update_in_graph --test profile
   } | grep -o '"executable":"[^"]*"' | cut -d'"' -f4 | while read -r built; do
     name=$(basename "$built")

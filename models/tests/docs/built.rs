@@ -23,7 +23,7 @@ pub fn program(is_bench: bool, name: &str) -> Result<Option<PathBuf>, String> {
     match program.filter(|program| program.is_file()) {
         Some(program) => Ok(Some(program)),
         None => Err(format!(
-            "the example `{name}` is not built: run `cargo build -p models --examples`, or the tests without `--test`"
+            "the example `{name}` is not built: run `cargo build -p ivon-cli --examples`, or the tests without `--test`"
         )),
     }
 }

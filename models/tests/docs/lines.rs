@@ -112,7 +112,7 @@ pub fn check_cargo(line: &str) -> Result<Call<'_>, String> {
         Some("ivon-runtime") => "ivon-runtime",
         Some("ivon-tests") => "tests",
         Some("ivon-emulator") => "tests/emulator",
-        Some("models") => "models",
+        Some("ivon-cli") => "models",
         Some(other) => return Err(format!("there is no package `{other}`")),
     };
     for (flag, place) in [("--example", "examples"), ("--bench", "benches"), ("--test", "tests")] {

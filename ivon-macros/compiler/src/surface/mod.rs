@@ -576,7 +576,7 @@ fn written(_: &Compiled) -> std::result::Result<String, &'static str> {
     )
 }
 
-/// `models/gpt2.Block` for the `Block` of `src/gpt2/mod.rs` in the crate `models`. A second one of this name in the crate gets a number.
+/// `ivon-cli/gpt2.Block` for the `Block` of `src/gpt2/mod.rs` in the package `ivon-cli`. A second one of this name in the crate gets a number.
 fn expansion_file(source: &str, model: &Ident) -> std::path::PathBuf {
     let source = std::path::Path::new(source);
     let stem = |p: &std::path::Path| p.file_stem().map(|s| s.to_string_lossy().into_owned());

@@ -1,6 +1,6 @@
 //! Files of every kind and damage against the pixels of Pillow: `fixtures/corpus/make.py` writes them.
 //!
-//! A few hundred are in the repository. `IVON_IMAGE_CORPUS=PATH cargo test -p models --lib corpus -- --nocapture` goes through all that
+//! A few hundred are in the repository. `IVON_IMAGE_CORPUS=PATH cargo test -p ivon-cli --lib corpus -- --nocapture` goes through all that
 //! `make.py whole PATH` wrote, and prints what became of them.
 
 use super::*;
