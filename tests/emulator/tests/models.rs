@@ -23,11 +23,11 @@ fn tokens(dims: [usize; 2], limit: usize, seed: usize) -> Tensor {
 }
 
 fn settings(device: Device, dtype: DType) -> Settings {
-    Settings::default().seed(7).device(device).dtype(dtype).grad_clip(Some(1.0))
+    Settings { seed: 7, device, dtype, grad_clip: Some(1.0), ..Settings::default() }
 }
 
 fn ivon() -> IvonConfig {
-    IvonConfig::new(1e4).hess_init(0.5).beta2(0.99).weight_decay(1e-3)
+    IvonConfig { ess: 1e4, hess_init: 0.5, beta2: 0.99, weight_decay: 1e-3, ..IvonConfig::default() }
 }
 
 /// Losses of some steps, and the mean and the Hessian after them.
@@ -205,7 +205,7 @@ fn point_optimizers() {
     let on = |device| settings(device, DType::F32);
     let adamw = |device| train(AdamW::new(&model, AdamWConfig::default(), on(device)).unwrap(), 1e-2, &loss);
     let sgd = |device| {
-        let config = SgdConfig::default().nesterov(true).weight_decay(1e-2);
+        let config = SgdConfig { nesterov: true, weight_decay: 1e-2, ..SgdConfig::default() };
         train(Sgd::new(&model, config, on(device)).unwrap(), 1e-1, &loss)
     };
     for ((losses, mean, _), (on_gpu, mean_on_gpu, _)) in
