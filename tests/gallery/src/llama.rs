@@ -5,7 +5,7 @@ use ivon_runtime::layers::{Embedding, Linear, RmsNorm, SwiGlu};
 use ivon_runtime::ops::{arange, cross_entropy, matmul, softmax};
 use ivon_runtime::prelude::*;
 
-/// Rotates the pairs (x[i], x[i + HALF]) of each place t by the angle t · 10000^(-i / HALF) (Su et al. 2021).
+/// Rotates the pairs `(x[i], x[i + HALF])` of each place t by the angle t · 10000^(-i / HALF) (Su et al. 2021).
 #[variational]
 pub fn rotary<B, N, T, HALF>(x: Tensor<B, N, T, { 2 * HALF }>) -> Tensor<B, N, T, { 2 * HALF }> {
     let frequencies = exp(arange::<HALF>() * (-9.210340371976184 / HALF as f64));
