@@ -8,6 +8,7 @@ mod filter_response_norm;
 mod group_norm;
 mod layer_norm;
 mod linear;
+mod multi_head_attention;
 mod rms_norm;
 mod swi_glu;
 
@@ -19,5 +20,6 @@ pub use filter_response_norm::FilterResponseNorm;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use multi_head_attention::MultiHeadAttention;
 pub use rms_norm::RmsNorm;
 pub use swi_glu::SwiGlu;

@@ -148,6 +148,21 @@ pub mod group_norm;
 signature! {
     pub fn group_norm<const GROUPS: usize, B, H, W, SIZE>(x: Tensor<B, H, W, { GROUPS * SIZE }>, gain: Tensor<{ GROUPS * SIZE }>, bias: Tensor<{ GROUPS * SIZE }>, eps: f64) -> Tensor<B, H, W, { GROUPS * SIZE }>;
 }
+pub mod grouped_attention;
+signature! {
+    pub fn grouped_attention<const HEADS: usize, const KV_HEADS: usize, B, T, S, SIZE>(
+        q: Tensor<B, T, { HEADS * SIZE }>,
+        k: Tensor<B, S, { KV_HEADS * SIZE }>,
+        v: Tensor<B, S, { KV_HEADS * SIZE }>,
+        bias: Option<Tensor<HEADS, T, S>>,
+        slopes: Option<Tensor<HEADS>>,
+        mask: Option<Tensor<B, S>>,
+        segments: Option<Tensor<B, T>>,
+        causal: bool,
+        window: usize,
+        rate: f64,
+    ) -> Tensor<B, T, { HEADS * SIZE }>;
+}
 pub mod layer_norm;
 signature! {
     pub fn layer_norm<Rest: Dims, N>(x: Tensor<Rest, N>, gain: Tensor<N>, bias: Option<Tensor<N>>, eps: f64) -> Tensor<Rest, N>;
@@ -194,6 +209,10 @@ pub mod rms_norm;
 signature! {
     pub fn rms_norm<Rest: Dims, N>(x: Tensor<Rest, N>, gain: Tensor<N>, eps: f64) -> Tensor<Rest, N>;
 }
+pub mod rotary;
+signature! {
+    pub fn rotary<const HEADS: usize, B, T, HALF>(x: Tensor<B, T, { HEADS * 2 * HALF }>, base: f64) -> Tensor<B, T, { HEADS * 2 * HALF }>;
+}
 pub mod softmax;
 signature! {
     pub fn softmax<Rest: Dims, N>(x: Tensor<Rest, N>) -> Tensor<Rest, N>;
@@ -216,6 +235,7 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &conv2d::cuda::KERNELS,
         &dropout::cuda::KERNELS,
         &embedding::cuda::KERNELS,
+        &grouped_attention::cuda::KERNELS,
         &shared::entropy::cuda::KERNELS,
         &shared::extreme::cuda::KERNELS,
         &logsumexp::cuda::KERNELS,
@@ -223,6 +243,7 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &shared::patterns::cuda::KERNELS,
         &shared::pool::cuda::KERNELS,
         &shared::reduce::cuda::KERNELS,
+        &rotary::cuda::KERNELS,
         &softmax::cuda::KERNELS,
         &shared::strips::cuda::KERNELS,
         &transpose::cuda::KERNELS,

@@ -4,7 +4,7 @@ from fixtures import ids
 from torch import nn
 
 
-class Block(nn.Module):
+class Attention(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
         self.heads = heads
@@ -12,16 +12,25 @@ class Block(nn.Module):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
+
+    def forward(self, x, real):
+        b, t, width = x.shape
+        q, k, v = (f(x).view(b, t, self.heads, -1).transpose(1, 2) for f in (self.query, self.key, self.value))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=real[:, None, None, :])
+        return self.out(attended.transpose(1, 2).reshape(b, t, width))
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.attention = Attention(width, heads)
         self.attention_norm = nn.LayerNorm(width)
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(4 * width, width)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x, real):
-        b, t, width = x.shape
-        q, k, v = (f(x).view(b, t, self.heads, -1).transpose(1, 2) for f in (self.query, self.key, self.value))
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=real[:, None, None, :])
-        x = self.attention_norm(x + self.out(attended.transpose(1, 2).reshape(b, t, width)))
+        x = self.attention_norm(x + self.attention(x, real))
         return self.norm(x + self.down(F.gelu(self.up(x))))
 
 

@@ -2,7 +2,7 @@
 
 use crate::{Batch, Example, ids};
 use ivon_runtime::layers::{Embedding, LayerNorm, Linear};
-use ivon_runtime::ops::{arange, cross_entropy, gelu, matmul, softmax};
+use ivon_runtime::ops::{arange, cross_entropy, gelu, grouped_attention};
 use ivon_runtime::prelude::*;
 
 #[variational]
@@ -19,13 +19,12 @@ pub struct Block<const WIDTH: usize, const HEADS: usize, const WINDOW: usize> {
 impl<const WIDTH: usize, const HEADS: usize, const WINDOW: usize> Block<WIDTH, HEADS, WINDOW> {
     /// Each head lowers the scores by its slope times the distance; the slopes are 2^(-8/HEADS), 2^(-16/HEADS), ..
     fn attend<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
-        let qkv = self.qkv.forward(x).reshape([B, T, 3, HEADS, WIDTH / HEADS]).permute([2, 0, 3, 1, 4]);
-        let scores = matmul(qkv.at(0, 0), qkv.at(0, 1).transpose(2, 3)) / sqrt((WIDTH / HEADS) as f64);
-        let distance = arange::<T>().unsqueeze(1) - arange::<T>();
+        let qkv = self.qkv.forward(x);
+        let q = qkv.slice(2, 0..WIDTH);
+        let k = qkv.slice(2, WIDTH..2 * WIDTH);
+        let v = qkv.slice(2, 2 * WIDTH..3 * WIDTH);
         let slopes = exp(-(arange::<HEADS>() + 1.0) * (8.0 / HEADS as f64 * 0.6931471805599453));
-        let near = (distance >= 0.0) * (distance < WINDOW);
-        let scores = select(near, scores - slopes.reshape([HEADS, 1, 1]) * distance, -1e9);
-        matmul(softmax(scores), qkv.at(0, 2)).transpose(1, 2).reshape([B, T, WIDTH])
+        grouped_attention::<HEADS, HEADS>(q, k, v, None, slopes, None, None, true, WINDOW, 0.0)
     }
 
     pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {

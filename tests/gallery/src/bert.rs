@@ -1,16 +1,13 @@
 //! BERT (Devlin et al. 2019): post-norm encoder blocks over padded sequences, and the loss of the masked tokens.
 
 use crate::{Batch, Example, ids, tensor};
-use ivon_runtime::layers::{Embedding, LayerNorm, Linear};
-use ivon_runtime::ops::{gelu, length_mask, log_softmax, matmul, one_hot, softmax};
+use ivon_runtime::layers::{Embedding, LayerNorm, Linear, MultiHeadAttention};
+use ivon_runtime::ops::{gelu, length_mask, log_softmax, one_hot};
 use ivon_runtime::prelude::*;
 
 #[variational]
 pub struct Block<const WIDTH: usize, const HEADS: usize> {
-    query: Linear<WIDTH, WIDTH>,
-    key: Linear<WIDTH, WIDTH>,
-    value: Linear<WIDTH, WIDTH>,
-    out: Linear<WIDTH, WIDTH>,
+    attention: MultiHeadAttention<WIDTH, HEADS, HEADS>,
     attention_norm: LayerNorm<WIDTH>,
     up: Linear<WIDTH, { 4 * WIDTH }>,
     down: Linear<{ 4 * WIDTH }, WIDTH>,
@@ -21,13 +18,7 @@ pub struct Block<const WIDTH: usize, const HEADS: usize> {
 impl<const WIDTH: usize, const HEADS: usize> Block<WIDTH, HEADS> {
     /// `real` is 1 where a sequence has a token and 0 at its padding.
     pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>, real: Tensor<B, T>) -> Tensor<B, T, WIDTH> {
-        let q = self.query.forward(x).reshape([B, T, HEADS, WIDTH / HEADS]).transpose(1, 2);
-        let k = self.key.forward(x).reshape([B, T, HEADS, WIDTH / HEADS]).transpose(1, 2);
-        let v = self.value.forward(x).reshape([B, T, HEADS, WIDTH / HEADS]).transpose(1, 2);
-        let scores = matmul(q, k.transpose(2, 3)) / sqrt((WIDTH / HEADS) as f64);
-        let scores = select(real.reshape([B, 1, 1, T]) > 0.0, scores, -1e9);
-        let attended = matmul(softmax(scores), v).transpose(1, 2).reshape([B, T, WIDTH]);
-        let x = self.attention_norm.forward(x + self.out.forward(attended));
+        let x = self.attention_norm.forward(x + self.attention.forward_masked(x, real));
         self.norm.forward(x + self.down.forward(gelu(self.up.forward(x))))
     }
 }

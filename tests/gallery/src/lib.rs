@@ -96,7 +96,7 @@ impl<M: Model, G: Fn(&M, &Context) -> Result<f64>> Example for Batch<M, G> {
 }
 
 /// The weights that [`Example::gradients`] uses: gains near 1, and others of a size that keeps activations near 1.
-fn initial_values(name: &str, shape: &Shape) -> Vec<f64> {
+pub fn initial_values(name: &str, shape: &Shape) -> Vec<f64> {
     let fan: usize = shape[1..].iter().product();
     let last = name.rsplit('.').next();
     uniform_values(name, shape.elements())

@@ -2,52 +2,38 @@
 
 use crate::{Batch, Example, ids};
 use ivon_runtime::layers::{Embedding, Linear, RmsNorm, SwiGlu};
-use ivon_runtime::ops::{arange, cross_entropy, matmul, softmax};
+use ivon_runtime::ops::{cross_entropy, grouped_attention, rotary};
 use ivon_runtime::prelude::*;
 
-/// Rotates the pairs `(x[i], x[i + HALF])` of each place t by the angle t · 10000^(-i / HALF) (Su et al. 2021).
+/// `HEADS` heads of queries share `KV_HEADS` heads of keys and values.
 #[variational]
-pub fn rotary<B, N, T, HALF>(x: Tensor<B, N, T, { 2 * HALF }>) -> Tensor<B, N, T, { 2 * HALF }> {
-    let frequencies = exp(arange::<HALF>() * (-9.210340371976184 / HALF as f64));
-    let angles = arange::<T>().unsqueeze(1) * frequencies;
-    let first = x.slice(-1, 0..HALF);
-    let second = x.slice(-1, HALF..2 * HALF);
-    concat([first * cos(angles) - second * sin(angles), second * cos(angles) + first * sin(angles)], 3)
-}
-
-/// `HEADS` heads of queries; `GROUP` of them share a head of keys and values.
-#[variational]
-pub struct Attention<const WIDTH: usize, const HEADS: usize, const GROUP: usize> {
+pub struct Attention<const WIDTH: usize, const HEADS: usize, const KV_HEADS: usize> {
     query: Linear<WIDTH, WIDTH, false>,
-    key: Linear<WIDTH, { WIDTH / GROUP }, false>,
-    value: Linear<WIDTH, { WIDTH / GROUP }, false>,
+    key: Linear<WIDTH, { WIDTH / HEADS * KV_HEADS }, false>,
+    value: Linear<WIDTH, { WIDTH / HEADS * KV_HEADS }, false>,
     out: Linear<WIDTH, WIDTH, false>,
 }
 
 #[variational]
-impl<const WIDTH: usize, const HEADS: usize, const GROUP: usize> Attention<WIDTH, HEADS, GROUP> {
+impl<const WIDTH: usize, const HEADS: usize, const KV_HEADS: usize> Attention<WIDTH, HEADS, KV_HEADS> {
     pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
-        let q = rotary(self.query.forward(x).reshape([B, T, HEADS, WIDTH / HEADS]).transpose(1, 2));
-        let k = rotary(self.key.forward(x).reshape([B, T, HEADS / GROUP, WIDTH / HEADS]).transpose(1, 2));
-        let v = self.value.forward(x).reshape([B, T, HEADS / GROUP, WIDTH / HEADS]).transpose(1, 2);
-        let q = q.reshape([B, HEADS / GROUP, GROUP * T, WIDTH / HEADS]);
-        let scores = matmul(q, k.transpose(2, 3)).reshape([B, HEADS / GROUP, GROUP, T, T]) / sqrt((WIDTH / HEADS) as f64);
-        let scores = select(arange::<T>() > arange::<T>().unsqueeze(1), -1e9, scores);
-        let attended = matmul(softmax(scores).reshape([B, HEADS / GROUP, GROUP * T, T]), v);
-        self.out.forward(attended.reshape([B, HEADS, T, WIDTH / HEADS]).transpose(1, 2).reshape([B, T, WIDTH]))
+        let q = rotary::<HEADS>(self.query.forward(x), 10000.0);
+        let k = rotary::<KV_HEADS>(self.key.forward(x), 10000.0);
+        let v = self.value.forward(x);
+        self.out.forward(grouped_attention::<HEADS, KV_HEADS>(q, k, v, None, None, None, None, true, 0, 0.0))
     }
 }
 
 #[variational]
-pub struct Block<const WIDTH: usize, const HEADS: usize, const GROUP: usize, const HIDDEN: usize> {
+pub struct Block<const WIDTH: usize, const HEADS: usize, const KV_HEADS: usize, const HIDDEN: usize> {
     attention_norm: RmsNorm<WIDTH>,
-    attention: Attention<WIDTH, HEADS, GROUP>,
+    attention: Attention<WIDTH, HEADS, KV_HEADS>,
     mlp_norm: RmsNorm<WIDTH>,
     mlp: SwiGlu<WIDTH, HIDDEN>,
 }
 
 #[variational]
-impl<const WIDTH: usize, const HEADS: usize, const GROUP: usize, const HIDDEN: usize> Block<WIDTH, HEADS, GROUP, HIDDEN> {
+impl<const WIDTH: usize, const HEADS: usize, const KV_HEADS: usize, const HIDDEN: usize> Block<WIDTH, HEADS, KV_HEADS, HIDDEN> {
     pub fn forward<B, T>(&self, x: Tensor<B, T, WIDTH>) -> Tensor<B, T, WIDTH> {
         let x = x + self.attention.forward(self.attention_norm.forward(x));
         x + self.mlp.forward(self.mlp_norm.forward(x))
@@ -59,26 +45,31 @@ pub struct Llama<
     const VOCAB: usize,
     const WIDTH: usize,
     const HEADS: usize,
-    const GROUP: usize,
+    const KV_HEADS: usize,
     const HIDDEN: usize,
     const LAYERS: usize,
 > {
     tokens: Embedding<VOCAB, WIDTH>,
-    blocks: [Block<WIDTH, HEADS, GROUP, HIDDEN>; LAYERS],
+    blocks: [Block<WIDTH, HEADS, KV_HEADS, HIDDEN>; LAYERS],
     norm: RmsNorm<WIDTH>,
     head: Linear<WIDTH, VOCAB, false>,
 }
 
 #[variational]
-impl<const VOCAB: usize, const WIDTH: usize, const HEADS: usize, const GROUP: usize, const HIDDEN: usize, const LAYERS: usize>
-    Llama<VOCAB, WIDTH, HEADS, GROUP, HIDDEN, LAYERS>
+impl<const VOCAB: usize, const WIDTH: usize, const HEADS: usize, const KV_HEADS: usize, const HIDDEN: usize, const LAYERS: usize>
+    Llama<VOCAB, WIDTH, HEADS, KV_HEADS, HIDDEN, LAYERS>
 {
-    pub fn loss<B, T>(&self, tokens: Ids<B, T>, targets: Ids<B, T>) -> Tensor {
+    /// The logits of the next token at every place.
+    pub fn forward<B, T>(&self, tokens: Ids<B, T>) -> Tensor<B, T, VOCAB> {
         let mut x = self.tokens.forward(tokens);
         for block in &self.blocks {
             x = block.forward(x);
         }
-        cross_entropy(self.head.forward(self.norm.forward(x)), targets)
+        self.head.forward(self.norm.forward(x))
+    }
+
+    pub fn loss<B, T>(&self, tokens: Ids<B, T>, targets: Ids<B, T>) -> Tensor {
+        cross_entropy(self.forward(tokens), targets)
     }
 }
 

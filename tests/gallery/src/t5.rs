@@ -2,12 +2,12 @@
 
 use crate::{Batch, Example, ids};
 use ivon_runtime::layers::{Embedding, Linear, RmsNorm};
-use ivon_runtime::ops::{arange, cross_entropy, matmul, softmax};
+use ivon_runtime::ops::{cross_entropy, grouped_attention};
 use ivon_runtime::prelude::*;
 
 /// Heads of queries over the keys and values of any sequence, with a bias on the scores and no scaling.
 #[variational]
-pub struct Attention<const WIDTH: usize, const HEADS: usize> {
+pub struct Attention<const WIDTH: usize, const HEADS: usize, const CAUSAL: bool = false> {
     query: Linear<WIDTH, WIDTH, false>,
     key: Linear<WIDTH, WIDTH, false>,
     value: Linear<WIDTH, WIDTH, false>,
@@ -15,18 +15,17 @@ pub struct Attention<const WIDTH: usize, const HEADS: usize> {
 }
 
 #[variational]
-impl<const WIDTH: usize, const HEADS: usize> Attention<WIDTH, HEADS> {
+impl<const WIDTH: usize, const HEADS: usize, const CAUSAL: bool = false> Attention<WIDTH, HEADS, CAUSAL> {
     pub fn forward<B, T, S>(
         &self,
         x: Tensor<B, T, WIDTH>,
         memory: Tensor<B, S, WIDTH>,
         bias: Tensor<HEADS, T, S>,
     ) -> Tensor<B, T, WIDTH> {
-        let q = self.query.forward(x).reshape([B, T, HEADS, WIDTH / HEADS]).transpose(1, 2);
-        let k = self.key.forward(memory).reshape([B, S, HEADS, WIDTH / HEADS]).transpose(1, 2);
-        let v = self.value.forward(memory).reshape([B, S, HEADS, WIDTH / HEADS]).transpose(1, 2);
-        let attended = matmul(softmax(matmul(q, k.transpose(2, 3)) + bias), v);
-        self.out.forward(attended.transpose(1, 2).reshape([B, T, WIDTH]))
+        let q = sqrt((WIDTH / HEADS) as f64) * self.query.forward(x);
+        let k = self.key.forward(memory);
+        let v = self.value.forward(memory);
+        self.out.forward(grouped_attention::<HEADS, HEADS>(q, k, v, bias, None, None, None, CAUSAL, 0, 0.0))
     }
 }
 
@@ -63,7 +62,7 @@ impl<const WIDTH: usize, const HEADS: usize> Encoder<WIDTH, HEADS> {
 #[variational]
 pub struct Decoder<const WIDTH: usize, const HEADS: usize> {
     attention_norm: RmsNorm<WIDTH>,
-    attention: Attention<WIDTH, HEADS>,
+    attention: Attention<WIDTH, HEADS, true>,
     cross_norm: RmsNorm<WIDTH>,
     cross: Attention<WIDTH, HEADS>,
     mlp_norm: RmsNorm<WIDTH>,
@@ -117,8 +116,7 @@ impl<const VOCAB: usize, const WIDTH: usize, const HEADS: usize, const LAYERS: u
         }
         let memory = self.encoder_norm.forward(memory);
 
-        let later = arange::<T>() > arange::<T>().unsqueeze(1);
-        let bias = select(later, -1e9, self.decoder_bias.forward(shifted_buckets).permute([2, 0, 1]));
+        let bias = self.decoder_bias.forward(shifted_buckets).permute([2, 0, 1]);
         let mut x = self.tokens.forward(shifted);
         for block in &self.decoder {
             x = block.forward(x, memory, bias);

@@ -15,6 +15,7 @@ const LAYERS: &[&str] = &[
     "GroupNorm",
     "LayerNorm",
     "Linear",
+    "MultiHeadAttention",
     "RmsNorm",
     "SwiGlu",
 ];
@@ -42,6 +43,7 @@ const OPS: &[&str] = &[
     "global_average_pool",
     "glu",
     "group_norm",
+    "grouped_attention",
     "hard_swish",
     "l2_normalize",
     "layer_norm",
@@ -58,6 +60,7 @@ const OPS: &[&str] = &[
     "relu",
     "relu6",
     "rms_norm",
+    "rotary",
     "silu",
     "softmax",
     "softplus",

@@ -5,7 +5,7 @@ mod tests;
 
 use crate::context::Context;
 use crate::context::adjoint::Adjoint;
-use crate::core::error::Result;
+use crate::core::error::{Error, Result};
 use crate::ops::shared::attend;
 use crate::tensor::Tensor;
 
@@ -19,7 +19,8 @@ pub struct Saved(attend::Saved);
 /// GPT-2's `c_attn` makes them. The output is \[B, T, HEADS · SIZE\].
 ///
 /// # Errors
-/// If `qkv` does not have three dimensions, the last of them a multiple of 3 · `heads`.
+/// If `qkv` does not have three dimensions, the last of them a multiple of 3 · `heads`; inside of [`Context::cached`], because earlier
+/// positions would have to see later ones.
 pub fn forward(cx: &Context, heads: usize, qkv: &Tensor) -> Result<Tensor> {
     Ok(forward_saving(cx, heads, qkv)?.0)
 }
@@ -29,6 +30,11 @@ pub fn forward(cx: &Context, heads: usize, qkv: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// As [`forward`].
 pub fn forward_saving(cx: &Context, heads: usize, qkv: &Tensor) -> Result<(Tensor, Saved)> {
+    if cx.cache().is_some() {
+        let message =
+            "attention to later positions cannot use a cache of keys and values: call the method outside of `Context::cached`";
+        return Err(Error::value("attention", message));
+    }
     let (y, saved) = attend::forward("attention", cx, heads, qkv, false)?;
     Ok((y, Saved(saved)))
 }

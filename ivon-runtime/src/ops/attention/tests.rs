@@ -65,3 +65,11 @@ fn a_width_that_the_heads_do_not_divide_is_refused() {
     refused(forward(&cx, 0, &cx.zeros([2, 3, 30]).unwrap()), &["HEADS = 0"]);
     refused(forward(&cx, 2, &cx.zeros([3, 30]).unwrap()), &["[3, 30]", "[B, T, 3 * HEADS * SIZE]"]);
 }
+
+#[test]
+fn a_cache_around_it_is_refused() {
+    let cx = f32_context();
+    let mut cache = crate::context::cache::Cache::new(4);
+    let found = cx.cached(&mut cache, |cx| forward(cx, 2, &cx.zeros([1, 2, 12])?));
+    refused(found, &["attention", "later positions", "Context::cached"]);
+}

@@ -9,6 +9,7 @@ mod mutations;
 mod attention;
 mod broadcast;
 mod edges;
+mod grouped_attention;
 mod losses;
 mod moves;
 mod pictures;

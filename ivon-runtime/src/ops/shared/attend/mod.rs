@@ -13,8 +13,8 @@ mod backward;
 pub(crate) mod cached;
 pub(crate) mod cuda;
 mod forward;
-mod heads;
-mod tile;
+pub(crate) mod heads;
+pub(crate) mod tile;
 
 use super::{check, with_real};
 use crate::context::Context;
