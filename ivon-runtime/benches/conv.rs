@@ -1,10 +1,13 @@
-//! GFLOP/s of the convolutions of ResNet-50 and ResNet-20: forward, gradient of the input and gradient of the weights, also as a
-//! share of the register-only peak, and their sum over the network.
+//! GFLOP/s of the convolutions of ResNet-50 and ResNet-20, and of the depthwise ones of MobileNetV2, ConvNeXt-T and a network for
+//! small images: forward, gradient of the input and gradient of the weights, also as a share of the register-only peak, and their sum
+//! over the network.
 //!
 //! ```text
-//! RAYON_NUM_THREADS=2 cargo bench -p ivon-runtime --bench conv [-- resnet50|resnet20 [BATCH [ROUNDS]]]
-//! OMP_NUM_THREADS=2 python ivon-runtime/benches/peers/conv.py [resnet50|resnet20 [BATCH [ROUNDS]]]
+//! RAYON_NUM_THREADS=2 cargo bench -p ivon-runtime --bench conv [-- NETWORK [BATCH [ROUNDS]]]
+//! OMP_NUM_THREADS=2 python ivon-runtime/benches/peers/conv.py [NETWORK [BATCH [ROUNDS]]]
 //! ```
+//!
+//! NETWORK is `resnet50`, `resnet20`, `mobilenet`, `convnext` or `small`.
 //!
 //! A figure is the best of the rounds, which approximates an otherwise idle machine. The second command prints the same table for
 //! PyTorch.
@@ -53,13 +56,36 @@ const RESNET20: &[Layer] = &[
     [5, 8, 64, 64, 3, 1],
 ];
 
+/// Depthwise: every channel is a group.
+const MOBILENET: &[Layer] = &[
+    [1, 112, 32, 32, 3, 1],
+    [1, 112, 96, 96, 3, 2],
+    [1, 56, 144, 144, 3, 1],
+    [1, 56, 144, 144, 3, 2],
+    [2, 28, 192, 192, 3, 1],
+    [1, 28, 192, 192, 3, 2],
+    [4, 14, 384, 384, 3, 1],
+    [2, 14, 576, 576, 3, 1],
+    [1, 14, 576, 576, 3, 2],
+    [3, 7, 960, 960, 3, 1],
+];
+
+/// Depthwise.
+const CONVNEXT: &[Layer] = &[[3, 56, 96, 96, 7, 1], [3, 28, 192, 192, 7, 1], [9, 14, 384, 384, 7, 1], [3, 7, 768, 768, 7, 1]];
+
+/// Depthwise.
+const SMALL: &[Layer] = &[[1, 32, 64, 64, 3, 1], [1, 32, 64, 64, 3, 2]];
+
 fn main() -> Result<()> {
     let cx = Context::new(Device::Cpu, DType::F32)?;
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let number = |i: usize| arguments.get(i).and_then(|a| a.parse().ok());
-    let (layers, batch) = match arguments.first().map(String::as_str) {
-        Some("resnet20") => (RESNET20, 128),
-        _ => (RESNET50, 8),
+    let (layers, batch, depthwise) = match arguments.first().map(String::as_str) {
+        Some("resnet20") => (RESNET20, 128, false),
+        Some("mobilenet") => (MOBILENET, 8, true),
+        Some("convnext") => (CONVNEXT, 8, true),
+        Some("small") => (SMALL, 8, true),
+        _ => (RESNET50, 8, false),
     };
     let (batch, rounds) = (number(1).unwrap_or(batch), number(2).unwrap_or(7));
     let peak = Peaks::measure(&cx)?.fma / 1e9;
@@ -68,9 +94,10 @@ fn main() -> Result<()> {
     let mut totals = [0.0; 3];
     for layer in layers {
         let [count, size, inputs, outputs, kernel, stride] = *layer;
-        let seconds = time(&cx, batch, layer, rounds)?;
+        let groups = if depthwise { inputs } else { 1 };
+        let seconds = time(&cx, batch, layer, groups, rounds)?;
         let pixels = (size / stride) * (size / stride) * batch;
-        let work = 2.0 * (pixels * outputs * inputs * kernel * kernel) as f64 / 1e9;
+        let work = 2.0 * (pixels * outputs * inputs / groups * kernel * kernel) as f64 / 1e9;
         let cells = seconds.map(|s| match s {
             0.0 => String::new(),
             s => format!("{:.2} ms {:4.0} {:3.0}%", 1e3 * s, work / s, 100.0 * work / s / peak),
@@ -84,11 +111,11 @@ fn main() -> Result<()> {
 }
 
 /// Seconds of forward, gradient of the input, and gradient of the weights. The first layer needs no gradient of its input.
-fn time(cx: &Context, batch: usize, layer: &Layer, rounds: usize) -> Result<[f64; 3]> {
+fn time(cx: &Context, batch: usize, layer: &Layer, groups: usize, rounds: usize) -> Result<[f64; 3]> {
     let [_, size, inputs, outputs, kernel, stride] = *layer;
     let x = gradcheck::tensor(cx, [batch, size, size, inputs], 1)?;
-    let weight = gradcheck::tensor(cx, [outputs, kernel, kernel, inputs], 2)?;
-    let forward = || conv2d::forward_saving(cx, kernel, stride, kernel / 2, 1, 1, &x, &weight, None);
+    let weight = gradcheck::tensor(cx, [outputs, kernel, kernel, inputs / groups], 2)?;
+    let forward = || conv2d::forward_saving(cx, kernel, stride, kernel / 2, 1, groups, &x, &weight, None);
     let d_y = gradcheck::tensor(cx, *forward()?.0.shape(), 3)?;
     let backward = |d_x: &mut Adjoint, d_weight: &mut Adjoint| -> Result<f64> {
         let (_, saved) = forward()?;

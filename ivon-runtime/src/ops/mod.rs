@@ -233,6 +233,7 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &batch_norm::cuda::KERNELS,
         &shared::channels::cuda::KERNELS,
         &conv2d::cuda::KERNELS,
+        &conv2d::depthwise::cuda::KERNELS,
         &dropout::cuda::KERNELS,
         &embedding::cuda::KERNELS,
         &grouped_attention::cuda::KERNELS,

@@ -32,7 +32,7 @@ fn arguments<'a>(before: impl IntoIterator<Item = Arg<'a>>, g: &Geometry) -> Vec
 }
 
 /// How cuDNN computes one of the three products, if it does.
-fn way(cx: &Context, g: &Geometry, product: Product) -> Result<Option<Rc<Way>>> {
+pub(super) fn way(cx: &Context, g: &Geometry, product: Product) -> Result<Option<Rc<Way>>> {
     let (s, w) = (&g.sliding, g.sliding.window);
     let described = Convolution {
         product,

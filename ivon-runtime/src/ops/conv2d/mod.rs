@@ -1,17 +1,19 @@
 //! Convolution over images, channels last.
 
 pub(super) mod cuda;
+pub(crate) mod depthwise;
 #[cfg(target_arch = "x86_64")]
 mod fast;
 mod plain;
 #[cfg(test)]
 mod tests;
 
-use crate::context::Context;
 use crate::context::adjoint::Adjoint;
 use crate::context::profile::Cost;
+use crate::context::{Context, Weighted};
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
+use crate::device::cuda::Product;
 use crate::ops::shared::window::{Sliding, Window};
 use crate::ops::shared::{check, reduce, with_real, with_weight};
 use crate::tensor::Tensor;
@@ -148,6 +150,12 @@ pub fn backward(
 
 fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let mut y = cx.empty(g.y_shape())?;
+    if depthwise::applies(cx, g, Product::Forward)? {
+        let mut transposed = depthwise::workspace(cx, g)?;
+        let computation = depthwise::Forward { geometry: g, x, weight, bias, y: &mut y, transposed: &mut transposed };
+        cx.run("conv2d", Weighted(computation))?;
+        return Ok(y);
+    }
     let _op = cx.op("conv2d", || g.cost(cx).reads([x, weight]).writes(&y, false));
     if cx.cuda().is_some() {
         cuda::forward(cx, g, x, weight, bias, &mut y)?;
@@ -169,6 +177,11 @@ fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Optio
 }
 
 fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weight: &mut Tensor, add: bool) -> Result<()> {
+    if depthwise::applies(cx, g, Product::Weight)? {
+        let mut partial = depthwise::partial_sums(cx, g)?;
+        let computation = depthwise::WeightGradient { geometry: g, x, d_y, d_weight, add, partial: &mut partial };
+        return cx.run("conv2d d_weight", computation);
+    }
     let _op = cx.op("conv2d d_weight", || g.cost(cx).reads([x, d_y]).writes(d_weight, add));
     if cx.cuda().is_some() {
         return cuda::weight_gradient(cx, g, x, d_y, d_weight, add);
@@ -188,6 +201,11 @@ fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weigh
 }
 
 fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
+    if depthwise::applies(cx, g, Product::Input)? {
+        let mut transposed = depthwise::workspace(cx, g)?;
+        let computation = depthwise::InputGradient { geometry: g, weight, d_y, d_x, add, transposed: &mut transposed };
+        return cx.run("conv2d d_x", Weighted(computation));
+    }
     let _op = cx.op("conv2d d_x", || g.cost(cx).reads([weight, d_y]).writes(d_x, add));
     if cx.cuda().is_some() {
         return cuda::input_gradient(cx, g, weight, d_y, d_x, add);

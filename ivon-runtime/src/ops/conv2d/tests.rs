@@ -110,11 +110,38 @@ fn of_each_channel_alone() {
     specified(Case { window, x: [1, 4, 3, 2], outputs: 4 }, Case { window: [3, 2, 1, 1, 17], x: [2, 9, 8, 17], outputs: 34 });
 }
 
+/// Depthwise kernels of several sizes, with channels for every width of their register tiles, rows that are wider and narrower than
+/// a tile, and taps that never see the image.
+#[test]
+fn of_each_channel_alone_in_windows_of_all_sizes() {
+    for (window, small, large) in [
+        ([3, 1, 1, 1], [1, 4, 7, 3], [2, 9, 14, 117]),
+        ([3, 2, 1, 1], [2, 5, 6, 2], [2, 15, 26, 99]),
+        ([5, 1, 2, 1], [1, 3, 8, 2], [1, 12, 13, 48]),
+        ([5, 2, 2, 1], [1, 6, 5, 2], [2, 11, 21, 64]),
+        ([7, 1, 3, 1], [1, 4, 5, 2], [2, 7, 7, 96]),
+        ([7, 1, 3, 1], [1, 9, 3, 2], [1, 21, 23, 35]),
+        ([3, 1, 0, 1], [1, 4, 5, 2], [2, 8, 19, 17]),
+        ([3, 1, 2, 2], [1, 6, 5, 2], [1, 10, 17, 80]),
+        ([2, 3, 0, 1], [1, 7, 6, 2], [2, 14, 13, 33]),
+        ([1, 2, 1, 1], [1, 4, 5, 2], [2, 8, 7, 65]),
+        ([3, 1, 5, 1], [1, 2, 1, 2], [2, 3, 2, 16]),
+    ] {
+        let case = |x: [usize; 4]| {
+            let [kernel, stride, padding, dilation] = window;
+            Case { window: [kernel, stride, padding, dilation, x[3]], x, outputs: x[3] }
+        };
+        specified(case(small), case(large));
+    }
+}
+
 #[test]
 fn without_images() {
     let window = [3, 1, 1, 1, 1];
     let empty = Case { window, x: [0, 3, 4, 2], outputs: 3 };
     specified(empty, empty);
+    let of_each_channel = Case { window: [3, 1, 1, 1, 2], x: [0, 3, 4, 2], outputs: 2 };
+    specified(of_each_channel, of_each_channel);
 }
 
 /// In bf16 the products are of operands with 8 significant bits: 2^-8 of their size, whether the weights are stored so or rounded on the way, in every way that

@@ -6,13 +6,15 @@ use ivon_runtime::cuda::Cudnn;
 use ivon_runtime::{Builder, Init, Tensor, ops};
 
 /// Kernel, stride, padding, dilation, groups; images, height, width, inputs, outputs.
-const CONVOLUTIONS: [([usize; 5], [usize; 5]); 6] = [
+const CONVOLUTIONS: [([usize; 5], [usize; 5]); 8] = [
     ([3, 1, 1, 1, 1], [2, 7, 6, 3, 5]),
     ([1, 1, 0, 1, 1], [1, 9, 9, 70, 66]),
     ([1, 2, 0, 1, 1], [2, 7, 8, 6, 4]),
     ([3, 2, 1, 1, 1], [2, 9, 8, 4, 8]),
     ([3, 1, 2, 2, 2], [1, 8, 8, 4, 6]),
     ([5, 3, 2, 1, 4], [1, 11, 13, 4, 4]),
+    ([3, 1, 1, 1, 16], [1, 5, 6, 16, 16]),
+    ([3, 2, 1, 1, 40], [2, 19, 18, 40, 40]),
 ];
 
 fn convolutions(cudnn: Cudnn) {
