@@ -5,6 +5,8 @@ mod conditions;
 #[allow(dead_code)] // an op has all its functions
 #[path = "../ui/pass/crates.rs"]
 mod crates;
+#[path = "../ui/pass/deprecated.rs"]
+pub mod deprecated;
 #[path = "../ui/pass/hygiene.rs"]
 mod hygiene;
 #[path = "../ui/pass/integers.rs"]

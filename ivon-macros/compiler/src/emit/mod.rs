@@ -57,7 +57,7 @@ pub(crate) fn model(model: &Model, methods: &[Method], item: &ItemImpl, deferred
     let kernels = methods.iter().flat_map(|m| m.kernels.borrow().values().cloned().collect::<Vec<_>>()).collect::<Vec<_>>();
     let structure = structure::emit(model, item, deferred, &graph::emit(model, methods));
     let (generics, ty) = (model.impl_generics(), model.ty());
-    let (assertions, attributes) = (&deferred.assertions, &item.attrs);
+    let (assertions, attributes) = (&deferred.assertions, item.attrs.iter().map(parse::allowed));
     let of_the_module = of_the_module(methods, runtime);
     let imports = imports(runtime, methods);
     quote! {

@@ -3,7 +3,7 @@
 use crate::errors::Errors;
 use crate::names;
 use syn::visit::{self, Visit};
-use syn::{AttrStyle, Attribute, Block, ItemStruct, Path, Signature};
+use syn::{AttrStyle, Attribute, Block, ItemStruct, Signature};
 
 /// Attributes that change the level of lints.
 const LINTS: [&str; 5] = ["allow", "expect", "warn", "deny", "forbid"];
@@ -19,7 +19,7 @@ pub struct Kept {
 
 /// The attributes of a function that generated code keeps; what is wrong goes to `errors`.
 pub fn kept(attributes: &[Attribute], sig: &Signature, block: Option<&Block>, errors: &Errors) -> Kept {
-    let mut all: Vec<Attribute> = attributes.iter().filter(|a| !is_of_a_method(a)).map(outer).collect();
+    let mut all: Vec<Attribute> = attributes.iter().filter(|a| !is_of_a_method(a)).map(allowed).collect();
     for attribute in attributes {
         conditional(attribute, errors);
     }
@@ -31,20 +31,21 @@ pub fn kept(attributes: &[Attribute], sig: &Signature, block: Option<&Block>, er
     Kept { all, lints }
 }
 
-/// The attributes among these that silence lints. What is expected in the source need not be found in generated code.
+/// The attributes among these that silence lints.
 pub fn silenced(attributes: &[Attribute]) -> Vec<Attribute> {
-    let one = |a: &Attribute| {
-        let mut a = outer(a);
-        if a.path().is_ident("expect") {
-            let allow: Path = syn::parse_quote!(allow);
-            match &mut a.meta {
-                syn::Meta::List(list) => list.path = allow,
-                other => return (other.path().is_ident("allow")).then_some(a),
-            }
-        }
-        a.path().is_ident("allow").then_some(a)
-    };
-    attributes.iter().filter_map(one).collect()
+    let deprecated = attributes.iter().any(|a| a.path().is_ident("deprecated"));
+    // What is deprecated is still compiled.
+    let of_ours = deprecated.then(|| syn::parse_quote!(#[allow(deprecated)]));
+    attributes.iter().map(allowed).filter(|a| a.path().is_ident("allow")).chain(of_ours).collect()
+}
+
+/// `#[expect(..)]` as `#[allow(..)]`: what is expected in the source need not be found in generated code.
+pub fn allowed(attribute: &Attribute) -> Attribute {
+    let mut attribute = outer(attribute);
+    if let (true, syn::Meta::List(list)) = (attribute.path().is_ident("expect"), &mut attribute.meta) {
+        list.path = syn::parse_quote!(allow);
+    }
+    attribute
 }
 
 /// The same of a struct and its fields.

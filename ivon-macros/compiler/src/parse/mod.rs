@@ -59,7 +59,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Expr, Path, Visibility};
 
-pub use attributes::{Kept, conditional, silenced, silenced_of};
+pub use attributes::{Kept, allowed, conditional, silenced, silenced_of};
 pub use body::{is_new_list, is_of_a_type};
 pub use control::LOOPS;
 pub use function::{free_constants, function, pointwise_body};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use syn::spanned::Spanned;
-use syn::{Path, Visibility};
+use syn::{Attribute, Path, Visibility};
 
 /// A macro that hands `payload` to a callback and travels under `alias` with visibility `vis`.
 /// `{ seen.. } next, rest..` becomes `next! { { seen.. payload } rest.. }`: one arm, so macros chain without us.
@@ -85,18 +85,20 @@ pub fn is_annotated_again(name: &Ident) -> bool {
 
 /// Asks each path's macro for its payload and hands them all, in order, to the callback at the head of `then`.
 ///
+/// All that follows from it stands in a constant with the attributes `lints`.
+///
 /// A path without such a macro answers `const MISSING: () = ();`. Three blocks, because an inner scope wins:
 /// missing names < names in the user's scope < the call. An import whose name exists in no namespace would be
 /// an error of its own; so each name exists, as a function: ops are modules and layers are types,
 /// so emitted code never calls it, and a `let` of the same name shadows it.
-pub fn look_up(paths: &[Path], then: &TokenStream) -> TokenStream {
+pub fn look_up(paths: &[Path], lints: &[Attribute], then: &TokenStream) -> TokenStream {
     let Some(first_path) = paths.first() else {
         let mut tokens = then.clone().into_iter();
         let comma = |t: &TokenTree| matches!(t, TokenTree::Punct(p) if p.as_char() == ',');
         let callback: TokenStream = tokens.by_ref().take_while(|t| !comma(t)).collect();
         let rest: TokenStream = tokens.collect();
         let quiet = names::quiet();
-        return quote!(#quiet const _: () = { #callback! { {} #rest } };);
+        return quote!(#quiet #(#lints)* const _: () = { #callback! { {} #rest } };);
     };
     let names: Vec<_> = paths.iter().enumerate().map(|(i, path)| format_ident!("__callee_{i}", span = ours(path))).collect();
     let imports = paths.iter().zip(&names).map(|(path, name)| match path.get_ident().map(names::ours) {
@@ -116,6 +118,7 @@ pub fn look_up(paths: &[Path], then: &TokenStream) -> TokenStream {
     let quiet = names::quiet();
     quote! {
         #quiet
+        #(#lints)*
         const _: () = {
             macro_rules! __missing {
                 ({ $($seen:tt)* } $callback:path, $($rest:tt)*) => { $callback! { { $($seen)* const MISSING: () = (); } $($rest)* } };

@@ -16,6 +16,7 @@ mod derives;
 mod entry;
 mod generics;
 mod lookup;
+mod runtime;
 mod source;
 mod structure;
 
@@ -42,24 +43,12 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if let Err(error) = bounded(&item).and(bounded(&arguments)) {
         return error.to_compile_error();
     }
-    let standard: Path = syn::parse_quote!(::ivon_runtime);
-    let runtime: Path = match arguments.is_empty() {
-        true => standard,
-        false => match parse2(arguments.clone()) {
-            Ok(path) => path,
-            Err(_) => {
-                let text = "`#[variational]` takes no argument, or the path under which `ivon_runtime` is found here";
-                let error = Error::new_spanned(arguments, text).to_compile_error();
-                // The model is compiled all the same: its own mistakes are reported, and nothing else fails.
-                let compiled = variational(TokenStream::new(), item);
-                return quote!(#error #compiled);
-            }
-        },
-    };
+    let (runtime, wrong) = runtime::path(&arguments);
     let item = entry::canonical(item);
     note_impl(&item);
     if entry::has_conditions(&item) {
-        return entry::evaluate(&runtime, &arguments, &item);
+        let evaluated = entry::evaluate(&runtime, &arguments, &item);
+        return quote!(#wrong #evaluated);
     }
     let parsed = parse2::<Item>(item.clone()).map(entry::with_parentheses);
     let (parsed, again) = match parsed {
@@ -87,7 +76,7 @@ pub fn variational(arguments: TokenStream, item: TokenStream) -> TokenStream {
             quote!(#error #stand_in #unreadable)
         }
     };
-    quote!(#again #compiled)
+    quote!(#wrong #again #compiled)
 }
 
 /// Notes the name of a model whose impl this is.
@@ -183,7 +172,7 @@ fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
     }
     if item.trait_.is_some() {
         let callees = Callees::of_conformance(&item);
-        return look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #item));
+        return look_up(&callees, &parse::silenced(&item.attrs), &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #item));
     }
     let Type::Path(TypePath { path, qself: None, .. }) = &*item.self_ty else {
         return bad(&item.self_ty, "`#[variational]` needs `impl Model { .. }`");
@@ -204,7 +193,7 @@ fn implementation(runtime: &Path, item: ItemImpl) -> TokenStream {
         (last.ident, last.arguments) = (structure::fields_macro(&last.ident), PathArguments::None);
     }
     let item = without_defaults(ItemImpl { attrs: with_id(&id, item.attrs), ..item });
-    let call = look_up(&[fields], &quote!(#runtime::__with_struct, {#runtime} #item));
+    let call = look_up(&[fields], &parse::silenced(&item.attrs), &quote!(#runtime::__with_struct, {#runtime} #item));
     let present = travelling_macro(&structure::impl_macro(&name), &Visibility::Inherited, quote!(present));
     quote!(#signature #present #call)
 }
@@ -302,7 +291,7 @@ fn function(runtime: &Path, item: ItemFn) -> TokenStream {
     };
     let callees = Callees::of_function(&item);
     let item = ItemFn { attrs: with_id(&id, item.attrs.clone()), ..item.clone() };
-    let call = look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #item));
+    let call = look_up(&callees, &parse::silenced(&item.attrs), &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #item));
     quote!(#ty #travelling #call)
 }
 
@@ -504,7 +493,7 @@ pub fn with_struct(input: TokenStream) -> TokenStream {
     };
     let WithStruct { runtime, item, .. } = parts;
     let callees = Callees::of_model(&structure, &item);
-    look_up(&callees, &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #structure #item))
+    look_up(&callees, &parse::silenced_of(&structure), &quote!(#runtime::__finish, {#(#callees),*} {#runtime} #structure #item))
 }
 
 /// Round 3: everything is known.

@@ -35,7 +35,11 @@ pub fn structure(runtime: &Path, mut item: ItemStruct) -> TokenStream {
     }
     let name = &item.ident;
     let layers = item.generics.type_params().next().is_some();
-    let check = look_up(&[Path::from(impl_macro(name))], &quote!(#runtime::__has_impl, {#name} {#runtime} {#layers}));
+    let check = look_up(
+        &[Path::from(impl_macro(name))],
+        &parse::silenced_of(&item),
+        &quote!(#runtime::__has_impl, {#name} {#runtime} {#layers}),
+    );
     let emitted = emit::erased_structure(&item);
     quote!(#emitted #derived #definition #check)
 }
