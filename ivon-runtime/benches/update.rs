@@ -39,7 +39,7 @@ fn main() -> Result<()> {
     }
     let model = Matrix(Builder::new().parameter("weight", [rows, 64], Options::default()));
     let n = rows * 64;
-    let mut ivon = Ivon::new(&model, IvonConfig::default(), Settings::default())?;
+    let mut ivon = Ivon::new(&model, IvonConfig::new(1e6), Settings::default())?;
     let mut adamw = AdamW::new(&model, AdamWConfig::default(), Settings::default())?;
     let (mut out, source) = (vec![0f32; n], vec![1f32; n]);
     let noise = Noise::of(1, 1, 0);

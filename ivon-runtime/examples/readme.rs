@@ -40,7 +40,7 @@ impl Classifier {
 
 fn main() -> Result<()> {
     let model = Classifier::new();
-    let config = IvonConfig { ess: 1000.0, hess_init: 0.1, ..IvonConfig::default() };
+    let config = IvonConfig::new(1000.0).hess_init(0.1);
     let mut ivon = Ivon::new(&model, config, Settings::default())?;
     let x = Tensor::from_slice(&[0.0f32, 0.1, 1.0, 0.9, 0.1, 1.0, 0.9, 0.0], [4, 2])?;
     let labels = Tensor::from_slice(&[0u32, 0, 1, 1], [4])?;

@@ -104,10 +104,10 @@ fn allocations(mut optimizer: impl Optimizer, mut gradient: impl FnMut(&Context)
 fn a_step_allocates_nothing() {
     rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(|| {
         let model = model();
-        let clipped = Settings { grad_clip: Some(1.0), micro_batches: 2, ..Settings::default() };
-        let single = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+        let clipped = Settings::default().grad_clip(Some(1.0)).micro_batches(2);
+        let single = Ivon::new(&model, IvonConfig::new(1e6), Settings::default()).unwrap();
         assert_eq!(allocations(single, |cx| gradient(&model, cx)), 0, "IVON");
-        let several = IvonConfig { sample_per: SamplePer::MicroBatch, ..IvonConfig::default() };
+        let several = IvonConfig::new(1e6).sample_per(SamplePer::MicroBatch);
         assert_eq!(
             allocations(Ivon::new(&model, several, clipped.clone()).unwrap(), |cx| gradient(&model, cx)),
             0,
@@ -127,7 +127,7 @@ fn a_step_allocates_nothing() {
         let model = Transformer::new();
         let ids: Vec<u32> = (0..64).map(|i| i % 50).collect();
         let ids = Tensor::from_slice(&ids, [4, 16]).unwrap();
-        let ivon = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+        let ivon = Ivon::new(&model, IvonConfig::new(1e6), Settings::default()).unwrap();
         assert_eq!(allocations(ivon, |cx| model.loss_gradient(cx, &ids, &ids)), 10, "one loop, ten steps");
     });
 }

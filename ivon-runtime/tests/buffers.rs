@@ -43,7 +43,7 @@ fn first_mean(optimizer: &dyn Optimizer) -> [f32; 2] {
 }
 
 fn settings(micro_batches: usize) -> Settings {
-    Settings { micro_batches, ..Settings::default() }
+    Settings::default().micro_batches(micro_batches)
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn every_pass_of_a_step_moves_the_running_statistics() {
     };
     after(&mut Sgd::new(&model, SgdConfig::default(), settings(1)).unwrap(), 1);
     after(&mut Sgd::new(&model, SgdConfig::default(), settings(3)).unwrap(), 3);
-    let samples = |samples, sample_per| IvonConfig { samples, sample_per, ..IvonConfig::default() };
+    let samples = |samples, sample_per| IvonConfig::new(1e6).samples(samples).sample_per(sample_per);
     after(&mut Ivon::new(&model, samples(2, SamplePer::Update), settings(2)).unwrap(), 4);
     after(&mut Ivon::new(&model, samples(1, SamplePer::MicroBatch), settings(3)).unwrap(), 3);
 }
@@ -111,13 +111,13 @@ fn a_step_that_fails_leaves_the_running_statistics_as_they_were() {
         assert!(optimizer.state().running_statistics() != before);
     };
     check(&mut Sgd::new(&model, SgdConfig::default(), settings(2)).unwrap());
-    check(&mut Ivon::new(&model, IvonConfig { samples: 2, ..IvonConfig::default() }, settings(2)).unwrap());
+    check(&mut Ivon::new(&model, IvonConfig::new(1e6).samples(2), settings(2)).unwrap());
 }
 
 #[test]
 fn evaluation_and_predictions_read_the_running_statistics_and_leave_them() {
     let model = Model::<2>::new();
-    let mut ivon = Ivon::new(&model, IvonConfig::default(), settings(1)).unwrap();
+    let mut ivon = Ivon::new(&model, IvonConfig::new(1e6), settings(1)).unwrap();
     (0..3).for_each(|_| {
         ivon.step(0.1, |cx| model.loss_gradient(cx, &batch())).unwrap();
     });

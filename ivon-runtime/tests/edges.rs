@@ -317,7 +317,7 @@ impl Net {
 fn a_step_refuses_nan_in_its_input() {
     for dtype in [DType::F32, DType::F64, DType::Bf16] {
         let net = Net::new();
-        let mut optimizer = Sgd::new(&net, SgdConfig::default(), Settings { dtype, ..Settings::default() }).unwrap();
+        let mut optimizer = Sgd::new(&net, SgdConfig::default(), Settings::default().dtype(dtype)).unwrap();
         let x = tensor(dtype, &[1.0, f64::NAN, 2.0, 3.0], [1, 4]);
         let y = Tensor::from_slice(&[0u32], [1]).unwrap();
         let error = optimizer.step(0.1, |cx| net.loss_gradient(cx, &x, &y)).unwrap_err().to_string();

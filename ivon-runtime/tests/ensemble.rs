@@ -18,8 +18,8 @@ impl<const WIDTH: usize> Classifier<WIDTH> {
 }
 
 fn ivon(model: &Classifier, seed: u64) -> Ivon {
-    let config = IvonConfig { ess: 20.0, hess_init: 0.5, ..IvonConfig::default() };
-    Ivon::new(model, config, Settings { seed, ..Settings::default() }).unwrap()
+    let config = IvonConfig::new(20.0).hess_init(0.5);
+    Ivon::new(model, config, Settings::default().seed(seed)).unwrap()
 }
 
 const ROWS: usize = 10;

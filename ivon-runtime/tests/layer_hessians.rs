@@ -18,9 +18,8 @@ fn estimates<M: Model>(
     loss: impl Fn(&Context, &Tensor) -> Result<f64>,
 ) -> Vec<(String, Vec<f64>)> {
     let (h0, rate) = (1.0, 0.25);
-    let config =
-        IvonConfig { ess: 1e3, hess_init: h0, beta2: 1.0 - rate, weight_decay: 0.0, samples: SAMPLES, ..IvonConfig::default() };
-    let mut ivon = Ivon::new(model, config, Settings { seed: 5, ..Settings::default() }).unwrap();
+    let config = IvonConfig::new(1e3).hess_init(h0).beta2(1.0 - rate).weight_decay(0.0).samples(SAMPLES);
+    let mut ivon = Ivon::new(model, config, Settings::default().seed(5)).unwrap();
     let target = ivon.at_mean(|cx| ivon_runtime::ops::copy(cx, &target(cx)?)).unwrap();
     let target = Tensor::from_slice(target.as_slice::<f32>(), *target.shape()).unwrap();
     // With a learning rate of 0 only h changes.

@@ -45,7 +45,7 @@ fn moons(first: usize) -> (Tensor, Tensor) {
 
 /// The negative log-likelihood of new examples after the run, averaged over 16 samples and at the mean, and the signs of the run.
 fn train(config: IvonConfig, schedule: Schedule, model: &Net) -> Result<([f64; 2], Vec<Sign>)> {
-    let mut ivon = Ivon::new(model, config, Settings { seed: 3, ..Settings::default() })?;
+    let mut ivon = Ivon::new(model, config, Settings::default().seed(3))?;
     let mut signs = vec![];
     let (x, labels) = moons(0);
     let (x, labels) = (x.as_slice::<f32>(), labels.as_slice::<u32>());
@@ -92,7 +92,7 @@ fn a_long_run_with_a_plan_is_good_and_gives_no_warning() {
 fn a_long_run_with_the_settings_of_a_short_one_says_that_it_goes_wrong() {
     let model = Net::build().unwrap();
     let suggested = Ivon::suggest(EXAMPLES, &model);
-    let mut ivon = Ivon::new(&model, suggested.config, Settings { seed: 3, ..Settings::default() }).unwrap();
+    let mut ivon = Ivon::new(&model, suggested.config, Settings::default().seed(3)).unwrap();
     let schedule = Schedule::cosine(suggested.lr, 0.0, STEPS / 20, STEPS);
     let (x, labels) = moons(0);
     let mut signs = vec![];

@@ -61,8 +61,8 @@ fn ids(shift: usize) -> Tensor {
 }
 
 fn ivon(model: &Language, dtype: DType) -> Ivon {
-    let settings = Settings { grad_clip: Some(1.0), dtype, ..Settings::default() };
-    Ivon::new(model, IvonConfig { ess: 1e4, ..IvonConfig::default() }, settings).unwrap()
+    let settings = Settings::default().grad_clip(Some(1.0)).dtype(dtype);
+    Ivon::new(model, IvonConfig::new(1e4), settings).unwrap()
 }
 
 fn step(optimizer: &mut dyn Optimizer, model: &Language, n: usize) -> f64 {

@@ -86,19 +86,19 @@ fn check(what: &str, new: impl Fn(&Network, u64) -> Box<dyn Optimizer>) {
 }
 
 fn settings(seed: u64, micro_batches: usize) -> Settings {
-    Settings { seed, micro_batches, grad_clip: Some(1.0), ..Settings::default() }
+    Settings::default().seed(seed).micro_batches(micro_batches).grad_clip(Some(1.0))
 }
 
 fn ivon(config: IvonConfig, micro_batches: usize) -> impl Fn(&Network, u64) -> Box<dyn Optimizer> {
-    let config = IvonConfig { ess: 1e3, beta2: 0.99, ..config };
+    let config = config.ess(1e3).beta2(0.99);
     move |model, seed| Box::new(Ivon::new(model, config.clone(), settings(seed, micro_batches)).unwrap())
 }
 
 #[test]
 fn ivon_with_one_sample_an_update() {
-    check("price", ivon(IvonConfig::default(), 1));
-    check("gradsq", ivon(IvonConfig { estimate: HessianEstimate::GradSq, clip_radius: Some(1e-2), ..IvonConfig::default() }, 1));
-    check("micro-batches", ivon(IvonConfig::default(), 2));
+    check("price", ivon(IvonConfig::new(1e6), 1));
+    check("gradsq", ivon(IvonConfig::new(1e6).estimate(HessianEstimate::GradSq).clip_radius(Some(1e-2)), 1));
+    check("micro-batches", ivon(IvonConfig::new(1e6), 2));
 }
 
 #[test]
@@ -106,28 +106,28 @@ fn ivon_with_a_plan_and_with_a_prior_that_is_fitted() {
     let plan = Plan { examples: 64, batch: 8, steps: STEPS };
     check("plan", move |model, seed| Box::new(Ivon::auto(model, plan, settings(seed, 1)).unwrap()));
     let prior = Prior::Fitted { weights: 1.0, biases: 10.0, strength: 10.0, growth: 4.0, every: 2 };
-    check("prior", ivon(IvonConfig { prior, ..plan.config() }, 2));
+    check("prior", ivon(plan.config().prior(prior), 2));
 }
 
 #[test]
 fn ivon_with_several_samples_an_update() {
-    check("price", ivon(IvonConfig { samples: 3, ..IvonConfig::default() }, 1));
-    check("gradsq", ivon(IvonConfig { samples: 3, estimate: HessianEstimate::GradSq, ..IvonConfig::default() }, 2));
-    check("a sample per micro-batch", ivon(IvonConfig { sample_per: SamplePer::MicroBatch, ..IvonConfig::default() }, 3));
+    check("price", ivon(IvonConfig::new(1e6).samples(3), 1));
+    check("gradsq", ivon(IvonConfig::new(1e6).samples(3).estimate(HessianEstimate::GradSq), 2));
+    check("a sample per micro-batch", ivon(IvonConfig::new(1e6).sample_per(SamplePer::MicroBatch), 3));
 }
 
 #[test]
 fn adamw_and_sgd() {
     check("adamw", |model, seed| Box::new(AdamW::new(model, AdamWConfig::default(), settings(seed, 2)).unwrap()));
-    let nesterov = SgdConfig { nesterov: true, weight_decay: 0.1, ..SgdConfig::default() };
+    let nesterov = SgdConfig::default().nesterov(true).weight_decay(0.1);
     check("sgd", move |model, seed| Box::new(Sgd::new(model, nesterov.clone(), settings(seed, 1)).unwrap()));
 }
 
 #[test]
 fn the_reference_in_f64() {
-    let settings = |seed| Settings { seed, dtype: DType::F64, ..Settings::default() };
+    let settings = |seed| Settings::default().seed(seed).dtype(DType::F64);
     let model = network();
-    let new = |seed| Ivon::new(&model, IvonConfig::default(), settings(seed)).unwrap();
+    let new = |seed| Ivon::new(&model, IvonConfig::new(1e6), settings(seed)).unwrap();
     let root = tempfile::tempdir().unwrap();
     let step = |optimizer: &mut Ivon, n: usize| {
         for _ in 0..n {

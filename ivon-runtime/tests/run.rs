@@ -34,12 +34,12 @@ fn examples(first: usize) -> (Tensor, Tensor) {
 }
 
 fn ivon(model: &Network) -> Ivon {
-    let config = IvonConfig { ess: 1e3, beta2: 0.99, hess_init: 0.5, ..IvonConfig::default() };
-    Ivon::new(model, config, Settings { seed: 4, ..Settings::default() }).unwrap()
+    let config = IvonConfig::new(1e3).beta2(0.99).hess_init(0.5);
+    Ivon::new(model, config, Settings::default().seed(4)).unwrap()
 }
 
 fn trainer() -> Trainer {
-    Trainer { evaluate_every: 25, samples: 2, examples: 8, ..Trainer::new(Schedule::cosine(0.5, 0.0, 5, 100)) }
+    Trainer::new(Schedule::cosine(0.5, 0.0, 5, 100)).evaluate_every(25).samples(2).examples(8)
 }
 
 fn train(model: &Network, optimizer: &mut dyn Optimizer, trainer: &Trainer, progress: &mut dyn Progress) -> Result<Summary> {
@@ -153,10 +153,10 @@ fn what_is_not_as_in_the_checkpoint_is_told() {
     let root = tempfile::tempdir().unwrap();
     let model = Network::build(16).unwrap();
     train(&model, &mut ivon(&model), &trainer(), &mut Run::create(root.path()).unwrap()).unwrap();
-    let config = IvonConfig { ess: 2e3, beta2: 0.99, hess_init: 0.5, ..IvonConfig::default() };
+    let config = IvonConfig::new(2e3).beta2(0.99).hess_init(0.5);
     let mut other = Ivon::new(&model, config, Settings::default()).unwrap();
     let run = Run::open(root.path(), &mut other).unwrap();
-    let longer = Trainer { schedule: Schedule::cosine(0.5, 0.0, 5, 110), ..trainer() };
+    let longer = trainer().schedule(Schedule::cosine(0.5, 0.0, 5, 110));
     let mut text = vec![];
     train(&model, &mut other, &longer, &mut (run, Lines::every(1000, &mut text))).unwrap();
     let text = String::from_utf8(text).unwrap();
@@ -251,7 +251,7 @@ fn validated(path: &Path, losses: [f64; 4]) -> Result<Summary> {
     };
     let calls = std::cell::Cell::new(0);
     let validate = |_: &Context| Ok(vec![-losses[calls.replace(calls.get() + 1)]; 3]);
-    Trainer { samples: 0, ..trainer() }.run(&mut optimizer, gradient, validate, &mut run)
+    trainer().samples(0).run(&mut optimizer, gradient, validate, &mut run)
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn a_run_that_diverges_ends_with_an_error_that_names_the_best_checkpoint() {
         let loss = model.loss_gradient(cx, &x, &y)?;
         Ok(if at.step < 200 { loss } else { 1e7 })
     };
-    let trainer = Trainer { schedule: Schedule::cosine(0.5, 0.0, 5, 1000), ..trainer() };
+    let trainer = trainer().schedule(Schedule::cosine(0.5, 0.0, 5, 1000));
     // The validation loss is the best after 150 steps.
     let evaluations = std::cell::Cell::new(0.0);
     let validate = |_: &Context| {
@@ -337,7 +337,7 @@ fn a_plan_is_in_the_log_and_in_the_run_directory() {
     let root = tempfile::tempdir().unwrap();
     let model = Network::build(16).unwrap();
     let plan = Plan { examples: 8, batch: 8, steps: 100 };
-    let mut optimizer = Ivon::new(&model, IvonConfig { ess: 50.0, ..plan.config() }, Settings::default()).unwrap();
+    let mut optimizer = Ivon::new(&model, plan.config().ess(50.0), Settings::default()).unwrap();
     let run = Run::create(root.path()).unwrap();
     let mut text = vec![];
     train(&model, &mut optimizer, &trainer(), &mut (run, Lines::every(1000, &mut text))).unwrap();
@@ -374,7 +374,7 @@ fn a_run_whose_directory_is_removed_ends_with_an_error() {
 fn a_hessian_that_never_leaves_its_start_is_told() {
     let text = |hess_init: f64, beta2: f64| {
         let model = Network::build(16).unwrap();
-        let config = IvonConfig { ess: 1e3, beta2, hess_init, ..IvonConfig::default() };
+        let config = IvonConfig::new(1e3).beta2(beta2).hess_init(hess_init);
         let mut optimizer = Ivon::new(&model, config, Settings::default()).unwrap();
         let mut text = vec![];
         train(&model, &mut optimizer, &trainer(), &mut Lines::every(1000, &mut text)).unwrap();
@@ -413,7 +413,7 @@ fn a_parameter_that_the_loss_does_not_use_is_told_and_kept() {
         };
         let mut progress = (every(1000, Run::create(root.path()).unwrap()), Lines::every(1000, &mut text));
         let trainer = Trainer::new(Schedule::cosine(0.01, 0.0, 0, 6));
-        let mut ivon = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+        let mut ivon = Ivon::new(&model, IvonConfig::new(1e6), Settings::default()).unwrap();
         trainer.run(&mut ivon, gradient, |_| Ok(vec![]), &mut progress).unwrap();
         let warning = "no gradient reached `spare` in 3 steps";
         assert_eq!(String::from_utf8(text).unwrap().matches(&format!("step 3  warning: {warning}")).count(), expected);

@@ -52,7 +52,7 @@ fn points(centers: u64, seed: u64, count: usize) -> (Vec<f32>, Vec<u32>) {
 
 fn main() -> Result<()> {
     let model = Classifier::<64>::new();
-    let config = IvonConfig { ess: TRAINING as f64, hess_init: 0.1, beta2: 0.999, weight_decay: 1e-3, ..IvonConfig::default() };
+    let config = IvonConfig::new(TRAINING as f64).hess_init(0.1).beta2(0.999).weight_decay(1e-3);
     let mut ivon = Ivon::new(&model, config, Settings::default())?;
     let (x, labels) = points(1, 1, TRAINING);
     let (x, y) = (Tensor::from_slice(&x, [TRAINING, COLUMNS])?, Tensor::from_slice(&labels, [TRAINING])?);

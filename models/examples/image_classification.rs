@@ -106,7 +106,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
                 "IVON" => (suggested.lr * factor, Box::new(Ivon::new(&model, suggested.config.clone(), settings())?)),
                 "AdamW" => (1e-3 * factor, Box::new(AdamW::new(&model, AdamWConfig::default(), settings())?)),
                 _ => {
-                    let config = SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..SgdConfig::default() };
+                    let config = SgdConfig::default().momentum(0.9).weight_decay(5e-4);
                     (0.05 * factor, Box::new(Sgd::new(&model, config, settings())?))
                 }
             };

@@ -46,12 +46,12 @@ fn batch(number: u32) -> Result<(Tensor, Tensor)> {
 
 fn main() -> Result<()> {
     let model = Moons::<32>::new();
-    let config = IvonConfig { ess: 5000.0, hess_init: 0.1, beta2: 0.999, ..IvonConfig::default() };
+    let config = IvonConfig::new(5000.0).hess_init(0.1).beta2(0.999);
     let mut optimizer = Ivon::new(&model, config, Settings::default())?;
 
     let mut run = Run::open("runs/two-moons", &mut optimizer)?;
     run.checkpoint_every = 200;
-    let trainer = Trainer { evaluate_every: 250, examples: BATCH, ..Trainer::new(Schedule::cosine(1.0, 0.01, 50, 3000)) };
+    let trainer = Trainer::new(Schedule::cosine(1.0, 0.01, 50, 3000)).evaluate_every(250).examples(BATCH);
     let summary = trainer.run(
         &mut optimizer,
         |cx, at| {

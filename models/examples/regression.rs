@@ -75,8 +75,7 @@ fn main() -> Result<()> {
 
     let model = Regressor::<COLUMNS, 50>::new();
     // A cold posterior, of temperature 1/5: at ess = rows, one that is diagonal is so wide that the net underfits.
-    let config =
-        IvonConfig { ess: 5.0 * TRAINING as f64, hess_init: 0.5, beta2: 0.9995, weight_decay: 1e-3, ..IvonConfig::default() };
+    let config = IvonConfig::new(5.0 * TRAINING as f64).hess_init(0.5).beta2(0.9995).weight_decay(1e-3);
     let mut ivon = Ivon::new(&model, config, Settings::default())?;
     let batches = TRAINING / BATCH;
     let schedule = Schedule::cosine(0.1, 0.0, 100, EPOCHS * batches);

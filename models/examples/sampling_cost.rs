@@ -89,7 +89,7 @@ fn alternate(turns: usize, calls: &mut [(&'static str, &mut dyn FnMut() -> Resul
 }
 
 fn ivon(model: &Classifier, samples: usize) -> Result<Ivon> {
-    Ivon::new(model, IvonConfig { samples, ..IvonConfig::default() }, Settings::default())
+    Ivon::new(model, IvonConfig::new(1e6).samples(samples), Settings::default())
 }
 
 fn main() -> std::result::Result<(), Box<dyn Error>> {

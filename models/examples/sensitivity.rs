@@ -22,7 +22,7 @@ const SAMPLES: u32 = 16;
 
 /// The configuration and learning rate of every run, before the hyper-parameters under study are set.
 fn base() -> (IvonConfig, f64) {
-    let config = IvonConfig { ess: EXAMPLES as f64, hess_init: 0.1, beta2: 0.999, weight_decay: 1e-3, ..IvonConfig::default() };
+    let config = IvonConfig::new(EXAMPLES as f64).hess_init(0.1).beta2(0.999).weight_decay(1e-3);
     (config, 1.0)
 }
 
@@ -30,7 +30,7 @@ fn base() -> (IvonConfig, f64) {
 fn run(data: &Examples, fresh: &Examples, hidden: usize, config: &IvonConfig, lr: f64) -> Option<Scores> {
     let one = |seed: u64| -> Result<Scores> {
         let model = Classifier::build(data.width, hidden, data.classes)?;
-        let mut ivon = Ivon::new(&model, config.clone(), Settings { seed, ..Settings::default() })?;
+        let mut ivon = Ivon::new(&model, config.clone(), Settings::default().seed(seed))?;
         train(&model, data, BATCH, &mut ivon, &Schedule::cosine(lr, 0.0, STEPS / 20, STEPS), |_, _, _| Ok(()))?;
         let (x, _) = fresh.all()?;
         Ok(score(&mut ivon, SAMPLES, &fresh.y, |cx| model.logits(cx, &x))?.1)
@@ -131,7 +131,7 @@ fn suggested() -> Result<()> {
             let model = Classifier::build(data.width, hidden, data.classes)?;
             let suggestion = Ivon::suggest(examples, &model);
             let near = |lr: f64, h0: f64| {
-                let config = IvonConfig { hess_init: suggestion.config.hess_init * h0, ..suggestion.config.clone() };
+                let config = suggestion.config.clone().hess_init(suggestion.config.hess_init * h0);
                 run(&data, &fresh, hidden, &config, suggestion.lr * lr)
             };
             let Some(own) = near(1.0, 1.0) else { continue };

@@ -75,9 +75,9 @@ fn batch(number: usize) -> Result<(Tensor, Tensor, Vec<u32>)> {
 fn own_program() {
     let (Ok(path), Ok(name)) = (std::env::var("IVON_OWN_RUN"), std::env::var("IVON_OWN_OPTIMIZER")) else { return };
     let model = Classifier::build(16).unwrap();
-    let settings = Settings { micro_batches: 2, ..Settings::default() };
+    let settings = Settings::default().micro_batches(2);
     let mut optimizer: Box<dyn Optimizer> = match name.as_str() {
-        "ivon" => Box::new(Ivon::new(&model, IvonConfig { ess: 1e3, samples: 2, ..IvonConfig::default() }, settings).unwrap()),
+        "ivon" => Box::new(Ivon::new(&model, IvonConfig::new(1e3).samples(2), settings).unwrap()),
         "adamw" => Box::new(AdamW::new(&model, AdamWConfig::default(), settings).unwrap()),
         _ => Box::new(Sgd::new(&model, SgdConfig::default(), settings).unwrap()),
     };
@@ -94,7 +94,7 @@ fn own_program() {
             logits.chunks(2).flat_map(|z| z.iter().map(|x| x - (z[0].exp() + z[1].exp()).ln()).collect::<Vec<_>>());
         Ok(Predictions::Classes { log_probabilities: log_probabilities.collect(), labels })
     };
-    let trainer = Trainer { evaluate_every: 40, samples: 2, ..Trainer::new(Schedule::cosine(0.01, 0.0, 5, 240)) };
+    let trainer = Trainer::new(Schedule::cosine(0.01, 0.0, 5, 240)).evaluate_every(40).samples(2);
     trainer.run(optimizer.as_mut(), gradient, validate, &mut run).unwrap();
 }
 

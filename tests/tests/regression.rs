@@ -213,7 +213,7 @@ impl Repelled {
 /// The optimizer's own weight decay was checked, a parameter's was not: sigma was not a number.
 #[test]
 fn a_negative_weight_decay_of_a_parameter_gave_a_loss_that_is_not_a_number() {
-    let refused = Ivon::new(&Repelled::new(), IvonConfig::default(), Settings::default()).map(|_| ()).unwrap_err().to_string();
+    let refused = Ivon::new(&Repelled::new(), IvonConfig::new(1e6), Settings::default()).map(|_| ()).unwrap_err().to_string();
     assert_eq!(refused, "weight_decay of `layer.weight` is -1: it must be zero or a positive number");
 }
 

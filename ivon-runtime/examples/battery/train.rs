@@ -80,12 +80,12 @@ fn run(
     let examples = task.training.y.len();
     let batch = BATCH.min(examples);
     let plan = Plan { examples, batch, steps };
-    let settings = Settings { seed, ..Settings::default() };
+    let settings = Settings::default().seed(seed);
     let (mut optimizer, schedule): (Box<dyn Optimizer>, Schedule) = match adamw {
         None => (Box::new(Ivon::auto(model, plan, settings)?), plan.schedule()),
         Some(lr) => {
-            let config = AdamWConfig { weight_decay: 0.01, ..AdamWConfig::default() };
-            (Box::new(AdamW::new(model, config, settings)?), Schedule { lr, ..plan.schedule() })
+            let config = AdamWConfig::default().weight_decay(0.01);
+            (Box::new(AdamW::new(model, config, settings)?), plan.schedule().lr(lr))
         }
     };
     let columns = task.columns;

@@ -4,4 +4,5 @@ pub(crate) mod checksum;
 pub(crate) mod digest;
 pub(crate) mod dtype;
 pub(crate) mod error;
+pub(crate) mod setters;
 pub(crate) mod shape;

@@ -12,6 +12,7 @@ use super::point::{Number, Point, Rule, Step};
 use crate::context::flat::Flat;
 use crate::core::dtype::DType;
 use crate::core::error::Result;
+use crate::core::setters::setters;
 use crate::posterior::pass::{Compute, update_parts};
 use crate::versions;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ pub type AdamW = Point<AdamWConfig>;
 
 /// The hyper-parameters of [`AdamW`]; the defaults are PyTorch's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AdamWConfig {
     /// Decay of the momentum.
     pub beta1: f64,
@@ -31,6 +33,8 @@ pub struct AdamWConfig {
     /// Decoupled weight decay on tensors of two or more dimensions; 0 on others; a parameter's own wins.
     pub weight_decay: f64,
 }
+
+setters!(AdamWConfig { beta1: f64, beta2: f64, eps: f64, weight_decay: f64 });
 
 impl Default for AdamWConfig {
     fn default() -> Self {

@@ -8,6 +8,7 @@ use crate::context::profile::Cost;
 use crate::context::{AfterBackward, Context, Counts, Finishing, Pass};
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
+use crate::core::setters::setters;
 use crate::device::Device;
 use crate::device::cuda::notice;
 use crate::optimizers::state::State;
@@ -23,6 +24,7 @@ use std::rc::Rc;
 
 /// The settings of every optimizer.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Settings {
     /// Seed of the initial means, the posterior's noise and dropout. 0 by default.
     pub seed: u64,
@@ -36,6 +38,8 @@ pub struct Settings {
     /// The largest global norm of a gradient; a longer one is scaled down to it. Per sample, before it enters any average.
     pub grad_clip: Option<f64>,
 }
+
+setters!(Settings { seed: u64, device: Device, dtype: DType, micro_batches: usize, grad_clip: Option<f64> });
 
 impl Default for Settings {
     fn default() -> Self {

@@ -3,7 +3,7 @@
 //! A step by hand:
 //!
 //! ```text
-//! let mut optimizer = Ivon::new(&model, IvonConfig { ess: 6e4, ..IvonConfig::default() }, Settings::default())?;
+//! let mut optimizer = Ivon::new(&model, IvonConfig::new(6e4), Settings::default())?;
 //! for (x, y) in batches {
 //!     let loss = optimizer.step(0.1, |cx| model.loss_gradient(cx, &x, &y))?;
 //! }

@@ -11,6 +11,7 @@ use super::point::{Number, Point, Rule, Step};
 use crate::context::flat::Flat;
 use crate::core::dtype::DType;
 use crate::core::error::Result;
+use crate::core::setters::setters;
 use crate::posterior::pass::{Compute, update_parts};
 use crate::versions;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub type Sgd = Point<SgdConfig>;
 
 /// The hyper-parameters of [`Sgd`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SgdConfig {
     /// Decay of the momentum. 0.9 by default; 0 for none.
     pub momentum: f64,
@@ -28,6 +30,8 @@ pub struct SgdConfig {
     /// Weight decay, added to the gradient, on tensors of two or more dimensions; 0 on others; a parameter's own wins.
     pub weight_decay: f64,
 }
+
+setters!(SgdConfig { momentum: f64, nesterov: bool, weight_decay: f64 });
 
 impl Default for SgdConfig {
     fn default() -> Self {

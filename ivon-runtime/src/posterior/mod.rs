@@ -364,7 +364,7 @@ mod tests {
     }
 
     fn config() -> IvonConfig {
-        IvonConfig { ess: 10.0, hess_init: 0.5, weight_decay: 0.125, ..IvonConfig::default() }
+        IvonConfig { hess_init: 0.5, weight_decay: 0.125, ..IvonConfig::new(10.0) }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Learning rates over the steps of a run.
 
 use crate::core::error::{Error, Result};
+use crate::core::setters::setters;
 use crate::optimizers::Plan;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -31,6 +32,7 @@ pub enum Decay {
 /// not lost and step `warmup` is the first with the full `lr`. Linear and cosine decay go from `lr` at step `warmup` to `min_lr` at
 /// step `steps`, one past the last: what nanoGPT and the published runs do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Schedule {
     /// The highest learning rate.
     pub lr: f64,
@@ -43,6 +45,8 @@ pub struct Schedule {
     /// How the learning rate falls after warm-up.
     pub decay: Decay,
 }
+
+setters!(Schedule { lr: f64, min_lr: f64, warmup: usize, steps: usize, decay: Decay });
 
 impl Plan {
     /// The learning rates for [`Ivon::auto`](crate::optimizers::Ivon::auto): up to 0.2 over the first 5 % of the run, then along a cosine to 0.

@@ -327,7 +327,7 @@ fn optimizers(model: &impl Model, settings: Settings) -> Vec<Box<dyn Optimizer>>
     vec![
         Box::new(Sgd::new(model, SgdConfig::default(), settings.clone()).unwrap()),
         Box::new(AdamW::new(model, AdamWConfig::default(), settings.clone()).unwrap()),
-        Box::new(Ivon::new(model, IvonConfig::default(), settings).unwrap()),
+        Box::new(Ivon::new(model, IvonConfig::new(1e6), settings).unwrap()),
     ]
 }
 
@@ -409,7 +409,7 @@ fn memory_that_is_not_there_is_an_error() {
         for dtype in [DType::F32, DType::F64, DType::Bf16] {
             assert!(message(Flat::zeros(&layout, dtype)).contains(REFUSED), "{shape:?}");
         }
-        assert!(message(Ivon::new(&model, IvonConfig::default(), settings())).contains(REFUSED), "{shape:?}");
+        assert!(message(Ivon::new(&model, IvonConfig::new(1e6), settings())).contains(REFUSED), "{shape:?}");
         assert!(message(AdamW::new(&model, AdamWConfig::default(), settings())).contains(REFUSED), "{shape:?}");
         assert!(message(Sgd::new(&model, SgdConfig::default(), settings())).contains(REFUSED), "{shape:?}");
         let cx = context();

@@ -29,8 +29,8 @@ fn data() -> (Vec<f64>, Vec<f64>) {
 fn trained(x: &[f64], y: &[f64]) -> Result<(Regressor, Ivon)> {
     let mut model = Regressor::<HIDDEN>::new();
     model.precision = NOISE.powi(-2);
-    let config = IvonConfig { ess: x.len() as f64, hess_init: 10.0, beta2: 0.999, samples: 2, ..IvonConfig::default() };
-    let mut ivon = Ivon::new(&model, config, Settings { seed: 1, ..Settings::default() })?;
+    let config = IvonConfig::new(x.len() as f64).hess_init(10.0).beta2(0.999).samples(2);
+    let mut ivon = Ivon::new(&model, config, Settings::default().seed(1))?;
     let schedule = Schedule::cosine(0.01, 0.0, 200, STEPS);
     let (x, y) = (column(x)?, column(y)?);
     for step in 0..scale::steps(STEPS) {
@@ -71,7 +71,7 @@ fn go_on(model: &Regressor, start: &Ivon, x: &[f64], y: &[f64], left_out: Option
     let (kept_x, kept_y) = (column(&keep(x))?, column(&keep(y))?);
     let steps = scale::steps(MORE);
     let ess = kept_x.dim(0) as f64;
-    let mut ivon = Ivon::new(model, IvonConfig { ess, ..start.config().clone() }, Settings { seed: 1, ..Settings::default() })?;
+    let mut ivon = Ivon::new(model, start.config().clone().ess(ess), Settings::default().seed(1))?;
     copy(start, &mut ivon)?;
     let all = column(x)?;
     let mut sum = vec![0.0; x.len()];

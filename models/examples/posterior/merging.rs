@@ -11,13 +11,7 @@ use std::error::Error;
 const DECAY: f32 = 1e-3;
 
 fn optimizer(model: &Classifier, examples: usize, h0: f64) -> Result<Ivon> {
-    let config = IvonConfig {
-        ess: examples as f64,
-        hess_init: h0,
-        beta2: 0.9995,
-        weight_decay: f64::from(DECAY),
-        ..IvonConfig::default()
-    };
+    let config = IvonConfig::new(examples as f64).hess_init(h0).beta2(0.9995).weight_decay(f64::from(DECAY));
     Ivon::new(model, config, Settings::default())
 }
 

@@ -21,14 +21,7 @@ pub fn maps() -> std::result::Result<[HeatMap; 2], Box<dyn Error>> {
     let data = moons(EXAMPLES, 0.2, 41);
     let fresh = moons(2000, 0.2, 42);
     let model = Classifier::<2, 32, 2>::new();
-    let config = IvonConfig {
-        ess: EXAMPLES as f64,
-        hess_init: 0.3,
-        beta2: 0.9995,
-        weight_decay: 0.003,
-        samples: 2,
-        ..IvonConfig::default()
-    };
+    let config = IvonConfig::new(EXAMPLES as f64).hess_init(0.3).beta2(0.9995).weight_decay(0.003).samples(2);
     let mut ivon = Ivon::new(&model, config, Settings::default())?;
     train(&model, &data, EXAMPLES, &mut ivon, &Schedule::cosine(0.3, 0.0, 100, 6000), |_, _, _| Ok(()))?;
 

@@ -15,7 +15,7 @@ const KEPT: [f64; 10] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03
 pub fn curves() -> std::result::Result<Panel, Box<dyn Error>> {
     let (data, fresh) = (pictures(EXAMPLES, 1), pictures(2000, 2));
     let model = Classifier::<256, 64, 10>::new();
-    let config = IvonConfig { ess: EXAMPLES as f64, hess_init: 0.1, beta2: 0.9995, weight_decay: 1e-3, ..IvonConfig::default() };
+    let config = IvonConfig::new(EXAMPLES as f64).hess_init(0.1).beta2(0.9995).weight_decay(1e-3);
     let mut ivon = Ivon::new(&model, config.clone(), Settings::default())?;
     train(&model, &data, 50, &mut ivon, &Schedule::cosine(1.0, 0.0, 200, 6000), |_, _, _| Ok(()))?;
 

@@ -68,7 +68,7 @@ pub fn bands() -> std::result::Result<Panel, Box<dyn Error>> {
     let (x, y) = data();
     let mut model = Bumps::<HIDDEN>::new();
     model.precision = NOISE.powi(-2);
-    let config = IvonConfig { ess: x.len() as f64, hess_init: 10.0, beta2: 0.998, weight_decay: DECAY, ..IvonConfig::default() };
+    let config = IvonConfig::new(x.len() as f64).hess_init(10.0).beta2(0.998).weight_decay(DECAY);
     let mut ivon = Ivon::new(&model, config, Settings::default())?;
     let schedule = Schedule::cosine(0.01, 0.0, 200, STEPS);
     let (tx, ty) = (column(&x)?, column(&y)?);

@@ -242,11 +242,7 @@ fn stored(dimensions: Dimensions, tokenizer: Tokenizer) -> Stored {
 fn a_checkpoint_of_a_run_opens_by_the_folder_of_either() {
     let folder = tempfile::tempdir().unwrap();
     let model = Gpt2::of(&SMALLEST).unwrap();
-    let ivon = Ivon::new(
-        &model,
-        IvonConfig { ess: 50.0, hess_init: 0.25, weight_decay: 0.0, ..IvonConfig::default() },
-        Settings::default(),
-    );
+    let ivon = Ivon::new(&model, IvonConfig::new(50.0).hess_init(0.25).weight_decay(0.0), Settings::default());
     let ivon = ivon.unwrap();
     let config = serde_json::json!({"heads": 2, "tokenizer": "bytes"}).as_object().unwrap().clone();
     let notes = Notes { config, ..Notes::default() };

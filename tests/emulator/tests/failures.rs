@@ -21,11 +21,7 @@ fn gpu() -> Option<(&'static Emulator, MutexGuard<'static, ()>)> {
 }
 
 fn ivon(model: &Language) -> Result<Ivon> {
-    Ivon::new(
-        model,
-        IvonConfig { ess: 1e3, ..IvonConfig::default() },
-        Settings { device: Device::Cuda(0), ..Settings::default() },
-    )
+    Ivon::new(model, IvonConfig::new(1e3), Settings::default().device(Device::Cuda(0)))
 }
 
 fn step(model: &Language, ivon: &mut Ivon) -> Result<f64> {
@@ -212,8 +208,7 @@ fn an_op_without_kernels_is_named_before_anything_runs() {
     let model = Squares::build(4).unwrap();
     let x = Tensor::from_slice(&[0.5f32; 8], [2, 4]).unwrap();
     let train = |device| {
-        let mut ivon =
-            Ivon::new(&model, IvonConfig { ess: 1e3, ..IvonConfig::default() }, Settings { device, ..Settings::default() })?;
+        let mut ivon = Ivon::new(&model, IvonConfig::new(1e3), Settings::default().device(device))?;
         ivon.step(0.1, |cx| model.loss_gradient(cx, &x))
     };
     assert!(train(Device::Cpu).is_ok());

@@ -23,11 +23,11 @@ fn tokens(dims: [usize; 2], limit: usize, seed: usize) -> Tensor {
 }
 
 fn settings(device: Device, dtype: DType) -> Settings {
-    Settings { seed: 7, device, dtype, grad_clip: Some(1.0), ..Settings::default() }
+    Settings::default().seed(7).device(device).dtype(dtype).grad_clip(Some(1.0))
 }
 
 fn ivon() -> IvonConfig {
-    IvonConfig { ess: 1e4, hess_init: 0.5, beta2: 0.99, weight_decay: 1e-3, ..IvonConfig::default() }
+    IvonConfig::new(1e4).hess_init(0.5).beta2(0.99).weight_decay(1e-3)
 }
 
 /// Losses of some steps, and the mean and the Hessian after them.
@@ -205,7 +205,7 @@ fn point_optimizers() {
     let on = |device| settings(device, DType::F32);
     let adamw = |device| train(AdamW::new(&model, AdamWConfig::default(), on(device)).unwrap(), 1e-2, &loss);
     let sgd = |device| {
-        let config = SgdConfig { nesterov: true, weight_decay: 1e-2, ..SgdConfig::default() };
+        let config = SgdConfig::default().nesterov(true).weight_decay(1e-2);
         train(Sgd::new(&model, config, on(device)).unwrap(), 1e-1, &loss)
     };
     for ((losses, mean, _), (on_gpu, mean_on_gpu, _)) in

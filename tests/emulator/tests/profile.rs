@@ -12,8 +12,8 @@ use ivon_runtime::profile::{OpTime, Peaks, Phase, Profile};
 use language::{Language, batch, model};
 
 fn ivon(model: &Language, device: Device) -> Ivon {
-    let settings = Settings { device, grad_clip: Some(1.0), ..Settings::default() };
-    Ivon::new(model, IvonConfig { ess: 1e3, ..IvonConfig::default() }, settings).unwrap()
+    let settings = Settings::default().device(device).grad_clip(Some(1.0));
+    Ivon::new(model, IvonConfig::new(1e3), settings).unwrap()
 }
 
 fn step(optimizer: &mut Ivon, model: &Language, n: usize) -> f64 {

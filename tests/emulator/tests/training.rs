@@ -17,11 +17,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 fn settings(device: Device) -> Settings {
-    Settings { seed: 3, device, ..Settings::default() }
+    Settings::default().seed(3).device(device)
 }
 
 fn ivon_config() -> IvonConfig {
-    IvonConfig { ess: 1e3, hess_init: 0.5, beta2: 0.99, weight_decay: 1e-3, ..IvonConfig::default() }
+    IvonConfig::new(1e3).hess_init(0.5).beta2(0.99).weight_decay(1e-3)
 }
 
 fn ivon(model: &Language, config: IvonConfig, settings: Settings) -> Ivon {
@@ -100,10 +100,10 @@ fn bounds_and_prior_variances_are_those_of_the_cpu() {
     let prior = Prior::Variance { weights: 1.0, biases: 10.0 };
     let fitted = Prior::Fitted { weights: 1.0, biases: 10.0, strength: 10.0, growth: 4.0, every: 2 };
     for config in [
-        IvonConfig { prior: fitted, ..ivon_config() },
-        IvonConfig { hessian_bound: Some(0.5), ..ivon_config() },
-        IvonConfig { step_bound: Some(0.05), ..ivon_config() },
-        IvonConfig { hessian_bound: Some(2.0), step_bound: Some(0.2), prior, samples: 2, ..ivon_config() },
+        ivon_config().prior(fitted),
+        ivon_config().hessian_bound(Some(0.5)),
+        ivon_config().step_bound(Some(0.05)),
+        ivon_config().hessian_bound(Some(2.0)).step_bound(Some(0.2)).prior(prior).samples(2),
     ] {
         agree(6, 1e-5, |model, device| ivon(model, config.clone(), settings(device)));
         if gpu() {
@@ -119,12 +119,12 @@ fn bounds_and_prior_variances_are_those_of_the_cpu() {
 #[test]
 fn several_samples_and_micro_batches() {
     agree(5, 1e-5, |model, device| {
-        let config = IvonConfig { samples: 3, clip_radius: Some(0.1), ..ivon_config() };
-        ivon(model, config, Settings { micro_batches: 2, grad_clip: Some(0.5), ..settings(device) })
+        let config = ivon_config().samples(3).clip_radius(Some(0.1));
+        ivon(model, config, settings(device).micro_batches(2).grad_clip(Some(0.5)))
     });
     agree(5, 1e-5, |model, device| {
-        let config = IvonConfig { sample_per: SamplePer::MicroBatch, debias: false, rescale_lr: false, ..ivon_config() };
-        ivon(model, config, Settings { micro_batches: 3, ..settings(device) })
+        let config = ivon_config().sample_per(SamplePer::MicroBatch).debias(false).rescale_lr(false);
+        ivon(model, config, settings(device).micro_batches(3))
     });
 }
 
@@ -139,12 +139,12 @@ fn uneven(number: usize) -> (Tensor, Tensor) {
 
 #[test]
 fn micro_batches_that_count_unequal_numbers_of_targets() {
-    let clipped = |device| Settings { micro_batches: 4, grad_clip: Some(0.5), ..settings(device) };
-    agree_on(uneven, 6, 1e-5, |model, device| ivon(model, IvonConfig { samples: 2, ..ivon_config() }, clipped(device)));
+    let clipped = |device| settings(device).micro_batches(4).grad_clip(Some(0.5));
+    agree_on(uneven, 6, 1e-5, |model, device| ivon(model, ivon_config().samples(2), clipped(device)));
     for estimate in [HessianEstimate::Price, HessianEstimate::GradSq] {
         for in_graph in [false, true] {
             agree_on(uneven, 6, 1e-5, |model, device| {
-                let config = IvonConfig { sample_per: SamplePer::MicroBatch, estimate, ..ivon_config() };
+                let config = ivon_config().sample_per(SamplePer::MicroBatch).estimate(estimate);
                 let ivon = ivon(model, config, clipped(device));
                 ivon.context().set_update_in_graph(in_graph);
                 ivon
@@ -163,10 +163,10 @@ fn micro_batches_in_bf16_add_up_in_f32() {
     let x: Vec<f32> = (0..12).map(|i| (i as f32 * 0.7).sin()).collect();
     let (x, y) = (Tensor::from_slice(&x, [3, 4]).unwrap(), Tensor::from_slice(&[1.0f32, 0.3, -1.0], [3, 1]).unwrap());
     let run = |micro_batches: usize, in_graph: bool| {
-        let settings = Settings { micro_batches, dtype: DType::Bf16, grad_clip: Some(0.5), ..settings(Device::Cuda(0)) };
+        let settings = settings(Device::Cuda(0)).micro_batches(micro_batches).dtype(DType::Bf16).grad_clip(Some(0.5));
         let optimizers: [Box<dyn Optimizer>; 2] = [
             Box::new(Sgd::new(&model, SgdConfig::default(), settings.clone()).unwrap()),
-            Box::new(Ivon::new(&model, IvonConfig { samples: 2, ..ivon_config() }, settings).unwrap()),
+            Box::new(Ivon::new(&model, ivon_config().samples(2), settings).unwrap()),
         ];
         optimizers.map(|mut optimizer| {
             optimizer.context().set_update_in_graph(in_graph);
@@ -189,7 +189,7 @@ fn a_gradient_whose_square_overflows_is_clipped() {
     }
     let model = Line::build(4).unwrap();
     let run = |device| {
-        let mut sgd = Sgd::new(&model, SgdConfig::default(), Settings { grad_clip: Some(1.0), ..settings(device) }).unwrap();
+        let mut sgd = Sgd::new(&model, SgdConfig::default(), settings(device).grad_clip(Some(1.0))).unwrap();
         let x: Vec<f32> = (1..13).map(|i| 1e11 * i as f32).collect();
         let (x, y) = (Tensor::from_slice(&x, [3, 4]).unwrap(), Tensor::from_slice(&[1e12f32, 0.0, -1e12], [3, 1]).unwrap());
         (0..4).for_each(|_| assert!(sgd.step(0.1, |cx| model.loss_gradient(cx, &x, &y)).unwrap() > 1e20));
@@ -221,8 +221,8 @@ fn a_trace_is_that_of_the_processor() {
     }
     let model = model(0.2);
     let trace = |device| {
-        let config = IvonConfig { samples: 2, ..ivon_config() };
-        let mut optimizer = ivon(&model, config, Settings { grad_clip: Some(0.1), ..settings(device) });
+        let config = ivon_config().samples(2);
+        let mut optimizer = ivon(&model, config, settings(device).grad_clip(Some(0.1)));
         // Without the trace, the update would be a part of the graph.
         optimizer.context().set_update_in_graph(true);
         let seen = Rc::new(RefCell::new(vec![]));
@@ -244,22 +244,18 @@ fn a_trace_is_that_of_the_processor() {
 
 #[test]
 fn squared_gradients() {
-    agree(6, 1e-5, |model, device| {
-        ivon(model, IvonConfig { estimate: HessianEstimate::GradSq, ..ivon_config() }, settings(device))
-    });
+    agree(6, 1e-5, |model, device| ivon(model, ivon_config().estimate(HessianEstimate::GradSq), settings(device)));
 }
 
 #[test]
 fn optimizers_without_a_posterior() {
-    let clipped = |device| Settings { grad_clip: Some(0.3), ..settings(device) };
+    let clipped = |device| settings(device).grad_clip(Some(0.3));
     agree(6, 1e-4, |model, device| {
         // Gradients that are zero but for rounding, as those of the keys' bias, are not blown up.
-        let config = AdamWConfig { eps: 1e-3, ..AdamWConfig::default() };
+        let config = AdamWConfig::default().eps(1e-3);
         AdamW::new(model, config, clipped(device)).unwrap()
     });
-    agree(6, 1e-5, |model, device| {
-        Sgd::new(model, SgdConfig { nesterov: true, ..SgdConfig::default() }, settings(device)).unwrap()
-    });
+    agree(6, 1e-5, |model, device| Sgd::new(model, SgdConfig::default().nesterov(true), settings(device)).unwrap());
 }
 
 #[test]
@@ -269,7 +265,7 @@ fn bf16_follows_f32() {
     }
     let model = model(0.0);
     let run = |device, dtype| {
-        let mut ivon = ivon(&model, ivon_config(), Settings { dtype, ..settings(device) });
+        let mut ivon = ivon(&model, ivon_config(), settings(device).dtype(dtype));
         train(&model, &mut ivon, 8)
     };
     let (single, half) = (run(Device::Cpu, DType::F32), run(Device::Cuda(0), DType::Bf16));
@@ -285,7 +281,7 @@ fn inputs_in_f32_are_taken_in_bf16() {
     }
     let model = Line::build(4).unwrap();
     let run = |device, dtype| {
-        let mut sgd = Sgd::new(&model, SgdConfig::default(), Settings { dtype, ..settings(device) }).unwrap();
+        let mut sgd = Sgd::new(&model, SgdConfig::default(), settings(device).dtype(dtype)).unwrap();
         let x: Vec<f32> = (0..12).map(|i| i as f32 / 12.0).collect();
         let (x, y) = (Tensor::from_slice(&x, [3, 4]).unwrap(), Tensor::from_slice(&[1.0f32, 0.0, -1.0], [3, 1]).unwrap());
         let losses: Vec<_> = (0..6).map(|_| sgd.step(0.1, |cx| model.loss_gradient(cx, &x, &y)).unwrap()).collect();
@@ -324,7 +320,7 @@ fn a_graph_does_what_its_kernels_do() {
     let model = model(0.2);
     for dtype in [DType::F32, DType::Bf16] {
         let run = |graphs: bool| {
-            let mut ivon = ivon(&model, ivon_config(), Settings { dtype, ..settings(Device::Cuda(0)) });
+            let mut ivon = ivon(&model, ivon_config(), settings(Device::Cuda(0)).dtype(dtype));
             ivon.context().set_graphs(graphs);
             let losses = train(&model, &mut ivon, 8);
             (losses, bits(&ivon), ivon.context().graphs())
@@ -344,8 +340,8 @@ fn streams_may_go_at_any_pace() {
     let model = model(0.2);
     let run = |pace: Pace, graphs: bool| {
         emulator.set_pace(pace);
-        let config = IvonConfig { samples: 2, ..ivon_config() };
-        let mut ivon = ivon(&model, config, Settings { micro_batches: 2, ..settings(Device::Cuda(0)) });
+        let config = ivon_config().samples(2);
+        let mut ivon = ivon(&model, config, settings(Device::Cuda(0)).micro_batches(2));
         ivon.context().set_graphs(graphs);
         let losses = train(&model, &mut ivon, 6);
         (losses, bits(&ivon))

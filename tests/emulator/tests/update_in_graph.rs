@@ -12,18 +12,18 @@ use language::{Language, Line, batch, model};
 use std::cell::Cell;
 
 fn settings() -> Settings {
-    Settings { seed: 3, device: Device::Cuda(0), ..Settings::default() }
+    Settings::default().seed(3).device(Device::Cuda(0))
 }
 
 fn ivon_config() -> IvonConfig {
-    IvonConfig { ess: 1e3, hess_init: 0.5, beta2: 0.99, weight_decay: 1e-3, ..IvonConfig::default() }
+    IvonConfig::new(1e3).hess_init(0.5).beta2(0.99).weight_decay(1e-3)
 }
 
 /// An optimizer of each kind: IVON, also with several samples, micro-batches and clipping; AdamW; SGD.
 fn of_each_kind(model: &impl Model) -> [Box<dyn Optimizer>; 4] {
-    let clipped = Settings { grad_clip: Some(0.3), ..settings() };
-    let several = IvonConfig { samples: 2, ..ivon_config() };
-    let parts = Settings { micro_batches: 2, ..clipped.clone() };
+    let clipped = settings().grad_clip(Some(0.3));
+    let several = ivon_config().samples(2);
+    let parts = clipped.clone().micro_batches(2);
     [
         Box::new(Ivon::new(model, ivon_config(), settings()).unwrap()),
         Box::new(Ivon::new(model, several, parts).unwrap()),

@@ -84,7 +84,7 @@ impl<M: Model, G: Fn(&M, &Context) -> Result<f64>> Example for Batch<M, G> {
     }
 
     fn train(&self, steps: usize) -> Result<(f64, f64)> {
-        let config = IvonConfig { ess: 1e5, hess_init: 0.1, ..IvonConfig::default() };
+        let config = IvonConfig::new(1e5).hess_init(0.1);
         let mut ivon = Ivon::new(&self.model, config, Settings::default())?;
         let mut losses = vec![];
         let schedule = Schedule::cosine(self.lr, 0.0, 0, steps);

@@ -27,7 +27,7 @@ fn y(x: [f32; 2]) -> f32 {
 
 fn new(model: &Line, seed: u64) -> Lion {
     let config = LionConfig { weight_decay: 0.1, ..LionConfig::default() };
-    Lion::new(model, config, Settings { seed, ..Settings::default() }).unwrap()
+    Lion::new(model, config, Settings::default().seed(seed)).unwrap()
 }
 
 fn train(model: &Line, lion: &mut Lion, steps: usize) -> Vec<f64> {

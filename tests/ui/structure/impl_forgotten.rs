@@ -18,7 +18,7 @@ impl Net {
 
 fn train() -> Result<()> {
     let net = Net::new();
-    let mut ivon = Ivon::new(&net, IvonConfig::default(), Settings::default())?;
+    let mut ivon = Ivon::new(&net, IvonConfig::new(1e6), Settings::default())?;
     ivon.at_mean(|cx| net.loss(cx, todo!(), todo!()))?;
     Ok(())
 }

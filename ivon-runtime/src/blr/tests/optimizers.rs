@@ -71,15 +71,8 @@ fn ivon() {
         [(HessianEstimate::Price, Curvature::Price), (HessianEstimate::GradSq, Curvature::GradSq { scale: 50.0 })]
     {
         let fit = Fit::new(0.02);
-        let config = IvonConfig {
-            ess: 50.0,
-            hess_init: 0.3,
-            beta2: 0.95,
-            clip_radius: Some(2.0),
-            samples: 3,
-            estimate,
-            ..IvonConfig::default()
-        };
+        let config =
+            IvonConfig { hess_init: 0.3, beta2: 0.95, clip_radius: Some(2.0), samples: 3, estimate, ..IvonConfig::new(50.0) };
         let rule = Descent {
             weight_decay: 0.02,
             hessian_rate: 1.0 - 0.95,

@@ -38,6 +38,7 @@ use crate::context::flat::Flat;
 use crate::context::profile::{Cost, Phase, Scope};
 use crate::core::dtype::DType;
 use crate::core::error::{Error, Result};
+use crate::core::setters::setters;
 use crate::optimizers::state::State;
 use crate::posterior::Posterior;
 use crate::posterior::draw::temperature;
@@ -72,10 +73,18 @@ pub enum SamplePer {
     MicroBatch,
 }
 
-/// The hyper-parameters of [`Ivon`]. The defaults are those of the reference package.
+/// The hyper-parameters of [`Ivon`].
+///
+/// ```
+/// use ivon_runtime::prelude::*;
+///
+/// let config = IvonConfig::for_examples(50_000).hess_init(0.5).clip_radius(Some(1e-3));
+/// assert_eq!(config.ess, 50_000.0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct IvonConfig {
-    /// Effective sample size lambda: the number of training examples, unless tempered. No default fits; 1e6 here.
+    /// Effective sample size lambda: the number of training examples, unless tempered.
     pub ess: f64,
     /// The initial value of the Hessian, h0 > 0.
     pub hess_init: f64,
@@ -112,10 +121,33 @@ pub struct IvonConfig {
     pub plan: Option<Plan>,
 }
 
-impl Default for IvonConfig {
-    fn default() -> Self {
+setters!(IvonConfig {
+    ess: f64,
+    hess_init: f64,
+    beta1: f64,
+    beta2: f64,
+    weight_decay: f64,
+    clip_radius: Option<f64>,
+    estimate: HessianEstimate,
+    samples: usize,
+    sample_per: SamplePer,
+    debias: bool,
+    rescale_lr: bool,
+    prior: Prior,
+    hessian_bound: Option<f64>,
+    step_bound: Option<f64>,
+    plan: Option<Plan>,
+});
+
+impl IvonConfig {
+    /// The defaults of the reference package with this `ess`, which has no default because no value fits all data:
+    ///
+    /// ```compile_fail,E0599
+    /// let config = ivon_runtime::optimizers::IvonConfig::default();
+    /// ```
+    pub fn new(ess: f64) -> IvonConfig {
         IvonConfig {
-            ess: 1e6,
+            ess,
             hess_init: 1.0,
             beta1: 0.9,
             beta2: 0.99999,
@@ -132,9 +164,14 @@ impl Default for IvonConfig {
             plan: None,
         }
     }
-}
 
-impl IvonConfig {
+    /// The defaults for a training set of this size: `ess` is the number of examples, and the posterior is that of the data.
+    ///
+    /// [`Ivon::suggest`] also chooses `hess_init`, `weight_decay` and `beta2` by the model and the data.
+    pub fn for_examples(examples: usize) -> IvonConfig {
+        IvonConfig::new(examples as f64)
+    }
+
     fn check(&self, settings: &Settings) -> Result<()> {
         let positive = |x: f64| x > 0.0 && x.is_finite();
         require(positive(self.ess), "ess", self.ess, "a positive number: the number of training examples")?;

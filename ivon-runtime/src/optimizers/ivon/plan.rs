@@ -17,7 +17,7 @@ use std::fmt;
 /// let ivon = Ivon::auto(&model, plan, Settings::default())?;
 /// let trainer = Trainer::new(plan.schedule());
 /// // A value given beside the plan replaces that value alone.
-/// let own = IvonConfig { ess: 500.0, ..plan.config() };
+/// let own = plan.config().ess(500.0);
 /// # Ok::<(), ivon_runtime::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,14 +67,13 @@ impl Plan {
         let examples = self.examples.max(1) as f64;
         let (batch, steps) = ((self.batch.max(1) as f64).min(examples), self.steps.max(1) as f64);
         IvonConfig {
-            ess: 5.0 * examples + 100.0,
             hess_init: 1.0,
             beta2: 1.0 - (8.0 / steps).min(0.05).min(0.5 * (batch / examples).sqrt()),
             prior: Prior::Fitted { weights: 1.0, biases: 10.0, strength: 10.0, growth: 4.0, every: 100 },
             hessian_bound: Some(5.0),
             step_bound: Some(0.5),
             plan: Some(*self),
-            ..IvonConfig::default()
+            ..IvonConfig::new(5.0 * examples + 100.0)
         }
     }
 

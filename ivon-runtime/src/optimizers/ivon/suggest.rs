@@ -40,7 +40,7 @@ impl Ivon {
     /// | `beta2` | 1 − 0.5 / N, at least 0.999 | h is a mean over estimates whose relative variance is ess / batch (Fisher information); this leaves about half a per cent of it |
     /// | `lr` | 0.5 | with h near its start, what moves a weight is lr · gradient, as in SGD |
     ///
-    /// and the defaults of [`IvonConfig`] for the rest. A run of more than 2,000 steps asks for [`Suggestion::for_steps`] beside it, or it may
+    /// and the defaults of [`IvonConfig::new`] for the rest. A run of more than 2,000 steps asks for [`Suggestion::for_steps`] beside it, or it may
     /// diverge. For batches of B, multiply 1 − beta2 by B / 50; large batches allow a larger lr.
     /// The rules are fits to a sweep (docs/experiments/sensitivity.md) and to the published settings for CIFAR-10 and ImageNet (Shen et al. 2024,
     /// Appendix); within a factor of four they are rarely far from the best. For GPT-2 take the published settings instead.
@@ -65,11 +65,10 @@ impl Ivon {
         // All weights at zero, or none: as narrow as it gets.
         let hess_init = if sum > 0.0 { 16.0 / (n * sum / count) } else { 0.5 };
         let config = IvonConfig {
-            ess: n,
             weight_decay: 0.04 / n.sqrt(),
             hess_init: hess_init.clamp(0.05, 0.5),
             beta2: 1.0 - (0.5 / n).clamp(1e-12, 1e-3),
-            ..IvonConfig::default()
+            ..IvonConfig::new(n)
         };
         Suggestion { config, lr: 0.5 }
     }

@@ -203,7 +203,7 @@ fn updates_are_those_of_one_batch() {
     let (model, data) = (Shift::new(), Data::new(10, &[0, 1, 5, 9]));
     let run = |parts: usize, estimate: HessianEstimate, samples: usize| {
         let settings = Settings { micro_batches: parts, grad_clip: Some(0.1), seed: 3, ..Settings::default() };
-        let config = IvonConfig { ess: 100.0, hess_init: 0.1, beta2: 0.9, estimate, samples, ..IvonConfig::default() };
+        let config = IvonConfig { hess_init: 0.1, beta2: 0.9, estimate, samples, ..IvonConfig::new(100.0) };
         let mut ivon = Ivon::new(&model, config, settings).unwrap();
         for _ in 0..3 {
             let gradient = &mut |cx: &Context, part: usize| {
@@ -255,7 +255,7 @@ fn sampled(data: &Data, estimate: HessianEstimate, steps: usize, forget: bool) -
 }
 
 fn small_config() -> IvonConfig {
-    IvonConfig { ess: 100.0, hess_init: 0.1, beta1: 0.9, beta2: 0.9, debias: true, rescale_lr: false, ..IvonConfig::default() }
+    IvonConfig { hess_init: 0.1, beta1: 0.9, beta2: 0.9, debias: true, rescale_lr: false, ..IvonConfig::new(100.0) }
 }
 
 /// The mean cross-entropy of a part's targets that count, and its gradient, at a shift `w`.
@@ -383,12 +383,12 @@ fn a_parameter_that_no_loss_uses_is_named() {
     let (x, y) = data.part(DType::F32, 0, 1);
     // Notices are those of the process, and no other test tells of this one.
     let told = || crate::device::cuda::notices().iter().any(|about| about.starts_with("no gradient reached `spare` in 3 steps"));
-    let mut used = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+    let mut used = Ivon::new(&model, IvonConfig::new(1e6), Settings::default()).unwrap();
     for step in 0..5 {
         used.step(0.1, |cx| if step == 1 { model.other_gradient(cx) } else { model.loss_gradient(cx, &x, &y) }).unwrap();
     }
     assert!(!told());
-    let mut ivon = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+    let mut ivon = Ivon::new(&model, IvonConfig::new(1e6), Settings::default()).unwrap();
     for step in 0..5 {
         // The step that follows says it, because nothing has taken it.
         assert_eq!(told(), step >= 4);

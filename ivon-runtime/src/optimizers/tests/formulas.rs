@@ -127,7 +127,6 @@ fn ivon_follows_the_paper_for_every_combination_of_options() {
     for choice in 0..128 {
         let on = |bit: u32| choice >> bit & 1 == 1;
         let config = IvonConfig {
-            ess: if on(0) { 50.0 } else { 1000.0 },
             hess_init: 0.7,
             beta1: 0.8,
             beta2: 0.95,
@@ -138,7 +137,7 @@ fn ivon_follows_the_paper_for_every_combination_of_options() {
             debias: !on(3),
             rescale_lr: !on(4),
             sample_per: SamplePer::Update,
-            ..IvonConfig::default()
+            ..IvonConfig::new(if on(0) { 50.0 } else { 1000.0 })
         };
         let grad_clip = on(5).then_some(2.0);
         let micro_batches = if on(6) { 4 } else { 1 };
@@ -151,7 +150,6 @@ fn bounds_and_prior_variances_follow_their_formulas() {
     for choice in 0..32 {
         let on = |bit: u32| choice >> bit & 1 == 1;
         let config = IvonConfig {
-            ess: 200.0,
             hess_init: 0.7,
             beta2: 0.8,
             prior: if on(0) { Prior::Variance { weights: 0.5, biases: 0.1 } } else { Prior::WeightDecay },
@@ -159,7 +157,7 @@ fn bounds_and_prior_variances_follow_their_formulas() {
             step_bound: on(2).then_some(0.2),
             samples: if on(3) { 2 } else { 1 },
             estimate: if on(4) { HessianEstimate::GradSq } else { HessianEstimate::Price },
-            ..IvonConfig::default()
+            ..IvonConfig::new(200.0)
         };
         follow(config, Settings { seed: 9 + choice, ..Settings::default() }, 4);
     }
@@ -168,8 +166,7 @@ fn bounds_and_prior_variances_follow_their_formulas() {
 #[test]
 fn bounds_hold_in_every_step() {
     let model = Bowl::new(3);
-    let config =
-        IvonConfig { ess: 50.0, beta2: 0.5, hessian_bound: Some(0.25), step_bound: Some(0.125), ..IvonConfig::default() };
+    let config = IvonConfig { beta2: 0.5, hessian_bound: Some(0.25), step_bound: Some(0.125), ..IvonConfig::new(50.0) };
     let mut ivon = Ivon::new(&model, config, Settings::default()).unwrap();
     let (mut at_hessian_bound, mut at_step_bound) = (0, 0);
     for _ in 0..20 {
@@ -196,7 +193,7 @@ fn bounds_hold_in_every_step() {
 #[test]
 fn bounds_that_are_no_bounds_are_refused() {
     let refused = |config: IvonConfig| Ivon::new(&Bowl::new(3), config, Settings::default()).map(|_| ()).unwrap_err().to_string();
-    let base = IvonConfig::default;
+    let base = || IvonConfig::new(1e6);
     for (config, key) in [
         (IvonConfig { hessian_bound: Some(0.0), ..base() }, "hessian_bound is 0"),
         (IvonConfig { step_bound: Some(f64::NAN), ..base() }, "step_bound is NaN"),
@@ -211,7 +208,7 @@ fn bounds_that_are_no_bounds_are_refused() {
 #[test]
 fn a_sample_per_micro_batch_averages_over_the_micro_batches() {
     for estimate in [HessianEstimate::Price, HessianEstimate::GradSq] {
-        let config = IvonConfig { estimate, ess: 200.0, beta2: 0.9, sample_per: SamplePer::MicroBatch, ..IvonConfig::default() };
+        let config = IvonConfig { estimate, beta2: 0.9, sample_per: SamplePer::MicroBatch, ..IvonConfig::new(200.0) };
         follow(config, Settings { micro_batches: 5, grad_clip: Some(3.0), ..Settings::default() }, 3);
     }
 }
@@ -220,7 +217,7 @@ fn a_sample_per_micro_batch_averages_over_the_micro_batches() {
 fn a_beta2_next_to_1_moves_the_hessian_by_what_it_should() {
     // In f32, beta2 · h + (1 − beta2) · h_hat would lose most of a change of this size.
     let model = Bowl::new(3);
-    let config = IvonConfig { beta2: 0.99999, hess_init: 0.5, ess: 100.0, ..IvonConfig::default() };
+    let config = IvonConfig { beta2: 0.99999, hess_init: 0.5, ..IvonConfig::new(100.0) };
     let mut ivon = Ivon::new(&model, config, Settings::default()).unwrap();
     let seen = Rc::new(RefCell::new(Seen::default()));
     ivon.trace(Some(Box::new(Recorder(seen.clone()))));
@@ -239,7 +236,7 @@ fn a_beta2_next_to_1_moves_the_hessian_by_what_it_should() {
 #[test]
 fn the_hessian_of_a_quadratic_is_found() {
     let model = Bowl::new(3);
-    let config = IvonConfig { ess: 100.0, hess_init: 0.5, beta2: 0.999, weight_decay: 0.0, samples: 4, ..IvonConfig::default() };
+    let config = IvonConfig { hess_init: 0.5, beta2: 0.999, weight_decay: 0.0, samples: 4, ..IvonConfig::new(100.0) };
     let mut ivon = Ivon::new(&model, config, Settings { seed: 3, ..Settings::default() }).unwrap();
     let steps = 6000;
     for t in 0..steps {

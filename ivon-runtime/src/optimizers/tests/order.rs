@@ -4,7 +4,7 @@ use super::*;
 use crate::core::dtype::DType;
 
 fn config() -> IvonConfig {
-    IvonConfig { ess: 1e4, beta2: 0.99, ..IvonConfig::default() }
+    IvonConfig { beta2: 0.99, ..IvonConfig::new(1e4) }
 }
 
 /// The bits after a few steps on a model of several chunks, with one and with several samples.

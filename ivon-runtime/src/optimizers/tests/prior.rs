@@ -4,7 +4,7 @@ use super::*;
 
 fn fitted(growth: f64) -> IvonConfig {
     let prior = Prior::Fitted { weights: 2.0, biases: 0.5, strength: 7.0, growth, every: 3 };
-    IvonConfig { ess: 200.0, hess_init: 0.7, beta2: 0.9, prior, ..IvonConfig::default() }
+    IvonConfig { hess_init: 0.7, beta2: 0.9, prior, ..IvonConfig::new(200.0) }
 }
 
 /// Takes steps up to a number of them.
@@ -57,7 +57,7 @@ fn the_variance_grows_up_to_its_limit() {
 #[test]
 fn fits_that_make_no_sense_are_refused() {
     let refused = |prior| {
-        let config = IvonConfig { prior, ..IvonConfig::default() };
+        let config = IvonConfig { prior, ..IvonConfig::new(1e6) };
         Ivon::new(&Bowl::new(3), config, Settings::default()).map(|_| ()).unwrap_err().to_string()
     };
     let of = |strength, growth, every| Prior::Fitted { weights: 1.0, biases: 1.0, strength, growth, every };

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn weight_decay_acts_on_matrices_unless_a_parameter_says_otherwise() {
-    let config = IvonConfig { weight_decay: 0.02, ..IvonConfig::default() };
+    let config = IvonConfig { weight_decay: 0.02, ..IvonConfig::new(1e6) };
     let ivon = Ivon::new(&Bowl::new(3), config, Settings::default()).unwrap();
     assert_eq!(ivon.weight_decays(), [0.02, 0.0, 0.0, 0.3]); // weight, bias, frozen, own
 }
@@ -24,7 +24,7 @@ fn a_frozen_parameter_never_changes_and_has_no_noise() {
         assert_eq!(optimizer.posterior().sigma("frozen").unwrap(), [0.0; 15]);
         assert!(optimizer.posterior().mean("weight").unwrap() != start);
     };
-    check(&mut Ivon::new(&model, IvonConfig { samples: 2, ..IvonConfig::default() }, Settings::default()).unwrap());
+    check(&mut Ivon::new(&model, IvonConfig { samples: 2, ..IvonConfig::new(1e6) }, Settings::default()).unwrap());
     check(&mut AdamW::new(&model, AdamWConfig::default(), Settings::default()).unwrap());
     check(&mut Sgd::new(&model, SgdConfig { weight_decay: 0.1, ..SgdConfig::default() }, Settings::default()).unwrap());
 }
@@ -32,7 +32,7 @@ fn a_frozen_parameter_never_changes_and_has_no_noise() {
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run() {
     let model = Bowl::new(3);
-    let mut ivon = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+    let mut ivon = Ivon::new(&model, IvonConfig::new(1e6), Settings::default()).unwrap();
     ivon.step(0.1, |cx| model.gradient(cx, 1.0)).unwrap();
     let message = ivon.step(0.1, |_| Ok(f64::NAN)).unwrap_err().to_string();
     for part in ["step 2", "the loss is NaN", "lower the learning rate", "hess_init", "clip_radius"] {
@@ -55,15 +55,15 @@ fn stumble(value: f32, grad_clip: Option<f64>, config: IvonConfig) -> String {
 
 #[test]
 fn a_gradient_that_is_not_finite_is_named() {
-    let message = stumble(f32::NAN, None, IvonConfig::default());
+    let message = stumble(f32::NAN, None, IvonConfig::new(1e6));
     assert!(message.starts_with("step 1: `bias`: the Hessian h is NaN at element 7"), "{message}");
-    let message = stumble(f32::INFINITY, Some(1.0), IvonConfig::default());
+    let message = stumble(f32::INFINITY, Some(1.0), IvonConfig::new(1e6));
     assert!(message.starts_with("step 1: the norm of the gradient is inf, `bias` has inf"), "{message}");
 }
 
 #[test]
 fn a_hessian_that_explodes_is_named() {
-    let config = IvonConfig { estimate: HessianEstimate::GradSq, ess: 1e10, ..IvonConfig::default() };
+    let config = IvonConfig { estimate: HessianEstimate::GradSq, ..IvonConfig::new(1e10) };
     let message = stumble(3e3, None, config);
     assert!(message.starts_with("step 1: `bias`: the Hessian h is"), "{message}");
     assert!(message.contains("sigma vanishes at element 7"), "{message}");
@@ -73,7 +73,7 @@ fn a_hessian_that_explodes_is_named() {
 fn a_configuration_that_makes_no_sense_is_refused() {
     let model = Bowl::new(3);
     let ivon = |config, settings| Ivon::new(&model, config, settings).map(|_| ()).unwrap_err().to_string();
-    let standard = IvonConfig::default;
+    let standard = || IvonConfig::new(1e6);
     let cases = [
         (IvonConfig { ess: 0.0, ..standard() }, "ess is 0"),
         (IvonConfig { hess_init: -1.0, ..standard() }, "hess_init is -1"),
@@ -97,7 +97,7 @@ fn a_configuration_that_makes_no_sense_is_refused() {
 #[test]
 fn a_tensor_that_is_kept_is_an_error_and_not_a_surprise() {
     let model = Bowl::new(3);
-    let mut ivon = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+    let mut ivon = Ivon::new(&model, IvonConfig::new(1e6), Settings::default()).unwrap();
     let kept = ivon.at_mean(|cx| cx.sample(&model.parameters[0])).unwrap();
     let message = ivon.step(0.1, |cx| model.gradient(cx, 1.0)).unwrap_err().to_string();
     assert!(message.contains("still held") && message.contains("to_f64"), "{message}");
@@ -111,7 +111,7 @@ fn a_tensor_that_is_kept_is_an_error_and_not_a_surprise() {
 #[test]
 fn statistics_are_those_of_the_posterior() {
     let model = Bowl::new(700);
-    let config = IvonConfig { ess: 400.0, beta2: 0.9, weight_decay: 0.01, ..IvonConfig::default() };
+    let config = IvonConfig { beta2: 0.9, weight_decay: 0.01, ..IvonConfig::new(400.0) };
     let mut ivon = Ivon::new(&model, config, Settings::default()).unwrap();
     ivon.step(0.1, |cx| model.gradient(cx, 1.0)).unwrap();
     let (statistics, posterior) = (ivon.statistics().unwrap(), ivon.posterior());
@@ -127,7 +127,7 @@ fn statistics_are_those_of_the_posterior() {
 #[test]
 fn ivon_holds_twenty_bytes_a_parameter_and_adamw_sixteen() {
     let model = Bowl::new(2000);
-    let ivon = Ivon::new(&model, IvonConfig::default(), Settings::default()).unwrap();
+    let ivon = Ivon::new(&model, IvonConfig::new(1e6), Settings::default()).unwrap();
     let padded = ivon.state().layout().padded();
     assert_eq!(ivon.state().bytes(), 20 * padded);
     let adamw = AdamW::new(&model, AdamWConfig::default(), Settings::default()).unwrap();

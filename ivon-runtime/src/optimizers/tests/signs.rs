@@ -19,7 +19,7 @@ fn signs(all: &[Warning]) -> Vec<Sign> {
 }
 
 fn calm() -> IvonConfig {
-    IvonConfig { ess: 100.0, beta2: 0.99, ..IvonConfig::default() }
+    IvonConfig { beta2: 0.99, ..IvonConfig::new(100.0) }
 }
 
 #[test]

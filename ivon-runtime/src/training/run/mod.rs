@@ -14,7 +14,7 @@
 //! [`Run`] is a [`Progress`]: a [`Trainer`] tells it of every step. A run that goes on where it was stopped, or starts where there was none:
 //!
 //! ```text
-//! let mut optimizer = Ivon::new(&model, IvonConfig { ess: 6e4, ..IvonConfig::default() }, Settings::default())?;
+//! let mut optimizer = Ivon::new(&model, IvonConfig::new(6e4), Settings::default())?;
 //! let run = Run::open("runs/mine", &mut optimizer)?;
 //! trainer.run(&mut optimizer, gradient, validate, &mut (run, Lines::every(100, std::io::stderr())))?;
 //! ```

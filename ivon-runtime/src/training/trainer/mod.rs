@@ -1,8 +1,8 @@
 //! A ready training loop: schedule, evaluation at the mean and over posterior samples, progress.
 //!
 //! ```text
-//! let mut optimizer = Ivon::new(&model, IvonConfig { ess: 6e4, ..IvonConfig::default() }, Settings::default())?;
-//! let trainer = Trainer { examples: 64, ..Trainer::new(Schedule::cosine(0.2, 0.0, 100, 2000)) };
+//! let mut optimizer = Ivon::new(&model, IvonConfig::new(6e4), Settings::default())?;
+//! let trainer = Trainer::new(Schedule::cosine(0.2, 0.0, 100, 2000)).examples(64);
 //! let summary = trainer.run(
 //!     &mut optimizer,
 //!     |cx, at| { let (x, y) = data.batch(at.step)?; model.loss_gradient(cx, &x, &y) },
@@ -27,6 +27,7 @@ pub use stop::Stop;
 
 use crate::context::Context;
 use crate::core::error::{Error, Result};
+use crate::core::setters::setters;
 use crate::optimizers::{Optimizer, Sign, Warning};
 use crate::training::schedule::Schedule;
 use serde::Serialize;
@@ -44,6 +45,7 @@ pub struct At {
 
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Trainer {
     /// Learning rate of each step, and how many steps there are.
     pub schedule: Schedule,
@@ -54,6 +56,8 @@ pub struct Trainer {
     /// Examples (or tokens) of one update, for the rate in the progress.
     pub examples: usize,
 }
+
+setters!(Trainer { schedule: Schedule, evaluate_every: usize, samples: usize, examples: usize });
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]

@@ -62,7 +62,7 @@ fn trainer(steps: usize) -> Trainer {
 }
 
 fn ivon(model: &Regression) -> Ivon {
-    let config = IvonConfig { ess: 1000.0, beta2: 0.99, weight_decay: 0.0, ..IvonConfig::default() };
+    let config = IvonConfig { beta2: 0.99, weight_decay: 0.0, ..IvonConfig::new(1000.0) };
     Ivon::new(model, config, Settings { micro_batches: 2, ..Settings::default() }).unwrap()
 }
 
@@ -168,7 +168,7 @@ fn the_accuracy_over_samples_is_that_of_the_averaged_probabilities() {
 fn samples_that_are_much_worse_than_the_mean_are_warned_of() {
     let model = Regression::new();
     let text = |ess: f64| {
-        let config = IvonConfig { ess, beta2: 0.99, weight_decay: 0.0, ..IvonConfig::default() };
+        let config = IvonConfig { beta2: 0.99, weight_decay: 0.0, ..IvonConfig::new(ess) };
         let mut optimizer = Ivon::new(&model, config, Settings { micro_batches: 2, ..Settings::default() }).unwrap();
         let mut text = vec![];
         train(&model, &mut optimizer, &trainer(200), &mut Lines::every(100, &mut text)).unwrap();

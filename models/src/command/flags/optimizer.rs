@@ -164,17 +164,9 @@ impl Defaults {
     pub fn text() -> Defaults {
         Defaults {
             lr: [10.0, 1e-3, 0.1],
-            ivon: IvonConfig {
-                ess: 1e6,
-                hess_init: 0.1,
-                beta1: 0.9,
-                beta2: 0.9999,
-                weight_decay: 1e-5,
-                clip_radius: Some(1e-3),
-                ..IvonConfig::default()
-            },
-            adamw: AdamWConfig { beta1: 0.9, beta2: 0.99, weight_decay: 0.1, ..AdamWConfig::default() },
-            sgd: SgdConfig { momentum: 0.9, weight_decay: 1e-4, ..SgdConfig::default() },
+            ivon: IvonConfig::new(1e6).hess_init(0.1).beta1(0.9).beta2(0.9999).weight_decay(1e-5).clip_radius(Some(1e-3)),
+            adamw: AdamWConfig::default().beta1(0.9).beta2(0.99).weight_decay(0.1),
+            sgd: SgdConfig::default().momentum(0.9).weight_decay(1e-4),
             grad_clip: Some(1.0),
         }
     }
@@ -199,20 +191,17 @@ impl Defaults {
             Architecture::Resnet20 => (0.5, 5e-4),
             _ => (2.5, 5e-5),
         };
-        let ivon = IvonConfig {
-            ess: examples.max(50_000) as f64,
-            hess_init: if small { 0.5 } else { 0.05 },
-            beta1: 0.9,
-            beta2: (1.0 - 2.0 / steps.max(1) as f64).clamp(0.999, published),
-            weight_decay,
-            clip_radius: None,
-            ..IvonConfig::default()
-        };
+        let ivon = IvonConfig::new(examples.max(50_000) as f64)
+            .hess_init(if small { 0.5 } else { 0.05 })
+            .beta1(0.9)
+            .beta2((1.0 - 2.0 / steps.max(1) as f64).clamp(0.999, published))
+            .weight_decay(weight_decay)
+            .clip_radius(None);
         Defaults {
             lr: [lr, 1e-3, 0.1],
             ivon,
-            adamw: AdamWConfig { beta1: 0.9, beta2: 0.999, weight_decay: 0.05, ..AdamWConfig::default() },
-            sgd: SgdConfig { momentum: 0.9, weight_decay: if small { 5e-4 } else { 1e-4 }, ..SgdConfig::default() },
+            adamw: AdamWConfig::default().beta1(0.9).beta2(0.999).weight_decay(0.05),
+            sgd: SgdConfig::default().momentum(0.9).weight_decay(if small { 5e-4 } else { 1e-4 }),
             grad_clip: None,
         }
     }
@@ -243,7 +232,8 @@ impl OptimizerFlags {
     fn trained(&self, model: &impl Model, defaults: &Defaults, setup: Setup) -> Result<Trained> {
         let Setup { device, dtype, seed, micro_batches } = setup;
         let grad_clip = self.grad_clip.map_or(defaults.grad_clip, |b| b.0);
-        let settings = Settings { seed, device, dtype, micro_batches, grad_clip };
+        let settings =
+            Settings::default().seed(seed).device(device).dtype(dtype).micro_batches(micro_batches).grad_clip(grad_clip);
         match self.optimizer {
             OptimizerName::Ivon => {
                 let c = self.ivon(&defaults.ivon);
@@ -259,25 +249,23 @@ impl OptimizerFlags {
                 Ok(Trained { optimizer: Box::new(optimizer), config, replay: Some(replay) })
             }
             OptimizerName::Adamw => {
-                let base = defaults.adamw.clone();
-                let c = AdamWConfig {
-                    beta1: self.beta1.unwrap_or(base.beta1),
-                    beta2: self.beta2.unwrap_or(base.beta2),
-                    weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
-                    ..base
-                };
+                let base = &defaults.adamw;
+                let c = base
+                    .clone()
+                    .beta1(self.beta1.unwrap_or(base.beta1))
+                    .beta2(self.beta2.unwrap_or(base.beta2))
+                    .weight_decay(self.weight_decay.unwrap_or(base.weight_decay));
                 let config = json!({
                     "optimizer": "adamw", "beta1": c.beta1, "beta2": c.beta2, "weight_decay": c.weight_decay, "grad_clip": grad_clip,
                 });
                 Ok(Trained { optimizer: Box::new(AdamW::new(model, c, settings)?), config, replay: None })
             }
             OptimizerName::Sgd => {
-                let base = defaults.sgd.clone();
-                let c = SgdConfig {
-                    momentum: self.momentum.unwrap_or(base.momentum),
-                    weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
-                    ..base
-                };
+                let base = &defaults.sgd;
+                let c = base
+                    .clone()
+                    .momentum(self.momentum.unwrap_or(base.momentum))
+                    .weight_decay(self.weight_decay.unwrap_or(base.weight_decay));
                 let config = json!({
                     "optimizer": "sgd", "momentum": c.momentum, "weight_decay": c.weight_decay, "grad_clip": grad_clip,
                 });
@@ -287,26 +275,26 @@ impl OptimizerFlags {
     }
 
     fn ivon(&self, base: &IvonConfig) -> IvonConfig {
-        IvonConfig {
-            ess: self.ess.unwrap_or(base.ess),
-            hess_init: self.hess_init.unwrap_or(base.hess_init),
-            beta1: self.beta1.unwrap_or(base.beta1),
-            beta2: self.beta2.unwrap_or(base.beta2),
-            weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
-            clip_radius: self.clip_radius.map_or(base.clip_radius, |b| b.0),
-            estimate: match self.hess_approx {
-                Some(HessApprox::Gradsq) => HessianEstimate::GradSq,
-                _ => HessianEstimate::Price,
-            },
-            samples: self.mc_samples.unwrap_or(1),
-            sample_per: match self.sample_per {
-                Some(SamplePerName::MicroBatch) => SamplePer::MicroBatch,
-                _ => SamplePer::Update,
-            },
-            debias: !self.no_debias,
-            rescale_lr: !self.no_rescale_lr,
-            ..base.clone()
-        }
+        let estimate = match self.hess_approx {
+            Some(HessApprox::Gradsq) => HessianEstimate::GradSq,
+            _ => HessianEstimate::Price,
+        };
+        let sample_per = match self.sample_per {
+            Some(SamplePerName::MicroBatch) => SamplePer::MicroBatch,
+            _ => SamplePer::Update,
+        };
+        base.clone()
+            .ess(self.ess.unwrap_or(base.ess))
+            .hess_init(self.hess_init.unwrap_or(base.hess_init))
+            .beta1(self.beta1.unwrap_or(base.beta1))
+            .beta2(self.beta2.unwrap_or(base.beta2))
+            .weight_decay(self.weight_decay.unwrap_or(base.weight_decay))
+            .clip_radius(self.clip_radius.map_or(base.clip_radius, |b| b.0))
+            .estimate(estimate)
+            .samples(self.mc_samples.unwrap_or(1))
+            .sample_per(sample_per)
+            .debias(!self.no_debias)
+            .rescale_lr(!self.no_rescale_lr)
     }
 
     fn sample_per_name(&self) -> &'static str {

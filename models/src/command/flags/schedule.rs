@@ -62,7 +62,8 @@ impl ScheduleFlags {
             ScheduleName::Constant => Decay::Constant,
             ScheduleName::Step => Decay::Step { every: (steps.saturating_sub(warmup) / PARTS).max(1), factor: FALL },
         };
-        let schedule = Schedule { lr, min_lr: self.min_lr.unwrap_or(defaults.min_lr), warmup, steps, decay };
+        let min_lr = self.min_lr.unwrap_or(defaults.min_lr);
+        let schedule = Schedule::cosine(lr, min_lr, warmup, steps).decay(decay);
         schedule.check()?;
         Ok(schedule)
     }

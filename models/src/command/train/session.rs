@@ -218,12 +218,10 @@ impl Session<'_> {
         let console = Console::new(steps, self.examples.1);
         let pass = console.pass();
         let mut progress = (run, console);
-        let trainer = Trainer {
-            schedule: self.schedule,
-            evaluate_every: self.evaluate_every,
-            samples: self.common.evaluation.eval_samples,
-            examples: self.examples.0,
-        };
+        let trainer = Trainer::new(self.schedule)
+            .evaluate_every(self.evaluate_every)
+            .samples(self.common.evaluation.eval_samples)
+            .examples(self.examples.0);
         let (gradient, validate) = (|cx: &Context, at| task.gradient(cx, at), |cx: &Context| task.validate(cx, &pass));
         let summary = trainer.run(optimizer.as_mut(), gradient, validate, &mut progress)?;
         let seconds = progress.1.seconds();

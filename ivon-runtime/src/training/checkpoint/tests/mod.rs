@@ -42,7 +42,7 @@ impl Model for Shapes {
 }
 
 pub fn ivon(model: &impl Model, seed: u64) -> Ivon {
-    let config = IvonConfig { ess: 1234.5, beta2: 0.9, ..IvonConfig::default() };
+    let config = IvonConfig { beta2: 0.9, ..IvonConfig::new(1234.5) };
     Ivon::new(model, config, Settings { seed, ..Settings::default() }).unwrap()
 }
 

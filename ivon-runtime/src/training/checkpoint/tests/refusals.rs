@@ -92,7 +92,7 @@ fn a_model_with_other_buffers_is_another_model() {
 #[test]
 fn hyperparameters_that_changed_are_told() {
     let (_root, saved) = save(&ivon(&Shapes::small(), 0));
-    let config = IvonConfig { ess: 1e6, beta2: 0.9, clip_radius: Some(0.5), ..IvonConfig::default() };
+    let config = IvonConfig { beta2: 0.9, clip_radius: Some(0.5), ..IvonConfig::new(1e6) };
     let mut optimizer = Ivon::new(&Shapes::small(), config, Settings::default()).unwrap();
     let changes = saved.restore(&mut optimizer).unwrap();
     assert_eq!(changes, ["clip_radius was not set and is 0.5 now", "ess was 1234.5 and is 1000000.0 now"]);
