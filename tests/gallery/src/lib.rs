@@ -6,6 +6,7 @@ pub mod alibi;
 pub mod bert;
 pub mod convnext;
 pub mod crf_tagger;
+pub mod ctc;
 pub mod densenet;
 pub mod gcn;
 pub mod gru;
