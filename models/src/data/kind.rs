@@ -17,6 +17,9 @@ const CONVERT: &str = "write its text to a file in UTF-8 and give that file";
 const IMAGE: &str = "give text; images are for `ivon train resnet20` and the other image models";
 const MEDIA: &str = "give text";
 const PROGRAM: &str = "give text";
+const BINARY: &str =
+    "give text; a language model learns other bytes from a file of tokens, each of them a uint16 (`--tokenizer bytes`)";
+const FETCH: &str = "fetch the file that it stands for with `git lfs pull`";
 const WEIGHTS: &str = "give text; weights are read by `ivon import` and `--init`";
 const PICKLE: &str = "leave it out; give the files that hold text or tokens by name";
 const NUMPY: &str = "write its ids as uint16 and nothing else: `array.astype(\"uint16\").tofile(\"tokens.bin\")`";
@@ -24,7 +27,7 @@ const NARROW: &str = "convert it to UTF-8: `iconv -f utf-16 -t utf-8 IN > OUT`";
 const NARROW_4: &str = "convert it to UTF-8: `iconv -f utf-32 -t utf-8 IN > OUT`";
 
 /// Place of the signature, its bytes, name and advice. A longer signature comes before a shorter one with the same beginning.
-const SIGNATURES: [(usize, &[u8], &str, &str); 50] = [
+const SIGNATURES: [(usize, &[u8], &str, &str); 63] = [
     (0, b"\x93NUMPY", "a NumPy array", NUMPY),
     (0, b"PAR1", "a Parquet file", CONVERT),
     (0, b"ARROW1", "an Arrow file", CONVERT),
@@ -33,7 +36,6 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 50] = [
     (0, b"ORC", "an ORC file", CONVERT),
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file", CONVERT),
     (0, b"SQLite format 3\0", "an SQLite database", CONVERT),
-    (0, b"%PDF-", "a PDF document", CONVERT),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a Microsoft Office document", CONVERT),
     (0, b"PK\x03\x04", "a zip archive (as are .docx, .npz and PyTorch's .pt files)", UNPACK),
     (0, b"PK\x05\x06", "an empty zip archive", UNPACK),
@@ -44,6 +46,13 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 50] = [
     (0, b"Rar!\x1a\x07", "a RAR archive", UNPACK),
     (0, b"\x04\x22\x4d\x18", "an LZ4 archive", UNPACK),
     (0, b"BZh", "a bzip2 archive", UNPACK),
+    (0, b"\x1f\x9d", "a compressed file (.Z)", UNPACK),
+    (0, b"\x5d\0\0", "an LZMA archive", UNPACK),
+    (0, b"\xff\x06\0\0sNaPpY", "a Snappy archive", UNPACK),
+    (1, b"\x2a\x4d\x18", "a Zstandard archive", UNPACK),
+    (0, b"MATLAB 5.0 MAT-file", "a MATLAB file", CONVERT),
+    (0, b"AT&TFORM", "a DjVu document", CONVERT),
+    (60, b"BOOKMOBI", "a Mobipocket book", CONVERT),
     (257, b"ustar", "a tar archive", UNPACK),
     (0, b"\x89PNG\r\n\x1a\n", "a PNG image", IMAGE),
     (0, b"\xff\xd8\xff", "a JPEG image", IMAGE),
@@ -55,6 +64,12 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 50] = [
     (0, b"BM", "a BMP image", IMAGE),
     (0, b"\0\0\x08\x01", "an IDX file of labels", IMAGE),
     (0, b"\0\0\x08\x03", "an IDX file of images", IMAGE),
+    (0, b"8BPS", "a Photoshop image", IMAGE),
+    (128, b"DICM", "a DICOM image", IMAGE),
+    (0, b"\xff\x0a", "a JPEG XL image", IMAGE),
+    (0, b"DDS ", "a DDS image", IMAGE),
+    (0, b"\0\0\x01\0", "an icon", IMAGE),
+    (0, b"\x1a\x45\xdf\xa3", "a Matroska or WebM file", MEDIA),
     (4, b"ftyp", "an MP4, HEIC or AVIF file", MEDIA),
     (8, b"WAVE", "a WAV file", MEDIA),
     (8, b"AVI ", "an AVI file", MEDIA),
@@ -66,6 +81,7 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 50] = [
     (0, b"\xcf\xfa\xed\xfe", "a program (Mach-O)", PROGRAM),
     (0, b"\xca\xfe\xba\xbe", "a program (Mach-O or Java)", PROGRAM),
     (0, b"\0asm", "a WebAssembly program", PROGRAM),
+    (4, b"TFL3", "a TensorFlow Lite model", WEIGHTS),
     (0, b"GGUF", "a GGUF file of weights", WEIGHTS),
     (0, b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", "a PyTorch file of weights", WEIGHTS),
     (0, b"\x80\x04\x95", "a Python pickle", PICKLE),
@@ -79,32 +95,57 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 50] = [
 
 /// The format of a file that begins with `start`, of which [`LOOK`] bytes are enough; `None` for text and whatever is not known.
 pub fn of(start: &[u8]) -> Option<Kind> {
-    by_signature(start).or_else(|| wide(start))
+    by_signature(start).or_else(|| wide(start)).or_else(|| wide_of_other_scripts(start)).or_else(|| {
+        is_binary(start).then_some(Kind { name: "binary data (its first bytes are full of control characters)", advice: BINARY })
+    })
 }
 
 /// [`of`], for files that may hold numbers of 16 bits: these look like UTF-16 without a mark.
 pub fn by_signature(start: &[u8]) -> Option<Kind> {
     let start = &start[..start.len().min(LOOK)];
+    let letters: [(&[u8], &str, &str); 3] = [
+        (b"%PDF-", "a PDF document", CONVERT),
+        (b"{\\rtf", "a document in Rich Text Format", CONVERT),
+        (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS", FETCH),
+    ];
+    if let Some((_, name, advice)) = letters.iter().find(|(letters, ..)| start.starts_with(letters)) {
+        return Some(Kind { name, advice });
+    }
     // Text may begin with the letters of a signature.
-    if is_text(start) && !start.starts_with(b"%PDF-") {
+    if is_text(start) {
         return None;
+    }
+    // The length of its header, which comes first, may have the bytes of a shorter signature: 640 those of a pickle.
+    if is_safetensors(start) {
+        return Some(Kind { name: "a safetensors file of weights", advice: WEIGHTS });
     }
     let matches = |(at, bytes, ..): &&(usize, &[u8], &str, &str)| start.get(*at..).is_some_and(|rest| rest.starts_with(bytes));
     let known = SIGNATURES.iter().find(matches).map(|(_, _, name, advice)| Kind { name, advice });
-    known
-        .or_else(|| is_old_pickle(start).then_some(Kind { name: "a Python pickle", advice: PICKLE }))
-        .or_else(|| is_safetensors(start).then_some(Kind { name: "a safetensors file of weights", advice: WEIGHTS }))
+    known.or_else(|| is_old_pickle(start).then_some(Kind { name: "a Python pickle", advice: PICKLE }))
 }
 
 /// True for UTF-8 without control characters other than those of text. The last character may be cut.
-fn is_text(start: &[u8]) -> bool {
+pub fn is_text(start: &[u8]) -> bool {
     let end = match std::str::from_utf8(start) {
         Ok(_) => start.len(),
         Err(e) if e.error_len().is_none() => e.valid_up_to(),
         Err(_) => return false,
     };
-    // Tab, line feed, vertical tab, form feed, carriage return, and escape, which colours the output of programs.
-    start[..end].iter().all(|byte| *byte >= 0x20 || matches!(byte, 0x09..=0x0d | 0x1b))
+    start[..end].iter().all(|byte| !is_control(*byte))
+}
+
+/// True for control characters but tab, line feed, vertical tab, form feed, carriage return, and escape, which colours the output of programs.
+fn is_control(byte: u8) -> bool {
+    byte < 0x20 && !matches!(byte, 0x09..=0x0d | 0x1b)
+}
+
+/// True where so many bytes are control characters as in no encoding of text: one in twenty, of 256 equally likely ones are one in ten. Backspaces do
+/// not count: programs print bold letters with them.
+fn is_binary(start: &[u8]) -> bool {
+    const SHORTEST: usize = 64;
+    let start = &start[..start.len().min(LOOK)];
+    let controls = start.iter().filter(|byte| is_control(**byte) && **byte != 0x08).count();
+    start.len() >= SHORTEST && 20 * controls >= start.len()
 }
 
 /// True for pickles of protocols 2 and 3, which have no frame: the first opcode makes a dictionary, a list, a tuple, a string or an object.
@@ -113,7 +154,7 @@ fn is_old_pickle(start: &[u8]) -> bool {
 }
 
 /// True for a plausible length of a header, and a JSON object after it.
-fn is_safetensors(start: &[u8]) -> bool {
+pub fn is_safetensors(start: &[u8]) -> bool {
     const LONGEST: u64 = 100_000_000; // the format's own limit
     match start.split_first_chunk::<8>() {
         Some((length, rest)) => u64::from_le_bytes(*length) <= LONGEST && (rest.starts_with(b"{\"") || rest.starts_with(b"{}")),
@@ -138,6 +179,32 @@ fn wide(start: &[u8]) -> Option<Kind> {
         [a, 0, c, 0] if a >= most && c >= most => Some(Kind { name: "text in UTF-16", advice: NARROW }),
         _ => None,
     }
+}
+
+/// UTF-16 without a mark, of scripts other than Latin: the upper bytes of nearly all letters are one control character (Greek, Cyrillic, Arabic, ..), or
+/// all letters are Chinese and Japanese ones.
+fn wide_of_other_scripts(start: &[u8]) -> Option<Kind> {
+    const SHORTEST: usize = 32;
+    let start = &start[..start.len().min(LOOK) & !1];
+    if start.len() < SHORTEST || is_text(start) {
+        return None;
+    }
+    let orders: [fn([u8; 2]) -> u16; 2] = [u16::from_le_bytes, u16::from_be_bytes];
+    let is_wide = orders.iter().any(|order| {
+        let units: Vec<u16> = start.as_chunks::<2>().0.iter().map(|pair| order(*pair)).collect();
+        let of_block = |block: u16| units.iter().filter(|unit| **unit >> 8 == block).count();
+        let latin = units.iter().filter(|unit| u8::try_from(**unit).is_ok_and(|byte| !is_control(byte))).count();
+        // Blocks that are line feeds, tabs and the like in other encodings count where there are spaces, too.
+        let script = (1..0x20).filter(|block| latin > 0 || is_control(*block as u8)).map(of_block).max().unwrap_or(0);
+        let is_han = |unit: &u16| matches!(unit, 0x3000..=0x30ff | 0x4e00..=0x9fff | 0xff00..=0xffef);
+        let han: Vec<u16> = units.iter().copied().filter(is_han).collect();
+        // Pairs of ASCII letters look like Chinese ones, but their lower bytes are below 128; so do pairs of bytes in Shift-JIS, but their upper ones are not.
+        let some_low = 4 * han.iter().filter(|unit| **unit & 0x80 != 0).count() >= han.len();
+        let some_high = 4 * han.iter().filter(|unit| **unit < 0x8000).count() >= han.len();
+        let most = |count: usize| 4 * count >= units.len() && 10 * (count + latin) >= 9 * units.len();
+        most(script) || most(han.len()) && some_low && some_high
+    });
+    is_wide.then_some(Kind { name: "text in UTF-16", advice: NARROW })
 }
 
 #[cfg(test)]
@@ -165,6 +232,10 @@ mod tests {
             (b"GIF89a\x01\0", "a GIF image"),
             (webp, "a WebP image"),
             (b"%PDF-1.7\n%", "a PDF document"),
+            (b"{\\rtf1\\ansi text}", "a document in Rich Text Format"),
+            (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
+            (b"\x1f\x9d\x90\0", "a compressed file"),
+            (b"\x5e\x2a\x4d\x18\x04\0\0\0", "a Zstandard archive"),
             (b"SQLite format 3\0", "an SQLite database"),
             (b"\x7fELF\x02\x01", "a program (ELF)"),
             (b"\x80\x04\x95\x20\0\0\0\0\0\0\0}", "a Python pickle"),
@@ -196,6 +267,45 @@ mod tests {
     }
 
     #[test]
+    fn wide_text_of_every_script_is_known() {
+        for text in [
+            "Привет, мир! Это текст.\n",
+            "Καλημέρα κόσμε, ένα κείμενο.\n",
+            "مرحبا بالعالم، هذا نص.\n",
+            "नमस्ते दुनिया, यह पाठ है।\n",
+            "漢字かな交じり文",
+            "汉字文本，测试。\n",
+        ] {
+            let text = text.repeat(40);
+            for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+                let units: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
+                assert_eq!(name(&units), Some("text in UTF-16"), "{text}");
+            }
+            assert_eq!(name(text.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn data_full_of_control_characters_are_no_text() {
+        let ids: Vec<u8> = (1000..3000i32).flat_map(i32::to_le_bytes).collect();
+        let random: Vec<u8> = (0..4096u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        for bytes in [&ids[..], &[0; 100], &random] {
+            assert!(name(bytes).is_some_and(|name| name.starts_with("binary data")), "{:?}", name(bytes));
+        }
+        // One zero byte among much text is for a note.
+        assert_eq!(name(&[&b"a line of text\n".repeat(20)[..], b"\0"].concat()), None);
+    }
+
+    #[test]
+    fn a_header_of_any_length_is_one_of_tensors() {
+        // 640 and 1152 have the first bytes of pickles, 0x2802 those of a pickled dictionary.
+        for length in [640u64, 896, 1152, 1408, 0x1f8b, 0x28_02_80] {
+            let file = [&length.to_le_bytes()[..], b"{\"w\":{\"dtype\":"].concat();
+            assert_eq!(name(&file), Some("a safetensors file of weights"), "{length}");
+        }
+    }
+
+    #[test]
     fn text_is_no_format_whatever_letters_it_begins_with() {
         for text in [
             "",
@@ -209,7 +319,18 @@ mod tests {
         ] {
             assert_eq!(name(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(name(b"caf\xe9 au lait, in Latin-1"), None);
+        for text in [&b"caf\xe9 au lait, in Latin-1, and more of it to look at"[..], &b"b\x08bo\x08ol\x08ld\x08d ".repeat(20)] {
+            assert_eq!(name(text), None);
+        }
+        // Shift-JIS, GB 2312 and KOI8-R: two bytes a letter, or one.
+        let other: [&[u8]; 3] = [
+            b"\x8a\xbf\x8e\x9a\x82\xa9\x82\xc8",
+            b"\xba\xba\xd7\xd6\xce\xc4\xb1\xbe\n",
+            b"\xf0\xd2\xc9\xd7\xc5\xd4 \xcd\xc9\xd2\n",
+        ];
+        for bytes in other.map(|text| text.repeat(40)) {
+            assert_eq!(name(&bytes), None, "{}", bytes[..8].escape_ascii());
+        }
         // Small ids of 16 bits look like UTF-16, and are for a token file to know.
         let ids: Vec<u8> = (1..200u16).flat_map(u16::to_le_bytes).collect();
         assert_eq!(by_signature(&ids), None);

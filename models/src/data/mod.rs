@@ -147,8 +147,14 @@ fn note_of_mark(origin: &str) -> String {
     format!("{origin} begins with the mark of UTF-8 (U+FEFF), which is left out")
 }
 
-/// The note on text that is not UTF-8 and is learnt byte by byte.
+/// The note on text that holds a zero byte, or is not UTF-8 and is learnt byte by byte.
 fn note_of_bytes(tokenizer: Tokenizer, bytes: &[u8], origin: &str, offset: u64) -> Option<String> {
+    if let Some(zero) = bytes.iter().position(|byte| *byte == 0) {
+        let at = offset + zero as u64;
+        return Some(format!(
+            "{origin} has a zero byte (byte {at}), as no text has: a part of it may be something else, and is learnt too"
+        ));
+    }
     let error = std::str::from_utf8(bytes).err().filter(|_| tokenizer == Tokenizer::Bytes)?;
     let at = offset + error.valid_up_to() as u64;
     Some(format!(
@@ -211,5 +217,8 @@ mod tests {
         let text = Input::Text(Document::new("notes.txt", b"caf\xe9 and more of it".into()));
         let corpus = Corpus::new(vec![text], vec![], Tokenizer::Bytes, 256, Marks::Text).unwrap();
         assert!(corpus.notes[0].contains("notes.txt is not UTF-8 (byte 3 is not)"), "{:?}", corpus.notes);
+        let text = Input::Text(Document::new("notes.txt", b"one, two\0and more of it".into()));
+        let corpus = Corpus::new(vec![text], vec![], Tokenizer::Gpt2, 50257, Marks::Text).unwrap();
+        assert!(corpus.notes[0].contains("notes.txt has a zero byte (byte 8)"), "{:?}", corpus.notes);
     }
 }

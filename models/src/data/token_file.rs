@@ -15,8 +15,14 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const MAGIC: i32 = 20240520;
-/// The magic number of llm.c for tokens of Llama 3, which are uint32.
-const MAGIC_OF_WIDE: i32 = 20240801;
+/// The magic numbers of other files of llm.c's, and what they hold.
+const OTHER_MAGIC: [(i32, &str); 5] = [
+    (20240801, "uint32 tokens (llm.c's format for Llama 3)"),
+    (20240522, "questions with several answers (llm.c's format for HellaSwag)"),
+    (20240326, "weights of GPT-2 (llm.c's)"),
+    (20240327, "the state of a step (llm.c's)"),
+    (20240328, "a tokenizer (llm.c's)"),
+];
 const VERSION: i32 = 1;
 /// Bytes of the header.
 const HEADER: usize = 4 * 256;
@@ -54,18 +60,19 @@ impl TokenFile {
     /// # Errors
     /// If it cannot be read, or what should be tokens cannot be: what is wrong with it.
     pub fn recognise(path: &Path) -> Result<Option<TokenFile>> {
-        let named = path.extension().is_some_and(|e| e == "bin");
+        let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("bin"));
         let Some(map) = map(path)? else {
             return match named {
                 true => Err(Error::file(path, "is empty; a token file holds uint16 tokens (write one with `ivon prepare`)")),
                 false => Ok(None),
             };
         };
-        match map.first_chunk().map(|b| i32::from_le_bytes(*b)) {
+        let magic = map.first_chunk().map(|b| i32::from_le_bytes(*b));
+        if let Some((magic, what)) = OTHER_MAGIC.iter().find(|(other, _)| magic == Some(*other)) {
+            return Err(Error::file(path, format!("holds {what}, magic {magic}; expected uint16 tokens, magic {MAGIC}")));
+        }
+        match magic {
             Some(MAGIC) => Self::with_header(path, map).map(Some),
-            Some(MAGIC_OF_WIDE) => {
-                Err(Error::file(path, "holds uint32 tokens (llm.c's format for Llama 3); expected uint16 tokens, magic 20240520"))
-            }
             _ if named => {
                 if let Some(kind) = kind::by_signature(&map) {
                     let message = format!("is {}, not a file of uint16 tokens: {}", kind.name, kind.advice);
@@ -110,6 +117,10 @@ impl TokenFile {
                 path,
                 "is called .bin but holds text; rename it to .txt, or make tokens of it with `ivon prepare`",
             ));
+        }
+        if let Some(what) = other_integers(start) {
+            let advice = "write them as uint16 in the order of bytes of this machine, as `array.astype(\"<u2\").tofile(\"tokens.bin\")` does";
+            return Err(Error::file(path, format!("holds {what}, and uint16 tokens are read: {advice}")));
         }
         Ok(TokenFile { path: path.into(), map, header: 0, vocab: None })
     }
@@ -214,6 +225,25 @@ impl TokenFile {
             _ => vec![],
         }
     }
+}
+
+/// Integers of another width or order of bytes, known by the zeros among the first tokens.
+fn other_integers(start: &[u8]) -> Option<&'static str> {
+    const FEWEST: usize = 16;
+    let tokens: Vec<u16> = start.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)).collect();
+    let zeros =
+        |of: usize, at: &[usize]| tokens.iter().enumerate().filter(|(i, _)| at.contains(&(i % of))).all(|(_, id)| *id == 0);
+    if tokens.len() < FEWEST || tokens.iter().all(|id| *id == 0) {
+        return None;
+    }
+    [
+        (zeros(4, &[1, 2, 3]), "integers of 64 bits"),
+        (zeros(2, &[1]), "integers of 32 bits"),
+        (zeros(2, &[0]), "integers of 32 bits, their first byte the highest"),
+        (tokens.iter().all(|id| id & 0xff == 0), "integers of 16 bits, their first byte the highest"),
+    ]
+    .into_iter()
+    .find_map(|(found, what)| found.then_some(what))
 }
 
 /// Writes tokens one after the other.
@@ -346,6 +376,27 @@ mod tests {
         }
         assert!(error(&written(folder.path(), "llama.bin", &llmc([20240801, 7, 1, 0], &[1, 2]))).contains("uint32"));
         assert!(error(&folder.path().join("missing.bin")).contains("does not exist"));
+    }
+
+    #[test]
+    fn integers_of_other_kinds_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids: Vec<u32> = (0..600).map(|i| 97 + i * 7 % 26).collect();
+        let bytes = |of: &dyn Fn(u32) -> Vec<u8>| ids.iter().flat_map(|id| of(*id)).collect::<Vec<u8>>();
+        for (bytes, wanted) in [
+            (bytes(&|id| id.to_le_bytes().to_vec()), "integers of 32 bits, and uint16"),
+            (bytes(&|id| u64::from(id).to_le_bytes().to_vec()), "integers of 64 bits"),
+            (bytes(&|id| id.to_be_bytes().to_vec()), "integers of 32 bits, their first byte"),
+            (bytes(&|id| (id as u16).to_be_bytes().to_vec()), "integers of 16 bits, their first byte"),
+        ] {
+            let message = error(&written(folder.path(), "ids.bin", &bytes));
+            assert!(message.contains(wanted) && message.contains("astype"), "{message}");
+        }
+        for magic in [20240522, 20240326] {
+            assert!(error(&written(folder.path(), "x.bin", &llmc([magic, 1, 1, 0], &[1]))).contains("llm.c's"));
+        }
+        let small = bytes(&|id| (id as u16).to_le_bytes().to_vec());
+        assert_eq!(TokenFile::recognise(&written(folder.path(), "IDS.BIN", &small)).unwrap().unwrap().len(), 600);
     }
 
     #[test]
