@@ -137,14 +137,8 @@ pub const FROM_PYTORCH: &str = "make a safetensors file of it in Python: `weight
      safetensors.torch.save_file({name: x.clone() for name, x in weights.items()}, \"model.safetensors\")`";
 
 fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Notes)> {
-    if bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..]) {
-        return Err(Error::file(path, format!("is a file of PyTorch's own kind; {FROM_PYTORCH}")));
-    }
-    if bytes.starts_with(b"version https://git-lfs") {
-        return Err(Error::file(path, "stands for a file that is kept elsewhere (Git LFS); fetch it with `git lfs pull`"));
-    }
-    if let Some(kind) = kind::by_signature(bytes).filter(|kind| !kind.name.contains("safetensors")) {
-        return Err(Error::file(path, format!("is {}; expected weights in a safetensors file", kind.name)));
+    if !kind::is_safetensors(bytes) {
+        check_format(path, bytes)?;
     }
     let broken = |e| Error::file(path, format!("is no safetensors file, or not a whole one ({e}); was it cut short?"));
     let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
@@ -153,6 +147,28 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Notes)> {
     json::parse(header).map_err(|e| Error::file(path, format!("has a header that cannot be read: {e}")))?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     Ok((file, metadata.metadata().clone().unwrap_or_default()))
+}
+
+/// Refuses a file of another format by its name.
+///
+/// # Errors
+/// If its first bytes are those of a format that is known: which, and the way to a safetensors file.
+fn check_format(path: &Path, bytes: &[u8]) -> Result<()> {
+    if bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..]) {
+        return Err(Error::file(path, format!("is a file of PyTorch's own kind; {FROM_PYTORCH}")));
+    }
+    if bytes.starts_with(b"version https://git-lfs") {
+        return Err(Error::file(path, "stands for a file that is kept elsewhere (Git LFS); fetch it with `git lfs pull`"));
+    }
+    if let Some(kind) = kind::by_signature(bytes) {
+        return Err(Error::file(path, format!("is {}; expected weights in a safetensors file", kind.name)));
+    }
+    let start = &bytes[..bytes.len().min(kind::LOOK)];
+    if !start.is_empty() && kind::is_text(start) {
+        let line: String = String::from_utf8_lossy(start).chars().take(40).take_while(|c| *c != '\n').collect();
+        return Err(Error::file(path, format!("is text (`{}`); expected weights in a safetensors file", line.escape_debug())));
+    }
+    Ok(())
 }
 
 fn elements<E: Number>(view: &TensorView) -> Option<Vec<E>> {
@@ -404,6 +420,22 @@ mod tests {
             ["wte.weight", "module.wte.weight"].map(|name| (name.to_string(), Values::<f32> { shape: vec![], data: vec![] }));
         let error = bare_table(Table::from(twice), &[]).unwrap_err().to_string();
         assert!(error.contains("`module.wte.weight` and `wte.weight`, two names of the tensor `wte.weight`"), "{error}");
+    }
+
+    #[test]
+    fn a_header_whose_length_looks_like_a_pickle_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let header = r#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+        // In bytes 80 02, 80 03, 80 04 and 80 05: the beginnings of pickles.
+        for length in [640usize, 896, 1152, 1408] {
+            let header = format!("{header:<length$}");
+            std::fs::write(&path, [&(length as u64).to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat()).unwrap();
+            assert_eq!(read::<f32>(&path).unwrap()["w"].data, [0.0; 2], "{length}");
+        }
+        std::fs::write(&path, "<!DOCTYPE html>\n<html>Access denied</html>").unwrap();
+        let error = read::<f32>(&path).unwrap_err().to_string();
+        assert!(error.contains("is text (`<!DOCTYPE html>`)"), "{error}");
     }
 
     #[test]

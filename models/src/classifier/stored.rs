@@ -62,6 +62,9 @@ impl StoredClassifier {
         let architecture = architecture(checkpoint).ok_or_else(|| unknown("which network it is of"))?;
         let classes: Vec<String> = parsed(&pictures["classes"]).ok_or_else(|| unknown("what the classes are"))?;
         let transform: Transform = parsed(&pictures["transform"]).ok_or_else(|| unknown("how images are seen"))?;
+        transform
+            .check(transform.channels())
+            .map_err(|e| Error::file(checkpoint.path(), format!("its `pictures.transform` {e}")))?;
         let norm: Norm = parsed(&config["norm"]).unwrap_or_default();
         let design = Design { architecture, norm, channels: transform.channels(), size: transform.size, classes: classes.len() };
         let posterior = design.build(Restore(checkpoint))?;
@@ -80,14 +83,23 @@ impl StoredClassifier {
             let posterior = design.build(Theirs(table))?;
             // Notes that do not fit are of the weights that these were made from.
             let classes = serde_json::from_str(note("classes")).ok().filter(|names: &Vec<String>| names.len() == design.classes);
-            let transform = serde_json::from_str(note("transform")).ok().filter(|t: &Transform| t.channels() == design.channels);
+            let transform = serde_json::from_str(note("transform")).ok().filter(|t: &Transform| t.check(design.channels).is_ok());
             design.size = transform.as_ref().map_or(design.size, |transform| transform.size);
             return Ok(StoredClassifier { design, classes, transform, posterior, step: None });
         }
         let broken = |e: serde_json::Error| Error::config(format!("its note `design` cannot be read: {e}"));
         let design: Design = serde_json::from_str(note("design")).map_err(broken)?;
         let posterior = design.build(Ours(table, notes))?;
-        let (classes, transform) = (serde_json::from_str(note("classes")).ok(), serde_json::from_str(note("transform")).ok());
+        let classes: Option<Vec<String>> = noted(notes, "classes")?;
+        let transform: Option<Transform> = noted(notes, "transform")?;
+        if let Some(names) = classes.as_ref().filter(|names| names.len() != design.classes) {
+            let message =
+                format!("its note `classes` names {} classes, but the model tells {} apart", names.len(), design.classes);
+            return Err(Error::config(message));
+        }
+        if let Some(transform) = &transform {
+            transform.check(design.channels).map_err(|e| Error::config(format!("its note `transform` {e}")))?;
+        }
         Ok(StoredClassifier { design, classes, transform, posterior, step: None })
     }
 
@@ -123,6 +135,10 @@ impl StoredClassifier {
     /// # Errors
     /// If the directory holds a model already, cannot be written, or torchvision has no such network.
     pub fn export(&self, folder: &Path) -> Result<()> {
+        if self.design.architecture == Architecture::Lenet {
+            let message = "is of a lenet, a network that torchvision does not have: `ivon import RUN --out FILE` writes its weights under our names";
+            return Err(Error::config(message));
+        }
         std::fs::create_dir_all(folder).map_err(|e| disk::unwritable(folder, &e))?;
         if let Some(name) = [WEIGHTS, SIGMA].iter().find(|name| folder.join(name).exists()) {
             return Err(Error::file(folder, format!("holds a {name} already; give another folder")));
@@ -137,6 +153,15 @@ impl StoredClassifier {
     pub fn start(&self, optimizer: &mut dyn Optimizer) -> Result<()> {
         stored::start(&self.posterior, optimizer)
     }
+}
+
+/// A note of a weights file, if it is there.
+///
+/// # Errors
+/// If it is something else.
+fn noted<T: DeserializeOwned>(notes: &Notes, name: &str) -> Result<Option<T>> {
+    let parsed = notes.get(name).map(|text| serde_json::from_str(text)).transpose();
+    parsed.map_err(|e| Error::config(format!("its note `{name}` cannot be read: {e}")))
 }
 
 fn parsed<T: DeserializeOwned>(value: &Value) -> Option<T> {

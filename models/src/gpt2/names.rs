@@ -72,6 +72,16 @@ fn is_mask(name: &str) -> bool {
 /// Parts that models of other programs put before the names.
 const LEADING: [&str; 2] = ["model", "transformer"];
 
+/// True if a table has the head as a tensor of its own, under any prefix.
+pub fn has_head<E>(table: &Table<E>) -> bool {
+    table.keys().any(|name| weights::bare(name, &LEADING) == HEAD)
+}
+
+/// True if a table has the token embedding, under any prefix.
+pub fn has_tokens<E>(table: &Table<E>) -> bool {
+    table.keys().any(|name| weights::bare(name, &LEADING) == TOKENS)
+}
+
 /// The tensors without masks, and without the parts that wrappers of a model put into their names. A tied head that is there alone, as
 /// safetensors' `save_model` writes it, becomes the token embedding.
 ///

@@ -16,6 +16,13 @@ use std::path::{Path, PathBuf};
 
 /// The file of Hugging Face's that says what a model is.
 const CONFIG: &str = "config.json";
+/// Numbers in it that have a second name.
+const ALIASES: [(&str, &str); 4] = [
+    ("n_embd", "hidden_size"),
+    ("n_positions", "max_position_embeddings"),
+    ("n_head", "num_attention_heads"),
+    ("n_layer", "num_hidden_layers"),
+];
 /// The file that its weights are in.
 const WEIGHTS: &str = "model.safetensors";
 /// In its place, where the weights are in several files: which is in which.
@@ -143,6 +150,7 @@ impl Stored {
     /// Weights of another program, with what lies beside them in a directory.
     fn theirs(table: Table<f32>, notes: &Notes, directory: &Path, heads: Option<usize>) -> Result<Stored> {
         let config = Config::beside(directory)?;
+        config.as_ref().map_or(Ok(()), |config| config.check_head(&table))?;
         let table = names::bare(table)?;
         let dimensions = dimensions(&table, config.as_ref(), heads)?;
         let model = Gpt2::of(&dimensions)?;
@@ -261,6 +269,9 @@ impl Config {
             return Ok(None);
         }
         let value = json::parse(&mapped::read(&path, LARGEST)?).map_err(|e| Error::file(&path, format!("is no JSON: {e}")))?;
+        if !value.is_object() {
+            return Err(Error::file(&path, "is no configuration: expected {\"n_head\": .., ..}"));
+        }
         let config = Config { path, value };
         config.check_function()?;
         Ok(Some(config))
@@ -293,14 +304,34 @@ impl Config {
         Ok(())
     }
 
-    /// A number that it says.
+    /// A number that it says, by a key or by the name that Hugging Face's library takes for it too.
     fn number(&self, key: &str) -> Result<Option<usize>> {
-        match self.value.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(found) => match found.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0) {
-                Some(n) => Ok(Some(n)),
-                None => Err(self.wrong(format!("says `{key}`: {found}; expected a whole number of at least 1"))),
-            },
+        let alias = ALIASES.iter().find(|(of, _)| *of == key).map(|(_, alias)| *alias);
+        let mut number = None;
+        for key in [Some(key), alias].into_iter().flatten() {
+            let Some(found) = self.value.get(key).filter(|value| !value.is_null()) else { continue };
+            let Some(n) = found.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0) else {
+                return Err(self.wrong(format!("says `{key}`: {found}; expected a whole number of at least 1")));
+            };
+            if let Some((other, said)) = number.filter(|(_, said)| *said != n) {
+                return Err(
+                    self.wrong(format!("says `{other}`: {said} and `{key}`: {n}, two names of one number: keep the right one"))
+                );
+            }
+            number = Some((key, n));
+        }
+        Ok(number.map(|(_, n)| n))
+    }
+
+    /// Refuses weights without a head where the head is said to be a tensor of its own.
+    fn check_head(&self, table: &Table<f32>) -> Result<()> {
+        let untied = self.value.get("tie_word_embeddings").is_some_and(|tied| *tied == json!(false));
+        let both = names::has_head(table) && names::has_tokens(table);
+        match untied && !both {
+            true => Err(self.wrong(
+                "says that the head is not tied to the token embedding, but the weights have one of the two alone: the other is missing".into(),
+            )),
+            false => Ok(()),
         }
     }
 

@@ -401,6 +401,21 @@ fn a_configuration_of_another_model_is_refused() {
         std::fs::write(&config, changed.to_string()).unwrap();
         assert!(refusal(folder.path()).contains(wanted), "{key}: {}", refusal(folder.path()));
     }
+    // Hugging Face's library has second names for some.
+    for (text, wanted) in [
+        (r#"{"num_attention_heads": 4}"#, ""),
+        (r#"{"n_head": 4, "num_attention_heads": 4}"#, ""),
+        (r#"{"n_head": 2, "num_attention_heads": 4}"#, "`n_head`: 2 and `num_attention_heads`: 4, two names of one number"),
+        (r#"{"n_head": 2, "hidden_size": 16}"#, "`n_embd`: 16, but the weights beside it have 8"),
+        (r#"{"n_head": 2, "tie_word_embeddings": false}"#, "the head is not tied to the token embedding"),
+        ("[2]", "is no configuration"),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        match wanted {
+            "" => assert_eq!(Stored::open(folder.path(), None).unwrap().dimensions.heads, 4),
+            _ => assert!(refusal(folder.path()).contains(wanted), "{text}: {}", refusal(folder.path())),
+        }
+    }
     std::fs::write(&config, r#"{"n_head": 2, "n_head": 4}"#).unwrap();
     assert!(refusal(folder.path()).contains("`n_head` is there twice"), "{}", refusal(folder.path()));
     std::fs::write(&config, whole.to_string()).unwrap();

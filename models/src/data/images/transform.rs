@@ -101,6 +101,46 @@ impl Transform {
         self.normalisation.mean.len()
     }
 
+    /// Checks values that were read from a record, for images of so many channels.
+    ///
+    /// # Errors
+    /// Names the value that no transformation can have.
+    pub fn check(&self, channels: usize) -> Result<(), String> {
+        let Normalisation { mean, deviation } = &self.normalisation;
+        if mean.len() != channels || deviation.len() != channels {
+            return Err(format!(
+                "has {} means and {} deviations; expected one of each for {channels} channels",
+                mean.len(),
+                deviation.len()
+            ));
+        }
+        let finite = mean.iter().all(|x| x.is_finite()) && deviation.iter().all(|x| x.is_finite() && *x > 0.0);
+        if !finite {
+            return Err(format!(
+                "has the means {mean:?} and deviations {deviation:?}; expected finite numbers, and deviations above 0"
+            ));
+        }
+        match self.size > 0 && self.ratio.is_finite() && self.ratio >= 1.0 {
+            true => Ok(()),
+            false => Err(format!("has the size {} and the ratio {}; expected at least 1", self.size, self.ratio)),
+        }
+    }
+
+    /// The first difference, in words, of what a model sees of an image in evaluation.
+    pub fn difference(&self, other: &Transform) -> Option<String> {
+        let (ours, theirs) = (&self.normalisation, &other.normalisation);
+        let fields = [
+            ("size", self.size.to_string(), other.size.to_string()),
+            ("fit", format!("{:?}", self.fit), format!("{:?}", other.fit)),
+            ("ratio", self.ratio.to_string(), other.ratio.to_string()),
+            ("exif", format!("{:?}", self.exif), format!("{:?}", other.exif)),
+            ("means", format!("{:?}", ours.mean), format!("{:?}", theirs.mean)),
+            ("deviations", format!("{:?}", ours.deviation), format!("{:?}", theirs.deviation)),
+        ];
+        let (name, one, two) = fields.into_iter().find(|(_, one, two)| one != two)?;
+        Some(format!("{name}: {one}, {two}").to_lowercase())
+    }
+
     /// Numbers of one image: size · size · channels.
     pub fn numbers(&self) -> usize {
         self.size * self.size * self.channels()
