@@ -42,7 +42,7 @@ fn a_network_learns_from_a_folder() {
         let config = std::fs::read_to_string(folder.path().join(optimizer).join("config.toml")).unwrap();
         assert!(config.contains("batch = 8") && config.contains("size = 12") && config.contains("[pictures"), "{config}");
     }
-    assert!(fails(folder.path(), "export ivon --out lenet").contains("no counterpart in torchvision"));
+    assert!(fails(folder.path(), "export ivon --out lenet").contains("a network that torchvision does not have"));
     std::fs::write(
         data.join("train-labels-idx1-ubyte"),
         [0, 0, 8, 1, 0, 0, 0, 64].into_iter().chain((0..64).map(|i| u8::from(i < 32))).collect::<Vec<u8>>(),

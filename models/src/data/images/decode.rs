@@ -66,6 +66,12 @@ fn other(bytes: &[u8]) -> String {
         (has(0, b"\xff\x0a") || has(0, b"\0\0\0\x0cJXL "), "JPEG XL"),
         (has(0, b"\0\0\x01\0"), "ICO"),
         (has(0, b"8BPS"), "Photoshop"),
+        (has(0, b"DDS "), "DDS"),
+        (has(0, b"icns"), "ICNS"),
+        (has(0, b"%!PS"), "PostScript"),
+        (has(0, b"\x1f\x8b"), "gzip"),
+        (has(0, b"PK\x03\x04"), "zip"),
+        (has(0, b"\0\x05\x16\x07"), "macOS metadata (AppleDouble)"),
         (has(0, b"%PDF"), "PDF"),
         (has(0, b"qoif"), "QOI"),
         (
@@ -77,7 +83,13 @@ fn other(bytes: &[u8]) -> String {
     let text = bytes.trim_ascii_start();
     let markup = text.starts_with(b"<");
     match format.iter().find(|(found, _)| *found) {
-        Some((_, name)) => format!("is a {name} file, and not JPEG or PNG: convert it to one of these"),
+        _ if has(0, b"version https://git-lfs") => {
+            "stands for a file that is kept elsewhere (Git LFS); fetch it with `git lfs pull`".into()
+        }
+        Some((_, name)) => {
+            let article = if name.starts_with(['A', 'I']) { "an" } else { "a" };
+            format!("is {article} {name} file, and not JPEG or PNG: convert it to one of these")
+        }
         None if markup => "is a text file of markup (SVG, XML or a web page that was saved), and not JPEG or PNG".into(),
         None => format!("is not a JPEG or PNG file: it begins with \"{}\"", bytes[..bytes.len().min(4)].escape_ascii()),
     }

@@ -2,7 +2,7 @@
 
 use super::decode::read;
 use super::find::Part;
-use super::layout::{Arrangement, Classes, Layout, layout};
+use super::layout::{Arrangement, Classes, Layout, alike, layout};
 use super::overlap::Content;
 use super::picture::Picture;
 use super::pictures::{Pictures, Source};
@@ -43,7 +43,7 @@ impl Source for Files {
 /// # Errors
 /// If directories cannot be read, or the arrangement is not clear.
 pub fn find(tree: &Tree, channels: usize) -> Result<Option<ImageSet<Part>>> {
-    let Some(Layout { directory, arrangement, notes }) = layout(tree)? else { return Ok(None) };
+    let Some(Layout { directory, arrangement, mut notes }) = layout(tree)? else { return Ok(None) };
     let images = |classes: Classes| {
         let labels = classes.classes.iter().enumerate().flat_map(|(label, (_, files))| vec![label as u32; files.len()]).collect();
         let paths = classes.classes.into_iter().flat_map(|(_, files)| files).collect();
@@ -57,6 +57,7 @@ pub fn find(tree: &Tree, channels: usize) -> Result<Option<ImageSet<Part>>> {
         Arrangement::Whole(classes) => (classes.names(), Part::Whole(images(classes))),
         Arrangement::Loose(paths) => (vec![], Part::Whole(loose(paths, tree.linked, channels))),
     };
+    notes.extend(alike(&names));
     let style = style(parts.any(), &names);
     Ok(Some(ImageSet { origin: directory.display().to_string(), style, classes: names, notes, parts }))
 }

@@ -6,6 +6,7 @@ use super::find::Part;
 use super::pictures::{Pictures, Stored};
 use super::transform::Fit;
 use super::{ImageSet, Style};
+use flate2::Crc;
 use flate2::read::MultiGzDecoder;
 use ivon_runtime::{Error, Result, disk::unreadable};
 use std::collections::BTreeSet;
@@ -60,13 +61,16 @@ pub fn find(path: &Path, channels: usize) -> Result<Option<ImageSet<Part>>> {
     if training.is_none() && validation.is_none() {
         return Ok(None);
     }
+    let used: Vec<PathBuf> = [&training, &validation].into_iter().flatten().cloned().collect();
     let [training, validation] = [training, validation].map(|file| file.map(|file| load(&file)).transpose());
     let (training, validation) = (training?, validation?);
     let both = || training.iter().chain(&validation);
     let labels: BTreeSet<u32> = both().flat_map(|(_, labels)| labels).copied().collect();
     let labels: Vec<u32> = labels.into_iter().collect();
     let style = style(both().map(|(images, _)| [images.size[0], images.size[1]]));
-    let notes = [note_on_labels(&labels), note_on_shape(style)].into_iter().flatten().collect();
+    let mut notes: Vec<String> = [note_on_labels(&labels), note_on_shape(style)].into_iter().flatten().collect();
+    let used = used.iter().flat_map(|images| [Some(images.clone()), labels_of(images).ok()]).flatten();
+    notes.extend(used.filter_map(|file| note_on_packed(&file)));
     // Labels that begin at 1 or have gaps are numbered anew; the name of a class is its label.
     let rank = |label: u32| labels.partition_point(|other| *other < label) as u32;
     let pictures = |(images, labels): (Stored, Vec<u32>)| Pictures::new(images, labels.into_iter().map(rank).collect(), channels);
@@ -94,6 +98,18 @@ fn note_on_shape(style: Style) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The note on a packed file beside the one that is read, if it holds something else. The end of such a file says what it unpacks to.
+fn note_on_packed(file: &Path) -> Option<String> {
+    let packed = PathBuf::from(format!("{}.gz", file.display()));
+    let (archive, content) = (std::fs::read(&packed).ok()?, std::fs::read(file).ok()?);
+    let (_, [c0, c1, c2, c3, length @ ..]) = archive.split_last_chunk::<8>()?;
+    let mut checksum = Crc::new();
+    checksum.update(&content);
+    let same = u32::from_le_bytes([*c0, *c1, *c2, *c3]) == checksum.sum() && u32::from_le_bytes(*length) == checksum.amount();
+    let same = same || archive == content;
+    (!same).then(|| format!("{} is not used: it holds something else than {}, which is read", packed.display(), file.display()))
 }
 
 /// The note on labels that are not 0, 1, 2 and so on.

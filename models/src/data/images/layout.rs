@@ -341,6 +341,9 @@ fn stray_image(path: &PathBuf) -> Error {
 /// The images of classes.
 fn gathered(directory: &Tree, classes: &[&Tree]) -> Result<Classes> {
     let mut seen = HashMap::new();
+    if let Some(class) = classes.iter().find(|class| class.path.file_name().is_some_and(|name| name.to_str().is_none())) {
+        return Err(Error::file(&class.path, "is a class whose name is not UTF-8, which no record can keep: rename it"));
+    }
     let each = classes.iter().map(|class| Ok((class.name(), class.collect(&mut seen)?)));
     Ok(Classes { directory: directory.path.clone(), classes: each.collect::<Result<_>>()? })
 }
@@ -358,6 +361,25 @@ fn unread(trees: &[&Tree]) -> Option<String> {
     (!counts.is_empty()).then(|| format!("not used, because only JPEG and PNG are read: {}", list(&counts)))
 }
 
+/// A name without what people mistake: capitals, spaces and marks between words, accents that are characters of their own.
+fn folded(name: &str) -> String {
+    let is_mark = |c: &char| c.is_whitespace() || matches!(c, '_' | '-' | '\u{300}'..='\u{36f}');
+    name.to_lowercase().chars().filter(|c| !is_mark(c)).collect()
+}
+
+/// The note on classes whose names differ in capitals, spaces or marks alone: they may be one. `a` and `A` are two letters.
+pub fn alike(names: &[String]) -> Option<String> {
+    let mut known = HashMap::new();
+    let pairs: Vec<String> = names
+        .iter()
+        .filter_map(|name| {
+            let before = known.insert(folded(name), name).filter(|_| folded(name).chars().count() > 1)?;
+            Some(format!("`{before}` and `{name}`"))
+        })
+        .collect();
+    (!pairs.is_empty()).then(|| format!("classes whose names hardly differ are taken for several: {}", list(&pairs)))
+}
+
 /// Up to five names, and how many more there are.
 pub fn list(names: &[String]) -> String {
     const NAMED: usize = 5;
@@ -369,14 +391,17 @@ pub fn list(names: &[String]) -> String {
 fn same_classes(training: &Classes, validation: &Classes) -> Result<()> {
     let only = |one: &Classes, other: &Classes| {
         let (ours, theirs) = (one.names(), other.names());
-        let names: Vec<String> = ours.into_iter().filter(|name| !theirs.contains(name)).collect();
+        let names = ours.into_iter().filter(|name| !theirs.contains(name));
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         (!names.is_empty()).then(|| format!("only {} has {}", one.directory.display(), list(&names)))
     };
     let differences: Vec<String> = [only(training, validation), only(validation, training)].into_iter().flatten().collect();
+    let alike = training.names().iter().any(|one| validation.names().iter().any(|two| one != two && folded(one) == folded(two)));
+    let how = if alike { ", in capitals and spaces too" } else { "" };
     match differences.is_empty() {
         true => Ok(()),
         false => Err(Error::config(format!(
-            "the classes to train on are not those to validate with: {}; the directories in both must have the same names",
+            "the classes to train on are not those to validate with: {}; the directories in both must have the same names{how}",
             differences.join("; ")
         ))),
     }

@@ -14,8 +14,10 @@ const DEEPEST: usize = 32;
 /// Directories that programs leave behind.
 const LEFTOVERS: [&str; 4] = ["__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN"];
 /// Extensions of image formats that are not read.
-const OTHER_FORMATS: [&str; 16] =
-    ["avif", "bmp", "dcm", "gif", "heic", "heif", "jfif", "jp2", "nii", "npy", "pgm", "ppm", "tga", "tif", "tiff", "webp"];
+const OTHER_FORMATS: [&str; 26] = [
+    "avif", "bmp", "cr2", "dcm", "dng", "exr", "gif", "heic", "heif", "ico", "jfif", "jif", "jp2", "jpe", "jxl", "nef", "nii",
+    "npy", "pbm", "pgm", "pnm", "ppm", "tga", "tif", "tiff", "webp",
+];
 /// Extensions of tables and annotations, where labels may be.
 const TABLES: [&str; 9] = ["csv", "tsv", "json", "jsonl", "xml", "mat", "parquet", "xlsx", "yaml"];
 

@@ -74,19 +74,24 @@ fn what_is_no_picture_is_refused_by_its_first_bytes() {
     assert_eq!(decode(b"").unwrap_err(), "is empty");
     assert_eq!(decode(b"hello").unwrap_err(), "is not a JPEG or PNG file: it begins with \"hell\"");
     for (bytes, name) in [
-        (&b"GIF89a"[..], "GIF"),
-        (b"RIFF\x10\0\0\0WEBPVP8 ", "WebP"),
-        (b"BM\x10\0\0\0", "BMP"),
-        (b"II*\0\x08\0\0\0", "TIFF"),
-        (b"MM\0*\0\0\0\x08", "TIFF"),
-        (b"\0\0\0\x18ftypheic", "HEIC"),
-        (b"\0\0\0\x18ftypavif", "AVIF"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-        (b"P6\n2 2\n255\n", "PNM"),
+        (&b"GIF89a"[..], "a GIF"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "a WebP"),
+        (b"BM\x10\0\0\0", "a BMP"),
+        (b"II*\0\x08\0\0\0", "a TIFF"),
+        (b"MM\0*\0\0\0\x08", "a TIFF"),
+        (b"\0\0\0\x18ftypheic", "a HEIC"),
+        (b"\0\0\0\x18ftypavif", "an AVIF"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000"),
+        (b"P6\n2 2\n255\n", "a PNM"),
+        (b"DDS |\0\0\0", "a DDS"),
+        (b"icns\0\0\0\x08", "an ICNS"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "a PostScript"),
+        (b"\0\x05\x16\x07\0\x02\0\0", "a macOS metadata (AppleDouble)"),
     ] {
-        let expected = format!("is a {name} file, and not JPEG or PNG: convert it to one of these");
+        let expected = format!("is {name} file, and not JPEG or PNG: convert it to one of these");
         assert_eq!(decode(bytes).unwrap_err(), expected);
     }
+    assert!(decode(b"version https://git-lfs.github.com/spec/v1\n").unwrap_err().contains("`git lfs pull`"));
     assert!(decode(b"\n<!DOCTYPE html><html>").unwrap_err().contains("markup"));
     assert!(decode(&[0xff, 0xd8, 0xff]).unwrap_err().contains("cut short"));
     let directory = tempfile::tempdir().unwrap();

@@ -98,7 +98,7 @@ fn classes_that_differ_between_the_parts_are_named() {
     assert_eq!(
         refused(&folder),
         format!(
-            "the classes to train on are not those to validate with: only {path}/train has cow, dog; only {path}/val has horse; the \
+            "the classes to train on are not those to validate with: only {path}/train has `cow`, `dog`; only {path}/val has `horse`; the \
              directories in both must have the same names"
         )
     );

@@ -71,6 +71,21 @@ fn files_are_read_packed_or_not_under_each_of_their_names() {
 }
 
 #[test]
+fn a_packed_file_of_other_content_beside_the_one_that_is_read_is_named() {
+    const I: &str = "train-images-idx3-ubyte";
+    let packed = format!("{I}.gz");
+    let notes = |content: Vec<u8>| {
+        let test = [("t10k-images-idx3-ubyte", images()), ("t10k-labels-idx1-ubyte", labels())];
+        let train = [(I, images()), ("train-labels-idx1-ubyte", labels()), (&packed, content)];
+        let folder = folder(&[&train[..], &test].concat());
+        ImageSet::open(folder.path(), 1).unwrap().notes.join("\n")
+    };
+    assert!(!notes(gzipped(&images())).contains("is not used"));
+    let note = notes(gzipped(&idx(&[2, 2, 3], &[7; 12])));
+    assert!(note.contains("train-images-idx3-ubyte.gz is not used: it holds something else"), "{note}");
+}
+
+#[test]
 fn a_test_set_alone_is_enough_to_evaluate_with() {
     let folder = folder(&[("t10k-images-idx3-ubyte.gz", gzipped(&images())), ("t10k-labels-idx1-ubyte.gz", gzipped(&labels()))]);
     for path in [folder.path().to_path_buf(), folder.path().join("t10k-images-idx3-ubyte.gz")] {

@@ -196,6 +196,30 @@ fn images_of_other_formats_are_counted_and_a_class_of_them_alone_is_refused() {
     );
 }
 
+#[test]
+fn classes_whose_names_hardly_differ_are_named() {
+    let names = |names: &[&str]| alike(&names.iter().map(|name| name.to_string()).collect::<Vec<_>>());
+    assert_eq!(names(&["Cat", "dog", "golden retriever"]), None);
+    assert_eq!(names(&["A", "a"]), None, "letters");
+    for (one, other) in [("Cat", "cat"), ("golden retriever", "golden_retriever"), ("dog", "dog "), ("cafe\u{301}", "cafe")] {
+        let note = names(&["bird", one, other]).unwrap();
+        assert!(note.contains(&format!("`{one}` and `{other}`")), "{note}");
+    }
+    let message = arranged(&["train/a/1.png", "train/Cat/1.png", "val/a/1.png", "val/cat/1.png"]);
+    assert!(message.contains("train has `Cat`") && message.contains("in capitals and spaces too"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_class_whose_name_is_not_utf_8_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let set = directory(&["a/1.png", "b/1.png"]);
+    let class = set.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+    fs::create_dir(&class).unwrap();
+    fs::write(class.join("1.png"), b"").unwrap();
+    assert!(read(set.path()).unwrap_err().contains("is a class whose name is not UTF-8"));
+}
+
 #[cfg(unix)]
 mod links {
     use super::*;
