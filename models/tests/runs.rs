@@ -90,6 +90,20 @@ fn a_configuration_can_be_read_back_and_the_command_line_wins() {
     assert!(message.contains("`lr` stands in the table [text]") && !away.path().join("below").exists(), "{message}");
     std::fs::write(away.path().join("wrong.toml"), "lr = = 3\n").unwrap();
     assert!(fails(away.path(), "train gpt2 --config wrong.toml").contains("line 1"));
+    for (text, wanted) in [
+        ("seed = 1\nmodel = \"lenet\"\n", "line 2: the file is of `ivon train lenet`, and the command is `ivon train gpt2`"),
+        ("model = 3\n", "line 1: `model` expects the name of a model in quotes; found 3"),
+        ("data = []\n", "line 1: `data` is an empty list"),
+    ] {
+        std::fs::write(away.path().join("wrong.toml"), text).unwrap();
+        let message = fails(away.path(), "train gpt2 --config wrong.toml --out none");
+        assert!(message.contains(wanted) && !away.path().join("none").exists(), "{message}");
+    }
+    std::fs::write(away.path().join("wrong.toml"), b"\xff\xfel\0r\0").unwrap();
+    assert!(fails(away.path(), "train gpt2 --config wrong.toml").contains("is text in UTF-16"));
+    if cfg!(unix) {
+        assert!(fails(away.path(), "train gpt2 --config /dev/zero").contains("is a device, which may never end"));
+    }
     assert!(fails(away.path(), "train gpt2 --config nothing.toml").contains("nothing.toml: does not exist"));
 }
 

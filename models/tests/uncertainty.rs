@@ -207,7 +207,22 @@ fn a_merged_model_is_taken_by_the_other_commands() {
         let own = |run: &str| number_of(&succeeds(&place, &format!("evaluate {run} --samples 0 --json")));
         assert!((own("first") - own("a")).abs() < 1e-6);
         assert!(fails(&place, "merge a b ./a --out twice").contains("./a: is given twice"));
+        // A run stands for its last checkpoint.
+        let checkpoints = std::fs::read_dir(place.join("a/checkpoints")).unwrap().map(|entry| entry.unwrap().path());
+        let last = checkpoints.filter(|path| path.is_dir()).max().unwrap();
+        let last = last.strip_prefix(&place).unwrap().display().to_string();
+        for command in [format!("merge a {last} --out twice"), format!("evaluate {last} a {evaluate}")] {
+            let message = fails(&place, &command);
+            assert!(message.contains("is given twice, the first time as"), "{message}");
+        }
+        succeeds(&place, "merge a b --weights 1e308,1e308 --out large");
+        assert!((loss("large") - loss("both")).abs() < 1e-6);
         assert!(fails(&place, "merge a b --out both").contains("holds a model.safetensors already"));
     }
     assert!(fails(folder.path(), "merge lenet/a gpt2/a --out mixed").contains("merge runs of one model"));
+    succeeds(folder.path(), &format!("{LENET} --exif ignore --out lenet/c"));
+    let said = text(&run(folder.path(), "merge lenet/a lenet/c --out mixed"));
+    assert!(said.contains("lenet/c sees images in another way than lenet/a (exif: apply, ignore)"), "{said}");
+    assert!(fails(folder.path(), "export lenet/a --out exported").contains("torchvision does not have"));
+    assert!(!folder.path().join("exported").exists());
 }

@@ -23,13 +23,15 @@ impl Posterior<'_> {
     pub fn merge(members: &[&Posterior], weights: &[f64]) -> Result<Posterior<'static>> {
         let Some(first) = members.first() else { return Err(Error::config("there is nothing to merge")) };
         check(members, first)?;
-        let total: f64 = weights.iter().sum();
-        if weights.len() != members.len() || weights.iter().any(|w| !(*w >= 0.0 && w.is_finite())) || total <= 0.0 {
+        let largest = weights.iter().fold(0f64, |most, w| most.max(*w));
+        if weights.len() != members.len() || weights.iter().any(|w| !(*w >= 0.0 && w.is_finite())) || largest == 0.0 {
             let count = members.len();
             let message = format!("weights {weights:?} of {count} runs: as many numbers of at least 0 are expected, not all 0");
             return Err(Error::config(message));
         }
-        let shares: Vec<f64> = weights.iter().map(|w| w / total).collect();
+        // Relative to the largest first: the sum of large numbers is infinite.
+        let total: f64 = weights.iter().map(|w| w / largest).sum();
+        let shares: Vec<f64> = weights.iter().map(|w| w / largest / total).collect();
         let average = |of: &dyn Fn(usize) -> f64| shares.iter().enumerate().map(|(k, a)| a * of(k)).sum::<f64>();
 
         let layout = &first.layout;
@@ -141,6 +143,11 @@ mod tests {
         let a = || gaussian([1.0, -2.0], [3.0, 0.5], 10.0, 1e-3);
         let merged = Posterior::merge(&[&a(), &a()], &[1.0, 1.0]).unwrap();
         assert_eq!((merged.mean("w").unwrap(), merged.sigma("w").unwrap()), (a().mean("w").unwrap(), a().sigma("w").unwrap()));
+        // The sum of the weights is infinite, or has few digits.
+        for weight in [f64::MAX, f64::MIN_POSITIVE] {
+            let merged = Posterior::merge(&[&a(), &a()], &[weight, weight]).unwrap();
+            assert_eq!(merged.sigma("w").unwrap(), a().sigma("w").unwrap());
+        }
         let point = |mean| gaussian(mean, [1.0; 2], 1.0, 0.0).tempered(0.0).unwrap();
         let merged = Posterior::merge(&[&point([1.0, 0.0]), &point([3.0, 2.0])], &[1.0, 3.0]).unwrap();
         assert!(merged.is_point());

@@ -67,7 +67,7 @@ impl Compare {
     /// # Errors
     /// If a directory has no evaluation, or is given twice.
     pub fn run(&self) -> Result<()> {
-        each_once(&self.folders)?;
+        each_once(&self.folders, false)?;
         let all = self.folders.iter().map(|folder| Evaluated::read(folder)).collect::<Result<Vec<_>>>()?;
         let rows: Vec<Row> = groups(all, &mut |note| tell!("note: {note}")).iter().flat_map(rows).collect();
         if self.json {

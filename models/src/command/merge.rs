@@ -36,7 +36,7 @@ impl Merge {
     /// # Errors
     /// If a model is not found, the models differ, or the directory cannot be written.
     pub fn run(&self) -> Result<()> {
-        each_once(&self.runs)?;
+        each_once(&self.runs, self.best)?;
         let count = self.runs.len();
         let weights = if self.weights.is_empty() { vec![1.0; count] } else { self.weights.clone() };
         outside_of_runs(&self.out)?;
@@ -107,6 +107,11 @@ fn agree((a, first): (&Path, &Model), (b, other): (&Path, &Model)) -> Result<()>
         return Err(Error::config(format!("{a} is a {}, {b} a {}: merge runs of one model", what(first), what(other))));
     }
     let (Model::Pictures(first), Model::Pictures(other)) = (first, other) else { return Ok(()) };
+    if let (Some(one), Some(two)) = (&first.transform, &other.transform)
+        && let Some(difference) = one.difference(two)
+    {
+        tell!("note: {b} sees images in another way than {a} ({difference}); the merged model sees them as {a} does");
+    }
     let classes = |stored: &StoredClassifier| stored.classes.clone().unwrap_or_default();
     match classes(first).iter().zip(&classes(other)).enumerate().find(|(_, (one, other))| one != other) {
         Some((i, (one, other))) => {

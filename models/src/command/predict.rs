@@ -69,7 +69,7 @@ impl Predict {
             }
         };
         let runs: Vec<PathBuf> = [&self.run].into_iter().chain(&self.with).cloned().collect();
-        each_once(&runs)?;
+        each_once(&runs, self.best)?;
         let candidates = runs.iter().map(candidate).collect::<Result<Vec<_>>>()?;
         let mut committee = Committee::new(candidates, self.temperature, (self.device.start()?, dtype))?;
         for path in &self.pictures {

@@ -38,9 +38,9 @@ pub struct Export {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// Names and layouts of the tensors of a GPT-2; residual networks have torchvision's
-    #[arg(long, value_enum, default_value = "hugging-face")]
-    layout: Convention,
+    /// Names and layouts of the tensors of a GPT-2; residual networks have torchvision's [default: hugging-face]
+    #[arg(long, value_enum)]
+    layout: Option<Convention>,
 
     /// Attention heads of a GPT-2, where nothing beside the weights says how many
     #[arg(long, value_name = "N", value_parser = values::count)]
@@ -78,6 +78,14 @@ impl Model {
         let stored = Stored::open(path, heads)?;
         say_doubt(path, &stored);
         Ok(Model::Text(Box::new(stored)))
+    }
+
+    /// Names the flags for language models that are given for a model of images.
+    fn say_useless(&self, flags: &[(&str, bool)]) {
+        if let Model::Pictures(stored) = self {
+            let name = stored.design.architecture.name();
+            flags.iter().filter(|(_, given)| *given).for_each(|(flag, _)| tell!("note: {flag} has no effect on a {name}"));
+        }
     }
 
     fn summary(&self) -> String {
@@ -126,6 +134,7 @@ impl Import {
     pub fn run(&self) -> Result<()> {
         disk::apart(&self.out, sources(&self.from).iter().map(PathBuf::as_path))?;
         let model = Model::open(&self.from, self.heads)?;
+        model.say_useless(&[("--heads", self.heads.is_some())]);
         match &model {
             Model::Text(stored) => stored.write(&self.out)?,
             Model::Pictures(stored) => stored.write(&self.out)?,
@@ -143,8 +152,9 @@ impl Export {
     pub fn run(&self) -> Result<()> {
         outside_of_runs(&self.out)?;
         let model = Model::open(&self.from, self.heads)?;
+        model.say_useless(&[("--heads", self.heads.is_some()), ("--layout", self.layout.is_some())]);
         match &model {
-            Model::Text(stored) => stored.export(&self.out, self.layout)?,
+            Model::Text(stored) => stored.export(&self.out, self.layout.unwrap_or(Convention::HuggingFace))?,
             Model::Pictures(stored) => stored.export(&self.out)?,
         }
         say!("{} in {}", model.summary(), self.out.display())?;

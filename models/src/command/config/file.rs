@@ -1,7 +1,8 @@
 //! A configuration file: its keys, each a flag, and what is wrong with them, by line.
 
 use super::{Flag, Kind, LENGTH, MODEL};
-use ivon_runtime::{Error, Result, disk};
+use crate::mapped;
+use ivon_runtime::{Error, Result};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use toml::de::{DeTable, DeValue};
 const FOUND: [&str; 2] = ["text", "pictures"];
 /// Keys of those tables that some runs leave out.
 const SOMETIMES: [&[&str]; 2] = [&["pictures", "transform", "exif"], &["pictures", "transform", "fit"]];
+/// Bytes of the largest file that is read.
+const LARGEST: u64 = 16 << 20;
 /// Names are similar from here on; 1 for the same (Jaro and Winkler).
 const SIMILAR: f64 = 0.8;
 
@@ -36,6 +39,19 @@ enum Item {
     Date(String),
     List(Vec<Item>),
     Table(Vec<Entry>),
+}
+
+impl Item {
+    /// As messages show it.
+    fn shown(&self) -> String {
+        match self {
+            Item::Text(text) => format!("\"{text}\""),
+            Item::Number(text) | Item::Date(text) => text.clone(),
+            Item::Switch(on) => on.to_string(),
+            Item::List(_) => "a list in a list".into(),
+            Item::Table(_) => "a table".into(),
+        }
+    }
 }
 
 /// A key of a table that is not read: the names that lead to it, and where it stands.
@@ -78,7 +94,13 @@ impl File {
     /// If it cannot be read, or is not TOML: the line.
     pub fn read(path: &Path) -> Result<File> {
         let path = if path.is_dir() { path.join("config.toml") } else { path.to_path_buf() };
-        let text = std::fs::read_to_string(&path).map_err(|e| disk::unreadable(&path, &e))?;
+        let text = mapped::read(&path, LARGEST)?;
+        let text = String::from_utf8(text).map_err(|e| {
+            let (at, mark) =
+                (e.utf8_error().valid_up_to(), e.as_bytes().starts_with(b"\xff\xfe") || e.as_bytes().starts_with(b"\xfe\xff"));
+            let kind = if mark { "is text in UTF-16" } else { "is not UTF-8" };
+            Error::file(&path, format!("{kind} (byte {at}); a configuration is TOML in UTF-8"))
+        })?;
         let table = DeTable::parse(&text).map_err(|e| Error::file(&path, e))?;
         Ok(File { entries: entries(&text, table.get_ref()), path })
     }
@@ -93,6 +115,9 @@ impl File {
     /// # Errors
     /// If a key is not a flag of `ivon train MODEL`, or its value not of the flag's kind.
     pub fn arguments(&self, model: &str, flags: &[Flag], named: &[String]) -> Result<Vec<OsString>> {
+        if let Some(entry) = self.entries.iter().find(|entry| entry.key == MODEL) {
+            self.check_model(entry, model)?;
+        }
         let mut arguments = vec![];
         for entry in self.entries.iter().filter(|entry| entry.key != MODEL) {
             let Entry { key, value, .. } = entry;
@@ -112,6 +137,9 @@ impl File {
                 Item::List(items) => &items[..],
                 one => std::slice::from_ref(one),
             };
+            if items.is_empty() {
+                return Err(self.at(entry, format!("`{key}` is an empty list: give a value, or leave the key out")));
+            }
             for item in items {
                 arguments.extend(self.argument(entry, flag, item)?);
             }
@@ -136,14 +164,7 @@ impl File {
                         _ => "text, in quotes".into(),
                     },
                 };
-                let found = match item {
-                    Item::Text(text) => format!("\"{text}\""),
-                    Item::Number(text) | Item::Date(text) => text.clone(),
-                    Item::Switch(on) => on.to_string(),
-                    Item::List(_) => "a list in a list".into(),
-                    Item::Table(_) => "a table".into(),
-                };
-                return Err(self.at(entry, format!("`{key}` expects {expected}; found {found}")));
+                return Err(self.at(entry, format!("`{key}` expects {expected}; found {}", item.shown())));
             }
         })
     }
@@ -152,15 +173,23 @@ impl File {
         Error::file(&self.path, format!("line {}: {message}", entry.line))
     }
 
+    /// Refuses a file of another model.
+    fn check_model(&self, entry: &Entry, model: &str) -> Result<()> {
+        match &entry.value {
+            Item::Text(of) if of == model => Ok(()),
+            Item::Text(of) => Err(self.at(
+                entry,
+                format!("the file is of `ivon train {of}`, and the command is `ivon train {model}`: use the former, or a file of {model}"),
+            )),
+            other => Err(self.at(entry, format!("`{MODEL}` expects the name of a model in quotes; found {}", other.shown()))),
+        }
+    }
+
     fn unknown(&self, entry: &Entry, model: &str, flags: &[Flag]) -> Error {
-        let of_file = self.entries.iter().find(|e| e.key == MODEL);
-        let other = of_file.and_then(|e| if let Item::Text(text) = &e.value { Some(text) } else { None });
-        let other = other.filter(|other| *other != model);
-        let of = other.map(|other| format!(", and the file is of `ivon train {other}`")).unwrap_or_default();
         let names: Vec<_> = flags.iter().map(|flag| flag.name.as_str()).collect();
         let meant = similar(&entry.key, &names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
         let names = names.join(", ");
-        self.at(entry, format!("`{}` is not a flag of `ivon train {model}`{of}{meant} The flags are {names}", entry.key))
+        self.at(entry, format!("`{}` is not a flag of `ivon train {model}`{meant}. The flags are {names}", entry.key))
     }
 
     /// Refuses a table that no run writes: it would take the keys below it along.

@@ -79,7 +79,7 @@ impl Evaluate {
     /// If the model is not found, or data and models do not go together.
     pub fn run(&self) -> Result<()> {
         self.device.training_dtype()?;
-        each_once(&self.runs)?;
+        each_once(&self.runs, self.best)?;
         self.check_out()?;
         let opened = self.runs.iter().map(|path| open(path, self.best)).collect::<Result<Vec<_>>>()?;
         let of_text = |o: &Opened<Model>| matches!(o.stored, Model::Text(_));

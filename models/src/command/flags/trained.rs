@@ -84,14 +84,30 @@ pub fn outside_of_runs(out: &Path) -> Result<()> {
     }
 }
 
-/// Refuses a run, or whatever else holds a model, that is given twice, by whatever name.
+/// Refuses a run, or whatever else holds a model, that is given twice, by whatever name: a run stands for its last checkpoint, or its best.
 ///
 /// # Errors
 /// If there is one.
-pub fn each_once(paths: &[PathBuf]) -> Result<()> {
-    let places: Vec<PathBuf> = paths.iter().map(|path| disk::resolved(path)).collect();
-    match (1..paths.len()).find(|i| places[..*i].contains(&places[*i])) {
-        Some(i) => Err(Error::file(&paths[i], "is given twice: give every run once")),
+pub fn each_once(paths: &[PathBuf], best: bool) -> Result<()> {
+    let which = if best { Which::Best } else { Which::Latest };
+    let place = |path: &PathBuf| match run::holds_a_run(path) {
+        // What is wrong with the run is said where it is opened.
+        true => run::checkpoint(path, which).map_or_else(|_| disk::resolved(path), |found| disk::resolved(found.path())),
+        false => disk::resolved(path),
+    };
+    let places: Vec<PathBuf> = paths.iter().map(place).collect();
+    let twice = (1..paths.len()).find_map(|i| Some((i, places[..i].iter().position(|before| *before == places[i])?)));
+    match twice {
+        Some((i, before)) if disk::resolved(&paths[before]) == disk::resolved(&paths[i]) => {
+            Err(Error::file(&paths[i], "is given twice: give every run once"))
+        }
+        Some((i, before)) => {
+            let (checkpoint, before) = (places[i].display(), paths[before].display());
+            Err(Error::file(
+                &paths[i],
+                format!("is given twice, the first time as {before}, which stands for {checkpoint}: give every run once"),
+            ))
+        }
         None => Ok(()),
     }
 }
