@@ -107,17 +107,10 @@ pub fn check_cargo(line: &str) -> Result<Call<'_>, String> {
     let (call, arguments) = line.split_once(" -- ").unwrap_or((line, ""));
     let words: Vec<&str> = call.split(' ').collect();
     let after = |flag: &str| words.iter().position(|w| *w == flag).and_then(|i| words.get(i + 1)).copied();
-    let folder = match after("-p") {
-        None => "models",
-        Some("ivon-runtime") => "ivon-runtime",
-        Some("ivon-tests") => "tests",
-        Some("ivon-emulator") => "tests/emulator",
-        Some("ivon-cli") => "models",
-        Some(other) => return Err(format!("there is no package `{other}`")),
-    };
+    let directory = package(after("-p").unwrap_or("ivon-cli"))?;
     for (flag, place) in [("--example", "examples"), ("--bench", "benches"), ("--test", "tests")] {
         let Some(target) = after(flag) else { continue };
-        let place = root().join(folder).join(place);
+        let place = directory.join(place);
         if !place.join(format!("{target}.rs")).is_file() && !place.join(target).join("main.rs").is_file() {
             return Err(format!("{} has no target `{target}`", place.display()));
         }
@@ -132,6 +125,20 @@ pub fn check_cargo(line: &str) -> Result<Call<'_>, String> {
     }
 }
 
+/// The directory of a package of this workspace.
+fn package(name: &str) -> Result<PathBuf, String> {
+    let manifest = |path: &Path| std::fs::read_to_string(path.join("Cargo.toml")).map_err(|e| e.to_string());
+    let workspace = manifest(&root())?;
+    let members = workspace.split_once("members = [").and_then(|(_, rest)| rest.split_once(']')).unwrap_or_default().0;
+    for member in members.split('"').skip(1).step_by(2) {
+        let directory = root().join(member);
+        if manifest(&directory)?.contains(&format!("\nname = \"{name}\"\n")) {
+            return Ok(directory);
+        }
+    }
+    Err(format!("there is no package `{name}`: the workspace has {members}"))
+}
+
 /// A script exists and is one that the shell can parse.
 pub fn check_script(line: &str) -> Result<&'static str, String> {
     let script = line.split(' ').next().unwrap_or_default();
@@ -141,6 +148,7 @@ pub fn check_script(line: &str) -> Result<&'static str, String> {
     match parsed.status.success() || bash.status.success() {
         false => Err(format!("{}: {}", path.display(), String::from_utf8_lossy(&bash.stderr))),
         true if script.ends_with("gpu-check.sh") => Ok("needs a GPU"),
+        true if script.ends_with("features.sh") || script.ends_with("targets.sh") => Ok("a check of this repository"),
         true => Ok("a study of many runs"),
     }
 }
