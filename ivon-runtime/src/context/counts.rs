@@ -19,21 +19,12 @@ pub(crate) struct Counts {
     /// True if each micro-batch has its own posterior sample.
     sampled: bool,
     /// The counts of the losses of the first micro-batch that counts a target, in the order of their calls.
-    first: Option<Vec<Count>>,
+    first: Option<Vec<usize>>,
     /// The counts of the last micro-batch that began.
-    now: Vec<Count>,
+    now: Vec<usize>,
     /// The number of micro-batches that began, and Σ n / n_first over all of them but the last.
     begun: usize,
     total: f64,
-}
-
-/// The number of targets of a loss, or of elements of a mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Count {
-    n: usize,
-    /// True for a mean, which may be a mean of parameters: if its number is the same in every micro-batch, it does not ask for a
-    /// weight.
-    is_mean: bool,
 }
 
 impl Counts {
@@ -42,14 +33,10 @@ impl Counts {
         Counts { parts, sampled, ..Counts::default() }
     }
 
-    /// The counts of the loss that determines the weight, in the last and in the first micro-batch. It is the first loss that is
-    /// not a mean; without one, the first mean whose number differs or is 0.
+    /// The counts of the first loss, in the last and in the first micro-batch. They determine the weight.
     fn deciding(&self) -> Option<(usize, usize)> {
         let first = self.first.as_ref().unwrap_or(&self.now);
-        let mut pairs = self.now.iter().zip(first);
-        let differs = |(now, first): &(&Count, &Count)| now.n != first.n || now.n == 0;
-        let deciding = pairs.clone().find(|(now, _)| !now.is_mean).or_else(|| pairs.find(differs))?;
-        Some((deciding.0.n, deciding.1.n))
+        Some((*self.now.first()?, *first.first()?))
     }
 
     /// n / n_first of the last micro-batch that began.
@@ -69,22 +56,18 @@ impl Counts {
         let Counts { first, now, .. } = self;
         let first = first.as_ref().unwrap_or(now);
         let Some((n, n_first)) = self.deciding() else { return Ok(()) };
-        // now / first is the same for all losses. If the deciding loss counts no target, no other loss may count one. A mean with
-        // the same number as before always fits.
-        let fits = |(now, first): (&Count, &Count)| {
-            let same = now.n as u128 * n_first as u128 == n as u128 * first.n as u128 && (n > 0 || now.n == 0);
-            same || now.is_mean && now.n == first.n
-        };
+        // now / first is the same for all losses. If the first loss counts no target, no other loss may count one.
+        let fits =
+            |(now, first): (&usize, &usize)| *now as u128 * n_first as u128 == n as u128 * *first as u128 && (n > 0 || *now == 0);
         if now.len() == first.len() && now.iter().zip(first).all(fits) {
             return Ok(());
         }
-        let numbers = |counts: &[Count]| counts.iter().map(|count| count.n).collect::<Vec<_>>();
-        let (now, first) = (numbers(now), numbers(first));
         Err(Error::value(
             "micro-batches",
             format!(
-                "the losses of a micro-batch count {now:?} targets where those of another one count {first:?}: no weight of the micro-batch fits all of \
-                 them. Take the whole batch at once (micro_batches = 1), or let all losses of a model count the same targets"
+                "the losses and means of a micro-batch count {now:?} targets or elements where those of another one count {first:?}: no weight of the \
+                 micro-batch fits all of them. Take the whole batch at once (micro_batches = 1), or let all of them count the same targets. A mean of \
+                 parameters alone counts only inside of a function that takes them as an argument: write it in a method of the model"
             ),
         ))
     }
@@ -108,16 +91,15 @@ impl Context {
                 Ok(())
             };
         }
-        counts.now.push(Count { n, is_mean: false });
+        counts.now.push(n);
         Ok(())
     }
 
-    /// Like [`Context::counted`], for a mean of `n` elements that is a number. It may be a penalty on parameters: with the same
-    /// `n` in every micro-batch it does not ask for a weight beside a loss with other counts.
+    /// Like [`Context::counted`], for a mean of `n` elements, which may be none.
     pub(crate) fn averaged(&self, n: usize) {
         let mut counts = self.counts.borrow_mut();
         if counts.parts > 1 && !self.counts_later() {
-            counts.now.push(Count { n, is_mean: true });
+            counts.now.push(n);
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Derivative {
     pub learned: Vec<bool>,
     /// True if its adjoint surely has a contribution, whatever the number of iterations of loops.
     pub sure: Vec<bool>,
+    /// True if a value depends on an argument of the function, a tensor or ids.
+    pub given: Vec<bool>,
     /// The backward kernels, by the value that the kernel makes.
     pub kernels: BTreeMap<ValueId, BackwardKernel>,
 }
@@ -71,7 +73,8 @@ pub fn differentiate(program: &Program, callees: &Callees) -> Derivative {
     contributions(&program.body, &mut sure, &active, callees);
     let mut kernels = BTreeMap::new();
     collect(&program.body, &program.values, &active, &mut kernels);
-    Derivative { active, learned, sure, kernels }
+    let given = given(program);
+    Derivative { active, learned, sure, given, kernels }
 }
 
 /// Which values depend on a parameter or a tensor argument.
@@ -120,6 +123,47 @@ fn forward(body: &[Instruction], depends: &mut [bool], learned: &mut [bool], cal
                     depends[*result] = parameters || reads.iter().any(|v| depends[*v]);
                     learned[*result] = parameters || reads.iter().any(|v| learned[*v]);
                 }
+            }
+        }
+    }
+}
+
+/// Which values depend on an argument of the function.
+fn given(program: &Program) -> Vec<bool> {
+    let mut given: Vec<bool> = program.values.iter().map(|value| value.role == Role::Input).collect();
+    loop {
+        let before = given.clone();
+        spread_given(&program.body, &mut given);
+        if given == before {
+            return given;
+        }
+    }
+}
+
+/// Marks what the instructions make of values that are marked.
+fn spread_given(body: &[Instruction], given: &mut [bool]) {
+    for instruction in body {
+        instruction.blocks().into_iter().for_each(|block| spread_given(block, given));
+        match &instruction.op {
+            Op::Loop(l) => {
+                for (c, result) in l.carried.iter().zip(&instruction.results) {
+                    given[c.turn] |= given[c.start] || given[c.next];
+                    given[*result] |= given[c.turn];
+                }
+            }
+            Op::Branch(b) => {
+                for block in [&b.then, &b.otherwise] {
+                    block.results.iter().zip(&instruction.results).for_each(|(v, result)| given[*result] |= given[*v]);
+                }
+            }
+            Op::Push => {
+                if let [Argument::Value(list), Argument::Value(pushed)] = instruction.arguments[..] {
+                    given[list] |= given[pushed];
+                }
+            }
+            _ => {
+                let is_given = instruction.reads().iter().any(|v| given[*v]);
+                instruction.results.iter().for_each(|result| given[*result] |= is_given);
             }
         }
     }

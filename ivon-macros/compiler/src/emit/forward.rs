@@ -2,7 +2,7 @@
 
 use super::saved::SavedPlan;
 use super::{Method, checked_dimension, kernel, structural_module};
-use crate::intrinsics::Intrinsic;
+use crate::intrinsics::{Intrinsic, Reduction};
 use crate::ir::*;
 use crate::names;
 use crate::parse::{Input, InputKind};
@@ -148,7 +148,14 @@ impl<'a> Forward<'a> {
             }
             op => {
                 let module = structural_module(op);
-                let called = names::ident(if saving { "forward_saving" } else { "forward" });
+                let of_parameters = matches!(op, Op::Reduce { reduction: Reduction::Mean, .. })
+                    && !instruction.reads().iter().any(|v| method.derivative.given[*v]);
+                let called = names::ident(match (of_parameters, saving) {
+                    (true, true) => "of_parameters_saving",
+                    (true, false) => "of_parameters",
+                    (false, true) => "forward_saving",
+                    (false, false) => "forward",
+                });
                 let arguments = self.structural(instruction);
                 quote!(let #pattern = #module::#called(cx, #arguments)?;)
             }

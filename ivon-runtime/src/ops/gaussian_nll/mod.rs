@@ -39,7 +39,7 @@ pub fn forward(cx: &Context, mean: &Tensor, log_variance: &Tensor, y: &Tensor) -
     }
     cx.counted(AT, n)?;
     let losses = pointwise::forward(cx, Loss, [mean, log_variance, y], [std::f64::consts::TAU.ln()])?;
-    mean::of_loss(cx, &losses)
+    mean::of_parameters(cx, &losses, None)
 }
 
 /// [`forward`], and what [`backward`] reads.

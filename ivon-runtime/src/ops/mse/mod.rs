@@ -34,7 +34,7 @@ pub fn forward(cx: &Context, x: &Tensor, y: &Tensor) -> Result<Tensor> {
     }
     cx.counted("mse", n)?;
     let squares = pointwise::forward(cx, Square, [x, y], [])?;
-    mean::of_loss(cx, &squares)
+    mean::of_parameters(cx, &squares, None)
 }
 
 /// [`forward`], and what [`backward`] reads.

@@ -24,6 +24,23 @@ impl Shift {
     fn two<B>(&self, x: Tensor<B, 3>, y: Ids<B>, z: Ids<B>) -> Tensor {
         cross_entropy(x + self.w, y) + cross_entropy(x, z)
     }
+    fn beside_mean<B>(&self, x: Tensor<B, 3>, y: Ids<B>) -> Tensor {
+        cross_entropy(x + self.w, y) + exp(x * self.w).mean()
+    }
+    fn beside_mean_in_loop<B>(&self, x: Tensor<B, 3>, y: Ids<B>) -> Tensor {
+        let mut u = self.w + 0.0;
+        for _ in 0..2 {
+            u = x.mean(0) * u;
+        }
+        cross_entropy(x + self.w, y) + u.mean()
+    }
+    fn beside_penalty<B>(&self, x: Tensor<B, 3>, y: Ids<B>) -> Tensor {
+        let mut u = self.w;
+        for _ in 0..2 {
+            u = exp(u);
+        }
+        cross_entropy(x + self.w, y) + u.mean()
+    }
 }
 
 /// Rows of inputs and their targets, of which `counts[p]` of the `rows` of part p count.
@@ -57,15 +74,21 @@ impl Data {
     }
 }
 
+type Loss = fn(&Shift, &Context, &Tensor, &Tensor) -> Result<f64>;
+
 /// The loss and the gradient in f64, at weights of 0.
 fn gradient(data: &Data, parts: usize) -> Result<(f64, Vec<f64>)> {
+    gradient_of(Shift::loss_gradient, data, parts)
+}
+
+fn gradient_of(loss: Loss, data: &Data, parts: usize) -> Result<(f64, Vec<f64>)> {
     let model = Shift::new();
     let settings = Settings { dtype: DType::F64, micro_batches: parts, ..Settings::default() };
     let mut driver = Driver::new(&model, settings, &[], false)?;
     driver.zero_gradient()?;
     let loss = driver.gradient(0, 0, parts, &None, &mut |cx, part| {
         let (x, y) = data.part(DType::F64, part, parts);
-        model.loss_gradient(cx, &x, &y)
+        loss(&model, cx, &x, &y)
     })?;
     let gradient = &driver.state.gradient;
     let range = gradient.layout().entries()[0].range();
@@ -82,6 +105,30 @@ fn micro_batches_weigh_by_the_targets_that_count() {
         for (a, b) in sum.iter().zip(&whole) {
             assert!((a - b).abs() <= 1e-12, "{counts:?}: {sum:?}, in one batch {whole:?}");
         }
+    }
+}
+
+/// The mean over ten rows weighs one third of that over thirty, whatever the number of targets that count.
+#[test]
+fn a_mean_of_data_beside_a_loss_that_weighs_otherwise_is_refused() {
+    for loss in [Shift::beside_mean_gradient, Shift::beside_mean_in_loop_gradient] {
+        for counts in [[2, 5, 9], [0, 3, 3]] {
+            let error = gradient_of(loss, &Data::new(10, &counts), 3).unwrap_err().to_string();
+            assert!(error.contains("no weight of the micro-batch fits"), "{error}");
+        }
+        let data = Data::new(10, &[7, 7, 7]);
+        gradient_of(loss, &data, 3).unwrap();
+    }
+}
+
+#[test]
+fn a_mean_of_parameters_fits_every_weight() {
+    for counts in [&[0, 1, 5, 9][..], &[9, 5, 1, 0], &[2, 2, 2]] {
+        let data = Data::new(10, counts);
+        let (loss, whole) = gradient_of(Shift::beside_penalty_gradient, &data, 1).unwrap();
+        let (in_parts, sum) = gradient_of(Shift::beside_penalty_gradient, &data, data.parts()).unwrap();
+        assert!((loss - in_parts).abs() <= 1e-12, "{counts:?}: loss {in_parts}, in one batch {loss}");
+        assert!(sum.iter().zip(&whole).all(|(a, b)| (a - b).abs() <= 1e-12), "{counts:?}: {sum:?}, in one batch {whole:?}");
     }
 }
 
@@ -141,8 +188,8 @@ impl Line {
 
 #[test]
 fn micro_batches_of_unequal_size_weigh_by_their_elements() {
-    type Loss = fn(&Line, &Context, &Tensor, &Tensor) -> Result<f64>;
-    let losses: [(&str, Loss); 4] = [
+    type LineLoss = fn(&Line, &Context, &Tensor, &Tensor) -> Result<f64>;
+    let losses: [(&str, LineLoss); 4] = [
         ("mse", Line::squares_gradient),
         ("gaussian_nll", Line::likelihood_gradient),
         ("mean", Line::averaged_gradient),
@@ -151,7 +198,7 @@ fn micro_batches_of_unequal_size_weigh_by_their_elements() {
     let model = Line::new();
     let numbers = |rows: usize, shift: f64| (0..3 * rows).map(|i| (i as f64 * 0.7 + shift).sin()).collect::<Vec<_>>();
     let (x, y) = (numbers(9, 0.0), numbers(9, 2.0));
-    let gradient = |loss: Loss, sizes: &[usize]| {
+    let gradient = |loss: LineLoss, sizes: &[usize]| {
         let settings = Settings { dtype: DType::F64, micro_batches: sizes.len(), ..Settings::default() };
         let mut driver = Driver::new(&model, settings, &[], false).unwrap();
         driver.zero_gradient().unwrap();
