@@ -255,6 +255,13 @@ pub struct Carried {
     pub name: String,
 }
 
+impl Op {
+    /// True for what ids have, too: parts of a tensor, and other shapes of it.
+    pub fn moves_ids(&self) -> bool {
+        matches!(self, Op::At(..) | Op::Slice(..) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_))
+    }
+}
+
 impl Instruction {
     /// The values that it reads, those of its blocks from outside included.
     pub fn reads(&self) -> Vec<ValueId> {

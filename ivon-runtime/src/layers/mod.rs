@@ -1,7 +1,10 @@
 //! Layers: annotated models of a few lines, built from ops.
 
 mod batch_norm;
+mod conv1d;
 mod conv2d;
+mod conv2d_rectangular;
+mod conv_transpose2d;
 mod dropout;
 mod embedding;
 mod filter_response_norm;
@@ -13,7 +16,10 @@ mod rms_norm;
 mod swi_glu;
 
 pub use batch_norm::BatchNorm2d;
+pub use conv_transpose2d::ConvTranspose2d;
+pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
+pub use conv2d_rectangular::Conv2dRectangular;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use filter_response_norm::FilterResponseNorm;

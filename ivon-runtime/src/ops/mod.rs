@@ -99,6 +99,14 @@ pub mod causal_attention;
 signature! {
     pub fn causal_attention<const HEADS: usize, B, T, SIZE>(qkv: Tensor<B, T, { 3 * HEADS * SIZE }>) -> Tensor<B, T, { HEADS * SIZE }>;
 }
+pub mod conv1d;
+signature! {
+    pub fn conv1d<const KERNEL: usize, const STRIDE: usize, const BEFORE: usize, const AFTER: usize, const DILATION: usize, const GROUPS: usize, B, T, IN, OUT>(
+        x: Tensor<B, T, { GROUPS * IN }>,
+        weight: Weight<{ GROUPS * OUT }, KERNEL, IN>,
+        bias: Option<Tensor<{ GROUPS * OUT }>>,
+    ) -> Tensor<B, { floor((T + BEFORE + AFTER - DILATION * (KERNEL - 1) - 1) / STRIDE) + 1 }, { GROUPS * OUT }>;
+}
 pub mod conv2d;
 signature! {
     pub fn conv2d<const KERNEL: usize, const STRIDE: usize, const PADDING: usize, const DILATION: usize, const GROUPS: usize, B, H, W, IN, OUT>(
@@ -109,6 +117,36 @@ signature! {
         B,
         { floor((H + 2 * PADDING - DILATION * (KERNEL - 1) - 1) / STRIDE) + 1 },
         { floor((W + 2 * PADDING - DILATION * (KERNEL - 1) - 1) / STRIDE) + 1 },
+        { GROUPS * OUT },
+    >;
+}
+pub mod conv2d_rectangular;
+signature! {
+    pub fn conv2d_rectangular<
+        const HIGH: usize, const WIDE: usize, const ROW_STRIDE: usize, const COLUMN_STRIDE: usize,
+        const TOP: usize, const BOTTOM: usize, const LEFT: usize, const RIGHT: usize,
+        const ROW_DILATION: usize, const COLUMN_DILATION: usize, const GROUPS: usize, B, H, W, IN, OUT
+    >(
+        x: Tensor<B, H, W, { GROUPS * IN }>,
+        weight: Weight<{ GROUPS * OUT }, HIGH, WIDE, IN>,
+        bias: Option<Tensor<{ GROUPS * OUT }>>,
+    ) -> Tensor<
+        B,
+        { floor((H + TOP + BOTTOM - ROW_DILATION * (HIGH - 1) - 1) / ROW_STRIDE) + 1 },
+        { floor((W + LEFT + RIGHT - COLUMN_DILATION * (WIDE - 1) - 1) / COLUMN_STRIDE) + 1 },
+        { GROUPS * OUT },
+    >;
+}
+pub mod conv_transpose2d;
+signature! {
+    pub fn conv_transpose2d<const KERNEL: usize, const STRIDE: usize, const PADDING: usize, const OUTPUT_PADDING: usize, const DILATION: usize, const GROUPS: usize, B, H, W, IN, OUT>(
+        x: Tensor<B, H, W, { GROUPS * IN }>,
+        weight: Weight<{ GROUPS * IN }, KERNEL, KERNEL, OUT>,
+        bias: Option<Tensor<{ GROUPS * OUT }>>,
+    ) -> Tensor<
+        B,
+        { STRIDE * (H - 1) + DILATION * (KERNEL - 1) + OUTPUT_PADDING + 1 - 2 * PADDING },
+        { STRIDE * (W - 1) + DILATION * (KERNEL - 1) + OUTPUT_PADDING + 1 - 2 * PADDING },
         { GROUPS * OUT },
     >;
 }
@@ -162,6 +200,10 @@ signature! {
         window: usize,
         rate: f64,
     ) -> Tensor<B, T, { HEADS * SIZE }>;
+}
+pub mod index_select;
+signature! {
+    pub fn index_select<Rest: Dims, N, K>(x: Tensor<Rest, N>, ids: Ids<K>) -> Tensor<Rest, K>;
 }
 pub mod layer_norm;
 signature! {
@@ -239,6 +281,7 @@ pub(crate) fn sources() -> Vec<&'static crate::device::cuda::Source> {
         &grouped_attention::cuda::KERNELS,
         &shared::entropy::cuda::KERNELS,
         &shared::extreme::cuda::KERNELS,
+        &index_select::cuda::KERNELS,
         &logsumexp::cuda::KERNELS,
         &shared::normalize::cuda::KERNELS,
         &shared::patterns::cuda::KERNELS,

@@ -74,7 +74,7 @@ struct Tensor {
 struct Convolution {
   int product = 0;
   Tensor x, weight, y;
-  int64_t stride = 1, padding = 0, dilation = 1;
+  int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};  // of rows, of columns
 };
 
 struct Descriptor {
@@ -123,8 +123,7 @@ int finalize_window(Descriptor& d) {
   auto strides = d.all<int64_t>(103), before = d.all<int64_t>(105), after = d.all<int64_t>(104), dilations = d.all<int64_t>(102);
   bool two = strides.size() == 2 && before.size() == 2 && after == before && dilations.size() == 2 && d.one<int64_t>(106) == 2;
   if (!two || d.one<int>(100, -1) != F32 || d.one<int>(101) != 1) return refuse(NOT_SUPPORTED, "a cross-correlation in two dimensions, summed in f32");
-  if (strides[0] != strides[1] || before[0] != before[1] || dilations[0] != dilations[1]) return refuse(NOT_SUPPORTED, "a square window");
-  d.convolution.stride = strides[0], d.convolution.padding = before[0], d.convolution.dilation = dilations[0];
+  for (int i = 0; i < 2; ++i) d.convolution.stride[i] = strides[i], d.convolution.padding[i] = before[i], d.convolution.dilation[i] = dilations[i];
   return SUCCESS;
 }
 
@@ -138,10 +137,12 @@ int finalize_operation(Descriptor& d) {
   if (d.one<float>(names[0]) != 1.0f || d.one<float>(names[1], -1.0f) != 0.0f) return refuse(NOT_SUPPORTED, "alpha 1 and beta 0");
   Convolution c = window->convolution;
   c.product = d.kind, c.x = x->tensor, c.weight = weight->tensor, c.y = y->tensor;
-  auto size = [&](int i) { return (c.x.dims[i] + 2 * c.padding - c.dilation * (c.weight.dims[i] - 1) - 1) / c.stride + 1; };
+  auto size = [&](int i) {
+    return (c.x.dims[2 + i] + 2 * c.padding[i] - c.dilation[i] * (c.weight.dims[2 + i] - 1) - 1) / c.stride[i] + 1;
+  };
   int64_t inputs = c.weight.dims[1], groups = inputs ? c.x.dims[1] / inputs : 0;
   bool fit = c.x.dims[0] == c.y.dims[0] && c.weight.dims[0] == c.y.dims[1] && groups && c.x.dims[1] == groups * inputs &&
-             c.y.dims[1] % groups == 0 && c.y.dims[2] == size(2) && c.y.dims[3] == size(3) && c.x.type == c.y.type && c.x.type == c.weight.type;
+             c.y.dims[1] % groups == 0 && c.y.dims[2] == size(0) && c.y.dims[3] == size(1) && c.x.type == c.y.type && c.x.type == c.weight.type;
   if (!fit) return refuse(BAD_PARAM, "tensors that fit each other");
   d.convolution = c;
   return SUCCESS;
@@ -213,7 +214,7 @@ int run(const Convolution& c, int engine, void* x, void* weight, void* y, void* 
       for (int64_t j = 0; j < c.y.dims[3]; ++j)
         for (int64_t u = 0; u < high; ++u)
           for (int64_t v = 0; v < wide; ++v) {
-            int64_t row = i * c.stride + u * c.dilation - c.padding, column = j * c.stride + v * c.dilation - c.padding;
+            int64_t row = i * c.stride[0] + u * c.dilation[0] - c.padding[0], column = j * c.stride[1] + v * c.dilation[1] - c.padding[1];
             if (row < 0 || row >= height || column < 0 || column >= width) continue;
             for (int64_t o = 0; o < outputs; ++o)
               for (int64_t k = 0; k < each; ++k) {

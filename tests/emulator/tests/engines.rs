@@ -44,9 +44,9 @@ fn every_product_of_resnet_50_has_an_engine_that_gives_the_same_bits_each_time()
                     x: [batch, size, size, inputs],
                     weight: [outputs, kernel, kernel, inputs / groups],
                     y: [batch, out, out, outputs],
-                    stride,
-                    padding,
-                    dilation: 1,
+                    stride: [stride; 2],
+                    padding: [padding; 2],
+                    dilation: [1; 2],
                     dtype,
                 };
                 let found = workspace(&convolution, H100).unwrap();
@@ -65,7 +65,16 @@ fn what_does_not_fit_is_refused_in_the_words_of_the_library() {
         return;
     }
     let (x, weight, y) = ([1, 8, 8, 4], [4, 3, 3, 4], [1, 5, 8, 4]);
-    let wrong = Convolution { product: Product::Forward, x, weight, y, stride: 1, padding: 1, dilation: 1, dtype: DType::F32 };
+    let wrong = Convolution {
+        product: Product::Forward,
+        x,
+        weight,
+        y,
+        stride: [1; 2],
+        padding: [1; 2],
+        dilation: [1; 2],
+        dtype: DType::F32,
+    };
     let error = workspace(&wrong, H100).unwrap_err().to_string();
     for part in ["OPERATION_CONVOLUTION_FORWARD", "IVON_CUDNN=off"] {
         assert!(error.contains(part), "{error}");

@@ -12,6 +12,7 @@ from torch import nn
 
 HERE = pathlib.Path(__file__).parent
 NORMS = (nn.LayerNorm, nn.BatchNorm2d, nn.RMSNorm)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def bits(name, count):
@@ -46,7 +47,7 @@ def channels_last(x):
 def named(model):
     """The parameters by the names that ours have: a norm's weight is a gain."""
     gains = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, NORMS)}
-    convolutions = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, (nn.Conv1d, nn.Conv2d))}
+    convolutions = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, CONVOLUTIONS)}
     for name, parameter in model.named_parameters():
         yield name.removesuffix("weight") + "gain" if name in gains else name, parameter, name in convolutions
 
@@ -70,7 +71,8 @@ def write(name):
     gradients = {"loss": loss.detach().numpy().reshape(1)}
     for ours, parameter, convolution in named(model):
         if parameter.requires_grad:
-            gradient = channels_last(parameter.grad) if convolution else parameter.grad
+            gradient = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
+            gradient = channels_last(gradient) if convolution else gradient
             gradients[ours] = np.ascontiguousarray(gradient.numpy())
     save_file(gradients, HERE.parent / "fixtures" / f"{name}.safetensors")
     print(f"{name}: loss {loss.item():.6f}, {len(gradients) - 1} gradients")

@@ -8,6 +8,7 @@ pub mod convnext;
 pub mod crf_tagger;
 pub mod ctc;
 pub mod densenet;
+pub mod dlrm;
 pub mod gcn;
 pub mod gru;
 pub mod heteroscedastic;
@@ -20,8 +21,10 @@ pub mod mixture_of_experts;
 pub mod mlp_mixer;
 pub mod mobilenet_v2;
 pub mod t5;
+pub mod unet;
 pub mod vae;
 pub mod vit;
+pub mod wavenet;
 
 use ivon_runtime::prelude::*;
 use ivon_runtime::{Entry, Flat, Layout, running_statistics};

@@ -54,6 +54,6 @@ macro_rules! gallery {
 }
 
 gallery! {
-    alibi bert convnext crf_tagger ctc densenet gcn gru heteroscedastic inception info_nce llama lora lstm mixture_of_experts mlp_mixer
-    mobilenet_v2 t5 vae vit
+    alibi bert convnext crf_tagger ctc densenet dlrm gcn gru heteroscedastic inception info_nce llama lora lstm mixture_of_experts mlp_mixer
+    mobilenet_v2 t5 unet vae vit wavenet
 }

@@ -1,8 +1,8 @@
 //! Loops over a dimension: recurrent networks, lists, and loops over several arrays.
 
 use crate::check::*;
-use ivon_runtime::layers::Linear;
-use ivon_runtime::ops::mse;
+use ivon_runtime::layers::{Embedding, Linear};
+use ivon_runtime::ops::{cross_entropy, mse};
 use ivon_runtime::prelude::*;
 
 #[variational]
@@ -40,6 +40,23 @@ fn an_lstm_of_any_number_of_steps() {
         let (x, h, y) = (tensor([2, steps, 2], 1), tensor([2, 3], 2), tensor([2, steps, 3], 3));
         verify!(Lstm::<2, 3>::new(), x, h, y);
     }
+}
+
+model! {
+    Shifted<V, W> { tokens: Embedding<V, W>, head: Linear<W, V> }
+    fn loss<B, T>(&self, x: Tensor<B, T, W>, tokens: Ids<B, { T + 1 }>) -> Tensor {
+        let first = self.tokens.forward(tokens.at(1, 0)).unsqueeze(1);
+        let last = self.tokens.forward(tokens.slice(1, T..T + 1).squeeze(1)).unsqueeze(1);
+        let flat = self.tokens.forward(tokens.slice(1, 0..T).reshape([B * T])).reshape([B, T, W]);
+        cross_entropy(self.head.forward(x + first + last + tanh(flat)), tokens.slice(1, 1..T + 1))
+    }
+}
+
+#[test]
+fn parts_of_ids() {
+    let x = tensor([2, 3, 2], 1);
+    let tokens = Tensor::from_slice(&[4u32, 0, 2, 1, 3, 3, 0, 4], [2, 4]).unwrap();
+    verify!(Shifted::<5, 2>::new(), x; &tokens);
 }
 
 model! {

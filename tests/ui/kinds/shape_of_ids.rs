@@ -1,4 +1,4 @@
-//! Ids keep their shape.
+//! Ids are not transposed.
 use ivon_runtime::{layers::{Embedding, Linear}, prelude::*};
 
 #[variational]
@@ -9,8 +9,8 @@ pub struct Model<const VOCAB: usize, const WIDTH: usize> {
 
 #[variational]
 impl<const VOCAB: usize, const WIDTH: usize> Model<VOCAB, WIDTH> {
-    pub fn forward<B, T>(&self, ids: Ids<B, T>) -> Tensor<B, 1, WIDTH> {
-        self.up.forward(self.tokens.forward(ids.slice(1, 0..1)))
+    pub fn forward<B, T>(&self, ids: Ids<B, T>) -> Tensor<T, B, WIDTH> {
+        self.up.forward(self.tokens.forward(ids.transpose(0, 1)))
     }
 }
 

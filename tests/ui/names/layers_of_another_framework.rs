@@ -4,7 +4,7 @@ use ivon_runtime::{layers::*, ops::*, prelude::*};
 #[variational]
 pub struct Net {
     layers: Sequential,
-    conv: Conv1d<4, 4, 3>,
+    conv: BatchNorm1d<4>,
     activation: ReLU,
 }
 

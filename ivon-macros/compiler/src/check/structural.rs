@@ -17,8 +17,12 @@ impl Checker<'_> {
         }
         let mut shapes = vec![];
         for v in instruction.arguments.iter().filter_map(Argument::value) {
-            if values[v].kind == Kind::Ids {
-                self.errors.at(instruction.place, format!("`{}` holds ids, and this is for tensors of numbers", values[v].name));
+            if values[v].kind == Kind::Ids && !instruction.op.moves_ids() {
+                let message = format!(
+                    "`{}` holds ids, and this is for tensors of numbers: ids have `at`, `slice`, `reshape`, `squeeze`, `unsqueeze` and comparisons",
+                    values[v].name
+                );
+                self.errors.at(instruction.place, message);
                 return None;
             }
             if values[v].kind == Kind::Buffer {

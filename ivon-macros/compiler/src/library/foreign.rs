@@ -17,12 +17,9 @@ pub fn layer(name: &str) -> Option<&'static str> {
         "Identity" => "leave it out",
         "Sequential" => "make each layer a field, or an array of them, `[Block<..>; 4]`, and call them in `forward`",
         "ModuleList" | "ModuleDict" => "an array holds layers of one type, `[Block<..>; 4]`; others are fields",
-        "Conv1d" => "`Conv2d` on `[B, 1, T, C]`, with a kernel of one row, is a convolution over T",
         "BatchNorm1d" => "`BatchNorm2d` on `[B, 1, 1, C]` is the same; `LayerNorm` needs no running statistics",
         "LSTM" | "GRU" | "RNN" => "write its equations in a loop, `for t in 0..T { .. }`; docs/model-language.md shows it",
-        "MultiheadAttention" | "MultiHeadAttention" => {
-            "`attention` and `causal_attention`, of `ivon_runtime::ops`, take queries, keys and values from a `Linear`"
-        }
+        "MultiheadAttention" => "it is called `MultiHeadAttention`, of `ivon_runtime::layers`",
         "Dense" | "FullyConnected" => "it is called `Linear`, of `ivon_runtime::layers`",
         _ => return None,
     })

@@ -260,8 +260,12 @@ impl Lower<'_> {
     fn push(&mut self, op: Op, arguments: Vec<Argument>, hint: &str, results: usize, e: &Expression) -> Vec<ValueId> {
         let place = self.place(e.place);
         let saved = hint.to_string();
+        let kind = match arguments[..] {
+            [Argument::Value(of)] if op.moves_ids() && self.values[of].kind == Kind::Ids => Kind::Ids,
+            _ => Kind::Float,
+        };
         let results: Vec<ValueId> = (0..results)
-            .map(|_| self.value(Value { name: hint.to_string(), kind: Kind::Float, role: Role::Local, shape: None, place }))
+            .map(|_| self.value(Value { name: hint.to_string(), kind, role: Role::Local, shape: None, place }))
             .collect();
         let argument_places = e.arguments().iter().map(|a| self.place(a.place)).collect();
         let (results_, text) = (results.clone(), e.text.clone());

@@ -47,8 +47,9 @@ impl Way {
         cx.launched(|trail| {
             let c = self.convolution();
             // These numbers determine the engine for the life of the GPU: it is chosen once.
-            let numbers = [c.stride, c.padding, c.dilation, c.product as usize, c.dtype as usize, self.workspace()];
-            trail.text("convolve").numbers(&[c.x, c.weight, c.y].concat()).numbers(&numbers);
+            let window = [c.stride, c.padding, c.dilation].concat();
+            let numbers = [c.product as usize, c.dtype as usize, self.workspace()];
+            trail.text("convolve").numbers(&[c.x, c.weight, c.y].concat()).numbers(&window).numbers(&numbers);
             [from[0], from[1], &*to].into_iter().chain(&workspace).for_each(|tensor| tensor.leave(trail));
         });
         if cx.planning() {

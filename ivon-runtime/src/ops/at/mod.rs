@@ -23,13 +23,13 @@ pub struct Saved {
     x: Shape,
 }
 
-/// The entries at one place of an axis: of `[B, T, WIDTH]` at axis 1 it is `[B, WIDTH]`.
+/// The entries at one place of an axis, numbers or ids: of `[B, T, WIDTH]` at axis 1 it is `[B, WIDTH]`.
 ///
 /// # Errors
 /// If there is no such axis, or no such place on it.
 pub fn forward(cx: &Context, x: &Tensor, axis: usize, place: usize) -> Result<Tensor> {
     check::axis("at", x.shape(), axis)?;
-    check::float("at", cx, &[("x", x)])?;
+    check::float_or_ids("at", cx, ("x", x))?;
     if place >= x.dim(axis) {
         let message =
             format!("there is no place {place} in axis {axis} of `x`, which is {}: it has 0..{}", x.shape(), x.dim(axis));
@@ -37,15 +37,7 @@ pub fn forward(cx: &Context, x: &Tensor, axis: usize, place: usize) -> Result<Te
     }
     let mut dims = x.shape().to_vec();
     dims.remove(axis);
-    let mut y = cx.empty(Shape::new(&dims))?;
-    let strip = Strip::of(x.shape(), axis, place, 1);
-    let _op = cx.op("at", || Cost::default().moves(2 * y.bytes()));
-    if cx.cuda().is_some() {
-        strips::cuda::take(cx, strip, x, &mut y, false)?;
-    } else if !cx.planning() {
-        with_real!(cx.dtype(), E => strip.take::<E>(x.as_slice(), y.as_mut_slice(), false));
-    }
-    Ok(y)
+    strips::taken(cx, "at", Strip::of(x.shape(), axis, place, 1), x, Shape::new(&dims))
 }
 
 /// [`forward`], and what [`backward`] reads.

@@ -11,6 +11,7 @@ use crate::device::cuda::dnn::Way;
 use crate::device::cuda::{Convolution, Grid, Product, Source};
 use crate::ops::linear;
 use crate::ops::shared::reduce;
+use crate::ops::shared::window::Window;
 use crate::tensor::Tensor;
 use std::rc::Rc;
 
@@ -24,24 +25,26 @@ const BLOCKS: usize = 1024;
 
 /// A geometry as kernels take it, behind these arguments.
 fn arguments<'a>(before: impl IntoIterator<Item = Arg<'a>>, g: &Geometry) -> Vec<Arg<'a>> {
-    let (s, w) = (&g.sliding, g.sliding.window);
-    let numbers =
-        [w.kernel, w.stride, w.padding, w.dilation, s.height, s.width, s.out_height, s.out_width, g.inputs, g.outputs, g.groups];
-    let numbers = numbers.into_iter().map(|n| Arg::from(n as u32));
+    let s = &g.sliding;
+    let sizes = [s.height, s.width, s.out_height, s.out_width, g.inputs, g.outputs, g.groups];
+    let numbers = s.window.numbers().into_iter().chain(sizes).map(|n| Arg::from(n as u32));
     before.into_iter().chain(numbers).chain([Arg::from(s.batch)]).collect()
 }
 
-/// How cuDNN computes one of the three products, if it does.
+/// How cuDNN computes one of the three products, if it does. Its engines pad both sides alike.
 pub(super) fn way(cx: &Context, g: &Geometry, product: Product) -> Result<Option<Rc<Way>>> {
-    let (s, w) = (&g.sliding, g.sliding.window);
+    let (s, Window { rows, columns }) = (&g.sliding, g.sliding.window);
+    if [rows, columns].iter().any(|axis| axis.padding[0] != axis.padding[1]) {
+        return Ok(None);
+    }
     let described = Convolution {
         product,
         x: [s.batch, s.height, s.width, g.inputs],
-        weight: [g.outputs, w.kernel, w.kernel, g.group_inputs()],
+        weight: [g.outputs, rows.kernel, columns.kernel, g.group_inputs()],
         y: [s.batch, s.out_height, s.out_width, g.outputs],
-        stride: w.stride,
-        padding: w.padding,
-        dilation: w.dilation,
+        stride: [rows.stride, columns.stride],
+        padding: [rows.padding[0], columns.padding[0]],
+        dilation: [rows.dilation, columns.dilation],
         dtype: cx.dtype(),
     };
     convolution(cx, described, is_product(g))

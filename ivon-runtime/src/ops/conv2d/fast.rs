@@ -1,7 +1,7 @@
 //! Convolution on AVX-512: implicit matrix products, which read pixels from where they are.
 //!
 //! * y = patches · weightᵀ: row i of the left operand is the pixels under the window of output pixel i.
-//! * d_x: the pixels of x fall into stride² classes; those of a class are seen by the same taps, so that they make a product of their own
+//! * d_x: the pixels of x fall into a class for each residue of row and column modulo the strides; those of a class are seen by the same taps, so that they make a product of their own
 //!   (one of all pixels for a stride of 1).
 //! * d_weight = d_yᵀ · patches, a sum over all pixels.
 //!
@@ -22,7 +22,7 @@ use crate::device::cpu::matmul::avx512::{
     is_available, pack_across, round,
 };
 use crate::device::cpu::parallel::{CHUNK, pieces};
-use crate::ops::shared::window::{Sliding, Window};
+use crate::ops::shared::window::{Axis, Sliding, Window};
 use crate::tensor::Tensor;
 use half::bf16;
 
@@ -119,7 +119,7 @@ pub(super) fn weight_gradient(
         taps: windows.high * windows.wide,
         channels: windows.channels,
         strips: windows,
-        step: g.sliding.window.stride * windows.pixel,
+        step: g.sliding.window.columns.stride * windows.pixel,
         d_y: d_y.as_ptr(),
         c: d_weight.as_mut_ptr(),
         add,
@@ -139,12 +139,12 @@ fn lanes(x: &Tensor) -> &[f32] {
 
 /// True if the taps of a row are one stretch of memory.
 fn is_folded(g: &Geometry) -> bool {
-    let window = g.sliding.window;
-    g.inputs < 16 && window.dilation == 1 && window.kernel > 1
+    let columns = g.sliding.window.columns;
+    g.inputs < 16 && columns.dilation == 1 && columns.kernel > 1
 }
 
 fn is_padded(g: &Geometry) -> bool {
-    is_folded(g) && g.sliding.window.padding > 0
+    is_folded(g) && g.sliding.window.columns.padding != [0, 0]
 }
 
 /// [`forward`] over images in lanes of `KN`.
@@ -167,13 +167,13 @@ fn convolve<KN: Gather, S: Source>(g: &Geometry, x: &[f32], weight: &[S], bias: 
 
 /// [`input_gradient`] with d_y in lanes of `KN`.
 fn spread<KN: Gather, S: Source>(g: &Geometry, weight: &[S], d_y: &[f32], d_x: &mut [f32], add: bool) {
-    let (stride, outputs) = (g.sliding.window.stride, g.outputs / KN::K);
+    let (Window { rows, columns }, outputs) = (g.sliding.window, g.outputs / KN::K);
     assert_eq!((d_y.len(), weight.len()), (g.pixels() * outputs, g.outputs * g.patch()));
     assert_eq!(d_x.len(), g.sliding.batch * g.sliding.height * g.sliding.width * g.inputs);
     let d_x_start = d_x.as_mut_ptr();
     let classes = || {
-        let axis = |size| (0..stride).map(move |residue| Class::of(g.sliding.window, residue, size));
-        axis(g.sliding.height).flat_map(move |y| axis(g.sliding.width).map(move |x| [y, x]))
+        let along = |axis: Axis, size| (0..axis.stride).map(move |residue| Class::of(axis, residue, size));
+        along(rows, g.sliding.height).flat_map(move |y| along(columns, g.sliding.width).map(move |x| [y, x]))
     };
     if !add && classes().any(|[y, x]| y.taps * x.taps == 0) {
         pieces(d_x, 1 << 16, |_, d_x| d_x.fill(0.0));
@@ -185,14 +185,7 @@ fn spread<KN: Gather, S: Source>(g: &Geometry, weight: &[S], d_y: &[f32], d_x: &
             taps: y.taps * x.taps,
             channels: outputs,
             places: Backward { sliding: g.sliding, y, x, d_y: d_y.as_ptr(), d_x: d_x_start, outputs, inputs: g.inputs },
-            b: Transposed {
-                weight: weight.as_ptr(),
-                y,
-                x,
-                kernel: g.sliding.window.kernel,
-                outputs: g.outputs,
-                inputs: g.inputs,
-            },
+            b: Transposed { weight: weight.as_ptr(), y, x, window: g.sliding.window, outputs: g.outputs, inputs: g.inputs },
             plus: if add { Plus::Content } else { Plus::Nothing },
         };
         // SAFETY: the slices have the geometry's sizes, as asserted; d_x is borrowed mutably, and classes are computed one after the
@@ -207,13 +200,14 @@ fn padded(cx: &Context, g: &Geometry, x: &Tensor) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let s = g.sliding;
-    let mut padded = cx.empty([s.batch, s.height, s.width + 2 * s.window.padding, g.inputs])?;
+    let [before, after] = s.window.columns.padding;
+    let mut padded = cx.empty([s.batch, s.height, s.width + before + after, g.inputs])?;
     if !cx.planning() {
-        let (x, row, side) = (x.as_slice::<f32>(), s.width * g.inputs, s.window.padding * g.inputs);
-        pieces(padded.as_mut_slice::<f32>(), row + 2 * side, |i, to| {
-            to[..side].fill(0.0);
-            to[side..side + row].copy_from_slice(&x[i * row..][..row]);
-            to[side + row..].fill(0.0);
+        let (x, row, [before, after]) = (x.as_slice::<f32>(), s.width * g.inputs, [before, after].map(|side| side * g.inputs));
+        pieces(padded.as_mut_slice::<f32>(), before + row + after, |i, to| {
+            to[..before].fill(0.0);
+            to[before..before + row].copy_from_slice(&x[i * row..][..row]);
+            to[before + row..].fill(0.0);
         });
     }
     Ok(padded)
@@ -233,7 +227,7 @@ struct Windows {
     pixel: usize,
     /// Pixels of a row in memory.
     width: usize,
-    /// Padding at the sides that is not in memory.
+    /// Padding before the first column that is not in memory.
     side: usize,
 }
 
@@ -244,12 +238,12 @@ impl Windows {
     /// Over images with `k` channels a lane.
     fn over(g: &Geometry, x: &[f32], k: usize) -> Windows {
         let (sliding, pixel, x) = (g.sliding, g.inputs / k, x.as_ptr());
-        let Window { kernel: high, padding, .. } = sliding.window;
+        let Window { rows, columns: Axis { kernel, padding: [before, after], .. } } = sliding.window;
         let (wide, channels, width, side) = match is_folded(g) {
-            true => (1, high * pixel, sliding.width + 2 * padding, 0),
-            false => (high, pixel, sliding.width, padding),
+            true => (1, kernel * pixel, sliding.width + before + after, 0),
+            false => (kernel, pixel, sliding.width, before),
         };
-        Windows { x, sliding, high, wide, channels, pixel, width, side }
+        Windows { x, sliding, high: rows.kernel, wide, channels, pixel, width, side }
     }
 }
 
@@ -258,12 +252,13 @@ impl Strips for Windows {
         let Sliding { window, out_height, out_width, height, .. } = self.sliding;
         let (image, i) = (row / out_height, row % out_height);
         let (u, v) = (tap / self.wide, tap % self.wide);
-        let Some(y) = window.tap(i, u, height) else { return Strip { first: 0, count: 0, x: self.x } };
+        let Window { rows, columns } = window;
+        let Some(y) = rows.tap(i, u, height) else { return Strip { first: 0, count: 0, x: self.x } };
         // Pixel j sees j · stride + v · dilation - side, which is inside for j in first..end.
-        let offset = v * window.dilation;
-        let first = self.side.saturating_sub(offset).div_ceil(window.stride);
-        let end = (self.width + self.side).saturating_sub(offset).div_ceil(window.stride).min(out_width);
-        let x = (first * window.stride + offset).wrapping_sub(self.side);
+        let offset = v * columns.dilation;
+        let first = self.side.saturating_sub(offset).div_ceil(columns.stride);
+        let end = (self.width + self.side).saturating_sub(offset).div_ceil(columns.stride).min(out_width);
+        let x = (first * columns.stride + offset).wrapping_sub(self.side);
         let place = self.x.wrapping_add(((image * height + y) * self.width).wrapping_add(x).wrapping_mul(self.pixel));
         Strip { first, count: end.saturating_sub(first), x: place }
     }
@@ -289,11 +284,12 @@ impl Rows for Forward {
     fn locate(&self, Pixel { image, row, column }: Pixel, mut input: impl FnMut(usize, *const f32)) -> *mut f32 {
         let w = &self.windows;
         let Sliding { window, out_height, out_width, height, .. } = w.sliding;
+        let columns = window.columns;
         for u in 0..w.high {
-            let Some(y) = window.tap(row, u, height) else { continue };
+            let Some(y) = window.rows.tap(row, u, height) else { continue };
             let start = w.x.wrapping_add((image * height + y) * w.width * w.pixel);
             for v in 0..w.wide {
-                let x = (column * window.stride + v * window.dilation).wrapping_sub(w.side);
+                let x = (column * columns.stride + v * columns.dilation).wrapping_sub(w.side);
                 if x < w.width {
                     input(u * w.wide + v, start.wrapping_add(x * w.pixel));
                 }
@@ -319,7 +315,7 @@ struct Class {
 }
 
 impl Class {
-    fn of(Window { kernel, stride, padding, dilation }: Window, residue: usize, size: usize) -> Class {
+    fn of(Axis { kernel, stride, padding: [padding, _], dilation }: Axis, residue: usize, size: usize) -> Class {
         let first = (residue + stride - padding % stride) % stride;
         let is_seen = |tap: &usize| tap * dilation % stride == residue;
         // Taps repeat with a period of at most the stride.
@@ -379,7 +375,7 @@ impl Rows for Backward {
                 }
             }
         }
-        let (row, column) = (y.first + row * s.window.stride, x.first + column * s.window.stride);
+        let (row, column) = (y.first + row * s.window.rows.stride, x.first + column * s.window.columns.stride);
         self.d_x.wrapping_add(((image * s.height + row) * s.width + column) * self.inputs)
     }
 }
@@ -390,7 +386,7 @@ struct Transposed<S> {
     weight: *const S,
     y: Class,
     x: Class,
-    kernel: usize,
+    window: Window,
     outputs: usize,
     inputs: usize,
 }
@@ -406,7 +402,7 @@ impl<S: Source> Operand for Transposed<S> {
             pack_across::<KN, S, W>(panels, at.count, k.count, |step, i| {
                 let (tap, output) = ((k.start + step) / self.outputs, (k.start + step) % self.outputs);
                 let (u, v) = (self.y.tap(tap / self.x.taps), self.x.tap(tap % self.x.taps));
-                let row = (output * self.kernel + u) * self.kernel + v;
+                let row = output * self.window.rows.kernel * self.window.columns.kernel + self.window.number(u, v);
                 self.weight.wrapping_add(row * self.inputs + at.start + i)
             });
         }

@@ -1,18 +1,18 @@
 // Convolution over images, channels last, as products of matrices that are never written: the matrix of patches is read out of the image
 // where it is used. Plain, for every type and geometry; one scheme serves the three products.
 //
-// x is [B, H, W, IN], weight [OUT, KERNEL, KERNEL, IN / GROUPS], y [B, H', W', OUT]. Blocks of 256 threads make 64 × 64 elements of a product
+// x is [B, H, W, IN], weight [OUT, HIGH, WIDE, IN / GROUPS], y [B, H', W', OUT]. Blocks of 256 threads make 64 × 64 elements of a product
 // in f32, 4 × 4 a thread, 16 of its depth at a time.
 
 constexpr int TILE = 64, DEPTH = 16, EACH = 4;
 
 struct Geometry {
-  uint32_t kernel, stride, padding, dilation, height, width, out_height, out_width, inputs, outputs, groups;
+  uint32_t high, wide, row_stride, column_stride, top, left, row_dilation, column_dilation, height, width, out_height, out_width, inputs, outputs, groups;
   uint64_t batch;
 
   __device__ __forceinline__ uint32_t group_inputs() const { return inputs / groups; }
   __device__ __forceinline__ uint32_t group_outputs() const { return outputs / groups; }
-  __device__ __forceinline__ uint32_t patch() const { return kernel * kernel * group_inputs(); }
+  __device__ __forceinline__ uint32_t patch() const { return high * wide * group_inputs(); }
   __device__ __forceinline__ uint64_t pixels() const { return batch * out_height * out_width; }
 
   // Element k of the patch under output pixel `pixel`, in a group: zero outside of the image.
@@ -21,17 +21,17 @@ struct Geometry {
     uint32_t j = pixel % out_width, i = pixel / out_width % out_height;
     uint64_t image = pixel / out_width / out_height;
     // Numbers below zero wrap around, and are too large then.
-    uint32_t row = i * stride + tap / kernel * dilation - padding, column = j * stride + tap % kernel * dilation - padding;
+    uint32_t row = i * row_stride + tap / wide * row_dilation - top, column = j * column_stride + tap % wide * column_dilation - left;
     if (row >= height || column >= width) return 0.0f;
     return to_float(x[((image * height + row) * width + column) * inputs + group * group_inputs() + channel]);
   }
 
   // The gradient of the output pixel whose tap `tap` is input pixel `pixel`, if there is one.
   __device__ __forceinline__ float gradient_at(const real* d_y, uint64_t pixel, uint32_t tap, uint32_t channel) const {
-    uint32_t column = pixel % width + padding - tap % kernel * dilation, row = pixel / width % height + padding - tap / kernel * dilation;
+    uint32_t column = pixel % width + left - tap % wide * column_dilation, row = pixel / width % height + top - tap / wide * row_dilation;
     uint64_t image = pixel / width / height;
-    uint32_t i = row / stride, j = column / stride;
-    if (i * stride != row || j * stride != column || i >= out_height || j >= out_width) return 0.0f;
+    uint32_t i = row / row_stride, j = column / column_stride;
+    if (i * row_stride != row || j * column_stride != column || i >= out_height || j >= out_width) return 0.0f;
     return to_float(d_y[((image * out_height + i) * out_width + j) * outputs + channel]);
   }
 };
@@ -78,9 +78,10 @@ __device__ __forceinline__ void product(
 }
 
 #define GEOMETRY                                                                                                          \
-  uint32_t kernel, uint32_t stride, uint32_t padding, uint32_t dilation, uint32_t height, uint32_t width, uint32_t out_height, \
-      uint32_t out_width, uint32_t inputs, uint32_t outputs, uint32_t groups, uint64_t batch
-#define GIVEN {kernel, stride, padding, dilation, height, width, out_height, out_width, inputs, outputs, groups, batch}
+  uint32_t high, uint32_t wide, uint32_t row_stride, uint32_t column_stride, uint32_t top, uint32_t left, uint32_t row_dilation, \
+      uint32_t column_dilation, uint32_t height, uint32_t width, uint32_t out_height, uint32_t out_width, uint32_t inputs, uint32_t outputs, uint32_t groups, uint64_t batch
+#define GIVEN \
+  {high, wide, row_stride, column_stride, top, left, row_dilation, column_dilation, height, width, out_height, out_width, inputs, outputs, groups, batch}
 
 // y = patches · weightᵀ + bias. The grid is [pixels / 64, outputs of a group / 64, groups].
 extern "C" __global__ void __launch_bounds__(256, 3) conv_forward(
@@ -118,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(256, 3) conv_input(
   Geometry g = GIVEN;
   uint32_t group = blockIdx.z, first = group * g.group_outputs(), each = g.group_outputs(), patch = g.patch();
   product(
-      batch * height * width, g.group_inputs(), 0, (uint64_t)kernel * kernel * each, shared,
+      batch * height * width, g.group_inputs(), 0, (uint64_t)high * wide * each, shared,
       [&](uint64_t pixel, uint64_t k) { return g.gradient_at(d_y, pixel, k / each, first + k % each); },
       [&](uint64_t k, uint64_t c) { return to_float(weight[(first + k % each) * patch + k / each * g.group_inputs() + c]); },
       [&](uint64_t pixel, uint64_t c, float sum) { put(&d_x[pixel * inputs + group * g.group_inputs() + c], sum, add); });

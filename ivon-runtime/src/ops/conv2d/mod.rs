@@ -14,11 +14,13 @@ use crate::context::{Context, Weighted};
 use crate::core::error::{Error, Result};
 use crate::core::shape::Shape;
 use crate::device::cuda::Product;
-use crate::ops::shared::window::{Sliding, Window};
+use crate::ops::shared::window::{Axis, Sliding, Window};
 use crate::ops::shared::{check, reduce, with_real, with_weight};
 use crate::tensor::Tensor;
 
-/// The operands.
+const AT: &str = "conv2d";
+
+/// The operands. `conv1d` and `conv2d_rectangular` save the same.
 #[derive(Debug)]
 pub struct Saved {
     x: Tensor,
@@ -60,8 +62,8 @@ impl Geometry {
 
     /// True if every output pixel sees its own input pixel alone, so that `x` is the matrix of patches.
     pub(crate) fn is_product(&self) -> bool {
-        let Window { kernel, stride, padding, .. } = self.sliding.window;
-        (kernel, stride, padding) == (1, 1, 0)
+        let is_pixel = |axis: Axis| (axis.kernel, axis.stride, axis.padding) == (1, 1, [0, 0]);
+        is_pixel(self.sliding.window.rows) && is_pixel(self.sliding.window.columns)
     }
 
     /// Returns the cost of each of the three products of patches and weights, including the zeros outside of the image.
@@ -69,8 +71,60 @@ impl Geometry {
         Cost::product(cx.precision(), [self.pixels(), self.outputs, self.patch()])
     }
 
+    pub(crate) fn x_shape(&self) -> Shape {
+        Shape::new(&[self.sliding.batch, self.sliding.height, self.sliding.width, self.inputs])
+    }
+
     fn y_shape(&self) -> Shape {
         self.sliding.y_shape(self.outputs)
+    }
+
+    /// The window over `x`, with its operands checked.
+    ///
+    /// # Errors
+    /// As [`forward`].
+    pub(crate) fn of(
+        cx: &Context,
+        at: &str,
+        window: Window,
+        groups: usize,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<Geometry> {
+        check::float(at, cx, &[("x", x)])?;
+        check::weight(at, cx, ("weight", weight))?;
+        let sliding = window.over(at, x.shape())?;
+        if groups == 0 {
+            return Err(Error::value(at, "GROUPS is 0 where at least 1 is expected"));
+        }
+        let (inputs, kernel) = (x.shape().last(), [window.rows.kernel, window.columns.kernel]);
+        let &[outputs, high, wide, of_group] = &weight.shape()[..] else {
+            let message = format!("`weight` is {} where [OUT, HIGH, WIDE, C / GROUPS] is expected", weight.shape());
+            return Err(Error::shape(at, message));
+        };
+        if [high, wide] != kernel {
+            let message = format!("`weight` is {} where [OUT, {}, {}, ..] is expected", weight.shape(), kernel[0], kernel[1]);
+            return Err(Error::shape(at, message));
+        }
+        if !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
+            let message = format!("{groups} groups do not divide the {inputs} channels of `x` and the {outputs} of the output");
+            return Err(Error::shape(at, message));
+        }
+        if of_group != inputs / groups {
+            let message = format!(
+                "`x` is {} but `weight` is {}: its last dimension must be {}, the channels of `x` in each of {groups} groups",
+                x.shape(),
+                weight.shape(),
+                inputs / groups
+            );
+            return Err(Error::shape(at, message));
+        }
+        if let Some(bias) = bias {
+            check::float(at, cx, &[("bias", bias)])?;
+            check::shape(at, ("bias", bias.shape()), [outputs], ("weight", weight.shape()))?;
+        }
+        Ok(Geometry { sliding, inputs, outputs, groups })
     }
 }
 
@@ -94,7 +148,7 @@ pub fn forward(
     weight: &Tensor,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let geometry = geometry(cx, Window { kernel, stride, padding, dilation }, groups, x, weight, bias)?;
+    let geometry = Geometry::of(cx, AT, Window::square(kernel, stride, padding, dilation), groups, x, weight, bias)?;
     convolve(cx, &geometry, x, weight, bias)
 }
 
@@ -114,9 +168,7 @@ pub fn forward_saving(
     weight: &Tensor,
     bias: Option<&Tensor>,
 ) -> Result<(Tensor, Saved)> {
-    let geometry = geometry(cx, Window { kernel, stride, padding, dilation }, groups, x, weight, bias)?;
-    let y = convolve(cx, &geometry, x, weight, bias)?;
-    Ok((y, Saved { x: x.clone(), weight: weight.clone(), geometry }))
+    convolve_saving(cx, AT, Window::square(kernel, stride, padding, dilation), groups, x, weight, bias)
 }
 
 /// With p the patch under each output pixel: `d_weight +=` the sum of `d_y pᵀ`, `d_bias +=` that of `d_y`, and `d_x` gets
@@ -132,23 +184,65 @@ pub fn backward(
     d_weight: &mut Adjoint,
     d_bias: &mut Adjoint,
 ) -> Result<()> {
+    backward_of(AT, cx, saved, d_y, d_x, d_weight, d_bias)
+}
+
+/// [`backward`] of the op `at`.
+pub(crate) fn backward_of(
+    at: &str,
+    cx: &Context,
+    saved: Saved,
+    d_y: Tensor,
+    d_x: &mut Adjoint,
+    d_weight: &mut Adjoint,
+    d_bias: &mut Adjoint,
+) -> Result<()> {
+    check::gradient(at, cx, ("d_y", &d_y), saved.geometry.y_shape())?;
+    let shapes = [*saved.x.shape(), *saved.weight.shape()];
+    gradients(cx, saved, d_y, shapes, d_x, d_weight, d_bias)
+}
+
+/// The convolution, and what [`gradients`] reads.
+pub(crate) fn convolve_saving(
+    cx: &Context,
+    at: &str,
+    window: Window,
+    groups: usize,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<(Tensor, Saved)> {
+    let geometry = Geometry::of(cx, at, window, groups, x, weight, bias)?;
+    let y = convolve(cx, &geometry, x, weight, bias)?;
+    Ok((y, Saved { x: x.clone(), weight: weight.clone(), geometry }))
+}
+
+/// The three gradients, with adjoints of `x` and `weight` in these shapes.
+pub(crate) fn gradients(
+    cx: &Context,
+    saved: Saved,
+    d_y: Tensor,
+    [x_shape, weight_shape]: [Shape; 2],
+    d_x: &mut Adjoint,
+    d_weight: &mut Adjoint,
+    d_bias: &mut Adjoint,
+) -> Result<()> {
     let Saved { x, weight, geometry } = saved;
-    check::gradient("conv2d", cx, ("d_y", &d_y), geometry.y_shape())?;
-    let shape = *x.shape();
-    if let Some((d_weight, add)) = d_weight.target(cx, *weight.shape())? {
+    if let Some((d_weight, add)) = d_weight.target(cx, weight_shape)? {
         weight_gradient(cx, &geometry, &x, &d_y, d_weight, add)?;
     }
     drop(x);
     if let Some((d_bias, add)) = d_bias.target(cx, [geometry.outputs])? {
         reduce::sum_rows(cx, &d_y, d_bias, add)?;
     }
-    if let Some((d_x, add)) = d_x.target(cx, shape)? {
+    if let Some((d_x, add)) = d_x.target(cx, x_shape)? {
         input_gradient(cx, &geometry, &weight, &d_y, d_x, add)?;
     }
     Ok(())
 }
 
-fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+/// y = bias + patches · weightᵀ, in the shape of the geometry.
+pub(crate) fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let mut y = cx.empty(g.y_shape())?;
     if depthwise::applies(cx, g, Product::Forward)? {
         let mut transposed = depthwise::workspace(cx, g)?;
@@ -176,7 +270,15 @@ fn convolve(cx: &Context, g: &Geometry, x: &Tensor, weight: &Tensor, bias: Optio
     Ok(y)
 }
 
-fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weight: &mut Tensor, add: bool) -> Result<()> {
+/// d_weight (+)= d_yᵀ · patches
+pub(crate) fn weight_gradient(
+    cx: &Context,
+    g: &Geometry,
+    x: &Tensor,
+    d_y: &Tensor,
+    d_weight: &mut Tensor,
+    add: bool,
+) -> Result<()> {
     if depthwise::applies(cx, g, Product::Weight)? {
         let mut partial = depthwise::partial_sums(cx, g)?;
         let computation = depthwise::WeightGradient { geometry: g, x, d_y, d_weight, add, partial: &mut partial };
@@ -200,7 +302,15 @@ fn weight_gradient(cx: &Context, g: &Geometry, x: &Tensor, d_y: &Tensor, d_weigh
     Ok(())
 }
 
-fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x: &mut Tensor, add: bool) -> Result<()> {
+/// d_x (+)= d_y · weight, at the places that the patches are taken from.
+pub(crate) fn input_gradient(
+    cx: &Context,
+    g: &Geometry,
+    weight: &Tensor,
+    d_y: &Tensor,
+    d_x: &mut Tensor,
+    add: bool,
+) -> Result<()> {
     if depthwise::applies(cx, g, Product::Input)? {
         let mut transposed = depthwise::workspace(cx, g)?;
         let computation = depthwise::InputGradient { geometry: g, weight, d_y, d_x, add, transposed: &mut transposed };
@@ -222,40 +332,4 @@ fn input_gradient(cx: &Context, g: &Geometry, weight: &Tensor, d_y: &Tensor, d_x
         });
     }
     Ok(())
-}
-
-fn geometry(cx: &Context, window: Window, groups: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Geometry> {
-    const AT: &str = "conv2d";
-    check::float(AT, cx, &[("x", x)])?;
-    check::weight(AT, cx, ("weight", weight))?;
-    let sliding = window.over(AT, x.shape())?;
-    if groups == 0 {
-        return Err(Error::value(AT, "GROUPS is 0 where at least 1 is expected"));
-    }
-    let (inputs, kernel) = (x.shape().last(), window.kernel);
-    let &[outputs, high, wide, of_group] = &weight.shape()[..] else {
-        let message = format!("`weight` is {} where [OUT, KERNEL, KERNEL, C / GROUPS] is expected", weight.shape());
-        return Err(Error::shape(AT, message));
-    };
-    if (high, wide) != (kernel, kernel) {
-        return Err(Error::shape(AT, format!("`weight` is {} where [OUT, {kernel}, {kernel}, ..] is expected", weight.shape())));
-    }
-    if !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
-        let message = format!("{groups} groups do not divide the {inputs} channels of `x` and the {outputs} of the output");
-        return Err(Error::shape(AT, message));
-    }
-    if of_group != inputs / groups {
-        let message = format!(
-            "`x` is {} but `weight` is {}: its last dimension must be {}, the channels of `x` in each of {groups} groups",
-            x.shape(),
-            weight.shape(),
-            inputs / groups
-        );
-        return Err(Error::shape(AT, message));
-    }
-    if let Some(bias) = bias {
-        check::float(AT, cx, &[("bias", bias)])?;
-        check::shape(AT, ("bias", bias.shape()), [outputs], ("weight", weight.shape()))?;
-    }
-    Ok(Geometry { sliding, inputs, outputs, groups })
 }

@@ -7,6 +7,7 @@ use crate::core::error::Result;
 use crate::device::cpu::matmul::{Matrix, Onto, Precision, Stored, multiply_as, multiply_onto};
 use crate::device::cpu::parallel::pieces;
 use crate::device::cpu::real::Real;
+use crate::ops::shared::window::Window;
 use crate::tensor::Tensor;
 
 /// Elements of patches that are in memory at a time, unless one image has more.
@@ -136,15 +137,15 @@ fn unfolded<'a, E: Real>(g: &Geometry, x: &'a [E], block: Block, patches: &'a mu
     if is_direct(g) {
         return &x[block.first * s.positions() * g.inputs..][..block.count * s.positions() * g.inputs];
     }
-    let (n, patch) = (g.group_inputs(), g.patch());
+    let (n, patch, Window { rows, columns }) = (g.group_inputs(), g.patch(), s.window);
     let patches = &mut patches[..block.count * s.positions() * patch];
     // One row of output pixels a task.
     pieces(patches, s.out_width * patch, |row, patches| {
         let (image, i) = (block.first + row / s.out_height, row % s.out_height);
         for (j, patch) in patches.chunks_exact_mut(patch).enumerate() {
             for (tap, to) in patch.chunks_exact_mut(n).enumerate() {
-                let (u, v) = (tap / s.window.kernel, tap % s.window.kernel);
-                match (s.window.tap(i, u, s.height), s.window.tap(j, v, s.width)) {
+                let (u, v) = (tap / columns.kernel, tap % columns.kernel);
+                match (rows.tap(i, u, s.height), columns.tap(j, v, s.width)) {
                     (Some(y), Some(x_at)) => {
                         let from = ((image * s.height + y) * s.width + x_at) * g.inputs + block.group * n;
                         to.copy_from_slice(&x[from..][..n]);
@@ -161,17 +162,17 @@ fn unfolded<'a, E: Real>(g: &Geometry, x: &'a [E], block: Block, patches: &'a mu
 /// taps, so that threads share nothing.
 fn fold<E: Real>(g: &Geometry, patches: &[E], block: Block, d_x: &mut [E]) {
     let s = g.sliding;
-    let (n, patch) = (g.group_inputs(), g.patch());
+    let (n, patch, Window { rows, columns }) = (g.group_inputs(), g.patch(), s.window);
     let image = s.height * s.width * g.inputs;
     let d_x = &mut d_x[block.first * image..][..block.count * image];
     pieces(d_x, s.width * g.inputs, |row, d_x| {
         let (image, y) = (row / s.height, row % s.height);
-        for u in 0..s.window.kernel {
-            let Some(i) = s.window.position(y, u, s.out_height) else { continue };
+        for u in 0..rows.kernel {
+            let Some(i) = rows.position(y, u, s.out_height) else { continue };
             for j in 0..s.out_width {
-                for v in 0..s.window.kernel {
-                    let Some(x) = s.window.tap(j, v, s.width) else { continue };
-                    let from = ((image * s.out_height + i) * s.out_width + j) * patch + (u * s.window.kernel + v) * n;
+                for v in 0..columns.kernel {
+                    let Some(x) = columns.tap(j, v, s.width) else { continue };
+                    let from = ((image * s.out_height + i) * s.out_width + j) * patch + s.window.number(u, v) * n;
                     let to = &mut d_x[x * g.inputs + block.group * n..][..n];
                     to.iter_mut().zip(&patches[from..][..n]).for_each(|(to, from)| *to += *from);
                 }

@@ -22,6 +22,11 @@ pub fn float(at: &str, cx: &Context, arguments: &[(&str, &Tensor)]) -> Result<()
     Ok(())
 }
 
+/// A tensor holds ids, or numbers of the type that the context computes in.
+pub fn float_or_ids(at: &str, cx: &Context, (name, x): (&str, &Tensor)) -> Result<()> {
+    if x.dtype() == DType::U32 { Ok(()) } else { float(at, cx, &[(name, x)]) }
+}
+
 /// A weight is of the type that the context computes in, or of bf16.
 pub fn weight(at: &str, cx: &Context, (name, x): (&str, &Tensor)) -> Result<()> {
     if x.dtype() == DType::Bf16 { Ok(()) } else { float(at, cx, &[(name, x)]) }

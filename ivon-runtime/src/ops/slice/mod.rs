@@ -24,28 +24,20 @@ pub struct Saved {
     y: Shape,
 }
 
-/// The entries `range` of an axis.
+/// The entries `range` of an axis, numbers or ids.
 ///
 /// # Errors
 /// If there is no such axis, or the range exceeds it.
 pub fn forward(cx: &Context, x: &Tensor, axis: usize, range: Range<usize>) -> Result<Tensor> {
     check::axis("slice", x.shape(), axis)?;
-    check::float("slice", cx, &[("x", x)])?;
+    check::float_or_ids("slice", cx, ("x", x))?;
     if range.start > range.end || range.end > x.dim(axis) {
         let message = format!("{range:?} does not lie in axis {axis} of `x`, which is {}: it has 0..{}", x.shape(), x.dim(axis));
         return Err(Error::shape("slice", message));
     }
     let mut dims = x.shape().to_vec();
     dims[axis] = range.len();
-    let mut y = cx.empty(Shape::new(&dims))?;
-    let strip = Strip::of(x.shape(), axis, range.start, range.len());
-    let _op = cx.op("slice", || Cost::default().moves(2 * y.bytes()));
-    if cx.cuda().is_some() {
-        strips::cuda::take(cx, strip, x, &mut y, false)?;
-    } else if !cx.planning() {
-        with_real!(cx.dtype(), E => strip.take::<E>(x.as_slice(), y.as_mut_slice(), false));
-    }
-    Ok(y)
+    strips::taken(cx, "slice", Strip::of(x.shape(), axis, range.start, range.len()), x, Shape::new(&dims))
 }
 
 /// [`forward`], and what [`backward`] reads.

@@ -95,6 +95,8 @@ compare::watched!(
     losses::cross_entropy_of_products_whose_rows_are_not_aligned,
     moves::masks_and_constants,
     moves::embedding_sums_repeated_ids_in_their_order,
+    moves::parts_of_ids,
+    moves::columns_by_their_numbers,
     moves::dropout_drops_the_same_elements,
     moves::slices_and_concatenations,
     moves::transposes

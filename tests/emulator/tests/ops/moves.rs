@@ -18,6 +18,32 @@ fn embedding_sums_repeated_ids_in_their_order() {
 }
 
 #[test]
+fn parts_of_ids() {
+    let all = Tensor::from_slice(&ids(5 * 7 * 3, 11, 4), [5, 7, 3]).unwrap();
+    check(&[numbers(&[11, 6], 1)], |cx, x| {
+        let parts = [
+            ops::slice::forward(cx, &all, 1, 2..6)?,
+            ops::slice::forward(cx, &all, 0, 1..1)?,
+            ops::at::forward(cx, &all, 0, 3)?,
+            ops::at::forward(cx, &all, 2, 1)?,
+        ];
+        parts.iter().map(|ids| ops::embedding::forward(cx, ids, &x[0])).collect()
+    });
+}
+
+#[test]
+fn columns_by_their_numbers() {
+    for (rows, wide, narrow) in [(1, 1, 1), (6, 5, 9), (40, 131, 53), (3, 700, 0)] {
+        let columns = Tensor::from_slice(&ids(narrow, wide, 3), [narrow]).unwrap();
+        check(&[numbers(&[rows, wide], 1), numbers(&[rows, narrow], 2)], |cx, x| {
+            let forward = || ops::index_select::forward_saving(cx, &x[0], &columns);
+            let grads = both(cx, [*x[0].shape()], |[d_x]| ops::index_select::backward(cx, forward()?.1, x[1].clone(), d_x))?;
+            Ok([vec![forward()?.0], grads].concat())
+        });
+    }
+}
+
+#[test]
 fn dropout_drops_the_same_elements() {
     for n in [1, 63, 64, 1000, 70_000] {
         check(&[numbers(&[n], 1)], |cx, x| {

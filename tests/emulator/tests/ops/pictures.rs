@@ -3,7 +3,7 @@
 use crate::both;
 use crate::compare::{check, check_within, numbers};
 use ivon_runtime::cuda::Cudnn;
-use ivon_runtime::{Builder, Init, Tensor, ops};
+use ivon_runtime::{Builder, Context, Init, Tensor, ops};
 
 /// Kernel, stride, padding, dilation, groups; images, height, width, inputs, outputs.
 const CONVOLUTIONS: [([usize; 5], [usize; 5]); 8] = [
@@ -37,14 +37,61 @@ fn convolutions(cudnn: Cudnn) {
     }
 }
 
+/// Rectangular windows with a padding of its own on each side, sequences, and transposed convolutions.
+fn other_convolutions(cudnn: Cudnn) {
+    let set = move |cx: &Context| cx.cuda().into_iter().for_each(|cuda| cuda.set_cudnn(cudnn));
+    for (groups, inputs, outputs) in [(1, 3, 5), (2, 4, 6), (16, 16, 16)] {
+        let inputs_of = |x: &[usize], weight: &[usize]| [numbers(x, 1), numbers(weight, 2), numbers(&[outputs], 3)];
+        let rectangle = inputs_of(&[2, 9, 7, inputs], &[outputs, 3, 2, inputs / groups]);
+        for bottom in [1, 3] {
+            check_within(3e-5, 3e-2, &rectangle, |cx, x| {
+                set(cx);
+                let forward = || {
+                    let (x, weight, bias) = (&x[0], &x[1], Some(&x[2]));
+                    ops::conv2d_rectangular::forward_saving(cx, 3, 2, 2, 1, 1, bottom, 2, 2, 2, 3, groups, x, weight, bias)
+                };
+                let (y, _) = forward()?;
+                let grads = both(cx, [*x[0].shape(), *x[1].shape(), *x[2].shape()], |[d_x, d_weight, d_bias]| {
+                    ops::conv2d_rectangular::backward(cx, forward()?.1, y.clone(), d_x, d_weight, d_bias)
+                })?;
+                Ok([vec![y.clone()], grads].concat())
+            });
+        }
+        let sequence = inputs_of(&[2, 13, inputs], &[outputs, 3, inputs / groups]);
+        check_within(3e-5, 3e-2, &sequence, |cx, x| {
+            set(cx);
+            let forward = || ops::conv1d::forward_saving(cx, 3, 1, 4, 0, 2, groups, &x[0], &x[1], Some(&x[2]));
+            let (y, _) = forward()?;
+            let grads = both(cx, [*x[0].shape(), *x[1].shape(), *x[2].shape()], |[d_x, d_weight, d_bias]| {
+                ops::conv1d::backward(cx, forward()?.1, y.clone(), d_x, d_weight, d_bias)
+            })?;
+            Ok([vec![y.clone()], grads].concat())
+        });
+        let transposed = inputs_of(&[2, 5, 4, inputs], &[inputs, 3, 3, outputs / groups]);
+        check_within(3e-5, 3e-2, &transposed, |cx, x| {
+            set(cx);
+            let forward = || ops::conv_transpose2d::forward_saving(cx, 3, 2, 1, 1, 1, groups, &x[0], &x[1], Some(&x[2]));
+            let (y, _) = forward()?;
+            let grads = both(cx, [*x[0].shape(), *x[1].shape(), *x[2].shape()], |[d_x, d_weight, d_bias]| {
+                ops::conv_transpose2d::backward(cx, forward()?.1, y.clone(), d_x, d_weight, d_bias)
+            })?;
+            Ok([vec![y.clone()], grads].concat())
+        });
+    }
+}
+
 #[test]
 fn convolutions_by_our_kernels() {
     convolutions(Cudnn::Off);
+    other_convolutions(Cudnn::Off);
 }
 
 #[test]
 fn convolutions_by_cudnn() {
-    [Cudnn::Windows, Cudnn::Weights, Cudnn::All].into_iter().for_each(convolutions);
+    for cudnn in [Cudnn::Windows, Cudnn::Weights, Cudnn::All] {
+        convolutions(cudnn);
+        other_convolutions(cudnn);
+    }
 }
 
 #[test]

@@ -20,13 +20,15 @@ pub struct Convolution {
     pub product: Product,
     /// \[B, H, W, IN\]
     pub x: [usize; 4],
-    /// \[OUT, KERNEL, KERNEL, IN / GROUPS\], which determines the number of groups.
+    /// \[OUT, HIGH, WIDE, IN / GROUPS\], which determines the number of groups.
     pub weight: [usize; 4],
     /// \[B, H', W', OUT\]
     pub y: [usize; 4],
-    pub stride: usize,
-    pub padding: usize,
-    pub dilation: usize,
+    /// Of rows and of columns, as padding and dilation.
+    pub stride: [usize; 2],
+    /// Zeros on each of both sides.
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
     pub dtype: DType,
 }
 
@@ -39,7 +41,7 @@ impl fmt::Display for Convolution {
             Product::Weight => "the gradient of the weight",
         };
         write!(f, "{written} of a convolution of x {x:?} with a weight {weight:?} to y {y:?}, ")?;
-        write!(f, "stride {stride}, padding {padding}, dilation {dilation}, in {dtype:?}")
+        write!(f, "stride {stride:?}, padding {padding:?}, dilation {dilation:?}, in {dtype:?}")
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn allowed(configuration: &Descriptor, dtype: DType) -> Result<bool> 
     Ok(!notes[..count].iter().any(|note| refused.contains(note)))
 }
 
-/// Describes a tensor [B, H, W, C], or a weight [OUT, KERNEL, KERNEL, IN]. cuDNN lists dimensions in the order B, C, H, W,
+/// Describes a tensor [B, H, W, C], or a weight [OUT, HIGH, WIDE, IN]. cuDNN lists dimensions in the order B, C, H, W,
 /// whatever their order in memory.
 fn tensor(name: i64, [b, h, w, c]: [usize; 4], dtype: DType) -> Result<Descriptor> {
     let numbers = |all: [usize; 4]| all.map(|n| n as i64);
@@ -108,7 +108,7 @@ fn tensor(name: i64, [b, h, w, c]: [usize; 4], dtype: DType) -> Result<Descripto
 
 /// Describes the window of the convolution; sums are f32.
 fn window(c: &Convolution) -> Result<Descriptor> {
-    let both = |n: usize| [n as i64; 2];
+    let both = |numbers: [usize; 2]| numbers.map(|n| n as i64);
     Descriptor::of(Kind::CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, |window| {
         let f32 = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
         let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;

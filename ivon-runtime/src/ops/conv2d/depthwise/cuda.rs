@@ -20,9 +20,9 @@ const BLOCKS: usize = 2048;
 
 /// A geometry as kernels take it, behind these arguments.
 fn arguments<'a>(before: impl IntoIterator<Item = Arg<'a>>, g: &Geometry) -> Vec<Arg<'a>> {
-    let (s, w) = (&g.sliding, g.sliding.window);
-    let numbers = [w.kernel, w.stride, w.padding, w.dilation, s.height, s.width, s.out_height, s.out_width, g.outputs];
-    let numbers = numbers.into_iter().map(|n| Arg::from(n as u32));
+    let s = &g.sliding;
+    let sizes = [s.height, s.width, s.out_height, s.out_width, g.outputs];
+    let numbers = s.window.numbers().into_iter().chain(sizes).map(|n| Arg::from(n as u32));
     before.into_iter().chain(numbers).chain([Arg::from(s.batch)]).collect()
 }
 

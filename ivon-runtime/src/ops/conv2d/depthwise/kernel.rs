@@ -103,8 +103,10 @@ fn tile<Set: Instructions, E: Real, const L: usize, const P: usize>(
     let mut sums = [start; P];
     for row in rows {
         for column in &run.seen {
-            let (tap, source) =
-                (row.tap * plan.kernel + column.tap, (image * height + row.source) * width + column.source + i * plan.advance);
+            let (tap, source) = (
+                plan.window.number(row.tap, column.tap),
+                (image * height + row.source) * width + column.source + i * plan.advance,
+            );
             debug_assert!((source + (P - 1) * plan.advance) * channels + at + L <= data.len());
             // SAFETY: rows, columns and taps of a plan lie in the images and the window, whose sizes `rows` compares with the slices; the
             // callers see to at + L <= channels.
@@ -155,7 +157,7 @@ versions! {
         assert!(part.first + part.count <= plan.target_rows());
         let (x, d_y) = (Images { data: x, channels }, Images { data: d_y, channels });
         in_parts!(GROUP.min(channels - first), at, L => {
-            for u in 0..plan.kernel {
+            for u in 0..plan.window.rows.kernel {
                 for run in &plan.runs {
                     let mut seen = &run.seen[..];
                     // Taps in groups: of four the registers hold the sums.
@@ -190,7 +192,7 @@ fn taps<Set: Instructions, E: Real, const L: usize, const T: usize>(
     [first, at]: [usize; 2],
 ) {
     let channels = x.channels;
-    let place = |t: usize| (u * plan.kernel + seen[t].tap) * GROUP + at;
+    let place = |t: usize| plan.window.number(u, seen[t].tap) * GROUP + at;
     let mut sums: [[E; L]; T] = std::array::from_fn(|t| lanes(&total[place(t)..]));
     let offsets: [usize; T] = std::array::from_fn(|t| seen[t].source * channels + first + at);
     for row in part.first..part.first + part.count {

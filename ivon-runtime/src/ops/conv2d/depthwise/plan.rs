@@ -1,6 +1,6 @@
 //! The positions and taps that meet along each axis, computed once for a pass.
 
-use crate::ops::shared::window::{Sliding, Window};
+use crate::ops::shared::window::{Axis, Sliding, Window};
 
 /// A tap of a target position, and the source position that it multiplies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) struct Run {
 /// of the weights write to output pixels and read input pixels; the gradient of the input does the opposite.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub kernel: usize,
+    pub window: Window,
     pub images: usize,
     /// Height and width of an image that is written.
     pub target: [usize; 2],
@@ -41,25 +41,25 @@ impl Plan {
     /// Output pixels from the input pixels under their window.
     pub fn outputs(s: &Sliding) -> Plan {
         let seen = |size: usize| {
-            move |position: usize, Window { kernel, .. }: Window| -> Vec<Seen> {
-                let seen = |tap| s.window.tap(position, tap, size).map(|source| Seen { source, tap });
-                (0..kernel).filter_map(seen).collect()
+            move |position: usize, axis: Axis| -> Vec<Seen> {
+                let seen = |tap| axis.tap(position, tap, size).map(|source| Seen { source, tap });
+                (0..axis.kernel).filter_map(seen).collect()
             }
         };
         let (target, source) = ([s.out_height, s.out_width], [s.height, s.width]);
-        Plan::new(s, target, source, [1, s.window.stride], [&seen(s.height), &seen(s.width)])
+        Plan::new(s, target, source, [1, s.window.columns.stride], [&seen(s.height), &seen(s.width)])
     }
 
     /// Input pixels from the output pixels whose window they are in.
     pub fn inputs(s: &Sliding) -> Plan {
         let seen = |positions: usize| {
-            move |at: usize, Window { kernel, .. }: Window| -> Vec<Seen> {
-                let seen = |tap| s.window.position(at, tap, positions).map(|source| Seen { source, tap });
-                (0..kernel).filter_map(seen).collect()
+            move |at: usize, axis: Axis| -> Vec<Seen> {
+                let seen = |tap| axis.position(at, tap, positions).map(|source| Seen { source, tap });
+                (0..axis.kernel).filter_map(seen).collect()
             }
         };
         let (target, source) = ([s.height, s.width], [s.out_height, s.out_width]);
-        Plan::new(s, target, source, [s.window.stride, 1], [&seen(s.out_height), &seen(s.out_width)])
+        Plan::new(s, target, source, [s.window.columns.stride, 1], [&seen(s.out_height), &seen(s.out_width)])
     }
 
     fn new(
@@ -67,14 +67,14 @@ impl Plan {
         target: [usize; 2],
         source: [usize; 2],
         [step, advance]: [usize; 2],
-        seen: [&dyn Fn(usize, Window) -> Vec<Seen>; 2],
+        seen: [&dyn Fn(usize, Axis) -> Vec<Seen>; 2],
     ) -> Plan {
-        let rows = (0..target[0]).map(|row| seen[0](row, s.window)).collect();
+        let rows = (0..target[0]).map(|row| seen[0](row, s.window.rows)).collect();
         let mut runs: Vec<Run> = vec![];
         for residue in 0..step.min(target[1]) {
             let mut open = false;
             for column in (residue..target[1]).step_by(step) {
-                let seen = seen[1](column, s.window);
+                let seen = seen[1](column, s.window.columns);
                 match runs.last_mut() {
                     Some(run) if open && run.continues(&seen, advance) => run.count += 1,
                     _ => runs.push(Run { first: column, count: 1, seen }),
@@ -82,7 +82,7 @@ impl Plan {
                 open = true;
             }
         }
-        Plan { kernel: s.window.kernel, images: s.batch, target, source, rows, runs, step, advance }
+        Plan { window: s.window, images: s.batch, target, source, rows, runs, step, advance }
     }
 
     /// Rows of all images that are written.
@@ -101,7 +101,7 @@ impl Plan {
     }
 
     pub fn taps(&self) -> usize {
-        self.kernel * self.kernel
+        self.window.rows.kernel * self.window.columns.kernel
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
         for (kernel, stride, padding, dilation) in
             [(3, 1, 1, 1), (3, 2, 1, 1), (5, 2, 0, 2), (2, 3, 1, 1), (1, 2, 0, 1), (3, 2, 3, 2)]
         {
-            let s = sliding(Window { kernel, stride, padding, dilation }, 11);
+            let s = sliding(Window::square(kernel, stride, padding, dilation), 11);
             let triples = |plan: &Plan, exchange: bool| {
                 let mut all = vec![];
                 for run in &plan.runs {

@@ -13,8 +13,9 @@ pub(crate) static KERNELS: Source = unsafe { Source::new("pool", include_str!("k
 /// Launches a kernel with a thread for each 16 bytes of `elements`, or for each one where channels are not of whole pieces: these arguments, then the
 /// geometry.
 fn launch(cx: &Context, kernel: &str, before: Vec<Arg>, s: &Sliding, channels: usize, elements: usize) -> Result<()> {
-    let w = s.window;
-    let numbers = [w.kernel, w.stride, w.padding, s.height, s.width, s.out_height, s.out_width, channels];
+    // The windows of pooling are square.
+    let w = s.window.rows;
+    let numbers = [w.kernel, w.stride, w.padding[0], s.height, s.width, s.out_height, s.out_width, channels];
     let numbers = numbers.into_iter().map(|n| Arg::from(n as u32));
     let piece = 16 / cx.dtype().bytes();
     let (wide, pieces) = match channels.is_multiple_of(piece) {

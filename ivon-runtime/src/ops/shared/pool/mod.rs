@@ -17,7 +17,7 @@ use crate::tensor::Tensor;
 /// If `x` is no batch of images, the window does not fit, or a window could lie in the padding alone.
 pub(crate) fn geometry(at: &str, cx: &Context, [kernel, stride, padding]: [usize; 3], x: &Tensor) -> Result<(Sliding, Shape)> {
     check::float(at, cx, &[("x", x)])?;
-    let sliding = Window { kernel, stride, padding, dilation: 1 }.over(at, x.shape())?;
+    let sliding = Window::square(kernel, stride, padding, 1).over(at, x.shape())?;
     if padding > kernel / 2 {
         let message =
             format!("a PADDING of {padding} is more than half of the KERNEL of {kernel}: some windows would see no pixel");
@@ -37,11 +37,12 @@ pub(crate) fn outputs<T: Send>(s: &Sliding, y: &mut [T], channels: usize, row: i
 #[inline(always)]
 pub(crate) fn seen(s: &Sliding, i: usize, mut seen: impl FnMut(usize, usize)) {
     let (image, i, j) = (i / s.positions(), i / s.out_width % s.out_height, i % s.out_width);
-    for u in 0..s.window.kernel {
-        let Some(row) = s.window.tap(i, u, s.height) else { continue };
-        for v in 0..s.window.kernel {
-            let Some(column) = s.window.tap(j, v, s.width) else { continue };
-            seen((image * s.height + row) * s.width + column, u * s.window.kernel + v);
+    let Window { rows, columns } = s.window;
+    for u in 0..rows.kernel {
+        let Some(row) = rows.tap(i, u, s.height) else { continue };
+        for v in 0..columns.kernel {
+            let Some(column) = columns.tap(j, v, s.width) else { continue };
+            seen((image * s.height + row) * s.width + column, s.window.number(u, v));
         }
     }
 }
@@ -63,12 +64,13 @@ pub(crate) fn inputs<E: Real>(
             d_x.fill(E::default());
         }
         let (image, row) = (row / s.height, row % s.height);
-        for u in 0..s.window.kernel {
-            let Some(i) = s.window.position(row, u, s.out_height) else { continue };
+        let Window { rows, columns } = s.window;
+        for u in 0..rows.kernel {
+            let Some(i) = rows.position(row, u, s.out_height) else { continue };
             for (column, d_x) in d_x.chunks_exact_mut(channels).enumerate() {
-                for v in 0..s.window.kernel {
-                    let Some(j) = s.window.position(column, v, s.out_width) else { continue };
-                    window((image * s.out_height + i) * s.out_width + j, u * s.window.kernel + v, d_x);
+                for v in 0..columns.kernel {
+                    let Some(j) = columns.position(column, v, s.out_width) else { continue };
+                    window((image * s.out_height + i) * s.out_width + j, s.window.number(u, v), d_x);
                 }
             }
         }

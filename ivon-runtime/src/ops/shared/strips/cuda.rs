@@ -31,6 +31,13 @@ pub(crate) fn take(cx: &Context, strip: Strip, whole: &Tensor, part: &mut Tensor
     KERNELS.launch(cx, "strip_take", grid, &mut args![whole, part, count, length, start, width, add, wide > 1])
 }
 
+/// [`take`] of ids, which are overwritten.
+pub(crate) fn take_ids(cx: &Context, Strip { length, start, width }: Strip, whole: &Tensor, part: &mut Tensor) -> Result<()> {
+    let count = part.shape().elements();
+    let grid = Grid::over(count).at_most(BLOCKS);
+    KERNELS.launch(cx, "strip_take_ids", grid, &mut args![whole, part, count, length, start, width])
+}
+
 /// The strip of `whole` = `part`, or += it; the rest of it stays.
 pub(crate) fn put(cx: &Context, strip: Strip, part: &Tensor, whole: &mut Tensor, add: bool) -> Result<()> {
     let (Strip { length, start, width }, wide) = pieces(cx, strip);

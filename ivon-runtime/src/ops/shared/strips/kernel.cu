@@ -30,6 +30,14 @@ extern "C" __global__ void __launch_bounds__(256) strip_take(
   else take<1>(whole, part, pieces, length, start, width, add);
 }
 
+// part = the strip of whole, of ids.
+extern "C" __global__ void __launch_bounds__(256) strip_take_ids(
+    const uint32_t* __restrict__ whole, uint32_t* part, uint64_t count, uint64_t length, uint64_t start, uint64_t width) {
+  uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
+  for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride)
+    part[i] = whole[i / width * length + start + i % width];
+}
+
 template <int N>
 __device__ __forceinline__ void give(
     const real* part, real* whole, uint64_t pieces, uint64_t length, uint64_t start, uint64_t width, bool add) {
