@@ -44,7 +44,9 @@ struct Sight {
     if (threshold == 0) return 1.0f;
     uint64_t element = ((b * heads + head) * queries + i) * keys + j;
     Words words = philox(key_low, key_high, element / 64 * 16 + element % 16, counters[0], counters[1]);
-    return words.at[element % 64 / 16] >= threshold ? keep : 0.0f;
+    // An index that is not a constant would put the words into memory.
+    uint32_t which = element % 64 / 16, word = which < 2 ? (which ? words.at[1] : words.at[0]) : which == 2 ? words.at[2] : words.at[3];
+    return word >= threshold ? keep : 0.0f;
   }
 };
 
@@ -83,7 +85,7 @@ template <class To> __device__ __forceinline__ void give(const float (&sums)[MOS
 
 // y = softmax(s) v with a running maximum and sum, and lse = ln of the sum of e^s, infinite for a query that sees no key. The grid is
 // [B · HEADS, T / 32].
-extern "C" __global__ void __launch_bounds__(256) grouped_forward(
+extern "C" __global__ void __launch_bounds__(256, 1) grouped_forward(
     const real* __restrict__ q, const real* __restrict__ k, const real* __restrict__ v, const real* __restrict__ bias,
     const real* __restrict__ slopes, const real* __restrict__ mask, const real* __restrict__ segments, real* __restrict__ y,
     float* __restrict__ lse, uint64_t heads, uint64_t kv_heads, uint64_t queries, uint64_t keys, uint64_t size, float scale,
@@ -237,7 +239,7 @@ extern "C" __global__ void __launch_bounds__(256) grouped_backward_keys(
 
 // d_bias = the sum of ds over the batch. A thread has the pairs of a query and keys 256 apart; the grid is [HEADS · T]. The block's sum of
 // −distance · ds is its query's part of the gradient of the slope, parts f32 [HEADS, T]. A gradient that is not wanted has no place.
-extern "C" __global__ void __launch_bounds__(256) grouped_backward_scores(
+extern "C" __global__ void __launch_bounds__(256, 1) grouped_backward_scores(
     const real* __restrict__ q, const real* __restrict__ k, const real* __restrict__ v, const real* __restrict__ bias,
     const real* __restrict__ slopes, const real* __restrict__ mask, const real* __restrict__ segments, const real* __restrict__ d_y,
     const float* __restrict__ lse, const float* __restrict__ delta, real* d_bias, float* parts, uint64_t batch, uint64_t heads,

@@ -7,7 +7,10 @@ extern "C" __global__ void __launch_bounds__(256) rotate(
   if (pair >= pairs) return;
   uint64_t half = size / 2, i = pair % half, head = pair / half, position = first + head / heads % length, at = head * size + i;
   double turns = (double)position * exp2(-(double)octaves * (double)i / (double)half) * 0.15915494309189535;
-  float angle = (float)((turns - floor(turns)) * 6.283185307179586), c = cosf(angle), s = back ? -sinf(angle) : sinf(angle);
+  // sin and cos of pi times a number need no reduction, and so no memory.
+  float s, c;
+  sincospif((float)((turns - floor(turns)) * 2.0), &s, &c);
+  if (back) s = -s;
   float one = to_float(x[at]), other = to_float(x[at + half]);
   put(&y[at], one * c - other * s, add);
   put(&y[at + half], other * c + one * s, add);

@@ -52,7 +52,7 @@ __device__ __forceinline__ void convolve(const Geometry& g, const real* x, const
   store<N>(y + to.at, sum);
 }
 
-extern "C" __global__ void __launch_bounds__(256) depthwise_forward(
+extern "C" __global__ void __launch_bounds__(256, 4) depthwise_forward(
     const real* __restrict__ x, const real* __restrict__ weight, const real* __restrict__ bias, real* __restrict__ y, uint32_t vectors, GEOMETRY) {
   Geometry g = GIVEN;
   if (vectors) convolve<Wide<real>::N>(g, x, weight, bias, y);
