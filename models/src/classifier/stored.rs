@@ -97,6 +97,17 @@ impl StoredClassifier {
                 format!("its note `classes` names {} classes, but the model tells {} apart", names.len(), design.classes);
             return Err(Error::config(message));
         }
+        if let Some(name) =
+            classes.as_ref().and_then(|names| (1..names.len()).find(|i| names[..*i].contains(&names[*i])).map(|i| &names[i]))
+        {
+            return Err(Error::config(format!("its note `classes` names `{name}` twice: images could not be matched to it")));
+        }
+        if let Some(other) = transform.as_ref().map(|transform| transform.size).filter(|size| *size != design.size) {
+            return Err(Error::config(format!(
+                "its note `transform` makes images of size {other}, but the model takes {}",
+                design.size
+            )));
+        }
         if let Some(transform) = &transform {
             transform.check(design.channels).map_err(|e| Error::config(format!("its note `transform` {e}")))?;
         }

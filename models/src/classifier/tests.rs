@@ -265,3 +265,51 @@ fn values_that_no_network_can_have_are_refused_by_name() {
     changed.get_mut(&variance).unwrap().data[0] = 0.0;
     assert!(StoredClassifier::of_table(changed, &notes).is_ok());
 }
+
+/// Weights of zero.
+struct Point;
+
+impl Visitor for Point {
+    type Output = Posterior<'static>;
+    fn visit<M: Classifier + 'static>(self, model: M) -> Result<Posterior<'static>> {
+        let layout = Layout::of(&model);
+        Ok(Posterior::point(&layout, &vec![0.0; layout.padded()])?.into_owned())
+    }
+}
+
+fn grey(size: usize, deviation: f64) -> Transform {
+    let normalisation = Normalisation { mean: vec![0.5], deviation: vec![deviation] };
+    Transform { size, crop: Crop::None, flip: false, ratio: 1.0, fit: Fit::Cover, normalisation, exif: Exif::Apply }
+}
+
+#[test]
+fn notes_that_contradict_the_network_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let design = Design { architecture: Architecture::Lenet, norm: Norm::Batch, channels: 1, size: 12, classes: 2 };
+    let whole = StoredClassifier {
+        design,
+        classes: Some(vec!["a".into(), "b".into()]),
+        transform: Some(grey(12, 1.0)),
+        posterior: design.build(Point).unwrap(),
+        step: None,
+    };
+    let path = folder.path().join("w.safetensors");
+    let read = |stored: &StoredClassifier| {
+        stored.write(&path).unwrap();
+        let (table, notes) = crate::weights::read_with_notes(&path).unwrap();
+        StoredClassifier::of_table(table, &notes).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    assert_eq!(read(&whole), "");
+    let names = |names: &[&str]| Some(names.iter().map(|name| name.to_string()).collect::<Vec<_>>());
+    for (classes, transform, wanted) in [
+        (names(&["a"]), grey(12, 1.0), "names 1 classes, but the model tells 2 apart"),
+        (names(&["a", "a"]), grey(12, 1.0), "names `a` twice"),
+        (names(&["a", "b"]), grey(10_000_000, 1.0), "images of size 10000000, but the model takes 12"),
+        (names(&["a", "b"]), grey(12, 0.0), "deviations above 0"),
+    ] {
+        let posterior = design.build(Point).unwrap();
+        let found = read(&StoredClassifier { design, classes, transform: Some(transform), posterior, step: None });
+        assert!(found.contains(wanted), "{found}");
+    }
+    assert!(grey(100_000, 1.0).check(1).unwrap_err().contains("100000 x 100000"));
+}

@@ -1,5 +1,6 @@
 //! From an image of any size to the numbers that a model sees: crop, resize, flip, normalise. As torchvision does it.
 
+use super::decode::MOST_PIXELS;
 use super::orientation::Exif;
 use super::picture::Picture;
 use super::random::Draws;
@@ -119,6 +120,9 @@ impl Transform {
             return Err(format!(
                 "has the means {mean:?} and deviations {deviation:?}; expected finite numbers, and deviations above 0"
             ));
+        }
+        if self.size.checked_mul(self.size).is_none_or(|pixels| pixels > MOST_PIXELS) {
+            return Err(format!("has the size {0}; expected at most {MOST_PIXELS} pixels, not {0} x {0}", self.size));
         }
         match self.size > 0 && self.ratio.is_finite() && self.ratio >= 1.0 {
             true => Ok(()),
