@@ -99,6 +99,9 @@ impl Evaluate {
     /// Refuses to put the results of other runs into the directory of a run.
     pub(super) fn check_out(&self) -> Result<()> {
         let Some(out) = &self.out else { return Ok(()) };
+        if out.exists() && !out.is_dir() {
+            return Err(Error::file(out, "is a file, and a directory is needed: give another name"));
+        }
         // A run, or one of its checkpoints.
         let of_this_run = self.runs.len() == 1 && disk::resolved(&self.runs[0]).starts_with(disk::resolved(out));
         if of_this_run { Ok(()) } else { outside_of_runs(out) }

@@ -25,7 +25,11 @@ pub struct Opened<M> {
 /// # Errors
 /// If the model is not found, or it is damaged.
 pub fn open(path: &Path, best: bool) -> Result<Opened<Model>> {
-    if !run::holds_a_run(path) && !Checkpoint::is_at(path) {
+    let is_run = run::holds_a_run(path);
+    if best && !is_run {
+        tell!("note: --best has no effect on {}, which is not the directory of a run", path.display());
+    }
+    if !is_run && !Checkpoint::is_at(path) {
         return Ok(Opened { stored: Model::open(path, None)?, told: told_of_merged(path)?, seed: 0, step: None });
     }
     let checkpoint = run::checkpoint(path, if best { Which::Best } else { Which::Latest })?;
