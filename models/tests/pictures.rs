@@ -187,6 +187,57 @@ fn a_run_can_be_exported_inspected_and_started_from() {
 }
 
 #[test]
+fn a_network_goes_on_from_weights_without_losing_what_they_have_learnt() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    // Dark and bright digits, of which one in five has the other's label: a network that knows that learns nothing more.
+    for (part, first) in [("train", 0u32), ("t10k", 1000)] {
+        let be = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
+        let mixed = |i: u32| i.wrapping_mul(2_654_435_761);
+        let pixels = (first..first + 400).flat_map(|i| (0..144).map(move |p| (i % 2 * 60 + (mixed(i * 144 + p) >> 25)) as u8));
+        let labels = (first..first + 400).map(|i| ((i % 2) ^ u32::from((mixed(i) >> 16) % 5 == 0)) as u8);
+        let images = be(&[0x803, 400, 12, 12]).into_iter().chain(pixels).collect::<Vec<u8>>();
+        std::fs::write(path.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        let labels = be(&[0x801, 400]).into_iter().chain(labels).collect::<Vec<u8>>();
+        std::fs::write(path.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+    let run = "train lenet --data . --batch 20 --eval-samples 0 --eval-every 0 --threads 1 --json";
+    let loss = |flags: &str| succeeds(path, &format!("{run} {flags}"))["validation_loss"].as_f64().unwrap();
+    let loaded = loss("--optimizer adamw --steps 150 --lr 1e-3 --out base");
+    for flags in ["", "--hess-init 0.05", "--optimizer adamw", "--optimizer sgd"] {
+        let after = loss(&format!("--init base --steps 60 {flags}"));
+        // The batches of so few steps are no average of the images: a thousandth is theirs.
+        assert!(after <= 1.001 * loaded, "{after} after 60 steps {flags} from {loaded}");
+    }
+    for flags in ["--optimizer sgd --lr 0.1", "--optimizer adamw --lr 1e-3"] {
+        let as_from_scratch = loss(&format!("--init base --steps 60 {flags}"));
+        assert!(as_from_scratch > 1.002 * loaded, "{as_from_scratch} after 60 steps {flags} from {loaded}");
+    }
+}
+
+#[test]
+fn a_run_from_weights_normalises_images_as_they_do_and_says_other_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeeds(path, &format!("train lenet {SMALL} --steps 1 --out base"));
+    let config = std::fs::read_to_string(path.join("base/config.toml")).unwrap();
+    let mean = |config: &str| config.lines().skip_while(|l| !l.starts_with("mean")).take(5).collect::<Vec<_>>().join(" ");
+    // Other images have other means.
+    for (part, count) in [("train", 8u8), ("val", 4)] {
+        for class in 0..10u8 {
+            (0..count).for_each(|i| put(&path.join(format!("set/{part}/c{class}/{i}.png")), 16, [200 + i, 250, 20 * class]));
+        }
+    }
+    let other = "train lenet --data set --batch 8 --eval-samples 0 --threads 1 --steps 1";
+    let output = ivon(path, &format!("{other} --init base --out on")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("normalised as base knows them") && said.contains("base tells other classes apart (disc"), "{said}");
+    assert_eq!(mean(&std::fs::read_to_string(path.join("on/config.toml")).unwrap()), mean(&config));
+    succeeds(path, &format!("{other} --out new"));
+    assert_ne!(mean(&std::fs::read_to_string(path.join("new/config.toml")).unwrap()), mean(&config));
+}
+
+#[test]
 fn pictures_smaller_than_the_border_around_them_are_not_cropped_from_it() {
     let folder = tempfile::tempdir().unwrap();
     let flags = "--train-examples 16 --batch 8 --steps 2 --eval-examples 4 --eval-samples 0 --threads 1 --json";

@@ -59,7 +59,7 @@ pub struct OptimizerFlags {
 
     /// Learning rate after warm-up; IVON's is multiplied by hess-init + weight-decay [default: on text ivon 10, adamw 0.001, sgd 0.1, with --init
     /// ivon 0.03 / hess-init, adamw 0.0001, sgd 0.01; on images
-    /// ivon 0.5 (lenet 0.2, resnet18 to resnet50 2.5), adamw 0.001, sgd 0.1]
+    /// ivon 0.5 (lenet 0.2, resnet18 to resnet50 2.5), adamw 0.001, sgd 0.1, with --init of ivon 0.003, of adamw 0.03 and of sgd 0.001 times that]
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub lr: Option<f64>,
 
@@ -177,6 +177,13 @@ impl Defaults {
         let [ivon, adamw, sgd] = self.lr;
         let same = self.ivon.hess_init / hess_init.unwrap_or(self.ivon.hess_init);
         Defaults { lr: [0.03 * ivon * same, 0.1 * adamw, 0.1 * sgd], ..self }
+    }
+
+    /// [`Defaults::fine_tuning`] for images. Weights that have learnt from them lie where steps of any length but a short one lead up: the loss of each batch
+    /// pulls another way. No radius cuts a step of ivon there, so that its length does not depend on hess-init.
+    pub fn fine_tuning_pictures(self) -> Defaults {
+        let [ivon, adamw, sgd] = self.lr;
+        Defaults { lr: [0.003 * ivon, 0.03 * adamw, 0.001 * sgd], ..self }
     }
 
     /// For a classifier of images, with so many to train on in so many steps: IVON's are those of the published runs on CIFAR and on ImageNet. There the

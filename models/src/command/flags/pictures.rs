@@ -1,7 +1,7 @@
 //! The flags for images, and for how a model sees them.
 
 use super::values::count;
-use crate::classifier::{Architecture, Design};
+use crate::classifier::{Architecture, Design, StoredClassifier};
 use crate::data::images::{
     Crop, Exif, Figure, Fit, Generated, ImageSet, Normalisation, PADDING, PHOTO_RATIO, Parts, Pictures, Style, Transform,
     allow_pixels, list,
@@ -266,6 +266,24 @@ fn without_examples(classes: &[String], training: &Pictures) -> Option<String> {
 }
 
 impl PictureData {
+    /// Prepares the images for a run that starts from weights: they are normalised as the weights know them, and other classes are said.
+    pub fn start_from(&mut self, start: &StoredClassifier, path: &Path) {
+        let path = path.display();
+        if let Some(before) = &start.transform
+            && before.channels() == self.transform.channels()
+            && before.normalisation != self.transform.normalisation
+        {
+            self.transform.normalisation = before.normalisation.clone();
+            self.notes.push(format!("the channels are normalised as {path} knows them"));
+        }
+        if let Some(classes) = start.classes.as_ref().filter(|classes| **classes != self.classes) {
+            let (theirs, ours) = (list(classes), list(&self.classes));
+            self.notes.push(format!(
+                "{path} tells other classes apart ({theirs}) than these ({ours}), and the run starts from its last layer"
+            ));
+        }
+    }
+
     /// The first lines of a run: images and classes, what is done with them in training, and what else the user should know.
     pub fn introduction(&self) -> Vec<String> {
         let (training, validation) = (self.training.len(), self.validation.len());

@@ -82,6 +82,9 @@ impl Pictures {
         // A run that goes on has its weights in its checkpoint.
         let start = self.common.run.init.as_deref().filter(|_| self.common.run.resume.is_none());
         let start = start.map(|path| Self::weights(path, &design)).transpose()?;
+        if let (Some(start), Some(path)) = (&start, &self.common.run.init) {
+            data.start_from(start, path);
+        }
         design.build(Train { flags: self, told, design, data, batch, start })
     }
 }
@@ -162,6 +165,7 @@ impl Visitor for Train<'_> {
         let epoch = loader.steps_per_epoch();
         let steps = flags.updates(data.training.len(), batch)?;
         let defaults = Defaults::pictures(design.architecture, data.training.len(), steps);
+        let defaults = if common.run.init.is_some() { defaults.fine_tuning_pictures() } else { defaults };
         let lr = common.optimizer.lr(&defaults);
         let schedule = common.schedule.build(lr, steps, Shape { warmup: steps / WARMUP, min_lr: 0.0 })?;
         let device = common.start()?;
