@@ -107,8 +107,8 @@ struct Group {
 /// names it once.
 ///
 /// # Errors
-/// If a path does not exist or cannot be read, a directory holds no file, or a pattern matches nothing; if a file is given twice; if one is a
-/// device, a pipe, a socket or an archive.
+/// If a path does not exist or cannot be read, a directory holds no file, or a pattern matches nothing; if a directory or a pattern holds a part to
+/// train on and one to validate with; if a file is given twice; if one is a device, a pipe, a socket or an archive.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(groups(paths)?.into_iter().flat_map(|group| group.files).collect())
 }
@@ -145,6 +145,13 @@ fn group(path: &Path) -> Result<Group> {
     }
     if found.files.is_empty() {
         return Err(Error::file(path, "is a directory without files; give one that holds text, or a file"));
+    }
+    if let Some((train, other)) = parts(&found.files).filter(|_| many) {
+        let (train, other) = (train.display(), other.display());
+        let message = format!(
+            "holds {train} and {other}, and would take both to train on: give `--data {train} --validation-data {other}`, or each by name"
+        );
+        return Err(Error::file(path, message));
     }
     Ok(Group { path: path.into(), many, files: found.files })
 }
@@ -211,15 +218,32 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Input>> {
     Ok(inputs)
 }
 
-/// A file to train on and one to validate with, by the names that nanoGPT, llm.c and WikiText have: train.bin and val.bin, wiki.train.tokens and
-/// wiki.valid.tokens.
-fn parts(names: &[String]) -> Option<(&String, &String)> {
-    let other = |train: &String| {
-        let (start, name) = train.split_at(train.rfind('/').map_or(0, |slash| slash + 1));
-        let others = ["val", "valid", "validation"].map(|word| start.to_string() + &name.replace("train", word));
-        names.iter().find(|name| *name != train && others.contains(name))
+/// Words for the part to train on, and those for the other parts in its place.
+const PARTS: [(&str, &[&str]); 2] = [
+    ("training", &["validation", "testing", "valid", "test", "val"]),
+    ("train", &["validation", "valid", "test", "val", "dev", "eval"]),
+];
+/// Extensions of text and tokens. Programs have files called train.py and test.py.
+const OF_DATA: [&str; 10] = ["bin", "csv", "json", "jsonl", "md", "raw", "text", "tokens", "tsv", "txt"];
+
+/// A part to train on and another one, as files or directories of the same place, by the names that nanoGPT, llm.c and WikiText have: train.bin and
+/// val.bin, wiki.train.tokens and wiki.valid.tokens; in any case.
+fn parts(files: &[PathBuf]) -> Option<(PathBuf, PathBuf)> {
+    let is_data = |file: &&PathBuf| {
+        let extension = file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        extension.is_none_or(|extension| OF_DATA.contains(&extension.as_str()))
     };
-    names.iter().find_map(|train| Some((train, other(train)?)))
+    // Files, and the directories that hold them, under their names in small letters.
+    let places = files.iter().filter(is_data).flat_map(|file| file.ancestors());
+    let known: HashMap<String, &Path> = places.map(|place| (place.to_string_lossy().to_lowercase(), place)).collect();
+    let mut names: Vec<&String> = known.keys().collect();
+    names.sort();
+    names.into_iter().find_map(|name| {
+        let (start, last) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
+        let (word, others) = PARTS.iter().find(|(word, _)| last.contains(word))?;
+        let other = others.iter().find_map(|other| known.get(&format!("{start}{}", last.replace(word, other))))?;
+        Some((known.get(name)?.to_path_buf(), other.to_path_buf()))
+    })
 }
 
 /// Refuses files of one directory or pattern that are hardly meant together.
@@ -230,11 +254,6 @@ fn one_kind(path: &Path, inputs: &[Input]) -> Result<()> {
             Input::Text(document) => text.push(document.origin.clone()),
             Input::Tokens(file) => tokens.push(file.path().display().to_string()),
         }
-    }
-    if let Some((train, other)) = [&tokens, &text].into_iter().find_map(|names| parts(names)) {
-        let message =
-            format!("holds {train} and {other}, and would train on both: give `--data {train} --validation-data {other}`");
-        return Err(Error::file(path, message));
     }
     match (text.first(), tokens.first()) {
         (Some(text), Some(tokens)) => {
@@ -349,6 +368,26 @@ mod tests {
         assert!(error(root.path().into()).contains(&wanted), "{}", error(root.path().into()));
         assert!(error(root.path().join("*.bin")).contains(&wanted));
         assert_eq!(read(&[root.path().join("train.bin")]).unwrap().len(), 1);
+        // What a file is told by is the same for text, in capitals and for directories; programs and other names are no parts.
+        for (one, other, refused) in [
+            ("train.txt", "test.txt", true),
+            ("Train.txt", "Valid.txt", true),
+            ("wiki.train.tokens", "wiki.test.tokens", true),
+            ("train/a.txt", "test/b.txt", true),
+            ("x/Training/a.txt", "x/Testing/deep/b.txt", true),
+            ("train.py", "test.py", false),
+            ("trains.txt", "cars.txt", false),
+            ("a/train.txt", "b/test.txt", false),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            for name in [one, other] {
+                let path = root.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "text").unwrap();
+            }
+            let message = error(root.path().into());
+            assert_eq!(message.contains("--validation-data"), refused, "{one}, {other}: {message}");
+        }
         fs::remove_file(root.path().join("val.bin")).unwrap();
         fs::write(root.path().join("prepare.py"), "print()").unwrap();
         let message = error(root.path().into());
