@@ -154,6 +154,11 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Notes)> {
 /// # Errors
 /// If its first bytes are those of a format that is known: which, and the way to a safetensors file.
 fn check_format(path: &Path, bytes: &[u8]) -> Result<()> {
+    // The name of the first file of a zip archive stands behind 30 bytes.
+    let name = bytes.get(30..bytes.len().min(286)).unwrap_or_default();
+    if bytes.starts_with(b"PK\x03\x04") && name.windows(4).any(|part| part == b".npy") {
+        return Err(Error::file(path, "is a NumPy archive (.npz); expected weights in a safetensors file"));
+    }
     if bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..]) {
         return Err(Error::file(path, format!("is a file of PyTorch's own kind; {FROM_PYTORCH}")));
     }
@@ -433,6 +438,8 @@ mod tests {
             std::fs::write(&path, [&(length as u64).to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat()).unwrap();
             assert_eq!(read::<f32>(&path).unwrap()["w"].data, [0.0; 2], "{length}");
         }
+        std::fs::write(&path, b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x05\0\0\0x.npy\x93NUMPY").unwrap();
+        assert!(read::<f32>(&path).unwrap_err().to_string().contains("is a NumPy archive"));
         std::fs::write(&path, "<!DOCTYPE html>\n<html>Access denied</html>").unwrap();
         let error = read::<f32>(&path).unwrap_err().to_string();
         assert!(error.contains("is text (`<!DOCTYPE html>`)"), "{error}");

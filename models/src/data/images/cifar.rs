@@ -4,6 +4,7 @@
 use super::find::Part;
 use super::pictures::{Pictures, Stored};
 use super::{ImageSet, Style};
+use flate2::Crc;
 use ivon_runtime::{Error, Result, disk::unreadable};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,9 +78,21 @@ fn load(folder: &Path, version: &Version, channels: usize) -> Result<Option<Imag
         origin: folder.display().to_string(),
         style: Style::Cifar { classes: version.classes },
         classes: names(&folder.join(version.names), version)?,
-        notes: vec![],
+        notes: unused(folder, version)?.into_iter().collect(),
         parts: Part::Parts { training: training?, validation: validation? },
     }))
+}
+
+/// The note on files that look like those of the set and are none.
+fn unused(folder: &Path, version: &Version) -> Result<Option<String>> {
+    let failed = |e: std::io::Error| unreadable(folder, &e);
+    let names =
+        fs::read_dir(folder).map_err(failed)?.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    let mut names = names.collect::<Result<Vec<String>, _>>().map_err(failed)?;
+    names.retain(|name| name.ends_with(".bin") && ![version.training, version.test].concat().contains(&name.as_str()));
+    names.sort();
+    let count = version.classes;
+    Ok((!names.is_empty()).then(|| format!("not used, because CIFAR-{count} has no such files: {}", names.join(", "))))
 }
 
 fn names(file: &Path, version: &Version) -> Result<Vec<String>> {
@@ -98,8 +111,18 @@ fn names(file: &Path, version: &Version) -> Result<Vec<String>> {
 fn read(files: &[PathBuf], version: &Version) -> Result<(Stored, Vec<u32>)> {
     let record = version.labels + 3 * PLANE;
     let (mut pixels, mut labels) = (vec![], vec![]);
+    let mut known: Vec<(Crc, &PathBuf)> = vec![];
     for file in files {
         let bytes = fs::read(file).map_err(|e| unreadable(file, &e))?;
+        let mut checksum = Crc::new();
+        checksum.update(&bytes);
+        let same = |(other, _): &&(Crc, &PathBuf)| (other.sum(), other.amount()) == (checksum.sum(), checksum.amount());
+        if let Some((_, other)) = known.iter().find(same) {
+            let message =
+                format!("has the content of {}: its images would count double; one of them was copied wrongly", other.display());
+            return Err(Error::file(file, message));
+        }
+        known.push((checksum, file));
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
             let message = format!("has {} bytes: CIFAR-{} has records of {record}", bytes.len(), version.classes);
             return Err(Error::file(file, format!("{message}; it is cut short, or something else")));

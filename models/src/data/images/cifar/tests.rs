@@ -94,3 +94,12 @@ fn colour_pictures_for_a_grey_model_are_refused_with_the_reason() {
     let error = set.parts.training.good(0).unwrap_err().to_string();
     assert!(error.starts_with("none of the 10 images can be used; the first:") && error.contains("is in colour"), "{error}");
 }
+
+#[test]
+fn a_batch_that_is_there_twice_and_files_that_are_no_batches_are_named() {
+    let folder = cifar10(("data_batch_2.bin", records(&[&[0], &[9]])));
+    let message = refused(&folder);
+    assert!(message.starts_with("F/data_batch_2.bin: has the content of F/data_batch_1.bin"), "{message}");
+    let set = ImageSet::open(cifar10(("data_batch_6.bin", records(&[&[1]]))).path(), 3).unwrap();
+    assert_eq!(set.notes[0], "not used, because CIFAR-10 has no such files: data_batch_6.bin");
+}
