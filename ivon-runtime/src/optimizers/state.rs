@@ -35,7 +35,7 @@ pub struct State {
     /// The memory of the signs that a run goes wrong.
     pub(crate) watch: Watch,
     /// Weight decay of each parameter, where the optimizer's posterior has one: delta of IVON.
-    pub(crate) decays: Vec<f64>,
+    pub(crate) decays: Rc<[f64]>,
     /// True if the weight decays change in training: a checkpoint brings them back.
     pub(crate) fitted: bool,
 }
@@ -68,7 +68,7 @@ impl State {
             own_weights,
             gpu: None,
             watch: Watch::default(),
-            decays: vec![],
+            decays: [].into(),
             fitted: false,
         };
         state.start()?;

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 impl Ivon {
     pub(super) fn draw_as<E: Compute>(&mut self, noise: Option<Noise>) {
         let Ivon { driver, config, .. } = self;
-        let (layout, decays) = (driver.state.layout().clone(), driver.state.decays().to_vec());
+        let (layout, decays) = (driver.state.layout().clone(), driver.state.decays.clone());
         let (buffers, weights, _) = driver.state.parts_mut();
         let (mean, hessian) = (buffers[0].1.as_slice::<f32>(), buffers[1].1.as_slice::<f32>());
         let spread = noise.map(|noise| Spread { noise, ess: config.ess, hessian: &hessian, decays: &decays });
@@ -26,8 +26,9 @@ impl Ivon {
         let common = self.constants(scale, now, next);
         let Ivon { driver, config, sums, .. } = self;
         let (several, gradsq) = (sums.is_some(), config.estimate == HessianEstimate::GradSq);
-        let (layout, decays) = (driver.state.layout().clone(), driver.state.decays().to_vec());
+        let (layout, decays) = (driver.state.layout().clone(), driver.state.decays.clone());
         let (buffers, weights, gradient) = driver.state.parts_mut();
+        let decays = &decays[..];
         let [(_, mean), (_, hessian), (_, momentum)] = buffers else { return false };
         let mut sums = sums.as_mut().map(|(g, p)| (g.as_mut_slice::<f32>(), p.as_mut_slice::<f32>()));
         let (sum_gradient, sum_product) = sums.as_mut().map(|(g, p)| (&mut **g, &mut **p)).unwrap_or_default();

@@ -250,7 +250,7 @@ impl Ivon {
         let sum = || Flat::zeros_in(&driver.cx, &layout, DType::F32);
         let sums = if samples > 1 { Some((sum()?, sum()?)) } else { None };
         driver.state.fitted = matches!(config.prior, Prior::Fitted { .. });
-        driver.state.decays = config.prior.decays(&layout, &config);
+        driver.state.decays = config.prior.decays(&layout, &config).into();
         let mut ivon = Ivon { driver, config, samples, sums };
         ivon.set_gpu_up()?;
         ivon.draw(Some(ivon.noise(1, 0)))?;

@@ -123,7 +123,7 @@ impl Ivon {
             *delta = fitted.max(*delta - (1.0 - SMALLEST) * least);
         }
         drop((mean, hessian));
-        self.driver.state.decays = decays;
+        self.driver.state.decays = decays.into();
         self.set_gpu_up()?;
         self.driver.ready = false;
         let noise = self.noise(self.driver.state.step() + 1, 0);

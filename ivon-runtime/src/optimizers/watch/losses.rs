@@ -47,7 +47,7 @@ impl Losses {
         {
             *steps = if holds { steps.saturating_add(1) } else { 0 };
         }
-        let average = format!("the training loss is {average:.4} on average over about {LONG} steps");
+        let average = format_args!("the training loss is {average:.4} on average over about {LONG} steps");
         let mut found = vec![];
         if self.lost >= LONG {
             found.push(Warning::new(

@@ -132,7 +132,7 @@ impl Checkpoint {
             state.set_step(m.step);
             state.watch = m.watch.clone();
             if state.fitted {
-                state.decays = m.decays().unwrap_or_else(|| state.decays.clone());
+                state.decays = m.decays().map_or_else(|| state.decays.clone(), Into::into);
             }
             if let Some(file) = running_file {
                 values::read(&self.path, file, &running, &mut state.running_statistics_mut()?)?;
